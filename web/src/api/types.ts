@@ -1,0 +1,344 @@
+// The public types of slmweb: what a page hands in and what it gets back. No
+// run-time code lives here, so that the chat page, the seal and tests can speak
+// these shapes without pulling in the engine. Requests and answers follow
+// OpenAI's chat and text completions; what is ours alone is `timings`,
+// `onPrefill` and `context_overflow`. Field names keep the snake_case of the
+// wire formats that they mirror.
+
+/** The compiled forms of the core: SIMD128 or relaxed SIMD, one thread or several (`-mt`). */
+export type Variant = 'simd' | 'relaxed' | 'simd-mt' | 'relaxed-mt';
+
+export type SlmErrorCode =
+  // from the core, see slm.h
+  | 'invalid_argument'
+  | 'bad_file'
+  | 'unsupported'
+  | 'out_of_memory'
+  | 'context_full'
+  | 'wrong_state'
+  // from the host
+  | 'bad_manifest' // the manifest lies or is of another schema
+  | 'network' // the server could not be reached, or answered with an error
+  | 'corrupt' // bytes that do not match their SHA-256, again and again
+  | 'bad_template' // the chat template is missing or failed on these messages
+  | 'crashed' // a worker trapped or ran out of memory; only dispose() works now
+  | 'disposed'; // used after dispose()
+
+/** The numbers behind a `context_full` error. */
+export interface ContextFullDetails {
+  readonly prompt_tokens: number;
+  readonly n_ctx: number;
+}
+
+export interface Manifest {
+  readonly schema: 1;
+  readonly name: string;
+  readonly title: string;
+  readonly architecture: string;
+  readonly parameters: number;
+  readonly context_length: number;
+  readonly license: string | null;
+  readonly license_url: string | null;
+  readonly source: string | null;
+  readonly size: number;
+  readonly memory: { readonly weights: number; readonly n_ctx_default: number };
+  readonly sampling: SamplingDefaults;
+  readonly files: readonly ManifestFile[];
+}
+
+export interface ManifestFile {
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly chunks: readonly ManifestChunk[];
+}
+
+export interface ManifestChunk {
+  readonly sha256: string;
+  readonly size: number;
+}
+
+export interface SamplingDefaults {
+  readonly temperature?: number;
+  readonly top_k?: number;
+  readonly top_p?: number;
+  readonly min_p?: number;
+  readonly repeat_penalty?: number;
+}
+
+/** Everything that an engine needs to start, already fetched and verified. */
+export interface ModelSource {
+  readonly manifest: Manifest;
+  /** One Blob (or File) for each of manifest.files, in that order. */
+  readonly files: readonly Blob[];
+  readonly wasm: (variant: Variant) => Promise<ArrayBuffer>;
+  /** The classic worker script: same-origin URL or blob: URL. */
+  readonly workerUrl: string;
+}
+
+export type LoadPhase =
+  | 'check' // looking at what is stored
+  | 'download'
+  | 'compile' // the wasm module, on every thread
+  | 'load' // tensors into memory
+  | 'tune'; // timing the dot kernels
+
+export interface LoadProgress {
+  readonly phase: LoadPhase;
+  /** Bytes done and bytes in all, of this phase (0 and 0 where bytes mean nothing). */
+  readonly loaded: number;
+  readonly total: number;
+  /** Bytes per second over the last few seconds; null until it is known. */
+  readonly rate: number | null;
+  /** Seconds left at that rate; null until it is known. */
+  readonly remaining: number | null;
+}
+
+export interface EngineOptions {
+  /** Compute threads; by default what the device offers, at most 8. */
+  readonly threads?: number;
+  /** Context length in tokens; by default the manifest's n_ctx_default. */
+  readonly n_ctx?: number;
+  /** Tokens of one prefill chunk. */
+  readonly n_batch?: number;
+  /** Use this variant or fail: for tests and measurements. */
+  readonly variant?: Variant;
+  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface LoadOptions extends EngineOptions {
+  /** Folder of the wasm variants and of the worker script; by default those of this server. */
+  readonly wasmUrl?: string;
+  readonly workerUrl?: string;
+  /** 'memory' keeps nothing on the device. Default 'opfs'. */
+  readonly storage?: 'opfs' | 'memory';
+  /** A sentence to show: why the model is not stored, or what limits it. */
+  readonly onNotice?: (sentence: string) => void;
+}
+
+export interface ModelInfo {
+  readonly name: string;
+  readonly title: string;
+  readonly architecture: string;
+  readonly parameters: number;
+  readonly license: string | null;
+  readonly license_url: string | null;
+  readonly source: string | null;
+  /** Bytes of the model's files. */
+  readonly size: number;
+  /** Bytes by tensor type: {"Q4_1": 98000000, …}. */
+  readonly types: Readonly<Record<string, number>>;
+  readonly n_ctx: number;
+  readonly n_ctx_train: number;
+  readonly n_vocab: number;
+  readonly n_layer: number;
+  readonly n_embd: number;
+  readonly languages: readonly string[];
+  readonly has_chat_template: boolean;
+  readonly sampling: SamplingDefaults;
+  readonly variant: Variant;
+  /** One sentence: why this variant, and what it cost or gained. */
+  readonly variant_reason: string;
+  readonly threads: number;
+  /** The integer dot-product form in use. */
+  readonly dot: string;
+}
+
+export interface SlmStats {
+  /** Positions in the KV cache now, and how many fit. */
+  readonly n_past: number;
+  readonly n_ctx: number;
+  /** Linear memory of the core. */
+  readonly memory_bytes: number;
+  /** Requests waiting, the running one not counted. */
+  readonly queued: number;
+  readonly busy: boolean;
+  /** Speed of the running or the last request. */
+  readonly timings: Timings | null;
+}
+
+export interface Timings {
+  readonly prefill_tokens: number;
+  readonly prefill_ms: number;
+  readonly prefill_tokens_per_second: number;
+  readonly decode_tokens: number;
+  readonly decode_ms: number;
+  readonly decode_tokens_per_second: number;
+  readonly cached_tokens: number;
+  readonly memory_bytes: number;
+}
+
+export interface PrefillProgress {
+  /** Tokens evaluated, those that the cache already held included. */
+  readonly done: number;
+  readonly total: number;
+  readonly cached: number;
+}
+
+export type Role = 'system' | 'user' | 'assistant' | 'tool';
+
+export interface ChatMessage {
+  readonly role: Role;
+  readonly content: string;
+  readonly name?: string;
+}
+
+export interface SamplingParams {
+  readonly max_tokens?: number;
+  readonly temperature?: number;
+  readonly top_p?: number;
+  readonly top_k?: number;
+  readonly min_p?: number;
+  readonly seed?: number;
+  readonly stop?: string | readonly string[];
+  readonly presence_penalty?: number;
+  readonly frequency_penalty?: number;
+  readonly repeat_penalty?: number;
+  /** Token id to bias; -100 or less forbids the token. */
+  readonly logit_bias?: Readonly<Record<string, number>>;
+  /** Go on after an end-of-generation token: for measurements. */
+  readonly ignore_eog?: boolean;
+}
+
+export interface ChatParams extends SamplingParams {
+  readonly messages: readonly ChatMessage[];
+  readonly stream?: boolean;
+  readonly logprobs?: boolean;
+  /** 0 to 20 alternatives for each token; needs `logprobs`. */
+  readonly top_logprobs?: number;
+  /** What to do when the conversation does not fit n_ctx; default 'error'. */
+  readonly context_overflow?: 'error' | 'drop_oldest';
+  /** Further variables of the chat template. */
+  readonly template_args?: Readonly<Record<string, unknown>>;
+}
+
+export interface CompletionParams extends SamplingParams {
+  readonly prompt: string;
+  readonly stream?: boolean;
+  /** 0 to 20 alternatives for each token, as in OpenAI's legacy endpoint. */
+  readonly logprobs?: number;
+}
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal;
+  readonly onPrefill?: (progress: PrefillProgress) => void;
+}
+
+export type FinishReason = 'stop' | 'length';
+
+export interface Usage {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
+}
+
+export interface TokenLogprob {
+  readonly token: string;
+  readonly logprob: number;
+  /** The token's bytes, which may be part of a character. */
+  readonly bytes: readonly number[];
+}
+
+export interface ContentLogprob extends TokenLogprob {
+  readonly top_logprobs: readonly TokenLogprob[];
+}
+
+export interface ChatLogprobs {
+  readonly content: readonly ContentLogprob[];
+}
+
+interface Answer {
+  readonly id: string;
+  /** Unix seconds. */
+  readonly created: number;
+  readonly model: string;
+}
+
+export interface ChatCompletion extends Answer {
+  readonly object: 'chat.completion';
+  readonly choices: readonly [
+    {
+      readonly index: 0;
+      readonly message: { readonly role: 'assistant'; readonly content: string };
+      readonly logprobs: ChatLogprobs | null;
+      readonly finish_reason: FinishReason;
+    },
+  ];
+  readonly usage: Usage;
+  readonly timings: Timings;
+  /** Messages that 'drop_oldest' left out. */
+  readonly dropped_messages: number;
+}
+
+/** The last chunk has an empty delta, the finish_reason, `usage` and `timings`. */
+export interface ChatCompletionChunk extends Answer {
+  readonly object: 'chat.completion.chunk';
+  readonly choices: readonly [
+    {
+      readonly index: 0;
+      readonly delta: { readonly role?: 'assistant'; readonly content?: string };
+      readonly logprobs: ChatLogprobs | null;
+      readonly finish_reason: FinishReason | null;
+    },
+  ];
+  readonly usage?: Usage;
+  readonly timings?: Timings;
+  /** On the first chunk: messages that 'drop_oldest' left out. */
+  readonly dropped_messages?: number;
+}
+
+export interface CompletionLogprobs {
+  readonly tokens: readonly string[];
+  readonly token_logprobs: readonly number[];
+  readonly top_logprobs: readonly Readonly<Record<string, number>>[];
+  readonly text_offset: readonly number[];
+}
+
+interface CompletionChoice {
+  readonly index: 0;
+  readonly text: string;
+  readonly logprobs: CompletionLogprobs | null;
+}
+
+export interface Completion extends Answer {
+  readonly object: 'text_completion';
+  readonly choices: readonly [CompletionChoice & { readonly finish_reason: FinishReason }];
+  readonly usage: Usage;
+  readonly timings: Timings;
+}
+
+export interface CompletionChunk extends Answer {
+  readonly object: 'text_completion';
+  readonly choices: readonly [CompletionChoice & { readonly finish_reason: FinishReason | null }];
+  readonly usage?: Usage;
+  readonly timings?: Timings;
+}
+
+/** An async iterable to be read once; leaving the loop early ends the generation. */
+export type Stream<T> = AsyncIterableIterator<T>;
+
+export interface ChatCompletions {
+  create(params: ChatParams & { readonly stream: true }, options?: RequestOptions): Promise<Stream<ChatCompletionChunk>>;
+  create(params: ChatParams & { readonly stream?: false }, options?: RequestOptions): Promise<ChatCompletion>;
+}
+
+export interface Completions {
+  create(params: CompletionParams & { readonly stream: true }, options?: RequestOptions): Promise<Stream<CompletionChunk>>;
+  create(params: CompletionParams & { readonly stream?: false }, options?: RequestOptions): Promise<Completion>;
+}
+
+/** What the class SLM offers; a page that takes this interface can be given a fake.
+ *  Requests run one at a time and in order. An abort rejects with the signal's reason. */
+export interface Slm {
+  readonly info: ModelInfo;
+  readonly chat: { readonly completions: ChatCompletions };
+  readonly completions: Completions;
+  /** `special`: parse special tokens in the text (default true). */
+  tokenize(text: string, options?: { readonly special?: boolean }): Promise<number[]>;
+  /** `special`: render special tokens (default false). */
+  detokenize(ids: readonly number[], options?: { readonly special?: boolean }): Promise<string>;
+  stats(): SlmStats;
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,33 @@
+// The one error class. It knows codes and sentences, nothing of what failed:
+// callers that branch look at `code`, people read `message`. `toWire` and
+// `fromWire` carry it through postMessage, which would lose the code.
+
+import type { ContextFullDetails, SlmErrorCode } from '../api/types';
+
+export interface WireError {
+  readonly code: SlmErrorCode;
+  readonly message: string;
+  readonly details?: ContextFullDetails;
+}
+
+export class SlmError extends Error {
+  override readonly name = 'SlmError';
+  readonly code: SlmErrorCode;
+  /** The numbers of a context_full error. */
+  readonly details: ContextFullDetails | undefined;
+
+  constructor(code: SlmErrorCode, message: string, options: { details?: ContextFullDetails; cause?: unknown } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.details = options.details;
+  }
+
+  toWire(): WireError {
+    const { code, message, details } = this;
+    return details === undefined ? { code, message } : { code, message, details };
+  }
+
+  static fromWire(wire: WireError): SlmError {
+    return new SlmError(wire.code, wire.message, wire.details === undefined ? {} : { details: wire.details });
+  }
+}
