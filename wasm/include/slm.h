@@ -1,0 +1,216 @@
+/* slm.h: the whole C ABI of the inference core.
+ *
+ * Every function marked SLM_API, and nothing else, is exported from the wasm
+ * module; build/generate.py reads this file and writes the export list, the
+ * TypeScript interface and the Python bindings from it, so keep one declaration
+ * to a statement and one statement to a function.
+ *
+ * The core does no I/O and knows no clock: the host (web/src/core in a worker,
+ * py/slmweb/core under wasmtime) hands it bytes and takes tokens. Pointers are
+ * offsets into the module's linear memory. Text is UTF-8 with explicit lengths,
+ * except for strings that the core returns, which end in NUL, belong to the
+ * core and live until the next call on the same object.
+ *
+ * A function that can fail returns a negative slm_status (or NULL), and
+ * slm_error() then gives one sentence: what was expected, what was found, what
+ * to do. Unless it says otherwise a function may be called only from the main
+ * thread, and not while another call is running.
+ */
+#ifndef SLM_H
+#define SLM_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SLM_API __attribute__((visibility("default")))
+
+typedef enum slm_status {
+  SLM_OK = 0,
+  SLM_ERR_INVALID_ARGUMENT = -1, /* the host broke a rule of this file */
+  SLM_ERR_BAD_FILE = -2,         /* the GGUF is damaged or lies about itself */
+  SLM_ERR_UNSUPPORTED = -3,      /* well-formed, but not a model that we run */
+  SLM_ERR_OUT_OF_MEMORY = -4,    /* linear memory cannot grow that far */
+  SLM_ERR_CONTEXT_FULL = -5,     /* the tokens do not fit n_ctx */
+  SLM_ERR_NEED_MORE = -6,        /* the header goes on past the given bytes */
+  SLM_ERR_WRONG_STATE = -7       /* right call, wrong moment */
+} slm_status;
+
+typedef struct slm_model slm_model;
+typedef struct slm_session slm_session;
+
+/* ---- the module ------------------------------------------------------- */
+
+/* JSON: {"version", "simd": "simd128"|"relaxed"|"scalar", "threads": bool,
+ * "dot": "<kernel in use>"}. */
+SLM_API const char *slm_build_info(void);
+
+/* The sentence that belongs to the last error of this thread ("" at first). */
+SLM_API const char *slm_error(void);
+
+/* `n` bytes aligned to 64, or NULL. */
+SLM_API void *slm_alloc(uint32_t n);
+SLM_API void slm_free(void *p);
+
+/* Integer dot-product forms: on some machines one is twice the other, and only
+ * the host has a clock. The host times slm_dot_bench(i, n) for every i below
+ * slm_dot_count() and calls slm_dot_select() with the fastest. The bench runs
+ * `n` rounds of the prefill kernel on scratch data and returns the number of
+ * multiply-accumulates done, in millions, or a negative status. */
+SLM_API int32_t slm_dot_count(void);
+SLM_API const char *slm_dot_name(int32_t i);
+SLM_API int32_t slm_dot_bench(int32_t i, uint32_t n);
+SLM_API int32_t slm_dot_select(int32_t i);
+
+/* ---- threads (the -mt variants) ---------------------------------------- */
+
+/* Sets the number of compute threads, the caller included (1 at first). The
+ * host then starts n-1 further instances of the module on the same memory,
+ * gives each its own __stack_pointer and TLS block, and calls slm_thread_main
+ * with 1, 2, ... n-1 in them. */
+SLM_API int32_t slm_threads_start(uint32_t n);
+
+/* Serves as compute thread `index` until slm_threads_stop(). Blocks. */
+SLM_API void slm_thread_main(uint32_t index);
+
+SLM_API void slm_threads_stop(void);
+
+/* ---- loading ----------------------------------------------------------- */
+
+SLM_API slm_model *slm_model_new(void);
+SLM_API void slm_model_free(slm_model *m);
+
+/* Parses the header of the next file of the model (a split set has several;
+ * hand them over in order) from its first `n` bytes and copies what it needs.
+ * `file_size` is the whole file's size in bytes: tensors are checked to lie
+ * inside it. SLM_ERR_NEED_MORE asks for the same call with more bytes (double
+ * them). Returns the number of files still missing: 0 when the set is whole. */
+SLM_API int32_t slm_model_header(slm_model *m, const uint8_t *bytes, uint32_t n, double file_size);
+
+/* Checks every tensor against the architecture and allocates the packed
+ * weights. Call after the last header. After an error the model can still be
+ * described and its tokenizer used. */
+SLM_API int32_t slm_model_layout(slm_model *m);
+
+/* JSON: {"architecture", "name", "license", "parameters", "n_ctx_train",
+ * "n_vocab", "n_embd", "n_layer", "n_head", "n_head_kv", "bos", "eos", "eot",
+ * "add_bos", "eog": [ids], "tokenizer", "chat_template", "languages",
+ * "packed_bytes", "types": {"Q4_1": bytes, ...}, "files": n,
+ * "tensors": [{"name", "file", "type", "shape", "offset", "size", "granule"}]}
+ * "offset" counts from the start of the tensor's own file. Absent facts are
+ * null. "granule" is there after slm_model_layout. */
+SLM_API const char *slm_model_describe(slm_model *m);
+
+/* Hands over bytes [offset, offset + n) of tensor `tensor` (its index in
+ * "tensors"); they are repacked into the kernel's layout at once, so the buffer
+ * can be reused. A tensor's pieces come in order, and every piece but its last
+ * is a multiple of its granule. Several threads may feed different tensors at
+ * the same time. */
+SLM_API int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
+
+/* Checks that every tensor has arrived whole; the model can then be evaluated. */
+SLM_API int32_t slm_model_ready(slm_model *m);
+
+/* ---- text -------------------------------------------------------------- */
+
+typedef enum slm_text_flag {
+  SLM_TEXT_SPECIAL = 1, /* special tokens in the text are parsed / are rendered */
+  SLM_TEXT_BOS = 2      /* add BOS (and EOS) where the model's metadata asks for it */
+} slm_text_flag;
+
+/* Tokenizes `n` bytes of text (any bytes). Writes at most `capacity` ids and
+ * returns how many there are in all (call again with room for them), or a
+ * negative status. Works as soon as the last header is in. */
+SLM_API int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, int32_t *ids, uint32_t capacity);
+
+/* The bytes of `n` ids, which may end inside a UTF-8 sequence. Writes at most
+ * `capacity` bytes and returns how many there are in all. */
+SLM_API int32_t slm_detokenize(slm_model *m, const int32_t *ids, uint32_t n, uint32_t flags, char *text, uint32_t capacity);
+
+/* ---- sessions ---------------------------------------------------------- */
+
+/* A session is one KV cache of n_ctx positions (f16; sliding-window layers
+ * keep a ring) and one sampler. At most n_batch tokens are evaluated by one
+ * call. NULL on error. */
+SLM_API slm_session *slm_session_new(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
+SLM_API void slm_session_free(slm_session *s);
+
+/* Bytes that a session of this shape would take (cache and activations). */
+SLM_API double slm_session_bytes(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
+
+/* Keeps the longest prefix of `ids` that the cache already holds, forgets what
+ * follows, and returns its length (at most n - 1, so that there is always a
+ * token to evaluate). 0 forgets everything. */
+SLM_API int32_t slm_session_reuse(slm_session *s, const int32_t *ids, uint32_t n);
+
+/* Positions in the cache. */
+SLM_API int32_t slm_session_n_past(slm_session *s);
+
+typedef enum slm_eval_flag {
+  SLM_EVAL_NO_LOGITS = 0,   /* a prefill chunk that more chunks follow */
+  SLM_EVAL_LAST_LOGITS = 1, /* logits of the last token */
+  SLM_EVAL_ALL_LOGITS = 2   /* logits of every token */
+} slm_eval_flag;
+
+/* Appends `n` tokens (1 to n_batch) to the cache and computes what
+ * `flag` asks for. On error the cache is as before. */
+SLM_API int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag);
+
+/* float32 [1 or n, n_vocab], as the last slm_session_eval asked; else NULL. */
+SLM_API const float *slm_session_logits(slm_session *s);
+
+/* ---- sampling ---------------------------------------------------------- */
+
+typedef enum slm_param {
+  SLM_PARAM_TEMPERATURE = 0,       /* 0 is greedy; default 0.8 */
+  SLM_PARAM_TOP_K = 1,             /* 0 is off; default 40 */
+  SLM_PARAM_TOP_P = 2,             /* 1 is off; default 0.95 */
+  SLM_PARAM_MIN_P = 3,             /* 0 is off; default 0.05 */
+  SLM_PARAM_REPEAT_PENALTY = 4,    /* 1 is off; default 1 */
+  SLM_PARAM_PRESENCE_PENALTY = 5,  /* 0 is off; default 0 */
+  SLM_PARAM_FREQUENCY_PENALTY = 6, /* 0 is off; default 0 */
+  SLM_PARAM_PENALTY_LAST_N = 7,    /* tokens that penalties look at; default 64 */
+  SLM_PARAM_SEED = 8,              /* 0 to 2^53; default 0 */
+  SLM_PARAM_IGNORE_EOG = 9         /* 1: end-of-generation tokens do not stop */
+} slm_param;
+
+/* Forgets sampling parameters, biases, stop strings, penalties' history,
+ * pending text and the finish reason; the cache stays. */
+SLM_API int32_t slm_session_reset(slm_session *s);
+SLM_API int32_t slm_session_set(slm_session *s, int32_t param, double value);
+
+/* Adds `bias` to a token's logit; -INFINITY forbids it. */
+SLM_API int32_t slm_session_bias(slm_session *s, int32_t token, float bias);
+
+/* Ends generation before the first occurrence of this text (1 to 256 bytes). */
+SLM_API int32_t slm_session_stop(slm_session *s, const char *text, uint32_t n);
+
+/* Samples the next token from the last row of logits and takes it into the
+ * text stream; returns its id. The host evaluates it to go on. */
+SLM_API int32_t slm_session_sample(slm_session *s);
+
+typedef enum slm_finish {
+  SLM_FINISH_NONE = 0,
+  SLM_FINISH_EOG = 1, /* an end-of-generation token was sampled */
+  SLM_FINISH_STOP = 2 /* a stop string was completed */
+} slm_finish;
+
+SLM_API int32_t slm_session_finish(slm_session *s);
+
+/* Takes generated text that is whole UTF-8 and cannot become part of a stop
+ * string. Writes at most `capacity` bytes, returns how many it wrote; call
+ * until it returns 0. `flush` gives out what is still held back as well (at
+ * the end; broken sequences become U+FFFD). */
+SLM_API int32_t slm_session_text(slm_session *s, int32_t flush, char *text, uint32_t capacity);
+
+/* Natural-log probabilities before temperature, penalties and truncation:
+ * that of the sampled token, then those of the `n` most likely ones. Writes n+1
+ * ids and n+1 values. Call after slm_session_sample and before the next eval. */
+SLM_API int32_t slm_session_logprobs(slm_session *s, uint32_t n, int32_t *ids, float *logprobs);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
