@@ -33,13 +33,14 @@ struct GgufTensor {
 class Gguf {
 public:
   // Limits of what a header may ask for, far above any published model's.
-  static constexpr uint64_t kMaxHeader = 128u << 20;           // bytes; Gemma's 262,144 tokens and merges take 16 MB
-  static constexpr uint64_t kMaxMetadata = 1u << 16;           // keys; models have 20 to 60
-  static constexpr uint64_t kMaxTensors = 1u << 16;            // the largest mixtures of experts have a few thousand
-  static constexpr uint64_t kMaxItems = StringIndex::kMaxIds;  // of an array; the largest vocabularies have 600,000 merges
-  static constexpr uint64_t kMaxKeyLength = (1u << 16) - 1;    // bytes; the format's own limit
-  static constexpr uint64_t kMaxTensorNameLength = 64;         // bytes; the format's own limit
-  static constexpr uint64_t kMaxAlignment = 1u << 20;          // bytes; files use 32, or a page of memory
+  static constexpr uint64_t kMaxHeader = 128u << 20; // bytes; Gemma's 262,144 tokens and merges take 16 MB
+  static constexpr uint64_t kMaxMetadata = 1u << 16; // keys; models have 20 to 60
+  static constexpr uint64_t kMaxTensors = 1u << 16;  // the largest mixtures of experts have a few thousand
+  static constexpr uint64_t kMaxItems =
+      StringIndex::kMaxIds;                                 // of an array; the largest vocabularies have 600,000 merges
+  static constexpr uint64_t kMaxKeyLength = (1u << 16) - 1; // bytes; the format's own limit
+  static constexpr uint64_t kMaxTensorNameLength = 64;      // bytes; the format's own limit
+  static constexpr uint64_t kMaxAlignment = 1u << 20;       // bytes; files use 32, or a page of memory
 
   /// Parses the header from the first bytes of a file and copies it.
   /// SLM_ERR_NEED_MORE when the header goes on past `bytes`, and only then.
@@ -71,13 +72,13 @@ private:
   };
   class Reader;
 
+  Status parse_header(std::span<const uint8_t> bytes, uint64_t file_size);
   Status parse_entry(Reader &reader, uint64_t number);
   Status parse_tensor(Reader &reader, uint64_t number);
   Status place_tensors(uint64_t header_end, uint64_t file_size);
   Status keep(const uint8_t *bytes, size_t n);
 
   const Entry *find(std::string_view key) const;
-  Status find(std::string_view key, GgufType type, const char *expected, const Entry *&entry) const;
   Status get_integer(std::string_view key, int64_t low, int64_t high, int64_t &value, bool &found) const;
 
   std::unique_ptr<uint8_t[]> bytes_; // the header, kept for the views into it
