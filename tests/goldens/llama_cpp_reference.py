@@ -20,7 +20,7 @@ Logits = NDArray[np.float32]
 
 @llama_cpp.llama_log_callback
 def _log_errors(level: int, text: bytes, _data: ctypes.c_void_p) -> None:
-    if level >= 4:  # GGML_LOG_LEVEL_ERROR
+    if level == 4:  # GGML_LOG_LEVEL_ERROR; 5 goes on with a message of any level
         print(text.decode(errors="replace"), end="")
 
 

@@ -1,0 +1,164 @@
+"""Goldens of the tiny models: transformers' logits in float32. Builds each model
+in transformers from tiny_models.py's data and weights, and runs the GGUF of the
+same model in llama.cpp, which must agree: what the tests then feed to our core
+is a file as llama.cpp understands it. Run by make.py.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+
+from tests.goldens.llama_cpp_reference import LlamaCpp
+from tests.goldens.llama_cpp_reference import version as llama_cpp_version
+from tests.goldens.tiny_gguf import write_gguf
+from tests.goldens.tiny_models import (
+    F32,
+    MODELS,
+    TYPED_MODELS,
+    TinyModel,
+    digest,
+    sequence,
+    weights,
+)
+
+HERE = Path(__file__).parent
+COMMAND = "make goldens (tests/goldens/make.py logits)"
+N_TYPED_POSITIONS = 24
+
+
+def transformers_config(model: TinyModel) -> transformers.PreTrainedConfig:
+    classes = {
+        "llama": transformers.LlamaConfig,
+        "qwen2": transformers.Qwen2Config,
+        "qwen3": transformers.Qwen3Config,
+        "gemma": transformers.GemmaConfig,
+        "gemma2": transformers.Gemma2Config,
+        "gemma3": transformers.Gemma3TextConfig,
+    }
+    rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
+    if (scaling := model.llama3_rope) is not None:
+        rope |= {
+            "rope_type": "llama3",
+            "factor": scaling.factor,
+            "low_freq_factor": scaling.low_freq_factor,
+            "high_freq_factor": scaling.high_freq_factor,
+            "original_max_position_embeddings": scaling.original_context,
+        }
+    if model.rope_linear_factor != 1:
+        rope |= {"rope_type": "linear", "factor": model.rope_linear_factor}
+    options: dict[str, object] = {}
+    if model.rope_base_local is not None:
+        local = {"rope_type": "default", "rope_theta": model.rope_base_local}
+        rope = {"full_attention": rope, "sliding_attention": local}
+    if model.arch != "qwen2":
+        options["head_dim"] = model.head_dim
+    if model.window is not None:
+        options |= {
+            "sliding_window": model.window,
+            "layer_types": [
+                "sliding_attention" if model.is_local(i) else "full_attention"
+                for i in range(model.n_layer)
+            ],
+            "query_pre_attn_scalar": model.query_pre_attn_scalar,
+            "attn_logit_softcapping": model.attn_softcap,
+            "final_logit_softcapping": model.final_softcap,
+        }
+    return classes[model.arch](
+        vocab_size=model.n_vocab,
+        hidden_size=model.n_embd,
+        intermediate_size=model.n_ff,
+        num_hidden_layers=model.n_layer,
+        num_attention_heads=model.n_head,
+        num_key_value_heads=model.n_head_kv,
+        max_position_embeddings=model.n_ctx_train,
+        rms_norm_eps=model.eps,
+        tie_word_embeddings=model.tied,
+        rope_parameters=rope,
+        attn_implementation="eager",
+        **options,
+    )
+
+
+def transformers_model(model: TinyModel) -> transformers.PreTrainedModel:
+    hf = transformers.AutoModelForCausalLM.from_config(transformers_config(model)).float().eval()
+    state = {name: torch.from_numpy(t.values.copy()) for name, t in weights(model).items()}
+    missing, unexpected = hf.load_state_dict(state, strict=False)
+    tied = ["lm_head.weight"] if model.tied else []
+    if unexpected or sorted(missing) != tied:
+        raise RuntimeError(f"{model.name}: missing {missing}, unexpected {unexpected}")
+    hf.tie_weights()
+    return hf
+
+
+def transformers_logits(model: TinyModel, ids: list[int]) -> F32:
+    with torch.no_grad():
+        out = transformers_model(model)(torch.tensor([ids]), use_cache=False).logits[0]
+    return np.asarray(out.numpy(), np.float32)
+
+
+def distance(a: F32, b: F32) -> float:
+    """The worst position's difference over the norm of its logits."""
+    return float(
+        (np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1)).max()
+    )
+
+
+def check_in_llama_cpp(model: TinyModel, ids: list[int], expected: F32, bound: float) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"{model.name}.gguf")
+        write_gguf(model.name, path)
+        with LlamaCpp(path) as llama:
+            # An F32 cache, so that only conventions can differ.
+            found = distance(llama.logits(ids, kv_type=0), expected)
+    if not found < bound:
+        raise RuntimeError(
+            f"{model.name}: llama.cpp's logits differ from transformers' by {found:.1e} of "
+            f"their norm, more than {bound:.0e}; a convention in tiny_gguf.py is wrong"
+        )
+    return found
+
+
+def main() -> None:
+    provenance = {
+        "command": COMMAND,
+        "versions": f"transformers {transformers.__version__}, torch {torch.__version__}, "
+        f"{llama_cpp_version()}, numpy {np.__version__}",
+    }
+    (HERE / "logits").mkdir(exist_ok=True)
+    for model in MODELS.values():
+        ids = sequence(model)
+        logits = transformers_logits(model, ids)
+        # ggml takes GELU from a half-precision table; SiLU it computes. Either
+        # way the difference grows with depth.
+        bound = (1e-3 if model.is_gemma else 1e-5) * math.sqrt(model.n_layer)
+        found = check_in_llama_cpp(model, ids, logits, bound)
+        np.savez_compressed(
+            HERE / "logits" / f"{model.name}.npz",
+            ids=np.array(ids, np.int32),
+            logits=logits,
+            weights_sha256=digest(model),
+            llama_cpp_distance=found,
+            **provenance,
+        )
+        print(f"{model.name}: llama.cpp differs by {found:.1e} of the norm")
+    typed: dict[str, np.ndarray] = {}
+    for name, model in TYPED_MODELS.items():
+        ids = sequence(model, N_TYPED_POSITIONS)
+        logits = transformers_logits(model, ids)
+        # llama.cpp rounds activations to 8 bits, so this is its own error.
+        found = check_in_llama_cpp(model, ids, logits, 0.1)
+        typed |= {
+            f"{name}.ids": np.array(ids, np.int32),
+            # Half precision is far below what 8-bit activations lose.
+            f"{name}.logits": logits if name in ("F16", "BF16") else logits.astype(np.float16),
+            f"{name}.weights_sha256": np.array(digest(model)),
+            f"{name}.llama_cpp_distance": np.array(found),
+        }
+        print(f"{name}: llama.cpp differs by {found:.1e} of the norm")
+    np.savez_compressed(HERE / "logits" / "tensor_types.npz", **typed, **provenance)

@@ -1,0 +1,293 @@
+"""Tiny random checkpoints, one or more per architecture: what they are (data)
+and what their weights are (drawn here, so that no weights lie in git). Owns the
+Hugging Face side of each model, tensor names and layouts included; tiny_gguf.py
+writes the same model as GGUF. Knows neither torch nor llama.cpp: numpy and gguf
+are all that a test environment has.
+
+Sizes are odd on purpose (a vocabulary of 307, a feed-forward of 172): real
+fine-tunes add a token, and kernels that round a row count up or down must show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+from gguf.quants import dequantize, quantize
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+Architecture = Literal["llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3"]
+
+N_POSITIONS = 96
+
+
+@dataclass(frozen=True)
+class Llama3Rope:
+    """Llama 3.1's scaling. The original context is far shorter than real ones,
+    so that 96 positions see all three bands of frequencies."""
+
+    factor: float = 8.0
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_context: int = 64
+
+
+@dataclass(frozen=True)
+class TinyModel:
+    name: str
+    arch: Architecture
+    n_layer: int = 2
+    n_embd: int = 64
+    n_ff: int = 160
+    n_head: int = 4
+    n_head_kv: int = 2
+    head_dim: int = 16
+    n_vocab: int = 307
+    n_ctx_train: int = 512
+    eps: float = 1e-6
+    rope_base: float = 10000.0
+    tied: bool = False
+    llama3_rope: Llama3Rope | None = None
+    # Gemma 2 and 3: every `window_pattern`-th layer looks at everything, the
+    # others at the last `window` positions, the present one included.
+    window: int | None = None
+    window_pattern: int = 1
+    rope_base_local: float | None = None
+    rope_linear_factor: float = 1.0  # of the layers that see everything
+    query_pre_attn_scalar: int | None = None
+    attn_softcap: float | None = None
+    final_softcap: float | None = None
+    # Of queries and of keys each. Wider attention scores make a model chaotic,
+    # which 62 layers of float32 rounding do not survive.
+    qk_gain: float = 1.5
+    tensor_type: GGMLQuantizationType = GGMLQuantizationType.F32  # of the matrices
+
+    @property
+    def is_gemma(self) -> bool:
+        return self.arch.startswith("gemma")
+
+    def is_local(self, layer: int) -> bool:
+        return self.window is not None and (layer + 1) % self.window_pattern != 0
+
+
+_GEMMA2 = TinyModel(
+    "gemma2",
+    "gemma2",
+    n_layer=4,
+    head_dim=32,
+    tied=True,
+    window=24,
+    window_pattern=2,
+    query_pre_attn_scalar=32,
+    attn_softcap=4.0,
+    final_softcap=5.0,
+)
+_GEMMA3 = TinyModel(
+    "gemma3",
+    "gemma3",
+    n_layer=7,
+    n_head_kv=1,
+    head_dim=32,
+    tied=True,
+    rope_base=1000000.0,
+    rope_base_local=10000.0,
+    window=24,
+    window_pattern=6,
+    query_pre_attn_scalar=32,
+)
+
+MODELS: dict[str, TinyModel] = {
+    m.name: m
+    for m in (
+        TinyModel("llama", "llama", n_head_kv=4, n_ff=172, eps=1e-5),
+        # SmolLM2's shape: a third of the heads are keys', tied, a large base.
+        TinyModel(
+            "llama-gqa", "llama", n_embd=96, n_head=6, tied=True, rope_base=100000.0, eps=1e-5
+        ),
+        TinyModel("llama-rope-scaling", "llama", llama3_rope=Llama3Rope(), eps=1e-5),
+        TinyModel("qwen2", "qwen2", tied=True, rope_base=1000000.0),
+        TinyModel("qwen3", "qwen3", head_dim=32, rope_base=1000000.0),
+        TinyModel("gemma", "gemma", n_head_kv=1, head_dim=32, tied=True),
+        _GEMMA2,
+        # llama.cpp tells a 27B model from its siblings by the number of layers,
+        # and then divides by n_embd / n_head where the others do by head_dim.
+        replace(_GEMMA2, name="gemma2-27b", n_layer=46, query_pre_attn_scalar=16, qk_gain=0.8),
+        _GEMMA3,
+        replace(
+            _GEMMA3,
+            name="gemma3-27b",
+            n_layer=62,
+            query_pre_attn_scalar=16,
+            rope_linear_factor=8.0,
+            qk_gain=0.8,
+        ),
+    )
+}
+
+QUANTIZED_TYPES = (
+    "F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL".split()
+)
+"""Every tensor type but F32. Its model is qwen2, whose conversion moves no rows,
+with rows of 256, the K-quants' block."""
+
+TYPED_MODELS: dict[str, TinyModel] = {
+    name: TinyModel(
+        f"qwen2-{name.lower()}",
+        "qwen2",
+        n_embd=256,
+        n_ff=512,
+        n_head=8,
+        n_head_kv=2,
+        head_dim=32,
+        tied=False,
+        tensor_type=GGMLQuantizationType[name],
+    )
+    for name in QUANTIZED_TYPES
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor as a Hugging Face checkpoint has it. `blocks` is there for
+    quantized matrices: ggml's bytes, [rows, bytes per row]."""
+
+    values: F32
+    blocks: NDArray[np.uint8] | None = None
+
+
+def uniform(seed: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """[-1, 1), from the raw bits of PCG64, which numpy promises not to change
+    (it does not promise that for its distributions)."""
+    key = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "little")
+    raw = np.random.PCG64(key).random_raw(int(np.prod(shape)))
+    return ((raw >> np.uint64(40)).astype(np.float64) / 2**23 - 1).reshape(shape)
+
+
+def random_bytes(seed: str, n: int) -> NDArray[np.uint8]:
+    key = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "little")
+    return np.random.PCG64(key).random_raw((n + 7) // 8).astype("<u8").view(np.uint8)[:n]
+
+
+# Where a block has its half-precision scale and minimum, and the minimum over
+# the scale at which the weights' mean is zero.
+_SCALE_AT: dict[str, tuple[int, int | None, float]] = {
+    "Q4_0": (0, None, 0.0),
+    "Q4_1": (0, 2, -7.5),
+    "Q5_0": (0, None, 0.0),
+    "Q5_1": (0, 2, -15.5),
+    "Q8_0": (0, None, 0.0),
+    "Q2_K": (80, 82, 1.5),
+    "Q3_K": (108, None, 0.0),
+    "Q4_K": (0, 2, 7.5),
+    "Q5_K": (0, 2, 15.5),
+    "Q6_K": (208, None, 0.0),
+    "IQ4_NL": (0, None, 0.0),
+}
+
+
+def random_blocks(
+    seed: str, rows: int, cols: int, qtype: GGMLQuantizationType, std: float
+) -> NDArray[np.uint8]:
+    """Valid blocks of any type, [rows, bytes per row], whose weights have about
+    this standard deviation. Everything but the scales is random bits: a wider
+    choice than a quantizer's output, and no quantizer is needed."""
+    if qtype.name in ("F16", "BF16"):
+        values = (uniform(seed, (rows, cols)) * np.sqrt(3) * std).astype(np.float32)
+        return quantize(values, qtype).view(np.uint8)
+    block, size = GGML_QUANT_SIZES[qtype]
+    at, minimum_at, ratio = _SCALE_AT[qtype.name]
+
+    def with_scale(n: int, scale: NDArray[np.float64], seed: str) -> NDArray[np.uint8]:
+        blocks = random_bytes(seed, n * size).reshape(n, size)
+        blocks[:, at : at + 2] = scale.astype("<f2")[:, None].view(np.uint8)
+        if minimum_at is not None:
+            minimum = (scale * ratio).astype("<f2")
+            blocks[:, minimum_at : minimum_at + 2] = minimum[:, None].view(np.uint8)
+        return blocks
+
+    # At scale 1 the weights have a spread that belongs to the type; undo it.
+    spread = float(dequantize(with_scale(256, np.ones(256), qtype.name), qtype).std())
+    n = rows * cols // block
+    scale = (1 + uniform(seed + " scale", (n,)) / 2) * std / spread
+    return with_scale(n, scale, seed).reshape(rows, cols // block * size)
+
+
+def weights(model: TinyModel) -> dict[str, Tensor]:
+    """Every tensor of the checkpoint by its Hugging Face name."""
+    tensors: dict[str, Tensor] = {}
+
+    def matrix(name: str, rows: int, cols: int, std: float) -> None:
+        seed = f"{model.name} {name}"
+        if model.tensor_type is GGMLQuantizationType.F32:
+            values = (uniform(seed, (rows, cols)) * np.sqrt(3) * std).astype(np.float32)
+            tensors[name] = Tensor(values)
+            return
+        blocks = random_blocks(seed, rows, cols, model.tensor_type, std)
+        values = dequantize(blocks, model.tensor_type).astype(np.float32).reshape(rows, cols)
+        tensors[name] = Tensor(values, blocks)
+
+    def vector(name: str, n: int, mean: float, spread: float) -> None:
+        drawn = mean + spread * uniform(f"{model.name} {name}", (n,))
+        tensors[name] = Tensor(drawn.astype(np.float32))
+
+    def norm(name: str, n: int, gain: float = 1.0) -> None:
+        # Gemma stores a norm's weight less one.
+        vector(name, n, gain - 1 if model.is_gemma else gain, 0.5)
+
+    embd, ff, q, kv = (
+        model.n_embd,
+        model.n_ff,
+        model.n_head * model.head_dim,
+        model.n_head_kv * model.head_dim,
+    )
+    qk_norm = model.arch in ("qwen3", "gemma3")
+    # Gains keep attention scores and logits a few units wide, where softmax,
+    # positions and soft caps all matter; Gemma multiplies embeddings by
+    # sqrt(n_embd), so its are smaller.
+    matrix("model.embed_tokens.weight", model.n_vocab, embd, 0.4 if model.is_gemma else 1.0)
+    if not model.tied:
+        matrix("lm_head.weight", model.n_vocab, embd, 4 / np.sqrt(embd))
+    norm("model.norm.weight", embd)
+    for layer in range(model.n_layer):
+        at = f"model.layers.{layer}."
+        for name, rows, cols, gain in (
+            ("self_attn.q_proj", q, embd, model.qk_gain),
+            ("self_attn.k_proj", kv, embd, model.qk_gain),
+            ("self_attn.v_proj", kv, embd, 1.0),
+            ("self_attn.o_proj", embd, q, 1.0),
+            ("mlp.gate_proj", ff, embd, 1.5),
+            ("mlp.up_proj", ff, embd, 1.5),
+            ("mlp.down_proj", embd, ff, 1.0),
+        ):
+            matrix(f"{at}{name}.weight", rows, cols, gain / np.sqrt(cols))
+        if model.arch == "qwen2":
+            for name, n in (("q", q), ("k", kv), ("v", kv)):
+                vector(f"{at}self_attn.{name}_proj.bias", n, 0.0, 1.0)
+        if qk_norm:
+            norm(f"{at}self_attn.q_norm.weight", model.head_dim, model.qk_gain)
+            norm(f"{at}self_attn.k_norm.weight", model.head_dim, model.qk_gain)
+        norm(f"{at}input_layernorm.weight", embd)
+        norm(f"{at}post_attention_layernorm.weight", embd)
+        if model.arch in ("gemma2", "gemma3"):
+            norm(f"{at}pre_feedforward_layernorm.weight", embd)
+            norm(f"{at}post_feedforward_layernorm.weight", embd)
+    return tensors
+
+
+def digest(model: TinyModel) -> str:
+    """Of all the weights, so that a golden can tell that they drifted."""
+    sha = hashlib.sha256()
+    for name, tensor in sorted(weights(model).items()):
+        sha.update(name.encode())
+        sha.update(tensor.values.astype("<f4").tobytes())
+    return sha.hexdigest()
+
+
+def sequence(model: TinyModel, n: int = N_POSITIONS) -> list[int]:
+    """The ids whose logits are compared."""
+    drawn = (uniform(f"{model.name} sequence", (n,)) + 1) / 2 * model.n_vocab
+    return [int(i) for i in drawn]
