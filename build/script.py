@@ -1,0 +1,29 @@
+"""What the scripts of build/ share: where the tree is, and how they fail.
+
+A script raises BuildError with one sentence (what was expected, what was found,
+what to do) and run() turns it into exit code 1; tracebacks are for our bugs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DIST = ROOT / "dist"
+
+
+class BuildError(Exception):
+    """A sentence for whoever runs the script."""
+
+
+def run(main: Callable[[list[str]], None]) -> int:
+    try:
+        main(sys.argv[1:])
+    except BuildError as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
