@@ -210,9 +210,10 @@ Status Gguf::parse_header(std::span<const uint8_t> bytes, uint64_t file_size) {
   keys_.reset(static_cast<size_t>(n_entries));
   for (uint64_t i = 0; i < n_entries; ++i)
     SLM_TRY(parse_entry(reader, i));
-  names_.reset(static_cast<size_t>(n_tensors));
+  HashIndex names;
+  names.reset(static_cast<size_t>(n_tensors));
   for (uint64_t i = 0; i < n_tensors; ++i)
-    SLM_TRY(parse_tensor(reader, i));
+    SLM_TRY(parse_tensor(reader, i, names));
   SLM_TRY(keep(bytes.data(), reader.at()));
   return place_tensors(reader.at(), file_size);
 }
@@ -265,10 +266,11 @@ Status Gguf::parse_entry(Reader &reader, uint64_t number) {
   }
 
   entries_.push_back(entry);
-  switch (keys_.add(static_cast<uint32_t>(number), [&](uint32_t i) { return entries_[i].key; })) {
-  case StringIndex::Added::Yes:
+  switch (keys_.add(static_cast<uint32_t>(number), hash_bytes(entry.key),
+                    [&](uint32_t i) { return entries_[i].key == entry.key; })) {
+  case HashIndex::Added::Yes:
     return SLM_OK;
-  case StringIndex::Added::Duplicate:
+  case HashIndex::Added::Duplicate:
     return fail(SLM_ERR_BAD_FILE, "metadata key '", entry.key,
                 "' occurs twice; expected each key once; convert the model again");
   default:
@@ -277,7 +279,7 @@ Status Gguf::parse_entry(Reader &reader, uint64_t number) {
   }
 }
 
-Status Gguf::parse_tensor(Reader &reader, uint64_t number) {
+Status Gguf::parse_tensor(Reader &reader, uint64_t number, HashIndex &names) {
   GgufTensor tensor{{}, {}, 0, {1, 1, 1, 1}, 0, 0};
   reader.expect("the name of tensor", number);
   SLM_TRY(reader.read_name(tensor.name, kMaxTensorNameLength));
@@ -320,10 +322,11 @@ Status Gguf::parse_tensor(Reader &reader, uint64_t number) {
                 ") exceed any file; it is damaged, fetch or convert it again");
 
   tensors_.push_back(tensor);
-  switch (names_.add(static_cast<uint32_t>(number), [&](uint32_t i) { return tensors_[i].name; })) {
-  case StringIndex::Added::Yes:
+  switch (names.add(static_cast<uint32_t>(number), hash_bytes(tensor.name),
+                    [&](uint32_t i) { return tensors_[i].name == tensor.name; })) {
+  case HashIndex::Added::Yes:
     return SLM_OK;
-  case StringIndex::Added::Duplicate:
+  case HashIndex::Added::Duplicate:
     return fail(SLM_ERR_BAD_FILE, "tensor '", tensor.name,
                 "' occurs twice; expected each name once; convert the model again");
   default:
@@ -381,8 +384,8 @@ Status Gguf::keep(const uint8_t *bytes, size_t n) {
 }
 
 const Gguf::Entry *Gguf::find(std::string_view key) const {
-  const uint32_t i = keys_.find(key, [&](uint32_t id) { return entries_[id].key; });
-  return i == StringIndex::kNone ? nullptr : &entries_[i];
+  const uint32_t i = keys_.find(hash_bytes(key), [&](uint32_t id) { return entries_[id].key == key; });
+  return i == HashIndex::kNone ? nullptr : &entries_[i];
 }
 
 bool Gguf::has(std::string_view key) const { return find(key) != nullptr; }

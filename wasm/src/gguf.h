@@ -13,7 +13,7 @@
 
 #include "error.h"
 #include "generated/tensor_type.h"
-#include "string_index.h"
+#include "hash_index.h"
 
 namespace slm {
 
@@ -33,11 +33,10 @@ struct GgufTensor {
 class Gguf {
 public:
   // Limits of what a header may ask for, far above any published model's.
-  static constexpr uint64_t kMaxHeader = 128u << 20; // bytes; Gemma's 262,144 tokens and merges take 16 MB
-  static constexpr uint64_t kMaxMetadata = 1u << 16; // keys; models have 20 to 60
-  static constexpr uint64_t kMaxTensors = 1u << 16;  // the largest mixtures of experts have a few thousand
-  static constexpr uint64_t kMaxItems =
-      StringIndex::kMaxIds;                                 // of an array; the largest vocabularies have 600,000 merges
+  static constexpr uint64_t kMaxHeader = 128u << 20;        // bytes; 262,144 tokens and their merges take 16 MB
+  static constexpr uint64_t kMaxMetadata = 1u << 16;        // keys; models have 20 to 60
+  static constexpr uint64_t kMaxTensors = 1u << 16;         // the largest mixtures of experts have a few thousand
+  static constexpr uint64_t kMaxItems = HashIndex::kMaxIds; // of an array; the most merges so far are 600,000
   static constexpr uint64_t kMaxKeyLength = (1u << 16) - 1; // bytes; the format's own limit
   static constexpr uint64_t kMaxTensorNameLength = 64;      // bytes; the format's own limit
   static constexpr uint64_t kMaxAlignment = 1u << 20;       // bytes; files use 32, or a page of memory
@@ -74,7 +73,7 @@ private:
 
   Status parse_header(std::span<const uint8_t> bytes, uint64_t file_size);
   Status parse_entry(Reader &reader, uint64_t number);
-  Status parse_tensor(Reader &reader, uint64_t number);
+  Status parse_tensor(Reader &reader, uint64_t number, HashIndex &names);
   Status place_tensors(uint64_t header_end, uint64_t file_size);
   Status keep(const uint8_t *bytes, size_t n);
 
@@ -84,7 +83,7 @@ private:
   std::unique_ptr<uint8_t[]> bytes_; // the header, kept for the views into it
   std::vector<Entry> entries_;
   std::vector<GgufTensor> tensors_;
-  StringIndex keys_, names_;
+  HashIndex keys_;
   uint64_t data_offset_ = 0;
 };
 
