@@ -1,0 +1,29 @@
+"""The shipped WebAssembly core, run inside Python by wasmtime.
+
+  with Model.open("model.gguf") as model, model.session() as session:
+      for text in session.generate(model.tokenizer.encode("Once upon a time")):
+          print(text, end="")
+
+What is evaluated here is what the browser runs: the same .wasm file.
+"""
+
+from .chat import chat_prompt, render
+from .instance import Instance, Variant
+from .model import Model, ModelInfo, Tokenizer
+from .perplexity import Perplexity, perplexity
+from .session import Generation, Sampling, Session
+
+__all__ = [
+    "Generation",
+    "Instance",
+    "Model",
+    "ModelInfo",
+    "Perplexity",
+    "Sampling",
+    "Session",
+    "Tokenizer",
+    "Variant",
+    "chat_prompt",
+    "perplexity",
+    "render",
+]

@@ -1,0 +1,106 @@
+"""The GGUF files of a model on disk: which ones belong together, and their bytes.
+
+Owns the naming of split sets and reading by position into somebody else's
+buffer. Knows nothing of GGUF's contents; the core parses them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from ..errors import SlmError, os_reason
+
+# The name that llama.cpp's gguf-split gives to the parts of a set.
+_SPLIT = re.compile(r"(?P<stem>.*)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf", re.I)
+
+
+def split_stem(path: Path) -> str:
+    """The file name without ".gguf" and without the number of a split."""
+    match = _SPLIT.fullmatch(path.name)
+    return match["stem"] if match else re.sub(r"\.gguf$", "", path.name, flags=re.I)
+
+
+def model_files(paths: Sequence[Path]) -> list[Path]:
+    """The files of one model, in order.
+
+    One path is enough for a split set: any part stands for all of them, which
+    are looked for beside it. Several paths are taken as they are given.
+    Raises SlmError "invalid_argument" (no path) or "unreadable" (a part is missing).
+    """
+    if not paths:
+        raise SlmError("invalid_argument", "no model was given; name a .gguf file")
+    if len(paths) > 1 or not (match := _SPLIT.fullmatch(paths[0].name)):
+        return list(paths)
+    count = int(match["count"])
+    parts = [
+        paths[0].with_name(f"{match['stem']}-{part:05}-of-{count:05}{paths[0].suffix}")
+        for part in range(1, count + 1)
+    ]
+    for part in parts:
+        if not part.is_file():
+            raise SlmError(
+                "unreadable",
+                f"{paths[0].name} is a part of a split model of {count} files, "
+                f"but {part} does not exist; put all parts into one folder",
+            )
+    return parts
+
+
+class ByteFile:
+    """A regular file that is read by position.
+
+    Raises SlmError "unreadable" on opening and "bad_file" when it ends early.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            # A named pipe would block here for ever.
+            self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        except OSError as error:
+            raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
+        status = os.fstat(self.fd)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise SlmError("unreadable", f"cannot read {path}: it is {kind}; name a .gguf file")
+        self.size = status.st_size
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """Fills `buffer` with the bytes from `offset` on."""
+        done = 0
+        while done < len(buffer):
+            try:
+                n = os.preadv(self.fd, [buffer[done:]], offset + done)
+            except OSError as error:
+                raise SlmError(
+                    "unreadable", f"cannot read {self.path}: {os_reason(error)}"
+                ) from None
+            if n == 0:
+                raise SlmError(
+                    "bad_file",
+                    f"{self.path} ended at byte {offset + done} while it was being read; "
+                    "it was changed meanwhile, so start again",
+                )
+            done += n
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> ByteFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

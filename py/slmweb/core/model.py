@@ -1,0 +1,315 @@
+"""A model inside the core: its header, its tokenizer and its weights.
+
+Owns the loading protocol of slm.h: headers first, then the layout, then the
+tensors' bytes in file order, read straight into linear memory. Knows nothing of
+architectures or quantization; the core says how large pieces have to be.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+
+from ..errors import SlmError
+from ..generated.abi import Status, TextFlag
+from .files import ByteFile, model_files
+from .instance import U32, Instance, Variant
+
+if TYPE_CHECKING:
+    from .session import Session
+
+HEADER_START = 1 << 20
+# No vocabulary needs more header than this; a lying count must not make us
+# read a whole file of gigabytes into memory.
+HEADER_LIMIT = 1 << 28
+STAGING = 4 << 20
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+
+
+class TensorInfo(TypedDict):
+    """One tensor as the core describes it. `shape` has the fastest dimension first."""
+
+    name: str
+    file: int
+    type: str
+    shape: list[int]
+    offset: int  # bytes from the start of its file
+    size: int  # bytes
+
+
+class ModelInfo(TypedDict):
+    """slm_model_describe. Absent facts are None."""
+
+    architecture: str | None
+    name: str | None
+    license: str | None
+    parameters: int
+    n_ctx_train: int | None
+    n_vocab: int | None
+    n_embd: int | None
+    n_layer: int | None
+    n_head: int | None
+    n_head_kv: int | None
+    bos: int | None
+    eos: int | None
+    eot: int | None
+    add_bos: bool | None
+    eog: list[int]
+    tokenizer: str | None
+    chat_template: str | None
+    languages: list[str] | None
+    packed_bytes: int | None
+    types: dict[str, int]  # tensor type -> bytes
+    files: int
+    tensors: list[TensorInfo]
+
+
+class Tokenizer:
+    """Text to ids and back, by the model's own vocabulary. Needs no weights."""
+
+    def __init__(self, core: Instance, handle: int) -> None:
+        self._core = core
+        self._handle = handle
+
+    def encode(self, text: str | bytes, *, special: bool = True, bos: bool = True) -> list[int]:
+        """The token ids of `text`, which may be any bytes.
+
+        `special` parses special tokens in the text ("<|im_start|>"); without it
+        they are text like any other. `bos` adds BOS and EOS where the model's
+        metadata asks for them.
+        """
+        data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+        flags = _flag(special, TextFlag.SPECIAL) | _flag(bos, TextFlag.BOS)
+        core = self._core
+        # A token is seldom shorter than a byte, so this room is nearly always enough.
+        capacity = len(data) + 16
+        with core.allocate(len(data)) as source:
+            core.view(source, len(data))[:] = data
+            while True:
+                with core.allocate(4 * capacity) as target:
+                    n = core.check(
+                        "slm_tokenize", self._handle, source, len(data), flags, target, capacity
+                    )
+                    if n <= capacity:
+                        ids: list[int] = core.array(target, n, np.int32).tolist()
+                        return ids
+                capacity = n
+
+    def decode(self, ids: Sequence[int], *, special: bool = False) -> bytes:
+        """The bytes of `ids`, which may end inside a character.
+
+        `special` renders special tokens; without it they leave no text.
+        """
+        core = self._core
+        capacity = 16 * len(ids) + 64
+        with core.allocate(4 * len(ids)) as source:
+            write_ids(core, source, ids)
+            while True:
+                with core.allocate(capacity) as target:
+                    n = core.check(
+                        "slm_detokenize",
+                        *(self._handle, source, len(ids), _flag(special, TextFlag.SPECIAL)),
+                        *(target, capacity),
+                    )
+                    if n <= capacity:
+                        return bytes(core.view(target, n))
+                capacity = n
+
+
+class Model:
+    """A GGUF model in the core. Use `open`, and close it or use it in a `with`."""
+
+    def __init__(self, core: Instance) -> None:
+        self.core = core
+        self.handle = core.pointer("slm_model_new")
+        if self.handle == 0:
+            raise core.error(Status.OUT_OF_MEMORY)
+        self.tokenizer = Tokenizer(core, self.handle)
+        self.loaded = False
+        self._files: list[ByteFile] = []
+        self._info: ModelInfo | None = None
+
+    @classmethod
+    def open(
+        cls,
+        *files: str | Path,
+        weights: bool = True,
+        variant: Variant | None = None,
+        core: Instance | None = None,
+        progress: Progress | None = None,
+    ) -> Model:
+        """Opens a model from its GGUF file, or from any or all files of a split set.
+
+        Without `weights` only the headers are read: enough for `info` and
+        `tokenizer`. `progress` is called with the bytes of weights loaded and in
+        all. Raises SlmError: "unreadable", "bad_file", "unsupported",
+        "out_of_memory", "not_built".
+        """
+        names = model_files([Path(file) for file in files])
+        model = cls(core or Instance(variant))
+        try:
+            for name in names:
+                model._files.append(ByteFile(name))
+            model._read_headers()
+            if weights:
+                model._load(progress or (lambda done, total: None))
+        except BaseException:
+            model.close()
+            raise
+        model._close_files()
+        return model
+
+    @property
+    def info(self) -> ModelInfo:
+        if self._info is None:
+            text = self.core.string(self.core.pointer("slm_model_describe", self.handle))
+            if not text:
+                raise self.core.error(Status.WRONG_STATE)
+            self._info = json.loads(text)
+        assert self._info is not None
+        return self._info
+
+    def session(self, n_ctx: int | None = None, n_batch: int = 128) -> Session:
+        """A session with room for `n_ctx` tokens (by default the model's context, at most 2048)."""
+        from .session import Session
+
+        return Session(self, n_ctx or self.default_n_ctx, n_batch)
+
+    @property
+    def default_n_ctx(self) -> int:
+        return min(2048, self.info["n_ctx_train"] or 2048)
+
+    def layout(self) -> None:
+        """Checks the tensors against the architecture and allocates their memory."""
+        self.core.check("slm_model_layout", self.handle)
+        self._info = None  # now with the packed size and each tensor's granule
+
+    def close(self) -> None:
+        """Frees the model. Sessions must be closed before; closing twice is fine."""
+        self._close_files()
+        if self.handle:
+            handle, self.handle = self.handle, 0
+            self.core.call("slm_model_free", handle)
+
+    def _close_files(self) -> None:
+        for file in self._files:
+            file.close()
+        self._files.clear()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read_headers(self) -> None:
+        missing = 0
+        for index, file in enumerate(self._files):
+            missing = self._read_header(file)
+            given = len(self._files) - index - 1
+            if missing < given:
+                raise SlmError(
+                    "invalid_argument",
+                    f"{file.path} completes the model, but {given} more files were given; "
+                    "name the files of one model only",
+                )
+        if missing > 0:
+            raise SlmError(
+                "unreadable",
+                f"{self._files[-1].path} belongs to a set and {missing} of its files are missing; "
+                "name all of them in order",
+            )
+
+    def _read_header(self, file: ByteFile) -> int:
+        core = self.core
+        n = min(HEADER_START, file.size)
+        while True:
+            with core.allocate(n) as buffer:
+                file.read_into(core.view(buffer, n), 0)
+                result: int = core.call("slm_model_header", self.handle, buffer, n, file.size)
+            if result >= 0:
+                return result
+            if result != Status.NEED_MORE:
+                raise _about(file, core.error(result))
+            if n == file.size or n >= HEADER_LIMIT:
+                raise SlmError(
+                    "bad_file",
+                    f"{file.path}: the header goes on past the first {n} bytes, which is "
+                    + ("the whole file; it is cut short, so fetch it again" if n == file.size
+                       else "more than any model needs; the file is damaged"),
+                )  # fmt: skip
+            n = min(2 * n, file.size)
+
+    def _load(self, progress: Progress) -> None:
+        try:
+            self.layout()
+        except SlmError as error:
+            raise _about(self._files[0], error) from None
+        self._select_dot_kernel()
+        tensors: list[Any] = list(enumerate(self.info["tensors"]))
+        tensors.sort(key=lambda item: (item[1]["file"], item[1]["offset"]))
+        total = sum(tensor["size"] for _, tensor in tensors)
+        done = 0
+        room = max([STAGING, *(tensor["granule"] for _, tensor in tensors)])
+        with self.core.allocate(room) as staging:
+            for index, tensor in tensors:
+                step = room - room % tensor["granule"]
+                for offset in range(0, tensor["size"], step):
+                    n = min(step, tensor["size"] - offset)
+                    file = self._files[tensor["file"]]
+                    file.read_into(self.core.view(staging, n), tensor["offset"] + offset)
+                    self.core.check("slm_model_feed", self.handle, index, offset, staging, n)
+                    done += n
+                    progress(done, total)
+        self.core.check("slm_model_ready", self.handle)
+        self.loaded = True
+
+    def _select_dot_kernel(self) -> None:
+        """Times the core's dot-product forms, for want of a clock in there; takes the fastest."""
+        core = self.core
+        count = core.check("slm_dot_count")
+        if count < 2:
+            return
+        seconds = [float("inf")] * count
+        # Alternating rounds and the best of them, so that a busy moment does
+        # not decide.
+        for _ in range(3):
+            for form in range(count):
+                start = time.perf_counter()
+                core.check("slm_dot_bench", form, 1)
+                seconds[form] = min(seconds[form], time.perf_counter() - start)
+        core.check("slm_dot_select", seconds.index(min(seconds)))
+
+
+def _about(file: ByteFile, error: SlmError) -> SlmError:
+    """The core's error, which knows no file names, with the name of the file."""
+    return SlmError(error.code, f"{file.path}: {error.message}")
+
+
+def write_ids(core: Instance, address: int, ids: Sequence[int]) -> None:
+    """Writes int32 token ids. Raises SlmError "invalid_argument" for what is no int32."""
+    try:
+        data = np.asarray(ids, np.int64).astype(np.int32)
+        if len(ids) > U32 // 4 or not np.array_equal(data, np.asarray(ids, np.int64)):
+            raise OverflowError
+    except (OverflowError, ValueError, TypeError):
+        raise SlmError(
+            "invalid_argument", "a token id is not a number from 0 to 2147483647; correct the ids"
+        ) from None
+    core.view(address, data.nbytes)[:] = data.tobytes()
+
+
+def _flag(wanted: bool, flag: TextFlag) -> int:
+    return int(flag) if wanted else 0

@@ -1,0 +1,296 @@
+"""Evaluation and generation: one KV cache and one sampler of a model.
+
+Owns the order of calls that slm.h asks of a host: reuse what the cache holds,
+prefill in batches, then sample, take text, evaluate, until something ends it.
+Between any two calls the caller may stop. Knows no chat roles; see chat.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import SlmError
+from ..generated.abi import EvalFlag, Finish, Param, Status
+from .model import Model, write_ids
+
+Logits = npt.NDArray[np.float32]
+
+TEXT_ROOM = 1024  # bytes; a token's text is far shorter, and the rest waits
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen; the defaults are those of slm.h.
+
+    `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0 and a
+    `repeat_penalty` of 1 are off. `logit_bias` maps token ids to what is added
+    to their logits; -inf forbids a token. `stop` strings end the text before
+    their first occurrence.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    penalty_last_n: int = 64
+    seed: int = 0
+    ignore_eog: bool = False
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    stop: Sequence[str] = ()
+
+
+_PARAMS: dict[str, Param] = {
+    "temperature": Param.TEMPERATURE,
+    "top_k": Param.TOP_K,
+    "top_p": Param.TOP_P,
+    "min_p": Param.MIN_P,
+    "repeat_penalty": Param.REPEAT_PENALTY,
+    "presence_penalty": Param.PRESENCE_PENALTY,
+    "frequency_penalty": Param.FREQUENCY_PENALTY,
+    "penalty_last_n": Param.PENALTY_LAST_N,
+    "seed": Param.SEED,
+    "ignore_eog": Param.IGNORE_EOG,
+}
+
+
+class Session:
+    """One conversation's cache. Close it before its model, or use it in a `with`.
+
+    `n_ctx` positions fit; one evaluation takes at most `n_batch` tokens.
+    Raises SlmError "out_of_memory" or "invalid_argument".
+    """
+
+    def __init__(self, model: Model, n_ctx: int, n_batch: int) -> None:
+        self.model = model
+        self.core = model.core
+        self.n_ctx = n_ctx
+        self.n_batch = n_batch
+        self.handle = self.core.pointer("slm_session_new", model.handle, n_ctx, n_batch)
+        if self.handle == 0:
+            raise self.core.error(Status.OUT_OF_MEMORY)
+
+    def close(self) -> None:
+        if self.handle:
+            handle, self.handle = self.handle, 0
+            self.core.call("slm_session_free", handle)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def n_past(self) -> int:
+        """Positions in the cache."""
+        return self.core.check("slm_session_n_past", self.handle)
+
+    def reuse(self, ids: Sequence[int]) -> int:
+        """Keeps the longest prefix of `ids` that the cache holds, and returns its length.
+
+        At most len(ids) - 1, so that there is always a token to evaluate.
+        """
+        with self.core.allocate(4 * len(ids)) as address:
+            write_ids(self.core, address, ids)
+            return self.core.check("slm_session_reuse", self.handle, address, len(ids))
+
+    def eval(
+        self, ids: Sequence[int], logits: Literal["none", "last", "all"] = "last"
+    ) -> Logits | None:
+        """Appends 1 to `n_batch` tokens to the cache.
+
+        Returns None, the logits of the last token [1, n_vocab] or those of every
+        token [len(ids), n_vocab]. Raises SlmError "context_full" or
+        "invalid_argument"; the cache is then as before.
+        """
+        flag = {
+            "none": EvalFlag.NO_LOGITS,
+            "last": EvalFlag.LAST_LOGITS,
+            "all": EvalFlag.ALL_LOGITS,
+        }[logits]
+        self._eval(ids, flag)
+        if logits == "none":
+            return None
+        rows = 1 if logits == "last" else len(ids)
+        n_vocab = self.model.info["n_vocab"] or 0
+        address = self.core.pointer("slm_session_logits", self.handle)
+        if address == 0:
+            raise self.core.error(Status.WRONG_STATE)
+        return self.core.array(address, rows * n_vocab, np.float32).reshape(rows, n_vocab)
+
+    def logits(self, ids: Sequence[int]) -> Iterator[Logits]:
+        """Evaluates `ids` after what is in the cache; yields blocks [n, n_vocab], in order.
+
+        Blocks are kept to 32 MiB, so that a large vocabulary costs no more
+        memory than a small one.
+        """
+        n_vocab = max(1, self.model.info["n_vocab"] or 1)
+        step = min(self.n_batch, max(1, (32 << 20) // (4 * n_vocab)))
+        for start in range(0, len(ids), step):
+            block = self.eval(ids[start : start + step], "all")
+            assert block is not None
+            yield block
+
+    def prefill(
+        self,
+        ids: Sequence[int],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Makes the cache hold exactly `ids`, with the last one's logits ready to sample.
+
+        Returns how many tokens the cache already held. `progress` is called with
+        the tokens done and in all; `stopped` is asked before each batch.
+        Raises SlmError "context_full" with the numbers, "invalid_argument" for no ids.
+        """
+        if not ids:
+            raise SlmError("invalid_argument", "there are no tokens to evaluate; give some text")
+        if len(ids) > self.n_ctx:
+            raise SlmError(
+                "context_full",
+                f"the prompt has {len(ids)} tokens and the context holds {self.n_ctx}; "
+                "shorten it or open a session with a larger context",
+            )
+        cached = self.reuse(ids)
+        for start in range(cached, len(ids), self.n_batch):
+            if stopped():
+                break
+            stop = min(start + self.n_batch, len(ids))
+            last = stop == len(ids)
+            self._eval(ids[start:stop], EvalFlag.LAST_LOGITS if last else EvalFlag.NO_LOGITS)
+            if progress:
+                progress(stop, len(ids))
+        return cached
+
+    def generate(
+        self,
+        ids: Sequence[int],
+        sampling: Sampling | None = None,
+        *,
+        max_tokens: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Generation:
+        """Starts generating after the prompt `ids`; iterate over the result for the text.
+
+        `max_tokens` (at least 1) is by default what the context has room for.
+        `stopped` is asked between batches of the prefill and after every token.
+        """
+        return Generation(self, ids, sampling or Sampling(), max_tokens, progress, stopped)
+
+    def _eval(self, ids: Sequence[int], flag: EvalFlag) -> None:
+        with self.core.allocate(4 * len(ids)) as address:
+            write_ids(self.core, address, ids)
+            self.core.check("slm_session_eval", self.handle, address, len(ids), flag)
+
+    def configure(self, sampling: Sampling) -> None:
+        """Forgets the sampler's state and sets parameters, biases and stop strings."""
+        core, handle = self.core, self.handle
+        core.check("slm_session_reset", handle)
+        for name, param in _PARAMS.items():
+            core.check("slm_session_set", handle, param, getattr(sampling, name))
+        for token, bias in sampling.logit_bias.items():
+            core.check("slm_session_bias", handle, token, bias)
+        for text in sampling.stop:
+            data = text.encode()
+            with core.allocate(len(data)) as address:
+                core.view(address, len(data))[:] = data
+                core.check("slm_session_stop", handle, address, len(data))
+
+    def logprobs(self, n: int) -> list[tuple[int, float]]:
+        """(token, natural-log probability): the token just sampled, then the `n` most likely."""
+        with self.core.allocate(8 * (n + 1)) as address:
+            values = address + 4 * (n + 1)
+            self.core.check("slm_session_logprobs", self.handle, n, address, values)
+            ids: list[Any] = self.core.array(address, n + 1, np.int32).tolist()
+            logprobs: list[Any] = self.core.array(values, n + 1, np.float32).tolist()
+        return list(zip(ids, logprobs, strict=True))
+
+
+FinishReason = Literal["stop", "length", "aborted"]
+
+
+class Generation:
+    """One answer under way: an iterator over pieces of text, then the numbers about it.
+
+    The pieces are whole characters and never part of a stop string. Between two
+    pieces `session.logprobs` tells about the token just sampled. Leaving the loop
+    early is fine; the cache keeps what was evaluated.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        ids: Sequence[int],
+        sampling: Sampling,
+        max_tokens: int | None,
+        progress: Callable[[int, int], None] | None,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self.session = session
+        self.prompt = list(ids)
+        self.ids: list[int] = []  # generated
+        self.cached = 0  # prompt tokens that needed no evaluation
+        self.finish_reason: FinishReason | None = None
+        self.prefill_seconds = 0.0
+        self.decode_seconds = 0.0
+        self._sampling = sampling
+        self._max_tokens = max_tokens
+        self._progress = progress
+        self._stopped = stopped
+
+    def __iter__(self) -> Iterator[str]:
+        session, core = self.session, self.session.core
+        start = time.perf_counter()
+        self.cached = session.prefill(self.prompt, progress=self._progress, stopped=self._stopped)
+        session.configure(self._sampling)
+        self.prefill_seconds = time.perf_counter() - start
+        if session.n_past < len(self.prompt):
+            self.finish_reason = "aborted"
+        with core.allocate(TEXT_ROOM) as room:
+            while self.finish_reason is None:
+                start = time.perf_counter()
+                # The token before this one; the last one of all is never needed.
+                if self.ids:
+                    session._eval(self.ids[-1:], EvalFlag.LAST_LOGITS)
+                self.ids.append(core.check("slm_session_sample", session.handle))
+                text = self._take(room, flush=False)
+                self.finish_reason = self._finished()
+                self.decode_seconds += time.perf_counter() - start
+                if text:
+                    yield text
+            if self.ids and (text := self._take(room, flush=True)):
+                yield text
+
+    def _finished(self) -> FinishReason | None:
+        session = self.session
+        if session.core.check("slm_session_finish", session.handle) != Finish.NONE:
+            return "stop"
+        # The cache has no room for the token that was just sampled.
+        full = len(self.prompt) + len(self.ids) > session.n_ctx
+        if full or len(self.ids) == self._max_tokens:
+            return "length"
+        return "aborted" if self._stopped() else None
+
+    def _take(self, room: int, *, flush: bool) -> str:
+        core = self.session.core
+        pieces = []
+        while n := core.check("slm_session_text", self.session.handle, int(flush), room, TEXT_ROOM):
+            pieces.append(bytes(core.view(room, n)))
+        return b"".join(pieces).decode("utf-8", "replace")

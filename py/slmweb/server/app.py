@@ -1,0 +1,211 @@
+"""The web application: which URL is which file, and what is said when there is none.
+
+Owns the routes and the 404s. Serves files that others made (the web bundle, the
+wasm variants, packed models) and computes nothing: the model runs in the
+browser, so the server never sees a prompt. It takes no input but the path and
+the request headers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from .. import paths
+from ..errors import SlmError
+from .files import IMMUTABLE, REVALIDATE, etag_matches, send_file
+from .headers import SealMiddleware
+from .models import CHUNK_NAME, MODEL_NAME, ModelFolder
+from .pages import ASSET_NAME, Page, PageCache, hashed
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the served files are."""
+
+    web: Path
+    wasm: Path
+    models: Path
+
+    @classmethod
+    def default(cls, models: Path | None = None) -> Folders:
+        return cls(paths.web_dir(), paths.wasm_dir(), models or paths.models_dir())
+
+
+def create_app(folders: Folders | None = None) -> ASGIApp:
+    """The ASGI application over `folders` (by default those of this installation)."""
+    site = _Site(folders or Folders.default())
+    app = Starlette(
+        routes=[
+            Route("/", site.index),
+            Route("/slmweb.js", site.api_bundle),
+            Route("/assets/{name}", site.asset),
+            Route("/wasm/{name}", site.wasm),
+            Route("/models/", site.models),
+            Route("/models/{model}/manifest.json", site.manifest),
+            Route("/models/{model}/{chunk}", site.chunk),
+        ],
+        exception_handlers={HTTPException: site.http_error, Exception: site.crash},
+    )
+    # From outside: Starlette's own error responses must be sealed as well.
+    return SealMiddleware(app, site.pages.current_hash)
+
+
+def not_found(sentence: str) -> HTTPException:
+    return HTTPException(404, sentence)
+
+
+class _Site:
+    def __init__(self, folders: Folders) -> None:
+        self.folders = folders
+        self.pages = PageCache(folders.web)
+        self.model_folder = ModelFolder(folders.models)
+
+    async def index(self, request: Request) -> Response:
+        try:
+            return _page_response(request, self.pages.index())
+        except SlmError as error:
+            raise HTTPException(503, error.message) from None
+
+    async def asset(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if ASSET_NAME.fullmatch(name):
+            cache_control = IMMUTABLE if hashed(name) else REVALIDATE
+            try:
+                return send_file(
+                    request,
+                    self.folders.web,
+                    name,
+                    cache_control=cache_control,
+                    precompressed=True,
+                )
+            except OSError:
+                pass
+        raise not_found(
+            f"there is no asset {name!r} in the page that is served now; "
+            "reload the page to get the current names"
+        )
+
+    async def api_bundle(self, request: Request) -> Response:
+        try:
+            name = self.pages.asset("slmweb.js")
+            return send_file(
+                request, self.folders.web, name, cache_control=REVALIDATE, precompressed=True
+            )
+        except (SlmError, OSError):
+            raise not_found(
+                f"the API bundle is not built; {paths.how_to_get('make web')}"
+            ) from None
+
+    async def wasm(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        variant = name.removesuffix(".wasm")
+        if variant not in paths.VARIANTS or variant == name:
+            known = ", ".join(f"{variant}.wasm" for variant in paths.VARIANTS)
+            raise not_found(f"there is no wasm variant {name!r}; there are {known}")
+        try:
+            return send_file(
+                request,
+                self.folders.wasm,
+                f"slm-{name}",
+                cache_control=REVALIDATE,
+                precompressed=True,
+            )
+        except OSError:
+            raise not_found(
+                f"the variant {variant} is not built; {paths.how_to_get('make wasm')}"
+            ) from None
+
+    async def models(self, request: Request) -> Response:
+        body = json.dumps(self.model_folder.entries(), ensure_ascii=False).encode()
+        return _page_response(request, Page.of(body, "application/json"))
+
+    async def manifest(self, request: Request) -> Response:
+        model = self._model(request)
+        try:
+            return send_file(
+                request,
+                self.folders.models,
+                f"{model}/manifest.json",
+                cache_control=REVALIDATE,
+                precompressed=True,
+            )
+        except OSError:
+            raise self._no_model(model) from None
+
+    async def chunk(self, request: Request) -> Response:
+        model, chunk = self._model(request), request.path_params["chunk"]
+        if CHUNK_NAME.fullmatch(chunk):
+            try:
+                return send_file(
+                    request,
+                    self.folders.models,
+                    f"{model}/{chunk}",
+                    cache_control=IMMUTABLE,
+                    etag=chunk,
+                )
+            except OSError:
+                pass
+        if not (self.folders.models / model / "manifest.json").is_file():
+            raise self._no_model(model)
+        raise not_found(
+            f"model {model!r} has no chunk {chunk!r}; its chunks are named by their SHA-256 "
+            f"in /models/{model}/manifest.json, which may have changed since you fetched it"
+        )
+
+    def _model(self, request: Request) -> str:
+        model: str = request.path_params["model"]
+        if not MODEL_NAME.fullmatch(model):
+            raise self._no_model(model)
+        return model
+
+    def _no_model(self, model: str) -> HTTPException:
+        names = ", ".join(entry["name"] for entry in self.model_folder.entries())
+        offer = f"there are {names}" if names else "this server has none yet"
+        return not_found(f"there is no model {model!r}; {offer} (see /models/)")
+
+    async def http_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        sentence = error.detail
+        if error.status_code == 404 and sentence == "Not Found":
+            sentence = (
+                f"there is nothing at {request.url.path}; the chat page is at /, "
+                "the list of models at /models/"
+            )
+        elif error.status_code == 405:
+            sentence = f"{request.method} is not possible here; everything is fetched with GET"
+        return self._error_response(request, error.status_code, sentence, error.headers)
+
+    async def crash(self, request: Request, error: Exception) -> Response:
+        sentence = "the server failed on this request; its log says why"
+        return self._error_response(request, 500, sentence, None)
+
+    def _error_response(
+        self, request: Request, status: int, sentence: str, headers: object
+    ) -> Response:
+        sent = {**(headers if isinstance(headers, dict) else {}), "cache-control": "no-store"}
+        # A person gets a page, a program one line.
+        if "text/html" in request.headers.get("accept", ""):
+            page = self.pages.error(status, sentence)
+            return HTMLResponse(page, status_code=status, headers=sent)
+        return PlainTextResponse(sentence + "\n", status_code=status, headers=sent)
+
+
+def _page_response(request: Request, page: Page) -> Response:
+    """A rendered page with validators, compressed where the client accepts it."""
+    gzipped = page.gzipped if "gzip" in request.headers.get("accept-encoding", "") else None
+    tag = f'"{page.digest}{"-gzip" if gzipped else ""}"'
+    headers = {"etag": tag, "cache-control": REVALIDATE, "vary": "Accept-Encoding"}
+    if etag_matches(request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=headers)
+    if gzipped:
+        headers["content-encoding"] = "gzip"
+    return Response(gzipped or page.body, media_type=page.media_type, headers=headers)

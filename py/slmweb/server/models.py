@@ -1,0 +1,64 @@
+"""The folder of packed models as the server sees it: one subfolder per model.
+
+Owns which names may appear in a URL and what the list of models says. Reads
+manifests only for that list; the chunks' content is the business of the pack
+that wrote them and of the browser that verifies them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("slmweb.server")
+
+# A name is one path component and a lower-case one, so that two models never
+# differ by case alone on file systems that do not tell cases apart.
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+CHUNK_NAME = re.compile(r"[0-9a-f]{64}")
+
+LISTED = ("name", "title", "architecture", "parameters", "context_length",
+          "size", "license", "license_url", "source")  # fmt: skip
+
+
+class ModelFolder:
+    """The models under `root`, listed again whenever a manifest changes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._entries: dict[tuple[str, int, int], dict[str, Any] | None] = {}
+
+    def entries(self) -> list[dict[str, Any]]:
+        """What GET /models/ answers: the fields `LISTED` of each manifest, and its URL.
+
+        A folder whose manifest cannot be read is left out, with a line in the log.
+        """
+        try:
+            names = sorted(path.name for path in self.root.iterdir())
+        except OSError:
+            return []
+        found = [self._entry(name) for name in names if MODEL_NAME.fullmatch(name)]
+        return [entry for entry in found if entry is not None]
+
+    def _entry(self, name: str) -> dict[str, Any] | None:
+        path = self.root / name / "manifest.json"
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        key = (name, status.st_mtime_ns, status.st_size)
+        if key not in self._entries:
+            self._entries[key] = self._read(name, path)
+        return self._entries[key]
+
+    def _read(self, name: str, path: Path) -> dict[str, Any] | None:
+        try:
+            manifest = json.loads(path.read_bytes())
+            entry = {field: manifest[field] for field in LISTED}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s is not a manifest (%s); run `slmweb pack` again", path, error)
+            return None
+        return {**entry, "name": name, "manifest": f"/models/{name}/manifest.json"}
