@@ -54,7 +54,8 @@ class LlamaCpp:
         llama_cpp.llama_model_free(self._model)
 
     def tokenize(self, text: bytes, *, special: bool, bos: bool) -> list[int]:
-        ids = (llama_cpp.llama_token * (len(text) + 8))()
+        # An invalid byte becomes U+FFFD, three bytes and as many tokens.
+        ids = (llama_cpp.llama_token * (3 * len(text) + 8))()
         n = llama_cpp.llama_tokenize(self._vocab, text, len(text), ids, len(ids), bos, special)
         if n < 0:
             raise RuntimeError(f"llama_tokenize returned {n} for {len(text)} bytes")
