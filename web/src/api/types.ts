@@ -5,8 +5,10 @@
 // `onPrefill` and `context_overflow`. Field names keep the snake_case of the
 // wire formats that they mirror.
 
+import type { VariantName } from '../generated/abi';
+
 /** The compiled forms of the core: SIMD128 or relaxed SIMD, one thread or several (`-mt`). */
-export type Variant = 'simd' | 'relaxed' | 'simd-mt' | 'relaxed-mt';
+export type Variant = VariantName;
 
 export type SlmErrorCode =
   // from the core, see slm.h
@@ -71,6 +73,7 @@ export interface ModelSource {
   readonly manifest: Manifest;
   /** One Blob (or File) for each of manifest.files, in that order. */
   readonly files: readonly Blob[];
+  /** The bytes are given away: they go to a worker. */
   readonly wasm: (variant: Variant) => Promise<ArrayBuffer>;
   /** The classic worker script: same-origin URL or blob: URL. */
   readonly workerUrl: string;
@@ -95,7 +98,7 @@ export interface LoadProgress {
 }
 
 export interface EngineOptions {
-  /** Compute threads; by default what the device offers, at most 8. */
+  /** Compute threads; by default all of up to 4 processors, half of more, at most 8. */
   readonly threads?: number;
   /** Context length in tokens; by default the manifest's n_ctx_default. */
   readonly n_ctx?: number;
@@ -108,9 +111,8 @@ export interface EngineOptions {
 }
 
 export interface LoadOptions extends EngineOptions {
-  /** Folder of the wasm variants and of the worker script; by default those of this server. */
-  readonly wasmUrl?: string;
-  readonly workerUrl?: string;
+  /** Folder with assets/ and wasm/, of this origin; by default that of slmweb.js. */
+  readonly baseUrl?: string;
   /** 'memory' keeps nothing on the device. Default 'opfs'. */
   readonly storage?: 'opfs' | 'memory';
   /** A sentence to show: why the model is not stored, or what limits it. */
@@ -320,13 +322,22 @@ export interface CompletionChunk extends Answer {
 export type Stream<T> = AsyncIterableIterator<T>;
 
 export interface ChatCompletions {
-  create(params: ChatParams & { readonly stream: true }, options?: RequestOptions): Promise<Stream<ChatCompletionChunk>>;
+  create(
+    params: ChatParams & { readonly stream: true },
+    options?: RequestOptions,
+  ): Promise<Stream<ChatCompletionChunk>>;
   create(params: ChatParams & { readonly stream?: false }, options?: RequestOptions): Promise<ChatCompletion>;
 }
 
 export interface Completions {
-  create(params: CompletionParams & { readonly stream: true }, options?: RequestOptions): Promise<Stream<CompletionChunk>>;
-  create(params: CompletionParams & { readonly stream?: false }, options?: RequestOptions): Promise<Completion>;
+  create(
+    params: CompletionParams & { readonly stream: true },
+    options?: RequestOptions,
+  ): Promise<Stream<CompletionChunk>>;
+  create(
+    params: CompletionParams & { readonly stream?: false },
+    options?: RequestOptions,
+  ): Promise<Completion>;
 }
 
 /** What the class SLM offers; a page that takes this interface can be given a fake.

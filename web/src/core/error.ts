@@ -16,7 +16,11 @@ export class SlmError extends Error {
   /** The numbers of a context_full error. */
   readonly details: ContextFullDetails | undefined;
 
-  constructor(code: SlmErrorCode, message: string, options: { details?: ContextFullDetails; cause?: unknown } = {}) {
+  constructor(
+    code: SlmErrorCode,
+    message: string,
+    options: { details?: ContextFullDetails; cause?: unknown } = {},
+  ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.details = options.details;

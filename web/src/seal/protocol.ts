@@ -6,8 +6,8 @@
 // MessagePort carries all of it; the shell posts the port to the frame's window
 // once, as {type: 'slmweb'}.
 
+import type { EngineOptions, LoadProgress, Manifest, Slm, Variant } from '../api/types';
 import type { WireError } from '../core/error';
-import type { LoadProgress, Manifest, Slm, EngineOptions, Variant } from '../api/types';
 
 /** The only message that goes to the window itself; it carries the port. */
 export interface Hello {

@@ -1,0 +1,164 @@
+// chat.completions.create: messages through the template and, when they do not
+// fit, through the choice that the caller made about that.
+
+import { SlmError } from '../core/error';
+import type { Engine, Generation } from '../engine/engine';
+import { chatShape } from './logprobs';
+import { dropOldest } from './overflow';
+import { chatLogprobs, checkNames, invalid, sampling } from './params';
+import type { Queue } from './queue';
+import { collect, envelope, stream } from './requests';
+import type { ChatTemplate } from './template';
+import type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatCompletions,
+  ChatMessage,
+  ChatParams,
+  RequestOptions,
+  SamplingDefaults,
+  Stream,
+} from './types';
+
+export interface ChatContext {
+  readonly engine: Engine;
+  readonly queue: Queue;
+  readonly model: string;
+  readonly defaults: SamplingDefaults;
+  /** Throws when the model has none. */
+  readonly template: () => ChatTemplate;
+}
+
+export class Chat implements ChatCompletions {
+  readonly #context: ChatContext;
+
+  constructor(context: ChatContext) {
+    this.#context = context;
+  }
+
+  create(
+    params: ChatParams & { stream: true },
+    options?: RequestOptions,
+  ): Promise<Stream<ChatCompletionChunk>>;
+  create(params: ChatParams & { stream?: false }, options?: RequestOptions): Promise<ChatCompletion>;
+  async create(
+    params: ChatParams,
+    options: RequestOptions = {},
+  ): Promise<Stream<ChatCompletionChunk> | ChatCompletion> {
+    options.signal?.throwIfAborted();
+    checkNames(params);
+    checkMessages(params.messages);
+    const { engine, queue, model, defaults } = this.#context;
+    const common = sampling(params, defaults, engine.facts.model.n_vocab);
+    const logprobs = chatLogprobs(params);
+    const { ids, dropped } = await this.#prompt(params);
+    options.signal?.throwIfAborted();
+    const generation: Generation = { ...common, ids, logprobs };
+    const head = envelope('chatcmpl', model);
+    if (params.stream === true) return this.#stream(generation, options, head, dropped);
+    const answer = await collect(engine, queue, generation, options);
+    return {
+      ...head,
+      object: 'chat.completion',
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: answer.text },
+          logprobs: answer.logprobs && chatShape(answer.logprobs),
+          finish_reason: answer.finish_reason,
+        },
+      ],
+      usage: answer.usage,
+      timings: answer.timings,
+      dropped_messages: dropped,
+    };
+  }
+
+  #stream(
+    generation: Generation,
+    options: RequestOptions,
+    head: ReturnType<typeof envelope>,
+    dropped: number,
+  ): Stream<ChatCompletionChunk> {
+    const { engine, queue } = this.#context;
+    let first = true;
+    const opening = () => {
+      const opens = first;
+      first = false;
+      return opens;
+    };
+    const object = 'chat.completion.chunk';
+    return stream<ChatCompletionChunk>(
+      engine,
+      queue,
+      generation,
+      options,
+      ({ text, logprobs }) => {
+        const opens = opening();
+        const delta = opens ? ({ role: 'assistant', content: text } as const) : { content: text };
+        const choice = {
+          index: 0,
+          delta,
+          logprobs: logprobs && chatShape([logprobs]),
+          finish_reason: null,
+        } as const;
+        return { ...head, object, choices: [choice], ...(opens ? { dropped_messages: dropped } : {}) };
+      },
+      ({ finish_reason, usage, timings }) => {
+        const delta = opening() ? ({ role: 'assistant' } as const) : {};
+        return {
+          ...head,
+          object,
+          choices: [{ index: 0, delta, logprobs: null, finish_reason }],
+          usage,
+          timings,
+        };
+      },
+    );
+  }
+
+  async #prompt({
+    messages,
+    max_tokens,
+    context_overflow,
+    template_args,
+  }: ChatParams): Promise<{ ids: Int32Array; dropped: number }> {
+    const { engine } = this.#context;
+    const template = this.#context.template();
+    const { n_ctx } = engine.facts;
+    const tokenize = (some: readonly ChatMessage[]) => {
+      const text = template.renderAny(some, template_args);
+      return engine.tokenize(text, { special: true, bos: !template.writesBos(text) });
+    };
+    if (context_overflow === 'drop_oldest') {
+      // Leave room for an answer: what was asked for, but no more than a quarter.
+      const quarter = Math.floor(n_ctx / 4);
+      const room = n_ctx - Math.min(max_tokens ?? quarter, quarter);
+      const fitted = await dropOldest(messages, room, n_ctx, async (some) => (await tokenize(some)).length);
+      return { ids: fits(await tokenize(fitted.messages), n_ctx), dropped: fitted.dropped };
+    }
+    if (context_overflow !== undefined && context_overflow !== 'error')
+      invalid("context_overflow to be 'error' or 'drop_oldest'", context_overflow);
+    return { ids: fits(await tokenize(messages), n_ctx), dropped: 0 };
+  }
+}
+
+/** The worker would refuse it too, but only when the request's turn comes. */
+export function fits(ids: Int32Array, n_ctx: number): Int32Array {
+  if (ids.length <= n_ctx) return ids;
+  throw new SlmError(
+    'context_full',
+    `Expected at most ${n_ctx} tokens, found a prompt of ${ids.length}; shorten it, start a new chat, load the model with a longer context or ask for context_overflow 'drop_oldest'.`,
+    { details: { prompt_tokens: ids.length, n_ctx } },
+  );
+}
+
+function checkMessages(messages: unknown): void {
+  if (!Array.isArray(messages) || messages.length === 0)
+    invalid('messages to be a list of at least one message', messages);
+  for (const message of messages as Partial<ChatMessage>[]) {
+    if (!['system', 'user', 'assistant', 'tool'].includes(message.role ?? ''))
+      invalid("a message's role to be system, user, assistant or tool", message.role);
+    if (typeof message.content !== 'string') invalid("a message's content to be text", message.content);
+  }
+}

@@ -1,0 +1,88 @@
+// completions.create: plain text in, its continuation out.
+
+import type { Engine, Generation } from '../engine/engine';
+import { fits } from './chat';
+import { completionShape } from './logprobs';
+import { checkNames, completionLogprobs, invalid, sampling } from './params';
+import type { Queue } from './queue';
+import { collect, envelope, stream } from './requests';
+import type {
+  Completion,
+  CompletionChunk,
+  CompletionParams,
+  Completions,
+  RequestOptions,
+  SamplingDefaults,
+  Stream,
+} from './types';
+
+export interface TextContext {
+  readonly engine: Engine;
+  readonly queue: Queue;
+  readonly model: string;
+  readonly defaults: SamplingDefaults;
+}
+
+export class TextCompletions implements Completions {
+  readonly #context: TextContext;
+
+  constructor(context: TextContext) {
+    this.#context = context;
+  }
+
+  create(
+    params: CompletionParams & { stream: true },
+    options?: RequestOptions,
+  ): Promise<Stream<CompletionChunk>>;
+  create(params: CompletionParams & { stream?: false }, options?: RequestOptions): Promise<Completion>;
+  async create(
+    params: CompletionParams,
+    options: RequestOptions = {},
+  ): Promise<Stream<CompletionChunk> | Completion> {
+    options.signal?.throwIfAborted();
+    checkNames(params);
+    if (typeof params.prompt !== 'string') invalid('prompt to be text', params.prompt);
+    const { engine, queue, model, defaults } = this.#context;
+    const common = sampling(params, defaults, engine.facts.model.n_vocab);
+    const logprobs = completionLogprobs(params);
+    const ids = fits(await engine.tokenize(params.prompt, { special: true, bos: true }), engine.facts.n_ctx);
+    const generation: Generation = { ...common, ids, logprobs };
+    const head = { ...envelope('cmpl', model), object: 'text_completion' as const };
+    if (params.stream === true) {
+      let offset = 0;
+      return stream<CompletionChunk>(
+        engine,
+        queue,
+        generation,
+        options,
+        (piece) => {
+          const shaped = piece.logprobs && completionShape([piece.logprobs], offset);
+          offset += piece.text.length;
+          return {
+            ...head,
+            choices: [{ index: 0, text: piece.text, logprobs: shaped, finish_reason: null }],
+          };
+        },
+        ({ finish_reason, usage, timings }) => ({
+          ...head,
+          choices: [{ index: 0, text: '', logprobs: null, finish_reason }],
+          usage,
+          timings,
+        }),
+      );
+    }
+    const {
+      text,
+      logprobs: tokens,
+      finish_reason,
+      usage,
+      timings,
+    } = await collect(engine, queue, generation, options);
+    return {
+      ...head,
+      choices: [{ index: 0, text, logprobs: tokens && completionShape(tokens, 0), finish_reason }],
+      usage,
+      timings,
+    };
+  }
+}

@@ -1,0 +1,109 @@
+// A model in the core: its header and tensors on the way in, its facts and its
+// tokenizer on the way out. Where the bytes come from is the caller's business.
+
+import { Status, TextFlag } from '../generated/abi';
+import type { Core } from './core';
+
+export interface TensorFacts {
+  readonly name: string;
+  readonly file: number;
+  readonly type: string;
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly size: number;
+  readonly granule: number;
+}
+
+export interface ModelFacts {
+  readonly architecture: string;
+  readonly name: string | null;
+  readonly license: string | null;
+  readonly parameters: number;
+  readonly n_ctx_train: number;
+  readonly n_vocab: number;
+  readonly n_embd: number;
+  readonly n_layer: number;
+  readonly bos: number | null;
+  readonly eos: number | null;
+  readonly eot: number | null;
+  readonly add_bos: boolean | null;
+  readonly eog: readonly number[];
+  readonly tokenizer: string;
+  readonly chat_template: string | null;
+  readonly languages: readonly string[] | null;
+  readonly packed_bytes: number;
+  readonly types: Readonly<Record<string, number>>;
+  readonly tensors: readonly TensorFacts[];
+}
+
+export class Model {
+  readonly core: Core;
+  readonly pointer: number;
+
+  /** A new model, or one that another thread has made. */
+  constructor(core: Core, pointer?: number) {
+    this.core = core;
+    this.pointer = pointer ?? core.checkPointer(core.exports.slm_model_new());
+  }
+
+  /** Hands over the next file's first bytes. False asks for more of them. */
+  header(bytes: Uint8Array, fileSize: number): boolean {
+    const buffer = this.core.alloc(bytes.length);
+    try {
+      this.core.bytes(buffer, bytes.length).set(bytes);
+      const status = this.core.exports.slm_model_header(this.pointer, buffer, bytes.length, fileSize);
+      if (status === Status.NEED_MORE && bytes.length < fileSize) return false;
+      this.core.check(status);
+      return true;
+    } finally {
+      this.core.free(buffer);
+    }
+  }
+
+  layout(): void {
+    this.core.check(this.core.exports.slm_model_layout(this.pointer));
+  }
+
+  describe(): ModelFacts {
+    return this.core.json(
+      this.core.checkPointer(this.core.exports.slm_model_describe(this.pointer)),
+    ) as ModelFacts;
+  }
+
+  /** Bytes [offset, offset + n) of a tensor, which lie at `at` in the memory. */
+  feed(tensor: number, offset: number, at: number, n: number): void {
+    this.core.check(this.core.exports.slm_model_feed(this.pointer, tensor, offset, at, n));
+  }
+
+  ready(): void {
+    this.core.check(this.core.exports.slm_model_ready(this.pointer));
+  }
+
+  tokenize(text: string, options: { special: boolean; bos: boolean }): Int32Array<ArrayBuffer> {
+    const { core } = this;
+    const flags = (options.special ? TextFlag.SPECIAL : 0) | (options.bos ? TextFlag.BOS : 0);
+    const bytes = new TextEncoder().encode(text);
+    for (let capacity = (bytes.length >> 1) + 16; ; ) {
+      const { pointer, after } = core.put(bytes, capacity * 4);
+      const n = core.check(
+        core.exports.slm_tokenize(this.pointer, pointer, bytes.length, flags, after, capacity),
+      );
+      if (n <= capacity) return new Int32Array(core.copy(after, n * 4).buffer);
+      capacity = n;
+    }
+  }
+
+  detokenize(ids: Int32Array | readonly number[], options: { special: boolean }): Uint8Array<ArrayBuffer> {
+    const { core } = this;
+    const flags = options.special ? TextFlag.SPECIAL : 0;
+    const typed = Int32Array.from(ids);
+    for (let capacity = typed.length * 8 + 64; ; ) {
+      const { pointer, after } = core.put(new Uint8Array(typed.buffer), capacity);
+      const n = core.check(
+        core.exports.slm_detokenize(this.pointer, pointer, typed.length, flags, after, capacity),
+      );
+      if (n <= capacity) return core.copy(after, n);
+      capacity = n;
+    }
+  }
+}

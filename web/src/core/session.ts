@@ -1,0 +1,111 @@
+// A session in the core: the KV cache and the sampler. It offers the calls of
+// slm.h with JavaScript's types; the order in which they make an answer is
+// worker/generate.ts's.
+
+import { EvalFlag, Finish, type Param } from '../generated/abi';
+import type { Core } from './core';
+import { SlmError } from './error';
+import type { Model } from './model';
+
+export interface RawLogprob {
+  readonly id: number;
+  readonly logprob: number;
+}
+
+const TEXT_CAPACITY = 4096;
+
+export class Session {
+  readonly #core: Core;
+  readonly #pointer: number;
+  readonly n_ctx: number;
+  readonly n_batch: number;
+
+  constructor(model: Model, n_ctx: number, n_batch: number) {
+    this.#core = model.core;
+    const pointer = this.#core.exports.slm_session_new(model.pointer, n_ctx, n_batch) >>> 0;
+    if (pointer === 0) {
+      const bytes = this.#core.exports.slm_session_bytes(model.pointer, n_ctx, n_batch);
+      const why = this.#core.string(this.#core.exports.slm_error());
+      throw new SlmError(
+        'out_of_memory',
+        why ||
+          `Expected ${bytes} bytes for a context of ${n_ctx} tokens, found no room; use a shorter context.`,
+      );
+    }
+    this.#pointer = pointer;
+    this.n_ctx = n_ctx;
+    this.n_batch = n_batch;
+  }
+
+  get n_past(): number {
+    return this.#core.check(this.#core.exports.slm_session_n_past(this.#pointer));
+  }
+
+  /** Back to the defaults of sampling; the cache stays. */
+  reset(): void {
+    this.#core.check(this.#core.exports.slm_session_reset(this.#pointer));
+  }
+
+  set(param: Param, value: number): void {
+    this.#core.check(this.#core.exports.slm_session_set(this.#pointer, param, value));
+  }
+
+  bias(token: number, bias: number): void {
+    this.#core.check(this.#core.exports.slm_session_bias(this.#pointer, token, bias));
+  }
+
+  stop(text: string): void {
+    const { pointer, n } = this.#core.putText(text);
+    this.#core.check(this.#core.exports.slm_session_stop(this.#pointer, pointer, n));
+  }
+
+  /** Keeps the cached prefix of `ids`; returns its length. */
+  reuse(ids: Int32Array): number {
+    return this.#core.check(
+      this.#core.exports.slm_session_reuse(this.#pointer, this.#core.putIds(ids), ids.length),
+    );
+  }
+
+  eval(ids: Int32Array | readonly number[], logits: boolean): void {
+    const flag = logits ? EvalFlag.LAST_LOGITS : EvalFlag.NO_LOGITS;
+    this.#core.check(
+      this.#core.exports.slm_session_eval(this.#pointer, this.#core.putIds(ids), ids.length, flag),
+    );
+  }
+
+  sample(): number {
+    return this.#core.check(this.#core.exports.slm_session_sample(this.#pointer));
+  }
+
+  get finish(): Finish {
+    return this.#core.check(this.#core.exports.slm_session_finish(this.#pointer)) as Finish;
+  }
+
+  get finished(): boolean {
+    return this.finish !== Finish.NONE;
+  }
+
+  /** Text that is complete; with `flush` also what was held back. */
+  text(flush: boolean): string {
+    const at = this.#core.scratch(TEXT_CAPACITY);
+    let text = '';
+    for (;;) {
+      const n = this.#core.check(
+        this.#core.exports.slm_session_text(this.#pointer, flush ? 1 : 0, at, TEXT_CAPACITY),
+      );
+      if (n === 0) return text;
+      text += this.#core.text(at, n);
+    }
+  }
+
+  /** The sampled token first, then the `n` most likely ones. */
+  logprobs(n: number): RawLogprob[] {
+    const core = this.#core;
+    const bytes = (n + 1) * 4;
+    const at = core.scratch(bytes * 2);
+    core.check(core.exports.slm_session_logprobs(this.#pointer, n, at, at + bytes));
+    const ids = new Int32Array(core.copy(at, bytes).buffer);
+    const values = new Float32Array(core.copy(at + bytes, bytes).buffer);
+    return Array.from(ids, (id, i) => ({ id, logprob: values[i]! }));
+  }
+}

@@ -1,0 +1,93 @@
+// Chooses the variant of the core and the number of threads from what the
+// browser can do, and says why in one sentence. Each missing feature costs one
+// step; a browser without WebAssembly SIMD ends in an error, because a scalar
+// core would be too slow to be worth its download.
+
+import type { Variant } from '../api/types';
+import { SlmError } from '../core/error';
+import { VARIANTS } from '../generated/abi';
+import type { Probe } from './probe';
+
+export interface Choice {
+  readonly variant: Variant;
+  readonly threads: number;
+  readonly reason: string;
+}
+
+export interface Wish {
+  readonly variant?: Variant | undefined;
+  readonly threads?: number | undefined;
+}
+
+const MAX_THREADS = 64;
+
+export function chooseVariant(probe: Probe, wish: Wish = {}): Choice {
+  if (!probe.wasm)
+    throw new SlmError(
+      'unsupported',
+      'Expected a browser with WebAssembly, found none (it may be switched off); use a current Chrome, Edge, Firefox or Safari.',
+    );
+  if (!probe.simd)
+    throw new SlmError(
+      'unsupported',
+      'Expected a browser with WebAssembly SIMD, found one without it; use Chrome or Edge 91, Firefox 89, Safari 16.4 or later.',
+    );
+  if (
+    wish.threads !== undefined &&
+    !(Number.isInteger(wish.threads) && wish.threads >= 1 && wish.threads <= MAX_THREADS)
+  )
+    throw new SlmError(
+      'invalid_argument',
+      `Expected threads to be a whole number from 1 to ${MAX_THREADS}, found ${wish.threads}.`,
+    );
+
+  const canThread = probe.threads && probe.crossOriginIsolated;
+  const wanted = wish.threads ?? defaultThreads(probe.cores);
+  if (wish.variant !== undefined) return forced(wish.variant, probe, canThread, wanted);
+
+  const threads = canThread ? wanted : 1;
+  const simd = probe.relaxedSimd
+    ? 'relaxed SIMD'
+    : 'SIMD without its relaxed instructions, which this browser lacks (slower)';
+  const variant = VARIANTS.find(
+    (v) => (v.simd === 'relaxed') === probe.relaxedSimd && v.threads === threads > 1,
+  )!.name;
+  return { variant, threads, reason: `Runs with ${simd} on ${threadReason(probe, canThread, wanted)}.` };
+}
+
+/** All of a few processors, half of many (the other half are hyperthreads or a phone's slow cores),
+ *  and never more than eight, which would meet at barriers more than they compute. */
+function defaultThreads(cores: number): number {
+  return Math.min(8, Math.max(Math.min(cores, 4), Math.floor(cores / 2)));
+}
+
+function threadReason(probe: Probe, canThread: boolean, wanted: number): string {
+  if (canThread)
+    return wanted === 1 ? 'one thread' : `${wanted} threads of ${probe.cores} logical processors`;
+  if (wanted === 1) return 'one thread';
+  return probe.crossOriginIsolated
+    ? 'one thread, because this browser has no WebAssembly threads'
+    : 'one thread, because the page is not cross-origin isolated (its server sends no COOP and COEP headers)';
+}
+
+function forced(variant: Variant, probe: Probe, canThread: boolean, wanted: number): Choice {
+  const { simd, threads } = VARIANTS.find((v) => v.name === variant) ?? unknown(variant);
+  if (simd === 'relaxed' && !probe.relaxedSimd)
+    throw new SlmError(
+      'unsupported',
+      `Expected a browser with relaxed SIMD for the variant ${variant}, found none; leave out the option.`,
+    );
+  if (threads && !canThread)
+    throw new SlmError(
+      'unsupported',
+      `Expected a cross-origin isolated page for the variant ${variant}, found another; leave out the option.`,
+    );
+  return { variant, threads: threads ? wanted : 1, reason: `Runs the variant ${variant}, as asked.` };
+}
+
+function unknown(variant: string): never {
+  throw new SlmError(
+    'invalid_argument',
+    `Expected a variant out of ${VARIANTS.map((v) => v.name).join(', ')}, found ${variant}.`,
+  );
+}

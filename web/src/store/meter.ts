@@ -1,0 +1,62 @@
+// Counts bytes and turns them into a progress report: done, rate and seconds
+// left. The rate is that of the last few seconds, because a mean since the
+// start hides that a connection has slowed down.
+
+import type { LoadPhase, LoadProgress } from '../api/types';
+
+const WINDOW_MS = 5000;
+const REPORT_EVERY_MS = 100;
+
+export class Meter {
+  readonly #report: (progress: LoadProgress) => void;
+  readonly #now: () => number;
+  #phase: LoadPhase = 'check';
+  #loaded = 0;
+  #total = 0;
+  #samples: { time: number; moved: number }[] = [];
+  #moved = 0;
+  #lastReport = Number.NEGATIVE_INFINITY;
+
+  constructor(report: (progress: LoadProgress) => void, now: () => number = () => performance.now()) {
+    this.#report = report;
+    this.#now = now;
+  }
+
+  /** `loaded` is what was there before; it does not count as speed. */
+  start(phase: LoadPhase, loaded: number, total: number): void {
+    this.#phase = phase;
+    this.#loaded = loaded;
+    this.#total = total;
+    this.#samples = [];
+    this.#moved = 0;
+    this.#emit(this.#now());
+  }
+
+  add(bytes: number): void {
+    this.#loaded += bytes;
+    this.#moved += bytes;
+    const now = this.#now();
+    if (this.#loaded >= this.#total || now - this.#lastReport >= REPORT_EVERY_MS) this.#emit(now);
+  }
+
+  /** Bytes that turned out to be worthless. */
+  take(bytes: number): void {
+    this.#loaded -= bytes;
+  }
+
+  #emit(now: number): void {
+    this.#lastReport = now;
+    this.#samples.push({ time: now, moved: this.#moved });
+    while (this.#samples.length > 2 && now - this.#samples[0]!.time > WINDOW_MS) this.#samples.shift();
+    const first = this.#samples[0]!;
+    const seconds = (now - first.time) / 1000;
+    const rate = seconds > 0 && this.#moved > first.moved ? (this.#moved - first.moved) / seconds : null;
+    this.#report({
+      phase: this.#phase,
+      loaded: this.#loaded,
+      total: this.#total,
+      rate,
+      remaining: rate === null ? null : Math.max(0, this.#total - this.#loaded) / rate,
+    });
+  }
+}

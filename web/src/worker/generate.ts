@@ -1,0 +1,163 @@
+// One answer: prefill in chunks, then token after token, with a turn of the
+// event loop after each so that an abort takes effect within one token. It
+// drives a session and reports; queues, chat and templates are the page's.
+
+import type { Timings } from '../api/types';
+import type { Core } from '../core/core';
+import { SlmError } from '../core/error';
+import type { Model } from '../core/model';
+import type { RawLogprob, Session } from '../core/session';
+import { Finish } from '../generated/abi';
+import type { DoneReport, GenerateRequest, MainReply, RawTokenLogprob } from './protocol';
+
+/** How long one prefill chunk should take: short enough to stop, long enough to be efficient. */
+const CHUNK_MS = 80;
+const FIRST_CHUNK = 32;
+/** Kernels take tokens in tiles of this many. */
+const TILE = 4;
+
+export interface GenerateContext {
+  readonly core: Core;
+  readonly model: Model;
+  readonly session: Session;
+  readonly post: (reply: MainReply) => void;
+  /** Lets the event loop run. */
+  readonly tick: () => Promise<void>;
+  readonly isAborted: () => boolean;
+}
+
+export async function generate(request: GenerateRequest, context: GenerateContext): Promise<DoneReport> {
+  const { session, model, post, tick, isAborted } = context;
+  const { id, ids } = request;
+  if (ids.length === 0)
+    throw new SlmError(
+      'invalid_argument',
+      'Expected a prompt of at least one token, found none; send some text.',
+    );
+  if (ids.length > session.n_ctx)
+    throw new SlmError(
+      'context_full',
+      `Expected at most ${session.n_ctx} tokens, found a prompt of ${ids.length}; shorten it, start a new chat or load the model with a longer context.`,
+      { details: { prompt_tokens: ids.length, n_ctx: session.n_ctx } },
+    );
+  session.reset();
+  for (const [param, value] of request.params) session.set(param, value);
+  for (const [token, bias] of request.bias) session.bias(token, bias);
+  for (const text of request.stop) session.stop(text);
+
+  const clock = new Clock(context.core);
+  const done = (finish: DoneReport['finish'], text: string, n: number): DoneReport => ({
+    type: 'done',
+    id,
+    text,
+    finish,
+    prompt_tokens: ids.length,
+    completion_tokens: n,
+    n_past: session.n_past,
+    timings: clock.timings(),
+  });
+
+  if (!(await prefill(request, context, clock))) return done('aborted', '', 0);
+  if (request.max_tokens === 0) return done('length', '', 0);
+  for (let n = 0; ; ) {
+    const token = session.sample();
+    if (session.finish === Finish.EOG) return done('stop', session.text(true), n);
+    n += 1;
+    const logprobs =
+      request.logprobs === null
+        ? null
+        : session.logprobs(request.logprobs).map((raw) => withBytes(model, raw));
+    clock.token();
+    const last = session.finished || n === request.max_tokens || session.n_past === session.n_ctx;
+    post({
+      type: 'token',
+      id,
+      text: session.text(last),
+      logprobs,
+      n_past: session.n_past,
+      timings: clock.timings(),
+    });
+    if (last) return done(session.finished ? 'stop' : 'length', '', n);
+    await tick();
+    if (isAborted()) return done('aborted', session.text(true), n);
+    session.eval([token], true);
+  }
+}
+
+/** False when it was aborted on the way. */
+async function prefill(
+  { id, ids }: GenerateRequest,
+  context: GenerateContext,
+  clock: Clock,
+): Promise<boolean> {
+  const { session, post, tick, isAborted } = context;
+  const cached = session.reuse(ids);
+  clock.startPrefill(cached);
+  let size = Math.min(FIRST_CHUNK, session.n_batch);
+  for (let at = cached; at < ids.length; ) {
+    // The first turn of the loop as well: a request may have been aborted while it waited.
+    await tick();
+    if (isAborted()) return false;
+    const chunk = ids.subarray(at, at + size);
+    const start = performance.now();
+    session.eval(chunk, at + chunk.length === ids.length);
+    const ms = performance.now() - start;
+    at += chunk.length;
+    clock.prefilled(chunk.length);
+    post({ type: 'prefill', id, progress: { done: at, total: ids.length, cached }, n_past: session.n_past });
+    const fitting = Math.floor((chunk.length * CHUNK_MS) / Math.max(ms, 0.1) / TILE) * TILE;
+    size = Math.min(session.n_batch, Math.max(TILE, fitting));
+  }
+  return true;
+}
+
+function withBytes(model: Model, raw: RawLogprob): RawTokenLogprob {
+  return { ...raw, bytes: Array.from(model.detokenize([raw.id], { special: true })) };
+}
+
+class Clock {
+  readonly #core: Core;
+  #cached = 0;
+  #start = performance.now();
+  #prefillTokens = 0;
+  #prefillEnd = this.#start;
+  #decodeTokens = 0;
+  #decodeEnd = this.#start;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  startPrefill(cached: number): void {
+    this.#cached = cached;
+    this.#start = performance.now();
+  }
+
+  prefilled(n: number): void {
+    this.#prefillTokens += n;
+    this.#prefillEnd = this.#decodeEnd = performance.now();
+  }
+
+  token(): void {
+    this.#decodeTokens += 1;
+    this.#decodeEnd = performance.now();
+  }
+
+  // The first token comes out of the prefill; the rate counts the evaluations after it.
+  timings(): Timings {
+    const prefill = Math.max(0, this.#prefillEnd - this.#start);
+    const decode = Math.max(0, this.#decodeEnd - this.#prefillEnd);
+    const evaluated = Math.max(0, this.#decodeTokens - 1);
+    const perSecond = (n: number, ms: number) => (n > 0 && ms > 0 ? (n * 1000) / ms : 0);
+    return {
+      prefill_tokens: this.#prefillTokens,
+      prefill_ms: prefill,
+      prefill_tokens_per_second: perSecond(this.#prefillTokens, prefill),
+      decode_tokens: this.#decodeTokens,
+      decode_ms: decode,
+      decode_tokens_per_second: perSecond(evaluated, decode),
+      cached_tokens: this.#cached,
+      memory_bytes: this.#core.memoryBytes,
+    };
+  }
+}

@@ -1,0 +1,209 @@
+// The main compute worker: loads the model, together with the helper threads
+// when there are any, then serves requests. A failed request is answered with
+// its error; anything that is not an SlmError is a crash, after which this
+// worker only waits to be terminated.
+
+import { Core } from '../core/core';
+import { SlmError } from '../core/error';
+import { Model } from '../core/model';
+import { Session } from '../core/session';
+import { MEMORY } from '../generated/abi';
+import { Meter } from '../store/meter';
+import { describeFailure, isCrash, reportCrash } from './failure';
+import { generate } from './generate';
+import { feedUnits, pieceBytesFor, planUnits, readHeaders } from './load';
+import type {
+  FeedStart,
+  HelperReply,
+  HelperRequest,
+  LoadedFacts,
+  LoadRequest,
+  MainReply,
+  MainRequest,
+} from './protocol';
+
+const STACK_BYTES = 256 * 1024;
+/** A phone may refuse to reserve 4 GiB of addresses; then less must do. */
+const MAXIMUM_PAGES = [MEMORY.maximum, 32768, 16384];
+
+const post = (reply: MainReply): void => self.postMessage(reply);
+
+export async function runMain(helpers: readonly MessagePort[], request: LoadRequest): Promise<void> {
+  try {
+    const { facts, model, session } = await load(helpers, request);
+    post({ type: 'loaded', facts });
+    serve(model, session);
+  } catch (error) {
+    // Without a model there is nothing to serve, so a plain error ends the engine too.
+    post({ type: 'crash', error: describeFailure(error) });
+  }
+}
+
+async function load(
+  helpers: readonly MessagePort[],
+  request: LoadRequest,
+): Promise<{ facts: LoadedFacts; model: Model; session: Session }> {
+  const meter = new Meter((progress) => post({ type: 'progress', progress }));
+  meter.start('compile', 0, 0);
+  const module = await WebAssembly.compile(request.wasm);
+  const memory = request.shared ? reserveMemory() : null;
+  const core = await Core.instantiate(module, memory, true);
+  const threads = helpers.length + 1;
+  if (memory !== null) for (const helper of helpers) startHelper(core, module, memory, helper);
+  meter.start('tune', 0, 0);
+  const dot = core.tuneDot();
+
+  const model = new Model(core);
+  readHeaders(model, request.files);
+  model.layout();
+  const { tensors, ...facts } = model.describe();
+  const pieceBytes = pieceBytesFor(threads);
+  const units = planUnits(tensors, pieceBytes);
+  meter.start(
+    'load',
+    0,
+    units.reduce((n, unit) => n + unit.size, 0),
+  );
+  await feedAll(model, helpers, request.files, units, pieceBytes, meter);
+  model.ready();
+
+  const session = new Session(model, Math.min(request.n_ctx, facts.n_ctx_train), request.n_batch);
+  if (threads > 1) {
+    core.check(core.exports.slm_threads_start(threads));
+    for (const [i, helper] of helpers.entries()) send(helper, { type: 'serve', index: i + 1 });
+  }
+  return {
+    model,
+    session,
+    facts: {
+      model: facts,
+      n_ctx: session.n_ctx,
+      threads,
+      dot,
+      memory_bytes: core.memoryBytes,
+      memory_maximum: memory === null ? null : maximumBytes,
+    },
+  };
+}
+
+let maximumBytes = 0;
+
+function reserveMemory(): WebAssembly.Memory {
+  for (const maximum of MAXIMUM_PAGES) {
+    try {
+      const memory = new WebAssembly.Memory({ initial: MEMORY.initial, maximum, shared: true });
+      maximumBytes = maximum * 65536;
+      return memory;
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+  throw new SlmError(
+    'out_of_memory',
+    'Expected to reserve 1 GiB of addresses for the threads, found none; close other tabs or load the model with one thread.',
+  );
+}
+
+/** Stack and TLS come from the main instance, because only it may allocate. */
+function startHelper(
+  core: Core,
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  helper: MessagePort,
+): void {
+  const align = (n: number, to: number) => Math.ceil(n / to) * to;
+  const tlsSize = Number(core.exports.__tls_size.value);
+  const tlsAlign = Math.max(16, Number(core.exports.__tls_align.value));
+  const block = core.alloc(STACK_BYTES + tlsAlign + tlsSize);
+  const stackTop = align(block + STACK_BYTES, 16);
+  send(helper, { type: 'start', module, memory, stackTop, tls: align(stackTop, tlsAlign) });
+}
+
+async function feedAll(
+  model: Model,
+  helpers: readonly MessagePort[],
+  files: readonly Blob[],
+  units: FeedStart['units'],
+  pieceBytes: number,
+  meter: Meter,
+): Promise<void> {
+  const { core } = model;
+  const cursor = core.alloc(4);
+  core.bytes(cursor, 4).fill(0);
+  const buffers = [...helpers, null].map(() => core.alloc(pieceBytes));
+  const others = helpers.map((helper, i) => {
+    const fed = feedingOf(helper, meter);
+    send(helper, {
+      type: 'feed',
+      model: model.pointer,
+      files,
+      units,
+      cursor,
+      staging: buffers[i]!,
+      pieceBytes,
+    });
+    return fed;
+  });
+  const own = async () => {
+    for (const bytes of feedUnits(model, files, units, cursor, buffers.at(-1)!, pieceBytes)) {
+      meter.add(bytes);
+      await tick();
+    }
+  };
+  await Promise.all([own(), ...others]);
+  for (const buffer of buffers) core.free(buffer);
+  core.free(cursor);
+}
+
+function feedingOf(helper: MessagePort, meter: Meter): Promise<void> {
+  return new Promise((resolve, reject) => {
+    helper.onmessage = ({ data }: MessageEvent<HelperReply>) => {
+      if (data.type === 'fed') meter.add(data.bytes);
+      else if (data.type === 'fed-all') resolve();
+      else reject(SlmError.fromWire(data.error));
+    };
+  });
+}
+
+function send(helper: MessagePort, message: HelperRequest): void {
+  helper.postMessage(message);
+}
+
+function serve(model: Model, session: Session): void {
+  const { core } = model;
+  const aborted = new Set<number>();
+  const answer = async (request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> => {
+    const { id } = request;
+    switch (request.type) {
+      case 'tokenize':
+        return { type: 'tokenized', id, ids: model.tokenize(request.text, request) };
+      case 'detokenize':
+        return { type: 'detokenized', id, bytes: model.detokenize(request.ids, request) };
+      case 'generate':
+        return generate(request, { core, model, session, post, tick, isAborted: () => aborted.delete(id) });
+    }
+  };
+  self.onmessage = ({ data }: MessageEvent<MainRequest>) => {
+    if (data.type === 'abort') {
+      aborted.add(data.id);
+      return;
+    }
+    answer(data).then(post, (error: unknown) => {
+      if (isCrash(error)) reportCrash(error);
+      else post({ type: 'error', id: data.id, error: describeFailure(error) });
+    });
+  };
+}
+
+// setTimeout would wait 4 ms once nested; a message to oneself comes back at once, after those
+// that are already waiting.
+const turns: (() => void)[] = [];
+const loop = new MessageChannel();
+loop.port1.onmessage = () => turns.shift()?.();
+
+function tick(): Promise<void> {
+  return new Promise((resolve) => {
+    turns.push(resolve);
+    loop.port2.postMessage(null);
+  });
+}

@@ -1,0 +1,157 @@
+// Messages between the engine (a page), the main compute worker and the helper
+// threads; types only. The engine starts all workers and gives the main one a
+// port to each helper, so that loading and its reports do not cross the page.
+
+import type { LoadProgress, PrefillProgress, Timings } from '../api/types';
+import type { WireError } from '../core/error';
+import type { ModelFacts, TensorFacts } from '../core/model';
+import type { Param } from '../generated/abi';
+
+// ---- engine -> worker ----
+
+/** The first message: what this worker is. */
+export type Role =
+  | { readonly role: 'main'; readonly helpers: readonly MessagePort[]; readonly load: LoadRequest }
+  | { readonly role: 'helper'; readonly port: MessagePort };
+
+export interface LoadRequest {
+  readonly wasm: ArrayBuffer;
+  /** An -mt variant: the memory is imported and shared. */
+  readonly shared: boolean;
+  readonly files: readonly Blob[];
+  readonly n_ctx: number;
+  readonly n_batch: number;
+}
+
+export interface GenerateRequest {
+  readonly type: 'generate';
+  readonly id: number;
+  readonly ids: Int32Array;
+  readonly params: readonly (readonly [Param, number])[];
+  readonly bias: readonly (readonly [token: number, bias: number])[];
+  readonly stop: readonly string[];
+  /** null: until the context is full. */
+  readonly max_tokens: number | null;
+  /** Alternatives to report for each token; null: no logprobs at all. */
+  readonly logprobs: number | null;
+}
+
+export type MainRequest =
+  | GenerateRequest
+  | {
+      readonly type: 'tokenize';
+      readonly id: number;
+      readonly text: string;
+      readonly special: boolean;
+      readonly bos: boolean;
+    }
+  | {
+      readonly type: 'detokenize';
+      readonly id: number;
+      readonly ids: readonly number[];
+      readonly special: boolean;
+    }
+  /** Ends the generation `id` before its next token. */
+  | { readonly type: 'abort'; readonly id: number };
+
+// ---- main worker -> engine ----
+
+export interface LoadedFacts {
+  readonly model: Omit<ModelFacts, 'tensors'>;
+  readonly n_ctx: number;
+  readonly threads: number;
+  readonly dot: string;
+  readonly memory_bytes: number;
+  /** The ceiling of the shared memory; null for one thread. */
+  readonly memory_maximum: number | null;
+}
+
+export interface RawTokenLogprob {
+  readonly id: number;
+  readonly logprob: number;
+  readonly bytes: readonly number[];
+}
+
+export interface TokenReport {
+  readonly type: 'token';
+  readonly id: number;
+  /** What became printable with this token: often its text, sometimes nothing. */
+  readonly text: string;
+  /** The token itself, then the alternatives; null when not asked for. */
+  readonly logprobs: readonly RawTokenLogprob[] | null;
+  readonly n_past: number;
+  readonly timings: Timings;
+}
+
+export interface DoneReport {
+  readonly type: 'done';
+  readonly id: number;
+  /** Text that had been held back. */
+  readonly text: string;
+  readonly finish: 'stop' | 'length' | 'aborted';
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly n_past: number;
+  readonly timings: Timings;
+}
+
+export type MainReply =
+  | { readonly type: 'progress'; readonly progress: LoadProgress }
+  | { readonly type: 'loaded'; readonly facts: LoadedFacts }
+  | {
+      readonly type: 'prefill';
+      readonly id: number;
+      readonly progress: PrefillProgress;
+      readonly n_past: number;
+    }
+  | TokenReport
+  | DoneReport
+  | { readonly type: 'tokenized'; readonly id: number; readonly ids: Int32Array }
+  | { readonly type: 'detokenized'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly type: 'error'; readonly id: number; readonly error: WireError }
+  | Crash;
+
+/** From any worker: its memory can no longer be trusted. */
+export interface Crash {
+  readonly type: 'crash';
+  readonly error: WireError;
+}
+
+// ---- main worker <-> helper, over their own port ----
+
+/** What a thread needs to run on the shared memory. */
+export interface ThreadStart {
+  readonly type: 'start';
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly stackTop: number;
+  readonly tls: number;
+}
+
+/** Feed tensors until the shared cursor has passed the last unit. */
+export interface FeedStart {
+  readonly type: 'feed';
+  readonly model: number;
+  readonly files: readonly Blob[];
+  readonly units: readonly LoadUnit[];
+  readonly cursor: number;
+  readonly staging: number;
+  readonly pieceBytes: number;
+}
+
+export type HelperRequest = ThreadStart | FeedStart | { readonly type: 'serve'; readonly index: number };
+
+export type HelperReply =
+  | { readonly type: 'fed'; readonly bytes: number }
+  | { readonly type: 'fed-all' }
+  | { readonly type: 'failed'; readonly error: WireError };
+
+/** Neighbours in one file that are read together: one large tensor or several small ones. */
+export interface LoadUnit {
+  readonly file: number;
+  readonly offset: number;
+  readonly size: number;
+  readonly tensors: readonly (Pick<TensorFacts, 'offset' | 'size' | 'granule'> & {
+    readonly index: number;
+  })[];
+}
