@@ -1,0 +1,216 @@
+"""Installs what make needs, with the system's own Python: `python3 build/install.py PART...`.
+
+Owns how each part is got and when it is there already; runs before anything is
+installed, so it imports nothing but the standard library. Where a system package
+is missing, root on Debian gets it from apt, and everybody else gets a sentence
+with the command.
+
+  tools     .venv with what compiles, packs and serves
+  test      .venv with what tests and lints as well
+  node      node_modules, exactly as in package-lock.json, without running their scripts
+  browser   Chromium: Debian's when root, else Playwright's own
+  fuzzer    clang with libFuzzer and the sanitizers
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from script import ROOT, BuildError, run
+
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin/python"
+LOCK = ROOT / "requirements.lock"
+
+FUZZ_PROBE = """
+#include <cstddef>
+#include <cstdint>
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *, size_t) { return 0; }
+"""
+
+
+def call(arguments: Sequence[str | Path], otherwise: str) -> None:
+    """Runs a command, its output visible; its failure is the sentence `otherwise`."""
+    if subprocess.run(arguments, cwd=ROOT, check=False).returncode != 0:
+        raise BuildError(otherwise)
+
+
+def can_apt() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def apt(packages: Sequence[str]) -> None:
+    print(f"install: {', '.join(packages)} with apt", flush=True)
+    quiet = ["apt-get", "-qq", "-o=Dpkg::Use-Pty=0"]
+    install = [*quiet, "install", "--yes", "--no-install-recommends", *packages]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    log = subprocess.PIPE
+    for arguments in ([*quiet, "update"], install):
+        result = subprocess.run(
+            arguments, env=environment, stdout=log, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if result.returncode != 0:
+            sys.stderr.write(result.stdout)
+            raise BuildError(
+                f"apt could not install {' '.join(packages)} (its words are above); check the "
+                "network and the package sources"
+            )
+
+
+def is_current(stamp: Path, *inputs: Path) -> bool:
+    """Whether `stamp` was written for the inputs as they are. By content: a clone has new dates."""
+    return stamp.is_file() and stamp.read_text() == fingerprint(inputs)
+
+
+def fingerprint(inputs: Sequence[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()
+
+
+# ---- Python ---------------------------------------------------------------
+
+
+def make_venv() -> None:
+    if sys.version_info < (3, 11):
+        raise BuildError(
+            f"slmweb needs Python 3.11 or newer, but {sys.executable} is "
+            f"{sys.version.split()[0]}; run make with PYTHON=/path/to/a/newer/python3"
+        )
+    arguments = [sys.executable, "-m", "venv", str(VENV)]
+    result = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if result.returncode != 0 and "ensurepip" in result.stdout + result.stderr and can_apt():
+        apt(["python3-venv"])
+        result = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        shutil.rmtree(VENV, ignore_errors=True)
+        raise BuildError(
+            f"python3 -m venv .venv failed ({(result.stdout + result.stderr).strip()}); on Debian, "
+            "`apt-get install python3-venv` gives what it needs"
+        )
+
+
+def install_python(extra: str) -> None:
+    stamp = VENV / f"installed-{extra}"
+    inputs = (ROOT / "pyproject.toml", LOCK)
+    if PYTHON.is_file() and is_current(stamp, *inputs):
+        return
+    if not PYTHON.is_file():
+        print("install: the Python environment .venv", flush=True)
+        make_venv()
+    print(f"install: Python packages ({extra})", flush=True)
+    call(
+        [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+         "--constraint", LOCK, "--editable", f".[{extra}]"],
+        "pip could not install the Python packages (its words are above); check the network, "
+        "then run make again",
+    )  # fmt: skip
+    stamp.write_text(fingerprint(inputs))
+
+
+# ---- Node -----------------------------------------------------------------
+
+
+def install_node() -> None:
+    stamp = ROOT / "node_modules/installed"
+    inputs = (ROOT / "package.json", ROOT / "package-lock.json")
+    if is_current(stamp, *inputs):
+        return
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        raise BuildError(
+            "building the page needs Node 20 or newer with npm; get it from nodejs.org"
+        )
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(re.sub(r"\D.*", "", version.removeprefix("v"))) < 20:
+        raise BuildError(f"building the page needs Node 20 or newer, but this is {version.strip()}")
+    print("install: Node packages", flush=True)
+    call(
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        "npm could not install the packages of package-lock.json (its words are above); check "
+        "the network, then run make again",
+    )
+    stamp.write_text(fingerprint(inputs))
+
+
+# ---- what only the tests need ---------------------------------------------
+
+
+def install_browser() -> None:
+    if shutil.which("chromium"):
+        return
+    if can_apt():
+        apt(["chromium", "fonts-dejavu-core"])
+        return
+    print("install: Playwright's Chromium", flush=True)
+    call(
+        [PYTHON, "-m", "playwright", "install", "chromium"],
+        "Playwright could not fetch Chromium (its words are above); install your system's own "
+        "(on Debian: apt-get install chromium), then run make again",
+    )
+
+
+def can_fuzz(clang: str) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "probe.cpp"
+        source.write_text(FUZZ_PROBE)
+        arguments = [
+            clang,
+            "-fsanitize=fuzzer,address,undefined",
+            source,
+            "-o",
+            source.with_suffix(""),
+        ]
+        return subprocess.run(arguments, capture_output=True, check=False).returncode == 0
+
+
+def install_fuzzer() -> None:
+    clang = shutil.which("clang++")
+    if clang and can_fuzz(clang):
+        return
+    if can_apt():
+        if not clang:
+            apt(["clang", "libc6-dev", "libstdc++-12-dev"])
+            clang = shutil.which("clang++")
+        if clang and can_fuzz(clang):
+            return
+        # The sanitizers are a package of their own, named by clang's version.
+        words = subprocess.run(["clang", "--version"], capture_output=True, text=True, check=True)
+        major = re.search(r"version (\d+)", words.stdout)
+        if major:
+            apt([f"libclang-rt-{major[1]}-dev"])
+        if clang and can_fuzz(clang):
+            return
+    raise BuildError(
+        "the tests build the parsers with libFuzzer and the sanitizers, and need a clang++ that "
+        "has them (on Debian: apt-get install clang libclang-rt-14-dev)"
+    )
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "tools": lambda: install_python("build"),
+    "test": lambda: install_python("dev"),
+    "node": install_node,
+    "browser": install_browser,
+    "fuzzer": install_fuzzer,
+}
+
+
+def main(arguments: list[str]) -> None:
+    for part in arguments:
+        if part not in PARTS:
+            raise BuildError(
+                f"there is no part '{part}' to install; choose from {', '.join(PARTS)}"
+            )
+    for part in arguments:
+        PARTS[part]()
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))
