@@ -78,7 +78,7 @@ def fingerprint(inputs: Sequence[Path]) -> str:
 
 
 def make_venv() -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this is where older ones are told
         raise BuildError(
             f"slmweb needs Python 3.11 or newer, but {sys.executable} is "
             f"{sys.version.split()[0]}; run make with PYTHON=/path/to/a/newer/python3"
@@ -160,13 +160,8 @@ def can_fuzz(clang: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "probe.cpp"
         source.write_text(FUZZ_PROBE)
-        arguments = [
-            clang,
-            "-fsanitize=fuzzer,address,undefined",
-            source,
-            "-o",
-            source.with_suffix(""),
-        ]
+        binary = source.with_suffix("")
+        arguments = [clang, "-fsanitize=fuzzer,address,undefined", str(source), "-o", str(binary)]
         return subprocess.run(arguments, capture_output=True, check=False).returncode == 0
 
 
