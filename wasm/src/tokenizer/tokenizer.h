@@ -12,11 +12,9 @@
 
 #include "../error.h"
 #include "../gguf.h"
+#include "vocabulary.h"
 
 namespace slm {
-
-/// tokenizer.ggml.token_type
-enum class TokenType : int32_t { Undefined, Normal, Unknown, Control, UserDefined, Unused, Byte };
 
 class Tokenizer {
 public:
@@ -39,15 +37,48 @@ public:
   /// drops the one leading space that its space prefix had added.
   void decode(const int32_t *ids, size_t n, bool special, std::string &bytes) const;
 
-  uint32_t n_vocab() const;
-  std::string_view name() const; // "llama" or "gpt2"
-  int32_t bos() const, eos() const, eot() const; // -1 when absent
-  bool add_bos() const;
+  uint32_t n_vocab() const { return vocabulary_.size(); }
+  virtual std::string_view name() const = 0;      // "llama" or "gpt2"
+  int32_t bos() const { return vocabulary_.bos; } // -1 when absent, as the others
+  int32_t eos() const { return vocabulary_.eos; }
+  int32_t eot() const { return vocabulary_.eot; }
+  bool add_bos() const { return vocabulary_.add_bos; }
   /// Tokens that end a generation: eos, eot, eom and the names that llama.cpp
   /// knows (<|im_end|>, <end_of_turn>, <|eot_id|>, ...).
-  const std::vector<int32_t> &eog() const;
+  const std::vector<int32_t> &eog() const { return vocabulary_.eog; }
 
-  // The private parts are the implementer's.
+protected:
+  virtual Status read(const Gguf &gguf) = 0;
+
+  /// Appends the ids of text without special tokens, not empty. `prefix`: it
+  /// begins the input or follows a special token.
+  virtual void encode_text(std::string_view text, bool prefix, std::vector<int32_t> &ids) const = 0;
+
+  /// Appends the bytes that a normal token of this text stands for.
+  virtual void decode_text(std::string_view text, std::string &bytes) const = 0;
+
+  Vocabulary vocabulary_;
+  bool adds_space_ = false; // before text where `prefix` holds
+
+private:
+  /// A part of the text: a special token, or text (token is -1) to be encoded.
+  struct Fragment {
+    size_t begin, end;
+    int32_t token;
+  };
+
+  /// The special tokens of one length: which bytes they begin with.
+  struct SpecialLength {
+    uint16_t length;
+    bool user_defined; // some of them are; else all are skipped unless `special`
+    uint32_t first_bytes[8];
+  };
+
+  Status find_special_lengths();
+  bool is_special(int32_t id, bool special) const;
+  void cut_special(std::string_view text, bool special, std::vector<Fragment> &fragments) const;
+
+  std::vector<SpecialLength> special_lengths_; // longest first
 };
 
 } // namespace slm

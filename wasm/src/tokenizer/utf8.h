@@ -25,7 +25,7 @@ struct Utf8Step {
 /// The step at the start of `text`, which must not be empty.
 Utf8Step utf8_step(std::string_view text);
 
-/// Appends `code`, which must be a Unicode scalar value, to `out`.
+/// Appends `code` (at most U+10FFFF) to `out`.
 void utf8_append(uint32_t code, std::string &out);
 
 /// How many bytes at the start of `text` are whole sequences or definitely

@@ -1,0 +1,149 @@
+// bpe.cpp: see bpe.h. Merges are looked up by their text, not by token ids: a
+// merge list may name parts that are no tokens, and the text costs no memory
+// beyond the header that is kept anyway.
+#include "bpe.h"
+
+#include "merge.h"
+#include "utf8.h"
+
+namespace slm {
+
+namespace {
+
+/// GPT-2's alphabet: printable Latin-1 characters stand for themselves, the
+/// other bytes, in order, for the characters from U+0100 on.
+constexpr bool stands_for_itself(uint32_t byte) {
+  return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+}
+
+constexpr uint32_t kFirstMoved = 0x100;
+constexpr uint32_t kMovedCount = 0x21 + (0xA1 - 0x7F) + 1;
+
+struct Alphabet {
+  uint16_t character[256];
+  uint8_t moved[kMovedCount]; // the bytes of U+0100, U+0101, ...
+};
+
+constexpr Alphabet make_alphabet() {
+  Alphabet alphabet{};
+  uint32_t moved = 0;
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    if (stands_for_itself(byte)) {
+      alphabet.character[byte] = static_cast<uint16_t>(byte);
+    } else {
+      alphabet.moved[moved] = static_cast<uint8_t>(byte);
+      alphabet.character[byte] = static_cast<uint16_t>(kFirstMoved + moved++);
+    }
+  }
+  return alphabet;
+}
+
+constexpr Alphabet kAlphabet = make_alphabet();
+
+uint64_t hash_pair(std::string_view left, std::string_view right) {
+  return hash_bytes(left) * 0xD6E8FEB86659FD93 + hash_bytes(right);
+}
+
+} // namespace
+
+Status BpeTokenizer::read(const Gguf &gguf) {
+  std::string_view name = "default";
+  bool found;
+  SLM_TRY(gguf.get("tokenizer.ggml.pre", name, found));
+  pretokenizer_ = find_pretokenizer(name);
+  if (!pretokenizer_)
+    return fail(SLM_ERR_UNSUPPORTED, "metadata key 'tokenizer.ggml.pre' is '", name,
+                "'; expected gpt-2, smollm, llama-bpe, qwen2 or default; choose a model with one of these");
+  SLM_TRY(vocabulary_.read(gguf, {.bos = -1, .eos = -1, .unknown = -1, .add_bos = pretokenizer_->add_bos}));
+  return read_merges(gguf);
+}
+
+Status BpeTokenizer::read_merges(const Gguf &gguf) {
+  bool found;
+  SLM_TRY(gguf.get("tokenizer.ggml.merges", merges_, found));
+  if (!found)
+    return fail(SLM_ERR_BAD_FILE, "metadata key 'tokenizer.ggml.merges' is missing; expected the list of merges; "
+                                  "convert the model again");
+  merge_index_.reset(merges_.size());
+  for (uint32_t i = 0; i < merges_.size(); ++i) {
+    const std::string_view merge = merges_[i];
+    const size_t space = merge.find(' ', 1);
+    if (space == std::string_view::npos)
+      return fail(SLM_ERR_BAD_FILE, "metadata key 'tokenizer.ggml.merges' has '", merge, "' at ", i,
+                  "; expected two parts with a space between; convert the model again");
+    const uint64_t hash = hash_pair(merge.substr(0, space), merge.substr(space + 1));
+    // Of equal merges the first counts, so that a duplicate changes nothing.
+    if (merge_index_.add(i, hash, [&](uint32_t other) { return merges_[other] == merge; }) ==
+        HashIndex::Added::Degenerate)
+      return fail(SLM_ERR_BAD_FILE, "metadata key 'tokenizer.ggml.merges' has at ", i,
+                  " the hash of hundreds of others; expected real merges; fetch the file again");
+  }
+  return SLM_OK;
+}
+
+/// The place of this pair in the merge list. Neither part contains a space: the
+/// alphabet has none.
+uint32_t BpeTokenizer::rank(std::string_view left, std::string_view right) const {
+  const uint32_t i = merge_index_.find(hash_pair(left, right), [&](uint32_t id) {
+    const std::string_view merge = merges_[id];
+    return merge.size() == left.size() + 1 + right.size() && merge[left.size()] == ' ' && merge.starts_with(left) &&
+           merge.ends_with(right);
+  });
+  return i == HashIndex::kNone ? Merger::kNever : i;
+}
+
+void BpeTokenizer::encode_text(std::string_view text, bool, std::vector<int32_t> &ids) const {
+  std::vector<Char> chars;
+  decode_chars(text, chars);
+  std::string bytes, spelled;
+  Merger merger;
+  split_words(Chars(chars), pretokenizer_->splitters, [&](Chars word) {
+    bytes.clear();
+    for (const Char &c : word)
+      utf8_append(c.code, bytes);
+    spelled.clear();
+    merger.clear();
+    for (const char c : bytes) {
+      const uint32_t character = kAlphabet.character[static_cast<uint8_t>(c)];
+      utf8_append(character, spelled);
+      merger.add(character < 0x80 ? 1 : 2);
+    }
+    const std::string_view all = spelled;
+    if (pretokenizer_->ignore_merges)
+      if (const int32_t id = vocabulary_.find(all); id >= 0) {
+        ids.push_back(id);
+        return;
+      }
+    merger.run([&](uint32_t begin, uint32_t left, uint32_t right) {
+      return rank(all.substr(begin, left), all.substr(begin + left, right));
+    });
+    for (const Symbol &symbol : merger.symbols) {
+      if (symbol.size == 0) continue;
+      const std::string_view piece = all.substr(symbol.begin, symbol.size);
+      if (const int32_t id = vocabulary_.find(piece); id >= 0) {
+        ids.push_back(id);
+        continue;
+      }
+      // What no token spells falls apart into the bytes of its spelling, and
+      // those that are no tokens are lost: llama.cpp does the same.
+      for (size_t i = 0; i < piece.size(); ++i)
+        if (const int32_t id = vocabulary_.find(piece.substr(i, 1)); id >= 0) ids.push_back(id);
+    }
+  });
+}
+
+/// Characters outside the alphabet stand for themselves.
+void BpeTokenizer::decode_text(std::string_view text, std::string &bytes) const {
+  while (!text.empty()) {
+    const Utf8Step step = utf8_step(text);
+    if (step.valid && step.code >= kFirstMoved && step.code < kFirstMoved + kMovedCount)
+      bytes += static_cast<char>(kAlphabet.moved[step.code - kFirstMoved]);
+    else if (step.valid && step.code < kFirstMoved && stands_for_itself(step.code))
+      bytes += static_cast<char>(step.code);
+    else
+      bytes += text.substr(0, step.size);
+    text.remove_prefix(step.size);
+  }
+}
+
+} // namespace slm

@@ -1,0 +1,155 @@
+// tokenizer.cpp: see tokenizer.h.
+#include "tokenizer.h"
+
+#include "bpe.h"
+#include "spm.h"
+
+namespace slm {
+
+namespace {
+
+// Special tokens longer than this would make cutting them out slow; the
+// longest in use take about 40 bytes.
+constexpr size_t kMaxSpecialLength = 256;
+
+constexpr uint8_t kNeverInText = kTokenControl | kTokenUnknown; // unless special tokens are parsed
+constexpr uint8_t kSpecial = kNeverInText | kTokenUserDefined;
+
+bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/// The byte of "<0x0A>", or -1.
+int32_t byte_of_name(std::string_view text) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+  if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>') return -1;
+  const int32_t high = digit(text[3]), low = digit(text[4]);
+  return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+} // namespace
+
+Status Tokenizer::create(const Gguf &gguf, std::unique_ptr<Tokenizer> &out) {
+  std::string_view model;
+  bool found;
+  SLM_TRY(gguf.get("tokenizer.ggml.model", model, found));
+  std::unique_ptr<Tokenizer> tokenizer;
+  if (model == "llama")
+    tokenizer = std::make_unique<SpmTokenizer>();
+  else if (model == "gpt2")
+    tokenizer = std::make_unique<BpeTokenizer>();
+  else if (found)
+    return fail(SLM_ERR_UNSUPPORTED, "metadata key 'tokenizer.ggml.model' is '", model,
+                "'; expected 'llama' or 'gpt2'; choose a model with one of these tokenizers");
+  else
+    return fail(SLM_ERR_BAD_FILE, "metadata key 'tokenizer.ggml.model' is missing; expected 'llama' or 'gpt2'; "
+                                  "convert the model again with its tokenizer");
+  SLM_TRY(tokenizer->read(gguf));
+  SLM_TRY(tokenizer->find_special_lengths());
+  out = std::move(tokenizer);
+  return SLM_OK;
+}
+
+Status Tokenizer::find_special_lengths() {
+  std::vector<SpecialLength> by_length(kMaxSpecialLength + 1);
+  for (int32_t id = 0; vocabulary_.contains(id); ++id) {
+    const std::string_view text = vocabulary_.text(id);
+    if (text.empty() || !(vocabulary_.attributes(id) & kSpecial)) continue;
+    if (text.size() > kMaxSpecialLength)
+      return fail(SLM_ERR_UNSUPPORTED, "metadata key 'tokenizer.ggml.tokens' has at ", id, " a special token of ",
+                  text.size(), " bytes; expected at most ", kMaxSpecialLength, "; convert the model again");
+    SpecialLength &entry = by_length[text.size()];
+    const auto first = static_cast<uint8_t>(text[0]);
+    entry.length = static_cast<uint16_t>(text.size());
+    entry.first_bytes[first / 32] |= 1u << first % 32;
+    entry.user_defined |= is_special(id, false);
+  }
+  for (size_t length = kMaxSpecialLength; length > 0; --length)
+    if (by_length[length].length) special_lengths_.push_back(by_length[length]);
+  return SLM_OK;
+}
+
+bool Tokenizer::is_special(int32_t id, bool special) const {
+  const uint8_t attributes = vocabulary_.attributes(id);
+  return special ? attributes & kSpecial : (attributes & kSpecial) == kTokenUserDefined;
+}
+
+/// Longer special tokens are cut out of the whole text before shorter ones, so
+/// that none is taken for the end or the beginning of another.
+void Tokenizer::cut_special(std::string_view text, bool special, std::vector<Fragment> &fragments) const {
+  fragments.assign(1, {0, text.size(), -1});
+  std::vector<Fragment> cut;
+  for (const SpecialLength &lengths : special_lengths_) {
+    const size_t n = lengths.length;
+    if (n > text.size() || !(special || lengths.user_defined)) continue;
+    cut.clear();
+    for (const Fragment &fragment : fragments) {
+      if (fragment.token >= 0) {
+        cut.push_back(fragment);
+        continue;
+      }
+      size_t begin = fragment.begin;
+      for (size_t at = begin; at + n <= fragment.end;) {
+        const auto first = static_cast<uint8_t>(text[at]);
+        int32_t id = -1;
+        if (lengths.first_bytes[first / 32] >> first % 32 & 1) id = vocabulary_.find(text.substr(at, n));
+        if (id < 0 || !is_special(id, special)) {
+          ++at;
+          continue;
+        }
+        if (at > begin) cut.push_back({begin, at, -1});
+        cut.push_back({at, at + n, id});
+        at += n;
+        if (vocabulary_.attributes(id) & kTokenStripsRight)
+          while (at < fragment.end && is_ascii_space(text[at]))
+            ++at;
+        begin = at;
+      }
+      if (begin < fragment.end) cut.push_back({begin, fragment.end, -1});
+    }
+    fragments.swap(cut);
+  }
+}
+
+void Tokenizer::encode(std::string_view text, bool special, bool bos, std::vector<int32_t> &ids) const {
+  if (bos && vocabulary_.add_bos && vocabulary_.bos >= 0) ids.push_back(vocabulary_.bos);
+  if (!text.empty()) {
+    std::vector<Fragment> fragments;
+    cut_special(text, special, fragments);
+    bool prefix = true;
+    for (const Fragment &fragment : fragments) {
+      if (fragment.token >= 0)
+        ids.push_back(fragment.token);
+      else
+        encode_text(text.substr(fragment.begin, fragment.end - fragment.begin), prefix, ids);
+      prefix = fragment.token >= 0;
+    }
+  }
+  if (bos && vocabulary_.add_eos && vocabulary_.eos >= 0) ids.push_back(vocabulary_.eos);
+}
+
+void Tokenizer::decode(int32_t id, bool special, std::string &bytes) const {
+  if (!vocabulary_.contains(id)) return;
+  const uint8_t attributes = vocabulary_.attributes(id);
+  const std::string_view text = vocabulary_.text(id);
+  if (attributes & kNeverInText) {
+    if (special) bytes += text;
+  } else if (attributes & kTokenUserDefined) {
+    bytes += text;
+  } else if (attributes & kTokenNormal) {
+    decode_text(text, bytes);
+  } else if (attributes & kTokenByte) {
+    if (const int32_t byte = byte_of_name(text); byte >= 0) bytes += static_cast<char>(byte);
+  }
+}
+
+void Tokenizer::decode(const int32_t *ids, size_t n, bool special, std::string &bytes) const {
+  bool at_start = adds_space_;
+  for (size_t i = 0; i < n; ++i) {
+    const size_t before = bytes.size();
+    decode(ids[i], special, bytes);
+    if (!at_start || bytes.size() == before) continue;
+    if (bytes[before] == ' ') bytes.erase(before, 1);
+    at_start = false;
+  }
+}
+
+} // namespace slm

@@ -1,0 +1,54 @@
+// unicode.cpp: see unicode.h.
+#include "unicode.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "utf8.h"
+
+namespace slm {
+
+CharClass char_class(uint32_t code) {
+  const uint32_t *after = std::upper_bound(std::begin(kCharClassRuns), std::end(kCharClassRuns), code << 3 | 7);
+  return static_cast<CharClass>(after[-1] & 7);
+}
+
+namespace {
+
+/// The code point of the sequence at the start of `text` and its length, or
+/// U+FFFD and 1. Unlike utf8_step() it does not ask for the shortest form.
+uint32_t decode_leniently(std::string_view text, size_t &length) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  length = 1;
+  const uint8_t first = byte(0);
+  if (first < 0x80) return first;
+  const size_t n = first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF8 ? 4 : 1;
+  if (n == 1 || n > text.size()) return kReplacementCharacter;
+  uint32_t code = first & (0x7F >> n);
+  for (size_t i = 1; i < n; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return kReplacementCharacter;
+    code = code << 6 | (byte(i) & 0x3F);
+  }
+  if (code > 0x10FFFF) return kReplacementCharacter;
+  length = n;
+  return code;
+}
+
+} // namespace
+
+void decode_chars(std::string_view text, std::vector<Char> &chars) {
+  chars.clear();
+  chars.reserve(text.size());
+  // Most text is ASCII, where a table of 128 replaces the search.
+  CharClass ascii[128];
+  for (uint32_t code = 0; code < 128; ++code)
+    ascii[code] = char_class(code);
+  while (!text.empty()) {
+    size_t length;
+    const uint32_t code = decode_leniently(text, length);
+    chars.push_back({code, code < 128 ? ascii[code] : char_class(code)});
+    text.remove_prefix(length);
+  }
+}
+
+} // namespace slm
