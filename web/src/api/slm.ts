@@ -1,26 +1,28 @@
-// The class SLM: a model that is loaded and answers. `load` fetches and stores
-// it for a page of one's own; `fromSource` takes bytes that somebody else has
-// fetched, as the sealed frame does.
+// A model that is loaded and answers. It takes bytes that somebody else has
+// fetched, the shell for the sealed frame or load.ts for a page of one's own,
+// and so has no business with networks and storage.
 
-import { SlmError } from '../core/error';
 import { formatBytes } from '../core/units';
 import { Engine } from '../engine/engine';
 import { MEMORY } from '../generated/abi';
-import { fetchManifest, listStored, openModel } from '../store/store';
 import { Chat } from './chat';
 import { Queue } from './queue';
 import { ChatTemplate } from './template';
 import { TextCompletions } from './text';
-import type { EngineOptions, LoadOptions, ModelInfo, ModelSource, Slm, SlmStats, Variant } from './types';
+import type { EngineOptions, ModelInfo, ModelSource, Slm, SlmStats } from './types';
 
-export class SLM implements Slm {
+export class LoadedModel implements Slm {
   readonly info: ModelInfo;
   readonly chat: { readonly completions: Chat };
   readonly completions: TextCompletions;
   readonly #engine: Engine;
   readonly #queue = new Queue();
 
-  private constructor(engine: Engine, source: ModelSource, tokens: { bos_token: string; eos_token: string }) {
+  protected constructor(
+    engine: Engine,
+    source: ModelSource,
+    tokens: { bos_token: string; eos_token: string },
+  ) {
     const { manifest } = source;
     const { model } = engine.facts;
     this.#engine = engine;
@@ -37,41 +39,13 @@ export class SLM implements Slm {
     this.completions = new TextCompletions(context);
   }
 
-  /** Fetches what is not yet on this device, stores it and loads it. */
-  static async load(manifestUrl: string, options: LoadOptions = {}): Promise<SLM> {
-    const { signal, onProgress, onNotice } = options;
-    const base = new URL(
-      options.baseUrl ?? '.',
-      options.baseUrl === undefined ? import.meta.url : location.href,
-    );
-    const url = new URL(manifestUrl, location.href).href;
-    const assets = (await fetchJson(new URL('assets/assets.json', base), signal)) as Record<string, string>;
-    const asset = (name: string) => new URL(`assets/${assets[name]}`, base).href;
-    const manifest = await fetchManifest(url, signal);
-    const { files } = await openModel(manifest, url, {
-      storeUrl: asset('store.js'),
-      storage: options.storage,
-      onProgress,
-      onNotice,
-      signal,
-    });
-    const wasm = async (variant: Variant) =>
-      (await fetchOk(new URL(`wasm/${variant}.wasm`, base), signal)).arrayBuffer();
-    return SLM.fromSource({ manifest, files, wasm, workerUrl: asset('worker.js') }, options);
-  }
-
-  static async fromSource(source: ModelSource, options: EngineOptions = {}): Promise<SLM> {
+  static async fromSource(source: ModelSource, options: EngineOptions = {}): Promise<Slm> {
     const engine = await Engine.start(source, options);
     const { bos, eos } = engine.facts.model;
     const decoder = new TextDecoder();
     const text = async (id: number | null) =>
       id === null ? '' : decoder.decode(await engine.detokenize([id], { special: true }));
-    return new SLM(engine, source, { bos_token: await text(bos), eos_token: await text(eos) });
-  }
-
-  /** Names of the models that are whole on this device. */
-  static async stored(): Promise<string[]> {
-    return (await listStored()).map((manifest) => manifest.name);
+    return new LoadedModel(engine, source, { bos_token: await text(bos), eos_token: await text(eos) });
   }
 
   async tokenize(text: string, { special = true }: { special?: boolean } = {}): Promise<number[]> {
@@ -122,28 +96,4 @@ function describe({ facts, choice }: Engine, { manifest }: ModelSource): ModelIn
     threads: facts.threads,
     dot: facts.dot,
   };
-}
-
-async function fetchOk(url: URL, signal: AbortSignal | undefined): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, { signal: signal ?? null });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw new SlmError(
-      'network',
-      `Expected ${url.href}, found no connection; check that the server is running.`,
-      { cause: error },
-    );
-  }
-  if (!response.ok)
-    throw new SlmError(
-      'network',
-      `Expected ${url.href}, found HTTP ${response.status}; set baseUrl to the folder of slmweb's files.`,
-    );
-  return response;
-}
-
-async function fetchJson(url: URL, signal: AbortSignal | undefined): Promise<unknown> {
-  return (await fetchOk(url, signal)).json();
 }

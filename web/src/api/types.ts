@@ -81,6 +81,7 @@ export interface ModelSource {
 
 export type LoadPhase =
   | 'check' // looking at what is stored
+  | 'wait' // another tab is downloading it
   | 'download'
   | 'compile' // the wasm module, on every thread
   | 'load' // tensors into memory

@@ -3,13 +3,13 @@
 // only. The frame's side of the vocabulary is closed on purpose: every field is
 // a small integer or a name that the shell itself has announced, so that the
 // shell can check a message by looking it up and has no text to relay. One
-// MessagePort carries all of it; the shell posts the port to the frame's window
-// once, as {type: 'slmweb'}.
+// MessagePort carries all of it.
 
 import type { EngineOptions, LoadProgress, Manifest, Slm, Variant } from '../api/types';
 import type { WireError } from '../core/error';
 
-/** The only message that goes to the window itself; it carries the port. */
+/** The only message between the windows themselves. Both sides call out when they start and whoever
+ *  comes second is heard; the shell answers with the port. */
 export interface Hello {
   readonly type: 'slmweb';
 }
@@ -37,7 +37,8 @@ export interface StorageReport {
 export type FrameMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'list'; readonly id: number }
-  | { readonly type: 'open'; readonly id: number; readonly model: string }
+  /** `verify`: what is stored was no use; hash it again and fetch what is damaged. */
+  | { readonly type: 'open'; readonly id: number; readonly model: string; readonly verify: boolean }
   | { readonly type: 'remove'; readonly id: number; readonly model: string }
   | { readonly type: 'wasm'; readonly id: number; readonly variant: Variant }
   /** Gives up the request `id`: the download stops, what is verified stays. */

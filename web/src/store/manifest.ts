@@ -44,7 +44,6 @@ export function checkManifest(value: unknown): Manifest {
       files.map((file) => file.sha256),
     );
   const memory = reader.object(top.memory, 'memory');
-  const licenseUrl = top.license_url ?? null;
   return {
     schema: 1,
     name: reader.string(top.name, 'name', MODEL_NAME, 'letters, digits, dots and dashes'),
@@ -53,8 +52,7 @@ export function checkManifest(value: unknown): Manifest {
     parameters: reader.integer(top.parameters, 'parameters', 0, Number.MAX_SAFE_INTEGER),
     context_length: reader.integer(top.context_length, 'context_length', 1, 2 ** 31),
     license: reader.optionalText(top.license, 'license'),
-    license_url:
-      licenseUrl === null ? null : reader.string(licenseUrl, 'license_url', HTTPS, 'an https address'),
+    license_url: httpsOrNull(top.license_url, 'license_url', reader),
     source: reader.optionalText(top.source, 'source'),
     size,
     memory: {
@@ -64,6 +62,11 @@ export function checkManifest(value: unknown): Manifest {
     sampling: checkSampling(reader.object(top.sampling ?? {}, 'sampling')),
     files,
   };
+}
+
+/** The page makes a link of it, so it must not be a script. */
+export function httpsOrNull(value: unknown, path: string, from: Reader): string | null {
+  return value === undefined || value === null ? null : from.string(value, path, HTTPS, 'an https address');
 }
 
 function checkFile(value: unknown, index: number): ManifestFile {

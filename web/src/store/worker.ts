@@ -50,7 +50,7 @@ async function serve(request: DownloadRequest): Promise<StoreReply> {
   if (directory !== null) {
     const into = directory;
     try {
-      await withLock(manifest.name, () => store(into, manifest, request.verify, options));
+      await withLock(manifest.name, options, () => store(into, manifest, request.verify, options));
       return { type: 'stored' };
     } catch (error) {
       if (!(error instanceof DOMException) || cancel.signal.aborted) throw error;
@@ -136,13 +136,12 @@ async function discard(directory: FileSystemDirectoryHandle, manifest: Manifest)
 
 // Tabs take turns; the second one then finds the files whole. A browser without
 // Web Locks still has the exclusive sync handle, whose error leads to memory.
-async function withLock(model: string, work: () => Promise<void>): Promise<void> {
+async function withLock(model: string, options: DownloadOptions, work: () => Promise<void>): Promise<void> {
   if (navigator.locks === undefined) return work();
   const name = lockName(model);
   const { held } = await navigator.locks.query();
-  if (held?.some((lock) => lock.name === name))
-    notice('Another tab is downloading this model; this one goes on as soon as that is done.');
-  await navigator.locks.request(name, { signal: cancel.signal }, work);
+  if (held?.some((lock) => lock.name === name)) options.meter.start('wait', 0, 0);
+  await navigator.locks.request(name, { signal: options.signal }, work);
 }
 
 function notice(sentence: string): void {

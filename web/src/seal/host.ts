@@ -1,0 +1,115 @@
+// The shell as the chat sees it: asks over the port, and makes engines from what
+// comes back. It runs in the frame and can reach nothing but the port.
+
+import { LoadedModel } from '../api/slm';
+import type { EngineOptions, LoadProgress, Variant } from '../api/types';
+import { SlmError } from '../core/error';
+import type { ChatHost, FrameMessage, ModelEntry, OpenedModel, ShellMessage } from './protocol';
+
+type Request = Exclude<FrameMessage, { type: 'ready' | 'cancel' }>;
+type Body = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never) : never;
+type Answer<T extends ShellMessage['type']> = Extract<ShellMessage, { type: T; id: number }>;
+
+interface Pending {
+  readonly resolve: (message: ShellMessage) => void;
+  readonly reject: (reason: unknown) => void;
+  readonly onProgress: ((progress: LoadProgress) => void) | undefined;
+}
+
+export class FrameHost implements ChatHost {
+  readonly #port: MessagePort;
+  readonly #workerUrl: string;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 1;
+  models: readonly ModelEntry[];
+
+  private constructor(port: MessagePort, script: string, models: readonly ModelEntry[]) {
+    this.#port = port;
+    this.#workerUrl = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+    this.models = models;
+    port.onmessage = ({ data }: MessageEvent<ShellMessage>) => this.#receive(data);
+  }
+
+  /** Resolves when the shell has said what there is. */
+  static connect(port: MessagePort): Promise<FrameHost> {
+    return new Promise((resolve, reject) => {
+      port.onmessage = ({ data }: MessageEvent<ShellMessage>) => {
+        if (data.type === 'welcome') resolve(new FrameHost(port, data.script, data.models));
+        else if (data.type === 'fatal') reject(SlmError.fromWire(data.error));
+      };
+      port.postMessage({ type: 'ready' } satisfies FrameMessage);
+    });
+  }
+
+  async refresh(): Promise<readonly ModelEntry[]> {
+    this.models = (await this.#ask('models', { type: 'list' })).models;
+    return this.models;
+  }
+
+  async open(name: string, options: EngineOptions = {}): Promise<OpenedModel> {
+    try {
+      return await this.#open(name, false, options);
+    } catch (error) {
+      // Bytes can rot on disk too: have them hashed again and replaced, once.
+      if (!(error instanceof SlmError) || error.code !== 'bad_file') throw error;
+      return this.#open(name, true, options);
+    }
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#ask('removed', { type: 'remove', model: name });
+  }
+
+  async #open(model: string, verify: boolean, options: EngineOptions): Promise<OpenedModel> {
+    const { manifest, files, storage } = await this.#ask('opened', { type: 'open', model, verify }, options);
+    const wasm = async (variant: Variant) => (await this.#ask('wasm', { type: 'wasm', variant })).bytes;
+    const slm = await LoadedModel.fromSource({ manifest, files, wasm, workerUrl: this.#workerUrl }, options);
+    return { slm, storage };
+  }
+
+  #ask<T extends ShellMessage['type']>(
+    _answer: T,
+    body: Body,
+    { signal, onProgress }: EngineOptions = {},
+  ): Promise<Answer<T>> {
+    signal?.throwIfAborted();
+    const id = this.#nextId++;
+    return new Promise<ShellMessage>((resolve, reject) => {
+      const cancel = () => {
+        this.#pending.delete(id);
+        this.#post({ type: 'cancel', id });
+        reject(signal!.reason);
+      };
+      const settled =
+        <A>(finish: (value: A) => void) =>
+        (value: A) => {
+          signal?.removeEventListener('abort', cancel);
+          finish(value);
+        };
+      signal?.addEventListener('abort', cancel, { once: true });
+      this.#pending.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress });
+      this.#post({ ...body, id } as Request);
+    }) as Promise<Answer<T>>;
+  }
+
+  #receive(message: ShellMessage): void {
+    if (message.type === 'fatal') {
+      const error = SlmError.fromWire(message.error);
+      for (const { reject } of this.#pending.values()) reject(error);
+      this.#pending.clear();
+    } else if ('id' in message) {
+      const pending = this.#pending.get(message.id);
+      if (message.type === 'progress') {
+        pending?.onProgress?.(message.progress);
+        return;
+      }
+      this.#pending.delete(message.id);
+      if (message.type === 'error') pending?.reject(SlmError.fromWire(message.error));
+      else pending?.resolve(message);
+    }
+  }
+
+  #post(message: FrameMessage): void {
+    this.#port.postMessage(message);
+  }
+}

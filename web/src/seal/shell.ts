@@ -1,0 +1,158 @@
+// The trusted page around the sandboxed frame. It fetches, verifies and stores,
+// and hands the frame what it needs; it never sees a prompt, and nothing that
+// the frame sends ends up in a request: names are looked up in the shell's own
+// list, and each wasm variant is fetched once. How often the frame may ask is
+// limited too, so that even the rhythm of requests cannot spell much.
+
+import type { Variant } from '../api/types';
+import { SlmError, type WireError } from '../core/error';
+import { openModel, removeStored } from '../store/store';
+import { Catalog } from './catalog';
+import { readFrameMessage } from './messages';
+import type { FrameMessage, Hello, ShellMessage, StorageReport } from './protocol';
+
+const MAX_MESSAGES = 1000;
+
+interface Assets {
+  readonly worker: string;
+  readonly store: string;
+}
+
+export class Shell {
+  readonly #port: MessagePort;
+  readonly #assets: Assets;
+  readonly #catalog: Catalog;
+  readonly #wasm = new Map<Variant, Promise<ArrayBuffer>>();
+  readonly #running = new Map<number, AbortController>();
+  #messages = 0;
+
+  constructor(port: MessagePort, assets: Assets) {
+    this.#port = port;
+    this.#assets = assets;
+    this.#catalog = new Catalog(new URL('models/', location.href));
+    port.onmessage = ({ data }) => this.#receive(data);
+  }
+
+  #receive(data: unknown): void {
+    const message = readFrameMessage(data, this.#catalog.names);
+    this.#messages += 1;
+    if (message === null || this.#messages > MAX_MESSAGES) {
+      this.#post({
+        type: 'fatal',
+        error: {
+          code: 'invalid_argument',
+          message: 'The chat asked for something that it may not have, so its page was cut off; reload it.',
+        },
+      });
+      this.#port.close();
+      for (const controller of this.#running.values()) controller.abort();
+      return;
+    }
+    if (message.type === 'cancel') this.#running.get(message.id)?.abort();
+    else if (message.type === 'ready')
+      this.#welcome().catch((error: unknown) => this.#post({ type: 'fatal', error: toWire(error) }));
+    else
+      this.#serve(message).catch((error: unknown) =>
+        this.#post({ type: 'error', id: message.id, error: toWire(error) }),
+      );
+  }
+
+  async #welcome(): Promise<void> {
+    const [script, models] = await Promise.all([
+      fetchOk(this.#assets.worker).then((response) => response.text()),
+      this.#catalog.refresh(),
+    ]);
+    this.#post({ type: 'welcome', script, models });
+  }
+
+  async #serve(message: Exclude<FrameMessage, { type: 'ready' | 'cancel' }>): Promise<void> {
+    const { id } = message;
+    switch (message.type) {
+      case 'list':
+        this.#post({ type: 'models', id, models: await this.#catalog.refresh() });
+        break;
+      case 'remove':
+        await removeStored(message.model);
+        this.#post({ type: 'removed', id });
+        break;
+      case 'wasm':
+        this.#post({ type: 'wasm', id, bytes: await this.#variant(message.variant) });
+        break;
+      case 'open': {
+        const controller = new AbortController();
+        this.#running.set(id, controller);
+        try {
+          await this.#open(id, message.model, message.verify, controller.signal);
+        } finally {
+          this.#running.delete(id);
+        }
+      }
+    }
+  }
+
+  async #open(id: number, name: string, verify: boolean, signal: AbortSignal): Promise<void> {
+    const manifest = await this.#catalog.manifest(name, signal);
+    let notice: string | null = null;
+    const { files, kind } = await openModel(manifest, this.#catalog.manifestUrl(name), {
+      storeUrl: this.#assets.store,
+      verify,
+      signal,
+      onProgress: (progress) => this.#post({ type: 'progress', id, progress }),
+      onNotice: (sentence) => {
+        notice = sentence;
+      },
+    });
+    this.#post({ type: 'opened', id, manifest, files, storage: { kind, notice } satisfies StorageReport });
+  }
+
+  #variant(variant: Variant): Promise<ArrayBuffer> {
+    let bytes = this.#wasm.get(variant);
+    if (bytes === undefined) {
+      bytes = fetchOk(new URL(`wasm/${variant}.wasm`, location.href).href).then((response) =>
+        response.arrayBuffer(),
+      );
+      // A failure is not kept, so that "try again" can.
+      bytes.catch(() => this.#wasm.delete(variant));
+      this.#wasm.set(variant, bytes);
+    }
+    return bytes;
+  }
+
+  #post(message: ShellMessage): void {
+    this.#port.postMessage(message);
+  }
+}
+
+async function fetchOk(url: string): Promise<Response> {
+  const response = await fetch(url).catch((error: unknown) => {
+    throw new SlmError('network', `Expected ${url}, found no connection; check that the server is running.`, {
+      cause: error,
+    });
+  });
+  if (!response.ok)
+    throw new SlmError('network', `Expected ${url}, found HTTP ${response.status}; run \`make wasm web\`.`);
+  return response;
+}
+
+function toWire(error: unknown): WireError {
+  if (error instanceof SlmError) return error.toWire();
+  return { code: 'network', message: `The page around the chat failed: ${String(error)}.` };
+}
+
+function start(frame: HTMLIFrameElement, assets: Assets): void {
+  const target = frame.contentWindow!;
+  const hello: Hello = { type: 'slmweb' };
+  const answer = ({ source, data }: MessageEvent) => {
+    if (source !== target || (data as Partial<Hello> | null)?.type !== 'slmweb') return;
+    removeEventListener('message', answer);
+    const { port1, port2 } = new MessageChannel();
+    new Shell(port1, assets);
+    // '*' because an opaque origin cannot be named; the window is the one that this page embeds.
+    target.postMessage(hello, '*', [port2]);
+  };
+  addEventListener('message', answer);
+  target.postMessage(hello, '*');
+}
+
+const { worker, store } = document.body.dataset;
+start(document.querySelector<HTMLIFrameElement>('iframe#sandbox')!, { worker: worker!, store: store! });
