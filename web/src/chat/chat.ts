@@ -1,0 +1,174 @@
+// The chat's behaviour without its looks: sends, retries, edits, stops, and keeps
+// conversation, settings and model together. The views listen and draw; this
+// file makes no element and speaks no sentence.
+
+import type { Slm } from '../api/types';
+import { SlmError } from '../core/error';
+import type { ChatHost } from '../seal/protocol';
+import { answer } from './answer';
+import { Conversation, type Turn } from './conversation';
+import { Model } from './model';
+import { defaultSampling, defaultSettings, newSeed, type Settings, toParams } from './sampling';
+
+export interface ChatEvents {
+  /** Other turns are shown than before, or other actions are possible on them. */
+  readonly onPath: () => void;
+  /** One turn has more text or another state. */
+  readonly onTurn: (turn: Turn) => void;
+  /** An answer has ended, whichever way. */
+  readonly onEnd: (turn: Turn) => void;
+  readonly onModel: () => void;
+}
+
+interface Run {
+  readonly turn: Turn;
+  readonly abort: AbortController;
+}
+
+export class Chat {
+  readonly settings: Settings = defaultSettings();
+  readonly model: Model;
+  conversation = new Conversation();
+  lastSeed: number | null = null;
+  private run: Run | null = null;
+  private samplingOf: string | null = null;
+
+  constructor(
+    host: ChatHost,
+    private readonly events: ChatEvents,
+  ) {
+    this.model = new Model(host, () => {
+      this.adoptSampling();
+      events.onModel();
+    });
+  }
+
+  get busy(): boolean {
+    return this.run !== null;
+  }
+
+  /** The turn being answered, or null. */
+  get answering(): Turn | null {
+    return this.run?.turn ?? null;
+  }
+
+  send(text: string): void {
+    if (this.busy || text.trim() === '') return;
+    this.answerTo(this.conversation.add(this.conversation.tip(), 'user', text));
+  }
+
+  /** Asks for another answer in place of `turn`, or for the first one after a question. */
+  retry(turn: Turn, dropOldest = this.settings.dropOldest): void {
+    const question = turn.role === 'user' ? turn : turn.parent;
+    if (this.busy || question === null) return;
+    // An answer without a word is no version worth keeping.
+    if (turn.role === 'assistant' && turn.text === '') this.conversation.remove(turn);
+    this.answerTo(question, dropOldest);
+  }
+
+  /** Sends another version of a question; what followed the old one stays with it. */
+  edit(turn: Turn, text: string): void {
+    if (this.busy || text.trim() === '') return;
+    this.answerTo(this.conversation.add(turn.parent, 'user', text));
+  }
+
+  chooseVersion(turn: Turn): void {
+    if (this.busy) return;
+    this.conversation.choose(turn);
+    this.events.onPath();
+  }
+
+  stop(): void {
+    this.run?.abort.abort();
+  }
+
+  newChat(): void {
+    this.stop();
+    this.conversation = new Conversation();
+    this.events.onPath();
+  }
+
+  /** Opens the current model again, with the choice of engine as it is now. */
+  reload(): void {
+    const { entry } = this.model;
+    if (entry === null) return;
+    this.stop();
+    void this.model.open(entry);
+  }
+
+  resetSampling(): void {
+    Object.assign(this.settings, defaultSampling(this.model.slm?.info ?? null));
+  }
+
+  private answerTo(question: Turn, dropOldest = this.settings.dropOldest): void {
+    const turn = this.conversation.add(question, 'assistant', '');
+    turn.dropOldest = dropOldest;
+    const run = { turn, abort: new AbortController() };
+    this.run = run;
+    this.events.onPath();
+    void this.finish(run, this.generate(run, question, dropOldest));
+  }
+
+  private async generate({ turn, abort }: Run, question: Turn, dropOldest: boolean): Promise<void> {
+    const slm = await this.model.ready(abort.signal);
+    const seed = this.settings.seed ?? newSeed();
+    this.lastSeed = seed;
+    const messages = this.conversation.messages(this.settings.systemPrompt, question);
+    const system = messages[0]?.role === 'system' ? 1 : 0;
+    this.enter(turn, 'reading');
+    const end = await answer(slm, messages, { ...toParams(this.settings, seed), dropOldest }, abort.signal, {
+      onPrefill: ({ done, total }) => {
+        turn.prefill = { done, total };
+        this.events.onTurn(turn);
+      },
+      onDropped: (n) => {
+        turn.dropped = Math.min(n, messages.length - system - 1);
+        this.events.onPath();
+      },
+      onText: (piece) => {
+        turn.text += piece;
+        this.enter(turn, 'writing');
+      },
+    });
+    turn.timings = end.timings;
+    if (end.finish === 'length') turn.note = contextIsFull(slm) ? 'context' : 'limit';
+    turn.state = 'done';
+  }
+
+  private async finish(run: Run, generation: Promise<void>): Promise<void> {
+    const { turn, abort } = run;
+    try {
+      await generation;
+    } catch (error) {
+      turn.state = abort.signal.aborted ? 'stopped' : 'failed';
+      turn.error = error;
+      turn.timings = this.model.slm?.stats().timings ?? null;
+    }
+    if (this.run === run) this.run = null;
+    this.events.onEnd(turn);
+    this.events.onPath();
+  }
+
+  private enter(turn: Turn, state: Turn['state']): void {
+    turn.state = state;
+    this.events.onTurn(turn);
+  }
+
+  /** A newly opened model brings its own sampling; reopening it keeps the person's. */
+  private adoptSampling(): void {
+    const { slm } = this.model;
+    if (slm === null || this.samplingOf === slm.info.name) return;
+    this.samplingOf = slm.info.name;
+    this.resetSampling();
+  }
+}
+
+function contextIsFull(slm: Slm): boolean {
+  const { n_past, n_ctx } = slm.stats();
+  return n_past >= n_ctx - 1;
+}
+
+/** The code of an error of ours; null for anything unforeseen. */
+export function codeOf(error: unknown): SlmError['code'] | null {
+  return error instanceof SlmError ? error.code : null;
+}

@@ -1,0 +1,126 @@
+// The conversation as a tree of turns. Retrying an answer or editing a question
+// adds a sibling, so nothing written is lost and one can page between versions;
+// the path of chosen children is what is shown and sent. It knows no DOM, no
+// model and no storage: history lives in memory, the frame has nowhere else.
+
+import type { ChatMessage, Timings } from '../api/types';
+
+export type TurnState =
+  | 'waiting' // for the model to open, or for the first token
+  | 'reading' // prefill
+  | 'writing'
+  | 'done'
+  | 'stopped' // by the person
+  | 'failed';
+
+export interface Turn {
+  readonly id: number;
+  readonly role: 'user' | 'assistant';
+  readonly parent: Turn | null;
+  readonly children: Turn[];
+  /** Which child is on the path. */
+  chosen: number;
+  text: string;
+  state: TurnState;
+  prefill: { readonly done: number; readonly total: number } | null;
+  timings: Timings | null;
+  /** Why an answer ended early, when that needs saying. */
+  note: 'limit' | 'context' | null;
+  error: unknown;
+  /** Messages of the path, counted from its start, that the model did not see. */
+  dropped: number;
+  /** It was asked with leave to drop the oldest turns. */
+  dropOldest: boolean;
+}
+
+export class Conversation {
+  private readonly roots: Turn[] = [];
+  private chosenRoot = 0;
+  private nextId = 1;
+
+  /** The turns shown, first to last. */
+  path(): Turn[] {
+    const path: Turn[] = [];
+    let turn = this.roots[this.chosenRoot];
+    while (turn !== undefined) {
+      path.push(turn);
+      turn = turn.children[turn.chosen];
+    }
+    return path;
+  }
+
+  /** The last turn shown. */
+  tip(): Turn | null {
+    return this.path().at(-1) ?? null;
+  }
+
+  /** Adds a turn below `parent` (null: at the start) and puts it on the path. */
+  add(parent: Turn | null, role: Turn['role'], text: string): Turn {
+    const turn: Turn = {
+      id: this.nextId++,
+      role,
+      parent,
+      children: [],
+      chosen: 0,
+      text,
+      state: role === 'user' ? 'done' : 'waiting',
+      prefill: null,
+      timings: null,
+      note: null,
+      error: null,
+      dropped: 0,
+      dropOldest: false,
+    };
+    const siblings = this.siblings(turn);
+    siblings.push(turn);
+    this.choose(turn);
+    return turn;
+  }
+
+  /** The versions of a turn, itself included, oldest first. */
+  siblings(turn: Turn): Turn[] {
+    return turn.parent === null ? this.roots : turn.parent.children;
+  }
+
+  /** Forgets a turn and what follows it. */
+  remove(turn: Turn): void {
+    const siblings = this.siblings(turn);
+    siblings.splice(siblings.indexOf(turn), 1);
+    const last = siblings.at(-1);
+    if (last !== undefined) this.choose(last);
+  }
+
+  choose(turn: Turn): void {
+    const index = this.siblings(turn).indexOf(turn);
+    if (turn.parent === null) this.chosenRoot = index;
+    else turn.parent.chosen = index;
+  }
+
+  /** What to send for an answer below `last`. Roles alternate, as most chat
+   *  templates demand: an answer without a word is left out, and the questions
+   *  on both sides of it become one. */
+  messages(systemPrompt: string, last: Turn): ChatMessage[] {
+    const turns: Turn[] = [];
+    for (let turn: Turn | null = last; turn !== null; turn = turn.parent) turns.unshift(turn);
+    const messages: ChatMessage[] = [];
+    for (const { role, text } of turns) {
+      if (text === '') continue;
+      const previous = messages.at(-1);
+      if (previous?.role === role) {
+        messages[messages.length - 1] = { role, content: `${previous.content}\n\n${text}` };
+      } else {
+        messages.push({ role, content: text });
+      }
+    }
+    const system = systemPrompt.trim();
+    return system === '' ? messages : [{ role: 'system', content: system }, ...messages];
+  }
+
+  /** The path as Markdown, for the clipboard. */
+  toMarkdown(you: string, model: string): string {
+    return this.path()
+      .filter((turn) => turn.text !== '')
+      .map((turn) => `**${turn.role === 'user' ? you : model}:**\n\n${turn.text.trim()}\n`)
+      .join('\n');
+  }
+}

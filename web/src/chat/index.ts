@@ -1,0 +1,255 @@
+// The chat page inside the sandboxed frame. This file puts the parts together
+// and routes what happens to those that draw it; each part has its own file.
+// It talks to a ChatHost alone: no network, no storage, no globals but the DOM.
+
+import type { SlmStats } from '../api/types';
+import type { ChatHost, ModelEntry } from '../seal/protocol';
+import { announce, liveRegion } from './announce';
+import { drawCard } from './card';
+import { Chat } from './chat';
+import { Composer } from './composer';
+import type { Turn } from './conversation';
+import { copyButton } from './copy';
+import { h, iconButton, setText } from './dom';
+import { icon, mark } from './icons';
+import { listenToKeys } from './keys';
+import { Meter } from './meter';
+import { OpeningView } from './opening';
+import { Panel } from './panel';
+import { drawSettings } from './settings';
+import { S } from './strings';
+import { styles } from './styles';
+import { isDark, onThemeChange, toggleTheme } from './theme';
+import { Transcript } from './transcript';
+import type { TurnContext } from './turn';
+import { WelcomeView } from './welcome';
+
+/** The meter need not follow every token. */
+const METER_MS = 250;
+
+export function startChat(host: ChatHost, root: HTMLElement): void {
+  const chat = new Chat(host, { onPath: drawPath, onTurn: touch, onEnd: sayEnd, onModel: drawModel });
+  const scroller = h('main', { class: 'scroll', id: 'conversation' });
+  const open = (entry: ModelEntry): void => void chat.model.open(entry);
+  const openingView = new OpeningView({ open, halt: () => chat.model.halt() });
+  const welcome = new WelcomeView({ open, send });
+  const transcript = new Transcript(scroller, {
+    retry: (turn, dropOldest) => go(() => chat.retry(turn, dropOldest)),
+    edit: (turn, text) => go(() => chat.edit(turn, text)),
+    show: (turn) => {
+      chat.chooseVersion(turn);
+      transcript.focusVersions(turn);
+    },
+    newChat,
+    reload: () => chat.reload(),
+    openSettings: () => settingsPanel.open(),
+  });
+  const composer = new Composer({ onSend: send, onStop: () => chat.stop(), onRecall: editLast });
+  const card = new Panel('card', S.aboutShort, () =>
+    drawCard({
+      state: chat.model.state,
+      models: chat.model.models,
+      open: (entry) => {
+        card.close();
+        open(entry);
+      },
+      remove: (entry) => void chat.model.remove(entry),
+    }),
+  );
+  const settingsPanel: Panel = new Panel('settings', S.settings, () =>
+    drawSettings({
+      settings: chat.settings,
+      info: chat.model.slm?.info ?? null,
+      choice: chat.model.choice,
+      lastSeed: chat.lastSeed,
+      reset: () => chat.resetSampling(),
+      reload: (choice) => {
+        chat.model.choice = choice;
+        settingsPanel.close();
+        chat.reload();
+      },
+      redraw: () => settingsPanel.redraw(),
+    }),
+  );
+  const meter = new Meter(() => card.open());
+
+  const name = h('span', { class: 'name' });
+  const modelButton = h(
+    'button',
+    { type: 'button', class: 'model', onclick: () => card.open() },
+    mark(),
+    name,
+  );
+  const theme = iconButton(icon('moon'), S.toDark, switchTheme, { class: 'bare icon-only' });
+  const copyAll = iconCopy();
+  const header = h(
+    'header',
+    { class: 'top' },
+    modelButton,
+    h(
+      'div',
+      { class: 'tools' },
+      iconButton(icon('plus'), S.newChat, newChat, { class: 'bare' }),
+      copyAll,
+      iconButton(icon('sliders'), S.settings, () => settingsPanel.open(), { class: 'bare' }),
+      theme,
+    ),
+  );
+  const bottom = h(
+    'footer',
+    { class: 'bottom' },
+    transcript.jump,
+    meter.line,
+    h('div', { class: 'column' }, composer.element, meter.element),
+  );
+  root.append(
+    h('style', {}, styles),
+    h('div', { class: 'app' }, header, scroller, bottom),
+    card.element,
+    settingsPanel.element,
+    liveRegion(),
+  );
+
+  listenToKeys({
+    canStop: () => chat.busy,
+    stop: () => chat.stop(),
+    retry: () => {
+      const tip = chat.conversation.tip();
+      if (tip !== null) go(() => chat.retry(tip));
+    },
+    newChat,
+    focusComposer: () => composer.focus(),
+    blocked: () => card.isOpen || settingsPanel.isOpen,
+  });
+  onThemeChange(drawTheme);
+  drawTheme();
+  drawModel();
+  drawPath();
+  composer.focus();
+  const first = modelToOpen(host.models);
+  if (first !== null) open(first);
+
+  // ---- what the person does
+
+  function send(text: string): void {
+    go(() => chat.send(text));
+  }
+
+  function go(action: () => void): void {
+    transcript.follow();
+    action();
+    if (chat.busy) announce(S.answering(shortName()));
+    composer.focus();
+  }
+
+  function newChat(): void {
+    chat.newChat();
+    composer.focus();
+  }
+
+  function editLast(): void {
+    const last = chat.conversation.path().findLast(({ role }) => role === 'user');
+    if (last !== undefined && !chat.busy) transcript.startEdit(last);
+  }
+
+  function switchTheme(): void {
+    toggleTheme();
+    drawTheme();
+  }
+
+  // ---- what is drawn
+
+  let touched: Turn | null = null;
+  let meterDrawnAt = 0;
+
+  /** Draws a growing turn once per frame, however many tokens arrive. */
+  function touch(turn: Turn): void {
+    if (touched === null) requestAnimationFrame(drawTouched);
+    touched = turn;
+  }
+
+  function drawTouched(now: number): void {
+    const turn = touched;
+    touched = null;
+    if (turn === null || chat.answering !== turn) return;
+    const stats = chat.model.slm?.stats() ?? null;
+    transcript.update(turn, contextOf(turn, stats));
+    if (now - meterDrawnAt < METER_MS) return;
+    meterDrawnAt = now;
+    meter.update(stats);
+  }
+
+  function drawPath(): void {
+    const path = chat.conversation.path();
+    const stats = chat.model.slm?.stats() ?? null;
+    transcript.show(path, (turn) => contextOf(turn, stats));
+    const empty = path.length === 0;
+    const shown = empty ? [welcome.element, openingView.element] : [transcript.element, openingView.element];
+    if (scroller.firstElementChild !== shown[0]) scroller.replaceChildren(...shown);
+    copyAll.hidden = empty;
+    composer.setBusy(chat.busy);
+    meter.update(stats);
+  }
+
+  function contextOf(turn: Turn, stats: SlmStats | null): TurnContext {
+    const live = turn === chat.answering ? (stats?.timings ?? null) : null;
+    return {
+      who: shortName(),
+      versions: chat.conversation.siblings(turn),
+      busy: chat.busy,
+      last: turn === chat.conversation.tip(),
+      live: turn.state === 'writing' ? live : null,
+    };
+  }
+
+  function sayEnd(turn: Turn): void {
+    // Drawn first: the words are read from the page, without their marks.
+    transcript.update(turn, contextOf(turn, null));
+    if (turn.state === 'stopped') announce(S.stopped);
+    else if (turn.state === 'done') announce(S.said(shortName(), transcript.plainText(turn)));
+  }
+
+  function drawModel(): void {
+    const { state, entry, slm } = chat.model;
+    setText(name, entry?.title ?? S.choose);
+    modelButton.setAttribute('aria-label', entry === null ? S.choose : S.aboutModel(entry.title));
+    const base = slm !== null && !slm.info.has_chat_template;
+    composer.setPlaceholder(
+      slm === null ? S.placeholderLoading : base ? S.placeholderBase : S.placeholder(shortName()),
+    );
+    openingView.update(state);
+    welcome.update(chat.model);
+    meter.update(slm?.stats() ?? null);
+    if (card.isOpen && state.kind !== 'opening') card.redraw();
+  }
+
+  function drawTheme(): void {
+    const dark = isDark();
+    const label = dark ? S.toLight : S.toDark;
+    theme.replaceChildren(icon(dark ? 'sun' : 'moon'), h('span', { class: 'label' }, label));
+    theme.title = label;
+  }
+
+  /** "SmolLM2 135M Instruct" is "SmolLM2" in conversation. */
+  function shortName(): string {
+    return chat.model.entry?.title.split(' ')[0] ?? S.model;
+  }
+
+  function iconCopy(): HTMLButtonElement {
+    const copy = copyButton(S.copyAll, () => chat.conversation.toMarkdown(S.you, shortName()), {
+      class: 'bare',
+      title: S.copyAll,
+    });
+    copy.replaceChildren(icon('copy'), h('span', { class: 'label' }, S.copyAll));
+    return copy;
+  }
+}
+
+/** What to open unasked: what is on the device; else the only model there is,
+ *  unless the person has asked the browser to save data. */
+function modelToOpen(models: readonly ModelEntry[]): ModelEntry | null {
+  const stored = models.find((entry) => entry.stored);
+  if (stored !== undefined) return stored;
+  const { connection } = navigator as Navigator & { connection?: { readonly saveData?: boolean } };
+  return models.length === 1 && connection?.saveData !== true ? (models[0] ?? null) : null;
+}

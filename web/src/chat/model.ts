@@ -1,0 +1,104 @@
+// Which model is open, being opened, or failed to open; one at a time, since two
+// at once seldom fit a phone. It asks the host and remembers; it draws nothing.
+
+import type { EngineOptions, LoadProgress, Slm } from '../api/types';
+import type { ChatHost, ModelEntry, StorageReport } from '../seal/protocol';
+
+export type ModelState =
+  | { readonly kind: 'none' } // nothing chosen yet
+  | { readonly kind: 'opening'; readonly entry: ModelEntry; readonly progress: LoadProgress | null }
+  | { readonly kind: 'halted'; readonly entry: ModelEntry } // by the person
+  | { readonly kind: 'failed'; readonly entry: ModelEntry; readonly error: unknown }
+  | {
+      readonly kind: 'ready';
+      readonly entry: ModelEntry;
+      readonly slm: Slm;
+      readonly storage: StorageReport;
+    };
+
+export type EngineChoice = Pick<EngineOptions, 'threads' | 'n_ctx'>;
+
+interface Waiter {
+  readonly resolve: (slm: Slm) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+export class Model {
+  state: ModelState = { kind: 'none' };
+  models: readonly ModelEntry[];
+  choice: EngineChoice = {};
+  private attempt: AbortController | null = null;
+  private readonly waiters = new Set<Waiter>();
+
+  constructor(
+    private readonly host: ChatHost,
+    private readonly onChange: () => void,
+  ) {
+    this.models = host.models;
+  }
+
+  get entry(): ModelEntry | null {
+    return this.state.kind === 'none' ? null : this.state.entry;
+  }
+
+  /** The open model, or null. */
+  get slm(): Slm | null {
+    return this.state.kind === 'ready' ? this.state.slm : null;
+  }
+
+  /** Opens `entry` with the present choice of engine, in place of what is open. */
+  async open(entry: ModelEntry): Promise<void> {
+    this.attempt?.abort();
+    const attempt = new AbortController();
+    this.attempt = attempt;
+    const previous = this.slm;
+    this.set({ kind: 'opening', entry, progress: null });
+    try {
+      await previous?.dispose();
+      const opened = await this.host.open(entry.name, {
+        ...this.choice,
+        signal: attempt.signal,
+        onProgress: (progress) => {
+          if (this.attempt === attempt) this.set({ kind: 'opening', entry, progress });
+        },
+      });
+      if (this.attempt !== attempt) return void opened.slm.dispose();
+      this.models = await this.host.refresh().catch(() => this.models); // only the labels would be stale
+      this.set({ kind: 'ready', entry, ...opened });
+      for (const { resolve } of this.waiters) resolve(opened.slm);
+      this.waiters.clear();
+    } catch (error) {
+      if (this.attempt !== attempt) return;
+      this.set(attempt.signal.aborted ? { kind: 'halted', entry } : { kind: 'failed', entry, error });
+    }
+  }
+
+  /** Gives up opening; what has arrived and was checked stays with the shell. */
+  halt(): void {
+    this.attempt?.abort();
+  }
+
+  async remove(entry: ModelEntry): Promise<void> {
+    await this.host.remove(entry.name);
+    this.models = await this.host.refresh();
+    this.onChange();
+  }
+
+  /** The model as soon as it is open. Aborting rejects with the signal's reason. */
+  ready(signal: AbortSignal): Promise<Slm> {
+    if (this.slm !== null) return Promise.resolve(this.slm);
+    return new Promise((resolve, reject) => {
+      const waiter = { resolve, reject };
+      this.waiters.add(waiter);
+      signal.addEventListener('abort', () => {
+        this.waiters.delete(waiter);
+        reject(signal.reason);
+      });
+    });
+  }
+
+  private set(state: ModelState): void {
+    this.state = state;
+    this.onChange();
+  }
+}

@@ -1,0 +1,112 @@
+// The choices that a person can make, their ranges and their defaults, and how
+// they become the parameters of a request. No DOM here; settings.ts draws them.
+
+import type { ModelInfo, SamplingParams } from '../api/types';
+
+export interface Settings {
+  systemPrompt: string;
+  temperature: number;
+  top_p: number;
+  top_k: number;
+  min_p: number;
+  repeat_penalty: number;
+  max_tokens: number;
+  /** null: a new one for each answer. */
+  seed: number | null;
+  dropOldest: boolean;
+}
+
+export type SliderName = 'temperature' | 'top_p' | 'top_k' | 'min_p' | 'repeat_penalty' | 'max_tokens';
+
+export interface Slider {
+  readonly name: SliderName;
+  readonly label: string;
+  readonly hint: string;
+  readonly min: number;
+  readonly max: number;
+  readonly step: number;
+}
+
+const MAX_TOKENS_STEP = 32;
+
+/** The sliders of a model whose context holds n_ctx tokens. */
+export function sliders(n_ctx: number): readonly Slider[] {
+  return [
+    {
+      name: 'temperature',
+      label: 'Temperature',
+      hint: '0 always takes the likeliest word; more is freer.',
+      min: 0,
+      max: 2,
+      step: 0.05,
+    },
+    {
+      name: 'top_p',
+      label: 'Top p',
+      hint: 'Keeps the likeliest words up to this share. 1 is off.',
+      min: 0.05,
+      max: 1,
+      step: 0.01,
+    },
+    { name: 'top_k', label: 'Top k', hint: 'Keeps this many words. 0 is off.', min: 0, max: 200, step: 1 },
+    {
+      name: 'min_p',
+      label: 'Min p',
+      hint: 'Drops words far less likely than the best. 0 is off.',
+      min: 0,
+      max: 0.5,
+      step: 0.01,
+    },
+    {
+      name: 'repeat_penalty',
+      label: 'Repeat penalty',
+      hint: 'Above 1 the model repeats itself less. 1 is off.',
+      min: 1,
+      max: 2,
+      step: 0.01,
+    },
+    {
+      name: 'max_tokens',
+      label: 'Longest answer',
+      hint: 'In tokens, about three quarters of a word each.',
+      min: MAX_TOKENS_STEP,
+      max: Math.max(n_ctx, 2 * MAX_TOKENS_STEP),
+      step: MAX_TOKENS_STEP,
+    },
+  ];
+}
+
+/** What applies where the model's manifest says nothing: the core's own defaults, and an
+ *  end to answers that would otherwise go round in circles. */
+const DEFAULTS = {
+  temperature: 0.8,
+  top_p: 0.95,
+  top_k: 40,
+  min_p: 0.05,
+  repeat_penalty: 1,
+  max_tokens: 1024,
+} as const;
+
+export function defaultSampling(info: ModelInfo | null): Pick<Settings, SliderName | 'seed'> {
+  const max_tokens = Math.min(DEFAULTS.max_tokens, info?.n_ctx ?? Infinity);
+  return { ...DEFAULTS, ...info?.sampling, max_tokens, seed: null };
+}
+
+export function defaultSettings(): Settings {
+  return { systemPrompt: '', dropOldest: false, ...defaultSampling(null) };
+}
+
+/** The nearest value that a slider allows; NaN becomes its least. */
+export function clamp(value: number, { min, max }: Pick<Slider, 'min' | 'max'>): number {
+  return Math.min(max, Math.max(min, Number.isNaN(value) ? min : value));
+}
+
+/** A seed that people can read out to one another. */
+export function newSeed(): number {
+  return Math.floor(Math.random() * 1e6);
+}
+
+export function toParams(settings: Settings, seed: number): SamplingParams {
+  const { temperature, top_p, top_k, min_p, repeat_penalty, max_tokens } = settings;
+  return { temperature, top_p, top_k, min_p, repeat_penalty, max_tokens, seed };
+}

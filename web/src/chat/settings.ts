@@ -1,0 +1,214 @@
+// Draws the choices: system prompt, sampling, and the engine's context and
+// threads. Changes take effect with the next answer; the engine's, with a
+// reload, because they reshape its memory.
+
+import type { ModelInfo } from '../api/types';
+import { button, h, setText } from './dom';
+import { count } from './format';
+import type { EngineChoice } from './model';
+import { clamp, type Settings, type Slider, sliders } from './sampling';
+import { S } from './strings';
+
+const CONTEXT_LENGTHS = [512, 1024, 2048, 4096, 8192, 16384, 32768];
+const MAX_THREADS = 8;
+
+export interface SettingsSource {
+  readonly settings: Settings;
+  readonly info: ModelInfo | null;
+  readonly choice: EngineChoice;
+  readonly lastSeed: number | null;
+  readonly reset: () => void;
+  readonly reload: (choice: EngineChoice) => void;
+  readonly redraw: () => void;
+}
+
+export function drawSettings(source: SettingsSource): (Node | null)[] {
+  const { settings, info } = source;
+  const reset = button(
+    S.reset,
+    () => {
+      source.reset();
+      source.redraw();
+    },
+    { class: 'quiet' },
+  );
+  return [
+    systemPrompt(settings),
+    h(
+      'section',
+      { 'aria-labelledby': 'sampling-title' },
+      h('div', { class: 'section-head' }, h('h3', { id: 'sampling-title' }, S.sampling), reset),
+      ...sliders(info?.n_ctx ?? 2048).map((slider) => sliderRow(slider, settings)),
+      seedRow(source),
+    ),
+    overflowRow(settings),
+    info === null ? null : engine(source, info),
+  ];
+}
+
+function systemPrompt(settings: Settings): HTMLElement {
+  const field = h('textarea', {
+    id: 'system-prompt',
+    rows: 4,
+    dir: 'auto',
+    'aria-describedby': 'system-hint',
+    oninput: () => (settings.systemPrompt = field.value),
+  });
+  field.value = settings.systemPrompt;
+  return h(
+    'section',
+    {},
+    h('label', { for: field.id, class: 'h3' }, S.systemPrompt),
+    field,
+    hint('system-hint', S.systemHint),
+  );
+}
+
+function sliderRow(slider: Slider, settings: Settings): HTMLElement {
+  const { name, min, max, step } = slider;
+  const range = h('input', {
+    type: 'range',
+    id: `set-${name}`,
+    min,
+    max,
+    step,
+    'aria-describedby': `hint-${name}`,
+  });
+  const exact = h('input', { type: 'number', min, max, step, 'aria-label': slider.label });
+  const show = (): void => {
+    range.value = exact.value = String(settings[name]);
+    range.style.setProperty('--done', String((settings[name] - min) / (max - min)));
+  };
+  const take = (text: string): void => {
+    settings[name] = clamp(Number.parseFloat(text), slider);
+    show();
+  };
+  range.addEventListener('input', () => take(range.value));
+  exact.addEventListener('change', () => take(exact.value));
+  show();
+  return h(
+    'div',
+    { class: 'row' },
+    h('label', { for: range.id }, slider.label),
+    exact,
+    range,
+    hint(`hint-${name}`, slider.hint),
+  );
+}
+
+function seedRow({ settings, lastSeed, redraw }: SettingsSource): HTMLElement {
+  const field = h('input', {
+    type: 'number',
+    id: 'set-seed',
+    min: 0,
+    step: 1,
+    placeholder: S.seedAny,
+    'aria-describedby': 'hint-seed',
+    onchange: () => {
+      const seed = Math.floor(Number.parseFloat(field.value));
+      settings.seed = Number.isNaN(seed) ? null : clamp(seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
+      field.value = settings.seed === null ? '' : String(settings.seed);
+    },
+  });
+  field.value = settings.seed === null ? '' : String(settings.seed);
+  const keep =
+    lastSeed === null || lastSeed === settings.seed
+      ? null
+      : button(
+          S.keepSeed(lastSeed),
+          () => {
+            settings.seed = lastSeed;
+            redraw();
+          },
+          { class: 'quiet' },
+        );
+  return h(
+    'div',
+    { class: 'row' },
+    h('label', { for: field.id }, S.seedLabel),
+    field,
+    hint('hint-seed', S.seedHint),
+    keep,
+  );
+}
+
+function overflowRow(settings: Settings): HTMLElement {
+  const box = h('input', {
+    type: 'checkbox',
+    id: 'set-overflow',
+    'aria-describedby': 'hint-overflow',
+    onchange: () => (settings.dropOldest = box.checked),
+  });
+  box.checked = settings.dropOldest;
+  return h(
+    'section',
+    {},
+    h('div', { class: 'check' }, box, h('label', { for: box.id }, S.overflowLabel)),
+    hint('hint-overflow', S.overflowHint),
+  );
+}
+
+function engine(source: SettingsSource, info: ModelInfo): HTMLElement {
+  const choice = { ...source.choice };
+  const lengths = CONTEXT_LENGTHS.filter((n) => n <= info.n_ctx_train);
+  if (!lengths.includes(info.n_ctx)) lengths.push(info.n_ctx);
+  lengths.sort((a, b) => a - b);
+  const apply = button(S.applyReload, () => source.reload(choice), { class: 'primary', disabled: true });
+  const context = select(
+    'set-n-ctx',
+    lengths.map((n) => [String(n), count(n)]),
+    String(info.n_ctx),
+    (value) => {
+      choice.n_ctx = Number(value);
+      apply.disabled = false;
+    },
+  );
+  const cores = Math.min(MAX_THREADS, navigator.hardwareConcurrency);
+  const counts = Array.from({ length: crossOriginIsolated ? cores : 1 }, (_, i) => String(i + 1));
+  const options: [string, string][] = [['', S.auto], ...counts.map((n): [string, string] => [n, n])];
+  const threads = select('set-threads', options, String(choice.threads ?? ''), (value) => {
+    if (value === '') delete choice.threads;
+    else choice.threads = Number(value);
+    apply.disabled = false;
+  });
+  threads.disabled = !crossOriginIsolated;
+  const reason = h('p', { class: 'hint' });
+  setText(reason, info.variant_reason);
+  return h(
+    'section',
+    { 'aria-labelledby': 'engine-title' },
+    h('div', { class: 'section-head' }, h('h3', { id: 'engine-title' }, S.engine)),
+    h(
+      'div',
+      { class: 'row' },
+      h('label', { for: context.id }, S.contextLength),
+      context,
+      hint('', S.contextHint),
+    ),
+    h(
+      'div',
+      { class: 'row' },
+      h('label', { for: threads.id }, S.threadsLabel),
+      threads,
+      hint('', crossOriginIsolated ? S.threadsHint : S.threadsOne),
+    ),
+    reason,
+    apply,
+  );
+}
+
+function select(
+  id: string,
+  options: readonly (readonly [string, string])[],
+  value: string,
+  onchange: (value: string) => void,
+): HTMLSelectElement {
+  const element = h('select', { id, onchange: () => onchange(element.value) });
+  element.append(...options.map(([key, label]) => h('option', { value: key }, label)));
+  element.value = value;
+  return element;
+}
+
+function hint(id: string, text: string): HTMLElement {
+  return h('p', { class: 'hint', id: id === '' ? undefined : id }, text);
+}

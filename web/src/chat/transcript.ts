@@ -1,0 +1,97 @@
+// The conversation on the screen: turn views in order, scrolling that follows
+// the newest words until the person scrolls away, and the line between what the
+// model still sees and what it no longer does. It knows no model.
+
+import type { Turn } from './conversation';
+import { h, iconButton } from './dom';
+import { icon } from './icons';
+import { S } from './strings';
+import { type TurnActions, type TurnContext, TurnView } from './turn';
+
+/** Within this many pixels of the end, the person is reading the newest words. */
+const NEAR_END = 72;
+
+export class Transcript {
+  readonly element = h('section', { class: 'transcript', 'aria-label': S.conversation });
+  /** Scrolls to the end; to be placed above the composer. */
+  readonly jump = iconButton(icon('down'), S.jump, () => this.follow(), {
+    class: 'jump icon-only',
+    hidden: true,
+  });
+  private readonly views = new Map<Turn, TurnView>();
+  private following = true;
+
+  constructor(
+    private readonly scroller: HTMLElement,
+    private readonly actions: TurnActions,
+  ) {
+    scroller.addEventListener('scroll', () => this.noteScroll(), { passive: true });
+    new ResizeObserver(() => this.stick()).observe(scroller);
+  }
+
+  show(path: readonly Turn[], context: (turn: Turn) => TurnContext): void {
+    for (const [turn, view] of this.views) {
+      if (path.includes(turn)) continue;
+      view.element.remove();
+      this.views.delete(turn);
+    }
+    this.element.querySelector('.dropped')?.remove();
+    const dropped = path.at(-1)?.dropped ?? 0;
+    path.forEach((turn, i) => {
+      const view = this.view(turn);
+      if (this.element.children[i] !== view.element)
+        this.element.insertBefore(view.element, this.element.children[i] ?? null);
+      view.element.classList.toggle('is-dropped', i < dropped);
+      view.update(context(turn));
+    });
+    const firstSeen = path[dropped];
+    if (dropped > 0 && firstSeen !== undefined) {
+      this.view(firstSeen).element.before(h('p', { class: 'dropped', role: 'note' }, S.dropped(dropped)));
+    }
+    this.stick();
+  }
+
+  update(turn: Turn, context: TurnContext): void {
+    this.views.get(turn)?.update(context);
+    this.stick();
+  }
+
+  startEdit(turn: Turn): void {
+    this.views.get(turn)?.startEdit();
+  }
+
+  focusVersions(turn: Turn): void {
+    this.views.get(turn)?.focusVersions();
+  }
+
+  /** The words of an answer without its marks. */
+  plainText(turn: Turn): string {
+    return this.views.get(turn)?.element.querySelector('.prose')?.textContent ?? turn.text;
+  }
+
+  /** Goes to the newest words and stays with them. */
+  follow(): void {
+    this.following = true;
+    this.stick();
+  }
+
+  private view(turn: Turn): TurnView {
+    let view = this.views.get(turn);
+    if (view === undefined) {
+      view = new TurnView(turn, this.actions);
+      this.views.set(turn, view);
+    }
+    return view;
+  }
+
+  private stick(): void {
+    if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.noteScroll();
+  }
+
+  private noteScroll(): void {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    this.jump.hidden = this.following;
+  }
+}

@@ -1,0 +1,248 @@
+// One turn on the screen: who speaks, the words, and what can be done with them.
+// A view is made once and updated in place. It reads the turn and calls actions;
+// it decides nothing.
+
+import type { Timings } from '../api/types';
+import { autoGrow, isSendKey } from './composer';
+import type { Turn } from './conversation';
+import { copyButton } from './copy';
+import { button, h, iconButton, setText } from './dom';
+import { describeError } from './errors';
+import { count, speed } from './format';
+import { icon } from './icons';
+import { MarkdownView } from './markdown';
+import { S } from './strings';
+
+/** Longer questions, and those of several lines, are set as text and not as a heading. */
+const HEADLINE_CHARACTERS = 160;
+
+export interface TurnActions {
+  readonly retry: (turn: Turn, dropOldest?: boolean) => void;
+  readonly edit: (turn: Turn, text: string) => void;
+  readonly show: (turn: Turn) => void;
+  readonly newChat: () => void;
+  readonly reload: () => void;
+  readonly openSettings: () => void;
+}
+
+export interface TurnContext {
+  /** The model's short name. */
+  readonly who: string;
+  /** The versions of this turn, itself included. */
+  readonly versions: readonly Turn[];
+  /** No action may change the conversation now. */
+  readonly busy: boolean;
+  /** The last turn: its actions are always in sight. */
+  readonly last: boolean;
+  /** Figures of the answer being written. */
+  readonly live: Timings | null;
+}
+
+export class TurnView {
+  readonly element: HTMLElement;
+  private readonly who = h('h2', { class: 'who' });
+  private readonly figures = h('div', { class: 'figures' });
+  private readonly words = h('div', { class: 'words' });
+  private readonly status = h('div', { class: 'turn-status' });
+  private readonly foot = h('div', { class: 'actions' });
+  private readonly markdown: MarkdownView | null;
+  private drawnFoot = '';
+  private drawnStatus = '';
+
+  constructor(
+    readonly turn: Turn,
+    private readonly actions: TurnActions,
+  ) {
+    this.markdown = turn.role === 'assistant' ? new MarkdownView() : null;
+    this.who.id = `turn-${turn.id}`;
+    this.words.append(this.markdown?.element ?? this.question());
+    this.element = h(
+      'article',
+      { class: `turn ${turn.role}`, 'aria-labelledby': this.who.id },
+      h('div', { class: 'margin' }, this.who, this.figures),
+      h('div', { class: 'body' }, this.words, this.status, this.foot),
+    );
+  }
+
+  update(context: TurnContext): void {
+    const { turn } = this;
+    const running = turn.state === 'waiting' || turn.state === 'reading' || turn.state === 'writing';
+    setText(this.who, turn.role === 'user' ? S.you : context.who);
+    this.element.classList.toggle('is-writing', turn.state === 'writing');
+    this.element.classList.toggle('is-last', context.last);
+    this.markdown?.show(turn.text, running);
+    this.drawFigures(context);
+    this.drawStatus(running);
+    this.drawFoot(context, running);
+  }
+
+  /** Turns a question into a field. */
+  startEdit(): void {
+    const close = (): void => {
+      this.words.replaceChildren(this.question());
+      this.element.classList.remove('is-editing');
+      this.foot.querySelector<HTMLElement>('[data-action=edit]')?.focus();
+    };
+    const resend = (): void => {
+      if (field.value.trim() === '') return;
+      close();
+      this.actions.edit(this.turn, field.value.trim());
+    };
+    const field = h('textarea', {
+      class: 'edit',
+      dir: 'auto',
+      'aria-label': S.editLabel,
+      oninput: () => autoGrow(field),
+      onkeydown: (event: KeyboardEvent) => {
+        if (event.key === 'Escape') close();
+        else if (isSendKey(event)) resend();
+        else return;
+        event.preventDefault();
+        event.stopPropagation();
+      },
+    });
+    field.value = this.turn.text;
+    const buttons = h(
+      'div',
+      { class: 'edit-actions' },
+      button(S.resend, resend, { class: 'primary' }),
+      button(S.cancel, close),
+    );
+    this.words.replaceChildren(field, buttons);
+    this.element.classList.add('is-editing');
+    autoGrow(field);
+    field.focus();
+    field.setSelectionRange(field.value.length, field.value.length);
+  }
+
+  /** Keeps the keyboard where it was when another version has taken this place. */
+  focusVersions(): void {
+    this.foot.querySelector<HTMLElement>('.versions button:enabled')?.focus();
+  }
+
+  private question(): HTMLElement {
+    const { text } = this.turn;
+    const short = text.length <= HEADLINE_CHARACTERS && !text.includes('\n');
+    return h('div', { class: short ? 'question short' : 'question', dir: 'auto' }, text);
+  }
+
+  private drawFigures({ live }: TurnContext): void {
+    const timings = live ?? this.turn.timings;
+    const lines: string[] = [];
+    if (timings !== null && timings.decode_tokens > 0) {
+      const { decode_tokens, decode_tokens_per_second, prefill_tokens_per_second } = timings;
+      if (decode_tokens_per_second > 0) lines.push(S.perSecond(speed(decode_tokens_per_second)));
+      lines.push(S.tokens(decode_tokens, count(decode_tokens)));
+      if (prefill_tokens_per_second > 0) lines.push(S.promptPerSecond(speed(prefill_tokens_per_second)));
+    }
+    while (this.figures.childElementCount > lines.length) this.figures.lastElementChild?.remove();
+    while (this.figures.childElementCount < lines.length) this.figures.append(h('span'));
+    lines.forEach((line, i) => {
+      const span = this.figures.children[i];
+      if (span !== undefined) setText(span, line);
+    });
+  }
+
+  private drawStatus(running: boolean): void {
+    const { turn } = this;
+    const key = `${turn.state} ${turn.prefill?.done} ${turn.note} ${turn.text === ''} ${turn.timings?.decode_tokens}`;
+    if (key === this.drawnStatus) return;
+    this.drawnStatus = key;
+    this.status.replaceChildren(...(running ? this.progress() : this.ending()));
+  }
+
+  private progress(): Node[] {
+    const { state, prefill } = this.turn;
+    if (state === 'writing') return [];
+    if (state === 'waiting') return [h('p', { class: 'note' }, S.waiting)];
+    if (prefill === null || prefill.done >= prefill.total)
+      return [h('p', { class: 'note late' }, S.thinking)];
+    const bar = h('div', { class: 'bar' });
+    bar.style.setProperty('--done', String(prefill.done / prefill.total));
+    const label = S.reading(count(prefill.done), count(prefill.total));
+    return [h('div', { class: 'late' }, h('p', { class: 'note' }, label), bar)];
+  }
+
+  private ending(): Node[] {
+    const { turn, actions } = this;
+    if (turn.role === 'user') return [];
+    if (turn.state === 'failed') {
+      const { sentence, remedies } = describeError(
+        turn.error,
+        turn.parent?.parent !== null && !turn.dropOldest,
+      );
+      const run = {
+        drop: () => actions.retry(turn, true),
+        retry: () => actions.retry(turn),
+        newChat: () => actions.newChat(),
+        reload: () => actions.reload(),
+        settings: () => actions.openSettings(),
+      };
+      const buttons = remedies.map(({ label, action }, i) =>
+        button(label, run[action], { class: i === 0 ? 'primary' : '' }),
+      );
+      return [
+        h(
+          'div',
+          { class: 'failure', role: 'alert' },
+          h('p', {}, sentence),
+          h('div', { class: 'remedies' }, ...buttons),
+        ),
+      ];
+    }
+    if (turn.state === 'stopped') return [h('p', { class: 'note' }, S.stopped)];
+    if (turn.note === 'context') return [h('p', { class: 'note' }, S.contextEnded)];
+    if (turn.note === 'limit') {
+      const settings = button(S.settings, () => actions.openSettings(), { class: 'quiet' });
+      return [
+        h('p', { class: 'note' }, S.limitReached(count(turn.timings?.decode_tokens ?? 0)), ' ', settings),
+      ];
+    }
+    return turn.text.trim() === '' ? [h('p', { class: 'note' }, S.emptyAnswer)] : [];
+  }
+
+  private drawFoot({ versions, busy }: TurnContext, running: boolean): void {
+    const { turn, actions } = this;
+    const index = versions.indexOf(turn);
+    const key = `${turn.state} ${busy} ${index} ${versions.length} ${turn.text === ''}`;
+    if (key === this.drawnFoot) return;
+    this.drawnFoot = key;
+    const focused = this.foot.contains(document.activeElement)
+      ? (document.activeElement as HTMLElement).dataset.action
+      : undefined;
+    const parts: Node[] = [];
+    if (!running) {
+      if (turn.text !== '') parts.push(copyButton(S.copy, () => turn.text, { 'data-action': 'copy' }));
+      const change = { class: 'quiet', disabled: busy };
+      if (turn.role === 'user') {
+        parts.push(button(S.edit, () => this.startEdit(), { ...change, 'data-action': 'edit' }));
+      } else if (turn.state !== 'failed') {
+        // A failure offers its own remedies.
+        parts.push(button(S.retry, () => actions.retry(turn), { ...change, 'data-action': 'retry' }));
+      }
+      if (versions.length > 1) parts.push(this.versionSwitch(versions, index, busy));
+    }
+    this.foot.replaceChildren(...parts);
+    if (focused !== undefined) this.foot.querySelector<HTMLElement>(`[data-action=${focused}]`)?.focus();
+  }
+
+  private versionSwitch(versions: readonly Turn[], index: number, busy: boolean): HTMLElement {
+    const to = (target: number): (() => void) => {
+      const version = versions[target];
+      return () => version !== undefined && this.actions.show(version);
+    };
+    const before = { class: 'quiet icon-only', disabled: busy || index === 0, 'data-action': 'before' };
+    const after = {
+      class: 'quiet icon-only',
+      disabled: busy || index === versions.length - 1,
+      'data-action': 'after',
+    };
+    return h(
+      'span',
+      { class: 'versions' },
+      iconButton(icon('left'), S.previousVersion, to(index - 1), before),
+      h('span', { class: 'version' }, S.version(index + 1, versions.length)),
+      iconButton(icon('right'), S.nextVersion, to(index + 1), after),
+    );
+  }
+}
