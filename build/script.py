@@ -6,6 +6,7 @@ what to do) and run() turns it into exit code 1; tracebacks are for our bugs.
 
 from __future__ import annotations
 
+import gzip
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,18 @@ DIST = ROOT / "dist"
 
 class BuildError(Exception):
     """A sentence for whoever runs the script."""
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Writes a file that nobody ever sees half written."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def gzip_compress(content: bytes) -> bytes:
+    """gzip without a date, so that the same input gives the same file."""
+    return gzip.compress(content, mtime=0)
 
 
 def run(main: Callable[[list[str]], None]) -> int:
