@@ -68,3 +68,9 @@ def how_to_get(command: str) -> str:
     if is_checkout():
         return f"run `{command}`"
     return "reinstall slmweb from a wheel, which carries it"
+
+
+def how_to_get_a_model() -> str:
+    """What to do when there is no packed model, as the end of a sentence."""
+    pack = "`slmweb pack MODEL.gguf`"
+    return f"run `make model` for the demo's, or {pack}" if is_checkout() else f"run {pack}"

@@ -1,0 +1,1 @@
+"""Prepares a model for download by browsers: chunks and a manifest."""

@@ -21,9 +21,10 @@ from starlette.types import ASGIApp
 
 from .. import paths
 from ..errors import SlmError
+from ..pack.manifest import MANIFEST, MODEL_NAME
 from .files import IMMUTABLE, REVALIDATE, etag_matches, send_file
 from .headers import SealMiddleware
-from .models import CHUNK_NAME, MODEL_NAME, ModelFolder
+from .models import CHUNK_NAME, ModelFolder
 from .pages import ASSET_NAME, Page, PageCache, hashed
 
 
@@ -57,6 +58,21 @@ def create_app(folders: Folders | None = None) -> ASGIApp:
     )
     # From outside: Starlette's own error responses must be sealed as well.
     return SealMiddleware(app, site.pages.current_hash)
+
+
+def missing_parts(folders: Folders) -> list[str]:
+    """What the page will lack, as sentences; empty when all of it is built."""
+    sentences = []
+    try:
+        PageCache(folders.web).index()
+    except SlmError as error:
+        sentences.append(error.message)
+    missing = [v for v in paths.VARIANTS if not (folders.wasm / f"slm-{v}.wasm").is_file()]
+    if missing:
+        sentences.append(
+            f"the core is not built in {', '.join(missing)}; {paths.how_to_get('make wasm')}"
+        )
+    return sentences
 
 
 def not_found(sentence: str) -> HTTPException:
@@ -134,7 +150,7 @@ class _Site:
             return send_file(
                 request,
                 self.folders.models,
-                f"{model}/manifest.json",
+                f"{model}/{MANIFEST}",
                 cache_control=REVALIDATE,
                 precompressed=True,
             )
@@ -154,7 +170,7 @@ class _Site:
                 )
             except OSError:
                 pass
-        if not (self.folders.models / model / "manifest.json").is_file():
+        if not (self.folders.models / model / MANIFEST).is_file():
             raise self._no_model(model)
         raise not_found(
             f"model {model!r} has no chunk {chunk!r}; its chunks are named by their SHA-256 "

@@ -13,11 +13,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..pack.manifest import MANIFEST, MODEL_NAME
+
 log = logging.getLogger("slmweb.server")
 
-# A name is one path component and a lower-case one, so that two models never
-# differ by case alone on file systems that do not tell cases apart.
-MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 CHUNK_NAME = re.compile(r"[0-9a-f]{64}")
 
 LISTED = ("name", "title", "architecture", "parameters", "context_length",
@@ -44,7 +43,7 @@ class ModelFolder:
         return [entry for entry in found if entry is not None]
 
     def _entry(self, name: str) -> dict[str, Any] | None:
-        path = self.root / name / "manifest.json"
+        path = self.root / name / MANIFEST
         try:
             status = path.stat()
         except OSError:
@@ -58,7 +57,9 @@ class ModelFolder:
         try:
             manifest = json.loads(path.read_bytes())
             entry = {field: manifest[field] for field in LISTED}
+            if entry["name"] != name:
+                raise ValueError(f"its model is {entry['name']!r} and its folder {name!r}")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("%s is not a manifest (%s); run `slmweb pack` again", path, error)
+            log.warning("%s is left out (%s); run `slmweb pack` again", path, error)
             return None
-        return {**entry, "name": name, "manifest": f"/models/{name}/manifest.json"}
+        return {**entry, "manifest": f"/models/{name}/manifest.json"}

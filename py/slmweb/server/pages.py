@@ -24,7 +24,7 @@ from ..errors import SlmError
 from .headers import sandbox_policy, script_hash
 
 ASSET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
-_HASHED = re.compile(r"-[0-9A-Za-z]{8,64}\.[a-z0-9.]+")
+_HASHED = re.compile(r"-[0-9a-f]{16}\.[a-z0-9.]+")
 
 # The entry of the bundle's manifest that becomes the sandbox's inline script.
 FRAME_SCRIPT = "frame.js"

@@ -1,0 +1,268 @@
+"""`slmweb chat`: a conversation in the terminal, by the model's own chat template.
+
+Owns the turns and the keyboard: Ctrl-C stops an answer and keeps what was said,
+Ctrl-D leaves. Each turn renders the whole conversation again and lets the cache
+find what it already holds, so that only new text is evaluated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import signal
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import SlmError
+from .common import (
+    ContextOption,
+    JsonOption,
+    ModelArgument,
+    VariantOption,
+    finite,
+    note,
+    print_json,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from ..core.model import Model
+    from ..core.session import Generation, Sampling, Session
+
+HELP = (
+    "/reset begins a new conversation, /exit or Ctrl-D leaves, "
+    "Ctrl-C stops an answer; everything else goes to the model"
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: slmweb chat MODEL.gguf --temperature 0.2")(chat)
+
+
+def chat(
+    model: ModelArgument,
+    system: Annotated[
+        str | None, typer.Option(help="System prompt.", show_default="the template's")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option("-p", "--prompt", help="Ask this, print the answer and leave.")
+    ] = None,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=100, callback=finite, help="Randomness; 0 is greedy.")
+    ] = 0.8,
+    top_k: Annotated[int, typer.Option(min=0, help="Keep the k likeliest tokens; 0 is off.")] = 40,
+    top_p: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="Nucleus; 1 is off.")
+    ] = 0.95,
+    min_p: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="Least share of the likeliest.")
+    ] = 0.05,
+    repeat_penalty: Annotated[
+        float, typer.Option(min=0.01, max=100, callback=finite, help="1 is off.")
+    ] = 1.0,
+    presence_penalty: Annotated[
+        float, typer.Option(min=-100, max=100, callback=finite, help="0 is off.")
+    ] = 0.0,
+    frequency_penalty: Annotated[
+        float, typer.Option(min=-100, max=100, callback=finite, help="0 is off.")
+    ] = 0.0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=2**53, help="Same seed, same text; by default random.", show_default=False
+        ),
+    ] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="End the answer before this text; repeatable.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Longest answer.", show_default="what the context has room for"),
+    ] = None,
+    n_ctx: ContextOption = None,
+    variant: VariantOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Chat with a model. Questions can also come from a pipe, one a line."""
+    from ..core.chat import chat_prompt
+    from ..core.model import Model
+    from ..core.session import Sampling
+
+    _check_stops(stop or [])
+    sampling = Sampling(
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repeat_penalty=repeat_penalty,
+        presence_penalty=presence_penalty,
+        frequency_penalty=frequency_penalty,
+        seed=secrets.randbits(53) if seed is None else seed,
+        stop=stop or [],
+    )
+    with progress_bar("loading", "bytes") as progress:
+        opened = Model.open(model, variant=variant, progress=progress)
+    with opened:
+        # Fails now rather than after the first question.
+        chat_prompt(opened, [{"role": "user", "content": "?"}])
+        with opened.session(n_ctx) as session:
+            conversation = _Conversation(opened, session, sampling, system, max_tokens, json)
+            if prompt is not None:
+                conversation.ask(prompt)
+            else:
+                _talk(conversation)
+
+
+def _check_stops(stops: list[str]) -> None:
+    for text in stops:
+        if not 1 <= len(text.encode("utf-8", "surrogateescape")) <= 256:
+            raise SlmError("invalid_argument", "a --stop text has 1 to 256 bytes; change it")
+
+
+class _Conversation:
+    def __init__(
+        self,
+        model: Model,
+        session: Session,
+        sampling: Sampling,
+        system: str | None,
+        max_tokens: int | None,
+        json: bool,
+    ) -> None:
+        self.model = model
+        self.session = session
+        self.sampling = sampling
+        self.max_tokens = max_tokens
+        self.json = json
+        self.beginning = [{"role": "system", "content": system}] if system else []
+        self.messages: list[dict[str, str]] = list(self.beginning)
+
+    def reset(self) -> None:
+        self.messages = list(self.beginning)
+
+    def ask(self, question: str) -> None:
+        """One turn: the answer goes to stdout and into the conversation.
+
+        Raises SlmError, after which the conversation is as before the question.
+        """
+        from ..core.chat import chat_prompt
+
+        turn = [*self.messages, {"role": "user", "content": question}]
+        ids = chat_prompt(self.model, turn)
+        pieces: list[str] = []
+        with _interruptible() as stopped:
+            answer = self.session.generate(
+                ids, self.sampling, max_tokens=self.max_tokens, stopped=stopped
+            )
+            try:
+                for piece in answer:
+                    pieces.append(piece)
+                    if not self.json:
+                        print(piece, end="", flush=True)
+            finally:
+                if not self.json:
+                    print(flush=True)
+        content = "".join(pieces)
+        self.messages = [*turn, {"role": "assistant", "content": content}]
+        if self.json:
+            print_json({"content": content, **_numbers(answer)})
+        elif sys.stderr.isatty():
+            note(_summary(answer, self.session))
+
+
+def _numbers(answer: Generation) -> dict[str, Any]:
+    return {
+        "finish_reason": answer.finish_reason,
+        "usage": {
+            "prompt_tokens": len(answer.prompt),
+            "completion_tokens": len(answer.ids),
+            "total_tokens": len(answer.prompt) + len(answer.ids),
+            "prompt_tokens_details": {"cached_tokens": answer.cached},
+        },
+        "timings": {
+            "prefill_seconds": answer.prefill_seconds,
+            "decode_seconds": answer.decode_seconds,
+        },
+    }
+
+
+def _summary(answer: Generation, session: Session) -> str:
+    rate = len(answer.ids) / answer.decode_seconds if answer.decode_seconds else 0.0
+    ended = {"length": ", cut at the limit", "aborted": ", stopped"}
+    return (
+        f"\x1b[2m[{len(answer.ids)} tokens, {rate:.1f}/s; prompt {len(answer.prompt)}, "
+        f"{answer.cached} from the cache; context {session.n_past} of {session.n_ctx}"
+        f"{ended.get(answer.finish_reason or '', '')}]\x1b[0m"
+    )
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Any]:
+    """Turns the first Ctrl-C into a request to stop; yields a function that tells of it.
+
+    A second one is a KeyboardInterrupt, in case the first is not heard.
+    """
+    asked = False
+
+    def ask(number: int, frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _talk(conversation: _Conversation) -> None:
+    interactive = sys.stdin.isatty()
+    if interactive:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 (gives input() a history and line editing)
+        note(f"slmweb: {conversation.model.info['name'] or 'the model'} is ready; {HELP}")
+    for line in _lines(interactive):
+        question = line.strip()
+        if question in ("/exit", "/quit"):
+            return
+        if question in ("/reset", "/help"):
+            if question == "/reset":
+                conversation.reset()
+            note("a new conversation begins" if question == "/reset" else HELP)
+        elif question:
+            try:
+                conversation.ask(question)
+            except SlmError as error:
+                # In a pipe nobody could react to it.
+                if not interactive or error.code == "crashed":
+                    raise
+                hint = "; /reset begins anew" if error.code == "context_full" else ""
+                note(f"slmweb: {error.message}{hint}")
+
+
+def _lines(interactive: bool) -> Iterator[str]:
+    """What is typed or piped in, line by line. Two Ctrl-C in a row leave the prompt."""
+    if not interactive:
+        yield from iter(sys.stdin.readline, "")
+        return
+    interrupted = False
+    while True:
+        try:
+            line = input("> ")
+        except EOFError:
+            print()
+            return
+        except KeyboardInterrupt:
+            print()
+            if interrupted:
+                raise
+            interrupted = True
+            note("Ctrl-C again or Ctrl-D leaves")
+            continue
+        interrupted = False
+        yield line

@@ -1,0 +1,156 @@
+"""What the commands share: options, input, output and progress.
+
+Owns how things are read from and shown to a person; computes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ..errors import SlmError, os_reason
+
+Variant = Literal["relaxed", "simd"]
+
+
+def finite(value: float | None) -> float | None:
+    """A typer callback: ranges let NaN pass, since it is neither below nor above."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL.gguf",
+        help="The model; any file of a split set stands for all of them.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+VariantOption = Annotated[
+    Variant | None,
+    typer.Option(
+        help="The compiled core to run; by default the fastest that works here.",
+        show_default=False,
+    ),
+]
+ContextOption = Annotated[
+    int | None,
+    typer.Option(
+        "--n-ctx",
+        min=4,
+        max=1 << 20,
+        help="Context length in tokens; by default the model's, at most 2048.",
+        show_default=False,
+    ),
+]
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on stdout; NaN and infinity, which JSON has not, become null."""
+    print(json.dumps(_jsonable(value), ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    return value
+
+
+def print_table(rows: list[tuple[str, str]]) -> None:
+    """Labels and values in two columns; nothing that a pipe would have to strip."""
+    width = max(len(label) for label, _ in rows)
+    for label, value in rows:
+        print(f"{label:<{width}}  {value}")
+
+
+def note(sentence: str) -> None:
+    """Something to know that is not the answer: stderr."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def read_bytes(path: Path | None) -> bytes:
+    """The bytes of a file, or of stdin for None and "-". Raises SlmError "unreadable"."""
+    try:
+        if path is None or str(path) == "-":
+            return sys.stdin.buffer.read()
+        return path.read_bytes()
+    except OSError as error:
+        name = "stdin" if path is None else str(path)
+        raise SlmError("unreadable", f"cannot read {name}: {os_reason(error)}") from None
+
+
+def parse_ids(text: str) -> list[int]:
+    """Token ids from "1,2,3", "1 2 3", "[1, 2]" or what `tokenize --json` prints.
+
+    Raises SlmError "invalid_argument".
+    """
+    stripped = text.strip()
+    if stripped.startswith("{"):
+        with contextlib.suppress(ValueError):
+            found = json.loads(stripped).get("ids")
+            stripped = json.dumps(found) if isinstance(found, list) else stripped
+    pieces = [piece for piece in re.split(r"[\s,]+", stripped.strip("[]")) if piece]
+    for piece in pieces:
+        if not re.fullmatch(r"[0-9]{1,10}", piece):
+            shown = piece if len(piece) < 40 else piece[:37] + "..."
+            raise SlmError(
+                "invalid_argument",
+                f"the token id {shown!r} is not a number; give ids as in 1,2,3",
+            )
+    if not pieces:
+        raise SlmError("invalid_argument", "there are no token ids; give some as in 1,2,3")
+    return [int(piece) for piece in pieces]
+
+
+@contextlib.contextmanager
+def progress_bar(
+    label: str, unit: Literal["bytes", "tokens"]
+) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr while the block runs, if somebody watches; yields callback(done, total)."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    columns = (TextColumn(label), BarColumn(), amount, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def bytes_text(n: float) -> str:
+    """A size for people, in powers of 1000 as disks and downloads count."""
+    for unit in ("bytes", "kB", "MB"):
+        if n < 1000:
+            return f"{n:.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"
+        n /= 1000
+    return f"{n:.2f} GB"
+
+
+def count_text(n: int) -> str:
+    """A number with thousands separated, e.g. 134,515,008."""
+    return f"{n:,}"

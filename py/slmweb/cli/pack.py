@@ -1,0 +1,121 @@
+"""`slmweb pack`: a GGUF model as chunks and a manifest that any web server can offer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import SlmError
+from .common import JsonOption, bytes_text, print_json, progress_bar
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: slmweb pack MODEL.gguf -o dist/models/my-model")(pack)
+
+
+def pack(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL.gguf...",
+            help="The model's file, or any or all files of a split set.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="DIR",
+            help="The model's own folder; by default where `slmweb serve` looks.",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name in URLs; by default DIR's, or from the file name.", show_default=False
+        ),
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Name for people.", show_default="from metadata")
+    ] = None,
+    license: Annotated[  # noqa: A002 (the option's name)
+        str | None, typer.Option(help="Licence, as SPDX has it.", show_default="from metadata")
+    ] = None,
+    license_url: Annotated[
+        str | None, typer.Option(help="Where the licence can be read: https://…")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Where the model came from, in one line.")
+    ] = None,
+    sampling: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=NUMBER",
+            help="A sampling default of the chat, e.g. temperature=0.2; repeatable.",
+        ),
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read everything back and compare.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Cut a model into chunks named by their SHA-256, and write its manifest."""
+    from .. import paths
+    from ..core.files import model_files
+    from ..pack.manifest import MODEL_NAME
+    from ..pack.pack import default_name
+    from ..pack.pack import pack as write
+    from ..pack.pack import verify as read_back
+
+    if name is None and out is not None and MODEL_NAME.fullmatch(out.name):
+        name = out.name  # servers find a model by the name of its folder
+    chosen = name if name is not None else default_name(model_files(files)[0])
+    folder = out or paths.models_dir() / chosen
+    with progress_bar("packing", "bytes") as progress:
+        manifest = write(
+            files,
+            folder,
+            name=chosen,
+            title=title,
+            license=license,
+            license_url=license_url,
+            source=source,
+            sampling=dict(_sampling(item) for item in sampling or ()),
+            progress=progress,
+        )
+    if verify:
+        with progress_bar("verifying", "bytes") as progress:
+            read_back(folder, progress)
+    chunks = sum(len(file.chunks) for file in manifest.files)
+    if json:
+        print_json(
+            {
+                "out": str(folder),
+                "name": manifest.name,
+                "title": manifest.title,
+                "license": manifest.license,
+                "size": manifest.size,
+                "chunks": chunks,
+                "verified": verify,
+            }
+        )
+    else:
+        print(
+            f"packed {manifest.title} ({manifest.license or 'licence not stated'}) into {folder}:"
+        )
+        print(f"{bytes_text(manifest.size)} in {chunks} chunks{', verified' if verify else ''}")
+
+
+def _sampling(item: str) -> tuple[str, float]:
+    key, _, value = item.partition("=")
+    try:
+        return key, float(value)
+    except ValueError:
+        raise SlmError(
+            "invalid_argument", f"--sampling {item!r} is not KEY=NUMBER, as in temperature=0.2"
+        ) from None

@@ -1,0 +1,62 @@
+"""`slmweb serve`: the chat page, the core and the packed models on a local port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import paths
+from ..errors import SlmError
+from .common import JsonOption, note, print_json
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: slmweb serve --port 8000")(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 8000,
+    models: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of packed models.", show_default=False),
+    ] = None,
+    grace: Annotated[
+        int,
+        typer.Option(min=0, max=3600, help="Seconds that downloads may take to finish at the end."),
+    ] = 10,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Serve the chat page. The model runs in the browser; nothing typed comes back here."""
+    from ..server import app as web
+    from ..server import run as runner
+    from ..server.models import ModelFolder
+
+    folders = web.Folders.default(models)
+    if models is not None and not models.is_dir():
+        raise SlmError(
+            "unreadable",
+            f"{models} is not a folder of packed models; make one with "
+            f"`slmweb pack MODEL.gguf -o {models}/NAME`",
+        )
+    names = [entry["name"] for entry in ModelFolder(folders.models).entries()]
+    application = web.create_app(folders)
+    listener = runner.bind(host, port)
+    url = runner.url_of(listener)
+    for sentence in web.missing_parts(folders):
+        note(f"slmweb: {sentence}")
+    if not names:
+        note(f"slmweb: {folders.models} has no packed model; {paths.how_to_get_a_model()}")
+    if not runner.is_loopback(listener):
+        note(
+            "slmweb: other machines can reach this server; browsers there allow storage and "
+            "threads only over https, so put a TLS proxy in front"
+        )
+    if json:
+        print_json({"url": url, "models": names})
+    else:
+        print(f"slmweb serves {', '.join(names) or 'no model'} at {url} (Ctrl-C stops)", flush=True)
+    runner.run(application, listener, grace=grace, access_log=access_log)

@@ -1,0 +1,181 @@
+"""Packs GGUF files for the web: chunks named by their SHA-256 and a manifest.
+
+Owns the order of writing: every file appears whole, the manifest last, so that
+a folder with a manifest is a complete model at any moment. The same input gives
+the same bytes. What the model is, the core says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ..atomic import atomic_file
+from ..core.files import ByteFile, model_files, split_stem
+from ..core.model import Model
+from ..errors import SlmError, os_reason
+from .manifest import (
+    CHUNK_SIZE,
+    MANIFEST,
+    MODEL_NAME,
+    SAMPLING,
+    Chunk,
+    Manifest,
+    Memory,
+    PackedFile,
+    read_manifest,
+)
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+
+_CHUNK_FILE = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\.\d+\.tmp")
+
+
+def default_name(path: Path) -> str:
+    """The model's name in URLs, from its file name: "SmolLM2-135M.Q4_1.gguf" -> "smollm2-135m-q4_1"."""  # noqa: E501
+    name = re.sub(r"[^a-z0-9_]+", "-", split_stem(path).lower()).strip("-_")[:100]
+    return name or "model"
+
+
+def pack(
+    files: Sequence[Path],
+    folder: Path,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    license: str | None = None,  # noqa: A002 (the manifest's word)
+    license_url: str | None = None,
+    source: str | None = None,
+    sampling: Mapping[str, float] | None = None,
+    chunk_size: int = CHUNK_SIZE,
+    progress: Progress = lambda done, total: None,
+) -> Manifest:
+    """Writes the model's chunks and its manifest into `folder`, which is made.
+
+    Chunks of an earlier pack that the new manifest does not name are deleted.
+    `files` is one GGUF file, or any or all files of a split set. Title and
+    licence come from the metadata unless given. Raises SlmError: what
+    `Model.open` raises, "invalid_argument", "unreadable" and "unwritable".
+    """
+    paths = model_files(files)
+    name = name if name is not None else default_name(paths[0])
+    _check(name, license_url, sampling or {})
+    with Model.open(*paths, weights=False) as model:
+        model.layout()  # refuses what the browser could not run
+        info = model.info
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SlmError("unwritable", f"cannot make {folder}: {os_reason(error)}") from None
+
+    total = sum(path.stat().st_size for path in paths)
+    packed: list[PackedFile] = []
+    for path in paths:
+        done = sum(file.size for file in packed)
+        packed.append(
+            _pack_file(path, folder, chunk_size, lambda n, done=done: progress(done + n, total))  # type: ignore[misc]
+        )
+    n_ctx_train = info["n_ctx_train"] or 2048
+    manifest = Manifest(
+        name=name,
+        title=(title or info["name"] or split_stem(paths[0]))[:200],
+        architecture=info["architecture"] or "unknown",
+        parameters=info["parameters"],
+        context_length=n_ctx_train,
+        license=license or info["license"],
+        license_url=license_url,
+        source=source,
+        size=sum(file.size for file in packed),
+        memory=Memory(info["packed_bytes"] or 0, min(2048, n_ctx_train)),
+        sampling=dict(sampling or {}),
+        files=tuple(packed),
+    )
+    with atomic_file(folder / MANIFEST) as out:
+        out.write(manifest.to_json())
+    _delete_others(folder, manifest)
+    return manifest
+
+
+def verify(folder: Path, progress: Progress = lambda done, total: None) -> Manifest:
+    """Reads a packed model back as a browser would, and returns its manifest.
+
+    Raises SlmError "corrupt" for the first byte range that is not what the
+    manifest says, and what `read_manifest` raises.
+    """
+    manifest = read_manifest(folder)
+    done = 0
+    for file in manifest.files:
+        whole = hashlib.sha256()
+        for chunk in file.chunks:
+            path = folder / chunk.sha256
+            data = _read(path)
+            if len(data) != chunk.size or hashlib.sha256(data).hexdigest() != chunk.sha256:
+                raise SlmError("corrupt", f"{path} does not hold what its name says; pack again")
+            whole.update(data)
+            done += len(data)
+            progress(done, manifest.size)
+        if whole.hexdigest() != file.sha256 or file.size != sum(c.size for c in file.chunks):
+            raise SlmError(
+                "corrupt", f"the chunks of {file.name} in {folder} do not make the file; pack again"
+            )
+    return manifest
+
+
+def _check(name: str, license_url: str | None, sampling: Mapping[str, float]) -> None:
+    if not MODEL_NAME.fullmatch(name):
+        raise SlmError(
+            "invalid_argument",
+            f"the name {name!r} cannot be part of a URL; use up to 100 lower-case letters, digits, "
+            "'.', '-' and '_', and begin with a letter or digit",
+        )
+    if license_url is not None and not re.fullmatch(r"https://[^\s\"'<>]{1,500}", license_url):
+        raise SlmError(
+            "invalid_argument", f"the licence address {license_url!r} does not begin with https://"
+        )
+    for key, value in sampling.items():
+        if key not in SAMPLING or value != value or value in (float("inf"), float("-inf")):
+            raise SlmError(
+                "invalid_argument",
+                f"the sampling default {key}={value} is not one of {', '.join(SAMPLING)} "
+                "with a finite number",
+            )
+
+
+def _pack_file(
+    path: Path, folder: Path, chunk_size: int, progress: Callable[[int], None]
+) -> PackedFile:
+    whole = hashlib.sha256()
+    chunks: list[Chunk] = []
+    with ByteFile(path) as file:
+        for offset in range(0, file.size, chunk_size):
+            data = bytearray(min(chunk_size, file.size - offset))
+            file.read_into(memoryview(data), offset)
+            whole.update(data)
+            digest = hashlib.sha256(data).hexdigest()
+            target = folder / digest
+            # A chunk that is there already is read, not trusted: packing again
+            # is how a damaged folder is repaired.
+            if not (target.is_file() and _read(target) == data):
+                with atomic_file(target) as out:
+                    out.write(data)
+            chunks.append(Chunk(digest, len(data)))
+            progress(offset + len(data))
+        name = re.sub(r"[^A-Za-z0-9 ._+()-]+", "-", path.name).lstrip(" ._+()-")[:200]
+        return PackedFile(name or "model.gguf", file.size, whole.hexdigest(), tuple(chunks))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
+
+
+def _delete_others(folder: Path, manifest: Manifest) -> None:
+    """Deletes chunks of earlier packs and what interrupted ones left."""
+    wanted = {chunk.sha256 for file in manifest.files for chunk in file.chunks}
+    for path in folder.iterdir():
+        if _CHUNK_FILE.fullmatch(path.name) and path.name not in wanted:
+            path.unlink(missing_ok=True)
