@@ -19,9 +19,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -64,11 +65,36 @@ OPTIMIZE = [
 THREAD_EXPORTS = ["__stack_pointer", "__tls_size", "__tls_align", "__wasm_init_tls"]
 
 
-def command(arguments: Sequence[str]) -> None:
+def command(arguments: Sequence[str], what: str) -> None:
     result = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        sys.stderr.write(result.stdout + result.stderr)
-        raise BuildError(f"the compiler failed (its words are above): {' '.join(arguments[3:])}")
+        raise BuildError(f"{what} failed:\n{result.stdout}{result.stderr}".rstrip())
+
+
+def parallel(jobs: Sequence[Callable[[], str]], show: Callable[[int, str], None]) -> None:
+    """Runs the jobs, shows what each returns, and stops at the first that fails."""
+    with ThreadPoolExecutor(JOBS) as pool:
+        futures = [pool.submit(job) for job in jobs]
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                show(done, future.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def counter(total: int) -> Callable[[int, str], None]:
+    """One line that counts up on a terminal, every tenth part of the way in a log."""
+    terminal = sys.stdout.isatty()
+
+    def show(done: int, what: str) -> None:
+        if terminal:
+            end = "\n" if done == total else ""
+            print(f"\r\x1b[K  compiled {done} of {total}, {what}", end=end, flush=True)
+        elif done == total or done * 10 // total != (done - 1) * 10 // total:
+            print(f"  compiled {done} of {total}", flush=True)
+
+    return show
 
 
 def optimize(source: str, debug: bool) -> list[str]:
@@ -97,6 +123,8 @@ def target(variant: Variant, debug: bool) -> Target:
 class Compilation:
     """One source file of one variant."""
 
+    variant: str
+    source: str  # relative to the sources' folder
     output: Path
     arguments: list[str]
 
@@ -118,11 +146,13 @@ class Compilation:
         inputs = self.depfile.read_text().replace("\\\n", " ").split(":", 1)[1].split()
         return any(not Path(i).is_file() or Path(i).stat().st_mtime_ns > made for i in inputs)
 
-    def run(self) -> None:
+    def run(self) -> str:
+        what = f"{self.variant}: {self.source}"
         self.output.parent.mkdir(parents=True, exist_ok=True)
         self.signature.unlink(missing_ok=True)
-        command(self.arguments)
+        command(self.arguments, what)
         self.signature.write_text(" ".join(self.arguments))
+        return what
 
 
 def compilations(target: Target) -> list[Compilation]:
@@ -137,7 +167,7 @@ def compilations(target: Target) -> list[Compilation]:
             *(f"-I{path}" for path in (ROOT / "wasm/include", target.sources)),
             "-MMD", "-MF", str(output.with_suffix(".d")), "-c", str(source), "-o", str(output),
         ]  # fmt: skip
-        found.append(Compilation(output, arguments))
+        found.append(Compilation(variant.name, name, output, arguments))
     return found
 
 
@@ -200,21 +230,20 @@ def check_size(variant: Variant, module: bytes, packed: bytes) -> str:
     return f"{len(module) / 1000:.0f} KB, {len(packed) / 1000:.0f} KB under brotli"
 
 
-def link(target: Target, abi: Abi, objects: Sequence[Path]) -> None:
+def link(target: Target, abi: Abi, objects: Sequence[Path]) -> str:
     name, output, start = target.variant.name, target.output, time.monotonic()
     arguments = link_arguments(target, abi, objects)
     signature = target.objects / "link.cmd"
     if output.is_file() and signature.is_file() and signature.read_text() == " ".join(arguments):
         made = output.stat().st_mtime_ns
         if all(o.stat().st_mtime_ns < made for o in objects):
-            print(f"  {name}: up to date")
-            return
+            return f"{name}: up to date"
     signature.unlink(missing_ok=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     # What is half written, or fails a check, never lies under the final name.
-    partial = output.with_suffix(".part")
-    command([*arguments, "-o", str(partial)])
-    module = partial.read_bytes()
+    unchecked = output.with_suffix(".part")
+    command([*arguments, "-o", str(unchecked)], f"{name}: linking")
+    module = unchecked.read_bytes()
     check_interface(target.variant, abi, module)
     report = "with debug information"
     if not target.debug:
@@ -223,29 +252,24 @@ def link(target: Target, abi: Abi, objects: Sequence[Path]) -> None:
         # What the server sends to a browser that takes it.
         replace(output.with_name(output.name + ".br"), packed)
         replace(output.with_name(output.name + ".gz"), gzip_compress(module))
-    partial.replace(output)
+    unchecked.replace(output)
     signature.write_text(" ".join(arguments))
-    print(f"  {name}: {report}, linked in {time.monotonic() - start:.0f} s", flush=True)
+    return f"{name}: {report}, linked in {time.monotonic() - start:.0f} s"
 
 
 def build(targets: Sequence[Target], abi: Abi) -> None:
     sources = {target: compilations(target) for target in targets}
     stale = [c for target in targets for c in sources[target] if c.is_stale()]
-    with ThreadPoolExecutor(JOBS) as pool:
-        for at, _ in enumerate(pool.map(Compilation.run, stale), 1):
-            print(f"\r  compiled {at} of {len(stale)} files", end="", flush=True)
-        if stale:
-            print(
-                "\n  linking; the first time also builds the C++ library, a minute or two",
-                flush=True,
-            )
-        # Alternate between the two builds of the library, so that on a fresh
-        # machine both are made at once.
-        threaded = [t for t in targets if t.variant.threads]
-        single = [t for t in targets if not t.variant.threads]
-        ordered = [t for pair in zip_longest(threaded, single) for t in pair if t]
-        for _ in pool.map(lambda t: link(t, abi, [c.output for c in sources[t]]), ordered):
-            pass
+    if stale:
+        parallel([compilation.run for compilation in stale], counter(len(stale)))
+        print("  linking; the first time also builds the C++ library, a minute or two", flush=True)
+    # Alternate between the two builds of the library, so that on a fresh machine
+    # both are made at once.
+    threaded = [t for t in targets if t.variant.threads]
+    single = [t for t in targets if not t.variant.threads]
+    ordered = [t for pair in zip_longest(threaded, single) for t in pair if t]
+    links = [partial(link, t, abi, [c.output for c in sources[t]]) for t in ordered]
+    parallel(links, lambda _, report: print(f"  {report}", flush=True))
 
 
 def main(arguments: list[str]) -> None:

