@@ -1,0 +1,113 @@
+"""Gets what only the benchmark needs: llama-cpp-python and matplotlib in .venv-bench, wllama in
+build/bench/node_modules, the pages bundled and peak.wasm compiled into dist/bench.
+
+Both package sets are pinned and apart from the project's own, so that nobody who does not
+benchmark waits for a build of llama.cpp. It does not know what is measured.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from script import DIST, ROOT, BuildError
+
+HERE = ROOT / "build" / "bench"
+PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+NODE_MODULES = HERE / "node_modules"
+PAGES = DIST / "bench"
+
+
+def call(what: str, command: list[str], cwd: Path = ROOT) -> None:
+    print(f"{what} ...", flush=True)
+    try:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise BuildError(f"{what}: expected the program {command[0]}, found none") from None
+    if done.returncode != 0:
+        last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        raise BuildError(f"{what} failed: {last}")
+
+
+def is_older(target: Path, *sources: Path) -> bool:
+    return not target.exists() or any(
+        target.stat().st_mtime < source.stat().st_mtime for source in sources
+    )
+
+
+def bench_python() -> Path:
+    """The Python that runs native.py and plot.py; the first time builds llama.cpp."""
+    requirements = HERE / "requirements.txt"
+    stamp = PYTHON.parents[1] / "requirements.txt"
+    if not stamp.exists() or stamp.read_text() != requirements.read_text():
+        venv.create(PYTHON.parents[1], with_pip=True)
+        call(
+            "installing llama-cpp-python and matplotlib (builds llama.cpp: about 7 minutes)",
+            [str(PYTHON), "-m", "pip", "install", "--quiet", "-r", str(requirements)],
+        )
+        stamp.write_text(requirements.read_text())
+    return PYTHON
+
+
+def run_module(module: str, *arguments: str, stdin: str | None = None) -> str:
+    """Runs one of our modules in the bench environment and returns its stdout."""
+    done = subprocess.run(
+        [str(bench_python()), "-m", f"bench.{module}", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip() or "no output").splitlines()[-1]
+        raise BuildError(f"bench.{module} {arguments[0]} failed: {last}")
+    return done.stdout
+
+
+def install_wllama() -> None:
+    if is_older(NODE_MODULES / ".package-lock.json", HERE / "package-lock.json"):
+        call(
+            "installing wllama",
+            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            cwd=HERE,
+        )
+
+
+def bundle_page(name: str) -> None:
+    """Bundles one page; esbuild takes milliseconds, so there is nothing to keep."""
+    esbuild = ROOT / "node_modules" / ".bin" / "esbuild"
+    if not esbuild.exists():
+        raise BuildError("the bench pages need esbuild, and node_modules has none; run `make web`")
+    call(
+        f"bundling the page {name}",
+        [
+            str(esbuild),
+            str(HERE / "pages" / f"{name}.ts"),
+            "--bundle",
+            "--format=esm",
+            "--target=es2022",
+            "--log-level=warning",
+            f"--outfile={PAGES / name}.js",
+        ],
+    )
+
+
+def compile_peak() -> Path:
+    source, target = HERE / "pages" / "peak.c", PAGES / "peak.wasm"
+    if is_older(target, source):
+        PAGES.mkdir(parents=True, exist_ok=True)
+        call(
+            "compiling peak.wasm",
+            [
+                sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-freestanding",
+                "-mcpu=generic+simd128+relaxed_simd", "-O3", "-fvisibility=hidden", "-nostdlib",
+                "-Wl,--no-entry", "-Wl,--export-dynamic", "-Wl,-z,stack-size=65536", "-s",
+                "-o", str(target), str(source),
+            ],
+        )  # fmt: skip
+    return target

@@ -1,0 +1,86 @@
+"""The models of the benchmark: their GGUF files, their packed form and how much work a token is.
+
+Fetching and packing belong to build/model.py; this adds the requantized SmolLM2, and asks for the
+Gemma terms (SLMWEB_ACCEPT_GEMMA=1) because no program may accept them for a person.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import model as fetcher
+from script import DIST, ROOT, BuildError
+
+from . import environment
+from .work import Work, work_of
+
+GGUFS = DIST / "gguf"
+CONSENT = "SLMWEB_ACCEPT_GEMMA"
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    title: str
+    family: str  # whose targets it has
+    path: Path  # of the GGUF
+    source: fetcher.Source
+
+    @cached_property
+    def work(self) -> Work:
+        return work_of(self.path)
+
+    def pack(self) -> Path:
+        """The folder with manifest.json and chunks, packed if it is not yet."""
+        folder = DIST / "models" / self.source.name
+        if self.name == "smollm2-q4_0":  # made for measuring speed: not a model to offer
+            folder = DIST / "bench" / self.source.name
+        if environment.is_older(folder / "manifest.json", self.path):
+            fetcher.pack(self.source, self.path, folder)
+        return folder
+
+
+def smollm2_q4_1() -> Model:
+    source = fetcher.read_table()["smollm2"]
+    if not (GGUFS / source.file).is_file():
+        fetcher.fetch(source, accepted=True)
+    return Model("smollm2-q4_1", "SmolLM2 135M Q4_1", "smollm2", GGUFS / source.file, source)
+
+
+def smollm2_q4_0() -> Model:
+    """Q4_0 from Q4_1 loses quality twice, which does not matter to speed."""
+    shipped = smollm2_q4_1()
+    path = GGUFS / shipped.path.name.replace("Q4_1", "Q4_0")
+    if not path.is_file():
+        part = path.with_suffix(".part")
+        script = ROOT / "tests" / "goldens" / "requantize.py"
+        command = [str(environment.bench_python()), str(script), str(shipped.path), str(part)]
+        environment.call("requantizing SmolLM2 to Q4_0", [*command, "Q4_0"])
+        part.replace(path)
+    source = dataclasses.replace(
+        shipped.source, name="smollm2-135m-instruct-q4_0", title="SmolLM2 135M Instruct Q4_0"
+    )
+    return Model("smollm2-q4_0", "SmolLM2 135M Q4_0", "smollm2", path, source)
+
+
+def gemma3_q4_k_m() -> Model:
+    source = fetcher.read_table()["gemma3-270m"]
+    if not (GGUFS / source.file).is_file():
+        if os.environ.get(CONSENT) != "1":
+            raise BuildError(
+                f"{source.title} comes under terms of its own ({source.license_url}); "
+                f"read them, then set {CONSENT}=1 to measure it too"
+            )
+        fetcher.fetch(source, accepted=True)
+    return Model("gemma3-270m-q4_k_m", "Gemma 3 270M Q4_K_M", "gemma3", GGUFS / source.file, source)
+
+
+MODELS = {
+    "smollm2-q4_1": smollm2_q4_1,
+    "smollm2-q4_0": smollm2_q4_0,
+    "gemma3-270m-q4_k_m": gemma3_q4_k_m,
+}
