@@ -35,6 +35,10 @@ test: test-tools wasm web model ## everything that is tested
 	@$(PYTHON) build/install.py browser fuzzer
 	@$(PY) -m pytest $(PYTEST)
 
+bench: test-tools wasm web ## measure beside wllama and native llama.cpp (ARGS=--help)
+	@$(PYTHON) build/install.py browser
+	@PYTHONPATH=build $(PY) -m bench $(ARGS)
+
 lint: test-tools node ## ruff, mypy, clang-format, tsc, biome
 	@echo 'lint: ruff';         $(PY) -m ruff check && $(PY) -m ruff format --check
 	@echo 'lint: mypy';         $(PY) -m mypy
