@@ -18,6 +18,12 @@ ENGINES = {"wllama": "#b8b8b8", "native": "#6b7f99", "slmweb": "#d9622b"}
 LABELS = {"wllama": "wllama 3.8.1", "native": "native llama.cpp", "slmweb": "slmweb"}
 
 
+def show(value: float) -> str:
+    if value == 0:
+        return ""  # not measured
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
 def main(source: Path, target: Path) -> None:
     with source.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["repetition"] == "median"]
@@ -39,7 +45,7 @@ def main(source: Path, target: Path) -> None:
             heights = [values.get((engine, *group, metric), 0.0) for group in groups]
             places = [g + 0.27 * (i - 1) for g in range(len(groups))]
             bars = axis.barh(places, heights, 0.25, color=color, label=LABELS[engine])
-            axis.bar_label(bars, [f"{h:.3g}" if h else "" for h in heights], padding=2, fontsize=7)
+            axis.bar_label(bars, [show(h) for h in heights], padding=2, fontsize=7)
         axis.set_yticks(
             range(len(groups)),
             [f"{model}, {n} thread{'s' if n != '1' else ''}" for model, n in groups],
@@ -50,9 +56,10 @@ def main(source: Path, target: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(x=0.1)
     axes[1].set_yticklabels([])
-    axes[0].legend(frameon=False, loc="lower right")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="lower center", ncols=len(ENGINES))
     figure.suptitle(f"{rows[-1]['machine']}, {run[:10]}", fontsize=9)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
     figure.savefig(target, metadata={"Date": None})
 
 
