@@ -16,7 +16,8 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from script import DIST, ROOT, BuildError, run
@@ -40,6 +41,7 @@ class Source:
     source: str
     packages: tuple[str, ...]
     parts: tuple[str, ...]
+    sampling: Mapping[str, float] = field(default_factory=dict)
     ask_first: bool = False
 
 
@@ -114,7 +116,9 @@ def is_packed(source: Source, folder: Path) -> bool:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         (file,) = manifest["files"]
         sizes = {folder / chunk["sha256"]: chunk["size"] for chunk in file["chunks"]}
-        same = file["sha256"] == source.sha256 and manifest["license"] == source.license
+        said = [manifest[key] for key in ("title", "license", "license_url", "source", "sampling")]
+        wanted = [source.title, source.license, source.license_url, source.source, source.sampling]
+        same = file["sha256"] == source.sha256 and said == wanted
         return same and all(chunk.stat().st_size == size for chunk, size in sizes.items())
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -125,6 +129,7 @@ def pack(source: Source, gguf: Path, folder: Path) -> None:
         sys.executable, "-m", "slmweb", "pack", str(gguf), "--out", str(folder),
         "--name", source.name, "--title", source.title, "--source", source.source,
         "--license", source.license, "--license-url", source.license_url,
+        *(f"--sampling={key}={value}" for key, value in source.sampling.items()),
     ]  # fmt: skip
     if subprocess.run(arguments, check=False).returncode != 0:
         raise BuildError(f"packing {gguf.name} failed for the reason above")
