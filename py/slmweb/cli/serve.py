@@ -55,8 +55,12 @@ def serve(
             "slmweb: other machines can reach this server; browsers there allow storage and "
             "threads only over https, so put a TLS proxy in front"
         )
-    if json:
-        print_json({"url": url, "models": names})
-    else:
-        print(f"slmweb serves {', '.join(names) or 'no model'} at {url} (Ctrl-C stops)", flush=True)
-    runner.run(application, listener, grace=grace, access_log=access_log)
+
+    def announce() -> None:
+        if json:
+            print_json({"url": url, "models": names})
+        else:
+            served = ", ".join(names) or "no model"
+            print(f"slmweb serves {served} at {url} (Ctrl-C stops)", flush=True)
+
+    runner.run(application, listener, grace=grace, access_log=access_log, on_ready=announce)

@@ -9,6 +9,7 @@ the request headers.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from .files import IMMUTABLE, REVALIDATE, etag_matches, send_file
 from .headers import SealMiddleware
 from .models import CHUNK_NAME, ModelFolder
 from .pages import ASSET_NAME, Page, PageCache, hashed
+
+log = logging.getLogger("slmweb.server")
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,7 @@ class _Site:
         return self._error_response(request, error.status_code, sentence, error.headers)
 
     async def crash(self, request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         sentence = "the server failed on this request; its log says why"
         return self._error_response(request, 500, sentence, None)
 

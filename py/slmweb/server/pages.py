@@ -109,8 +109,8 @@ class PageCache:
             stamp = (status.st_mtime_ns, status.st_ino)
             if stamp == self._stamp:
                 return
-            assets = json.loads(listing.read_bytes())
-        except (OSError, ValueError):
+            assets = dict(json.loads(listing.read_bytes()))
+        except (OSError, ValueError, TypeError):
             self._stamp = None
             raise SlmError(
                 "not_built", f"the chat page is not built; {paths.how_to_get('make web')}"

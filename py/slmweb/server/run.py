@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import h11
@@ -95,6 +96,14 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.on_ready()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # uvicorn raises the signal again after its shutdown, which would turn
@@ -114,25 +123,38 @@ class _Server(uvicorn.Server):
 
 
 def run(
-    app: ASGIApp, listener: socket.socket, *, grace: int = 10, access_log: bool = False
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    grace: int = 10,
+    access_log: bool = False,
+    on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves until SIGINT or SIGTERM, then gives running responses `grace` seconds.
 
-    A second signal ends at once. Must run in the main thread.
+    A second signal ends at once. Must run in the main thread. `on_ready` is
+    called when signals are already handled in this way.
     """
     _allow_many_files()
+    # A crash is logged by the application, with what was asked for; uvicorn
+    # would add a trace for every download that the end cuts off.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    if access_log:
+        logger = logging.getLogger("uvicorn.access")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(logging.StreamHandler())
     config = uvicorn.Config(
         app,
         http=_Protocol,
         ws="none",
         lifespan="off",
         backlog=BACKLOG,
-        log_level="info" if access_log else "error",
+        log_config=None,
         access_log=access_log,
         server_header=False,
         timeout_graceful_shutdown=grace,
     )
-    _Server(config).run(sockets=[listener])
+    _Server(config, on_ready).run(sockets=[listener])
 
 
 def _allow_many_files() -> None:
