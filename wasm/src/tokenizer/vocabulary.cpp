@@ -175,34 +175,36 @@ Status Vocabulary::find_special(const Gguf &gguf) {
 }
 
 void Vocabulary::find_end_of_generation(std::initializer_list<int32_t> ids) {
-  eog.assign(ids);
+  eog.clear();
+  const auto add = [&](int32_t id) {
+    const auto at = std::lower_bound(eog.begin(), eog.end(), id);
+    if (id >= 0 && (at == eog.end() || *at != id)) eog.insert(at, id);
+  };
+  for (const int32_t id : ids)
+    add(id);
   for (const std::string_view name : kEndOfGeneration) {
     const int32_t id = find(name);
     if (id < 0) continue;
-    eog.push_back(id);
+    add(id);
     attributes_[static_cast<uint32_t>(id)] |= kTokenControl;
   }
   for (const std::string_view name : kAlwaysShown)
     if (const int32_t id = find(name); id >= 0) attributes_[static_cast<uint32_t>(id)] = kTokenUserDefined;
-
-  std::sort(eog.begin(), eog.end());
-  eog.erase(std::unique(eog.begin(), eog.end()), eog.end());
-  std::erase(eog, -1);
 
   // Two names that mean something else beside certain others.
   const auto ends = [&](std::string_view name) {
     const int32_t id = find(name);
     return id >= 0 && std::binary_search(eog.begin(), eog.end(), id);
   };
-  const auto is_not_an_end = [&](std::string_view name, uint8_t attribute) {
+  const auto is_no_end = [&](std::string_view name, uint8_t attribute) {
     if (!ends(name)) return;
     const int32_t id = find(name);
     std::erase(eog, id);
     attributes_[static_cast<uint32_t>(id)] = attribute;
   };
   const bool call = ends("<|call|>") || ends("<|calls|>");
-  if (call && (ends("<|return|>") || ends("<|flush|>"))) is_not_an_end("<|end|>", kTokenUserDefined);
-  if (ends("<|tool_response>") || ends("<|plamo:eos|>")) is_not_an_end("</s>", kTokenNormal);
+  if (call && (ends("<|return|>") || ends("<|flush|>"))) is_no_end("<|end|>", kTokenUserDefined);
+  if (ends("<|tool_response>") || ends("<|plamo:eos|>")) is_no_end("</s>", kTokenNormal);
 }
 
 /// Phi-3's special tokens swallow the white space after them; its files do not
