@@ -1,59 +1,68 @@
 """Serves the chat page to a browser as a release does, over a mock model.
 
-Owns the sandboxed opaque frame of the tests: the same `sandbox` attribute and
-the same policy as web/src/seal, with the bundle of mock_chat.ts as its only
-script. Refuses to know the shell, the engine and the real model; those have
-their own tests.
+The server's own templates, policies and headers carry a bundle whose frame
+script is mock_chat.ts: the chat runs in the same sealed frame as in a release.
+Refuses to know the shell, the engine and the real model; those have their own
+tests.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from playwright.sync_api import Frame, Page, Route
 
+from slmweb.server.headers import seal_headers
+from slmweb.server.pages import PageCache
+
 ROOT = Path(__file__).resolve().parents[2]
-ORIGIN = "http://chat.test"
+ORIGIN = "https://chat.test"
 
 
 @cache
-def bundle() -> str:
+def _mock_script() -> str:
     """The chat with its mock as one classic script."""
     command = [
-        str(ROOT / "node_modules" / ".bin" / "esbuild"),
-        str(ROOT / "tests" / "web" / "mock_chat.ts"),
+        str(ROOT / "node_modules/.bin/esbuild"),
+        str(ROOT / "tests/web/mock_chat.ts"),
         "--bundle",
         "--format=iife",
         "--target=es2022",
         "--loader:.css=text",
         "--log-level=warning",
     ]
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    return result.stdout.replace("<!--", r"\x3c!--")
 
 
-def frame_html(script: str, config: Mapping[str, Any]) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{digest}' 'wasm-unsafe-eval'; worker-src blob: data:; "
-        "connect-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; frame-src 'none'; "
-        "form-action 'none'; base-uri 'none'"
-    )
+def page_and_headers(config: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
+    """The chat page over the mock, and the headers that seal it."""
     # `<` would end the element; JSON may say it otherwise.
-    data = json.dumps(config).replace("<", "\\u003c")
-    return (
-        f'<!doctype html><html lang="en"><head><meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>slmweb</title></head>'
-        f'<body><script type="application/json" id="config">{data}</script><script>{script}</script></body></html>'
-    )
+    prelude = f"globalThis.CONFIG = {json.dumps(config)};\n".replace("<", "\\u003c")
+    files = {
+        "frame.js": prelude + _mock_script(),
+        "shell.js": "",
+        "worker.js": "",
+        "store.js": "",
+        "shell.css": (ROOT / "web/src/seal/shell.css").read_text(),
+        "icon.svg": (ROOT / "web/static/icon.svg").read_text(),
+    }
+    with TemporaryDirectory() as folder:
+        web = Path(folder)
+        for name, text in files.items():
+            (web / name).write_text(text)
+        (web / "assets.json").write_text(json.dumps({name: name for name in files}))
+        pages = PageCache(web)
+        body = pages.index().body
+        headers = seal_headers(pages.current_hash())
+    return body, headers
 
 
 @dataclass
@@ -63,12 +72,20 @@ class ChatPage:
     page: Page
     frame: Frame
     requests: list[str]
+    # Everything that the browser wrote to its console: violated policies stand there.
+    console: list[str]
 
     def mock(self, call: str) -> Any:
         """Runs `mock.<call>` in the frame and waits until it has been drawn."""
         value = self.frame.evaluate(f"mock.{call}")
-        self.frame.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.drawn()
         return value
+
+    def drawn(self) -> None:
+        """Waits for two animation frames: what was asked for is on the screen."""
+        self.frame.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+        )
 
     def send(self, text: str) -> None:
         field = self.frame.get_by_role("textbox", name="Message")
@@ -90,27 +107,29 @@ class ChatPage:
 
 
 def open_chat(page: Page, **config: Any) -> ChatPage:
-    inner = frame_html(bundle(), config)
-    outer = (
-        '<!doctype html><html lang="en"><head><title>slmweb</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<style>html,body{margin:0;height:100%}iframe{display:block;width:100%;height:100dvh;border:0}</style></head>"
-        f'<body><iframe title="Chat" sandbox="allow-scripts" srcdoc="{html.escape(inner)}"></iframe></body></html>'
-    )
+    body, headers = page_and_headers(config)
     requests: list[str] = []
+    console: list[str] = []
+    styles = (ROOT / "web/src/seal/shell.css").read_text()
 
     def serve(route: Route) -> None:
         url = route.request.url
         if url == f"{ORIGIN}/":
-            route.fulfill(body=outer, content_type="text/html; charset=utf-8")
+            route.fulfill(body=body, headers={**headers, "content-type": "text/html; charset=utf-8"})
+        elif url == f"{ORIGIN}/assets/shell.css":
+            route.fulfill(body=styles, headers={**headers, "content-type": "text/css"})
+        elif url.startswith(f"{ORIGIN}/assets/"):
+            route.fulfill(body="", headers={**headers, "content-type": "text/javascript"})
         else:
             requests.append(url)
             route.abort()
 
     page.route("**/*", serve)
+    page.on("console", lambda message: console.append(message.text))
+    page.on("pageerror", lambda error: console.append(str(error)))
     page.goto(f"{ORIGIN}/")
     handle = page.locator("iframe").element_handle()
     frame = handle.content_frame()
     assert frame is not None, "expected the srcdoc frame to have a document"
     frame.get_by_role("textbox", name="Message").wait_for()
-    return ChatPage(page, frame, requests)
+    return ChatPage(page, frame, requests, console)

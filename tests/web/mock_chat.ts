@@ -230,7 +230,7 @@ function textChunk({ text, finish }: Piece, timings: Timings): CompletionChunk {
   };
 }
 
-const config = JSON.parse(document.getElementById('config')?.textContent ?? '{}') as Config;
+const config = (globalThis as unknown as { readonly CONFIG: Config }).CONFIG;
 const mock = new MockChat(config);
 Object.assign(globalThis, { mock });
 
@@ -260,4 +260,4 @@ const host: ChatHost = {
     return Promise.resolve();
   },
 };
-startChat(host, document.body);
+startChat(host, document.getElementById('root')!);

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,8 +99,14 @@ class PageCache:
         return self._index
 
     def error(self, status: int, sentence: str) -> str:
+        # A page that says that the bundle is missing does without its style.
+        with suppress(SlmError):
+            self._refresh()
         return self._templates.get_template("error.html.j2").render(
-            status=status, sentence=sentence[:1].upper() + sentence[1:]
+            status=status,
+            sentence=sentence[:1].upper() + sentence[1:],
+            style=self._assets.get("shell.css"),
+            icon=self._assets.get("icon.svg"),
         )
 
     def _refresh(self) -> None:

@@ -65,8 +65,9 @@ export class Composer {
     this.update();
   }
 
-  setPlaceholder(text: string): void {
+  setPlaceholder(text: string, enabled: boolean): void {
     this.field.placeholder = text;
+    this.field.disabled = !enabled;
   }
 
   fill(text: string): void {

@@ -11,6 +11,7 @@ import { Composer } from './composer';
 import type { Turn } from './conversation';
 import { copyButton } from './copy';
 import { h, iconButton, setText } from './dom';
+import { describeError } from './errors';
 import { icon, mark } from './icons';
 import { listenToKeys } from './keys';
 import { Meter } from './meter';
@@ -18,7 +19,7 @@ import { OpeningView } from './opening';
 import { Panel } from './panel';
 import { drawSettings } from './settings';
 import { S } from './strings';
-import { styles } from './styles';
+import { adoptStyles } from './styles';
 import { isDark, onThemeChange, toggleTheme } from './theme';
 import { Transcript } from './transcript';
 import type { TurnContext } from './turn';
@@ -28,6 +29,7 @@ import { WelcomeView } from './welcome';
 const METER_MS = 250;
 
 export function startChat(host: ChatHost, root: HTMLElement): void {
+  adoptStyles();
   const chat = new Chat(host, { onPath: drawPath, onTurn: touch, onEnd: sayEnd, onModel: drawModel });
   const scroller = h('main', { class: 'scroll', id: 'conversation' });
   const open = (entry: ModelEntry): void => void chat.model.open(entry);
@@ -103,7 +105,6 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     h('div', { class: 'column' }, composer.element, meter.element),
   );
   root.append(
-    h('style', {}, styles),
     h('div', { class: 'app' }, header, scroller, bottom),
     card.element,
     settingsPanel.element,
@@ -184,8 +185,11 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     const stats = chat.model.slm?.stats() ?? null;
     transcript.show(path, (turn) => contextOf(turn, stats));
     const empty = path.length === 0;
-    const shown = empty ? [welcome.element, openingView.element] : [transcript.element, openingView.element];
-    if (scroller.firstElementChild !== shown[0]) scroller.replaceChildren(...shown);
+    const shown = empty ? welcome.element : transcript.element;
+    if (scroller.firstElementChild !== shown) {
+      scroller.replaceChildren(shown);
+      (empty ? welcome.slot : scroller).append(openingView.element);
+    }
     copyAll.hidden = empty;
     composer.setBusy(chat.busy);
     meter.update(stats);
@@ -213,14 +217,18 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     const { state, entry, slm } = chat.model;
     setText(name, entry?.title ?? S.choose);
     modelButton.setAttribute('aria-label', entry === null ? S.choose : S.aboutModel(entry.title));
-    const base = slm !== null && !slm.info.has_chat_template;
-    composer.setPlaceholder(
-      slm === null ? S.placeholderLoading : base ? S.placeholderBase : S.placeholder(shortName()),
-    );
+    composer.setPlaceholder(placeholder(), state.kind !== 'none');
     openingView.update(state);
     welcome.update(chat.model);
     meter.update(slm?.stats() ?? null);
     if (card.isOpen && state.kind !== 'opening') card.redraw();
+  }
+
+  function placeholder(): string {
+    const { state, slm } = chat.model;
+    if (state.kind === 'none') return S.placeholderNone;
+    if (slm === null) return state.kind === 'opening' ? S.placeholderLoading : S.placeholderClosed;
+    return slm.info.has_chat_template ? S.placeholder(shortName()) : S.placeholderBase;
   }
 
   function drawTheme(): void {
@@ -243,6 +251,15 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     copy.replaceChildren(icon('copy'), h('span', { class: 'label' }, S.copyAll));
     return copy;
   }
+}
+
+/** In place of the chat, when it cannot even begin. */
+export function showFailure(error: unknown, root: HTMLElement): void {
+  adoptStyles();
+  const { sentence } = describeError(error, false);
+  root.replaceChildren(
+    h('div', { class: 'fatal', role: 'alert' }, mark(), h('h1', {}, S.noStart), h('p', {}, sentence)),
+  );
 }
 
 /** What to open unasked: what is on the device; else the only model there is,

@@ -48,7 +48,7 @@ export class OpeningView {
 
   private drawProgress(entry: ModelEntry, progress: LoadProgress | null): void {
     if (this.drawn !== 'opening') this.element.replaceChildren(this.progress);
-    const title = progress === null ? S.opening(entry.title) : `${S.phase[progress.phase]} · ${entry.title}`;
+    const title = progress === null ? S.opening(entry.title) : S.phase[progress.phase];
     setText(this.title, title);
     const known = progress !== null && progress.total > 0;
     this.bar.classList.toggle('is-vague', !known);

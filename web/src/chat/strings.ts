@@ -8,7 +8,7 @@ export const S = {
   you: 'You',
   conversation: 'Conversation',
   statement: 'Runs on this device. Nothing you type leaves this page.',
-  statementShort: 'On this device. Nothing leaves.',
+  statementShort: 'Stays on this device.',
 
   // header
   newChat: 'New chat',
@@ -23,7 +23,9 @@ export const S = {
   message: 'Message',
   placeholder: (who: string) => `Ask ${who}`,
   placeholderBase: 'Begin a text; the model goes on',
-  placeholderLoading: 'Write already; it is sent when the model is ready',
+  placeholderLoading: 'Write while it loads',
+  placeholderClosed: 'The model is not open',
+  placeholderNone: 'Choose a model first',
   send: 'Send',
   stop: 'Stop',
 
@@ -103,6 +105,7 @@ export const S = {
   resume: 'Continue',
 
   // errors
+  noStart: 'The chat could not start.',
   dropOldest: 'Drop the oldest turns',
   longerContext: 'Use a longer context',
   tryAgain: 'Try again',

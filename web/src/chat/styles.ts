@@ -8,4 +8,12 @@ import panel from './panel.css';
 import prose from './prose.css';
 import turn from './turn.css';
 
-export const styles = [base, page, turn, prose, composer, panel, narrow].join('\n');
+const styles = [base, page, turn, prose, composer, panel, narrow].join('\n');
+
+/** Adopted rather than inserted: the shell's policy, which the frame inherits,
+ *  allows no inline style element. */
+export function adoptStyles(): void {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(styles);
+  document.adoptedStyleSheets = [sheet];
+}

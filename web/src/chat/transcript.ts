@@ -85,13 +85,14 @@ export class Transcript {
   }
 
   private stick(): void {
-    if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
+    if (this.following && this.element.isConnected) this.scroller.scrollTop = this.scroller.scrollHeight;
     this.noteScroll();
   }
 
   private noteScroll(): void {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-    this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    // On the first screen there is nothing to follow.
+    this.following = !this.element.isConnected || scrollHeight - scrollTop - clientHeight < NEAR_END;
     this.jump.hidden = this.following;
   }
 }

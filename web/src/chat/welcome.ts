@@ -15,6 +15,8 @@ export interface WelcomeActions {
 
 export class WelcomeView {
   readonly element = h('section', { class: 'welcome' });
+  /** Where the progress of opening a model stands, between the pitch and the examples. */
+  readonly slot = h('div');
   private drawn = '';
 
   constructor(private readonly actions: WelcomeActions) {}
@@ -32,6 +34,7 @@ export class WelcomeView {
     if (models.length === 0) return [h('p', { class: 'failure', role: 'alert' }, S.noModels)];
     return [
       h('p', { class: 'pitch' }, S.chooseNote),
+      this.slot,
       h(
         'ul',
         { class: 'lines', 'aria-label': S.choose },
@@ -58,6 +61,7 @@ export class WelcomeView {
     );
     return [
       h('p', { class: 'pitch' }, base ? S.basePitch(entry.title) : S.pitch(entry.title)),
+      this.slot,
       h('ul', { class: 'lines', 'aria-label': S.examplesLabel }, ...lines),
     ];
   }

@@ -4,7 +4,7 @@
 
 import './disarm'; // first, before any module can keep what it takes away
 
-import { startChat } from '../chat/index';
+import { showFailure, startChat } from '../chat/index';
 import { FrameHost } from './host';
 import type { Hello } from './protocol';
 
@@ -21,12 +21,7 @@ addEventListener('message', function meet({ source, data, ports }: MessageEvent)
   removeEventListener('message', meet);
   FrameHost.connect(port).then(
     (host) => startChat(host, root),
-    (error: unknown) => {
-      const line = document.createElement('p');
-      line.setAttribute('role', 'alert');
-      line.textContent = error instanceof Error ? error.message : String(error);
-      root.replaceChildren(line);
-    },
+    (error: unknown) => showFailure(error, root),
   );
 });
 parent.postMessage(hello, '*');
