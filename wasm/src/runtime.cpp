@@ -14,4 +14,11 @@ _LIBCPP_BEGIN_NAMESPACE_STD
 
 _LIBCPP_END_NAMESPACE_STD
 
+// The library's own would print the fact before it stops.
+extern "C" [[noreturn]] void __cxa_pure_virtual() { __builtin_trap(); }
+
+// Reached by a call of a pure virtual function and by a static that needs itself
+// while it is being made.
+extern "C" [[noreturn]] void __abort_message(const char *, ...) { __builtin_trap(); }
+
 #endif // __wasm__

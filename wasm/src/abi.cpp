@@ -1,0 +1,196 @@
+// abi.cpp: the C functions of slm.h over the classes of the core. Owns the
+// checks of what a host may get wrong; has no logic of its own.
+#include <span>
+
+#include "kernels/bench.h"
+#include "loaded_model.h"
+#include "session.h"
+#include "threads.h"
+
+struct slm_model {
+  slm::LoadedModel loaded;
+};
+struct slm_session {
+  std::unique_ptr<slm::Session> session;
+};
+
+using namespace slm;
+
+namespace {
+
+#ifdef __wasm_relaxed_simd__
+constexpr std::string_view kSimd = "relaxed";
+#elif defined(__wasm_simd128__)
+constexpr std::string_view kSimd = "simd128";
+#else
+constexpr std::string_view kSimd = "scalar";
+#endif
+#ifdef __wasm_atomics__
+constexpr std::string_view kThreads = "true";
+#else
+constexpr std::string_view kThreads = "false";
+#endif
+
+Status need_tokenizer(const slm_model *m) {
+  if (m->loaded.tokenizer() != nullptr) return SLM_OK;
+  return fail(SLM_ERR_WRONG_STATE, "the model's header is not complete yet");
+}
+
+} // namespace
+
+extern "C" {
+
+const char *slm_build_info(void) {
+  static std::string json;
+  json.assign("{\"version\":\"0.1.0\",\"simd\":\"").append(kSimd).append("\",\"threads\":").append(kThreads);
+  json.append(",\"dot\":\"").append(dot_name(dot_selected())).append("\"}");
+  return json.c_str();
+}
+
+const char *slm_error(void) { return error_text(); }
+
+void *slm_alloc(uint32_t n) { return allocate(n); }
+void slm_free(void *p) { release(p); }
+
+int32_t slm_dot_count(void) { return dot_count(); }
+
+const char *slm_dot_name(int32_t i) { return i < 0 || i >= dot_count() ? nullptr : dot_name(i); }
+
+int32_t slm_dot_bench(int32_t i, uint32_t n) {
+  if (i < 0 || i >= dot_count())
+    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no dot product form ", i, "; this build has ", dot_count());
+  if (n < 1 || n > 1u << 16) return fail(SLM_ERR_INVALID_ARGUMENT, "expected 1 to 65536 rounds, not ", n);
+  const double macs = bench_dot(i, n);
+  return macs > 0 ? static_cast<int32_t>(macs / 1e6)
+                  : fail(SLM_ERR_OUT_OF_MEMORY, "no memory for the kernel benchmark");
+}
+
+int32_t slm_dot_select(int32_t i) {
+  if (i < 0 || i >= dot_count())
+    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no dot product form ", i, "; this build has ", dot_count());
+  dot_select(i);
+  return SLM_OK;
+}
+
+int32_t slm_threads_start(uint32_t n) {
+#ifdef __wasm_atomics__
+  constexpr uint32_t most = Team::kMaxThreads;
+#else
+  constexpr uint32_t most = 1;
+#endif
+  if (n < 1 || n > most) return fail(SLM_ERR_INVALID_ARGUMENT, n, " threads; this build runs 1 to ", most);
+  if (team().size() != 1) return fail(SLM_ERR_WRONG_STATE, "threads are running already; stop them first");
+  team().resize(n);
+  return SLM_OK;
+}
+
+void slm_thread_main(uint32_t index) { team().serve(index); }
+void slm_threads_stop(void) { team().stop(); }
+
+slm_model *slm_model_new(void) { return new slm_model; }
+void slm_model_free(slm_model *m) { delete m; }
+
+int32_t slm_model_header(slm_model *m, const uint8_t *bytes, uint32_t n, double file_size) {
+  if (!(file_size >= n && file_size < 9e15))
+    return fail(SLM_ERR_INVALID_ARGUMENT, "the file's size should be at least the ", n, " bytes given");
+  uint32_t missing = 0;
+  const Status status = m->loaded.header({bytes, n}, static_cast<uint64_t>(file_size), missing);
+  return status == SLM_OK ? static_cast<int32_t>(missing) : status;
+}
+
+int32_t slm_model_layout(slm_model *m) { return m->loaded.layout(); }
+const char *slm_model_describe(slm_model *m) { return m->loaded.describe(); }
+
+int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n) {
+  return m->loaded.feed(tensor, offset, bytes, n);
+}
+
+int32_t slm_model_ready(slm_model *m) { return m->loaded.ready(); }
+
+int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, int32_t *ids, uint32_t capacity) {
+  SLM_TRY(need_tokenizer(m));
+  constexpr uint32_t kMaxText = 64u << 20; // bytes; far past any context
+  if (n > kMaxText)
+    return fail(SLM_ERR_INVALID_ARGUMENT, "a text of ", n, " bytes; at most ", kMaxText, " can be tokenized at once");
+  std::vector<int32_t> all;
+  m->loaded.tokenizer()->encode({text, n}, (flags & SLM_TEXT_SPECIAL) != 0, (flags & SLM_TEXT_BOS) != 0, all);
+  for (uint32_t i = 0; i < capacity && i < all.size(); i++)
+    ids[i] = all[i];
+  return static_cast<int32_t>(all.size());
+}
+
+int32_t slm_detokenize(slm_model *m, const int32_t *ids, uint32_t n, uint32_t flags, char *text, uint32_t capacity) {
+  SLM_TRY(need_tokenizer(m));
+  std::string all;
+  m->loaded.tokenizer()->decode(ids, n, (flags & SLM_TEXT_SPECIAL) != 0, all);
+  for (uint32_t i = 0; i < capacity && i < all.size(); i++)
+    text[i] = all[i];
+  return static_cast<int32_t>(all.size());
+}
+
+slm_session *slm_session_new(slm_model *m, uint32_t n_ctx, uint32_t n_batch) {
+  std::unique_ptr<Session> session;
+  if (Session::create(m->loaded, n_ctx, n_batch, session) != SLM_OK) return nullptr;
+  return new slm_session{std::move(session)};
+}
+void slm_session_free(slm_session *s) { delete s; }
+
+double slm_session_bytes(slm_model *m, uint32_t n_ctx, uint32_t n_batch) {
+  uint64_t bytes = 0;
+  const Status status = Session::measure(m->loaded, n_ctx, n_batch, bytes);
+  return status == SLM_OK ? double(bytes) : double(status);
+}
+
+int32_t slm_session_reuse(slm_session *s, const int32_t *ids, uint32_t n) {
+  return static_cast<int32_t>(s->session->reuse(ids, n));
+}
+
+int32_t slm_session_n_past(slm_session *s) { return static_cast<int32_t>(s->session->n_past()); }
+
+int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag) {
+  if (flag > SLM_EVAL_ALL_LOGITS) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no eval flag ", flag);
+  return s->session->eval(ids, n, static_cast<slm_eval_flag>(flag));
+}
+
+const float *slm_session_logits(slm_session *s) { return s->session->logits(); }
+
+int32_t slm_session_reset(slm_session *s) {
+  s->session->reset();
+  return SLM_OK;
+}
+
+int32_t slm_session_set(slm_session *s, int32_t param, double value) {
+  return s->session->sampler().set(static_cast<slm_param>(param), value);
+}
+
+int32_t slm_session_bias(slm_session *s, int32_t token, float bias) {
+  SLM_TRY(s->session->check_token(token));
+  if (bias != bias) return fail(SLM_ERR_INVALID_ARGUMENT, "the bias of token ", token, " is not a number");
+  s->session->sampler().bias(token, bias);
+  return SLM_OK;
+}
+
+int32_t slm_session_stop(slm_session *s, const char *text, uint32_t n) {
+  if (n < 1 || n > 256) return fail(SLM_ERR_INVALID_ARGUMENT, "a stop string of ", n, " bytes; expected 1 to 256");
+  s->session->text().add_stop({text, n});
+  return SLM_OK;
+}
+
+int32_t slm_session_sample(slm_session *s) {
+  int32_t token = 0;
+  const Status status = s->session->sample(token);
+  return status == SLM_OK ? token : status;
+}
+
+int32_t slm_session_finish(slm_session *s) { return s->session->finish(); }
+
+int32_t slm_session_text(slm_session *s, int32_t flush, char *text, uint32_t capacity) {
+  if (capacity < 4) return fail(SLM_ERR_INVALID_ARGUMENT, "room for ", capacity, " bytes; a character may need 4");
+  return static_cast<int32_t>(s->session->text().take(flush != 0, text, capacity));
+}
+
+int32_t slm_session_logprobs(slm_session *s, uint32_t n, int32_t *ids, float *logprobs) {
+  return s->session->logprobs(n, ids, logprobs);
+}
+
+} // extern "C"

@@ -1,0 +1,168 @@
+// describe.cpp: what a model says of itself, as JSON for the host. Owns nothing
+// but the writing; strings come from the file and are made valid UTF-8 first.
+#include "decimal.h"
+#include "loaded_model.h"
+#include "tokenizer/utf8.h"
+
+namespace slm {
+namespace {
+
+/// Writes one JSON value into a string, comma by comma.
+class Json {
+public:
+  explicit Json(std::string &out) : out_(out) {}
+
+  Json &open(char bracket) {
+    comma();
+    out_ += bracket;
+    fresh_ = true;
+    return *this;
+  }
+  Json &close(char bracket) {
+    out_ += bracket;
+    fresh_ = false;
+    return *this;
+  }
+  Json &key(std::string_view name) {
+    text(name);
+    out_ += ':';
+    fresh_ = true;
+    return *this;
+  }
+  Json &text(std::string_view s) {
+    comma();
+    out_ += '"';
+    std::string clean;
+    utf8_sanitize(s, clean);
+    for (const char c : clean) {
+      if (c == '"' || c == '\\')
+        (out_ += '\\') += c;
+      else if (static_cast<unsigned char>(c) >= 0x20)
+        out_ += c;
+      else {
+        constexpr char kHex[] = "0123456789abcdef";
+        (out_ += "\\u00") += kHex[c >> 4];
+        out_ += kHex[c & 15];
+      }
+    }
+    out_ += '"';
+    return *this;
+  }
+  Json &number(uint64_t value) {
+    comma();
+    append_decimal(out_, value);
+    return *this;
+  }
+  Json &raw(std::string_view s) {
+    comma();
+    out_ += s;
+    return *this;
+  }
+
+private:
+  void comma() {
+    if (!fresh_) out_ += ',';
+    fresh_ = false;
+  }
+  std::string &out_;
+  bool fresh_ = true;
+};
+
+} // namespace
+
+const char *LoadedModel::describe() {
+  json_.clear();
+  Json json(json_);
+  json.open('{');
+  const auto optional_text = [&](std::string_view name, std::string_view key) {
+    std::string_view value;
+    bool found = false;
+    json.key(name);
+    if (files_.empty() || files_[0]->get(key, value, found) != SLM_OK || !found)
+      json.raw("null");
+    else
+      json.text(value);
+  };
+  optional_text("architecture", "general.architecture");
+  optional_text("name", "general.name");
+  optional_text("license", "general.license");
+  optional_text("license_link", "general.license.link");
+  optional_text("chat_template", "tokenizer.chat_template");
+
+  uint64_t parameters = 0, packed = 0, bytes[sizeof(kTensorTypes) / sizeof(kTensorTypes[0])] = {};
+  for (const TensorSlot &s : slots_) {
+    const GgufTensor &t = *s.tensor;
+    parameters += t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3];
+    if (laid_out_) packed += s.packed_bytes();
+    for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
+      if (kTensorTypes[i].type == t.type) bytes[i] += t.size;
+  }
+  json.key("parameters").number(parameters);
+  json.key("packed_bytes");
+  laid_out_ ? json.number(packed) : json.raw("null");
+
+  // The family's own reading where there is one, else the bare keys.
+  const ModelShape shape = laid_out_ ? family_->shape() : ModelShape{};
+  const auto fact = [&](std::string_view name, std::string_view key, uint32_t known) {
+    uint32_t value = known;
+    bool found = known != 0;
+    if (!found && !files_.empty() &&
+        files_[0]->get(std::string(architecture_) + "." + std::string(key), value, found) != SLM_OK)
+      found = false;
+    json.key(name);
+    found ? json.number(value) : json.raw("null");
+  };
+  fact("n_ctx_train", "context_length", shape.n_ctx_train);
+  fact("n_embd", "embedding_length", shape.n_embd);
+  fact("n_layer", "block_count", shape.n_layer);
+  fact("n_head", "attention.head_count", shape.n_head);
+  fact("n_head_kv", "attention.head_count_kv", shape.n_head_kv);
+  fact("n_ff", "feed_forward_length", shape.n_ff);
+  fact("head_dim", "attention.key_length", shape.head_dim);
+  fact("sliding_window", "attention.sliding_window", 0);
+
+  const auto token = [&](std::string_view name, int32_t id) {
+    json.key(name);
+    id >= 0 ? json.number(static_cast<uint64_t>(id)) : json.raw("null");
+  };
+  if (tokenizer_ != nullptr) {
+    json.key("tokenizer").text(tokenizer_->name());
+    json.key("n_vocab").number(tokenizer_->n_vocab());
+    token("bos", tokenizer_->bos());
+    token("eos", tokenizer_->eos());
+    token("eot", tokenizer_->eot());
+    json.key("add_bos").raw(tokenizer_->add_bos() ? "true" : "false");
+    json.key("eog").open('[');
+    for (const int32_t id : tokenizer_->eog())
+      json.number(static_cast<uint64_t>(id));
+    json.close(']');
+  }
+  json.key("languages").open('[');
+  std::vector<std::string_view> languages;
+  bool found = false;
+  if (!files_.empty() && files_[0]->get("general.languages", languages, found) == SLM_OK)
+    for (const std::string_view l : languages)
+      json.text(l);
+  json.close(']');
+
+  json.key("types").open('{');
+  for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
+    if (bytes[i] != 0) json.key(kTensorTypes[i].name).number(bytes[i]);
+  json.close('}');
+  json.key("files").number(n_files_);
+  json.key("tensors").open('[');
+  for (const TensorSlot &s : slots_) {
+    const GgufTensor &t = *s.tensor;
+    json.open('{').key("name").text(t.name).key("file").number(s.file);
+    json.key("type").text(tensor_type_info(static_cast<uint32_t>(t.type))->name).key("shape").open('[');
+    for (uint32_t d = 0; d < t.n_dims; d++)
+      json.number(t.ne[d]);
+    json.close(']').key("offset").number(t.offset).key("size").number(t.size);
+    if (laid_out_) json.key("granule").number(s.granule());
+    json.close('}');
+  }
+  json.close(']').close('}');
+  return json_.c_str();
+}
+
+} // namespace slm

@@ -1,0 +1,138 @@
+// loaded_model.cpp: see loaded_model.h.
+#include "loaded_model.h"
+
+#include "kernels/f16.h"
+
+namespace slm {
+
+Status LoadedModel::header(std::span<const uint8_t> bytes, uint64_t file_size, uint32_t &missing) {
+  if (files_.size() == n_files_)
+    return fail(SLM_ERR_WRONG_STATE, "the model has all of its ", n_files_, " files already");
+  auto file = std::make_unique<Gguf>();
+  SLM_TRY(file->parse(bytes, file_size));
+
+  // Split sets: each file says which it is and how many there are.
+  uint32_t count = 1, number = 0;
+  bool found = false;
+  SLM_TRY(file->get("split.count", count, found));
+  if (!found || count == 0) count = 1;
+  SLM_TRY(file->get("split.no", number, found));
+  if (!found) number = 0;
+  constexpr uint32_t kMaxFiles = 1024; // far more than anybody cuts a small model into
+  if (count > kMaxFiles || number >= count)
+    return fail(SLM_ERR_BAD_FILE, "'split.no' is ", number, " of 'split.count' ", count,
+                "; expected a number below a count of at most ", kMaxFiles);
+  if (files_.empty())
+    n_files_ = count;
+  else if (count != n_files_)
+    return fail(SLM_ERR_BAD_FILE, "this file belongs to a set of ", count, ", the first one to a set of ", n_files_,
+                "; give the files of one set");
+  if (number != files_.size())
+    return fail(SLM_ERR_BAD_FILE, "this is file ", number + 1, " of ", n_files_, ", but file ",
+                uint64_t(files_.size() + 1), " is expected; give the files in order");
+
+  files_.push_back(std::move(file));
+  missing = n_files_ - static_cast<uint32_t>(files_.size());
+  if (missing != 0) return SLM_OK;
+  const Status status = open_set();
+  if (status != SLM_OK) files_.pop_back(); // the set stays open for another try
+  return status;
+}
+
+Status LoadedModel::open_set() {
+  bool found = false;
+  SLM_TRY(files_[0]->get("general.architecture", architecture_, found));
+  if (!found)
+    return fail(SLM_ERR_BAD_FILE, "the file has no 'general.architecture'; it is not a language model's GGUF");
+  slots_.clear();
+  for (uint32_t f = 0; f < files_.size(); f++)
+    for (const GgufTensor &t : files_[f]->tensors())
+      slots_.push_back({&t, f});
+  return Tokenizer::create(*files_[0], tokenizer_);
+}
+
+Status LoadedModel::layout() {
+  if (tokenizer_ == nullptr) return fail(SLM_ERR_WRONG_STATE, "headers of the model's files are still missing");
+  if (laid_out_) return fail(SLM_ERR_WRONG_STATE, "the model is laid out already");
+  // A second try after an error starts from nothing.
+  blocks_.clear();
+  for (TensorSlot &s : slots_)
+    s = {s.tensor, s.file};
+
+  SLM_TRY(new_family(architecture_, family_));
+  Loader loader(files_, architecture_, tokenizer_->n_vocab(), slots_);
+  SLM_TRY(family_->load(loader));
+  SLM_TRY(loader.finish());
+  for (uint32_t i = 0; i < kMaxRopes; i++)
+    blocks_.push_back(std::move(loader.rope_tables()[i]));
+
+  size_t longest_row = 0;
+  f16_cache_ = false;
+  for (TensorSlot &s : slots_) {
+    Block block;
+    SLM_TRY(allocate(block, s.packed_bytes(), s.tensor->name));
+    s.data = block.get();
+    blocks_.push_back(std::move(block));
+    if (s.matrix != nullptr) {
+      s.matrix->data = s.data;
+      longest_row = longest_row < s.granule() / kRows ? s.granule() / kRows : longest_row;
+      f16_cache_ |= s.tensor->type != TensorType::F32;
+    } else {
+      *s.vector = reinterpret_cast<float *>(s.data);
+    }
+  }
+  SLM_TRY(allocate_zeroed(zeros_, longest_row, "a row of zeros"));
+  laid_out_ = true;
+  return SLM_OK;
+}
+
+Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n) {
+  if (!laid_out_) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
+  if (tensor >= slots_.size())
+    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the model has ", uint64_t(slots_.size()));
+  TensorSlot &s = slots_[tensor];
+  const uint64_t size = s.tensor->size;
+  const uint32_t granule = s.granule();
+  if (offset != s.fed || n > size - offset || (n % granule != 0 && offset + n != size))
+    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' cannot take ", n, " bytes at ", offset,
+                ": it has ", s.fed, " of ", size, " and takes multiples of ", granule);
+
+  const uint32_t columns = static_cast<uint32_t>(s.tensor->ne[0]);
+  if (s.matrix != nullptr) {
+    const size_t row_bytes = granule / kRows;
+    uint8_t *out = s.data + s.fed / granule * s.matrix->group_bytes();
+    for (const uint8_t *end = bytes + n; bytes < end; bytes += granule, out += s.matrix->group_bytes()) {
+      const uint8_t *rows[kRows];
+      for (uint32_t r = 0; r < kRows; r++) {
+        const uint8_t *row = bytes + r * row_bytes;
+        rows[r] = row < end ? row : zeros_.get();
+      }
+      s.matrix->kernel->pack(rows, columns, out);
+    }
+  } else {
+    const uint32_t size_each = granule;
+    float *out = *s.vector + s.fed / size_each;
+    for (uint32_t i = 0; i < n / size_each; i++) {
+      uint16_t half;
+      if (s.tensor->type == TensorType::F32)
+        std::memcpy(out + i, bytes + i * 4, 4);
+      else
+        std::memcpy(&half, bytes + i * 2, 2),
+            out[i] = s.tensor->type == TensorType::F16 ? f16_to_f32(half) : bf16_to_f32(half);
+    }
+  }
+  s.fed += n;
+  return SLM_OK;
+}
+
+Status LoadedModel::ready() {
+  if (!laid_out_) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
+  for (const TensorSlot &s : slots_)
+    if (s.fed != s.tensor->size)
+      return fail(SLM_ERR_WRONG_STATE, "tensor '", s.tensor->name, "' has only ", s.fed, " of its ", s.tensor->size,
+                  " bytes");
+  ready_ = true;
+  return SLM_OK;
+}
+
+} // namespace slm

@@ -1,0 +1,50 @@
+// loaded_model.h: a model from its first header to its last weight: slm_model
+// behind the ABI. Owns the GGUF headers, the tokenizer, the packed weights and
+// the family. Knows nothing of sessions.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gguf.h"
+#include "memory.h"
+#include "models/model.h"
+#include "tokenizer/tokenizer.h"
+
+namespace slm {
+
+class LoadedModel {
+public:
+  /// Takes the header of the next file; `missing` files are still to come.
+  Status header(std::span<const uint8_t> bytes, uint64_t file_size, uint32_t &missing);
+  Status layout();
+  Status feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
+  Status ready();
+
+  /// JSON; see slm_model_describe.
+  const char *describe();
+
+  /// Null before the last header.
+  const Tokenizer *tokenizer() const { return tokenizer_.get(); }
+  const Family &family() const { return *family_; }
+  bool is_ready() const { return ready_; }
+  /// The cache of a float32 model is float32 too, so that f16 does not blur it.
+  bool f16_cache() const { return f16_cache_; }
+
+private:
+  Status open_set();
+
+  std::vector<std::unique_ptr<Gguf>> files_;
+  uint32_t n_files_ = 1; // as the first header says
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::string_view architecture_;
+  std::vector<TensorSlot> slots_; // of all files, in order
+  std::unique_ptr<Family> family_;
+  std::vector<Block> blocks_; // packed weights and tables
+  Block zeros_;               // stands in for the rows that a last group lacks
+  bool laid_out_ = false, ready_ = false, f16_cache_ = true;
+  std::string json_;
+};
+
+} // namespace slm

@@ -1,0 +1,168 @@
+// gemma.cpp: Gemma (Gemma Team 2024), Gemma 2 and Gemma 3: scaled embeddings
+// tied to the head, GeGLU; Gemma 2 adds post-norms, soft caps and sliding
+// windows on every other layer; Gemma 3 drops the caps, normalizes queries and
+// keys, and has five local layers, with a rope base of their own, to a global
+// one. RMSNorm's +1 is in the weights of a GGUF.
+#include "model.h"
+
+namespace slm {
+namespace {
+
+struct Traits {
+  bool post_norms, softcaps, qk_norm;
+  uint32_t window_period; // every such layer is global, the others local; 0: all global
+};
+
+struct Config {
+  Traits traits;
+  ModelShape shape;
+  float norm_epsilon;
+  uint32_t sliding_window;
+  float attn_softcap, final_softcap; // 0 is off
+  float attention_scale;
+};
+
+struct Layer {
+  float *attn_norm;        // (n_embd)
+  Linear attn_q;           // (n_head * head_dim, n_embd)
+  Linear attn_k, attn_v;   // (n_head_kv * head_dim, n_embd)
+  float *q_norm, *k_norm;  // (head_dim), or null
+  Linear attn_output;      // (n_embd, n_head * head_dim)
+  float *attn_post_norm;   // (n_embd), or null
+  float *ffn_norm;         // (n_embd)
+  Linear ffn_gate, ffn_up; // (n_ff, n_embd)
+  Linear ffn_down;         // (n_embd, n_ff)
+  float *ffn_post_norm;    // (n_embd), or null
+};
+
+struct Weights {
+  Linear token_embd; // (n_vocab, n_embd)
+  std::vector<Layer> layers;
+  float *output_norm; // (n_embd)
+  Linear output;      // (n_vocab, n_embd), unless tied
+  const Linear *head; // one of the two
+  Rope global_rope, local_rope;
+};
+
+struct GemmaState : State {
+  Rows x, normed;   // n_embd
+  Rows q, attended; // n_head * head_dim
+  Rows k, v;        // n_head_kv * head_dim
+  Rows gate, up;    // n_ff
+};
+
+class Gemma : public Family {
+public:
+  explicit Gemma(Traits traits) { c.traits = traits; }
+
+  Status load(Loader &loader) override {
+    ModelShape &s = c.shape;
+    SLM_TRY(loader.shape(s));
+    SLM_TRY(loader.number("attention.layer_norm_rms_epsilon", c.norm_epsilon, 1e-6f));
+    SLM_TRY(loader.number("attention.sliding_window", c.sliding_window, 0));
+    if (c.traits.window_period == 0) c.sliding_window = 0;
+    SLM_TRY(loader.number("attn_logit_softcapping", c.attn_softcap, c.traits.softcaps ? 50.f : 0.f));
+    SLM_TRY(loader.number("final_logit_softcapping", c.final_softcap, c.traits.softcaps ? 30.f : 0.f));
+    // The 27B models scale by the embedding's share of a head; no key says so,
+    // only their number of layers.
+    const bool by_embedding =
+        loader.architecture() == "gemma2" ? s.n_layer == 46 : loader.architecture() == "gemma3" && s.n_layer == 62;
+    c.attention_scale = inverse_sqrt(by_embedding ? s.n_embd / s.n_head : s.head_dim);
+    SLM_TRY(loader.rope(w.global_rope, true, s.rope_dims, c.traits.qk_norm ? 1000000.f : 10000.f));
+    if (c.traits.qk_norm) {
+      float base;
+      SLM_TRY(loader.number("rope.freq_base_swa", base, 10000.f));
+      SLM_TRY(loader.plain_rope(w.local_rope, true, s.rope_dims, base));
+    }
+
+    const uint32_t n_q = s.n_head * s.head_dim, n_kv = s.n_head_kv * s.head_dim;
+    w.layers.resize(s.n_layer);
+    SLM_TRY(loader.linear(-1, "token_embd", s.n_vocab, s.n_embd, w.token_embd));
+    for (uint32_t i = 0; i < s.n_layer; i++) {
+      Layer &l = w.layers[i] = {};
+      const int at = static_cast<int>(i);
+      SLM_TRY(loader.vector(at, "attn_norm", s.n_embd, l.attn_norm));
+      SLM_TRY(loader.linear(at, "attn_q", n_q, s.n_embd, l.attn_q));
+      SLM_TRY(loader.linear(at, "attn_k", n_kv, s.n_embd, l.attn_k));
+      SLM_TRY(loader.linear(at, "attn_v", n_kv, s.n_embd, l.attn_v));
+      if (c.traits.qk_norm) {
+        SLM_TRY(loader.vector(at, "attn_q_norm", s.head_dim, l.q_norm));
+        SLM_TRY(loader.vector(at, "attn_k_norm", s.head_dim, l.k_norm));
+      }
+      SLM_TRY(loader.linear(at, "attn_output", s.n_embd, n_q, l.attn_output));
+      SLM_TRY(loader.vector(at, "ffn_norm", s.n_embd, l.ffn_norm));
+      SLM_TRY(loader.linear(at, "ffn_gate", s.n_ff, s.n_embd, l.ffn_gate));
+      SLM_TRY(loader.linear(at, "ffn_up", s.n_ff, s.n_embd, l.ffn_up));
+      SLM_TRY(loader.linear(at, "ffn_down", s.n_embd, s.n_ff, l.ffn_down));
+      if (c.traits.post_norms) {
+        SLM_TRY(loader.vector(at, "post_attention_norm", s.n_embd, l.attn_post_norm));
+        SLM_TRY(loader.vector(at, "post_ffw_norm", s.n_embd, l.ffn_post_norm));
+      }
+    }
+    SLM_TRY(loader.vector(-1, "output_norm", s.n_embd, w.output_norm));
+    return loader.head(s.n_embd, w.token_embd, w.output, w.head);
+  }
+
+  const ModelShape &shape() const override { return c.shape; }
+  bool is_global(uint32_t layer) const {
+    return c.traits.window_period == 0 || (layer + 1) % c.traits.window_period == 0;
+  }
+  uint32_t window(uint32_t layer) const override { return is_global(layer) ? 0 : c.sliding_window; }
+
+  std::unique_ptr<State> new_state(Arena &arena) const override {
+    auto s = std::make_unique<GemmaState>();
+    const ModelShape &m = c.shape;
+    s->x = arena.rows(m.n_embd), s->normed = arena.rows(m.n_embd);
+    s->q = arena.rows(m.n_head * m.head_dim), s->attended = arena.rows(m.n_head * m.head_dim);
+    s->k = arena.rows(m.n_head_kv * m.head_dim), s->v = arena.rows(m.n_head_kv * m.head_dim);
+    s->gate = arena.rows(m.n_ff), s->up = arena.rows(m.n_ff);
+    return s;
+  }
+
+  void forward(Ops &op, State &state, const Output &output) const override {
+    GemmaState &s = static_cast<GemmaState &>(state);
+    const ModelShape &m = c.shape;
+    const bool two_ropes = c.traits.qk_norm;
+    AttentionSpec attention{m.n_head, m.n_head_kv, m.head_dim, &w.global_rope};
+    attention.scale = c.attention_scale;
+    attention.softcap = c.attn_softcap;
+    attention.norm_epsilon = c.norm_epsilon;
+
+    op.rotations({&w.global_rope});
+    if (two_ropes) op.rotations({&w.local_rope});
+    op.embed(w.token_embd.weight, std::sqrt(float(m.n_embd)), s.x);
+    for (uint32_t i = 0; i < m.n_layer; i++) {
+      const Layer &l = w.layers[i];
+      op.rmsnorm(s.x, l.attn_norm, c.norm_epsilon, s.normed);
+      op.matmul(s.normed, {{l.attn_q, s.q}, {l.attn_k, s.k}, {l.attn_v, s.v}});
+      attention.rope = two_ropes && !is_global(i) ? &w.local_rope : &w.global_rope;
+      attention.window = window(i);
+      attention.q_norm = l.q_norm, attention.k_norm = l.k_norm;
+      op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
+      residual(op, s.attended, l.attn_output, l.attn_post_norm, s);
+      op.rmsnorm(s.x, l.ffn_norm, c.norm_epsilon, s.normed);
+      op.glu(s.normed, l.ffn_gate, l.ffn_up, Glu::Gelu, s.gate, s.up);
+      residual(op, s.gate, l.ffn_down, l.ffn_post_norm, s);
+    }
+    op.logits(s.x, w.output_norm, c.norm_epsilon, *w.head, c.final_softcap, output.n, s.normed, output.logits);
+  }
+
+private:
+  /// x += W y, or x += norm(W y) where the family normalizes after a block.
+  void residual(Ops &op, Rows y, const Linear &linear, const float *post_norm, GemmaState &s) const {
+    if (post_norm == nullptr) return op.matmul_add(y, linear, s.normed, s.x);
+    op.matmul(y, {{linear, s.normed}});
+    op.add_rmsnorm(s.normed, post_norm, c.norm_epsilon, s.x);
+  }
+
+  Config c;
+  Weights w;
+};
+
+} // namespace
+
+std::unique_ptr<Family> new_gemma() { return std::make_unique<Gemma>(Traits{false, false, false, 0}); }
+std::unique_ptr<Family> new_gemma2() { return std::make_unique<Gemma>(Traits{true, true, false, 2}); }
+std::unique_ptr<Family> new_gemma3() { return std::make_unique<Gemma>(Traits{true, false, true, 6}); }
+
+} // namespace slm

@@ -1,0 +1,243 @@
+// loader.cpp: see model.h. Limits are far above any published small model; they
+// keep every product of two numbers from a file inside 64 bits.
+#include <cstring>
+
+#include "../decimal.h"
+#include "model.h"
+
+namespace slm {
+namespace {
+
+constexpr uint32_t kMaxLayers = 1024, kMaxHeads = 1024, kMaxHeadDim = 1024, kMaxWidth = 1u << 20;
+
+std::string tensor_name(int layer, std::string_view name, std::string_view ending) {
+  std::string s;
+  if (layer >= 0) {
+    append_decimal(s.append("blk."), static_cast<uint64_t>(layer));
+    s.append(".");
+  }
+  return s.append(name).append(ending);
+}
+
+} // namespace
+
+Rows Arena::rows(uint32_t width) {
+  Rows r{base_ == nullptr ? nullptr : reinterpret_cast<float *>(base_ + used_), width};
+  // A row's last group of four is written as one vector.
+  used_ += ((size_t(n_batch_) * width + 4) * sizeof(float) + 63) & ~size_t(63);
+  return r;
+}
+
+uint32_t TensorSlot::granule() const {
+  const TensorTypeInfo &info = *tensor_type_info(static_cast<uint32_t>(tensor->type));
+  if (matrix == nullptr) return info.block_bytes;
+  return static_cast<uint32_t>(tensor->ne[0] / info.block_size * info.block_bytes) * kRows;
+}
+
+size_t TensorSlot::packed_bytes() const {
+  if (skipped) return 0;
+  return matrix != nullptr ? matrix->bytes() : size_t(tensor->ne[0]) * sizeof(float);
+}
+
+Loader::Loader(const std::vector<std::unique_ptr<Gguf>> &files, std::string_view architecture, uint32_t n_vocab,
+               std::vector<TensorSlot> &slots)
+    : files_(files), architecture_(architecture), n_vocab_(n_vocab), slots_(slots) {
+  names_.reset(slots_.size());
+  for (uint32_t i = 0; i < slots_.size(); i++) {
+    const std::string_view name = slots_[i].tensor->name;
+    // A name that two shards have is found in the first; finish() reports the second.
+    (void)names_.add(i, hash_bytes(name), [&](uint32_t other) { return slots_[other].tensor->name == name; });
+  }
+}
+
+Status Loader::number(std::string_view key, uint32_t &value) const {
+  std::string full = std::string(architecture_) + "." + std::string(key);
+  bool found = false;
+  SLM_TRY(files_[0]->get(full, value, found));
+  if (found) return SLM_OK;
+  return fail(SLM_ERR_BAD_FILE, "the file has no '", full, "', which every ", architecture_,
+              " model needs; convert the model again");
+}
+
+Status Loader::number(std::string_view key, uint32_t &value, uint32_t otherwise) const {
+  bool found = false;
+  SLM_TRY(files_[0]->get(std::string(architecture_) + "." + std::string(key), value, found));
+  if (!found) value = otherwise;
+  return SLM_OK;
+}
+
+Status Loader::number(std::string_view key, float &value, float otherwise) const {
+  bool found = false;
+  SLM_TRY(files_[0]->get(std::string(architecture_) + "." + std::string(key), value, found));
+  if (!found) value = otherwise;
+  return SLM_OK;
+}
+
+Status Loader::text(std::string_view key, std::string_view &value, std::string_view otherwise) const {
+  bool found = false;
+  SLM_TRY(files_[0]->get(std::string(architecture_) + "." + std::string(key), value, found));
+  if (!found) value = otherwise;
+  return SLM_OK;
+}
+
+Status Loader::shape(ModelShape &s) const {
+  const auto between = [&](std::string_view key, uint32_t value, uint32_t low, uint32_t high) {
+    if (value >= low && value <= high) return SLM_OK;
+    return fail(SLM_ERR_BAD_FILE, "'", architecture_, ".", key, "' is ", value, ", but should lie between ", low,
+                " and ", high);
+  };
+  s.n_vocab = n_vocab_;
+  SLM_TRY(number("context_length", s.n_ctx_train));
+  SLM_TRY(number("embedding_length", s.n_embd));
+  SLM_TRY(number("block_count", s.n_layer));
+  SLM_TRY(number("feed_forward_length", s.n_ff));
+  SLM_TRY(number("attention.head_count", s.n_head));
+  SLM_TRY(number("attention.head_count_kv", s.n_head_kv, s.n_head));
+  SLM_TRY(between("context_length", s.n_ctx_train, 1, 1u << 30));
+  SLM_TRY(between("embedding_length", s.n_embd, 1, kMaxWidth));
+  SLM_TRY(between("block_count", s.n_layer, 1, kMaxLayers));
+  SLM_TRY(between("feed_forward_length", s.n_ff, 1, kMaxWidth));
+  SLM_TRY(between("attention.head_count", s.n_head, 1, kMaxHeads));
+  SLM_TRY(between("attention.head_count_kv", s.n_head_kv, 1, s.n_head));
+  if (s.n_head % s.n_head_kv != 0)
+    return fail(SLM_ERR_BAD_FILE, "'", architecture_, ".attention.head_count' (", s.n_head,
+                ") should be a multiple of head_count_kv (", s.n_head_kv, ")");
+  SLM_TRY(number("attention.key_length", s.head_dim, s.n_embd / s.n_head));
+  uint32_t value_length = 0;
+  SLM_TRY(number("attention.value_length", value_length, s.head_dim));
+  SLM_TRY(between("attention.key_length", s.head_dim, 8, kMaxHeadDim));
+  if (s.head_dim % 8 != 0 || value_length != s.head_dim)
+    return fail(SLM_ERR_UNSUPPORTED, "attention heads of ", s.head_dim, " (keys) and ", value_length,
+                " (values) are not supported; both should be the same multiple of 8");
+  SLM_TRY(number("rope.dimension_count", s.rope_dims, s.head_dim));
+  SLM_TRY(between("rope.dimension_count", s.rope_dims, 2, s.head_dim));
+  if (s.rope_dims % 2 != 0)
+    return fail(SLM_ERR_BAD_FILE, "'", architecture_, ".rope.dimension_count' is ", s.rope_dims,
+                ", but should be even");
+  return SLM_OK;
+}
+
+Status Loader::plain_rope(Rope &rope, bool neox, uint32_t n_dims, float base) {
+  if (!(base > 0)) return fail(SLM_ERR_BAD_FILE, "'", architecture_, ".rope.freq_base' should be above zero");
+  SLM_TRY(allocate(rope_table_[n_ropes_], n_dims / 2 * sizeof(float), "the rotary frequencies"));
+  rope.neox = neox;
+  rope.n_dims = n_dims;
+  rope.index = n_ropes_;
+  rope.inverse_freq = reinterpret_cast<float *>(rope_table_[n_ropes_++].get());
+  for (uint32_t i = 0; i < n_dims / 2; i++)
+    rope.inverse_freq[i] = static_cast<float>(std::pow(double(base), -2.0 * i / n_dims));
+  return SLM_OK;
+}
+
+Status Loader::rope(Rope &rope, bool neox, uint32_t n_dims, float default_base) {
+  float base = default_base, factor = 1;
+  SLM_TRY(number("rope.freq_base", base, default_base));
+  SLM_TRY(plain_rope(rope, neox, n_dims, base));
+  std::string_view scaling;
+  SLM_TRY(text("rope.scaling.type", scaling, "none"));
+  if (scaling != "none" && scaling != "linear")
+    return fail(SLM_ERR_UNSUPPORTED, "rope scaling '", scaling,
+                "' is not supported; 'none', 'linear' and Llama 3's are");
+  SLM_TRY(number("rope.scale_linear", factor, 1));
+  SLM_TRY(number("rope.scaling.factor", factor, factor));
+  if (scaling == "linear") {
+    if (!(factor > 0)) return fail(SLM_ERR_BAD_FILE, "'", architecture_, ".rope.scaling.factor' should be above zero");
+    for (uint32_t i = 0; i < n_dims / 2; i++)
+      rope.inverse_freq[i] /= factor;
+  }
+  if (has("rope_freqs.weight")) SLM_TRY(vector(-1, "rope_freqs", n_dims / 2, rope.factors));
+  return SLM_OK;
+}
+
+TensorSlot *Loader::slot(std::string_view name) const {
+  const uint32_t i = names_.find(hash_bytes(name), [&](uint32_t id) { return slots_[id].tensor->name == name; });
+  return i == HashIndex::kNone ? nullptr : &slots_[i];
+}
+
+bool Loader::has(std::string_view name) const { return slot(name) != nullptr; }
+
+Status Loader::claim(const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out) {
+  out = slot(name);
+  if (out == nullptr)
+    return fail(SLM_ERR_BAD_FILE, "the file has no tensor '", name, "', which every ", architecture_,
+                " model needs; convert the model again");
+  const GgufTensor &t = *out->tensor;
+  const bool fits = t.ne[0] == columns && t.ne[1] == rows && t.ne[2] == 1 && t.ne[3] == 1;
+  if (!fits)
+    return fail(SLM_ERR_BAD_FILE, "tensor '", name, "' has the shape ", t.ne[0], " x ", t.ne[1],
+                ", but the metadata asks for ", columns, " x ", rows);
+  if (out->matrix != nullptr || out->vector != nullptr)
+    return fail(SLM_ERR_BAD_FILE, "tensor '", name, "' is used twice");
+  return SLM_OK;
+}
+
+Status Loader::linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out) {
+  TensorSlot *s = nullptr;
+  SLM_TRY(claim(tensor_name(layer, name, ".weight"), rows, columns, s));
+  out.weight.kernel = matmul_kernel(s->tensor->type);
+  out.weight.rows = rows;
+  out.weight.columns = columns;
+  s->matrix = &out.weight;
+  return SLM_OK;
+}
+
+Status Loader::linear_with_bias(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out) {
+  SLM_TRY(linear(layer, name, rows, columns, out));
+  const std::string bias = tensor_name(layer, name, ".bias");
+  if (!has(bias)) return SLM_OK;
+  return claim_vector(bias, rows, out.bias);
+}
+
+Status Loader::vector(int layer, std::string_view name, uint32_t n, float *&out) {
+  return claim_vector(tensor_name(layer, name, ".weight"), n, out);
+}
+
+Status Loader::claim_vector(const std::string &name, uint32_t n, float *&out) {
+  TensorSlot *s = nullptr;
+  SLM_TRY(claim(name, 1, n, s));
+  const TensorType type = s->tensor->type;
+  if (type != TensorType::F32 && type != TensorType::F16 && type != TensorType::BF16)
+    return fail(SLM_ERR_UNSUPPORTED, "tensor '", name, "' is a quantized vector; F32, F16 and BF16 are supported");
+  s->vector = &out;
+  return SLM_OK;
+}
+
+Status Loader::head(uint32_t n_embd, const Linear &embedding, Linear &own, const Linear *&head) {
+  head = &embedding;
+  if (!has("output.weight")) return SLM_OK;
+  head = &own;
+  return linear(-1, "output", n_vocab_, n_embd, own);
+}
+
+Status Loader::finish() const {
+  for (const TensorSlot &s : slots_)
+    if (s.matrix == nullptr && s.vector == nullptr)
+      return fail(SLM_ERR_UNSUPPORTED, "tensor '", s.tensor->name, "' is not part of the architecture '", architecture_,
+                  "' as this build knows it, and ignoring it would give wrong answers");
+  return SLM_OK;
+}
+
+namespace {
+struct Entry {
+  std::string_view architecture;
+  std::unique_ptr<Family> (*create)();
+};
+constexpr Entry kFamilies[] = {
+    {"llama", new_llama}, {"qwen2", new_qwen2},   {"qwen3", new_qwen3},
+    {"gemma", new_gemma}, {"gemma2", new_gemma2}, {"gemma3", new_gemma3},
+};
+} // namespace
+
+Status new_family(std::string_view architecture, std::unique_ptr<Family> &out) {
+  for (const Entry &e : kFamilies)
+    if (e.architecture == architecture) {
+      out = e.create();
+      return SLM_OK;
+    }
+  std::string known;
+  for (const Entry &e : kFamilies)
+    known.append(known.empty() ? "" : ", ").append(e.architecture);
+  return fail(SLM_ERR_UNSUPPORTED, "the architecture '", architecture, "' is not supported; supported are ", known);
+}
+
+} // namespace slm

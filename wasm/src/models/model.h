@@ -1,0 +1,142 @@
+// model.h: what every family provides, and the loader it reads its facts from.
+// A family is one file in this folder: Config from metadata, Weights by name
+// and shape, State, and forward(); kFamilies in loader.cpp lists it. Knows no
+// block formats: a weight is a Linear, its kernel is the loader's business.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../gguf.h"
+#include "../hash_index.h"
+#include "../memory.h"
+#include "../ops.h"
+
+namespace slm {
+
+/// The facts that the host and the session need of any family.
+struct ModelShape {
+  uint32_t n_ctx_train = 0, n_vocab = 0, n_embd = 0, n_layer = 0, n_head = 0, n_head_kv = 0, head_dim = 0;
+  uint32_t n_ff = 0, rope_dims = 0;
+};
+
+/// Hands out activations from one block of memory; null memory only counts.
+class Arena {
+public:
+  Arena(uint8_t *base, uint32_t n_batch) : base_(base), n_batch_(n_batch) {}
+  Rows rows(uint32_t width);
+  size_t used() const { return used_; }
+
+private:
+  uint8_t *base_;
+  uint32_t n_batch_;
+  size_t used_ = 0;
+};
+
+/// A tensor of a model file and where its packed bytes go.
+struct TensorSlot {
+  const GgufTensor *tensor;
+  uint32_t file;
+  Matrix *matrix = nullptr; // packed in groups of four rows, or
+  float **vector = nullptr; // widened to float32
+  uint8_t *data = nullptr;  // allocated by the model
+  uint32_t fed = 0;         // bytes taken so far
+  bool skipped = false;     // known and not needed
+
+  uint32_t granule() const; // a piece is a multiple of this many file bytes
+  size_t packed_bytes() const;
+};
+
+/// Reads metadata under the architecture's prefix and claims tensors. Every
+/// method that fails names the key or tensor.
+class Loader {
+public:
+  Loader(const std::vector<std::unique_ptr<Gguf>> &files, std::string_view architecture, uint32_t n_vocab,
+         std::vector<TensorSlot> &slots);
+
+  std::string_view architecture() const { return architecture_; }
+  uint32_t n_vocab() const { return n_vocab_; }
+
+  /// `<architecture>.<key>`; required, or with a default.
+  Status number(std::string_view key, uint32_t &value) const;
+  Status number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
+  Status number(std::string_view key, float &value, float otherwise) const;
+  Status text(std::string_view key, std::string_view &value, std::string_view otherwise) const;
+
+  /// The keys that all families share, checked against named limits.
+  Status shape(ModelShape &shape) const;
+  /// rope.freq_base, rope.scaling.*, rope_freqs.weight; inverse frequencies.
+  Status rope(Rope &rope, bool neox, uint32_t n_dims, float default_base);
+  /// A rope with a base of its own and no scaling.
+  Status plain_rope(Rope &rope, bool neox, uint32_t n_dims, float base);
+
+  /// "blk.<layer>.<name>"; (rows, columns). The Linear must stay where it is.
+  Status linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
+  /// The same, with "<name>.bias" beside "<name>.weight" if the file has one.
+  Status linear_with_bias(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
+  Status vector(int layer, std::string_view name, uint32_t n, float *&out);
+  bool has(std::string_view name) const;
+  /// output.weight, or the token embedding when the file ties them.
+  Status head(uint32_t n_embd, const Linear &embedding, Linear &own, const Linear *&head);
+
+  /// After everything was claimed: tensors that nobody claimed are an error,
+  /// for ignoring a weight would be silently wrong.
+  Status finish() const;
+
+  /// The frequency tables, for the model to keep.
+  Block *rope_tables() { return rope_table_; }
+
+private:
+  TensorSlot *slot(std::string_view name) const;
+  Status claim(const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out);
+  Status claim_vector(const std::string &name, uint32_t n, float *&out);
+
+  const std::vector<std::unique_ptr<Gguf>> &files_;
+  std::string_view architecture_;
+  uint32_t n_vocab_;
+  std::vector<TensorSlot> &slots_;
+  HashIndex names_;
+  Block rope_table_[kMaxRopes];
+  uint32_t n_ropes_ = 0;
+};
+
+inline float inverse_sqrt(uint32_t n) { return 1 / std::sqrt(float(n)); }
+
+/// What forward() computes into.
+struct Output {
+  uint32_t n; // last tokens whose logits are wanted; may be 0
+  float *logits;
+};
+
+/// Activations of one session; a family derives its own.
+struct State {
+  virtual ~State() = default;
+  std::vector<KvLayer> cache;
+};
+
+class Family {
+public:
+  virtual ~Family() = default;
+  virtual Status load(Loader &loader) = 0;
+  virtual const ModelShape &shape() const = 0;
+  /// Positions that layer `layer` attends to; 0 is all.
+  virtual uint32_t window(uint32_t layer) const = 0;
+  virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
+  /// Runs on every thread of the team.
+  virtual void forward(Ops &op, State &state, const Output &output) const = 0;
+};
+
+/// The family of an architecture; SLM_ERR_UNSUPPORTED lists those there are.
+Status new_family(std::string_view architecture, std::unique_ptr<Family> &out);
+
+std::unique_ptr<Family> new_llama();
+std::unique_ptr<Family> new_qwen2();
+std::unique_ptr<Family> new_qwen3();
+std::unique_ptr<Family> new_gemma();
+std::unique_ptr<Family> new_gemma2();
+std::unique_ptr<Family> new_gemma3();
+
+} // namespace slm

@@ -1,0 +1,55 @@
+// sampler.h: from logits to a token. The order is llama.cpp's: penalties and
+// biases, then top-k, top-p, min-p, temperature. Same seed, same tokens. Knows
+// no text and no cache.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "error.h"
+
+namespace slm {
+
+struct Candidate {
+  int32_t id;
+  float logit;
+};
+
+/// The `k` largest of `n` logits (k at least 1), largest first; of equal ones
+/// the lower id.
+void top_k(const float *logits, uint32_t n, uint32_t k, std::vector<Candidate> &out);
+
+/// log(sum(exp(logits)))
+float log_sum_exp(const float *logits, uint32_t n);
+
+class Sampler {
+public:
+  explicit Sampler(uint32_t n_vocab) : n_vocab_(n_vocab) { reset(); }
+
+  /// Defaults, no biases, a new run of the seed.
+  void reset();
+  Status set(slm_param param, double value);
+  void bias(int32_t token, float amount) { biases_.push_back({token, amount}); }
+  bool ignores_eog() const { return values_[SLM_PARAM_IGNORE_EOG] != 0; }
+
+  /// `history` is everything before the new token, the prompt included; the
+  /// tokens of `forbidden` are never chosen. Fails when nothing is left.
+  Status sample(const float *logits, std::span<const int32_t> history, std::span<const int32_t> forbidden,
+                int32_t &token);
+
+private:
+  static constexpr uint32_t kParams = SLM_PARAM_IGNORE_EOG + 1;
+
+  void penalize(std::span<const int32_t> history);
+  double next_random(); // in [0, 1)
+
+  uint32_t n_vocab_;
+  double values_[kParams];
+  std::vector<Candidate> biases_;
+  uint64_t state_ = 0;
+  std::vector<float> logits_; // adjusted
+  std::vector<Candidate> candidates_;
+};
+
+} // namespace slm

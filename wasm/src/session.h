@@ -1,0 +1,52 @@
+// session.h: one conversation's cache, activations and sampler: slm_session
+// behind the ABI. Owns which tokens the cache holds; knows no chat roles.
+#pragma once
+
+#include <vector>
+
+#include "loaded_model.h"
+#include "sampler.h"
+#include "text_stream.h"
+
+namespace slm {
+
+class Session {
+public:
+  /// The model must be ready and outlive the session.
+  static Status create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, std::unique_ptr<Session> &out);
+  /// Bytes that such a session takes.
+  static Status measure(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, uint64_t &bytes);
+
+  uint32_t reuse(const int32_t *ids, uint32_t n);
+  uint32_t n_past() const { return static_cast<uint32_t>(tokens_.size()); }
+  Status eval(const int32_t *ids, uint32_t n, slm_eval_flag flag);
+  const float *logits() const { return n_logits_ == 0 ? nullptr : reinterpret_cast<const float *>(logits_.get()); }
+
+  void reset();
+  Sampler &sampler() { return sampler_; }
+  TextStream &text() { return text_; }
+  Status sample(int32_t &token);
+  slm_finish finish() const { return finish_; }
+  Status logprobs(uint32_t n, int32_t *ids, float *values) const;
+  Status check_token(int32_t id) const;
+
+private:
+  Session(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch)
+      : model_(model), n_ctx_(n_ctx), n_batch_(n_batch), sampler_(model.tokenizer()->n_vocab()) {}
+  const float *last_logits() const;
+
+  const LoadedModel &model_;
+  uint32_t n_ctx_, n_batch_;
+  std::vector<int32_t> tokens_; // in the cache, by position
+  uint32_t oldest_ = 0;         // positions before this one are gone from some ring
+  std::unique_ptr<State> state_;
+  Workspace workspace_;
+  Block cache_, activations_, scratch_, logits_;
+  uint32_t n_logits_ = 0, logits_rows_ = 0; // valid, and allocated
+  Sampler sampler_;
+  TextStream text_;
+  slm_finish finish_ = SLM_FINISH_NONE;
+  int32_t sampled_ = -1;
+};
+
+} // namespace slm
