@@ -52,11 +52,15 @@ class Program:
         return NATIVE / self.name
 
 
+CORE = ("**/*.cpp",)
+
 FUZZERS = {
-    name: Program(f"fuzz-{name}", f"wasm/fuzz/{name}.cpp", PARSERS, fuzzer=True)
-    for name in ("gguf", "spm", "bpe", "utf8")
-}
-DRIVER = Program("driver", "tests/wasm/driver.cpp", PARSERS)
+    name: Program(f"fuzz-{name}", f"wasm/fuzz/{name}.cpp", sources, fuzzer=True)
+    for name, sources in (
+        ("gguf", PARSERS), ("spm", PARSERS), ("bpe", PARSERS), ("utf8", PARSERS), ("model", CORE),
+    )
+}  # fmt: skip
+DRIVER = Program("driver", "tests/wasm/driver.cpp", CORE)
 PROGRAMS = (*FUZZERS.values(), DRIVER)
 
 
@@ -163,7 +167,12 @@ def write_seeds(target: str) -> Path:
     folder = FUZZ / target / "seeds"
     folder.mkdir(parents=True, exist_ok=True)
     texts = [*(text.encode() for text in TEXTS), *BROKEN_TEXTS]
-    seeds = gguf_seeds() if target == "gguf" else {str(i): text for i, text in enumerate(texts)}
+    if target == "gguf":
+        seeds = gguf_seeds()
+    elif target == "model":
+        seeds = raw_gguf.models()
+    else:
+        seeds = {str(i): text for i, text in enumerate(texts)}
     for name, content in seeds.items():
         (folder / name).write_bytes(content)
     return folder
@@ -189,8 +198,8 @@ def fuzz(target: str, seconds: int) -> str:
         [
             program.output, corpus, seeds, f"-dict={FUZZ / 'dictionary'}",
             f"-artifact_prefix={FUZZ / target}/", f"-max_total_time={seconds}",
-            # An input of a few kilobytes has no business to take more than this.
-            "-max_len=16384", "-timeout=10", "-malloc_limit_mb=64", "-rss_limit_mb=1024",
+            # An input of some kilobytes has no business to take more than this.
+            "-max_len=65536", "-timeout=10", "-malloc_limit_mb=64", "-rss_limit_mb=1024",
             "-print_final_stats=1",
         ],
         env=environment, capture_output=True, text=True, check=False,

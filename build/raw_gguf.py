@@ -1,7 +1,7 @@
 """GGUF files from their smallest parts, true or false: the gguf package writes
 only valid files, and the reader must also be shown the others. Owns the layout
-of the format and the tiny vocabularies that fuzzers and tests start from; knows
-nothing of what the reader accepts.
+of the format and the tiny vocabularies and models that fuzzers and tests start
+from; knows nothing of what the reader accepts.
 """
 
 from __future__ import annotations
@@ -124,3 +124,85 @@ def every_type() -> list[bytes]:
     entries = [entry(f"test.value_{kind}", kind, item) for kind, item in scalars.items()]
     arrays = [array(f"test.array_{kind}", kind, [item] * 3) for kind, item in scalars.items()]
     return [*entries, *arrays, array("test.empty", STRING, [])]
+
+
+# ---- whole models ---------------------------------------------------------
+
+# ggml's numbers, elements and bytes of a block, of the types used here.
+BLOCKS = {
+    "F32": (0, 1, 4), "F16": (1, 1, 2), "Q4_0": (2, 32, 18), "Q4_1": (3, 32, 20),
+    "Q5_0": (6, 32, 22), "Q5_1": (7, 32, 24), "Q8_0": (8, 32, 34), "Q2_K": (10, 256, 84),
+    "Q3_K": (11, 256, 110), "Q4_K": (12, 256, 144), "Q5_K": (13, 256, 176),
+    "Q6_K": (14, 256, 210), "IQ4_NL": (20, 32, 18), "BF16": (30, 1, 2),
+}  # fmt: skip
+
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3")
+
+
+def model(architecture: str, types: Sequence[str] = ("F32",), *, n_embd: int = 32) -> bytes:
+    """A model of two layers with weights that mean nothing but are finite. Its
+    matrices take the types in turn, where their rows are long enough."""
+    n_vocab, n_ff, n_head, n_head_kv, head_dim = 12, 32, 2, 1, 8
+    numbers = {
+        "context_length": 64, "embedding_length": n_embd, "block_count": 2,
+        "feed_forward_length": n_ff, "attention.head_count": n_head,
+        "attention.head_count_kv": n_head_kv, "attention.key_length": head_dim,
+        "attention.value_length": head_dim, "attention.sliding_window": 4,
+    }  # fmt: skip
+    entries = [
+        entry("general.architecture", STRING, architecture),
+        *(entry(f"{architecture}.{key}", U32, number) for key, number in numbers.items()),
+        entry(f"{architecture}.attention.layer_norm_rms_epsilon", F32, 1e-6),
+        *_small_vocabulary(),
+    ]
+
+    shapes: dict[str, tuple[int, ...]] = {"token_embd": (n_embd, n_vocab), "output_norm": (n_embd,)}
+    for layer in range(2):
+        shapes |= {
+            f"blk.{layer}.{name}": shape
+            for name, shape in {
+                "attn_norm": (n_embd,),
+                "attn_q": (n_embd, n_head * head_dim),
+                "attn_k": (n_embd, n_head_kv * head_dim),
+                "attn_v": (n_embd, n_head_kv * head_dim),
+                **({"attn_q_norm": (head_dim,), "attn_k_norm": (head_dim,)}
+                   if architecture in ("qwen3", "gemma3") else {}),
+                "attn_output": (n_head * head_dim, n_embd),
+                **({"post_attention_norm": (n_embd,), "post_ffw_norm": (n_embd,)}
+                   if architecture in ("gemma2", "gemma3") else {}),
+                "ffn_norm": (n_embd,),
+                "ffn_gate": (n_embd, n_ff),
+                "ffn_up": (n_embd, n_ff),
+                "ffn_down": (n_ff, n_embd),
+            }.items()
+        }  # fmt: skip
+    tensors, data = [], bytearray()
+    for i, (name, shape) in enumerate(shapes.items()):
+        kind, block, size = BLOCKS[types[i % len(types)] if len(shape) > 1 else "F32"]
+        if shape[0] % block:
+            kind, block, size = BLOCKS["F32"]
+        tensors.append(tensor(f"{name}.weight", shape, kind, len(data)))
+        n_bytes = shape[0] // block * size * (shape[1] if len(shape) > 1 else 1)
+        # Bytes below 0x3F make floats and half floats below 2.
+        data += bytes((j * 37 + i * 11) % 0x3F for j in range(n_bytes))
+        data += bytes(-len(data) % 32)
+    return gguf(entries, tensors, data=bytes(data))
+
+
+def _small_vocabulary() -> list[bytes]:
+    tokens = ["<unk>", "<s>", "</s>", "▁the", "▁t", "he", *"▁theca"]
+    kinds = [UNKNOWN, CONTROL, CONTROL, *[NORMAL] * 9]
+    return [
+        entry("tokenizer.ggml.model", STRING, "llama"),
+        array("tokenizer.ggml.tokens", STRING, tokens),
+        array("tokenizer.ggml.token_type", I32, kinds),
+        array("tokenizer.ggml.scores", F32, [-float(i) for i in range(len(tokens))]),
+    ]
+
+
+def models() -> dict[str, bytes]:
+    """One of every architecture and, between them, every tensor type."""
+    short = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "F16", "BF16", "F32")
+    made = {name: model(name, short[i:] + short[:i]) for i, name in enumerate(ARCHITECTURES)}
+    long = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
+    return made | {"k-quants": model("llama", long, n_embd=256)}

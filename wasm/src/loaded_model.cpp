@@ -35,7 +35,11 @@ Status LoadedModel::header(std::span<const uint8_t> bytes, uint64_t file_size, u
   missing = n_files_ - static_cast<uint32_t>(files_.size());
   if (missing != 0) return SLM_OK;
   const Status status = open_set();
-  if (status != SLM_OK) files_.pop_back(); // the set stays open for another try
+  if (status != SLM_OK) { // the set stays open for another try
+    slots_.clear();
+    architecture_ = {};
+    files_.pop_back();
+  }
   return status;
 }
 

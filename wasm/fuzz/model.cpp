@@ -1,0 +1,84 @@
+// model.cpp: a whole GGUF file through the C ABI as a host would take it: header,
+// layout, every tensor in pieces, a session, some tokens, some sampled text.
+// Weights are any bytes, so results are not looked at; what must hold is that a
+// refusal has a sentence, that nothing is read that was not given, and that a
+// model which is accepted can be evaluated.
+#include <algorithm>
+#include <cstring>
+
+#include "check.h"
+#include "slm.h"
+
+namespace {
+
+/// A refusal explains itself in a sentence that ends the line it is on.
+bool accepted(int64_t status) {
+  if (status >= 0) return true;
+  check(std::strlen(slm_error()) > 20 && std::strchr(slm_error(), '\n') == nullptr);
+  return false;
+}
+
+// A header may ask for a large model that the file does not hold; the weights
+// of what this target generates fit easily.
+constexpr double kMaxSessionBytes = 64 << 20;
+
+bool feed(slm_model *model, const uint8_t *file) {
+  // The list of tensors is in file order of the header; sizes are in the JSON.
+  const char *at = std::strstr(slm_model_describe(model), "\"tensors\":[");
+  check(at != nullptr);
+  const auto number_after = [&](const char *key) {
+    at = std::strstr(at, key);
+    check(at != nullptr);
+    at += std::strlen(key);
+    return std::strtoull(at, nullptr, 10);
+  };
+  for (uint32_t tensor = 0; (at = std::strstr(at, "\"offset\":")) != nullptr; ++tensor) {
+    const uint64_t offset = number_after("\"offset\":");
+    const uint64_t size = number_after("\"size\":");
+    const uint64_t granule = number_after("\"granule\":");
+    check(granule > 0);
+    for (uint64_t done = 0; done < size; done += granule) {
+      const auto n = static_cast<uint32_t>(std::min(granule, size - done));
+      // A copy of its own, so that reading past a piece is noticed.
+      const std::vector<uint8_t> piece(file + offset + done, file + offset + done + n);
+      check(slm_model_feed(model, tensor, static_cast<uint32_t>(done), piece.data(), n) == SLM_OK);
+    }
+  }
+  return accepted(slm_model_ready(model));
+}
+
+void generate(slm_model *model) {
+  const double bytes = slm_session_bytes(model, 64, 8);
+  if (!accepted(static_cast<int64_t>(bytes)) || bytes > kMaxSessionBytes) return;
+  slm_session *session = slm_session_new(model, 64, 8);
+  if (session == nullptr) {
+    check(!accepted(SLM_ERR_OUT_OF_MEMORY));
+    return;
+  }
+  std::vector<int32_t> ids(8);
+  const int32_t n = slm_tokenize(model, "the cat", 7, SLM_TEXT_SPECIAL | SLM_TEXT_BOS, ids.data(), 8);
+  check(n >= 0);
+  ids.resize(static_cast<size_t>(std::min(n, 8)));
+  if (ids.empty()) ids.push_back(0);
+  bool alive = accepted(slm_session_eval(session, ids.data(), static_cast<uint32_t>(ids.size()), SLM_EVAL_LAST_LOGITS));
+  for (int i = 0; i < 4 && alive; ++i) {
+    const int32_t token = slm_session_sample(session);
+    alive = accepted(token) && accepted(slm_session_eval(session, &token, 1, SLM_EVAL_LAST_LOGITS));
+  }
+  char text[64];
+  while (slm_session_text(session, 1, text, sizeof text) > 0) {
+  }
+  slm_session_free(session);
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  slm_model *model = slm_model_new();
+  if (accepted(slm_model_header(model, data, static_cast<uint32_t>(size), static_cast<double>(size))) &&
+      accepted(slm_model_layout(model)) && feed(model, data))
+    generate(model);
+  check(slm_model_describe(model) != nullptr);
+  slm_model_free(model);
+  return 0;
+}
