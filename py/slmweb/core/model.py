@@ -50,6 +50,7 @@ class ModelInfo(TypedDict):
     architecture: str | None
     name: str | None
     license: str | None
+    license_link: str | None
     parameters: int
     n_ctx_train: int | None
     n_vocab: int | None
@@ -74,9 +75,10 @@ class ModelInfo(TypedDict):
 class Tokenizer:
     """Text to ids and back, by the model's own vocabulary. Needs no weights."""
 
-    def __init__(self, core: Instance, handle: int) -> None:
-        self._core = core
-        self._handle = handle
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._core = model.core
+        self._handle = model.handle
 
     def encode(self, text: str | bytes, *, special: bool = True, bos: bool = True) -> list[int]:
         """The token ids of `text`, which may be any bytes.
@@ -106,8 +108,17 @@ class Tokenizer:
         """The bytes of `ids`, which may end inside a character.
 
         `special` renders special tokens; without it they leave no text.
+        Raises SlmError "invalid_argument" for an id outside the vocabulary.
         """
         core = self._core
+        n_vocab = self._model.info["n_vocab"] or 0
+        for token in ids:
+            # The core renders such an id as nothing, which would hide a mistake.
+            if not 0 <= token < n_vocab:
+                raise SlmError(
+                    "invalid_argument",
+                    f"the token id {token} is outside the vocabulary of {n_vocab}; correct it",
+                )
         capacity = 16 * len(ids) + 64
         with core.allocate(4 * len(ids)) as source:
             write_ids(core, source, ids)
@@ -131,7 +142,7 @@ class Model:
         self.handle = core.pointer("slm_model_new")
         if self.handle == 0:
             raise core.error(Status.OUT_OF_MEMORY)
-        self.tokenizer = Tokenizer(core, self.handle)
+        self.tokenizer = Tokenizer(self)
         self.loaded = False
         self._files: list[ByteFile] = []
         self._info: ModelInfo | None = None

@@ -85,7 +85,7 @@ def pack(
         parameters=info["parameters"],
         context_length=n_ctx_train,
         license=license or info["license"],
-        license_url=license_url,
+        license_url=license_url or _https(info["license_link"]),
         source=source,
         size=sum(file.size for file in packed),
         memory=Memory(info["packed_bytes"] or 0, min(2048, n_ctx_train)),
@@ -130,7 +130,7 @@ def _check(name: str, license_url: str | None, sampling: Mapping[str, float]) ->
             f"the name {name!r} cannot be part of a URL; use up to 100 lower-case letters, digits, "
             "'.', '-' and '_', and begin with a letter or digit",
         )
-    if license_url is not None and not re.fullmatch(r"https://[^\s\"'<>]{1,500}", license_url):
+    if license_url is not None and not _https(license_url):
         raise SlmError(
             "invalid_argument", f"the licence address {license_url!r} does not begin with https://"
         )
@@ -141,6 +141,11 @@ def _check(name: str, license_url: str | None, sampling: Mapping[str, float]) ->
                 f"the sampling default {key}={value} is not one of {', '.join(SAMPLING)} "
                 "with a finite number",
             )
+
+
+def _https(url: str | None) -> str | None:
+    """The address if a page may link to it."""
+    return url if url and re.fullmatch(r"https://[^\s\"'<>]{1,500}", url) else None
 
 
 def _pack_file(

@@ -1,0 +1,254 @@
+"""Evaluation and generation: batches, cache, stopping, limits, sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from slmweb.core import Model, Sampling, Session
+from slmweb.errors import SlmError
+
+GREEDY = Sampling(temperature=0, ignore_eog=True)
+# Hot enough that a random model does not repeat itself.
+WILD = Sampling(seed=3, temperature=20, top_k=0, top_p=1, min_p=0, ignore_eog=True)
+PROMPT = [5, 17, 40, 41, 42, 9, 9, 80]
+
+
+@pytest.fixture(scope="module")
+def model(gemma3: Path) -> Iterator[Model]:
+    with Model.open(gemma3) as opened:
+        yield opened
+
+
+@pytest.fixture
+def session(model: Model) -> Iterator[Session]:
+    with model.session(64, n_batch=8) as opened:
+        yield opened
+
+
+def all_logits(session: Session, ids: list[int]) -> np.ndarray:
+    session.reuse(ids[:1])
+    return np.concatenate(list(session.logits(ids)))
+
+
+def test_the_size_of_a_batch_changes_nothing(model: Model) -> None:
+    ids = [(7 * i) % 300 for i in range(50)]  # twice the sliding window
+    with model.session(64, n_batch=1) as one, model.session(64, n_batch=50) as fifty:
+        singly, together = all_logits(one, ids), all_logits(fifty, ids)
+    assert singly.shape == (50, 307)
+    assert np.abs(singly - together).max() < 1e-4 * np.abs(together).max()
+
+
+def test_logits_come_as_asked(session: Session) -> None:
+    assert session.eval(PROMPT[:3], "none") is None
+    last = session.eval(PROMPT[3:6], "last")
+    everything = all_logits(session, PROMPT)
+    assert last is not None
+    assert last.shape == (1, 307)
+    assert last.dtype == np.float32
+    assert np.allclose(last[0], everything[5], atol=1e-4)
+
+
+def test_logits_are_a_copy(session: Session) -> None:
+    first = session.eval(PROMPT[:1])
+    assert first is not None
+    kept = first.copy()
+    session.eval(PROMPT[1:2])
+    assert (first == kept).all()
+
+
+def test_too_many_tokens_for_the_context_leave_it_as_it_was(session: Session) -> None:
+    for _ in range(8):
+        session.eval(PROMPT)
+    assert session.n_past == 64
+    with pytest.raises(SlmError) as caught:
+        session.eval([1])
+    assert caught.value.code == "context_full"
+    assert session.n_past == 64
+
+
+def test_a_prompt_beyond_the_context_is_refused_with_the_numbers(session: Session) -> None:
+    with pytest.raises(SlmError, match="65 tokens and the context holds 64") as caught:
+        session.prefill([1] * 65)
+    assert caught.value.code == "context_full"
+
+
+def test_a_batch_larger_than_agreed_is_refused(session: Session) -> None:
+    with pytest.raises(SlmError) as caught:
+        session.eval([1] * 9)
+    assert caught.value.code == "invalid_argument"
+    assert session.n_past == 0
+
+
+def test_no_tokens_are_refused(session: Session) -> None:
+    with pytest.raises(SlmError):
+        session.eval([])
+    with pytest.raises(SlmError, match="no tokens"):
+        session.prefill([])
+
+
+def test_prefill_reports_and_reuses(session: Session) -> None:
+    seen: list[tuple[int, int]] = []
+    ids = list(range(20))
+    assert session.prefill(ids, progress=lambda done, total: seen.append((done, total))) == 0
+    assert seen == [(8, 20), (16, 20), (20, 20)]
+    seen.clear()
+    more = [*ids[:15], *range(100, 110)]
+    assert session.prefill(more, progress=lambda done, total: seen.append((done, total))) == 15
+    assert seen == [(23, 25), (25, 25)]
+    assert session.n_past == 25
+
+
+def test_a_reused_cache_computes_what_a_fresh_one_does(model: Model, session: Session) -> None:
+    session.prefill(list(range(40)))
+    changed = [*range(30), 7, 8, 9]
+    session.prefill(changed)
+    with model.session(64) as fresh:
+        fresh.prefill(changed)
+        a, b = session.eval([3]), fresh.eval([3])
+    assert a is not None
+    assert b is not None
+    assert np.allclose(a, b, atol=1e-3)
+
+
+def test_prefill_stops_between_batches(session: Session) -> None:
+    asked = iter([False, False, True])
+    session.prefill(list(range(40)), stopped=lambda: next(asked))
+    assert session.n_past == 16
+
+
+def test_greedy_is_the_most_likely_token_every_time(session: Session) -> None:
+    answer = session.generate(PROMPT, GREEDY, max_tokens=12)
+    list(answer)
+    assert (len(answer.ids), answer.finish_reason, answer.cached) == (12, "length", 0)
+    ids = PROMPT + answer.ids
+    rows = all_logits(session, ids)
+    assert rows.argmax(axis=1)[len(PROMPT) - 1 : -1].tolist() == answer.ids
+    assert answer.prefill_seconds > 0
+    assert answer.decode_seconds > 0
+
+
+def test_the_text_is_the_tokens_decoded(model: Model, session: Session) -> None:
+    answer = session.generate(PROMPT, WILD, max_tokens=30)
+    text = "".join(answer)
+    assert text == model.tokenizer.decode(answer.ids).decode("utf-8", "replace")
+
+
+def test_the_same_seed_gives_the_same_text(session: Session) -> None:
+    def run(seed: int) -> list[int]:
+        answer = session.generate(PROMPT, replace(WILD, seed=seed), max_tokens=20)
+        list(answer)
+        return answer.ids
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+
+
+def test_an_answer_ends_where_the_context_does(session: Session) -> None:
+    answer = session.generate([1] * 60, GREEDY)
+    list(answer)
+    # 4 evaluated and one more that needs no evaluation.
+    assert (len(answer.ids), answer.finish_reason) == (5, "length")
+    assert session.n_past == 64
+
+
+def test_an_answer_can_be_stopped_after_any_token(session: Session) -> None:
+    answer = session.generate(PROMPT, GREEDY, stopped=lambda: len(answer.ids) >= 3)
+    list(answer)
+    assert (len(answer.ids), answer.finish_reason) == (3, "aborted")
+
+
+def test_an_answer_can_be_stopped_before_its_first_token(session: Session) -> None:
+    answer = session.generate(list(range(30)), GREEDY, stopped=lambda: True)
+    assert list(answer) == []
+    assert (answer.ids, answer.finish_reason) == ([], "aborted")
+
+
+def test_leaving_the_loop_early_keeps_the_session_usable(session: Session) -> None:
+    before = session.core.memory_bytes
+    for _ in range(50):
+        for _piece in session.generate(PROMPT, GREEDY, max_tokens=20):
+            break
+    assert session.core.memory_bytes == before
+    answer = session.generate(PROMPT, GREEDY, max_tokens=2)
+    list(answer)
+    assert len(answer.ids) == 2
+
+
+def test_the_next_turn_evaluates_only_what_is_new(session: Session) -> None:
+    first = session.generate(PROMPT, GREEDY, max_tokens=5)
+    list(first)
+    second = session.generate([*PROMPT, *first.ids, 50, 51], GREEDY, max_tokens=2)
+    list(second)
+    # The last token of an answer is sampled and never evaluated.
+    assert second.cached == len(PROMPT) + 4
+
+
+def test_a_stop_string_ends_the_text_before_it(model: Model, session: Session) -> None:
+    whole = "".join(session.generate(PROMPT, Sampling(seed=3, ignore_eog=True), max_tokens=40))
+    stop = whole[10:12]
+    answer = session.generate(PROMPT, Sampling(seed=3, ignore_eog=True, stop=[stop]), max_tokens=40)
+    assert "".join(answer) == whole[: whole.index(stop)]
+    assert answer.finish_reason == "stop"
+
+
+def test_an_end_of_generation_token_ends_it(model: Model, session: Session) -> None:
+    eog = model.info["eog"][0]
+    answer = session.generate(PROMPT, Sampling(temperature=0, logit_bias={eog: 1000.0}))
+    assert "".join(answer) == ""
+    assert (answer.ids, answer.finish_reason) == ([eog], "stop")
+
+
+def test_a_forbidden_token_never_comes(session: Session) -> None:
+    first = session.generate(PROMPT, GREEDY, max_tokens=1)
+    list(first)
+    (token,) = first.ids
+    biased = Sampling(temperature=0, ignore_eog=True, logit_bias={token: float("-inf")})
+    answer = session.generate(PROMPT, biased, max_tokens=10)
+    list(answer)
+    assert token not in answer.ids
+
+
+def test_logprobs_are_those_of_the_logits(session: Session) -> None:
+    pieces = session.generate(PROMPT, Sampling(temperature=0, ignore_eog=True), max_tokens=1)
+    next(iter(pieces))
+    chosen, *top = session.logprobs(3)
+    row = all_logits(session, PROMPT)[-1].astype(np.float64)
+    expected = row - row.max() - np.log(np.exp(row - row.max()).sum())
+    assert chosen == top[0]
+    assert [token for token, _ in top] == np.argsort(-row)[:3].tolist()
+    assert np.allclose([value for _, value in top], np.sort(expected)[::-1][:3], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(temperature=float("nan")),
+        Sampling(temperature=-1),
+        Sampling(top_p=2),
+        Sampling(seed=-1),
+        Sampling(stop=[""]),
+        Sampling(stop=["x" * 300]),
+        Sampling(logit_bias={99999: 1.0}),
+    ],
+)
+def test_nonsense_parameters_are_refused(session: Session, sampling: Sampling) -> None:
+    with pytest.raises(SlmError) as caught:
+        list(session.generate(PROMPT, sampling, max_tokens=1))
+    assert caught.value.code == "invalid_argument"
+
+
+@pytest.mark.parametrize(("n_ctx", "n_batch"), [(0, 8), (64, 0), (2**32 - 1, 8)])
+def test_a_session_of_no_sense_is_refused(model: Model, n_ctx: int, n_batch: int) -> None:
+    with pytest.raises(SlmError) as caught:
+        Session(model, n_ctx, n_batch)
+    assert caught.value.code in ("invalid_argument", "out_of_memory")
+
+
+def test_a_model_without_weights_cannot_be_evaluated(llama: Path) -> None:
+    with Model.open(llama, weights=False) as header, pytest.raises(SlmError):
+        header.session(8)
