@@ -67,11 +67,12 @@ async function load(
   await feedAll(model, helpers, request.files, units, pieceBytes, meter);
   model.ready();
 
-  const session = new Session(model, Math.min(request.n_ctx, facts.n_ctx_train), request.n_batch);
   if (threads > 1) {
     core.check(core.exports.slm_threads_start(threads));
     for (const [i, helper] of helpers.entries()) send(helper, { type: 'serve', index: i + 1 });
   }
+  // A session has scratch space for each thread, so it comes after them.
+  const session = new Session(model, Math.min(request.n_ctx, facts.n_ctx_train), request.n_batch);
   return {
     model,
     session,
