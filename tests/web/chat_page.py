@@ -24,6 +24,7 @@ from slmweb.server.pages import PageCache
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGIN = "https://chat.test"
+DRAWN = "new Promise((end) => requestAnimationFrame(() => requestAnimationFrame(() => end())))"
 
 
 @cache
@@ -83,9 +84,7 @@ class ChatPage:
 
     def drawn(self) -> None:
         """Waits for two animation frames: what was asked for is on the screen."""
-        self.frame.evaluate(
-            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
-        )
+        self.frame.evaluate(DRAWN)
 
     def send(self, text: str) -> None:
         field = self.frame.get_by_role("textbox", name="Message")
@@ -115,7 +114,9 @@ def open_chat(page: Page, **config: Any) -> ChatPage:
     def serve(route: Route) -> None:
         url = route.request.url
         if url == f"{ORIGIN}/":
-            route.fulfill(body=body, headers={**headers, "content-type": "text/html; charset=utf-8"})
+            route.fulfill(
+                body=body, headers={**headers, "content-type": "text/html; charset=utf-8"}
+            )
         elif url == f"{ORIGIN}/assets/shell.css":
             route.fulfill(body=styles, headers={**headers, "content-type": "text/css"})
         elif url.startswith(f"{ORIGIN}/assets/"):

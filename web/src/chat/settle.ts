@@ -5,17 +5,17 @@
 
 const OPENING_FENCE = /^ {0,3}(`{3,}|~{3,})/;
 /** A last line that may become a list, a rule, a heading, a quote, a fence or a table's ruler. */
-const ONLY_MARKS = /^\s*(?:[-=*_+#>`~:|\s]+|\d{1,3}[.)]?\s*)$/;
+const ONLY_MARKS = /^\s*(?:[-=*_+#>`~:|\s]+|\d{1,3}[.)]?\s*|[-*+] \[[ xX]?\]?\s*)$/;
 
 export function settle(text: string): string {
   const lineStart = text.lastIndexOf('\n') + 1;
   const lastLine = text.slice(lineStart);
   if (insideFence(text)) return /^\s*[`~]+$/.test(lastLine) ? text.slice(0, lineStart) : text;
-  if (ONLY_MARKS.test(lastLine)) return text.slice(0, lineStart);
+  const settled = ONLY_MARKS.test(lastLine) ? text.slice(0, lineStart) : text;
 
-  const paragraphStart = startOfLastParagraph(text);
-  const paragraph = text.slice(paragraphStart);
-  const before = text.slice(0, paragraphStart);
+  const paragraphStart = startOfLastParagraph(settled);
+  const paragraph = settled.slice(paragraphStart);
+  const before = settled.slice(0, paragraphStart);
   // A table is one only once its second line, the ruler, is whole.
   if (/^\s*\|/.test(paragraph) && paragraph.split('\n').length < 3) return before;
   return before + closeInline(paragraph);

@@ -46,7 +46,7 @@ export const S = {
   thinking: 'Starting',
   stopped: 'Stopped.',
   emptyAnswer: 'The model ended its answer without a word.',
-  limitReached: (n: string) => `Stopped after ${n} tokens, the limit in Settings.`,
+  limitReached: (tokens: string) => `Stopped after ${tokens}, the limit in Settings.`,
   contextEnded: 'Stopped: the context is full.',
   dropped: (n: number) =>
     n === 1

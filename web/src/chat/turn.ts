@@ -193,10 +193,9 @@ export class TurnView {
     if (turn.state === 'stopped') return [h('p', { class: 'note' }, S.stopped)];
     if (turn.note === 'context') return [h('p', { class: 'note' }, S.contextEnded)];
     if (turn.note === 'limit') {
+      const n = turn.timings?.decode_tokens ?? 0;
       const settings = button(S.settings, () => actions.openSettings(), { class: 'quiet' });
-      return [
-        h('p', { class: 'note' }, S.limitReached(count(turn.timings?.decode_tokens ?? 0)), ' ', settings),
-      ];
+      return [h('p', { class: 'note' }, S.limitReached(S.tokens(n, count(n))), ' ', settings)];
     }
     return turn.text.trim() === '' ? [h('p', { class: 'note' }, S.emptyAnswer)] : [];
   }
