@@ -22,6 +22,8 @@ export interface DownloadOptions {
   readonly baseUrl: string;
   readonly signal: AbortSignal;
   readonly meter: Meter;
+  /** What is stored needs no second copy in the HTTP cache; what is not may gain from one. */
+  readonly cache: 'no-store' | 'default';
   /** First delay before a retry; it doubles. */
   readonly retryMs: number;
 }
@@ -119,7 +121,7 @@ async function fetchRest(
   index: number,
   chunk: ManifestChunk,
   bypassCache: boolean,
-  { signal, meter }: DownloadOptions,
+  { signal, meter, cache }: DownloadOptions,
 ): Promise<void> {
   const attempt = new AbortController();
   const forward = () => attempt.abort(signal.reason);
@@ -129,7 +131,7 @@ async function fetchRest(
     const start = sink.received(index);
     const response = await fetch(url, {
       headers: start > 0 ? { Range: `bytes=${start}-` } : {},
-      cache: bypassCache ? 'reload' : 'default',
+      cache: bypassCache ? 'reload' : cache,
       credentials: 'same-origin',
       signal: attempt.signal,
     });

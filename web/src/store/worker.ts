@@ -11,6 +11,8 @@ import { lockName, modelDirectory, OpfsSink, removeOthers, storedFiles, storeMan
 import type { DownloadRequest, StoreReply, StoreRequest } from './protocol';
 import { MemorySink } from './sink';
 
+const FROM_MEMORY = 'stays in memory and will be downloaded again next time';
+
 const cancel = new AbortController();
 
 function post(reply: StoreReply): void {
@@ -36,6 +38,7 @@ async function serve(request: DownloadRequest): Promise<StoreReply> {
   const options: DownloadOptions = {
     baseUrl: request.baseUrl,
     signal: cancel.signal,
+    cache: 'no-store',
     meter: new Meter((progress) => post({ type: 'progress', progress })),
     retryMs: request.retryMs,
   };
@@ -44,7 +47,7 @@ async function serve(request: DownloadRequest): Promise<StoreReply> {
     directory = await modelDirectory(manifest.name).catch(() => null);
     if (directory === null)
       notice(
-        'This browser keeps no files for this page (a private window?), so the model stays in memory and will be downloaded again next time.',
+        'This browser keeps no files for this page (a private window?), so the model ' + FROM_MEMORY + '.',
       );
   }
   if (directory !== null) {
@@ -55,16 +58,17 @@ async function serve(request: DownloadRequest): Promise<StoreReply> {
     } catch (error) {
       if (!(error instanceof DOMException) || cancel.signal.aborted) throw error;
       // Whatever else goes wrong with files, the model can still be used from memory.
+      const full = error.name === 'QuotaExceededError';
+      if (full) await discard(into, manifest);
       notice(
-        error instanceof NoRoom
-          ? error.message
-          : `This browser could not store the model (${error.name}), so it stays in memory and will be downloaded again next time.`,
+        full
+          ? await noRoom(manifest)
+          : `This browser could not store the model (${error.name}), so it ${FROM_MEMORY}.`,
       );
-      if (error.name === 'QuotaExceededError') await discard(into, manifest);
     }
   }
   const sinks = manifest.files.map((file) => new MemorySink(file));
-  await download(sinks, options);
+  await download(sinks, { ...options, cache: 'default' });
   return { type: 'blobs', files: sinks.map((sink) => sink.blob()) };
 }
 
@@ -98,13 +102,8 @@ async function store(
   }
 }
 
-/** The browser gives this site less than the model needs. */
-class NoRoom extends DOMException {
-  constructor(message: string) {
-    super(message, 'QuotaExceededError');
-  }
-}
-
+/** Fails early where the browser admits that it has less room than the model needs; some report a
+ *  quota that they do not grant, and then OpfsSink.open fails when it claims the room. */
 async function requireRoom(
   directory: FileSystemDirectoryHandle,
   names: ReadonlySet<string>,
@@ -116,10 +115,16 @@ async function requireRoom(
     needed += Math.max(0, size - (names.has(there) ? await sizeOf(directory, there) : 0));
   }
   const { quota, usage } = await navigator.storage.estimate();
-  if (quota === undefined || usage === undefined || needed <= quota - usage) return;
-  throw new NoRoom(
-    `The model needs ${formatBytes(needed)} of storage and this browser has ${formatBytes(Math.max(0, quota - usage))} left for this site,` +
-      ' so it stays in memory and will be downloaded again next time; free some space to keep it.',
+  if (quota !== undefined && usage !== undefined && needed > quota - usage)
+    throw new DOMException('The estimate is too small.', 'QuotaExceededError');
+}
+
+async function noRoom(manifest: Manifest): Promise<string> {
+  const { quota, usage } = await navigator.storage.estimate();
+  return (
+    `The model needs ${formatBytes(manifest.size)} of storage, more than this browser gives this site` +
+    ` (it reports ${formatBytes(usage ?? 0)} in use of ${formatBytes(quota ?? 0)}), so it ${FROM_MEMORY};` +
+    ' free some space to keep it.'
   );
 }
 
