@@ -7,7 +7,7 @@ from; knows nothing of what the reader accepts.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
 
@@ -139,19 +139,27 @@ BLOCKS = {
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3")
 
 
-def model(architecture: str, types: Sequence[str] = ("F32",), *, n_embd: int = 32) -> bytes:
+def model(
+    architecture: str,
+    types: Sequence[str] = ("F32",),
+    *,
+    n_embd: int = 32,
+    numbers: Mapping[str, int] | None = None,
+) -> bytes:
     """A model of two layers with weights that mean nothing but are finite. Its
-    matrices take the types in turn, where their rows are long enough."""
+    matrices take the types in turn, where their rows are long enough. `numbers`
+    replaces hyperparameters in the metadata only."""
     n_vocab, n_ff, n_head, n_head_kv, head_dim = 12, 32, 2, 1, 8
-    numbers = {
+    metadata = {
         "context_length": 64, "embedding_length": n_embd, "block_count": 2,
         "feed_forward_length": n_ff, "attention.head_count": n_head,
         "attention.head_count_kv": n_head_kv, "attention.key_length": head_dim,
         "attention.value_length": head_dim, "attention.sliding_window": 4,
+        **(numbers or {}),
     }  # fmt: skip
     entries = [
         entry("general.architecture", STRING, architecture),
-        *(entry(f"{architecture}.{key}", U32, number) for key, number in numbers.items()),
+        *(entry(f"{architecture}.{key}", U32, number) for key, number in metadata.items()),
         entry(f"{architecture}.attention.layer_norm_rms_epsilon", F32, 1e-6),
         *_small_vocabulary(),
     ]

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.wasm.native_core import NativeCore
+
+import native
+
+
+@pytest.fixture(scope="session")
+def core() -> Iterator[NativeCore]:
+    native.build([native.DRIVER])
+    process = NativeCore(native.DRIVER.output)
+    yield process
+    process.close()
