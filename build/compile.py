@@ -61,6 +61,9 @@ OPTIMIZE = [
     (re.compile(r""), "-Oz"),
 ]
 
+# These replace parts of the library, so the linker has to meet them before it.
+OVERRIDES = ("allocator.cpp", "runtime.cpp")
+
 # What a host needs to start further instances on the same memory.
 THREAD_EXPORTS = ["__stack_pointer", "__tls_size", "__tls_align", "__wasm_init_tls"]
 
@@ -159,7 +162,8 @@ def compilations(target: Target) -> list[Compilation]:
     variant = target.variant
     features = SIMD[variant.simd] + (THREADS if variant.threads else [])
     found = []
-    for source in sorted(target.sources.rglob("*.cpp")):
+    sources = sorted(target.sources.rglob("*.cpp"))
+    for source in sorted(sources, key=lambda path: path.name not in OVERRIDES):
         name = source.relative_to(target.sources).as_posix()
         output = target.objects / (name.removesuffix(".cpp") + ".o")
         arguments = [

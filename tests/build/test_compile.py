@@ -58,6 +58,24 @@ def test_a_wasi_import_is_named_and_leaves_no_module(tmp_path: Path) -> None:
     assert not (tmp_path / "simd.wasm").exists()
 
 
+def test_what_the_library_would_print_imports_nothing(tmp_path: Path) -> None:
+    """Pure virtual calls, statics that guard themselves, failed checks: all end in a trap."""
+    source = """
+        #include <cstdint>
+        #include <string>
+        #include <vector>
+        struct Base { virtual ~Base() = default; virtual int f() = 0; };
+        struct Derived : Base { int f() override { return int(names().at(7).size()); }
+          static std::vector<std::string> &names() { static std::vector<std::string> v(9); return v; } };
+        Base *make() { return new Derived; }
+        extern "C" int32_t slm_one() { Base *b = make(); int32_t n = b->f(); delete b; return n; }
+    """
+    core = ("allocator.cpp", "runtime.cpp")
+    # "abi" sorts before "runtime": the library must not get in between.
+    for name in ("simd", "simd-mt"):
+        assert build(tmp_path, VARIANTS[name], small_abi(ONE), *core, abi=source).is_file()
+
+
 def test_a_function_of_the_header_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="slm_two"):
         build(tmp_path, VARIANTS["simd"], small_abi(ONE + ONE.replace("one", "two")), one=ONE_CPP)
