@@ -7,6 +7,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+SECONDS ?= 600
 PY := .venv/bin/python
 
 help: ## this list
@@ -34,6 +35,10 @@ serve: tools ## serve what is built
 test: test-tools wasm web model ## everything that is tested
 	@$(PYTHON) build/install.py browser fuzzer
 	@$(PY) -m pytest $(PYTEST)
+
+fuzz: test-tools ## libFuzzer on what reads files and text (SECONDS=600 each)
+	@$(PYTHON) build/install.py fuzzer
+	@$(PY) build/native.py fuzz --seconds $(SECONDS)
 
 bench: test-tools wasm web ## measure beside wllama and native llama.cpp (ARGS=--help)
 	@$(PYTHON) build/install.py browser

@@ -71,7 +71,8 @@ def test_a_header_cut_anywhere_asks_for_more(core: NativeCore) -> None:
 @pytest.mark.parametrize("name", [*raw.ARCHITECTURES, "types"])
 def test_a_file_cut_anywhere_is_refused(core: NativeCore, name: str) -> None:
     content = raw.gguf(raw.every_type()) if name == "types" else raw.model(name)
-    for n in range(len(content)):
+    # Every byte of the header, and some of the weights, which are all alike.
+    for n in (*range(min(len(content), 4000)), *range(4000, len(content), 97)):
         answer = core.header(content[:n])
         assert answer.status == BAD_FILE, (n, answer.sentence)
         assert_is_a_sentence(answer.sentence)
