@@ -33,7 +33,7 @@ def small_abi(header: str) -> Abi:
     return dataclasses.replace(ABI, functions=functions)
 
 
-def build(folder: Path, variant: Variant, abi: Abi, *core: str, **sources: str) -> Path:
+def build(folder: Path, variant: Variant, abi: Abi, /, *core: str, **sources: str) -> Path:
     """Compiles `sources`, and the files `core` of the real core, as build/compile.py would."""
     (folder / "src").mkdir(exist_ok=True)
     for name in core:
@@ -66,7 +66,10 @@ def test_what_the_library_would_print_imports_nothing(tmp_path: Path) -> None:
         #include <vector>
         struct Base { virtual ~Base() = default; virtual int f() = 0; };
         struct Derived : Base { int f() override { return int(names().at(7).size()); }
-          static std::vector<std::string> &names() { static std::vector<std::string> v(9); return v; } };
+          static std::vector<std::string> &names() {
+            static std::vector<std::string> v(9);
+            return v;
+          } };
         Base *make() { return new Derived; }
         extern "C" int32_t slm_one() { Base *b = make(); int32_t n = b->f(); delete b; return n; }
     """
