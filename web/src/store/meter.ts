@@ -16,6 +16,7 @@ export class Meter {
   #samples: { time: number; moved: number }[] = [];
   #moved = 0;
   #lastReport = Number.NEGATIVE_INFINITY;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(report: (progress: LoadProgress) => void, now: () => number = () => performance.now()) {
     this.#report = report;
@@ -37,6 +38,8 @@ export class Meter {
     this.#moved += bytes;
     const now = this.#now();
     if (this.#loaded >= this.#total || now - this.#lastReport >= REPORT_EVERY_MS) this.#emit(now);
+    // A connection may fall silent right now: then this is the last word for a while.
+    else this.#timer ??= setTimeout(() => this.#emit(this.#now()), REPORT_EVERY_MS);
   }
 
   /** Bytes that turned out to be worthless. */
@@ -45,6 +48,8 @@ export class Meter {
   }
 
   #emit(now: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#lastReport = now;
     this.#samples.push({ time: now, moved: this.#moved });
     while (this.#samples.length > 2 && now - this.#samples[0]!.time > WINDOW_MS) this.#samples.shift();

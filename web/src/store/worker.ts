@@ -46,9 +46,7 @@ async function serve(request: DownloadRequest): Promise<StoreReply> {
   if (request.storage === 'opfs') {
     directory = await modelDirectory(manifest.name).catch(() => null);
     if (directory === null)
-      notice(
-        'This browser keeps no files for this page (a private window?), so the model ' + FROM_MEMORY + '.',
-      );
+      notice(`This browser keeps no files for this page (a private window?), so the model ${FROM_MEMORY}.`);
   }
   if (directory !== null) {
     const into = directory;
@@ -120,11 +118,12 @@ async function requireRoom(
 }
 
 async function noRoom(manifest: Manifest): Promise<string> {
-  const { quota, usage } = await navigator.storage.estimate();
+  const { quota = 0, usage = 0 } = await navigator.storage.estimate();
+  const admitted = manifest.size > quota - usage;
+  const numbers = admitted ? ` (${formatBytes(usage)} in use of ${formatBytes(quota)})` : '';
   return (
-    `The model needs ${formatBytes(manifest.size)} of storage, more than this browser gives this site` +
-    ` (it reports ${formatBytes(usage ?? 0)} in use of ${formatBytes(quota ?? 0)}), so it ${FROM_MEMORY};` +
-    ' free some space to keep it.'
+    `The model needs ${formatBytes(manifest.size)} of storage, more than this browser gives this site${numbers},` +
+    ` so it ${FROM_MEMORY}; free some space to keep it.`
   );
 }
 

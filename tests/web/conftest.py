@@ -1,0 +1,159 @@
+"""The browser and the servers of the web tests.
+
+Owns how Chromium is started (Debian's, without its own background traffic) and
+which bundles the pages under test are made of. What a page does is each test's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Playwright
+from tests.web.serving import HitLogger, Site, serve
+
+from slmweb.server.app import Folders, create_app
+
+ROOT = Path(__file__).resolve().parents[2]
+ESBUILD = ROOT / "node_modules" / ".bin" / "esbuild"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Debian's Chromium where there is one, else Playwright's own."""
+    args = {**browser_type_launch_args, "args": CHROMIUM_ARGS}
+    return {**args, "executable_path": CHROMIUM} if CHROMIUM else args
+
+
+def bundle(source: Path, target: Path, kind: str = "iife") -> None:
+    """Bundles one TypeScript entry; warnings are errors."""
+    command = [
+        str(ESBUILD), str(source), "--bundle", f"--format={kind}", "--target=es2022", "--loader:.css=text",
+        "--log-level=warning", f"--outfile={target}",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture(scope="session")
+def harness_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A web folder with the harness page, and the workers as `SLM.load` finds them."""
+    folder = tmp_path_factory.mktemp("web")
+    bundle(ROOT / "tests/web/harness.ts", folder / "harness.js", "esm")
+    bundle(ROOT / "web/src/store/worker.ts", folder / "store.js")
+    bundle(ROOT / "web/src/worker/index.ts", folder / "worker.js")
+    (folder / "assets.json").write_text('{"store.js": "store.js", "worker.js": "worker.js"}')
+    (folder / "harness.html").write_text(
+        '<!doctype html><title>loading</title><script type="module" src="harness.js"></script>'
+    )
+    return folder
+
+
+@dataclass(frozen=True)
+class PackedBytes:
+    """Random bytes packed like a model, for tests of storage that never compute."""
+
+    name: str
+    sha256: tuple[str, ...]
+    chunks: tuple[str, ...]
+
+
+def pack_bytes(models: Path, name: str, sizes: list[list[int]], seed: int = 1) -> PackedBytes:
+    """Packs files with chunks of the given sizes."""
+    source = random.Random(seed)
+    folder = models / name
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for index, chunk_sizes in enumerate(sizes):
+        chunks = [source.randbytes(size) for size in chunk_sizes]
+        whole = b"".join(chunks)
+        listed = [{"sha256": hashlib.sha256(c).hexdigest(), "size": len(c)} for c in chunks]
+        for entry, chunk in zip(listed, chunks, strict=True):
+            (folder / str(entry["sha256"])).write_bytes(chunk)
+        files.append(
+            {
+                "name": f"part-{index}.gguf",
+                "size": len(whole),
+                "sha256": hashlib.sha256(whole).hexdigest(),
+                "chunks": listed,
+            }
+        )
+    manifest = {
+        "schema": 1, "name": name, "title": name, "architecture": "none", "parameters": 0,
+        "context_length": 64, "license": None, "license_url": None, "source": "tests",
+        "size": sum(sum(s) for s in sizes), "memory": {"weights": 0, "n_ctx_default": 64},
+        "sampling": {}, "files": files,
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return PackedBytes(
+        name,
+        tuple(str(file["sha256"]) for file in files),
+        tuple(str(chunk["sha256"]) for file in files for chunk in file["chunks"]),  # type: ignore[attr-defined]
+    )
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def site(harness_folder: Path, models: Path) -> Iterator[Site]:
+    """The harness page at /assets/harness.html, over the models of this test."""
+    folders = Folders(web=harness_folder, wasm=ROOT / "dist" / "wasm", models=models)
+    with serve(create_app(folders)) as running:
+        yield running
+
+
+@pytest.fixture
+def hit_logger() -> Iterator[HitLogger]:
+    logger = HitLogger()
+    yield logger
+    logger.close()
+
+
+@pytest.fixture
+def harness(page: Page, site: Site) -> Page:
+    return open_harness(page, site)
+
+
+def open_harness(page: Page, site: Site) -> Page:
+    page.goto(f"{site.url}/assets/harness.html")
+    # Module scripts have run when the load event fires, so the harness is there.
+    assert page.title() == "ready"
+    return page
+
+
+@pytest.fixture
+def profile(
+    playwright: Playwright, browser_type_launch_args: dict[str, Any], tmp_path: Path
+) -> Iterator[BrowserContext]:
+    """A browser with a profile on disk; Playwright's other contexts are private windows.
+
+    Debian switches network prediction off, which would make every test of
+    prefetching and preconnecting pass for the wrong reason.
+    """
+    folder = tmp_path / "profile"
+    (folder / "Default").mkdir(parents=True)
+    preferences = {"net": {"network_prediction_options": 0}}
+    (folder / "Default" / "Preferences").write_text(json.dumps(preferences))
+    context = playwright.chromium.launch_persistent_context(folder, **browser_type_launch_args)
+    yield context
+    context.close()

@@ -1,0 +1,186 @@
+"""slmweb's own server for browser tests, with a log and faults on demand.
+
+Owns the thread that serves and the ASGI layer that cuts, corrupts, refuses or
+holds a response, as a bad network would. Refuses to know what is tested.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One request that reached the server."""
+
+    path: str
+    range: str | None
+
+
+@dataclass
+class Fault:
+    """What happens to the next `times` requests whose path matches `pattern`."""
+
+    pattern: str
+    times: int = 1
+    cut_after: int | None = None  # the connection breaks after so many bytes of body
+    hold_after: int | None = None  # nothing more comes after so many bytes, until release()
+    flip: bool = False  # the first byte of the body is another one
+    status: int | None = None
+    ignore_range: bool = False
+
+
+@dataclass
+class Site:
+    """A running server: its address, what was asked of it, and how it misbehaves."""
+
+    url: str
+    hits: list[Hit] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    removed_headers: set[str] = field(default_factory=set)
+    _released: threading.Event = field(default_factory=threading.Event)
+
+    def paths(self, pattern: str) -> list[Hit]:
+        return [hit for hit in self.hits if re.search(pattern, hit.path)]
+
+    def release(self) -> None:
+        """Lets held responses end (as a broken connection)."""
+        self._released.set()
+
+    def fault(self, path: str) -> Fault | None:
+        for fault in self.faults:
+            if fault.times > 0 and re.search(fault.pattern, path):
+                fault.times -= 1
+                return fault
+        return None
+
+    async def released(self) -> None:
+        while not self._released.is_set():
+            await asyncio.sleep(0.01)
+
+
+class _BrokenError(Exception):
+    """Leaves a response unfinished, so that uvicorn closes the connection."""
+
+
+class _Faulty:
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self.app = app
+        self.site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        site = self.site
+        headers = dict(scope["headers"])
+        byte_range = headers.get(b"range")
+        site.hits.append(Hit(scope["path"], byte_range.decode() if byte_range else None))
+        fault = site.fault(scope["path"]) or Fault("")
+        if fault.ignore_range:
+            scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"range"]}
+        sent = 0
+
+        async def faulty_send(message: Message) -> None:
+            nonlocal sent
+            if message["type"] == "http.response.start":
+                status = fault.status or message["status"]
+                kept = [
+                    (name, value)
+                    for name, value in message["headers"]
+                    if name.decode().lower() not in site.removed_headers
+                ]
+                await send({**message, "status": status, "headers": kept})
+                return
+            body = message.get("body", b"")
+            if fault.flip and sent == 0 and body:
+                body = bytes([body[0] ^ 1]) + body[1:]
+            for limit in (fault.cut_after, fault.hold_after):
+                if limit is not None and sent + len(body) > limit:
+                    await send({**message, "body": body[: limit - sent], "more_body": True})
+                    if fault.hold_after is not None:
+                        await site.released()
+                    raise _BrokenError
+            sent += len(body)
+            await send({**message, "body": body})
+
+        try:
+            await self.app(scope, receive, faulty_send)
+        except _BrokenError:
+            return
+
+
+@contextmanager
+def serve(app: ASGIApp) -> Iterator[Site]:
+    """Serves `app` on a free port of the loopback interface."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    site = Site(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    config = uvicorn.Config(
+        _Faulty(app, site), log_config=None, lifespan="off", http="h11", ws="none",
+        timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield site
+    finally:
+        site.release()
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+class HitLogger:
+    """A bare TCP server that writes down the first bytes of every connection.
+
+    It answers so that whatever asked believes it has succeeded: what never
+    connects was stopped by the browser, not by an error here.
+    """
+
+    ANSWER = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nAccess-Control-Allow-Origin: *\r\n"
+        b"Cross-Origin-Resource-Policy: cross-origin\r\nContent-Length: 2\r\n"
+        b"Connection: close\r\n\r\nok"
+    )
+
+    def __init__(self) -> None:
+        self.hits: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def _run(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(5)
+            try:
+                first = connection.recv(4096)
+                # A bare connection is a leak as well (preconnect).
+                self.hits.append(first.split(b"\r\n")[0].decode("latin-1") or "(connection)")
+                connection.sendall(self.ANSWER)
+            except OSError:
+                self.hits.append("(connection)")
+
+    def close(self) -> None:
+        self._listener.close()

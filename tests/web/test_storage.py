@@ -1,0 +1,320 @@
+"""The store in a real browser, on networks and disks that fail.
+
+Every test ends by comparing the bytes that the page can read with the bytes
+that were packed: a download that merely ended is not a success.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, Route
+from tests.web.conftest import PackedBytes, open_harness, pack_bytes
+from tests.web.serving import Fault, Site
+
+MIB = 1024 * 1024
+CHUNK = r"/[0-9a-f]{64}$"
+
+
+def small(models: Path) -> PackedBytes:
+    return pack_bytes(models, "small", [[65536, 65536, 1000], [65536, 7]])
+
+
+def open_model(page: Page, model: PackedBytes, **options: Any) -> dict[str, Any]:
+    result: dict[str, Any] = page.evaluate(
+        "([name, options]) => harness.open(name, options)", [model.name, options]
+    )
+    return result
+
+
+def assert_whole(result: dict[str, Any], model: PackedBytes, kind: str = "opfs") -> None:
+    assert "error" not in result, result
+    assert result["kind"] == kind
+    assert tuple(result["sha256"]) == model.sha256
+
+
+def test_download_is_stored_and_not_fetched_again(harness: Page, site: Site, models: Path) -> None:
+    model = small(models)
+    assert_whole(open_model(harness, model), model)
+    assert len(site.paths(CHUNK)) == len(model.chunks)
+    assert harness.evaluate("harness.stored()") == ["small"]
+    # Final names and the manifest; no partial file and no journal is left.
+    assert sorted(entry.split()[0] for entry in harness.evaluate("harness.entries()")) == sorted(
+        [f"small/{sha}" for sha in model.sha256] + ["small/manifest.json"]
+    )
+    open_harness(harness, site)
+    site.hits.clear()
+    again = open_model(harness, model)
+    assert_whole(again, model)
+    assert again["phases"] == ["check"]
+    assert site.paths(CHUNK) == []
+
+
+def test_progress_ends_at_the_total_and_never_passes_it(harness: Page, models: Path) -> None:
+    model = pack_bytes(models, "large", [[2 * MIB] * 4])
+    assert_whole(open_model(harness, model), model)
+    reports = [r for r in harness.evaluate("harness.progress") if r["phase"] == "download"]
+    loaded = [r["loaded"] for r in reports]
+    assert loaded == sorted(loaded)
+    assert loaded[-1] == 8 * MIB == reports[-1]["total"]
+    assert reports[-1]["rate"] > 0
+    assert reports[-1]["remaining"] == 0
+
+
+def test_broken_connection_is_continued_with_range(harness: Page, site: Site, models: Path) -> None:
+    model = pack_bytes(models, "large", [[2 * MIB]])
+    site.faults.append(Fault(CHUNK, cut_after=MIB))
+    assert_whole(open_model(harness, model), model)
+    first, second = site.paths(CHUNK)
+    assert first.range is None
+    assert second.range is not None
+    start = int(second.range.removeprefix("bytes=").removesuffix("-"))
+    assert 0 < start <= MIB
+
+
+def test_server_that_ignores_range_starts_the_chunk_over(
+    harness: Page, site: Site, models: Path
+) -> None:
+    model = pack_bytes(models, "large", [[2 * MIB]])
+    site.faults += [Fault(CHUNK, cut_after=MIB), Fault(CHUNK, ignore_range=True)]
+    assert_whole(open_model(harness, model), model)
+    assert len(site.paths(CHUNK)) == 2
+
+
+def test_closed_tab_is_continued_with_range(
+    context: BrowserContext, site: Site, models: Path
+) -> None:
+    model = pack_bytes(models, "large", [[4 * MIB]])
+    site.faults.append(Fault(CHUNK, hold_after=3 * MIB))
+    page = open_harness(context.new_page(), site)
+    page.evaluate("void harness.open('large')")
+    page.evaluate(f"harness.reported('download', {2 * MIB})")
+    page.close()
+    second = open_harness(context.new_page(), site)
+    unfinished = second.evaluate("harness.entries()")
+    assert {entry.split()[0].rpartition(".")[2] for entry in unfinished} == {"part", "journal"}
+    assert second.evaluate("harness.stored()") == []
+    site.hits.clear()
+    assert_whole(open_model(second, model), model)
+    (hit,) = site.paths(CHUNK)
+    assert hit.range is not None
+    assert int(hit.range.removeprefix("bytes=").removesuffix("-")) >= MIB
+
+
+def test_verified_chunks_survive_a_failed_download(harness: Page, site: Site, models: Path) -> None:
+    model = small(models)
+    site.faults.append(Fault(model.chunks[-1], status=404, times=1))
+    failed = open_model(harness, model)
+    assert failed["code"] == "network"
+    assert "HTTP 404" in failed["error"]
+    # The lanes that were under way may have been stopped with it; nothing has a final name yet.
+    names = {entry.split()[0].rpartition("/")[2] for entry in harness.evaluate("harness.entries()")}
+    assert names.isdisjoint(model.sha256)
+    assert_whole(open_model(harness, model), model)
+
+
+def test_server_errors_are_retried(harness: Page, site: Site, models: Path) -> None:
+    model = small(models)
+    site.faults.append(Fault(model.chunks[0], status=503, times=3))
+    assert_whole(open_model(harness, model), model)
+    assert len(site.paths(model.chunks[0])) == 4
+
+
+def test_dead_server_is_given_up_with_a_sentence(harness: Page, site: Site, models: Path) -> None:
+    model = small(models)
+    site.faults.append(Fault(model.chunks[0], status=503, times=100))
+    failed = open_model(harness, model)
+    assert failed["code"] == "network"
+    assert "after 7 attempts" in failed["error"]
+    assert "HTTP 503" in failed["error"]
+
+
+def test_corrupted_chunk_is_fetched_again(harness: Page, site: Site, models: Path) -> None:
+    model = small(models)
+    site.faults.append(Fault(model.chunks[1], flip=True))
+    assert_whole(open_model(harness, model), model)
+    assert len(site.paths(model.chunks[1])) == 2
+
+
+def test_chunk_that_stays_corrupt_is_an_error_with_both_hashes(
+    harness: Page, site: Site, models: Path
+) -> None:
+    model = small(models)
+    site.faults.append(Fault(model.chunks[1], flip=True, times=100))
+    failed = open_model(harness, model)
+    assert failed["code"] == "corrupt"
+    assert model.chunks[1][:12] in failed["error"]
+    assert len(site.paths(model.chunks[1])) == 3
+    assert harness.evaluate("harness.stored()") == []
+
+
+def test_damage_on_disk_is_found_and_repaired(harness: Page, site: Site, models: Path) -> None:
+    model = small(models)
+    open_model(harness, model)
+    harness.evaluate(f"harness.damage('small', '{model.sha256[0]}', 70000, [1, 2, 3, 4])")
+    site.hits.clear()
+    assert_whole(open_model(harness, model, verify=True), model)
+    assert [hit.path.rpartition("/")[2] for hit in site.paths(CHUNK)] == [model.chunks[1]]
+
+
+def test_new_release_of_a_model_replaces_the_old_one(harness: Page, models: Path) -> None:
+    old = small(models)
+    open_model(harness, old)
+    new = pack_bytes(models, "small", [[50_000, 60_000]], seed=2)
+    assert_whole(open_model(harness, new), new)
+    left = " ".join(harness.evaluate("harness.entries()"))
+    assert not any(sha in left for sha in old.sha256)
+
+
+def test_other_chunk_sizes_do_not_confuse_the_journal(
+    harness: Page, site: Site, models: Path
+) -> None:
+    """The same file packed with other chunks: what the journal vouched for is another range."""
+    model = pack_bytes(models, "again", [[60_000, 60_000]])
+    site.faults.append(Fault(model.chunks[1], status=404))
+    assert open_model(harness, model)["code"] == "network"
+    whole = b"".join((models / "again" / chunk).read_bytes() for chunk in model.chunks)
+    # Packing cuts the same random bytes: one stream of the seed, cut elsewhere.
+    again = repack(models, whole, [40_000, 80_000])
+    assert again.sha256 == model.sha256
+    assert_whole(open_model(harness, again), again)
+
+
+def repack(models: Path, whole: bytes, sizes: list[int]) -> PackedBytes:
+    folder = models / "again"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    chunks, at = [], 0
+    for size in sizes:
+        piece = whole[at : at + size]
+        at += size
+        sha = hashlib.sha256(piece).hexdigest()
+        (folder / sha).write_bytes(piece)
+        chunks.append({"sha256": sha, "size": size})
+    manifest["files"][0]["chunks"] = chunks
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return PackedBytes(
+        "again", (manifest["files"][0]["sha256"],), tuple(str(c["sha256"]) for c in chunks)
+    )
+
+
+def test_second_tab_waits_and_then_finds_the_model(
+    context: BrowserContext, site: Site, models: Path
+) -> None:
+    model = pack_bytes(models, "large", [[2 * MIB]])
+    site.faults.append(Fault(CHUNK, hold_after=MIB))
+    first = open_harness(context.new_page(), site)
+    second = open_harness(context.new_page(), site)
+    first.evaluate("globalThis.first = harness.open('large'); 0")
+    first.evaluate("harness.reported('download', 1)")
+    second.evaluate("globalThis.second = harness.open('large'); 0")
+    second.evaluate("harness.reported('wait')")
+    site.release()  # the first tab's connection breaks; it goes on with Range
+    assert_whole(first.evaluate("globalThis.first"), model)
+    assert_whole(second.evaluate("globalThis.second"), model)
+    assert len(site.paths(CHUNK)) == 2
+
+
+def test_second_tab_takes_over_when_the_first_is_closed(
+    context: BrowserContext, site: Site, models: Path
+) -> None:
+    model = pack_bytes(models, "large", [[2 * MIB]])
+    site.faults.append(Fault(CHUNK, hold_after=MIB))
+    first = open_harness(context.new_page(), site)
+    second = open_harness(context.new_page(), site)
+    first.evaluate("void harness.open('large')")
+    first.evaluate("harness.reported('download', 1)")
+    second.evaluate("globalThis.second = harness.open('large'); 0")
+    second.evaluate("harness.reported('wait')")
+    first.close()
+    assert_whole(second.evaluate("globalThis.second"), model)
+
+
+def test_abort_stops_the_download_and_keeps_what_came(
+    harness: Page, site: Site, models: Path
+) -> None:
+    model = pack_bytes(models, "large", [[2 * MIB]])
+    site.faults.append(Fault(CHUNK, hold_after=MIB))
+    harness.evaluate("globalThis.first = harness.open('large'); 0")
+    harness.evaluate(f"harness.reported('download', {MIB // 2})")
+    harness.evaluate("harness.abort()")
+    assert harness.evaluate("globalThis.first")["code"] == "AbortError"
+    assert_whole(open_model(harness, model), model)
+    first, second = site.paths(CHUNK)
+    assert first.range is None
+    assert second.range is not None
+
+
+def inject_into_store(page: Page, script: str) -> None:
+    """Runs `script` before the store worker's own; workers have a global of their own."""
+
+    def fulfil(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=f"{script};\n{response.text()}")
+
+    page.route("**/assets/store.js", fulfil)
+
+
+def test_without_opfs_it_runs_from_memory_and_says_so(page: Page, site: Site, models: Path) -> None:
+    model = small(models)
+    # What a private window of another browser does.
+    inject_into_store(
+        page,
+        "navigator.storage.getDirectory = async () => { throw new DOMException('', 'SecurityError'); }",
+    )
+    open_harness(page, site)
+    result = open_model(page, model)
+    assert_whole(result, model, kind="memory")
+    (notice,) = result["notices"]
+    assert "keeps no files" in notice
+    assert page.evaluate("harness.stored()") == []
+
+
+def test_without_room_it_runs_from_memory_with_the_numbers(
+    page: Page, site: Site, models: Path
+) -> None:
+    model = pack_bytes(models, "large", [[2 * MIB] * 2])
+    inject_into_store(
+        page, "navigator.storage.estimate = async () => ({quota: 5_000_000, usage: 2_000_000})"
+    )
+    result = open_model(open_harness(page, site), model)
+    assert_whole(result, model, kind="memory")
+    (notice,) = result["notices"]
+    assert "needs 4.2 MB" in notice
+    assert "2.0 MB in use of 5.0 MB" in notice
+
+
+def test_refused_room_leads_to_memory_as_well(
+    profile: BrowserContext, site: Site, models: Path
+) -> None:
+    """Chromium reports a quota that it does not grant (and grants any in a private window)."""
+    harness = open_harness(profile.new_page(), site)
+    model = pack_bytes(models, "large", [[2 * MIB] * 2])
+    cdp = profile.new_cdp_session(harness)
+    cdp.send("Storage.overrideQuotaForOrigin", {"origin": site.url, "quotaSize": 3 * MIB})
+    result = open_model(harness, model)
+    assert_whole(result, model, kind="memory")
+    (notice,) = result["notices"]
+    assert "needs 4.2 MB" in notice
+    # It found out before the download, and what it had begun takes no room.
+    assert harness.evaluate("harness.entries()") == []
+    assert len(site.paths(CHUNK)) == len(model.chunks)
+
+
+def test_memory_on_request_stores_nothing(harness: Page, models: Path) -> None:
+    model = small(models)
+    result = open_model(harness, model, storage="memory")
+    assert_whole(result, model, kind="memory")
+    assert result["notices"] == []
+    assert harness.evaluate("harness.entries()") == []
+
+
+def test_removed_model_is_gone(harness: Page, models: Path) -> None:
+    model = small(models)
+    open_model(harness, model)
+    harness.evaluate("harness.remove('small')")
+    assert harness.evaluate("harness.stored()") == []
+    assert harness.evaluate("harness.entries()") == []
+    harness.evaluate("harness.remove('never-stored')")  # no error
