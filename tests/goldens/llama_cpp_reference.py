@@ -109,7 +109,8 @@ class LlamaCpp:
 def quantize(source: Path, target: Path, ftype: str) -> None:
     """`llama-quantize --allow-requantize SOURCE TARGET FTYPE`."""
     params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{ftype}")
+    kind = "ALL" if ftype == "F32" else "MOSTLY"
+    params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_{kind}_{ftype}")
     params.nthread = 2
     params.allow_requantize = True
     rc = llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params))
