@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any
 
-import llama_cpp  # type: ignore[import-not-found]
+import llama_cpp
 import numpy as np
 
 from .shapes import Prompt, Request, Result, Run

@@ -10,8 +10,8 @@ import csv
 import sys
 from pathlib import Path
 
-import matplotlib as mpl  # type: ignore[import-not-found]
-import matplotlib.pyplot as plt  # type: ignore[import-not-found]
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 
 PANELS = {"decode_tokens_per_s": "Decode", "prefill_tokens_per_s": "Prefill of 256 tokens"}
 ENGINES = {"wllama": "#b8b8b8", "native": "#6b7f99", "slmweb": "#d9622b"}
