@@ -7,8 +7,10 @@ to all of them. An engine that fails says so in one sentence and the others go o
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +25,19 @@ from .results import Key, Results
 from .shapes import Prompt, Request, Result
 
 FIRST, WARMUP, SHORT, LONG = 16, 48, 64, 2048  # prompt lengths, besides the main one
+
+
+# An engine that has the machine to itself makes nothing wait for longer.
+DISTURBED = 0.1
+
+
+def waiting_seconds() -> float:
+    """How long, since the machine started, some process waited for a core; 0 if it cannot tell."""
+    pressure = Path("/proc/pressure/cpu")
+    try:
+        return int(pressure.read_text().splitlines()[0].rpartition("total=")[2]) / 1e6
+    except OSError:
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -57,26 +72,39 @@ class Runner:
         environment.bundle_page("peak_worker")
         environment.compile_peak()
 
-    def run(self, model: Model, engines: Iterable[Engine]) -> None:
+    def run(self, model: Model, engines: list[Engine]) -> None:
         prompts = make_prompts(model, self.plan)
+        # The first load stores the model in the browser, so it is not a figure.
+        for engine in engines:
+            self.attempt(engine.name, self.store, engine, model, prompts)
         for threads in self.plan.threads:
             self.attempt("peak", self.measure_peak, model, threads)
             for repetition in range(1, self.plan.repetitions + 1):
                 for engine in engines:
                     where = (model, prompts, threads, repetition)
                     self.attempt(engine.name, self.measure_speed, engine, *where)
-                    if self.plan.contexts and self.is_worth_a_long_context(engine, *where[2:]):
+                    if self.plan.contexts and self.is_worth_a_long_context(engine, repetition):
                         self.attempt(engine.name, self.measure_contexts, engine, *where)
 
-    def is_worth_a_long_context(self, engine: Engine, threads: int, repetition: int) -> bool:
-        """wllama takes minutes to prefill 2,048 tokens, and no target needs it: once is enough."""
-        return engine.name != "wllama" or (repetition == 1 and threads == max(self.plan.threads))
+    def is_worth_a_long_context(self, engine: Engine, repetition: int) -> bool:
+        """Only slmweb has a target; wllama would take minutes to prefill 2,048 tokens."""
+        return engine.name == "slmweb" or (engine.name == "native" and repetition == 1)
 
     def attempt(self, name: str, measure: Any, *arguments: Any) -> None:
+        start, waited = time.monotonic(), waiting_seconds()
         try:
             measure(*arguments)
         except BuildError as error:
             self.console.print(f"[red]{name}[/]: {error}", highlight=False, soft_wrap=True)
+        share = (waiting_seconds() - waited) / (time.monotonic() - start)
+        if share > DISTURBED:
+            self.console.print(
+                f"[yellow]disturbed[/]: for {share:.0%} of that time something waited for a core",
+                highlight=False,
+            )
+
+    def store(self, engine: Engine, model: Model, prompts: Prompts) -> None:
+        engine.measure(model, self.request(prompts, max(self.plan.threads), [], 2 * WARMUP, 1))
 
     def request(
         self, prompts: Prompts, threads: int, lengths: Iterable[int], n_ctx: int, n_generate: int
