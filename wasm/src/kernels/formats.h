@@ -299,19 +299,21 @@ struct Q2_K {
 
 // ---- panels: a few rows unpacked to bytes, to be used for many tokens -------------
 
-/// One sub-block of any format above after unpacking: quants, scales, minimums.
+/// 32 columns of any format above after unpacking: for each sub-block its
+/// quants, scales and minimums.
 template <uint32_t Sub, int Planes, int MaxQ> struct Panel {
-  static constexpr uint32_t columns = Sub, sub = Sub, scales = Sub * kRows * Planes, bytes = scales + 32;
+  static constexpr uint32_t columns = 32, sub = Sub;
   static constexpr int planes = Planes, max_q = MaxQ;
+  static constexpr uint32_t scales = Sub * kRows * Planes, sub_bytes = scales + 32, bytes = columns / Sub * sub_bytes;
 
-  template <int, int T> static void step(const uint8_t *b, v128 (&q)[Planes]) {
+  template <int S, int T> static void step(const uint8_t *b, v128 (&q)[Planes]) {
     for (int p = 0; p < Planes; p++)
-      q[p] = load(b + (T * Planes + p) * 16);
+      q[p] = load(b + S * sub_bytes + (T * Planes + p) * 16);
   }
   struct Scales {
     explicit Scales(const uint8_t *b) : at(b + scales) {}
-    template <int> v128 scale() const { return load(at); }
-    template <int> v128 min() const { return load(at + 16); }
+    template <int S> v128 scale() const { return load(at + S * sub_bytes); }
+    template <int S> v128 min() const { return load(at + S * sub_bytes + 16); }
     const uint8_t *at;
   };
 };

@@ -37,19 +37,23 @@ template <class W, class Dot, int Groups, int Tokens>
 inline __attribute__((always_inline)) void tile(const uint8_t *w, size_t group_stride, uint32_t n_blocks,
                                                 const QuantizedRows &x, uint32_t token, v128 (&y)[Groups][Tokens]) {
   constexpr uint32_t subs = W::columns / W::sub;
-  const int8_t *xq = x.q + size_t(token) * x.columns;
-  const float *x_scale = x.scale + size_t(token) * (x.columns / 32);
-  const float *x_sum = (W::sub == 32 ? x.sum32 : x.sum16) + size_t(token) * (x.columns / W::sub);
-  const size_t q_stride = x.columns, scale_stride = x.columns / 32, sum_stride = x.columns / W::sub;
+  // One running pointer per stream: the compiler folds constant offsets from a
+  // pointer into the load, but not sums of an index and a constant.
+  const uint8_t *group[Groups];
+  const int8_t *xq[Tokens];
+  const float *x_scale[Tokens], *x_sum[Tokens];
+  for (int g = 0; g < Groups; g++)
+    group[g] = w + g * group_stride;
+  for (int t = 0; t < Tokens; t++) {
+    xq[t] = x.q + size_t(token + t) * x.columns;
+    x_scale[t] = x.scale + size_t(token + t) * (x.columns / 32);
+    x_sum[t] = (W::sub == 32 ? x.sum32 : x.sum16) + size_t(token + t) * (x.columns / W::sub);
+  }
   for (int g = 0; g < Groups; g++)
     for (int t = 0; t < Tokens; t++)
       y[g][t] = zero();
 
-  uint32_t column = 0;
-  for (uint32_t b = 0; b < n_blocks; b++, w += W::bytes) {
-    const uint8_t *group[Groups];
-    for (int g = 0; g < Groups; g++)
-      group[g] = w + g * group_stride;
+  for (uint32_t b = 0; b < n_blocks; b++) {
     unroll<subs>([&](auto s) __attribute__((always_inline)) {
       constexpr int S = decltype(s)::value;
       typename Dot::template Sum<W::max_q> sum[Groups][Tokens][W::planes];
@@ -59,7 +63,7 @@ inline __attribute__((always_inline)) void tile(const uint8_t *w, size_t group_s
         for (int g = 0; g < Groups; g++)
           W::template step<S, T>(group[g], q[g]);
         for (int t = 0; t < Tokens; t++) {
-          const v128 xv = load32_splat(xq + t * q_stride + column + S * W::sub + T * 4);
+          const v128 xv = load32_splat(xq[t] + (S * W::sub + T * 4));
           for (int g = 0; g < Groups; g++)
             for (int p = 0; p < W::planes; p++) {
               sum[g][t][p].add(xv, q[g][p]);
@@ -67,20 +71,25 @@ inline __attribute__((always_inline)) void tile(const uint8_t *w, size_t group_s
             }
         }
       });
-      const uint32_t sub = column / W::sub + S;
       for (int g = 0; g < Groups; g++) {
         const typename W::Scales scales(group[g]);
         const v128 scale = scales.template scale<S>(), min = scales.template min<S>();
         for (int t = 0; t < Tokens; t++) {
           v128 total = sum[g][t][0].total();
           if constexpr (W::planes == 2) total = add_i32(total, shl32(sum[g][t][1].total(), 4));
-          const v128 xs = load32_splat(x_scale + t * scale_stride + sub * W::sub / 32);
+          const v128 xs = load32_splat(x_scale[t] + S * W::sub / 32);
           y[g][t] = madd_f32(mul_f32(to_f32(total), scale), xs, y[g][t]);
-          y[g][t] = madd_f32(min, load32_splat(x_sum + t * sum_stride + sub), y[g][t]);
+          y[g][t] = madd_f32(min, load32_splat(x_sum[t] + S), y[g][t]);
         }
       }
     });
-    column += W::columns;
+    for (int g = 0; g < Groups; g++)
+      group[g] += W::bytes;
+    for (int t = 0; t < Tokens; t++) {
+      xq[t] += W::columns;
+      x_scale[t] += W::columns / 32;
+      x_sum[t] += subs;
+    }
   }
 }
 
@@ -100,28 +109,32 @@ template <class W> void unpack(const uint8_t *group, uint32_t columns, uint8_t *
       const typename W::Scales scales(group);
       store(panel + P::scales, scales.template scale<S>());
       store(panel + P::scales + 16, scales.template min<S>());
-      panel += P::bytes;
+      panel += P::sub_bytes;
     });
 }
 
-/// All tokens times the two groups in a panel; rows past the matrix are not stored.
+// The tile of a panel: two groups of rows, two tokens. Larger tiles load less
+// per product, but their sums no longer fit the sixteen registers of x86, and
+// measured no faster.
+constexpr int kPanelGroups = 2, kTileTokens = 2;
+
+/// All tokens times the groups in a panel; `n_rows` of their rows are stored.
 template <class P, class Dot>
 __attribute__((noinline)) void multiply_panel(const uint8_t *panel, size_t group_stride, uint32_t columns,
                                               const QuantizedRows &x, uint32_t n_tokens, float *y, size_t y_stride,
                                               uint32_t n_rows) {
   const auto run = [&]<int Tokens>(uint32_t token, std::integral_constant<int, Tokens>) {
-    v128 out[2][Tokens];
-    tile<P, Dot, 2, Tokens>(panel, group_stride, columns / P::columns, x, token, out);
-    for (int t = 0; t < Tokens; t++) {
-      float *row = y + (token + t) * y_stride;
-      store_rows(row, out[0][t], n_rows);
-      if (n_rows > kRows) store_rows(row + kRows, out[1][t], n_rows - kRows);
-    }
+    v128 out[kPanelGroups][Tokens];
+    tile<P, Dot, kPanelGroups, Tokens>(panel, group_stride, columns / P::columns, x, token, out);
+    for (int t = 0; t < Tokens; t++)
+      for (uint32_t g = 0; g * kRows < n_rows; g++)
+        store_rows(y + (token + t) * y_stride + g * kRows, out[g][t], n_rows - g * kRows);
   };
   uint32_t token = 0;
-  for (; token + 2 <= n_tokens; token += 2)
-    run(token, std::integral_constant<int, 2>{});
-  if (token < n_tokens) run(token, std::integral_constant<int, 1>{});
+  for (; token + kTileTokens <= n_tokens; token += kTileTokens)
+    run(token, std::integral_constant<int, kTileTokens>{});
+  for (; token < n_tokens; token++)
+    run(token, std::integral_constant<int, 1>{});
 }
 
 template <class W, class Dot>
@@ -142,24 +155,25 @@ void multiply(const Matrix &w, const Activations &x, float *y, size_t y_stride, 
   if (x.n_tokens == 1) return multiply_one<W, Dot>(w, x, y, begin, end);
   using P = PanelOf<W>;
   const size_t stride = w.group_bytes(), panel_stride = w.columns / P::columns * size_t(P::bytes);
-  for (uint32_t g = begin; g < end; g += 2) {
-    unpack<W>(w.data + g * stride, w.columns, scratch);
-    if (g + 1 < end) unpack<W>(w.data + (g + 1) * stride, w.columns, scratch + panel_stride);
-    // A missing second group leaves stale bytes in the panel, which are multiplied and dropped.
-    const uint32_t n_rows =
-        g + 1 < end ? w.rows - g * kRows : (w.rows - g * kRows < kRows ? w.rows - g * kRows : kRows);
-    multiply_panel<P, Dot>(scratch, panel_stride, w.columns, x.quantized, x.n_tokens, y + g * kRows, y_stride, n_rows);
+  for (uint32_t g = begin; g < end; g += kPanelGroups) {
+    // Where groups are missing the panel's old bytes are multiplied and dropped.
+    const uint32_t n = end - g < kPanelGroups ? end - g : kPanelGroups;
+    for (uint32_t i = 0; i < n; i++)
+      unpack<W>(w.data + (g + i) * stride, w.columns, scratch + i * panel_stride);
+    const uint32_t rows_left = w.rows - g * kRows;
+    multiply_panel<P, Dot>(scratch, panel_stride, w.columns, x.quantized, x.n_tokens, y + g * kRows, y_stride,
+                           rows_left < n * kRows ? rows_left : n * kRows);
   }
 }
 
 /// Reads a row back through the same unpacking that the products use.
 template <class W> void dequantize(const uint8_t *group, uint32_t columns, uint32_t row, float *out) {
   using P = PanelOf<W>;
-  alignas(16) uint8_t panel[W::columns / W::sub * P::bytes];
+  alignas(16) uint8_t panel[W::columns / P::columns * P::bytes];
   for (uint32_t c = 0; c < columns; c += W::columns, group += W::bytes) {
     unpack<W>(group, W::columns, panel);
     for (uint32_t s = 0; s < W::columns / W::sub; s++) {
-      const uint8_t *p = panel + s * P::bytes;
+      const uint8_t *p = panel + s * P::sub_bytes;
       float scale, min;
       std::memcpy(&scale, p + P::scales + row * 4, 4);
       std::memcpy(&min, p + P::scales + 16 + row * 4, 4);
@@ -308,8 +322,7 @@ const MatmulKernel *matmul_kernel(TensorType type) {
 }
 
 size_t matmul_scratch_bytes(uint32_t columns) {
-  // Two groups in the largest panel: two planes, 288 bytes for 32 columns.
-  return 2 * (size_t(columns) + 31) / 32 * PanelOf<Q8_0>::bytes + 2 * PanelOf<Q8_0>::bytes;
+  return (size_t(columns) + 31) / 32 * PanelOf<Q8_0>::bytes * kPanelGroups; // 8-bit panels are the largest
 }
 
 int dot_count() { return sizeof(kForms) / sizeof(kForms[0]); }
