@@ -63,7 +63,7 @@ wheel: tools wasm web ## dist/wheel/slmweb-*.whl, which serves without compiler 
 	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist/wheel .
 
 clean: ## remove what was built (fetched models and environments stay)
-	rm -rf dist/obj* dist/wasm* dist/web dist/wheel dist/models .pytest_cache .mypy_cache .ruff_cache
+	rm -rf dist/obj* dist/wasm* dist/web* dist/wheel dist/models .pytest_cache .mypy_cache .ruff_cache
 
 tools:
 	@$(PYTHON) build/install.py tools

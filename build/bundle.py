@@ -129,12 +129,26 @@ def bundle(debug: bool) -> dict[str, bytes]:
     return files
 
 
+def fingerprint(debug: bool) -> str:
+    """Names, sizes and dates of all that goes in: enough to see that nothing changed."""
+    inputs = [Path(__file__), ROOT / "package-lock.json"]
+    inputs += (p for folder in (SOURCES, STATIC) for p in sorted(folder.rglob("*")) if p.is_file())
+    facts = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in inputs]
+    return hashlib.sha256(repr((debug, facts)).encode()).hexdigest()
+
+
 def main(arguments: list[str]) -> None:
     if arguments not in ([], ["--debug"]):
         raise BuildError(f"got {' '.join(arguments)}; usage: python build/bundle.py [--debug]")
     if not ESBUILD.exists():
         raise BuildError("node_modules has no esbuild; run `make web`, which installs it")
-    files = bundle(debug=bool(arguments))
+    debug = bool(arguments)
+    stamp, current = OUTPUT.with_suffix(".stamp"), fingerprint(debug)
+    if (OUTPUT / "assets.json").is_file() and stamp.is_file() and stamp.read_text() == current:
+        print("bundle: up to date")
+        return
+    files = bundle(debug)
+    stamp.unlink(missing_ok=True)
     OUTPUT.mkdir(parents=True, exist_ok=True)
     names = {name: hashed(name, content) for name, content in files.items()}
     for name, content in files.items():
@@ -152,6 +166,7 @@ def main(arguments: list[str]) -> None:
     for stale in OUTPUT.iterdir():
         if stale.name not in wanted:
             stale.unlink()
+    stamp.write_text(current)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,7 @@ def test_a_second_run_writes_nothing_and_removes_what_is_stale(
     monkeypatch.setattr(bundle, "OUTPUT", web)
     before = {path: path.stat().st_mtime_ns for path in web.iterdir()}
     (web / "shell-0000000000000000.js").write_text("old")
+    web.with_suffix(".stamp").unlink()  # as if a source had a new date
     bundle.main([])
     assert {path: path.stat().st_mtime_ns for path in web.iterdir()} == before
     assert capsys.readouterr().out == "bundle: up to date\n"
