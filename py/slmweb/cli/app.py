@@ -93,7 +93,9 @@ def run(arguments: Sequence[str]) -> int:
 def _fail(sentence: str, status: int, error: BaseException) -> int:
     if os.environ.get("SLMWEB_DEBUG"):
         traceback.print_exception(error, file=sys.stderr)
-    print(f"slmweb: {sentence}", file=sys.stderr)
+    # A file's name may hold anything; the sentence stays one line.
+    shown = "".join(c if c.isprintable() else "?" for c in sentence)
+    print(f"slmweb: {shown}", file=sys.stderr)
     return status
 
 

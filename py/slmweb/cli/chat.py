@@ -163,7 +163,7 @@ class _Conversation:
                     if not self.json:
                         print(piece, end="", flush=True)
             finally:
-                if not self.json:
+                if pieces and not self.json:
                     print(flush=True)
         content = "".join(pieces)
         self.messages = [*turn, {"role": "assistant", "content": content}]

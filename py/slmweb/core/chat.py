@@ -87,7 +87,7 @@ def render(
         reason = str(error) or type(error).__name__
     raise SlmError(
         "bad_template",
-        f"the model's chat template refused these messages ({reason.splitlines()[0]}); "
+        f"the model's chat template refused these messages ({reason.splitlines()[0].rstrip('.')}); "
         "roles may have to alternate, and some models know no system prompt",
     )
 

@@ -165,7 +165,7 @@ class Session:
             raise SlmError(
                 "context_full",
                 f"the prompt has {len(ids)} tokens and the context holds {self.n_ctx}; "
-                "shorten it or open a session with a larger context",
+                "shorten it or ask for a larger n_ctx",
             )
         cached = self.reuse(ids)
         for start in range(cached, len(ids), self.n_batch):

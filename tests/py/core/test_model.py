@@ -134,6 +134,19 @@ def test_folders_pipes_and_absent_files_are_told_apart(tmp_path: Path) -> None:
         assert caught.value.code == "unreadable"
 
 
+def test_a_file_that_may_not_be_read_is_one_sentence(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    core = Instance()
+    monkeypatch.setattr("os.open", refuse)  # root may read everything
+    with pytest.raises(SlmError, match="permission denied") as caught:
+        Model.open(llama, core=core)
+    assert caught.value.code == "unreadable"
+
+
 def test_both_variants_compute_the_same_within_rounding(gemma3: Path) -> None:
     results = []
     for variant in ("simd", "relaxed"):

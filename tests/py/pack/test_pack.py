@@ -1,0 +1,225 @@
+"""Packing: what is written, that it is whole, the same every time, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.goldens.tiny_gguf import write_gguf
+
+from slmweb.errors import SlmError
+from slmweb.pack.manifest import MODEL_NAME, read_manifest
+from slmweb.pack.pack import default_name, pack, verify
+
+CHUNK = 100_000
+
+
+def test_chunks_are_the_file_and_the_manifest_says_so(llama: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    pack(
+        [llama],
+        folder,
+        name="tiny",
+        title="Tiny",
+        license="mit",
+        license_url="https://example.org/licence",
+        source="drawn at random",
+        sampling={"temperature": 0.5},
+        chunk_size=CHUNK,
+    )
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    files = manifest.pop("files")
+    data = llama.read_bytes()
+    weights = manifest["memory"].pop("weights")
+    assert manifest == {
+        "schema": 1,
+        "name": "tiny",
+        "title": "Tiny",
+        "architecture": "llama",
+        "parameters": 138432,
+        "context_length": 512,
+        "license": "mit",
+        "license_url": "https://example.org/licence",
+        "source": "drawn at random",
+        "size": len(data),
+        "memory": {"n_ctx_default": 512},
+        "sampling": {"temperature": 0.5},
+    }
+    assert 0.9 * len(data) < weights < 1.1 * len(data)
+    (file,) = files
+    assert file["name"] == llama.name
+    assert (file["size"], file["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+    assert [chunk["size"] for chunk in file["chunks"][:-1]] == [CHUNK] * (len(data) // CHUNK)
+    read = b"".join((folder / chunk["sha256"]).read_bytes() for chunk in file["chunks"])
+    assert read == data
+    for chunk in file["chunks"]:
+        content = (folder / chunk["sha256"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == chunk["sha256"]
+    assert len(list(folder.iterdir())) == len(file["chunks"]) + 1
+
+
+def test_title_and_licence_come_from_the_metadata(llama: Path, tmp_path: Path) -> None:
+    manifest = pack([llama], tmp_path / "x")
+    assert (manifest.title, manifest.license) == ("tiny llama", "apache-2.0")
+    assert manifest.name == "tiny-llama"
+    assert read_manifest(tmp_path / "x") == manifest
+
+
+def test_the_same_model_gives_the_same_bytes(llama: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        pack([llama], tmp_path / name, chunk_size=CHUNK)
+    a, b = ({path.name: path.read_bytes() for path in (tmp_path / n).iterdir()} for n in "ab")
+    assert a == b
+
+
+def test_chunks_can_be_read_by_everybody_the_umask_allows(llama: Path, tmp_path: Path) -> None:
+    pack([llama], tmp_path / "x")
+    reference = tmp_path / "reference"
+    reference.touch()
+    assert {path.stat().st_mode for path in (tmp_path / "x").iterdir()} == {
+        reference.stat().st_mode
+    }
+
+
+def test_packing_again_repairs_and_cleans_up(llama: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    manifest = pack([llama], folder, chunk_size=CHUNK)
+    first = folder / manifest.files[0].chunks[0].sha256
+    first.write_bytes(b"rotten")
+    stale = folder / ("0" * 64)
+    stale.write_bytes(b"of another model")
+    half = folder / f".{'1' * 64}.123.tmp"
+    half.write_bytes(b"half")
+    keep = folder / "README.txt"
+    keep.write_text("mine")
+    untouched = (folder / manifest.files[0].chunks[1].sha256).stat().st_mtime_ns
+    pack([llama], folder, chunk_size=CHUNK)
+    verify(folder)
+    assert not stale.exists()
+    assert not half.exists()
+    assert keep.exists()
+    assert (folder / manifest.files[0].chunks[1].sha256).stat().st_mtime_ns == untouched
+
+
+def test_an_interrupted_pack_leaves_no_manifest_and_no_half_chunk(
+    llama: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "x"
+
+    def interrupt(done: int, total: int) -> None:
+        if done >= 2 * CHUNK:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack([llama], folder, chunk_size=CHUNK, progress=interrupt)
+    assert not (folder / "manifest.json").exists()
+    for path in folder.iterdir():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+
+
+def test_a_failed_write_leaves_the_old_pack(
+    llama: Path, qwen2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "x"
+    before = pack([llama], folder, name="x", chunk_size=CHUNK)
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(SlmError, match="no space left on device") as caught:
+        pack([qwen2], folder, name="x", chunk_size=CHUNK)
+    assert caught.value.code == "unwritable"
+    assert verify(folder) == before
+    assert not list(folder.glob(".*.tmp"))
+
+
+def test_a_split_set_is_several_files(tmp_path: Path) -> None:
+    parts = write_gguf("qwen2", tmp_path / "tiny.gguf", split_max_tensors=9)
+    seen: list[tuple[int, int]] = []
+    manifest = pack(
+        [parts[0]], tmp_path / "x", progress=lambda done, total: seen.append((done, total))
+    )
+    assert [file.name for file in manifest.files] == [part.name for part in parts]
+    assert manifest.size == sum(part.stat().st_size for part in parts)
+    assert manifest.name == "tiny"
+    assert seen[-1] == (manifest.size, manifest.size)
+    verify(tmp_path / "x")
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_verification_finds_a_damaged_chunk(llama: Path, tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "x"
+    manifest = pack([llama], folder, chunk_size=CHUNK)
+    chunk = folder / manifest.files[0].chunks[2].sha256
+    data = bytearray(chunk.read_bytes())
+    if damage == "flip":
+        data[77] ^= 1
+        chunk.write_bytes(data)
+    elif damage == "cut":
+        chunk.write_bytes(data[:-1])
+    else:
+        chunk.unlink()
+    with pytest.raises(SlmError, match=chunk.name):
+        verify(folder)
+
+
+def test_verification_finds_exchanged_chunks(llama: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    pack([llama], folder, chunk_size=CHUNK)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    chunks = manifest["files"][0]["chunks"]
+    chunks[0], chunks[1] = chunks[1], chunks[0]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(SlmError, match="do not make the file"):
+        verify(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}', "null", "{"])
+def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(SlmError, match="is not a manifest") as caught:
+        read_manifest(tmp_path)
+    assert caught.value.code == "bad_manifest"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "Upper"},
+        {"name": "../x"},
+        {"name": ""},
+        {"name": ".x"},
+        {"name": "a" * 101},
+        {"license_url": "javascript:alert(1)"},
+        {"license_url": "http://example.org"},
+        {"sampling": {"temperature": float("nan")}},
+        {"sampling": {"heat": 1.0}},
+    ],
+)
+def test_what_the_page_would_refuse_is_refused_here(
+    llama: Path, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    with pytest.raises(SlmError) as caught:
+        pack([llama], tmp_path / "x", **options)
+    assert caught.value.code == "invalid_argument"
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_model_that_cannot_run_is_not_packed(tmp_path: Path) -> None:
+    path = tmp_path / "notes.gguf"
+    path.write_text("no model")
+    with pytest.raises(SlmError, match="notes"):
+        pack([path], tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_names_come_from_file_names() -> None:
+    assert default_name(Path("SmolLM2-135M-Instruct.Q4_1.gguf")) == "smollm2-135m-instruct-q4_1"
+    assert default_name(Path("gemma-3-270m-Q4_K_M.gguf")) == "gemma-3-270m-q4_k_m"
+    assert default_name(Path("Big Model-00001-of-00002.GGUF")) == "big-model"
+    assert default_name(Path("語.gguf")) == "model"
+    assert MODEL_NAME.fullmatch(default_name(Path("__x__.gguf")))
