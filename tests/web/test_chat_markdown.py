@@ -5,9 +5,10 @@ hostile output, which must stay words.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from tests.web.chat_page import ORIGIN, ChatPage, open_chat
 
 SAMPLE = """\
@@ -216,8 +217,17 @@ def audit(chat: ChatPage) -> None:
     assert chat.console == []
 
 
+@pytest.fixture(scope="module")
+def attacked(browser: Browser) -> Iterator[ChatPage]:
+    """One page for all attacks, as one visitor would meet them."""
+    with browser.new_context() as context:
+        yield open_chat(context.new_page())
+
+
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_output_stays_words(chat: ChatPage, text: str) -> None:
+def test_hostile_output_stays_words(attacked: ChatPage, text: str) -> None:
+    chat = attacked
+    chat.frame.get_by_role("button", name="New chat").click()
     chat.send("Attack me")
     write(chat, text, step=7)
     audit(chat)

@@ -12,7 +12,8 @@ import { type TurnActions, type TurnContext, TurnView } from './turn';
 const NEAR_END = 72;
 
 export class Transcript {
-  readonly element = h('section', { class: 'transcript', 'aria-label': S.conversation });
+  readonly element: HTMLElement;
+  private readonly list = h('div');
   /** Scrolls to the end; to be placed above the composer. */
   readonly jump = iconButton(icon('down'), S.jump, () => this.follow(), {
     class: 'jump icon-only',
@@ -25,6 +26,8 @@ export class Transcript {
     private readonly scroller: HTMLElement,
     private readonly actions: TurnActions,
   ) {
+    const title = h('h1', { class: 'offscreen', id: 'conversation-title' }, S.conversation);
+    this.element = h('section', { class: 'transcript', 'aria-labelledby': title.id }, title, this.list);
     scroller.addEventListener('scroll', () => this.noteScroll(), { passive: true });
     new ResizeObserver(() => this.stick()).observe(scroller);
   }
@@ -35,12 +38,12 @@ export class Transcript {
       view.element.remove();
       this.views.delete(turn);
     }
-    this.element.querySelector('.dropped')?.remove();
+    this.list.querySelector('.dropped')?.remove();
     const dropped = path.at(-1)?.dropped ?? 0;
     path.forEach((turn, i) => {
       const view = this.view(turn);
-      if (this.element.children[i] !== view.element)
-        this.element.insertBefore(view.element, this.element.children[i] ?? null);
+      if (this.list.children[i] !== view.element)
+        this.list.insertBefore(view.element, this.list.children[i] ?? null);
       view.element.classList.toggle('is-dropped', i < dropped);
       view.update(context(turn));
     });
@@ -66,7 +69,7 @@ export class Transcript {
 
   /** The words of an answer without its marks. */
   plainText(turn: Turn): string {
-    return this.views.get(turn)?.element.querySelector('.prose')?.textContent ?? turn.text;
+    return (this.views.get(turn)?.element.querySelector('.prose')?.textContent ?? turn.text).trim();
   }
 
   /** Goes to the newest words and stays with them. */

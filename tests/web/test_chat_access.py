@@ -1,0 +1,326 @@
+"""Who can use the chat: by keyboard, by input method, by screen reader, on a phone,
+in the dark, with less motion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+from tests.web.chat_page import ChatPage, open_chat
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
+ANSWER = """\
+Tides **rise**, see [the table](https://example.org/a/very/long/address/that/does/not/break?x=1).
+
+```python
+def tide(place: str) -> str: return "a line that is far longer than any phone is wide"
+```
+
+| Place | Range | Reason |
+|:--|--:|:--|
+| Fundy | 11.7 m | resonance_of_the_bay_without_any_space_to_break_at |
+
+Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft
+"""
+
+
+@pytest.fixture
+def chat(page: Page) -> ChatPage:
+    return open_chat(page)
+
+
+def message_field(chat: ChatPage) -> Locator:
+    return chat.frame.get_by_role("textbox", name="Message")
+
+
+def live_region(chat: ChatPage) -> Locator:
+    return chat.frame.locator("[aria-live=polite]")
+
+
+# ---- the states that everybody meets
+
+
+def first_screen(chat: ChatPage) -> None:
+    expect(message_field(chat)).to_have_attribute("placeholder", "Ask SmolLM2")
+
+
+def answered(chat: ChatPage) -> None:
+    chat.ask("How do tides work?", ANSWER)
+    chat.ask("اشرح ذلك", "حسناً.")
+
+
+def writing(chat: ChatPage) -> None:
+    chat.send("How do tides work?")
+    chat.mock("emit('Tides **rise** and')")
+
+
+def reading(chat: ChatPage) -> None:
+    chat.send("How do tides work?")
+    chat.mock("prefill(256, 812)")
+
+
+def editing(chat: ChatPage) -> None:
+    chat.ask("How do tides work?", "They come.")
+    message_field(chat).press("ArrowUp")
+
+
+def settings(chat: ChatPage) -> None:
+    chat.ask("How do tides work?", "They come.")
+    chat.frame.get_by_role("button", name="Settings", exact=True).click()
+
+
+def model_card(chat: ChatPage) -> None:
+    chat.frame.get_by_role("button", name="About SmolLM2 135M Instruct").click()
+
+
+def context_full(chat: ChatPage) -> None:
+    chat.mock("past = 2000")
+    chat.ask("How do tides work?", "They come.")
+    chat.send("And?")
+    chat.mock("fail('context_full', 'full', {prompt_tokens: 2210, n_ctx: 2048})")
+
+
+def downloading(chat: ChatPage) -> None:
+    progress = "{phase: 'download', loaded: 41e6, total: 98e6, rate: 12e6, remaining: 5}"
+    chat.mock(f"onProgress({progress})")
+
+
+def choosing(chat: ChatPage) -> None:
+    expect(chat.frame.get_by_role("list", name="Choose a model")).to_be_visible()
+
+
+STATES: dict[str, tuple[Callable[[ChatPage], None], dict[str, Any]]] = {
+    "first_screen": (first_screen, {}),
+    "answered": (answered, {}),
+    "writing": (writing, {}),
+    "reading": (reading, {}),
+    "editing": (editing, {}),
+    "settings": (settings, {}),
+    "model_card": (model_card, {"models": [{}, {"name": "b", "title": "B", "stored": True}]}),
+    "context_full": (context_full, {}),
+    "downloading": (downloading, {"manualOpen": True, "models": [{"stored": False}]}),
+    "choosing": (choosing, {"models": [{"stored": False}, {"name": "b", "stored": False}]}),
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing(page: Page, state: str, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    enter, config = STATES[state]
+    chat = open_chat(page, **config)
+    enter(chat)
+    chat.frame.evaluate(AXE)
+    violations = chat.frame.evaluate(
+        """async () => {
+          const { violations } = await axe.run(document, { iframes: false });
+          return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`);
+        }"""
+    )
+    assert violations == []
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_a_phone_never_scrolls_sideways_and_targets_are_wide(browser: Browser, width: int) -> None:
+    for enter, config in STATES.values():
+        with browser.new_context(
+            viewport={"width": width, "height": 640}, has_touch=True, is_mobile=True
+        ) as context:
+            chat = open_chat(context.new_page(), **config)
+            enter(chat)
+            wide = chat.frame.evaluate(
+                """() => [...document.querySelectorAll('html, main, .bottom, .panel-body')]
+                  .filter((element) => element.scrollWidth > element.clientWidth)
+                  .map((element) => element.tagName + '.' + element.className)
+                """
+            )
+            assert (enter.__name__, wide) == (enter.__name__, [])
+            page_width = "document.documentElement.scrollWidth"
+            assert chat.page.evaluate(page_width) == width
+            assert chat.frame.evaluate(page_width) == width
+            small = chat.frame.evaluate(
+                """() => [...document.querySelectorAll('button:not(.url), select, textarea')]
+                  .filter((element) => element.checkVisibility())
+                  .filter((element) => element.getBoundingClientRect().height < 44)
+                  .map((element) => element.outerHTML)
+                """
+            )
+            assert (enter.__name__, small) == (enter.__name__, [])
+
+
+def test_the_composer_stays_in_sight_above_a_virtual_keyboard(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 300})
+    chat = open_chat(page)
+    answered(chat)
+    box = message_field(chat).bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 300
+
+
+# ---- keyboard
+
+
+def test_shift_enter_breaks_the_line_and_enter_sends(chat: ChatPage) -> None:
+    field = message_field(chat)
+    field.press_sequentially("one")
+    field.press("Shift+Enter")
+    field.press_sequentially("two")
+    assert field.input_value() == "one\ntwo"
+    field.press("Enter")
+    assert chat.last_request()["messages"] == [{"role": "user", "content": "one\ntwo"}]
+    expect(field).to_have_value("")
+    expect(field).to_be_focused()
+
+
+def test_nothing_is_sent_while_an_answer_is_written_or_when_empty(chat: ChatPage) -> None:
+    field = message_field(chat)
+    field.press("Enter")
+    field.fill("   ")
+    field.press("Enter")
+    expect(chat.frame.locator(".turn")).to_have_count(0)
+    writing(chat)
+    field.fill("next")
+    field.press("Enter")
+    expect(field).to_have_value("next")
+    assert chat.frame.evaluate("mock.requests.length") == 1
+
+
+def test_the_enter_that_ends_a_composition_does_not_send(chat: ChatPage) -> None:
+    field = message_field(chat)
+    field.focus()
+    session = chat.page.context.new_cdp_session(chat.page)
+    session.send(
+        "Input.imeSetComposition", {"text": "にほん", "selectionStart": 3, "selectionEnd": 3}
+    )
+    expect(field).to_have_value("にほん")
+    field.evaluate(
+        """(field) => {
+          const enter = { key: 'Enter', bubbles: true, cancelable: true };
+          field.dispatchEvent(new KeyboardEvent('keydown', { ...enter, isComposing: true }));
+          // Safari's order: the composition is over, and the key code alone tells.
+          field.dispatchEvent(new KeyboardEvent('keydown', { ...enter, keyCode: 229 }));
+        }"""
+    )
+    expect(chat.frame.locator(".turn")).to_have_count(0)
+    session.send("Input.insertText", {"text": "日本"})
+    field.press("Enter")
+    expect(chat.frame.locator(".question")).to_have_text("日本")
+
+
+def test_shortcuts(chat: ChatPage) -> None:
+    field = message_field(chat)
+    chat.ask("One?", "First.")
+    field.press("Control+Shift+Enter")
+    chat.answer("Second.")
+    expect(chat.frame.locator(".prose")).to_have_text("Second.")
+    field.press("ArrowUp")
+    edit = chat.frame.get_by_role("textbox", name="Edit your message")
+    expect(edit).to_have_value("One?")
+    edit.press("Escape")
+    chat.page.keyboard.press("/")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
+    field.press("Control+Shift+O")
+    expect(chat.frame.locator(".turn")).to_have_count(0)
+    expect(field).to_be_focused()
+
+
+def test_every_control_is_reached_by_tab_and_shows_its_focus(chat: ChatPage) -> None:
+    chat.ask("One?", "```\ncode\n```")
+    chat.frame.get_by_role("button", name="About SmolLM2 135M Instruct").focus()
+    reached = []
+    for _ in range(20):
+        name, outline = chat.frame.evaluate(
+            """() => {
+              const { activeElement: element } = document;
+              const ring = element.closest('.composer') ?? element;
+              const label = element.getAttribute('aria-label') ?? element.textContent;
+              return [label, getComputedStyle(ring).outlineStyle];
+            }"""
+        )
+        reached.append(name)
+        assert (name, outline) == (name, "solid")
+        if name == "Message":
+            break
+        chat.page.keyboard.press("Tab")
+    for name in ["New chat", "Settings", "Edit", "Code, text", "Copy", "Retry", "Message"]:
+        assert name in reached, reached
+
+
+# ---- screen readers
+
+
+def test_a_finished_answer_is_announced_whole_and_once(chat: ChatPage) -> None:
+    chat.send("Hello")
+    chat.frame.evaluate(
+        """() => {
+          globalThis.announced = [];
+          const region = document.querySelector('[aria-live=polite]');
+          const note = () => region.textContent && announced.push(region.textContent);
+          new MutationObserver(note).observe(region, { childList: true });
+        }"""
+    )
+    for piece in ["One **two", "** three", "."]:
+        chat.mock(f"emit('{piece}')")
+    assert chat.frame.evaluate("announced.filter((text) => text.includes('One'))") == []
+    chat.mock("finish()")
+    expect(live_region(chat)).to_have_text("SmolLM2: One two three.")
+    chat.drawn()
+    said = chat.frame.evaluate("announced.filter((text) => text.includes('One'))")
+    assert said == ["SmolLM2: One two three."]
+
+
+def test_the_page_has_landmarks_and_turns_are_named_articles(chat: ChatPage) -> None:
+    chat.ask("Hello", "## Hi")
+    for role in ("banner", "main", "contentinfo"):
+        expect(chat.frame.get_by_role(role)).to_have_count(1)
+    expect(chat.frame.get_by_role("article", name="You")).to_contain_text("Hello")
+    expect(chat.frame.get_by_role("article", name="SmolLM2")).to_contain_text("Hi")
+    # An answer's own headings stand below those of the page.
+    expect(chat.frame.get_by_role("heading", name="Hi")).to_have_js_property("tagName", "H4")
+
+
+# ---- what a person prefers
+
+
+def test_colours_follow_the_system_until_one_chooses(page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    chat = open_chat(page)
+    paper = "getComputedStyle(document.body).backgroundColor"
+    assert chat.frame.evaluate(paper) == "rgb(16, 20, 19)"
+    chat.frame.get_by_role("button", name="Switch to light colours").click()
+    assert chat.frame.evaluate(paper) == "rgb(251, 252, 251)"
+    chat.frame.get_by_role("button", name="Switch to dark colours").click()
+    assert chat.frame.evaluate(paper) == "rgb(16, 20, 19)"
+
+
+def test_less_motion_means_none(page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    chat = open_chat(page)
+    reading(chat)
+    assert chat.frame.evaluate("document.getAnimations().length") == 0
+
+
+def test_the_view_follows_the_words_until_one_scrolls_away(page: Page) -> None:
+    page.set_viewport_size({"width": 800, "height": 400})
+    chat = open_chat(page)
+    chat.send("Hello")
+    chat.mock("emit('a line\\n\\n'.repeat(30))")
+    from_end = "(m) => Math.round(m.scrollHeight - m.scrollTop - m.clientHeight)"
+    main = chat.frame.get_by_role("main")
+    assert main.evaluate(from_end) == 0
+    jump = chat.frame.get_by_role("button", name="Jump to the latest")
+    expect(jump).to_be_hidden()
+    main.evaluate("(main) => { main.scrollTop = 0; }")
+    expect(jump).to_be_visible()
+    chat.mock("emit('another line\\n\\n')")
+    assert main.evaluate("(main) => main.scrollTop") == 0
+    jump.click()
+    assert main.evaluate(from_end) == 0
+    chat.mock("emit('a last line\\n\\n')")
+    assert main.evaluate(from_end) == 0
