@@ -46,6 +46,9 @@ MEDIA_TYPES = {
     ".woff2": "font/woff2",
 }
 
+# How far apart in time a file and its compressed siblings may have been written.
+SAME_BUILD_NS = 60 * 10**9
+
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
 
@@ -134,7 +137,7 @@ def send_file(
 
     `etag` is the entity tag without quotes (by default the content's hash).
     With `precompressed`, `name`.br and `name`.gz are sent instead where the
-    client accepts them and they are not older than the file.
+    client accepts them and they are of the same build.
     Raises FileNotFoundError, see OpenFile.
     """
     file = OpenFile(root, name)
@@ -199,7 +202,8 @@ def _precompressed(
         except OSError:
             continue
         # A sibling from an earlier build would be another file's content.
-        if sibling.identity[2] >= plain.identity[2]:
+        # Builds and installers write the two in either order.
+        if sibling.identity[2] > plain.identity[2] - SAME_BUILD_NS:
             plain.close()
             return coding, sibling
         sibling.close()

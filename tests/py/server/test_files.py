@@ -202,6 +202,17 @@ def test_a_range_is_of_the_plain_file(site: Site) -> None:
     assert (answer.status, answer.body) == (206, b"console.log")
 
 
+def test_the_order_in_which_a_build_writes_does_not_matter(tmp_path: Path) -> None:
+    folders = make_folders(tmp_path)
+    sibling = folders.wasm / "slm-simd.wasm.br"
+    sibling.write_bytes(b"written first")
+    moment_ago = (folders.wasm / "slm-simd.wasm").stat().st_mtime - 2
+    os.utime(sibling, (moment_ago, moment_ago))
+    with running(folders) as site:
+        answer = site.request("/wasm/simd.wasm", headers={"Accept-Encoding": "br"})
+    assert answer.body == b"written first"
+
+
 def test_a_sibling_of_an_older_build_is_not_sent(tmp_path: Path) -> None:
     folders = make_folders(tmp_path)
     plain = folders.wasm / "slm-simd.wasm"
