@@ -1,0 +1,229 @@
+"""Every tensor type's kernel, in every dot product form of every variant, against
+dequantize-then-multiply in float64, where gguf's own Python code dequantizes.
+
+One table drives the cases: sizes straddle the vector width and the tile, block
+counts straddle one. Two things are asked of a product: that it lies within what
+the rounding of activations to 8 bits implies, and, more sharply, that it equals
+the product with the rounded activations but for float32's own rounding.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import wasmtime
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+from gguf.quants import dequantize
+
+import compile as compiler
+import generate
+from script import DIST, ROOT
+
+F32 = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+TYPES = [
+    "F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
+    "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
+]  # fmt: skip
+# Byte offsets of the float16 scales in a block, which random bytes must not fill.
+SCALES = {
+    "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "IQ4_NL": [0],
+    "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
+}  # fmt: skip
+ROWS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17]
+TOKENS = [1, 2, 3, 4, 5, 7, 8, 17]
+BLOCKS = [1, 2, 3, 5]
+
+
+class Kernels:
+    """tests/wasm/kernels.cpp linked with one variant's objects."""
+
+    def __init__(self, variant: str) -> None:
+        abi = generate.read_abi()
+        chosen = next(v for v in abi.variants if v.name == variant)
+        target = compiler.target(chosen, debug=False)
+        compiler.build([target], abi)
+        source, module = (
+            Path(__file__).with_name("kernels.cpp"),
+            DIST / f"test/kernels-{variant}.wasm",
+        )
+        module.parent.mkdir(parents=True, exist_ok=True)
+        needed = ["allocator", "runtime", "kernels/matmul"]
+        compiler.command(
+            [
+                *compiler.COMPILER, *compiler.COMMON, *compiler.SIMD[chosen.simd], "-Oz",
+                "-mexec-model=reactor",
+                f"-I{ROOT / 'wasm/include'}", f"-I{compiler.SOURCES}",
+                str(source), *(str(target.objects / f"{name}.o") for name in needed),
+                "-o", str(module),
+            ],
+            f"{variant}: {source.name}",
+        )  # fmt: skip
+        config = wasmtime.Config()
+        config.wasm_relaxed_simd = True
+        self._store = wasmtime.Store(wasmtime.Engine(config))
+        instance = wasmtime.Instance(
+            self._store, wasmtime.Module.from_file(self._store.engine, str(module)), []
+        )
+        self._exports = instance.exports(self._store)
+        self.call("_initialize")
+
+    def call(self, name: str, *arguments: int) -> int:
+        function = self._exports[name]
+        assert isinstance(function, wasmtime.Func)
+        result = function(self._store, *arguments)
+        return int(result or 0)
+
+    def put(self, array: npt.NDArray[np.generic]) -> int:
+        data = np.ascontiguousarray(array).tobytes()
+        address = self.call("test_alloc", len(data))
+        memory = self._exports["memory"]
+        assert isinstance(memory, wasmtime.Memory)
+        memory.write(self._store, data, address)
+        return address
+
+    def take(self, address: int, *shape: int) -> F32:
+        memory = self._exports["memory"]
+        assert isinstance(memory, wasmtime.Memory)
+        data = memory.read(self._store, address, address + 4 * int(np.prod(shape)))
+        return np.frombuffer(bytes(data), np.float32).reshape(shape)
+
+    def multiply(
+        self, form: int, kind: int, file: Bytes, rows: int, columns: int, x: F32, parts: int = 1
+    ) -> F32:
+        y = np.full((len(x), rows), np.nan, np.float32)
+        at = [self.put(file), self.put(x), self.put(y)]
+        groups = (rows + 3) // 4
+        cuts = [groups * i // parts for i in range(parts + 1)]
+        for begin, end in pairwise(cuts):
+            self.call(
+                "test_multiply", form, kind, at[0], rows, columns, at[1], len(x), at[2], begin, end
+            )
+        result = self.take(at[2], len(x), rows)
+        for address in at:
+            self.call("test_free", address)
+        return result
+
+    def dequantize(self, kind: int, file: Bytes, rows: int, columns: int) -> F32:
+        at = [self.put(file), self.put(np.zeros((rows, columns), np.float32))]
+        self.call("test_dequantize", kind, at[0], rows, columns, at[1])
+        result = self.take(at[1], rows, columns)
+        for address in at:
+            self.call("test_free", address)
+        return result
+
+
+@pytest.fixture(scope="module", params=["simd", "relaxed"])
+def kernels(request: pytest.FixtureRequest) -> Kernels:
+    return Kernels(request.param)
+
+
+def random_rows(name: str, rows: int, columns: int, rng: np.random.Generator) -> Bytes:
+    """Valid rows of a type: any bytes are, but for floats that are not numbers.
+    Scales are of either sign, and some are subnormal, as real Q6_K's are."""
+    block, size = GGML_QUANT_SIZES[GGMLQuantizationType[name]]
+    if name not in SCALES:
+        values = rng.normal(size=(rows, columns)).astype(np.float32)
+        if name == "F16":
+            return values.astype(np.float16).view(np.uint8)
+        return (
+            (values.view(np.uint32) >> 16).astype(np.uint16).view(np.uint8)
+            if name == "BF16"
+            else values.view(np.uint8)
+        )
+    blocks = rng.integers(0, 256, (rows * columns // block, size), np.uint8)
+    for offset in SCALES[name]:
+        scales = rng.choice([1e-5, 3e-3, 2e-2], len(blocks)) * rng.choice([-1, 1], len(blocks))
+        blocks[:, offset : offset + 2] = scales.astype(np.float16)[:, None].view(np.uint8)
+    return blocks.reshape(rows, -1)
+
+
+def rounded(x: F32) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Activations as 8 bits keep them, and the largest error of each element."""
+    blocks = x.reshape(len(x), -1, 32)
+    largest = np.abs(blocks).max(axis=2, keepdims=True)
+    inverse = np.where(largest > 0, np.float32(127) / np.where(largest > 0, largest, 1), 0)
+    scale = (largest / np.float32(127)).astype(np.float64)
+    q = np.rint((blocks * inverse.astype(np.float32)).astype(np.float32))
+    kept = (q * scale).reshape(x.shape)
+    return kept, np.broadcast_to(scale / 2, blocks.shape).reshape(x.shape)
+
+
+def check(
+    kernels: Kernels, name: str, form: int, rows: int, columns: int, n: int, parts: int = 1
+) -> None:
+    seed = [TYPES.index(name), form, rows, columns, n]
+    rng = np.random.default_rng(seed)
+    kind = GGMLQuantizationType[name]
+    file = random_rows(name, rows, columns, rng)
+    weights = dequantize(file, kind).astype(np.float64).reshape(rows, columns)
+    x = rng.normal(size=(n, columns)).astype(np.float32) * rng.choice([0.1, 1, 30], (n, 1)).astype(
+        np.float32
+    )
+    y = kernels.multiply(form, int(kind), file, rows, columns, x, parts).astype(np.float64)
+
+    kept, error = rounded(x) if name in SCALES else (x.astype(np.float64), np.zeros(x.shape))
+    magnitude = np.abs(x).astype(np.float64) @ np.abs(weights).T
+    epsilon = float(np.finfo(np.float32).eps)
+    # A centred format's offset is subtracted after the sum: terms are up to 16
+    # times as large as the weights they leave (two's complement of 8 bits).
+    slack = 64 * epsilon * (magnitude + np.abs(x).sum(1)[:, None] * np.abs(weights).max()) + 1e-30
+    for expected, allowed, what in (
+        (
+            x.astype(np.float64) @ weights.T,
+            error @ np.abs(weights).T * 1.001 + slack,
+            "activations' rounding",
+        ),
+        (kept @ weights.T, slack, "float32's rounding"),
+    ):
+        excess = np.abs(y - expected) / allowed
+        worst = np.unravel_index(np.argmax(excess), excess.shape)
+        assert excess[worst] <= 1, (  # a NaN fails too
+            f"{name} form {form}, {rows} x {columns}, {n} tokens: element {worst} is {y[worst]}, "
+            f"expected {expected[worst]} within {allowed[worst]} ({what})"
+        )
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_products(kernels: Kernels, name: str) -> None:
+    block, _ = GGML_QUANT_SIZES[GGMLQuantizationType[name]]
+    sizes = [b * max(block, 32) for b in BLOCKS] if block > 1 else [32, 64, 96]
+    for form in range(kernels.call("test_forms")):
+        for rows in ROWS:
+            check(kernels, name, form, rows, sizes[0], 1 + rows % 3)
+        for n in TOKENS:
+            check(kernels, name, form, 9, sizes[2], n)
+        for columns in sizes:
+            check(kernels, name, form, 6, columns, 3)
+        check(kernels, name, form, 17, sizes[1], 4, parts=3)
+
+
+@pytest.mark.parametrize("name", ["F32", "F16", "BF16"])
+@pytest.mark.parametrize("columns", [1, 2, 3, 5, 7, 8, 15, 17])
+def test_float_rows_of_any_length(kernels: Kernels, name: str, columns: int) -> None:
+    for n in TOKENS:
+        check(kernels, name, 0, 5, columns, n)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_dequantized_rows_are_ggufs_own(kernels: Kernels, name: str) -> None:
+    rng = np.random.default_rng(7)
+    for rows in (1, 4, 6):
+        file = random_rows(name, rows, 512, rng)
+        expected = dequantize(file, GGMLQuantizationType[name]).reshape(rows, 512)
+        got = kernels.dequantize(int(GGMLQuantizationType[name]), file, rows, 512)
+        # scale * q + min, where gguf computes scale * (q - offset)
+        assert np.abs(got - expected).max() <= 2e-6 * np.abs(expected).max()
+
+
+def test_zero_activations_give_zero(kernels: Kernels) -> None:
+    file = random_rows("Q4_1", 4, 64, np.random.default_rng(1))
+    y = kernels.multiply(
+        0, int(GGMLQuantizationType.Q4_1), file, 4, 64, np.zeros((3, 64), np.float32)
+    )
+    assert not y.any()
