@@ -36,9 +36,9 @@ class Model:
 
     def pack(self) -> Path:
         """The folder with manifest.json and chunks, packed if it is not yet."""
-        folder = DIST / "models" / self.source.name
-        if self.name == "smollm2-q4_0":  # made for measuring speed: not a model to offer
-            folder = DIST / "bench" / self.source.name
+        # Only the model of the demo is for the chat page to offer; the others are for measuring.
+        parent = DIST / "models" if self.name == "smollm2-q4_1" else DIST / "bench"
+        folder = parent / self.source.name
         if environment.is_older(folder / "manifest.json", self.path):
             fetcher.pack(self.source, self.path, folder)
         return folder
