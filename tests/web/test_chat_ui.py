@@ -334,8 +334,9 @@ def test_a_crash_is_one_sentence_and_a_reload(chat: ChatPage) -> None:
     expect(chat.frame.get_by_role("alert")).to_contain_text(
         "The engine stopped; load the model again."
     )
-    button(chat, "Reload the model").click()
-    chat.ask("Again", "Here I am")
+    button(chat, "Reload the model and try again").click()
+    chat.answer("A whole answer.")
+    expect(answers(chat).locator(".prose")).to_have_text("A whole answer.")
     assert chat.frame.evaluate("mock.openings.length") == 2
 
 

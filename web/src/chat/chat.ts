@@ -1,6 +1,6 @@
 // The chat's behaviour without its looks: sends, retries, edits, stops, and keeps
 // conversation, settings and model together. The views listen and draw; this
-// file makes no element and speaks no sentence.
+// file makes no element.
 
 import type { Slm } from '../api/types';
 import { SlmError } from '../core/error';
@@ -9,6 +9,7 @@ import { answer } from './answer';
 import { Conversation, type Turn } from './conversation';
 import { Model } from './model';
 import { defaultSampling, defaultSettings, newSeed, type Settings, toParams } from './sampling';
+import { S } from './strings';
 
 export interface ChatEvents {
   /** Other turns are shown than before, or other actions are possible on them. */
@@ -54,7 +55,7 @@ export class Chat {
 
   send(text: string): void {
     if (this.busy || text.trim() === '') return;
-    this.answerTo(this.conversation.add(this.conversation.tip(), 'user', text));
+    this.answerTo(this.conversation.add(this.conversation.tip(), 'user', S.you, text));
   }
 
   /** Asks for another answer in place of `turn`, or for the first one after a question. */
@@ -69,7 +70,7 @@ export class Chat {
   /** Sends another version of a question; what followed the old one stays with it. */
   edit(turn: Turn, text: string): void {
     if (this.busy || text.trim() === '') return;
-    this.answerTo(this.conversation.add(turn.parent, 'user', text));
+    this.answerTo(this.conversation.add(turn.parent, 'user', S.you, text));
   }
 
   chooseVersion(turn: Turn): void {
@@ -84,6 +85,7 @@ export class Chat {
 
   newChat(): void {
     this.stop();
+    this.run = null; // its end concerns nobody any more
     this.conversation = new Conversation();
     this.events.onPath();
   }
@@ -101,7 +103,7 @@ export class Chat {
   }
 
   private answerTo(question: Turn, dropOldest = this.settings.dropOldest): void {
-    const turn = this.conversation.add(question, 'assistant', '');
+    const turn = this.conversation.add(question, 'assistant', this.model.shortName);
     turn.dropOldest = dropOldest;
     const run = { turn, abort: new AbortController() };
     this.run = run;

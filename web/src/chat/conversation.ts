@@ -16,6 +16,8 @@ export type TurnState =
 export interface Turn {
   readonly id: number;
   readonly role: 'user' | 'assistant';
+  /** Who speaks: the person, or the model that was open at the time. */
+  readonly who: string;
   readonly parent: Turn | null;
   readonly children: Turn[];
   /** Which child is on the path. */
@@ -55,10 +57,11 @@ export class Conversation {
   }
 
   /** Adds a turn below `parent` (null: at the start) and puts it on the path. */
-  add(parent: Turn | null, role: Turn['role'], text: string): Turn {
+  add(parent: Turn | null, role: Turn['role'], who: string, text = ''): Turn {
     const turn: Turn = {
       id: this.nextId++,
       role,
+      who,
       parent,
       children: [],
       chosen: 0,
@@ -117,10 +120,10 @@ export class Conversation {
   }
 
   /** The path as Markdown, for the clipboard. */
-  toMarkdown(you: string, model: string): string {
+  toMarkdown(): string {
     return this.path()
       .filter((turn) => turn.text !== '')
-      .map((turn) => `**${turn.role === 'user' ? you : model}:**\n\n${turn.text.trim()}\n`)
+      .map((turn) => `**${turn.who}:**\n\n${turn.text.trim()}\n`)
       .join('\n');
   }
 }

@@ -43,7 +43,10 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
       transcript.focusVersions(turn);
     },
     newChat,
-    reload: () => chat.reload(),
+    reload: (turn) => {
+      chat.reload();
+      go(() => chat.retry(turn));
+    },
     openSettings: () => settingsPanel.open(),
   });
   const composer = new Composer({ onSend: send, onStop: () => chat.stop(), onRecall: editLast });
@@ -139,7 +142,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   function go(action: () => void): void {
     transcript.follow();
     action();
-    if (chat.busy) announce(S.answering(shortName()));
+    if (chat.busy) announce(S.answering(chat.model.shortName));
     composer.focus();
   }
 
@@ -198,7 +201,6 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   function contextOf(turn: Turn, stats: SlmStats | null): TurnContext {
     const live = turn === chat.answering ? (stats?.timings ?? null) : null;
     return {
-      who: shortName(),
       versions: chat.conversation.siblings(turn),
       busy: chat.busy,
       last: turn === chat.conversation.tip(),
@@ -210,7 +212,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     // Drawn first: the words are read from the page, without their marks.
     transcript.update(turn, contextOf(turn, null));
     if (turn.state === 'stopped') announce(S.stopped);
-    else if (turn.state === 'done') announce(S.said(shortName(), transcript.plainText(turn)));
+    else if (turn.state === 'done') announce(S.said(turn.who, transcript.plainText(turn)));
   }
 
   function drawModel(): void {
@@ -228,7 +230,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     const { state, slm } = chat.model;
     if (state.kind === 'none') return S.placeholderNone;
     if (slm === null) return state.kind === 'opening' ? S.placeholderLoading : S.placeholderClosed;
-    return slm.info.has_chat_template ? S.placeholder(shortName()) : S.placeholderBase;
+    return slm.info.has_chat_template ? S.placeholder(chat.model.shortName) : S.placeholderBase;
   }
 
   function drawTheme(): void {
@@ -238,13 +240,8 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     theme.title = label;
   }
 
-  /** "SmolLM2 135M Instruct" is "SmolLM2" in conversation. */
-  function shortName(): string {
-    return chat.model.entry?.title.split(' ')[0] ?? S.model;
-  }
-
   function iconCopy(): HTMLButtonElement {
-    const copy = copyButton(S.copyAll, () => chat.conversation.toMarkdown(S.you, shortName()), {
+    const copy = copyButton(S.copyAll, () => chat.conversation.toMarkdown(), {
       class: 'bare',
       title: S.copyAll,
     });

@@ -3,6 +3,7 @@
 
 import type { EngineOptions, LoadProgress, Slm } from '../api/types';
 import type { ChatHost, ModelEntry, StorageReport } from '../seal/protocol';
+import { S } from './strings';
 
 export type ModelState =
   | { readonly kind: 'none' } // nothing chosen yet
@@ -39,6 +40,11 @@ export class Model {
 
   get entry(): ModelEntry | null {
     return this.state.kind === 'none' ? null : this.state.entry;
+  }
+
+  /** "SmolLM2 135M Instruct" is "SmolLM2" in conversation. */
+  get shortName(): string {
+    return this.entry?.title.split(' ')[0] ?? S.model;
   }
 
   /** The open model, or null. */

@@ -109,7 +109,7 @@ export const S = {
   dropOldest: 'Drop the oldest turns',
   longerContext: 'Use a longer context',
   tryAgain: 'Try again',
-  reloadModel: 'Reload the model',
+  reloadModel: 'Reload the model and try again',
   contextFull: (prompt: string, nCtx: string) =>
     `This conversation takes ${prompt} tokens and the model's context holds ${nCtx}.`,
   unforeseen: (message: string) => `Something failed that was not foreseen (${message}).`,

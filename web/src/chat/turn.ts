@@ -21,13 +21,11 @@ export interface TurnActions {
   readonly edit: (turn: Turn, text: string) => void;
   readonly show: (turn: Turn) => void;
   readonly newChat: () => void;
-  readonly reload: () => void;
+  readonly reload: (turn: Turn) => void;
   readonly openSettings: () => void;
 }
 
 export interface TurnContext {
-  /** The model's short name. */
-  readonly who: string;
   /** The versions of this turn, itself included. */
   readonly versions: readonly Turn[];
   /** No action may change the conversation now. */
@@ -55,6 +53,7 @@ export class TurnView {
   ) {
     this.markdown = turn.role === 'assistant' ? new MarkdownView() : null;
     this.who.id = `turn-${turn.id}`;
+    this.who.textContent = turn.who;
     this.words.append(this.markdown?.element ?? this.question());
     this.element = h(
       'article',
@@ -67,7 +66,6 @@ export class TurnView {
   update(context: TurnContext): void {
     const { turn } = this;
     const running = turn.state === 'waiting' || turn.state === 'reading' || turn.state === 'writing';
-    setText(this.who, turn.role === 'user' ? S.you : context.who);
     this.element.classList.toggle('is-writing', turn.state === 'writing');
     this.element.classList.toggle('is-last', context.last);
     this.markdown?.show(turn.text, running);
@@ -175,7 +173,7 @@ export class TurnView {
         drop: () => actions.retry(turn, true),
         retry: () => actions.retry(turn),
         newChat: () => actions.newChat(),
-        reload: () => actions.reload(),
+        reload: () => actions.reload(turn),
         settings: () => actions.openSettings(),
       };
       const buttons = remedies.map(({ label, action }, i) =>
