@@ -35,10 +35,12 @@ namespace slm {{
 /// What the pre-tokenizers tell apart: \\p{{L}}, \\p{{N}}, \\p{{P}}, \\s and the rest.
 enum class CharClass : uint8_t {{ Other, Letter, Number, Punctuation, Space }};
 
-/// Runs of code points of one class, in order: the first one, shifted left by
-/// 3, and the class. A run ends where the next begins.
+/// Runs of code points of one class, from U+0000 on: each the run's length,
+/// shifted left by 3, and the class, seven bits to a byte, the lowest first; the
+/// highest bit says that more follow. As numbers they would take three times this.
+inline constexpr uint32_t kCharClassRunCount = COUNT;
 // clang-format off
-inline constexpr uint32_t kCharClassRuns[] = {{
+inline constexpr uint8_t kCharClassRuns[] = {{
 """
 
 TAIL = """};
@@ -46,6 +48,14 @@ TAIL = """};
 
 } // namespace slm
 """
+
+
+def variable_length(value: int) -> bytes:
+    content = bytearray()
+    while value > 0x7F:
+        content.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*content, value])
 
 
 def main() -> int:
@@ -63,19 +73,23 @@ def main() -> int:
         return 1
 
     names = ["Other", "Letter", "Number", "Punctuation", "Space"]
-    runs: list[int] = []
-    last = -1
+    runs: list[list[int]] = []  # length, class
     for code in range(0x110000):
         category = unicodedata.category(chr(code))
         name = "Space" if code in WHITE_SPACE else CLASSES.get(category[0], "Other")
-        if (char_class := names.index(name)) != last:
-            runs.append(code << 3 | char_class)
-            last = char_class
+        if runs and runs[-1][1] == names.index(name):
+            runs[-1][0] += 1
+        else:
+            runs.append([1, names.index(name)])
+
+    packed = b"".join(variable_length(length << 3 | char_class) for length, char_class in runs)
     lines = [
-        "    " + " ".join(f"{run:#x}," for run in runs[i : i + 12]) for i in range(0, len(runs), 12)
+        "    " + " ".join(f"{byte}," for byte in packed[i : i + 28])
+        for i in range(0, len(packed), 28)
     ]
-    TARGET.write_text(HEAD + "\n".join(lines) + "\n" + TAIL)
-    print(f"{TARGET.name}: {len(runs)} runs")
+    head = HEAD.replace("COUNT", str(len(runs)))
+    TARGET.write_text(head + "\n".join(lines) + "\n" + TAIL)
+    print(f"{TARGET.name}: {len(runs)} runs in {len(packed)} bytes")
     return 0
 
 

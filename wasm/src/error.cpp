@@ -41,7 +41,9 @@ void error_clear() {
   sentence.text[0] = '\0';
 }
 
-void error_append(std::string_view text) {
+const char Piece::kNegative[1] = {};
+
+void append_text(std::string_view text) {
   while (!text.empty() && !sentence.full) {
     const Utf8Step step = utf8_step(text);
     if (step.valid && !is_control(step.code))
@@ -52,7 +54,7 @@ void error_append(std::string_view text) {
   }
 }
 
-void error_append_number(uint64_t value) {
+void append_number(uint64_t value) {
   char digits[20];
   char *first = digits + sizeof digits;
   do {
@@ -62,10 +64,23 @@ void error_append_number(uint64_t value) {
   append_bytes(first, static_cast<size_t>(digits + sizeof digits - first));
 }
 
-void error_append_number(int64_t value) {
-  if (value < 0) append_bytes("-", 1);
-  const uint64_t magnitude = static_cast<uint64_t>(value);
-  error_append_number(value < 0 ? 0 - magnitude : magnitude);
+void error_append(const Piece &piece) {
+  if (piece.text_ == Piece::kNegative) {
+    append_bytes("-", 1);
+    append_number(0 - piece.value_);
+  } else if (piece.text_ == nullptr) {
+    append_number(piece.value_);
+  } else {
+    append_text(piece.value_ == Piece::kUntilNul ? std::string_view(piece.text_)
+                                                 : std::string_view(piece.text_, static_cast<size_t>(piece.value_)));
+  }
+}
+
+Status fail_with(Status code, const Piece *pieces, size_t n) {
+  error_clear();
+  for (size_t i = 0; i < n; ++i)
+    error_append(pieces[i]);
+  return code;
 }
 
 const char *error_text() { return sentence.text; }

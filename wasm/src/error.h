@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -14,32 +15,41 @@ namespace slm {
 
 using Status = slm_status;
 
+/// A piece of a sentence: text or an integer. Small enough to be put together
+/// at a call for a few bytes of code, of which the core has a hundred.
+class Piece {
+public:
+  Piece(const char *text) : text_(text), value_(kUntilNul) {}
+  Piece(std::string_view text) : text_(text.data() ? text.data() : ""), value_(text.size()) {}
+  Piece(const std::string &text) : Piece(std::string_view(text)) {}
+  template <class T>
+    requires std::is_integral_v<T>
+  Piece(T value)
+      : text_(std::is_signed_v<T> && value < 0 ? kNegative : nullptr), value_(static_cast<uint64_t>(value)) {}
+
+private:
+  friend void error_append(const Piece &piece);
+  static constexpr uint64_t kUntilNul = UINT64_MAX;
+  static const char kNegative[1]; // its address marks a number below zero
+
+  const char *text_; // nullptr: a number
+  uint64_t value_;   // the number, or the text's length
+};
+
 /// Clears, extends and reads this thread's sentence (at most 1023 bytes; the
 /// rest is cut at a character boundary). Control characters and invalid UTF-8
 /// from hostile names are replaced by '?'.
 void error_clear();
-void error_append(std::string_view text);
-void error_append_number(int64_t value);
-void error_append_number(uint64_t value);
+void error_append(const Piece &piece);
 const char *error_text();
 
-namespace detail {
-template <class T> void append(const T &piece) {
-  if constexpr (std::is_integral_v<T> && std::is_signed_v<T>)
-    error_append_number(static_cast<int64_t>(piece));
-  else if constexpr (std::is_integral_v<T>)
-    error_append_number(static_cast<uint64_t>(piece));
-  else
-    error_append(std::string_view(piece));
-}
-} // namespace detail
+Status fail_with(Status code, const Piece *pieces, size_t n);
 
 /// Records a sentence made of strings and integers and returns `code`:
 ///   return fail(SLM_ERR_BAD_FILE, "tensor '", name, "' has ", n, " dimensions; ...");
-template <class... Pieces> [[nodiscard]] Status fail(Status code, const Pieces &...pieces) {
-  error_clear();
-  (detail::append(pieces), ...);
-  return code;
+template <class... Pieces> [[nodiscard]] inline Status fail(Status code, const Pieces &...pieces) {
+  const Piece list[] = {Piece(pieces)...};
+  return fail_with(code, list, sizeof...(pieces));
 }
 
 } // namespace slm

@@ -134,27 +134,27 @@ private:
       error_append(name_);
       error_append("'");
     } else {
-      error_append_number(number_);
+      error_append(number_);
     }
-    detail::append(" takes ");
-    detail::append(n);
-    detail::append(" bytes from byte ");
-    detail::append(at_);
+    error_append(" takes ");
+    error_append(n);
+    error_append(" bytes from byte ");
+    error_append(at_);
     if (n > file_size_ - at_) {
-      detail::append(", but the file ends at ");
-      detail::append(file_size_);
-      detail::append("; it is damaged or was cut short, fetch it again");
+      error_append(", but the file ends at ");
+      error_append(file_size_);
+      error_append("; it is damaged or was cut short, fetch it again");
       return SLM_ERR_BAD_FILE;
     }
     if (n > kMaxHeader - at_) {
-      detail::append(", but a header may take at most ");
-      detail::append(kMaxHeader);
-      detail::append("; the file is damaged, fetch or convert it again");
+      error_append(", but a header may take at most ");
+      error_append(kMaxHeader);
+      error_append("; the file is damaged, fetch or convert it again");
       return SLM_ERR_BAD_FILE;
     }
-    detail::append(", but only ");
-    detail::append(size_);
-    detail::append(" bytes were given; give more");
+    error_append(", but only ");
+    error_append(size_);
+    error_append(" bytes were given; give more");
     return SLM_ERR_NEED_MORE;
   }
 
@@ -426,14 +426,14 @@ Status Gguf::get_integer(std::string_view key, int64_t low, int64_t high, int64_
   if (fits && value >= low && value <= high) return SLM_OK;
   const Status status = fail(SLM_ERR_BAD_FILE, "metadata key '", key, "' is ");
   if (fits)
-    detail::append(value);
+    error_append(value);
   else
-    detail::append(static_cast<uint64_t>(value));
-  detail::append("; expected ");
-  detail::append(low);
-  detail::append(" to ");
-  detail::append(high);
-  detail::append("; convert the model again");
+    error_append(static_cast<uint64_t>(value));
+  error_append("; expected ");
+  error_append(low);
+  error_append(" to ");
+  error_append(high);
+  error_append("; convert the model again");
   return status;
 }
 

@@ -8,8 +8,33 @@
 
 namespace slm {
 
+namespace {
+
+/// The runs as their first code points, shifted left by 3, and their classes.
+struct CharClassRuns {
+  uint32_t runs[kCharClassRunCount];
+
+  CharClassRuns() {
+    const uint8_t *byte = kCharClassRuns;
+    uint32_t first = 0;
+    for (uint32_t &run : runs) {
+      uint32_t packed = 0;
+      for (int shift = 0;; shift += 7) {
+        packed |= uint32_t{*byte & 0x7Fu} << shift;
+        if (!(*byte++ & 0x80)) break;
+      }
+      run = first << 3 | (packed & 7);
+      first += packed >> 3;
+    }
+  }
+};
+
+const CharClassRuns unpacked;
+
+} // namespace
+
 CharClass char_class(uint32_t code) {
-  const uint32_t *after = std::upper_bound(std::begin(kCharClassRuns), std::end(kCharClassRuns), code << 3 | 7);
+  const uint32_t *after = std::upper_bound(std::begin(unpacked.runs), std::end(unpacked.runs), code << 3 | 7);
   return static_cast<CharClass>(after[-1] & 7);
 }
 
