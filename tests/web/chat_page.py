@@ -34,6 +34,7 @@ def _mock_script() -> str:
         str(ROOT / "node_modules/.bin/esbuild"),
         str(ROOT / "tests/web/mock_chat.ts"),
         "--bundle",
+        "--minify",
         "--format=iife",
         "--target=es2022",
         "--loader:.css=text",
@@ -125,6 +126,7 @@ def open_chat(page: Page, **config: Any) -> ChatPage:
             requests.append(url)
             route.abort()
 
+    page.unroute_all()  # of the chat that this page showed before
     page.route("**/*", serve)
     page.on("console", lambda message: console.append(message.text))
     page.on("pageerror", lambda error: console.append(str(error)))

@@ -4,7 +4,7 @@ in the dark, with less motion.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,16 @@ Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaf
 """
 
 
+@pytest.fixture(scope="module")
+def shared_page(browser: Browser) -> Iterator[Page]:
+    """One page for many tests: each opens its own chat in it, which starts from nothing."""
+    with browser.new_context() as context:
+        yield context.new_page()
+
+
 @pytest.fixture
-def chat(page: Page) -> ChatPage:
-    return open_chat(page)
+def chat(shared_page: Page) -> ChatPage:
+    return open_chat(shared_page)
 
 
 def message_field(chat: ChatPage) -> Locator:
@@ -110,7 +117,8 @@ STATES: dict[str, tuple[Callable[[ChatPage], None], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("state", STATES)
-def test_axe_finds_nothing(page: Page, state: str, scheme: Any) -> None:
+def test_axe_finds_nothing(shared_page: Page, state: str, scheme: Any) -> None:
+    page = shared_page
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     enter, config = STATES[state]
     chat = open_chat(page, **config)
@@ -127,11 +135,12 @@ def test_axe_finds_nothing(page: Page, state: str, scheme: Any) -> None:
 
 @pytest.mark.parametrize("width", [320, 360])
 def test_a_phone_never_scrolls_sideways_and_targets_are_wide(browser: Browser, width: int) -> None:
-    for enter, config in STATES.values():
-        with browser.new_context(
-            viewport={"width": width, "height": 640}, has_touch=True, is_mobile=True
-        ) as context:
-            chat = open_chat(context.new_page(), **config)
+    with browser.new_context(
+        viewport={"width": width, "height": 640}, has_touch=True, is_mobile=True
+    ) as context:
+        page = context.new_page()
+        for enter, config in STATES.values():
+            chat = open_chat(page, **config)
             enter(chat)
             wide = chat.frame.evaluate(
                 """() => [...document.querySelectorAll('html, main, .bottom, .panel-body')]
@@ -141,7 +150,7 @@ def test_a_phone_never_scrolls_sideways_and_targets_are_wide(browser: Browser, w
             )
             assert (enter.__name__, wide) == (enter.__name__, [])
             page_width = "document.documentElement.scrollWidth"
-            assert chat.page.evaluate(page_width) == width
+            assert page.evaluate(page_width) == width
             assert chat.frame.evaluate(page_width) == width
             small = chat.frame.evaluate(
                 """() => [...document.querySelectorAll('button:not(.url), select, textarea')]

@@ -7,10 +7,11 @@ that every state can be looked at for as long as the test likes.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from tests.web.chat_page import ChatPage, open_chat
 
 MANUAL: dict[str, Any] = {"manualOpen": True, "models": [{"stored": False}]}
@@ -20,9 +21,16 @@ TWO: list[dict[str, Any]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def shared_page(browser: Browser) -> Iterator[Page]:
+    """One page for many tests: each opens its own chat in it, which starts from nothing."""
+    with browser.new_context() as context:
+        yield context.new_page()
+
+
 @pytest.fixture
-def chat(page: Page) -> ChatPage:
-    return open_chat(page)
+def chat(shared_page: Page) -> ChatPage:
+    return open_chat(shared_page)
 
 
 def answers(chat: ChatPage) -> Locator:
@@ -358,8 +366,8 @@ def progress(chat: ChatPage, phase: str, loaded: float, total: float) -> None:
     chat.mock(f"onProgress({json.dumps(figures)})")
 
 
-def test_a_download_shows_bytes_rate_and_time_and_can_be_halted(page: Page) -> None:
-    chat = open_chat(page, **MANUAL)
+def test_a_download_shows_bytes_rate_and_time_and_can_be_halted(shared_page: Page) -> None:
+    chat = open_chat(shared_page, **MANUAL)
     progress(chat, "download", 41.3e6, 98.4e6)
     expect(chat.frame.get_by_text("41.3 MB of 98.4 MB · 12.1 MB/s · 5 s left")).to_be_visible()
     bar = chat.frame.get_by_role("progressbar", name="Downloading")
@@ -371,8 +379,8 @@ def test_a_download_shows_bytes_rate_and_time_and_can_be_halted(page: Page) -> N
     expect(message_field(chat)).to_have_attribute("placeholder", "Ask SmolLM2")
 
 
-def test_a_question_asked_early_waits_for_the_model(page: Page) -> None:
-    chat = open_chat(page, **MANUAL)
+def test_a_question_asked_early_waits_for_the_model(shared_page: Page) -> None:
+    chat = open_chat(shared_page, **MANUAL)
     chat.send("Hello")
     expect(answers(chat)).to_contain_text("Waiting for the model")
     progress(chat, "load", 50e6, 98.4e6)
@@ -382,8 +390,8 @@ def test_a_question_asked_early_waits_for_the_model(page: Page) -> None:
     expect(answers(chat).locator(".prose")).to_have_text("Hi")
 
 
-def test_a_failed_opening_says_why_and_tries_again(page: Page) -> None:
-    chat = open_chat(page, **MANUAL)
+def test_a_failed_opening_says_why_and_tries_again(shared_page: Page) -> None:
+    chat = open_chat(shared_page, **MANUAL)
     chat.mock("openFails('network', 'The server answered 503; check that it runs.')")
     expect(chat.frame.get_by_role("alert")).to_contain_text("The server answered 503")
     button(chat, "Try again").click()
@@ -392,8 +400,8 @@ def test_a_failed_opening_says_why_and_tries_again(page: Page) -> None:
     expect(answers(chat).locator(".prose")).to_have_text("Hi")
 
 
-def test_among_several_models_none_is_downloaded_unasked(page: Page) -> None:
-    chat = open_chat(page, models=TWO)
+def test_among_several_models_none_is_downloaded_unasked(shared_page: Page) -> None:
+    chat = open_chat(shared_page, models=TWO)
     expect(message_field(chat)).to_be_disabled()
     assert chat.frame.evaluate("mock.openings") == []
     chat.frame.get_by_role("button", name="Other 270M").click()
@@ -401,18 +409,18 @@ def test_among_several_models_none_is_downloaded_unasked(page: Page) -> None:
     assert chat.frame.evaluate("mock.openings") == ["other"]
 
 
-def test_a_stored_model_opens_at_once(page: Page) -> None:
-    chat = open_chat(page, models=[TWO[0], {**TWO[1], "stored": True}])
+def test_a_stored_model_opens_at_once(shared_page: Page) -> None:
+    chat = open_chat(shared_page, models=[TWO[0], {**TWO[1], "stored": True}])
     expect(message_field(chat)).to_have_attribute("placeholder", "Ask Other")
 
 
-def test_a_site_without_models_says_so(page: Page) -> None:
-    chat = open_chat(page, models=[])
+def test_a_site_without_models_says_so(shared_page: Page) -> None:
+    chat = open_chat(shared_page, models=[])
     expect(chat.frame.get_by_role("alert")).to_contain_text("offers no model")
 
 
-def test_a_base_model_continues_the_text(page: Page) -> None:
-    chat = open_chat(page, info={"has_chat_template": False})
+def test_a_base_model_continues_the_text(shared_page: Page) -> None:
+    chat = open_chat(shared_page, info={"has_chat_template": False})
     expect(chat.frame.get_by_text("it continues the text that you begin")).to_be_visible()
     chat.ask("Once upon a time", " there was a fox.")
     assert chat.last_request()["prompt"] == "Once upon a time"
@@ -436,16 +444,16 @@ def test_the_card_tells_licence_variant_and_what_runs_where(chat: ChatPage) -> N
     expect(button(chat, "About SmolLM2 135M Instruct")).to_be_focused()
 
 
-def test_storage_that_failed_is_told_on_the_card(page: Page) -> None:
-    chat = open_chat(page, notice="There is no room; the model runs from memory.")
+def test_storage_that_failed_is_told_on_the_card(shared_page: Page) -> None:
+    chat = open_chat(shared_page, notice="There is no room; the model runs from memory.")
     button(chat, "About SmolLM2 135M Instruct").click()
     expect(chat.frame.get_by_role("dialog")).to_contain_text(
         "There is no room; the model runs from memory."
     )
 
 
-def test_a_stored_model_that_is_not_open_can_be_removed_or_opened(page: Page) -> None:
-    chat = open_chat(page, models=[{}, {**TWO[1], "stored": True}])
+def test_a_stored_model_that_is_not_open_can_be_removed_or_opened(shared_page: Page) -> None:
+    chat = open_chat(shared_page, models=[{}, {**TWO[1], "stored": True}])
     button(chat, "About SmolLM2 135M Instruct").click()
     button(chat, "Remove from this device").click()
     expect(chat.frame.get_by_text("Other 270M")).to_have_count(0)
