@@ -34,6 +34,7 @@ serve: tools ## serve what is built
 
 test: test-tools wasm web model ## everything that is tested
 	@$(PYTHON) build/install.py browser fuzzer
+	@$(if $(SLMWEB_ACCEPT_GEMMA),$(PY) build/model.py gemma3-270m --accept-license --gguf-only)
 	@$(PY) -m pytest $(PYTEST)
 
 fuzz: test-tools ## libFuzzer on what reads files and text (SECONDS=600 each)
@@ -43,6 +44,10 @@ fuzz: test-tools ## libFuzzer on what reads files and text (SECONDS=600 each)
 bench: test-tools wasm web ## measure beside wllama and native llama.cpp (ARGS=--help)
 	@$(PYTHON) build/install.py browser
 	@PYTHONPATH=build $(PY) -m bench $(ARGS)
+
+goldens: wasm model ## make the golden files again (installs torch and builds llama.cpp)
+	@$(PYTHON) build/install.py goldens
+	@.venv-goldens/bin/python -m tests.goldens.make $(ARGS)
 
 lint: test-tools node ## ruff, mypy, clang-format, tsc, biome
 	@echo 'lint: ruff';         $(PY) -m ruff check && $(PY) -m ruff format --check

