@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from slmweb.core import Instance, Variant
 from tests.goldens import real_models
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
 from slmweb.core import Session
 
 F32 = NDArray[np.float32]

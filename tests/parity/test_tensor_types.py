@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from slmweb.core import Instance, Model
 from tests.goldens.tiny_gguf import write_gguf
 from tests.goldens.tiny_models import TYPED_MODELS, digest

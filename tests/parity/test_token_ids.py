@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from slmweb.core import Instance, Model
 from tests.goldens.vocabularies import TOKENS, VOCABULARIES, corpus, write_vocabulary
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+
 from tests.goldens.tiny_gguf import write_gguf
 
 # Each message between special tokens of the tiny qwen2, as ChatML has it.

@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.wasm.native_core import NativeCore
 
 import native
+from tests.wasm.native_core import NativeCore
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ import unicodedata
 
 import gguf
 import pytest
-from tests.wasm.native_core import BAD_FILE, NEED_MORE, OK, UNSUPPORTED, NativeCore
 
 import raw_gguf as raw
+from tests.wasm.native_core import BAD_FILE, NEED_MORE, OK, UNSUPPORTED, NativeCore
 
 VOCABULARY = raw.bpe_entries("gpt-2")
 

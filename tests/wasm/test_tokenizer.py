@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.wasm.native_core import BAD_FILE, BOS, SPECIAL, UNSUPPORTED, NativeCore
 
 import raw_gguf as raw
+from tests.wasm.native_core import BAD_FILE, BOS, SPECIAL, UNSUPPORTED, NativeCore
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+
 from tests.web.chat_page import ChatPage, open_chat
 
 ROOT = Path(__file__).resolve().parents[2]

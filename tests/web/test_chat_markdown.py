@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+
 from tests.web.chat_page import ORIGIN, ChatPage, open_chat
 
 SAMPLE = """\

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.goldens.vocabularies import corpus
-from tests.py.cli.program import slmweb
 
 from slmweb.core import Model
+from tests.goldens.vocabularies import corpus
+from tests.py.cli.program import slmweb
 
 
 def run(*arguments: str, text: bytes = b"") -> bytes:

@@ -6,10 +6,10 @@ import datetime
 from pathlib import Path
 
 import pytest
-from tests.py.models import CHATML, with_template
 
 from slmweb.core import Model, chat_prompt, render
 from slmweb.errors import SlmError
+from tests.py.models import CHATML, with_template
 
 TURNS = [
     {"role": "system", "content": "Be brief."},

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.goldens.tiny_gguf import write_gguf
 
 from slmweb.core import Model
 from slmweb.core.files import model_files, split_stem
 from slmweb.core.instance import Instance
 from slmweb.errors import SlmError
+from tests.goldens.tiny_gguf import write_gguf
 
 
 def test_the_header_alone_describes_and_tokenizes(llama: Path) -> None:

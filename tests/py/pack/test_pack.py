@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.goldens.tiny_gguf import write_gguf
 
 from slmweb.errors import SlmError
 from slmweb.pack.manifest import MODEL_NAME, read_manifest
 from slmweb.pack.pack import default_name, pack, verify
+from tests.goldens.tiny_gguf import write_gguf
 
 CHUNK = 100_000
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.py.support import Site, add_model, make_folders, running
 
 DOWNLOADS = 500

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.py.support import NAME, Site, add_model, chunk, make_folders, running
 
 from slmweb.server.files import accepted_codings, parse_range
+from tests.py.support import NAME, Site, add_model, chunk, make_folders, running
 
 FIRST = chunk(1, 100_000)  # the first chunk of the site's model
 

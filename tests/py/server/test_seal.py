@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from starlette.types import Message
-from tests.py.support import FRAME_SCRIPT, NAME, SEAL, SHELL_POLICY, Answer, Site, running
-from tests.py.support import make_folders as make_folders_in
 
 from slmweb.errors import SlmError
 from slmweb.server.app import create_app
 from slmweb.server.models import ModelFolder
 from slmweb.server.pages import inline_script
+from tests.py.support import FRAME_SCRIPT, NAME, SEAL, SHELL_POLICY, Answer, Site, running
+from tests.py.support import make_folders as make_folders_in
 
 
 def expected_hash(script: str = FRAME_SCRIPT) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.py.support import Site, add_model, make_folders, running
 
 from slmweb.errors import SlmError
 from slmweb.server.run import bind, is_loopback, url_of
+from tests.py.support import Site, add_model, make_folders, running
 
 BIG = b"0123456789" * 6_000_000  # more than sockets buffer
 
