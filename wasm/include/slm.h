@@ -123,11 +123,13 @@ typedef enum slm_text_flag {
 /* Tokenizes `n` bytes of text (any bytes). Writes at most `capacity` ids and
  * returns how many there are in all (call again with room for them), or a
  * negative status. Works as soon as the last header is in. */
-SLM_API int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, int32_t *ids, uint32_t capacity);
+SLM_API int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, int32_t *ids,
+                             uint32_t capacity);
 
 /* The bytes of `n` ids, which may end inside a UTF-8 sequence. Writes at most
  * `capacity` bytes and returns how many there are in all. */
-SLM_API int32_t slm_detokenize(slm_model *m, const int32_t *ids, uint32_t n, uint32_t flags, char *text, uint32_t capacity);
+SLM_API int32_t slm_detokenize(slm_model *m, const int32_t *ids, uint32_t n, uint32_t flags, char *text,
+                               uint32_t capacity);
 
 /* ---- sessions ---------------------------------------------------------- */
 
