@@ -235,7 +235,7 @@ def test_settings_start_with_the_models_own_and_reach_the_request(chat: ChatPage
     chat.ask("Hello", "Bonjour")
     request = chat.last_request()
     assert request["messages"][0] == {"role": "system", "content": "Answer in French."}
-    wanted = {"temperature": 1.1, "top_p": 0.9, "top_k": 40, "min_p": 0.05, "repeat_penalty": 1}
+    wanted = {"temperature": 1.1, "top_p": 0.9, "top_k": 40, "min_p": 0.05, "repeat_penalty": 1.1}
     assert {name: request[name] for name in wanted} == wanted
     assert (request["seed"], request["max_tokens"]) == (7, 64)
     assert request["context_overflow"] == "error"
@@ -406,6 +406,7 @@ def test_among_several_models_none_is_downloaded_unasked(shared_page: Page) -> N
     assert chat.frame.evaluate("mock.openings") == []
     chat.frame.get_by_role("button", name="Other 270M").click()
     expect(message_field(chat)).to_have_attribute("placeholder", "Ask Other")
+    expect(message_field(chat)).to_be_focused()
     assert chat.frame.evaluate("mock.openings") == ["other"]
 
 

@@ -32,7 +32,10 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   adoptStyles();
   const chat = new Chat(host, { onPath: drawPath, onTurn: touch, onEnd: sayEnd, onModel: drawModel });
   const scroller = h('main', { class: 'scroll', id: 'conversation' });
-  const open = (entry: ModelEntry): void => void chat.model.open(entry);
+  const open = (entry: ModelEntry): void => {
+    void chat.model.open(entry);
+    composer.focus();
+  };
   const openingView = new OpeningView({ open, halt: () => chat.model.halt() });
   const welcome = new WelcomeView({ open, send });
   const transcript = new Transcript(scroller, {

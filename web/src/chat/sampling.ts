@@ -76,14 +76,14 @@ export function sliders(n_ctx: number): readonly Slider[] {
   ];
 }
 
-/** What applies where the model's manifest says nothing: the core's own defaults, and an
- *  end to answers that would otherwise go round in circles. */
+/** What applies where the model's manifest says nothing: the core's own defaults, but for
+ *  a mild penalty and an end to long answers, since small models tend to go in circles. */
 const DEFAULTS = {
   temperature: 0.8,
   top_p: 0.95,
   top_k: 40,
   min_p: 0.05,
-  repeat_penalty: 1,
+  repeat_penalty: 1.1,
   max_tokens: 1024,
 } as const;
 
