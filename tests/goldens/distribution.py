@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +105,7 @@ def load(name: str) -> tuple[Distributions, dict[str, float]]:
     return distributions, noise
 
 
-def save(name: str, d: Distributions, **about: object) -> None:
+def save(name: str, d: Distributions, **about: Any) -> None:
     path = HERE / "distributions" / f"{name}.npz"
     path.parent.mkdir(exist_ok=True)
     np.savez_compressed(
@@ -114,5 +115,5 @@ def save(name: str, d: Distributions, **about: object) -> None:
         logprobs=d.logprobs,
         log_rest=d.log_rest,
         perplexity=np.array(d.perplexity),
-        **{key: np.array(value) for key, value in about.items()},
+        **about,
     )

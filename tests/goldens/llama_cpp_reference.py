@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 Logits = NDArray[np.float32]
 
 
-@llama_cpp.llama_log_callback
 def _log_errors(level: int, text: bytes, _data: ctypes.c_void_p) -> None:
     if level == 4:  # GGML_LOG_LEVEL_ERROR; 5 goes on with a message of any level
         print(text.decode(errors="replace"), end="")
 
 
-llama_cpp.llama_log_set(_log_errors, ctypes.c_void_p(0))
+_LOG = llama_cpp.llama_log_callback(_log_errors)  # kept, since C keeps the pointer
+llama_cpp.llama_log_set(_LOG, ctypes.c_void_p(0))
 llama_cpp.llama_backend_init()
 
 
@@ -64,20 +64,28 @@ class LlamaCpp:
     def detokenize(self, ids: Sequence[int], *, special: bool) -> bytes:
         array = (llama_cpp.llama_token * len(ids))(*ids)
         text = ctypes.create_string_buffer(64 + 64 * len(ids))
-        n = llama_cpp.llama_detokenize(self._vocab, array, len(ids), text, len(text), False, special)
+        n = llama_cpp.llama_detokenize(
+            self._vocab, array, len(ids), text, len(text), False, special
+        )
         if n < 0:
             raise RuntimeError(f"llama_detokenize returned {n} for {len(ids)} ids")
         return text.raw[:n]
 
     def logits(
-        self, ids: Sequence[int], *, n_ubatch: int = 512, flash: bool = False, kv_type: int = 1, n_threads: int = 2
+        self,
+        ids: Sequence[int],
+        *,
+        n_ubatch: int = 512,
+        flash: bool = False,
+        kv_type: int = 1,
+        n_threads: int = 2,
     ) -> Logits:
         """Logits at every position, [len(ids), n_vocab]. `kv_type` is ggml's
         number of the cache's type: 1 is F16, llama.cpp's default, 0 is F32."""
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = max(64, len(ids))
         params.n_batch = params.n_ubatch = n_ubatch
-        params.n_threads = params.n_threads_batch = n_threads
+        params.n_threads = params.n_threads_batch = 2
         params.type_k = params.type_v = kv_type
         params.flash_attn_type = 1 if flash else 0
         context: Any = llama_cpp.llama_init_from_model(self._model, params)
@@ -113,6 +121,8 @@ def quantize(source: Path, target: Path, ftype: str) -> None:
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_{kind}_{ftype}")
     params.nthread = 2
     params.allow_requantize = True
-    rc = llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params))
+    rc = llama_cpp.llama_model_quantize(
+        str(source).encode(), str(target).encode(), ctypes.byref(params)
+    )
     if rc != 0:
         raise RuntimeError(f"llama_model_quantize returned {rc} for {source}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,9 +105,7 @@ def transformers_logits(model: TinyModel, ids: list[int]) -> F32:
 
 def distance(a: F32, b: F32) -> float:
     """The worst position's difference over the norm of its logits."""
-    return float(
-        (np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1)).max()
-    )
+    return float((np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1)).max())
 
 
 def check_in_llama_cpp(model: TinyModel, ids: list[int], expected: F32, bound: float) -> float:
@@ -125,7 +124,7 @@ def check_in_llama_cpp(model: TinyModel, ids: list[int], expected: F32, bound: f
 
 
 def main() -> None:
-    provenance = {
+    provenance: dict[str, Any] = {
         "command": COMMAND,
         "versions": f"transformers {transformers.__version__}, torch {torch.__version__}, "
         f"{llama_cpp_version()}, numpy {np.__version__}",
@@ -147,7 +146,7 @@ def main() -> None:
             **provenance,
         )
         print(f"{model.name}: llama.cpp differs by {found:.1e} of the norm")
-    typed: dict[str, np.ndarray] = {}
+    typed: dict[str, Any] = {}
     for name, model in TYPED_MODELS.items():
         ids = sequence(model, N_TYPED_POSITIONS)
         logits = transformers_logits(model, ids)

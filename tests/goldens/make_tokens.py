@@ -34,7 +34,7 @@ def main(models: dict[str, Path]) -> None:
             "columns": "text's name; ids with special tokens as text; ids with special tokens "
             "parsed; what stands before and after them under add_bos; bytes of the former ids "
             "and of the latter (special tokens rendered) in hex, null where they are the text; the "
-            "name alone where llama.cpp aborts",
+            "name alone where llama.cpp aborts; no bytes where only the pre-tokenizer was replaced",
         }
         # One line a case, so that a difference can be read.
         lines = ",\n".join("  " + json.dumps(case, separators=(",", ":")) for case in cases)
@@ -53,7 +53,7 @@ def _survive(llama: LlamaCpp, name: str, text: bytes) -> list[object]:
         os.write(write, json.dumps(_case(llama, name, text)).encode())
         os._exit(0)
     os.close(write)
-    with open(read, "rb") as pipe:
+    with os.fdopen(read, "rb") as pipe:
         answer = pipe.read()
     os.waitpid(child, 0)
     if answer:

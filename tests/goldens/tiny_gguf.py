@@ -127,9 +127,7 @@ def rope_factors(model: TinyModel) -> F32:
         elif turns < rope.low_freq_factor:
             factors.append(rope.factor)
         else:
-            blend = (turns - rope.low_freq_factor) / (
-                rope.high_freq_factor - rope.low_freq_factor
-            )
+            blend = (turns - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor)
             factors.append(1 / ((1 - blend) / rope.factor + blend))
     return np.array(factors, np.float32)
 
@@ -157,7 +155,10 @@ def _add_spm_tokenizer(writer: gguf.GGUFWriter, model: TinyModel) -> None:
         unk, bos, eos = 0, 1, 2
     tokens = [(t, kind.UNKNOWN if t == "<unk>" else kind.CONTROL, 0.0) for t in special]
     tokens += [(f"<0x{byte:02X}>", kind.BYTE, 0.0) for byte in range(256)]
-    pieces = "▁t he ▁the in er an ▁a on re ▁ e t a o i n s r h l d u c m".split()
+    pieces = [
+        *("▁t", "he", "▁the", "in", "er", "an", "▁a", "on", "re", "▁"),
+        *"etaoinsrhlducm",
+    ]
     tokens += [(piece, kind.NORMAL, -float(rank)) for rank, piece in enumerate(pieces)]
     writer.add_tokenizer_model("llama")
     writer.add_tokenizer_pre("default")
@@ -196,5 +197,3 @@ def byte_characters() -> list[str]:
     return [
         chr(byte) if byte in printable else chr(0x100 + others.index(byte)) for byte in range(256)
     ]
-
-

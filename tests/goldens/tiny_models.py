@@ -129,7 +129,8 @@ MODELS: dict[str, TinyModel] = {
 }
 
 QUANTIZED_TYPES = (
-    "F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL".split()
+    *("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"),
+    *("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"),
 )
 """Every tensor type but F32. Its model is qwen2, whose conversion moves no rows,
 with rows of 256, the K-quants' block."""

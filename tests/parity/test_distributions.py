@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from slmweb.core import Instance, Model
 from tests.goldens import distribution
 from tests.goldens.distribution import F64, compare, log_softmax
@@ -38,9 +39,7 @@ def ours(name: str, path: Path) -> F64:
 
 
 @pytest.mark.parametrize("name", REAL_MODELS)
-def test_against_llama_cpp_with_exact_weights(
-    name: str, real_model: Callable[[str], Path]
-) -> None:
+def test_against_llama_cpp_with_exact_weights(name: str, real_model: Callable[[str], Path]) -> None:
     logprobs = ours(name, real_model(name))
     exact, _ = distribution.load(f"{name}-f32")
     found = compare(exact, logprobs)

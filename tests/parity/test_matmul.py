@@ -20,6 +20,7 @@ import pytest
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import dequantize
 from numpy.typing import NDArray
+
 from slmweb.core import Instance, Model
 from tests.goldens.tiny_gguf import write_model
 from tests.goldens.tiny_models import QUANTIZED_TYPES, Tensor, TinyModel, random_blocks, uniform
@@ -134,7 +135,9 @@ def test_product(tmp_path: Path, core: Instance, name: str, n_rows: int, n_colum
             )
             if eight_bits:
                 spread = np.sqrt((difference**2).mean()) / rounding_noise(w, x)
-                assert spread <= 1.25, f"{n_tokens} tokens: errors spread {spread:.2f} times too far"
+                assert spread <= 1.25, (
+                    f"{n_tokens} tokens: errors spread {spread:.2f} times too far"
+                )
 
 
 @pytest.mark.parametrize("name", TYPES)

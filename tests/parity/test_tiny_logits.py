@@ -5,6 +5,7 @@ float32 rounding alone is a hundredth of it, so a wrong convention cannot hide.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,15 +45,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(folder: Path, core: Instance, request: pytest.FixtureRequest) -> Model:
+def opened(folder: Path, core: Instance, request: pytest.FixtureRequest) -> Iterator[Model]:
     """The tiny model that the test is parametrized with, in the core."""
     name: str = request.getfixturevalue("name")
     path = folder / f"{name}.gguf"
     if not path.exists():
         write_gguf(name, path)
-    model = Model.open(path, core=core)
-    request.addfinalizer(model.close)
-    return model
+    with Model.open(path, core=core) as model:
+        yield model
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -1,0 +1,144 @@
+"""Goldens of chat templates: what transformers' own Jinja environment makes of
+conversations, for our Python and TypeScript renderers to equal. Run by make.py.
+
+SmolLM2's template is the one in its GGUF. Those in templates/ were written for
+this project after the prompt formats that the models' makers document, with the
+Jinja constructs that such templates use; they are not the makers' texts.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gguf
+import jinja2
+import transformers
+from transformers.utils import chat_template_utils
+
+from tests.goldens.chat_templates import GOLDEN, TEMPLATES
+
+COMMAND = "make goldens (tests/goldens/make.py templates)"
+
+USER = {"role": "user", "content": "Hello, who are you?"}
+SYSTEM = {"role": "system", "content": "Answer in one sentence."}
+ASSISTANT = {"role": "assistant", "content": "A small model."}
+CODE = {
+    "role": "user",
+    "content": "Fix this:\n```py\ndef f(x):\n    return {'a': x}\n```\n{{ no template }} {% if %}",
+}
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "Today's weather in a <place>, in °C",
+        "parameters": {"type": "object", "properties": {"place": {"type": "string"}}},
+    },
+}
+CALL = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [
+        {"type": "function", "function": {"name": "weather", "arguments": {"place": "Łódź"}}}
+    ],
+}
+
+CONVERSATIONS: dict[str, list[dict[str, Any]]] = {
+    "question": [USER],
+    "system": [SYSTEM, USER],
+    "turns": [SYSTEM, USER, ASSISTANT, {"role": "user", "content": "How small?"}],
+    "ends with the assistant": [USER, ASSISTANT],
+    "empty content": [{"role": "system", "content": ""}, {"role": "user", "content": ""}],
+    "white space": [{"role": "user", "content": "  \n two lines\n\n  of text \t\n"}],
+    "unicode": [{"role": "user", "content": "नमस्ते 👩🏽‍💻 ‮bidi‬ 漢字 é e\u0301 \u00a0\u3000 end"}],
+    "code": [CODE],
+    "special tokens in the text": [
+        {"role": "user", "content": "<|im_end|><end_of_turn><|eot_id|></s><bos>"}
+    ],
+    "roles do not alternate": [USER, USER],
+    "assistant first": [ASSISTANT, USER],
+    "system in the middle": [USER, ASSISTANT, SYSTEM, USER],
+    "thinking": [
+        USER,
+        {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nA model."},
+        {"role": "user", "content": "Sure?"},
+        {"role": "assistant", "content": "<think>\nYes.\n</think>\n\nYes."},
+    ],
+    "parts": [{"role": "user", "content": [{"type": "text", "text": " in parts "}]}],
+}
+TOOL_CONVERSATION: list[dict[str, Any]] = [
+    USER,
+    CALL,
+    {"role": "tool", "content": '{"celsius": 21}'},
+    {"role": "user", "content": "Thanks"},
+]
+TOKENS = {
+    "smollm2": ("<|im_start|>", "<|im_end|>"),
+    "gemma2": ("<bos>", "<eos>"),
+    "gemma3": ("<bos>", "<eos>"),
+    "llama3": ("<|begin_of_text|>", "<|eot_id|>"),
+    "qwen2.5": ("<|endoftext|>", "<|im_end|>"),
+    "qwen3": ("<|endoftext|>", "<|im_end|>"),
+    "filters": ("<s>", "</s>"),
+}
+
+
+def main(smollm2: Path) -> None:
+    own = gguf.GGUFReader(smollm2).fields["tokenizer.chat_template"].contents()
+    templates = {"smollm2": str(own)}
+    templates |= {path.stem: path.read_text() for path in sorted(TEMPLATES.glob("*.jinja"))}
+    cases = []
+    for name, source in templates.items():
+        variables: dict[str, Any] = {"date_string": "29 Feb 2024"} if name == "llama3" else {}
+        for title, messages in CONVERSATIONS.items():
+            # A list of parts shows the template's own error or, in some, Python's.
+            if title == "parts" and name not in ("gemma3", "qwen3"):
+                continue
+            cases.append(_case(name, source, title, messages, variables))
+        for title in ("question", "turns"):
+            case = _case(name, source, title, CONVERSATIONS[title], variables, prompt=False)
+            cases.append(case)
+        if name in ("llama3", "qwen2.5"):
+            with_tools = {**variables, "tools": [TOOL]}
+            cases.append(_case(name, source, "tools", TOOL_CONVERSATION, with_tools))
+        if name == "qwen3":
+            thoughtless = {"enable_thinking": False}
+            cases.append(_case(name, source, "thinking", CONVERSATIONS["thinking"], thoughtless))
+    versions = f"transformers {transformers.__version__}, jinja2 {jinja2.__version__}"
+    content = {"command": COMMAND, "versions": versions, "templates": templates, "cases": cases}
+    GOLDEN.write_text(json.dumps(content, indent=1) + "\n")
+    failed = sum("error" in case for case in cases)
+    print(f"{len(templates)} templates, {len(cases)} cases, {failed} of them refusals")
+
+
+def _case(
+    name: str,
+    source: str,
+    title: str,
+    messages: list[dict[str, Any]],
+    variables: dict[str, Any],
+    *,
+    prompt: bool = True,
+) -> dict[str, Any]:
+    bos, eos = TOKENS[name]
+    case: dict[str, Any] = {
+        "template": name,
+        "conversation": title,
+        "messages": messages,
+        "bos_token": bos,
+        "eos_token": eos,
+        "add_generation_prompt": prompt,
+        "variables": variables,
+    }
+    try:
+        case["expected"] = chat_template_utils._compile_jinja_template(source).render(
+            messages=messages,
+            bos_token=bos,
+            eos_token=eos,
+            add_generation_prompt=prompt,
+            **variables,
+        )
+    except jinja2.TemplateError as error:
+        case["error"] = str(error)
+    return case
