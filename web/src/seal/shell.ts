@@ -149,7 +149,6 @@ function start(frame: HTMLIFrameElement, assets: Assets): void {
     new Shell(port1, assets);
     // '*' because an opaque origin cannot be named; the window is the one that this page embeds.
     target.postMessage(hello, '*', [port2]);
-    frame.focus(); // so that one can write at once
   };
   addEventListener('message', answer);
   target.postMessage(hello, '*');
