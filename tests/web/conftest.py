@@ -12,15 +12,16 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright
-from tests.web.serving import HitLogger, Site, serve
 
 from slmweb.server.app import Folders, create_app
+from tests.web.serving import Site, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 ESBUILD = ROOT / "node_modules" / ".bin" / "esbuild"
@@ -45,8 +46,8 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 def bundle(source: Path, target: Path, kind: str = "iife") -> None:
     """Bundles one TypeScript entry; warnings are errors."""
     command = [
-        str(ESBUILD), str(source), "--bundle", f"--format={kind}", "--target=es2022", "--loader:.css=text",
-        "--log-level=warning", f"--outfile={target}",
+        str(ESBUILD), str(source), "--bundle", f"--format={kind}", "--target=es2022",
+        "--loader:.css=text", "--log-level=warning", f"--outfile={target}",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -123,13 +124,6 @@ def site(harness_folder: Path, models: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def hit_logger() -> Iterator[HitLogger]:
-    logger = HitLogger()
-    yield logger
-    logger.close()
-
-
-@pytest.fixture
 def harness(page: Page, site: Site) -> Page:
     return open_harness(page, site)
 
@@ -141,19 +135,26 @@ def open_harness(page: Page, site: Site) -> Page:
     return page
 
 
-@pytest.fixture
-def profile(
-    playwright: Playwright, browser_type_launch_args: dict[str, Any], tmp_path: Path
+@contextmanager
+def profile_on_disk(
+    playwright: Playwright, launch_args: dict[str, Any], folder: Path
 ) -> Iterator[BrowserContext]:
     """A browser with a profile on disk; Playwright's other contexts are private windows.
 
     Debian switches network prediction off, which would make every test of
     prefetching and preconnecting pass for the wrong reason.
     """
-    folder = tmp_path / "profile"
     (folder / "Default").mkdir(parents=True)
     preferences = {"net": {"network_prediction_options": 0}}
     (folder / "Default" / "Preferences").write_text(json.dumps(preferences))
-    context = playwright.chromium.launch_persistent_context(folder, **browser_type_launch_args)
+    context = playwright.chromium.launch_persistent_context(folder, **launch_args)
     yield context
     context.close()
+
+
+@pytest.fixture
+def profile(
+    playwright: Playwright, browser_type_launch_args: dict[str, Any], tmp_path: Path
+) -> Iterator[BrowserContext]:
+    with profile_on_disk(playwright, browser_type_launch_args, tmp_path / "profile") as context:
+        yield context

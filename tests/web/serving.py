@@ -7,6 +7,7 @@ holds a response, as a bad network would. Refuses to know what is tested.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import threading
@@ -141,10 +142,11 @@ def serve(app: ASGIApp) -> Iterator[Site]:
 
 
 class HitLogger:
-    """A bare TCP server that writes down the first bytes of every connection.
+    """A bare TCP server that counts connections and writes down what they ask for.
 
     It answers so that whatever asked believes it has succeeded: what never
-    connects was stopped by the browser, not by an error here.
+    connects was stopped by the browser, not by an error here. A connection
+    counts even when nothing is sent, as with preconnect.
     """
 
     ANSWER = (
@@ -154,8 +156,12 @@ class HitLogger:
     )
 
     def __init__(self) -> None:
-        self.hits: list[str] = []
+        self.connections = 0
+        self.requests: list[str] = []
+        self._changed = threading.Condition()
+        self._closed = False
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0.1)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -163,24 +169,38 @@ class HitLogger:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def wait_for(self, wanted: str, seconds: float) -> bool:
+        """Whether a request with this text comes; for "" a connection is enough."""
+
+        def came() -> bool:
+            return any(wanted in line for line in self.requests) if wanted else self.connections > 0
+
+        with self._changed:
+            return self._changed.wait_for(came, seconds)
+
+    def __enter__(self) -> HitLogger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed = True
+
     def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+        with self._listener:
+            while not self._closed:
+                try:
+                    connection, _ = self._listener.accept()
+                except TimeoutError:
+                    continue
+                with self._changed:
+                    self.connections += 1
+                    self._changed.notify_all()
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection: socket.socket) -> None:
-        with connection:
+        with connection, contextlib.suppress(OSError):
             connection.settimeout(5)
-            try:
-                first = connection.recv(4096)
-                # A bare connection is a leak as well (preconnect).
-                self.hits.append(first.split(b"\r\n")[0].decode("latin-1") or "(connection)")
-                connection.sendall(self.ANSWER)
-            except OSError:
-                self.hits.append("(connection)")
-
-    def close(self) -> None:
-        self._listener.close()
+            line = connection.recv(4096).split(b"\r\n")[0].decode("latin-1")
+            with self._changed:
+                self.requests.append(line)
+                self._changed.notify_all()
+            connection.sendall(self.ANSWER)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+
 from tests.web.chat_page import ChatPage, open_chat
 
 MANUAL: dict[str, Any] = {"manualOpen": True, "models": [{"stored": False}]}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route
+
 from tests.web.conftest import PackedBytes, open_harness, pack_bytes
 from tests.web.serving import Fault, Site
 
@@ -262,7 +263,8 @@ def test_without_opfs_it_runs_from_memory_and_says_so(page: Page, site: Site, mo
     # What a private window of another browser does.
     inject_into_store(
         page,
-        "navigator.storage.getDirectory = async () => { throw new DOMException('', 'SecurityError'); }",
+        "const refuse = async () => { throw new DOMException('', 'SecurityError') };"
+        "navigator.storage.getDirectory = refuse",
     )
     open_harness(page, site)
     result = open_model(page, model)
