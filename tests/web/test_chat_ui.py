@@ -289,6 +289,8 @@ def fill_context(chat: ChatPage) -> None:
 def test_a_full_context_is_said_in_numbers_and_solved_in_one_click(chat: ChatPage) -> None:
     fill_context(chat)
     alert = chat.frame.get_by_role("alert")
+    # The figures of the answer before are not this one's.
+    expect(answers(chat).last).not_to_contain_text("tokens/s")
     expect(alert).to_contain_text("takes 2,210 tokens and the model's context holds 2,048")
     button(chat, "Drop the oldest turns").click()
     assert chat.last_request()["context_overflow"] == "drop_oldest"
@@ -330,6 +332,18 @@ def test_an_answer_cut_short_says_why(chat: ChatPage, past: int, note: str) -> N
     chat.mock(f"past = {past}")
     chat.mock("finish('length')")
     expect(answers(chat)).to_contain_text(note)
+
+
+def test_an_answer_cut_short_by_the_context_can_be_given_room(chat: ChatPage) -> None:
+    chat.ask("One?", "First.")
+    chat.send("Two?")
+    chat.mock("emit('Sec')")
+    chat.mock("past = 2048")
+    chat.mock("finish('length')")
+    button(chat, "Drop the oldest turns").click()
+    assert chat.last_request()["context_overflow"] == "drop_oldest"
+    chat.answer("Second.")
+    expect(answers(chat).last).to_contain_text("2 / 2")
 
 
 # ---- failing

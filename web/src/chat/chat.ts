@@ -144,7 +144,8 @@ export class Chat {
     } catch (error) {
       turn.state = abort.signal.aborted ? 'stopped' : 'failed';
       turn.error = error;
-      turn.timings = this.model.slm?.stats().timings ?? null;
+      // Before the first word the figures are still those of the request before.
+      if (turn.text !== '') turn.timings = this.model.slm?.stats().timings ?? null;
     }
     if (this.run === run) this.run = null;
     this.events.onEnd(turn);

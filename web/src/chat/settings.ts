@@ -77,7 +77,6 @@ function sliderRow(slider: Slider, settings: Settings): HTMLElement {
   const exact = h('input', { type: 'number', min, max, step, 'aria-label': slider.label });
   const show = (): void => {
     range.value = exact.value = String(settings[name]);
-    range.style.setProperty('--done', String((settings[name] - min) / (max - min)));
   };
   const take = (text: string): void => {
     settings[name] = clamp(Number.parseFloat(text), slider);

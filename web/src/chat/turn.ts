@@ -118,6 +118,11 @@ export class TurnView {
     this.foot.querySelector<HTMLElement>('.versions button:enabled')?.focus();
   }
 
+  /** There are older turns to leave out, and that was not tried yet. */
+  private canDrop(): boolean {
+    return this.turn.parent?.parent !== null && !this.turn.dropOldest;
+  }
+
   private question(): HTMLElement {
     const { text } = this.turn;
     const short = text.length <= HEADLINE_CHARACTERS && !text.includes('\n');
@@ -189,7 +194,10 @@ export class TurnView {
       ];
     }
     if (turn.state === 'stopped') return [h('p', { class: 'note' }, S.stopped)];
-    if (turn.note === 'context') return [h('p', { class: 'note' }, S.contextEnded)];
+    if (turn.note === 'context') {
+      const drop = button(S.dropOldest, () => actions.retry(turn, true), { class: 'quiet' });
+      return [h('p', { class: 'note' }, S.contextEnded, ' ', this.canDrop() ? drop : null)];
+    }
     if (turn.note === 'limit') {
       const n = turn.timings?.decode_tokens ?? 0;
       const settings = button(S.settings, () => actions.openSettings(), { class: 'quiet' });
