@@ -15,7 +15,7 @@ export class Queue {
   }
 
   run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    signal?.throwIfAborted();
+    if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise<T>((resolve, reject) => {
       this.#waiting += 1;
       let left = false;

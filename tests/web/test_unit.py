@@ -1,0 +1,26 @@
+"""Runs the Node tests of tests/web/unit: what the web part decides without a browser."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.web.conftest import ESBUILD, ROOT
+
+UNIT = ROOT / "tests/web/unit"
+
+
+@pytest.mark.parametrize("source", sorted(UNIT.glob("*.test.ts")), ids=lambda path: path.stem)
+def test_unit(source: Path, tmp_path: Path) -> None:
+    bundled = tmp_path / f"{source.stem}.mjs"
+    command = [
+        str(ESBUILD), str(source), "--bundle", "--platform=node", "--format=esm",
+        "--target=node20", "--log-level=warning", f"--outfile={bundled}",
+    ]  # fmt: skip
+    built = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (built.returncode, built.stderr) == (0, "")
+    run = ["node", "--test", "--test-reporter=spec", str(bundled)]
+    done = subprocess.run(run, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr

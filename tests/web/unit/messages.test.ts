@@ -1,0 +1,56 @@
+// What the shell takes from the frame: these shapes and no other.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readFrameMessage } from '../../../web/src/seal/messages';
+
+const MODELS = new Set(['smol', 'gemma']);
+
+const GOOD = [
+  { type: 'ready' },
+  { type: 'list', id: 1 },
+  { type: 'open', id: 2, model: 'smol', verify: false },
+  { type: 'remove', id: 3, model: 'gemma' },
+  { type: 'wasm', id: 4, variant: 'relaxed-mt' },
+  { type: 'cancel', id: 2 },
+];
+
+test('the vocabulary', () => {
+  for (const message of GOOD) assert.equal(readFrameMessage(message, MODELS), message);
+});
+
+test('one more field is refused, whatever it says', () => {
+  for (const message of GOOD) assert.equal(readFrameMessage({ ...message, text: 'a secret' }, MODELS), null);
+});
+
+test('one field less is refused', () => {
+  for (const message of GOOD)
+    for (const field of Object.keys(message)) {
+      const less = Object.fromEntries(Object.entries(message).filter(([key]) => key !== field));
+      assert.equal(readFrameMessage(less, MODELS), null);
+    }
+});
+
+test('values outside the lists are refused', () => {
+  const bad = [
+    null,
+    'ready',
+    7,
+    [],
+    {},
+    { type: 'fetch', id: 1 },
+    { type: 'constructor' },
+    { type: '__proto__', id: 1 },
+    { type: ['ready'] },
+    { type: 'open', id: 2, model: '../secret', verify: false },
+    { type: 'open', id: 2, model: 'other', verify: false },
+    { type: 'open', id: 2, model: { toString: () => 'smol' }, verify: false },
+    { type: 'open', id: 2, model: 'smol', verify: 'yes' },
+    { type: 'wasm', id: 4, variant: 'relaxed?q=secret' },
+    { type: 'list', id: 0 },
+    { type: 'list', id: 1.5 },
+    { type: 'list', id: 1e9 },
+    { type: 'list', id: '1' },
+  ];
+  for (const message of bad) assert.equal(readFrameMessage(message, MODELS), null, JSON.stringify(message));
+});

@@ -1,0 +1,19 @@
+// The little of Node that the unit tests use. @types/node would put Node's
+// globals beside the DOM's in every file of the project.
+
+declare module 'node:test' {
+  export function test(name: string, body: () => void | Promise<void>): Promise<void>;
+}
+
+declare module 'node:assert/strict' {
+  interface Assert {
+    (value: unknown, message?: string): asserts value;
+    equal(actual: unknown, expected: unknown, message?: string): void;
+    deepEqual(actual: unknown, expected: unknown, message?: string): void;
+    match(actual: string, pattern: RegExp): void;
+    throws(body: () => unknown, expected: object | ((error: unknown) => boolean)): void;
+    rejects(body: Promise<unknown>, expected: object | ((error: unknown) => boolean)): Promise<void>;
+  }
+  const assert: Assert;
+  export default assert;
+}
