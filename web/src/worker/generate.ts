@@ -13,8 +13,8 @@ import type { DoneReport, GenerateRequest, MainReply, RawTokenLogprob } from './
 /** How long one prefill chunk should take: short enough to stop, long enough to be efficient. */
 const CHUNK_MS = 80;
 const FIRST_CHUNK = 32;
-/** Kernels take tokens in tiles of this many. */
-const TILE = 4;
+/** Fewer tokens than this cost a chunk more than they save. */
+const MIN_CHUNK = 4;
 
 export interface GenerateContext {
   readonly core: Core;
@@ -91,22 +91,26 @@ async function prefill(
   clock: Clock,
 ): Promise<boolean> {
   const { session, post, tick, isAborted } = context;
-  const cached = session.reuse(ids);
+  const n = ids.length;
+  // Two tokens at least are evaluated, and no chunk has only one: the kernel for one token rounds
+  // differently from that for several, and the same prompt and seed must give the same text
+  // whatever the cache held and however the prompt was cut.
+  const cached = session.reuse(n > 2 ? ids.subarray(0, n - 1) : ids);
   clock.startPrefill(cached);
   let size = Math.min(FIRST_CHUNK, session.n_batch);
-  for (let at = cached; at < ids.length; ) {
+  for (let at = cached; at < n; ) {
     // The first turn of the loop as well: a request may have been aborted while it waited.
     await tick();
     if (isAborted()) return false;
-    const chunk = ids.subarray(at, at + size);
+    const chunk = ids.subarray(at, at + (n - at - size === 1 && size > 2 ? size - 1 : size));
     const start = performance.now();
-    session.eval(chunk, at + chunk.length === ids.length);
+    session.eval(chunk, at + chunk.length === n);
     const ms = performance.now() - start;
     at += chunk.length;
     clock.prefilled(chunk.length);
-    post({ type: 'prefill', id, progress: { done: at, total: ids.length, cached }, n_past: session.n_past });
-    const fitting = Math.floor((chunk.length * CHUNK_MS) / Math.max(ms, 0.1) / TILE) * TILE;
-    size = Math.min(session.n_batch, Math.max(TILE, fitting));
+    post({ type: 'prefill', id, progress: { done: at, total: n, cached }, n_past: session.n_past });
+    const fitting = Math.floor((chunk.length * CHUNK_MS) / Math.max(ms, 0.1));
+    size = Math.min(session.n_batch, Math.max(MIN_CHUNK, fitting));
   }
   return true;
 }

@@ -1,0 +1,476 @@
+"""The public API over SmolLM2 in a real browser: what requests promise each other.
+
+One page and one loaded model serve all tests but the last ones, which break
+something. Which variant runs is test_real_model.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route
+
+from slmweb.server.app import Folders, create_app
+from tests.web.conftest import ROOT, open_harness
+from tests.web.serving import Site, serve
+
+N_CTX = 256
+LOAD = """async (options) => {
+  const url = '/models/smollm2-135m-instruct-q4_1/manifest.json';
+  globalThis.slm = await harness.SLM.load(url, {baseUrl: '/', storage: 'memory', ...options});
+  return slm.info;
+}"""
+PRELUDE = """
+const ask = (content, params = {}, options = {}) => slm.chat.completions.create(
+  {messages: [{role: 'user', content}], temperature: 0, max_tokens: 8, ...params}, options);
+const complete = (prompt, params = {}, options = {}) => slm.completions.create(
+  {prompt, temperature: 0, max_tokens: 8, ...params}, options);
+"""
+
+
+@pytest.fixture(scope="module")
+def server(harness_folder: Path) -> Iterator[Site]:
+    dist = ROOT / "dist"
+    folders = Folders(web=harness_folder, wasm=dist / "wasm", models=dist / "models")
+    with serve(create_app(folders)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def loaded(browser: Browser, server: Site) -> Iterator[Page]:
+    with browser.new_context() as context:
+        page = open_harness(context.new_page(), server)
+        info = page.evaluate(LOAD, {"n_ctx": N_CTX})
+        assert info["n_ctx"] == N_CTX
+        yield page
+
+
+def evaluate(page: Page, body: str) -> Any:
+    """Runs the body of an async function; an SlmError becomes {error, code}."""
+    return page.evaluate(f"() => harness.outcome((async () => {{ {PRELUDE} {body} }})())")
+
+
+def test_info_says_what_runs(loaded: Page) -> None:
+    info = loaded.evaluate("slm.info")
+    assert info["architecture"] == "llama"
+    assert info["parameters"] == 134515008
+    assert info["license"] == "apache-2.0"
+    assert info["has_chat_template"] is True
+    assert sum(info["types"].values()) < info["size"]
+
+
+def test_memory_stays_within_its_bound(loaded: Page) -> None:
+    evaluate(loaded, "return ask('Hello')")
+    stats = loaded.evaluate("slm.stats()")
+    assert stats["memory_bytes"] <= 1.25 * loaded.evaluate("slm.info.size") + 64e6
+
+
+def test_chunks_add_up_to_the_completion(loaded: Page) -> None:
+    whole, chunks = evaluate(
+        loaded,
+        """
+        const params = {max_tokens: 16, seed: 1};
+        const whole = await ask('Name three colours.', params);
+        const chunks = [];
+        const stream = await ask('Name three colours.', {...params, stream: true});
+        for await (const chunk of stream)
+          chunks.push(chunk);
+        return [whole, chunks];
+        """,
+    )
+    assert whole["object"] == "chat.completion"
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    text = "".join(delta.get("content", "") for delta in deltas)
+    assert text == whole["choices"][0]["message"]["content"]
+    assert [delta.get("role") for delta in deltas] == ["assistant"] + [None] * (len(deltas) - 1)
+    *others, last = chunks
+    assert all(chunk["choices"][0]["finish_reason"] is None for chunk in others)
+    assert last["choices"][0]["finish_reason"] == whole["choices"][0]["finish_reason"]
+    assert last["usage"]["completion_tokens"] == whole["usage"]["completion_tokens"]
+    usage = whole["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert whole["timings"]["decode_tokens_per_second"] > 0
+
+
+def test_the_second_request_finds_its_prompt_in_the_cache(loaded: Page) -> None:
+    first, second = evaluate(
+        loaded,
+        """
+        const text = 'Tell me about rivers, lakes and the sea.';
+        return [await ask(text), await ask(text)];
+        """,
+    )
+    details = second["usage"]["prompt_tokens_details"]
+    # All but the last two tokens, see web/src/worker/generate.ts.
+    assert details["cached_tokens"] == first["usage"]["prompt_tokens"] - 2
+    assert second["choices"][0]["message"] == first["choices"][0]["message"]
+
+
+def test_max_tokens_and_finish_reason(loaded: Page) -> None:
+    result = evaluate(loaded, "return complete('One, two, three,', {max_tokens: 5})")
+    assert result["choices"][0]["finish_reason"] == "length"
+    assert result["usage"]["completion_tokens"] == 5
+
+
+def test_stop_string_ends_before_itself(loaded: Page) -> None:
+    free, stopped = evaluate(
+        loaded,
+        """
+        const free = await complete('1, 2, 3, 4, 5,', {max_tokens: 12});
+        return [free, await complete('1, 2, 3, 4, 5,', {max_tokens: 12, stop: [' 7']})];
+        """,
+    )
+    text = free["choices"][0]["text"]
+    assert " 7" in text
+    assert stopped["choices"][0]["text"] == text[: text.index(" 7")]
+    assert stopped["choices"][0]["finish_reason"] == "stop"
+
+
+def test_same_seed_same_text(loaded: Page) -> None:
+    """Also when the second finds its prompt in the cache, and the third finds another one there."""
+    texts = evaluate(
+        loaded,
+        """
+        const text = async (prompt, seed) => {
+          const params = {temperature: 1.5, seed, max_tokens: 16};
+          return (await complete(prompt, params)).choices[0].text;
+        };
+        const prompt = 'The weather today is not what it was when I was young and';
+        const texts = [await text(prompt, 5), await text(prompt, 5)];
+        await text('The weather today is not bad', 1);
+        texts.push(await text(prompt, 5), await text(prompt, 6));
+        return texts;
+        """,
+    )
+    assert texts[0] == texts[1] == texts[2]
+    assert texts[3] != texts[0]
+
+
+def test_bias_forbids_a_token(loaded: Page) -> None:
+    free, biased = evaluate(
+        loaded,
+        """
+        const free = await complete('The capital of France is', {max_tokens: 1});
+        const [id] = await slm.tokenize(free.choices[0].text);
+        const params = {max_tokens: 1, logit_bias: {[id]: -100}};
+        const biased = await complete('The capital of France is', params);
+        return [free.choices[0].text, biased.choices[0].text];
+        """,
+    )
+    assert free == " Paris"
+    assert biased != free
+
+
+def test_logprobs_of_a_chat(loaded: Page) -> None:
+    result = evaluate(loaded, "return ask('Hello', {logprobs: true, top_logprobs: 3})")
+    content = result["choices"][0]["logprobs"]["content"]
+    assert len(content) == result["usage"]["completion_tokens"]
+    whole = b"".join(bytes(token["bytes"]) for token in content).decode()
+    assert whole == result["choices"][0]["message"]["content"]
+    for token in content:
+        top = [entry["logprob"] for entry in token["top_logprobs"]]
+        assert len(top) == 3
+        assert top == sorted(top, reverse=True)
+        # Greedy: the token is the likeliest one.
+        assert token["logprob"] == top[0] <= 0
+
+
+def test_logprobs_of_a_completion(loaded: Page) -> None:
+    result = evaluate(loaded, "return complete('The capital of France is', {logprobs: 2})")
+    logprobs = result["choices"][0]["logprobs"]
+    text = result["choices"][0]["text"]
+    assert "".join(logprobs["tokens"]) == text
+    for token, offset in zip(logprobs["tokens"], logprobs["text_offset"], strict=True):
+        assert text[offset : offset + len(token)] == token
+    assert all(len(top) == 2 for top in logprobs["top_logprobs"])
+
+
+def test_tokens_and_text(loaded: Page) -> None:
+    ids, plain, text = evaluate(
+        loaded,
+        """
+        const text = 'Füße 漢字 👩🏽‍💻 <|im_end|>';
+        const ids = await slm.tokenize(text);
+        const plain = await slm.tokenize(text, {special: false});
+        return [ids, plain, await slm.detokenize(ids, {special: true})];
+        """,
+    )
+    assert text == "Füße 漢字 👩🏽‍💻 <|im_end|>"
+    assert len(plain) > len(ids)
+
+
+def test_requests_are_answered_in_order(loaded: Page) -> None:
+    order, queued = evaluate(
+        loaded,
+        """
+        const order = [];
+        const all = ['a', 'b', 'c'].map((name) => complete(name).then(() => order.push(name)));
+        await slm.tokenize('x');  // by then all three wait or run
+        const {queued, busy} = slm.stats();
+        await Promise.all(all);
+        return [order, queued + Number(busy)];
+        """,
+    )
+    assert order == ["a", "b", "c"]
+    assert queued == 3
+
+
+def test_abort_stops_within_one_token(loaded: Page) -> None:
+    result = evaluate(
+        loaded,
+        """
+        const stop = new AbortController();
+        const params = {max_tokens: 200, stream: true, ignore_eog: true, logprobs: true};
+        const stream = await ask('Tell a long story.', params, {signal: stop.signal});
+        let chunks = 0, name = null, at = 0;
+        try {
+          for await (const chunk of stream)
+            if (++chunks === 3) { at = slm.stats().n_past; stop.abort(); }
+        } catch (error) { name = error.name; }
+        return {chunks, name, grown: slm.stats().n_past - at};
+        """,
+    )
+    assert result["name"] == "AbortError"
+    # The message crosses while at most one more token is computed on each side of it.
+    assert result["chunks"] <= 4
+    assert result["grown"] <= 2
+
+
+def test_abort_during_prefill(loaded: Page) -> None:
+    result = evaluate(
+        loaded,
+        """
+        const stop = new AbortController();
+        const progress = [];
+        const onPrefill = (report) => { progress.push(report); stop.abort(); };
+        const text = 'word '.repeat(200);
+        let name = null;
+        try { await complete(text, {}, {signal: stop.signal, onPrefill}); }
+        catch (error) { name = error.name; }
+        return {name, progress, n_past: slm.stats().n_past};
+        """,
+    )
+    assert result["name"] == "AbortError"
+    # While the word crosses, the worker may begin one more chunk.
+    assert 1 <= len(result["progress"]) <= 2
+    last = result["progress"][-1]
+    assert result["n_past"] == last["done"] < last["total"]
+
+
+def test_leaving_the_loop_frees_the_model(loaded: Page) -> None:
+    text = evaluate(
+        loaded,
+        """
+        const stream = await ask('Tell a long story.', {max_tokens: 200, stream: true});
+        for await (const chunk of stream) break;
+        return (await complete('The capital of France is', {max_tokens: 1})).choices[0].text;
+        """,
+    )
+    assert text == " Paris"
+
+
+def test_a_prompt_that_does_not_fit_says_by_how_much(loaded: Page) -> None:
+    result = evaluate(
+        loaded,
+        """
+        try { await ask('word '.repeat(400)); }
+        catch (error) { return {code: error.code, details: error.details, message: error.message}; }
+        """,
+    )
+    assert result["code"] == "context_full"
+    assert result["details"]["n_ctx"] == N_CTX
+    assert result["details"]["prompt_tokens"] > 400
+    assert str(result["details"]["prompt_tokens"]) in result["message"]
+
+
+def test_the_oldest_turns_are_dropped_on_request(loaded: Page) -> None:
+    result = evaluate(
+        loaded,
+        """
+        const messages = [{role: 'system', content: 'Be brief.'}];
+        for (let i = 0; i < 8; i++)
+          messages.push(
+            {role: 'user', content: `Question ${i} `.repeat(8)},
+            {role: 'assistant', content: `Answer ${i}`});
+        messages.push({role: 'user', content: 'And now?'});
+        const request = {messages, temperature: 0, max_tokens: 8};
+        const error = await harness.outcome(slm.chat.completions.create(request));
+        request.context_overflow = 'drop_oldest';
+        const answer = await slm.chat.completions.create(request);
+        return {error, dropped: answer.dropped_messages, usage: answer.usage};
+        """,
+    )
+    assert result["error"]["code"] == "context_full"
+    assert result["dropped"] > 0
+    assert result["dropped"] % 2 == 0
+    assert result["usage"]["prompt_tokens"] <= N_CTX - 8
+
+
+def test_generation_ends_where_the_context_does(loaded: Page) -> None:
+    result = evaluate(
+        loaded,
+        "return complete('word '.repeat(240), {ignore_eog: true, max_tokens: undefined})",
+    )
+    assert result["choices"][0]["finish_reason"] == "length"
+    # The last token is sampled from a full cache and needs no place of its own.
+    assert result["usage"]["total_tokens"] == N_CTX + 1
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        ("ask('x', {tools: []})", "parameters that slmweb knows, found tools"),
+        ("ask('x', {temperature: -1})", "temperature to be a number from 0 to 100, found -1"),
+        ("slm.chat.completions.create({messages: []})", "at least one message"),
+        ("slm.chat.completions.create({messages: [{role: 'me', content: ''}]})", "found me"),
+        ("slm.completions.create({prompt: 7})", "prompt to be text"),
+        ("ask('x', {context_overflow: 'shrug'})", "found shrug"),
+    ],
+)
+def test_bad_requests_are_refused_by_name(loaded: Page, call: str, sentence: str) -> None:
+    result = evaluate(loaded, f"return {call}")
+    assert result["code"] == "invalid_argument"
+    assert sentence in result["error"]
+
+
+# ---- what breaks
+
+
+@pytest.fixture
+def fresh(browser: Browser, server: Site) -> Iterator[Page]:
+    """A page of its own, not opened yet."""
+    with browser.new_context() as context:
+        yield context.new_page()
+    server.removed_headers.clear()
+
+
+def test_without_isolation_it_runs_on_one_thread_and_says_why(fresh: Page, server: Site) -> None:
+    server.removed_headers |= {"cross-origin-opener-policy", "cross-origin-embedder-policy"}
+    open_harness(fresh, server)
+    info = fresh.evaluate(LOAD, {"n_ctx": N_CTX})
+    assert info["variant"] == "relaxed"
+    assert info["threads"] == 1
+    assert "not cross-origin isolated" in info["variant_reason"]
+    text = evaluate(fresh, "return complete('The capital of France is', {max_tokens: 1})")
+    assert text["choices"][0]["text"] == " Paris"
+
+
+def test_without_relaxed_simd_it_takes_plain_simd(fresh: Page, server: Site) -> None:
+    # i8x16.relaxed_swizzle and its like begin with 0xfd 0x80..0x93 0x02.
+    fresh.add_init_script(
+        """const validate = WebAssembly.validate;
+        WebAssembly.validate = (bytes) => {
+          const code = new Uint8Array(bytes.buffer ?? bytes);
+          const relaxed = (b, i) => b === 0xfd && code[i + 1] >= 0x80 && code[i + 2] === 0x02;
+          return !code.some(relaxed) && validate(bytes);
+        };"""
+    )
+    open_harness(fresh, server)
+    info = fresh.evaluate(LOAD, {"n_ctx": N_CTX, "threads": 1})
+    assert info["variant"] == "simd"
+    assert "without its relaxed instructions" in info["variant_reason"]
+
+
+def test_without_simd_it_ends_in_one_sentence(fresh: Page, server: Site) -> None:
+    fresh.add_init_script("WebAssembly.validate = () => false")
+    open_harness(fresh, server)
+    result = fresh.evaluate(f"harness.outcome(({LOAD})({{}}))")
+    assert result["code"] == "unsupported"
+    assert result["error"] == (
+        "Expected a browser with WebAssembly SIMD, found one without it; "
+        "use Chrome or Edge 91, Firefox 89, Safari 16.4 or later."
+    )
+
+
+def inject_into_worker(page: Page, script: str) -> None:
+    def fulfil(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=f"{script};\n{response.text()}")
+
+    page.route("**/assets/worker.js", fulfil)
+
+
+def test_a_crash_rejects_what_runs_and_all_that_follows(fresh: Page, server: Site) -> None:
+    inject_into_worker(
+        fresh,
+        "self.addEventListener('message', ({data}) => {"
+        " if (data.text === 'crash') throw new Error('unreachable') })",
+    )
+    open_harness(fresh, server)
+    fresh.evaluate(LOAD, {"n_ctx": N_CTX})
+    running, crashed, after = evaluate(
+        fresh,
+        """
+        const running = harness.outcome(complete('Once', {max_tokens: 200, ignore_eog: true}));
+        await slm.tokenize('x');
+        const crashed = harness.outcome(slm.tokenize('crash'));
+        const results = [await running, await crashed, await harness.outcome(ask('Still there?'))];
+        await slm.dispose();
+        return results;
+        """,
+    )
+    for result in (running, crashed, after):
+        assert result["code"] == "crashed"
+        assert "load the model again" in result["error"]
+
+
+def test_a_phone_that_cannot_reserve_4_gib_gets_less(fresh: Page, server: Site) -> None:
+    inject_into_worker(
+        fresh,
+        "const Memory = WebAssembly.Memory; WebAssembly.Memory = class extends Memory {"
+        " constructor(d) { if (d.maximum > 20000) throw new RangeError('no'); super(d); } }",
+    )
+    open_harness(fresh, server)
+    info = fresh.evaluate(LOAD, {"n_ctx": N_CTX, "variant": "relaxed-mt", "threads": 2})
+    assert "reserve 1.1 GB of memory addresses only" in info["variant_reason"]
+
+
+def test_loading_can_be_aborted(fresh: Page, server: Site) -> None:
+    open_harness(fresh, server)
+    result = fresh.evaluate(
+        f"""() => {{
+            const stop = new AbortController();
+            const onProgress = ({{phase}}) => {{ if (phase === 'load') stop.abort(); }};
+            return harness.outcome(({LOAD})({{signal: stop.signal, onProgress}}));
+        }}"""
+    )
+    assert result["code"] == "AbortError"
+
+
+def test_a_disposed_model_says_so(fresh: Page, server: Site) -> None:
+    open_harness(fresh, server)
+    fresh.evaluate(LOAD, {"n_ctx": N_CTX})
+    pending, after = evaluate(
+        fresh,
+        """
+        const pending = harness.outcome(ask('Hello', {max_tokens: 200}));
+        await slm.tokenize('x');
+        await slm.dispose();
+        return [await pending, await harness.outcome(slm.tokenize('x'))];
+        """,
+    )
+    assert pending["code"] == "disposed"
+    assert after["code"] == "disposed"
+
+
+def test_a_file_that_is_no_model_is_named(fresh: Page, server: Site) -> None:
+    open_harness(fresh, server)
+    result = fresh.evaluate(
+        """async () => {
+          const sha256 = '0'.repeat(64);
+          const files = [{name: 'x.gguf', size: 5000, sha256, chunks: [{sha256, size: 5000}]}];
+          const manifest = {name: 'x', title: 'x', size: 5000, files, sampling: {},
+            memory: {weights: 0, n_ctx_default: 64}};
+          const wasm = async (variant) => (await fetch(`/wasm/${variant}.wasm`)).arrayBuffer();
+          const source = {manifest, wasm, workerUrl: '/assets/worker.js'};
+          source.files = [new Blob(['x'.repeat(5000)])];
+          return harness.outcome(harness.SLM.fromSource(source));
+        }"""
+    )
+    assert result["code"] == "bad_file"
+    assert "GGUF" in result["error"]
