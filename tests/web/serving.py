@@ -47,6 +47,8 @@ class Site:
     url: str
     hits: list[Hit] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    active: int = 0
+    most_active: int = 0
     removed_headers: set[str] = field(default_factory=set)
     _released: threading.Event = field(default_factory=threading.Event)
 
@@ -114,10 +116,14 @@ class _Faulty:
             sent += len(body)
             await send({**message, "body": body})
 
+        site.active += 1
+        site.most_active = max(site.most_active, site.active)
         try:
             await self.app(scope, receive, faulty_send)
         except _BrokenError:
             return
+        finally:
+            site.active -= 1
 
 
 @contextmanager

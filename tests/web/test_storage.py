@@ -65,6 +65,18 @@ def test_progress_ends_at_the_total_and_never_passes_it(harness: Page, models: P
     assert reports[-1]["remaining"] == 0
 
 
+def test_four_chunks_at_a_time(harness: Page, site: Site, models: Path) -> None:
+    model = pack_bytes(models, "many", [[5000] * 12])
+    site.most_active = 0
+    site.faults.append(Fault(CHUNK, times=4, hold_after=1000))
+    harness.evaluate("globalThis.result = harness.open('many'); 0")
+    harness.evaluate("harness.reported('download', 4000)")
+    assert site.active == 4
+    site.release()
+    assert_whole(harness.evaluate("globalThis.result"), model)
+    assert site.most_active == 4
+
+
 def test_broken_connection_is_continued_with_range(harness: Page, site: Site, models: Path) -> None:
     model = pack_bytes(models, "large", [[2 * MIB]])
     site.faults.append(Fault(CHUNK, cut_after=MIB))

@@ -1,0 +1,188 @@
+"""The released chat page, whole: shell, seal, storage, engine and SmolLM2.
+
+Here meet the parts that other tests look at one by one; what is tested is what
+a person would notice when they do not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Frame, Locator, Page, expect
+
+from slmweb.server.app import create_app
+from tests.web.serving import Fault, Site, serve
+
+CHUNK = r"/[0-9a-f]{64}$"
+# Loading and answering on a machine that is busy with other tests.
+PATIENCE_MS = 60_000
+
+
+@dataclass
+class Chat:
+    """The page and its frame."""
+
+    page: Page
+    frame: Frame
+
+    @classmethod
+    def open(cls, page: Page, site: Site) -> Chat:
+        page.goto(site.url)
+        frame = page.locator("iframe#sandbox").element_handle().content_frame()
+        assert frame is not None
+        return cls(page, frame)
+
+    @property
+    def field(self) -> Locator:
+        return self.frame.get_by_role("textbox", name="Message")
+
+    @property
+    def answers(self) -> Locator:
+        return self.frame.locator(".turn.assistant")
+
+    def button(self, name: str) -> Locator:
+        return self.frame.get_by_role("button", name=name, exact=True)
+
+    def send(self, text: str) -> None:
+        self.field.fill(text)
+        self.field.press("Enter")
+
+    def ask(self, text: str) -> str:
+        before = self.answers.count()
+        self.send(text)
+        answer = self.answers.nth(before)
+        # A finished answer can be asked for again.
+        again = answer.get_by_role("button", name="Retry")
+        expect(again).to_be_visible(timeout=PATIENCE_MS)
+        return answer.locator(".prose").inner_text()
+
+    def ready(self) -> None:
+        expect(self.field).to_have_attribute("placeholder", "Ask SmolLM2", timeout=PATIENCE_MS)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serve(create_app()) as running:
+        yield running
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with browser.new_context() as context:
+        yield context
+
+
+@pytest.fixture
+def chat(context: BrowserContext, site: Site) -> Chat:
+    return Chat.open(context.new_page(), site)
+
+
+def test_asked_and_answered_and_nothing_leaves(chat: Chat, site: Site) -> None:
+    chat.ready()
+    assert chat.frame.evaluate("[origin, crossOriginIsolated, typeof RTCPeerConnection]") == [
+        "null",
+        True,
+        "undefined",
+    ]
+    site.hits.clear()
+    first = chat.ask("Why is the sky blue?")
+    assert len(first.split()) > 2
+    second = chat.ask("And at night?")
+    assert len(second.split()) > 2
+    assert site.hits == []
+
+
+def test_reload_fetches_no_byte_of_the_model(chat: Chat, site: Site) -> None:
+    chat.ready()
+    assert len(site.paths(CHUNK)) == 6
+    site.hits.clear()
+    again = Chat.open(chat.page, site)
+    again.ready()
+    assert site.paths(CHUNK) == []
+    assert again.ask("Hello")
+
+
+def test_a_stored_model_opens_when_the_list_cannot_be_fetched(chat: Chat, site: Site) -> None:
+    chat.ready()
+    site.faults += [Fault("/models/", status=503, times=100)]
+    again = Chat.open(chat.page, site)
+    again.ready()
+    assert again.ask("Hello")
+
+
+def test_a_broken_chunk_is_fetched_again(context: BrowserContext, site: Site) -> None:
+    site.faults.append(Fault(CHUNK, flip=True))
+    chat = Chat.open(context.new_page(), site)
+    chat.ready()
+    assert len(site.paths(CHUNK)) == 7
+    assert chat.ask("Hello")
+
+
+def test_a_file_that_rotted_on_disk_is_repaired(chat: Chat, site: Site) -> None:
+    chat.ready()
+    # The page that embeds the frame may touch its own storage; the frame could not.
+    chat.page.evaluate(
+        """async () => {
+          const opfs = await navigator.storage.getDirectory();
+          const root = await opfs.getDirectoryHandle('slmweb-models');
+          for await (const folder of root.values())
+            for await (const file of folder.values()) {
+              if (file.name.includes('.')) continue;
+              const writable = await file.createWritable({keepExistingData: true});
+              await writable.write({type: 'write', position: 0, data: new Uint8Array(64)});
+              await writable.close();
+            }
+        }"""
+    )
+    site.hits.clear()
+    again = Chat.open(chat.page, site)
+    again.ready()
+    assert len(site.paths(CHUNK)) == 1
+    assert again.ask("Hello")
+
+
+def test_stop_ends_a_real_answer(chat: Chat) -> None:
+    chat.ready()
+    chat.send("Write a very long story about a lighthouse, with many chapters.")
+    expect(chat.answers.locator(".prose")).not_to_be_empty(timeout=PATIENCE_MS)
+    chat.button("Stop").click()
+    expect(chat.answers).to_contain_text("Stopped.")
+    assert chat.ask("Say hello.")
+
+
+def test_without_isolation_the_page_still_chats(context: BrowserContext, site: Site) -> None:
+    site.removed_headers |= {"cross-origin-opener-policy", "cross-origin-embedder-policy"}
+    chat = Chat.open(context.new_page(), site)
+    chat.ready()
+    assert chat.frame.evaluate("crossOriginIsolated") is False
+    assert chat.ask("Hello")
+
+
+def test_without_simd_the_page_says_so(context: BrowserContext, site: Site) -> None:
+    page = context.new_page()
+    page.add_init_script("WebAssembly.validate = () => false")
+    chat = Chat.open(page, site)
+    alert = chat.frame.get_by_role("alert")
+    expect(alert).to_contain_text("WebAssembly SIMD", timeout=PATIENCE_MS)
+
+
+def test_the_shell_answers_no_stranger(chat: Chat) -> None:
+    """The handshake is over; whoever asks again gets no port."""
+    chat.ready()
+    # Listens after the shell, so what the shell would send is on its way before this echo.
+    chat.page.evaluate("addEventListener('message', ({source}) => source.postMessage('echo', '*'))")
+    received: list[Any] = chat.frame.evaluate(
+        """() => new Promise((resolve) => {
+          const received = [];
+          addEventListener('message', ({data, ports}) => {
+            received.push([data, ports.length]);
+            if (received.at(-2)?.[0] === 'echo') resolve(received);
+          });
+          parent.postMessage({type: 'slmweb'}, '*');
+          parent.postMessage({type: 'open', id: 1, model: 'secret', verify: false}, '*');
+        })"""
+    )
+    assert received == [["echo", 0], ["echo", 0]]
