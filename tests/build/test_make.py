@@ -13,7 +13,9 @@ from script import ROOT
 
 
 def test_make_alone_prints_help() -> None:
-    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0
     assert done.stdout.startswith("make demo ")
     rules = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
