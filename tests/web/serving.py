@@ -1,7 +1,7 @@
 """slmweb's own server for browser tests, with a log and faults on demand.
 
-Owns the thread that serves and the ASGI layer that cuts, corrupts, refuses or
-holds a response, as a bad network would. Refuses to know what is tested.
+Owns the thread that serves and the ASGI layer that corrupts, refuses, holds and
+breaks a response, as a bad network would. Refuses to know what is tested.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ class Fault:
 
     pattern: str
     times: int = 1
-    cut_after: int | None = None  # the connection breaks after so many bytes of body
-    hold_after: int | None = None  # nothing more comes after so many bytes, until release()
+    hold_after: int | None = None  # so many bytes come, and at release() the connection breaks
     flip: bool = False  # the first byte of the body is another one
     status: int | None = None
     ignore_range: bool = False
@@ -56,7 +55,7 @@ class Site:
         return [hit for hit in self.hits if re.search(pattern, hit.path)]
 
     def release(self) -> None:
-        """Lets held responses end (as a broken connection)."""
+        """Breaks the connections of held responses."""
         self._released.set()
 
     def fault(self, path: str) -> Fault | None:
@@ -107,12 +106,11 @@ class _Faulty:
             body = message.get("body", b"")
             if fault.flip and sent == 0 and body:
                 body = bytes([body[0] ^ 1]) + body[1:]
-            for limit in (fault.cut_after, fault.hold_after):
-                if limit is not None and sent + len(body) > limit:
-                    await send({**message, "body": body[: limit - sent], "more_body": True})
-                    if fault.hold_after is not None:
-                        await site.released()
-                    raise _BrokenError
+            limit = fault.hold_after
+            if limit is not None and sent + len(body) > limit:
+                await send({**message, "body": body[: limit - sent], "more_body": True})
+                await site.released()
+                raise _BrokenError
             sent += len(body)
             await send({**message, "body": body})
 
