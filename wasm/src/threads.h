@@ -39,7 +39,7 @@ public:
   void stop();
 
 private:
-  void wait_past(std::atomic<uint32_t> &word, uint32_t seen);
+  void wait_past(std::atomic<uint32_t> &word, uint32_t seen, uint32_t spins);
   void wake(std::atomic<uint32_t> &word);
 
   uint32_t size_ = 1;
