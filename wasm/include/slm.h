@@ -55,8 +55,9 @@ SLM_API void *slm_alloc(uint32_t n);
 SLM_API void slm_free(void *p);
 
 /* Integer dot-product forms: on some machines one is twice the other, and only
- * the host has a clock. The host times slm_dot_bench(i, n) for every i below
- * slm_dot_count() and calls slm_dot_select() with the fastest. The bench runs
+ * the host has a clock. Before slm_model_layout, which fixes the form for a
+ * model, the host times slm_dot_bench(i, n) for every i below slm_dot_count() and
+ * calls slm_dot_select() with the fastest. The bench runs
  * `n` rounds of the prefill kernel on scratch data and returns the number of
  * multiply-accumulates done, in millions, or a negative status. */
 SLM_API int32_t slm_dot_count(void);

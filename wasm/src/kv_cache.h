@@ -21,7 +21,8 @@ struct KvLayer {
   bool f16 = true;
 
   size_t element_bytes() const { return f16 ? 2 : 4; }
-  size_t bytes_each() const { return size_t(n_head_kv) * capacity * head_dim * element_bytes(); }
+  /// 64 bits: the numbers come from a file, and must not wrap before they are refused.
+  uint64_t bytes_each() const { return uint64_t(n_head_kv) * capacity * head_dim * element_bytes(); }
 };
 
 /// Positions that attention handles at a time; a block never wraps in a ring.

@@ -7,11 +7,11 @@
 
 namespace slm {
 
-size_t Workspace::lay_out(uint8_t *base) {
-  size_t at = 0;
-  const auto take = [&](size_t bytes) {
+uint64_t Workspace::lay_out(uint8_t *base) {
+  uint64_t at = 0;
+  const auto take = [&](uint64_t bytes) {
     uint8_t *p = base == nullptr ? nullptr : base + at;
-    at += (bytes + 63) & ~size_t(63);
+    at += (bytes + 63) & ~uint64_t(63);
     return p;
   };
   quantized = take(quantized_rows_bytes(n_batch, (max_columns + 31) / 32 * 32));

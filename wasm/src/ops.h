@@ -72,9 +72,9 @@ struct Workspace {
   float *angles[kMaxRopes] = {}; // (n_batch, n_dims / 2, 2) cos and sin
 
   size_t panel_bytes() const { return (matmul_scratch_bytes(max_columns) + 63) & ~size_t(63); }
-  size_t partial_floats() const { return size_t(n_head) * (max_head_dim + 2); }
+  size_t partial_floats() const { return size_t(n_head) * (max_head_dim + 2); } // below 2^21
   /// Bytes of everything; `base` null only counts.
-  size_t lay_out(uint8_t *base);
+  uint64_t lay_out(uint8_t *base);
 };
 
 class Ops {

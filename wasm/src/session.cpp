@@ -39,7 +39,7 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, Shapes &
     layer.head_dim = m.head_dim;
     layer.capacity = capacity(model.family(), i, n_ctx, n_batch);
     layer.f16 = model.f16_cache();
-    out.cache_bytes += 2 * uint64_t(layer.bytes_each());
+    out.cache_bytes += 2 * layer.bytes_each();
     out.cache.push_back(layer);
   }
   Workspace &w = out.workspace;

@@ -27,8 +27,11 @@ public:
   static constexpr uint32_t kMaxThreads = 32;
 
   uint32_t size() const { return size_; }
-  /// Sets the number of members; only while no job runs.
-  void resize(uint32_t n) { size_ = n; }
+  /// Sets the number of members; only while no job runs and none serves.
+  void resize(uint32_t n) {
+    size_ = n;
+    epoch_.store(0); // members start to count there
+  }
 
   /// Runs job(arg, thread) on every member, the caller as thread 0.
   void run(void (*job)(void *, uint32_t), void *arg);

@@ -11,6 +11,8 @@ import pytest
 
 from slmweb.core import Model, Sampling, Session
 from slmweb.errors import SlmError
+from tests.goldens.tiny_gguf import write_model
+from tests.goldens.tiny_models import TinyModel, weights
 
 GREEDY = Sampling(temperature=0, ignore_eog=True)
 # Hot enough that a random model does not repeat itself.
@@ -252,3 +254,22 @@ def test_a_session_of_no_sense_is_refused(model: Model, n_ctx: int, n_batch: int
 def test_a_model_without_weights_cannot_be_evaluated(llama: Path) -> None:
     with Model.open(llama, weights=False) as header, pytest.raises(SlmError):
         header.session(8)
+
+
+def test_sizes_past_32_bits_are_refused_not_wrapped(tmp_path: Path) -> None:
+    """Heads this wide, at a million positions, take 2^34 bytes a layer, which is 0 in
+    the 32 bits of a wasm pointer: a session so small would be written out of bounds."""
+    shape = TinyModel(
+        "wide", "llama", n_layer=1, n_embd=32, n_head=8, n_head_kv=8, head_dim=1024, n_ctx_train=512
+    )
+    (path,) = write_model(shape, weights(shape), tmp_path / "wide.gguf")
+    with Model.open(path) as model:
+        n_ctx, n_batch = 1 << 20, 64
+        size = model.core.call("slm_session_bytes", model.handle, n_ctx, n_batch)
+        assert size > 2 * n_ctx * 8 * 1024 * 4
+        with pytest.raises(SlmError) as error:
+            Session(model, n_ctx, n_batch)
+        assert error.value.code == "out_of_memory"
+        assert "keys and values" in error.value.message
+        with Session(model, 64, 8) as session:
+            assert session.eval([1, 2, 3]) is not None

@@ -332,10 +332,12 @@ void dot_select(int i) { selected = i; }
 
 // ---- activations ------------------------------------------------------------------------
 
-static size_t align16(size_t n) { return (n + 15) & ~size_t(15); }
+namespace {
+uint64_t align16(uint64_t n) { return (n + 15) & ~uint64_t(15); }
+} // namespace
 
-size_t quantized_rows_bytes(uint32_t n, uint32_t columns) {
-  const size_t blocks = size_t(n) * (columns / 32);
+uint64_t quantized_rows_bytes(uint32_t n, uint32_t columns) {
+  const uint64_t blocks = uint64_t(n) * (columns / 32);
   return align16(blocks * 32) + 2 * align16(blocks * 4) + align16(blocks * 8);
 }
 

@@ -23,7 +23,7 @@ struct QuantizedRows {
 };
 
 /// Bytes that QuantizedRows needs for `n` tokens.
-size_t quantized_rows_bytes(uint32_t n, uint32_t columns);
+uint64_t quantized_rows_bytes(uint32_t n, uint32_t columns);
 /// Lays the arrays out in `memory` (aligned to 16).
 QuantizedRows quantized_rows_at(void *memory, uint32_t n, uint32_t columns);
 /// Quantizes tokens [begin, end) of x (float32, n_tokens x columns).
@@ -46,7 +46,7 @@ struct Matrix {
 
   uint32_t groups() const { return (rows + 3) / 4; }
   size_t group_bytes() const;
-  size_t bytes() const { return groups() * group_bytes(); }
+  uint64_t bytes() const { return uint64_t(groups()) * group_bytes(); }
 };
 
 /// One row of the kernel table: a tensor type and what can be done with it.

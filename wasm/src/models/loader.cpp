@@ -24,7 +24,7 @@ std::string tensor_name(int layer, std::string_view name, std::string_view endin
 Rows Arena::rows(uint32_t width) {
   Rows r{base_ == nullptr ? nullptr : reinterpret_cast<float *>(base_ + used_), width};
   // A row's last group of four is written as one vector.
-  used_ += ((size_t(n_batch_) * width + 4) * sizeof(float) + 63) & ~size_t(63);
+  used_ += ((uint64_t(n_batch_) * width + 4) * sizeof(float) + 63) & ~uint64_t(63);
   return r;
 }
 
@@ -34,9 +34,9 @@ uint32_t TensorSlot::granule() const {
   return static_cast<uint32_t>(tensor->ne[0] / info.block_size * info.block_bytes) * kRows;
 }
 
-size_t TensorSlot::packed_bytes() const {
+uint64_t TensorSlot::packed_bytes() const {
   if (skipped) return 0;
-  return matrix != nullptr ? matrix->bytes() : size_t(tensor->ne[0]) * sizeof(float);
+  return matrix != nullptr ? matrix->bytes() : tensor->ne[0] * sizeof(float);
 }
 
 Loader::Loader(const std::vector<std::unique_ptr<Gguf>> &files, std::string_view architecture, uint32_t n_vocab,

@@ -28,12 +28,12 @@ class Arena {
 public:
   Arena(uint8_t *base, uint32_t n_batch) : base_(base), n_batch_(n_batch) {}
   Rows rows(uint32_t width);
-  size_t used() const { return used_; }
+  uint64_t used() const { return used_; }
 
 private:
   uint8_t *base_;
   uint32_t n_batch_;
-  size_t used_ = 0;
+  uint64_t used_ = 0; // 64 bits: what is only counted may not fit the memory
 };
 
 /// A tensor of a model file and where its packed bytes go.
@@ -47,7 +47,7 @@ struct TensorSlot {
   bool skipped = false;     // known and not needed
 
   uint32_t granule() const; // a piece is a multiple of this many file bytes
-  size_t packed_bytes() const;
+  uint64_t packed_bytes() const;
 };
 
 /// Reads metadata under the architecture's prefix and claims tensors. Every
