@@ -264,11 +264,11 @@ class Model:
             n = min(2 * n, file.size)
 
     def _load(self, progress: Progress) -> None:
+        self._select_dot_kernel()  # the layout fixes it
         try:
             self.layout()
         except SlmError as error:
             raise _about(self._files[0], error) from None
-        self._select_dot_kernel()
         tensors: list[Any] = list(enumerate(self.info["tensors"]))
         tensors.sort(key=lambda item: (item[1]["file"], item[1]["offset"]))
         total = sum(tensor["size"] for _, tensor in tensors)
