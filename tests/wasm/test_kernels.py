@@ -4,11 +4,13 @@ dequantize-then-multiply in float64, where gguf's own Python code dequantizes.
 One table drives the cases: sizes straddle the vector width and the tile, block
 counts straddle one. Two things are asked of a product: that it lies within what
 the rounding of activations to 8 bits implies, and, more sharply, that it equals
-the product with the rounded activations but for float32's own rounding.
+the product with the rounded activations but for float32's own rounding. The way
+through the loader and the ABI is tests/parity/test_matmul.py's.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -54,16 +56,23 @@ class Kernels:
         )
         module.parent.mkdir(parents=True, exist_ok=True)
         needed = ["allocator", "runtime", "kernels/matmul"]
+        objects = [target.objects / f"{name}.o" for name in needed]
+        own = module.with_suffix(".o")
+        includes = [f"-I{ROOT / 'wasm/include'}", f"-I{compiler.SOURCES}"]
         compiler.command(
             [
                 *compiler.COMPILER, *compiler.COMMON, *compiler.SIMD[chosen.simd], "-Oz",
-                "-mexec-model=reactor",
-                f"-I{ROOT / 'wasm/include'}", f"-I{compiler.SOURCES}",
-                str(source), *(str(target.objects / f"{name}.o") for name in needed),
-                "-o", str(module),
+                *includes, "-c", str(source), "-o", str(own),
             ],
             f"{variant}: {source.name}",
         )  # fmt: skip
+        # The exports are attributes here; with the variant's own link flags there is
+        # no other library to build than the one that is there.
+        bare = replace(abi, functions=())
+        compiler.command(
+            [*compiler.link_arguments(target, bare, [*objects, own]), "-o", str(module)],
+            f"{variant}: linking {source.name}",
+        )
         config = wasmtime.Config()
         config.wasm_relaxed_simd = True
         self._store = wasmtime.Store(wasmtime.Engine(config))
