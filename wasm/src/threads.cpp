@@ -8,7 +8,7 @@ namespace slm {
 namespace {
 // Looks at the word, one to two nanoseconds each.
 constexpr uint32_t kBarrierSpins = 1000000, kJobSpins = 20000;
-}
+} // namespace
 
 Team &team() {
   static Team instance;
