@@ -48,9 +48,9 @@ __attribute__((export_name("test_multiply"))) void test_multiply(int form, uint3
   const Matrix w = pack(type, file, rows, columns);
   std::vector<uint8_t> scratch(matmul_scratch_bytes(columns) + 16), memory(quantized_rows_bytes(n, columns) + 16);
   Activations a{x, {}, n};
-  if (w.kernel->quantized) {
+  if (w.kernel->rounding != Rounding::None) {
     a.quantized = quantized_rows_at(memory.data(), n, columns);
-    quantize_rows(x, a.quantized, 0, n);
+    quantize_rows(x, a.quantized, 0, n, uint32_t(w.kernel->rounding));
   }
   w.kernel->multiply(w, a, y, rows, begin, end, scratch.data());
 }

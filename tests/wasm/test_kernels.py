@@ -152,12 +152,12 @@ def random_rows(name: str, rows: int, columns: int, rng: np.random.Generator) ->
     return blocks.reshape(rows, -1)
 
 
-def rounded(x: F32) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Activations as 8 bits keep them, and the largest error of each element."""
+def rounded(x: F32, steps: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Activations as `steps` to the largest of 32 keep them, and each element's largest error."""
     blocks = x.reshape(len(x), -1, 32)
     largest = np.abs(blocks).max(axis=2, keepdims=True)
-    inverse = np.where(largest > 0, np.float32(127) / np.where(largest > 0, largest, 1), 0)
-    scale = (largest / np.float32(127)).astype(np.float64)
+    inverse = np.where(largest > 0, np.float32(steps) / np.where(largest > 0, largest, 1), 0)
+    scale = (largest / np.float32(steps)).astype(np.float64)
     q = np.rint((blocks * inverse.astype(np.float32)).astype(np.float32))
     kept = (q * scale).reshape(x.shape)
     return kept, np.broadcast_to(scale / 2, blocks.shape).reshape(x.shape)
@@ -176,7 +176,9 @@ def check(
     )
     y = kernels.multiply(form, int(kind), file, rows, columns, x, parts).astype(np.float64)
 
-    kept, error = rounded(x) if name in SCALES else (x.astype(np.float64), np.zeros(x.shape))
+    # Signed 8-bit weights are multiplied with 16-bit activations, the others with 8-bit ones.
+    steps = 32767 if name in ("Q8_0", "IQ4_NL") else 127
+    kept, error = rounded(x, steps) if name in SCALES else (x.astype(np.float64), np.zeros(x.shape))
     magnitude = np.abs(x).astype(np.float64) @ np.abs(weights).T
     epsilon = float(np.finfo(np.float32).eps)
     # A centred format's offset is subtracted after the sum: terms are up to 16
@@ -210,6 +212,19 @@ def test_products(kernels: Kernels, name: str) -> None:
         for columns in sizes:
             check(kernels, name, form, 6, columns, 3)
         check(kernels, name, form, 17, sizes[1], 4, parts=3)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_token_gets_the_same_sums_alone_and_among_others(kernels: Kernels, name: str) -> None:
+    rng = np.random.default_rng(TYPES.index(name))
+    kind = int(GGMLQuantizationType[name])
+    file = random_rows(name, 9, 512, rng)
+    x = rng.normal(size=(5, 512)).astype(np.float32)
+    for form in range(kernels.call("test_forms")):
+        together = kernels.multiply(form, kind, file, 9, 512, x, 1)
+        for token in range(len(x)):
+            alone = kernels.multiply(form, kind, file, 9, 512, x[token : token + 1], 1)
+            assert (alone[0] == together[token]).all()
 
 
 @pytest.mark.parametrize("name", ["F32", "F16", "BF16"])

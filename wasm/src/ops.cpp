@@ -16,7 +16,7 @@ uint64_t Workspace::lay_out(uint8_t *base) {
   };
   quantized = take(quantized_rows_bytes(n_batch, (max_columns + 31) / 32 * 32));
   panels = take(panel_bytes() * threads);
-  scores = reinterpret_cast<float *>(take(attention_scratch_bytes() * threads));
+  scores = reinterpret_cast<float *>(take(attention_scratch_bytes(max_head_dim) * threads));
   partial = reinterpret_cast<float *>(take(partial_floats() * sizeof(float) * threads));
   for (float *&a : angles)
     a = reinterpret_cast<float *>(take(size_t(n_batch) * max_rope_dims * sizeof(float)));
@@ -67,25 +67,25 @@ void Ops::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   team_.barrier();
 }
 
-Activations Ops::activations(Rows x, uint32_t n, bool quantized) {
+Activations Ops::activations(Rows x, uint32_t n, uint32_t roundings) {
   Activations a{x.data, {}, n};
-  if (!quantized) return a;
+  if (roundings == 0) return a;
   a.quantized = quantized_rows_at(ws_.quantized, n, x.width);
   if (n == 1) {
-    quantize_rows(x.data, a.quantized, 0, 1);
+    quantize_rows(x.data, a.quantized, 0, 1, roundings);
   } else {
     const Range mine = share(n, thread_, team_.size());
-    quantize_rows(x.data, a.quantized, mine.begin, mine.end);
+    quantize_rows(x.data, a.quantized, mine.begin, mine.end, roundings);
     team_.barrier();
   }
   return a;
 }
 
 void Ops::products(Rows x, uint32_t n, std::initializer_list<Product> products) {
-  bool quantized = false;
+  uint32_t roundings = 0;
   for (const Product &p : products)
-    quantized |= p.linear.weight.kernel->quantized;
-  const Activations a = activations(x, n, quantized);
+    roundings |= uint32_t(p.linear.weight.kernel->rounding);
+  const Activations a = activations(x, n, roundings);
   for (const Product &p : products) {
     const Matrix &w = p.linear.weight;
     const Range mine = my_groups(w);
@@ -163,7 +163,7 @@ void Ops::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &
       prepare(t, {0, spec.n_head}, {0, spec.n_head_kv});
   team_.barrier();
 
-  float *scratch = ws_.scores + thread_ * (attention_scratch_bytes() / sizeof(float));
+  float *scratch = ws_.scores + thread_ * (attention_scratch_bytes(ws_.max_head_dim) / sizeof(float));
   const auto first_seen = [&](uint32_t position) {
     return spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0;
   };

@@ -112,7 +112,7 @@ public:
               float *out);
 
 private:
-  Activations activations(Rows x, uint32_t n, bool quantized);
+  Activations activations(Rows x, uint32_t n, uint32_t roundings);
   void products(Rows x, uint32_t n, std::initializer_list<Product> products);
   /// The groups of four rows of a product that are this thread's; pairs, as the
   /// kernel takes them.

@@ -17,18 +17,19 @@ using namespace simd;
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-/// f16 elements, loaded as bits whose exponent is 112 too small; `factor`,
-/// multiplied in once per query or weight, makes that good.
+/// f16 elements, loaded as bits whose exponent is 112 too small; what they are
+/// multiplied with makes that good: by `factor` in the weights, and half of it
+/// (so that large queries stay finite) before and half after in the scores.
 struct Half {
   using T = uint16_t;
-  static constexpr float factor = 0x1p112f;
-  static v128 load4(const T *p) { return and_(shl32(load16x4_s(p), 13), splat_i32(static_cast<int32_t>(0x8FFFE000u))); }
+  static constexpr float factor = 0x1p112f, root = 0x1p56f;
+  static v128 load4(const T *p, const F16Constants &k) { return and_(shl32(load16x4_s(p), 13), k.bits); }
   static T from(float f) { return f32_to_f16(f); }
 };
 struct Single {
   using T = float;
-  static constexpr float factor = 1;
-  static v128 load4(const T *p) { return load(p); }
+  static constexpr float factor = 1, root = 1;
+  static v128 load4(const T *p, const F16Constants &) { return load(p); }
   static T from(float f) { return f; }
 };
 
@@ -50,44 +51,64 @@ void store_kv_as(KvLayer &c, uint32_t head, uint32_t position, const float *key,
   }
 }
 
-/// Scores of N queries against `Fours` x 4 slots from `keys`.
+/// Scores of N queries against `Fours` x 4 slots from `keys`. `q` holds the
+/// queries times E::root, side by side: (head_dim, N). On the way it touches the
+/// keys that come next and the `values` of its own slots: in a long context
+/// waiting for both took longer than computing.
 template <class E, int N, int Fours>
-inline void score(const typename E::T *keys, uint32_t head_dim, const Query *queries, float *scores) {
+inline void score(const typename E::T *keys, const typename E::T *values, uint32_t head_dim, const float *q,
+                  float *scores) {
   v128 sum[N][Fours];
-  for (int i = 0; i < N; i++)
-    for (int f = 0; f < Fours; f++)
-      sum[i][f] = zero();
-  const v128 factor = splat_f32(E::factor);
-  for (uint32_t d = 0; d < head_dim; d++) {
-    v128 k[Fours];
-    for (int f = 0; f < Fours; f++)
-      k[f] = mul_f32(E::load4(keys + (size_t(f) * head_dim + d) * 4), factor);
-    for (int i = 0; i < N; i++) {
-      const v128 q = load32_splat(queries[i].q + d);
+  for (auto &row : sum)
+    for (v128 &s : row)
+      s = zero();
+  const F16Constants constants;
+  const typename E::T *next = keys + size_t(Fours) * 4 * head_dim;
+  constexpr int Step = 4; // divides every head_dim
+  for (uint32_t d = 0; d < head_dim; d += Step) {
+    touch(next + d * Fours * 4);
+    touch(values + d * Fours * 4);
+    for (int j = 0; j < Step; j++) {
+      v128 k[Fours];
       for (int f = 0; f < Fours; f++)
-        sum[i][f] = madd_f32(q, k[f], sum[i][f]);
+        k[f] = E::load4(keys + (size_t(f) * head_dim + j) * 4, constants);
+      for (int i = 0; i < N; i++) {
+        const v128 x = load32_splat(q + j * N + i);
+        for (int f = 0; f < Fours; f++) {
+          sum[i][f] = madd_f32(x, k[f], sum[i][f]);
+          pin(sum[i][f]);
+        }
+      }
     }
+    keys += Step * 4;
+    q += Step * N;
+    pin(keys);
+    pin(q);
   }
   for (int i = 0; i < N; i++)
     for (int f = 0; f < Fours; f++)
-      store(scores + i * kKvBlock + f * 4, sum[i][f]);
+      store(scores + i * kKvBlock + f * 4, mul_f32(sum[i][f], splat_f32(E::root)));
 }
 
 /// out += weights of N queries times `count` rows of values, 8 columns at a time.
 template <class E, int N>
 inline void accumulate(const typename E::T *values, uint32_t head_dim, const Query *queries, const float *weights,
                        uint32_t count) {
+  const F16Constants constants;
   for (uint32_t d = 0; d + 8 <= head_dim; d += 8) {
     v128 out[N][2];
     for (int i = 0; i < N; i++)
       for (int f = 0; f < 2; f++)
         out[i][f] = load(queries[i].out + d + f * 4);
-    for (uint32_t p = 0; p < count; p++) {
-      const v128 v0 = E::load4(values + size_t(p) * head_dim + d), v1 = E::load4(values + size_t(p) * head_dim + d + 4);
+    const typename E::T *row = values + d;
+    for (uint32_t p = 0; p < count; p++, row += head_dim) {
+      const v128 v0 = E::load4(row, constants), v1 = E::load4(row + 4, constants);
       for (int i = 0; i < N; i++) {
         const v128 w = load32_splat(weights + i * kKvBlock + p);
         out[i][0] = madd_f32(w, v0, out[i][0]);
         out[i][1] = madd_f32(w, v1, out[i][1]);
+        pin(out[i][0]);
+        pin(out[i][1]);
       }
     }
     for (int i = 0; i < N; i++)
@@ -140,16 +161,23 @@ void attend_as(const KvLayer &c, uint32_t head, Query *queries, uint32_t n, uint
     for (uint32_t d = 0; d < c.head_dim; d++)
       queries[i].out[d] = 0;
   }
+  float *side_by_side = scores + kMaxQueries * kKvBlock;
+  in_fours(n, [&]<int N>(uint32_t first, std::integral_constant<int, N>) {
+    float *q = side_by_side + first * c.head_dim;
+    for (uint32_t d = 0; d < c.head_dim; d++)
+      for (int i = 0; i < N; i++)
+        *q++ = queries[first + i].q[d] * E::root;
+  });
   for (uint32_t block = begin / kKvBlock * kKvBlock; block < end; block += kKvBlock) {
     const uint32_t slot = block % c.capacity, count = end - block < kKvBlock ? end - block : kKvBlock;
-    const typename E::T *keys = key_block<E>(c, head, slot);
+    const typename E::T *keys = key_block<E>(c, head, slot), *values = value_row<E>(c, head, slot);
     in_fours(n, [&]<int N>(uint32_t i, std::integral_constant<int, N>) {
       for (uint32_t p = 0; p < kKvBlock; p += 8)
-        score<E, N, 2>(keys + size_t(p) * c.head_dim, c.head_dim, queries + i, scores + i * kKvBlock + p);
+        score<E, N, 2>(keys + size_t(p) * c.head_dim, values + size_t(p) * c.head_dim, c.head_dim,
+                       side_by_side + i * c.head_dim, scores + i * kKvBlock + p);
     });
     for (uint32_t i = 0; i < n; i++)
       soften<E>(queries[i], scores + i * kKvBlock, block, softcap_at, c.head_dim);
-    const typename E::T *values = value_row<E>(c, head, slot);
     in_fours(n, [&]<int N>(uint32_t i, std::integral_constant<int, N>) {
       accumulate<E, N>(values, c.head_dim, queries + i, scores + i * kKvBlock, count);
     });

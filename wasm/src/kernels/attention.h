@@ -22,13 +22,15 @@ inline constexpr uint32_t kMaxQueries = 16; // of one call
 
 /// Runs `n` queries of one kv head over positions [begin, end) (each query
 /// sees the part that it may) and sets their out, max and sum. `softcap` 0 is
-/// off. `scratch` holds attention_scratch_bytes().
+/// off. `scratch` holds attention_scratch_bytes(head_dim).
 void attend(const KvLayer &cache, uint32_t head, Query *queries, uint32_t n, uint32_t begin, uint32_t end,
             float softcap, float *scratch);
 
 /// Merges another range's result into `into` (both undivided).
 void merge(Query &into, const Query &from, uint32_t head_dim);
 
-constexpr size_t attention_scratch_bytes() { return kMaxQueries * kKvBlock * sizeof(float); }
+constexpr size_t attention_scratch_bytes(uint32_t head_dim) {
+  return kMaxQueries * (kKvBlock + size_t(head_dim)) * sizeof(float);
+}
 
 } // namespace slm

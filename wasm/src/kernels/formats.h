@@ -9,12 +9,15 @@
 // A format answers, for one packed block of four rows:
 //   columns    elements of a row in the block
 //   bytes      of the packed block (four rows)
+//   parts      alike pieces of the block, part_bytes apart, each with its share
+//              of the columns; step and Scales see one (mostly there is one)
 //   sub        consecutive elements that share a scale: 32 or 16
-//   planes     1, or 2 when a value has 8 bits: it is split into nibbles, since
-//              the fast dot product takes unsigned values below 128
-//   max_q      the largest value a plane holds
-//   step<S,T>  plane values of elements 4T..4T+3 of sub-block S, as bytes
-//   Scales     scale<S>, min<S>: value = scale * q + min, a lane per row
+//   max_q      the largest value, if values are unsigned and fit the fast dot
+//              product; 0 if they are signed bytes, which do not
+//   step<S,T>  values of elements 4T..4T+3 of sub-block S: as bytes, or, when
+//              signed, as int16, rows 0 and 1 in the first vector
+//   Scales     scale<S>, min<S>: value = scale * q + min, a lane per row;
+//              signed values have no min
 //   pack       copies four GGUF blocks of the same columns into one
 //
 // Block layouts are ggml's (ggml-common.h); the bit positions are theirs.
@@ -41,6 +44,12 @@ inline void interleave(uint8_t *out, const uint8_t *const (&rows)[kRows], size_t
     for (uint32_t r = 0; r < kRows; r++)
       std::memcpy(out + i * kRows + r * 4, rows[r] + at + i, 4);
 }
+/// Interleaves `n` bytes of four rows, one byte at a time.
+inline void interleave_bytes(uint8_t *out, const uint8_t *const (&rows)[kRows], size_t at, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    for (uint32_t r = 0; r < kRows; r++)
+      out[i * kRows + r] = rows[r][at + i];
+}
 /// Copies one 16-bit value of each row next to each other.
 inline void gather16(uint8_t *out, const uint8_t *const (&rows)[kRows], size_t at) {
   for (uint32_t r = 0; r < kRows; r++)
@@ -59,15 +68,22 @@ inline void gather16_as_f32(uint8_t *out, const uint8_t *const (&rows)[kRows], s
   }
 }
 
-template <int Bits> inline v128 low_bits(v128 v) { return and_(v, splat_u8((1 << Bits) - 1)); }
-/// Bits [At, At + Bits) of every byte.
-template <int At, int Bits> inline v128 field(v128 v) {
-  if constexpr (At == 0) return low_bits<Bits>(v);
-  return low_bits<Bits>(shr16(v, At));
-}
+/// Masks of bytes, and what f16 needs. A tile makes one before its loop; what a
+/// format does not use is never made.
+struct Constants {
+  v128 x03 = constant(splat_u8(0x03)), x04 = constant(splat_u8(0x04)), x0f = constant(splat_u8(0x0f)),
+       x10 = constant(splat_u8(0x10)), x30 = constant(splat_u8(0x30));
+  F16Constants f16;
+
+  template <int M> v128 mask() const {
+    static_assert(M == 0x03 || M == 0x04 || M == 0x0f || M == 0x10 || M == 0x30);
+    return M == 0x03 ? x03 : M == 0x04 ? x04 : M == 0x0f ? x0f : M == 0x10 ? x10 : x30;
+  }
+};
+
 /// Bits [At, At + Bits) of every byte, moved to [To, To + Bits).
-template <int At, int Bits, int To> inline v128 field_to(v128 v) {
-  const v128 mask = splat_u8(((1 << Bits) - 1) << To);
+template <int At, int Bits, int To = 0> inline v128 field(v128 v, const Constants &k) {
+  const v128 mask = k.mask<((1 << Bits) - 1) << To>();
   if constexpr (At > To) return and_(shr16(v, At - To), mask);
   if constexpr (At < To) return and_(shl16(v, To - At), mask);
   return and_(v, mask);
@@ -77,19 +93,20 @@ template <int At, int Bits, int To> inline v128 field_to(v128 v) {
 
 /// `Bits` 4 or 5; `HasMin`: a stored minimum, else values are centred on zero.
 template <int Bits, bool HasMin> struct Legacy {
-  static constexpr uint32_t columns = 32, sub = 32;
-  static constexpr int planes = 1, max_q = (1 << Bits) - 1;
-  static constexpr uint32_t high = 64, scales = high + (Bits == 5 ? 16 : 0), bytes = scales + 8 + (HasMin ? 8 : 0);
+  static constexpr uint32_t columns = 32, sub = 32, parts = 1;
+  static constexpr int max_q = (1 << Bits) - 1;
+  static constexpr uint32_t high = 64, scales = high + (Bits == 5 ? 16 : 0), bytes = scales + 8 + (HasMin ? 8 : 0),
+                            part_bytes = bytes;
 
-  template <int, int T> static void step(const uint8_t *b, v128 (&q)[1]) {
-    q[0] = field<T / 4 * 4, 4>(load(b + T % 4 * 16));
-    if constexpr (Bits == 5) q[0] = or_(q[0], field_to<T, 1, 4>(load(b + high)));
+  template <int, int T> static void step(const uint8_t *b, const Constants &k, v128 &q) {
+    q = field<T / 4 * 4, 4>(load(b + T % 4 * 16), k);
+    if constexpr (Bits == 5) q = or_(q, field<T, 1, 4>(load(b + high), k));
   }
 
   struct Scales {
-    explicit Scales(const uint8_t *b) : d(load_f16x4(b + scales)) {
+    Scales(const uint8_t *b, const uint8_t *, const Constants &k) : d(load_f16x4(b + scales, k.f16)) {
       if constexpr (HasMin)
-        m = load_f16x4(b + scales + 8);
+        m = load_f16x4(b + scales + 8, k.f16);
       else
         m = mul_f32(d, splat_f32(-float(1 << (Bits - 1))));
     }
@@ -125,24 +142,21 @@ using Q5_1 = Legacy<5, true>;
 // ---- 8-bit blocks of 32 --------------------------------------------------------
 
 struct Q8_0 {
-  static constexpr uint32_t columns = 32, sub = 32, scales = 128, bytes = scales + 8, file_bytes = 34;
-  static constexpr int planes = 2, max_q = 15;
+  static constexpr uint32_t columns = 32, sub = 32, parts = 1, scales = 128, bytes = scales + 8, part_bytes = bytes,
+                            file_bytes = 34;
+  static constexpr int max_q = 0;
 
-  template <int, int T> static void step(const uint8_t *b, v128 (&q)[2]) {
-    const v128 x = load(b + T * 16); // stored plus 128
-    q[0] = field<0, 4>(x);
-    q[1] = field<4, 4>(x);
+  template <int, int T> static void step(const uint8_t *b, const Constants &, v128 (&q)[2]) {
+    q[0] = load8x8_s(b + T * 16);
+    q[1] = load8x8_s(b + T * 16 + 8);
   }
   struct Scales {
-    explicit Scales(const uint8_t *b) : d(load_f16x4(b + scales)) {}
+    Scales(const uint8_t *b, const uint8_t *, const Constants &k) : d(load_f16x4(b + scales, k.f16)) {}
     template <int> v128 scale() const { return d; }
-    template <int> v128 min() const { return mul_f32(d, splat_f32(-128)); }
     v128 d;
   };
   static void pack(const uint8_t *const (&rows)[kRows], uint8_t *out) {
     interleave(out, rows, 2, 32);
-    for (uint32_t i = 0; i < 128; i++)
-      out[i] ^= 0x80;
     gather16(out + scales, rows, 0);
   }
 };
@@ -150,21 +164,19 @@ struct Q8_0 {
 // ---- IQ4_NL: 4-bit indices into a table of 8-bit values --------------------------
 
 struct IQ4_NL {
-  static constexpr uint32_t columns = 32, sub = 32, scales = 64, bytes = scales + 8, file_bytes = 18;
-  static constexpr int planes = 2, max_q = 15;
-  // The table plus 127, as low and high nibbles: -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113.
-  static constexpr uint8_t low[16] = {0, 7, 12, 14, 14, 12, 9, 5, 0, 12, 8, 5, 4, 4, 8, 0};
-  static constexpr uint8_t high[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 10, 11, 12, 13, 15};
+  static constexpr uint32_t columns = 32, sub = 32, parts = 1, scales = 64, bytes = scales + 8, part_bytes = bytes,
+                            file_bytes = 18;
+  static constexpr int max_q = 0;
+  static constexpr int8_t table[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
-  template <int, int T> static void step(const uint8_t *b, v128 (&q)[2]) {
-    const v128 index = field<T / 4 * 4, 4>(load(b + T % 4 * 16));
-    q[0] = lookup(load(low), index);
-    q[1] = lookup(load(high), index);
+  template <int, int T> static void step(const uint8_t *b, const Constants &k, v128 (&q)[2]) {
+    const v128 values = lookup(load(table), field<T / 4 * 4, 4>(load(b + T % 4 * 16), k));
+    q[0] = extend_low_i8(values);
+    q[1] = extend_high_i8(values);
   }
   struct Scales {
-    explicit Scales(const uint8_t *b) : d(load_f16x4(b + scales)) {}
+    Scales(const uint8_t *b, const uint8_t *, const Constants &k) : d(load_f16x4(b + scales, k.f16)) {}
     template <int> v128 scale() const { return d; }
-    template <int> v128 min() const { return mul_f32(d, splat_f32(-127)); }
     v128 d;
   };
   static void pack(const uint8_t *const (&rows)[kRows], uint8_t *out) {
@@ -177,17 +189,18 @@ struct IQ4_NL {
 
 /// Q4_K and Q5_K: eight sub-blocks of 32, 6-bit scales and minimums.
 template <int Bits> struct K32 {
-  static constexpr uint32_t columns = 256, sub = 32;
-  static constexpr int planes = 1, max_q = (1 << Bits) - 1;
-  static constexpr uint32_t high = 512, super = high + (Bits == 5 ? 128 : 0), subs = super + 32, bytes = subs + 64;
+  static constexpr uint32_t columns = 256, sub = 32, parts = 1;
+  static constexpr int max_q = (1 << Bits) - 1;
+  static constexpr uint32_t high = 512, super = high + (Bits == 5 ? 128 : 0), subs = super + 32, bytes = subs + 64,
+                            part_bytes = bytes;
   static constexpr uint32_t file_bytes = Bits == 5 ? 176 : 144;
 
-  template <int S, int T> static void step(const uint8_t *b, v128 (&q)[1]) {
-    q[0] = field<S % 2 * 4, 4>(load(b + (S / 2 * 8 + T) * 16));
-    if constexpr (Bits == 5) q[0] = or_(q[0], field_to<S, 1, 4>(load(b + high + T * 16)));
+  template <int S, int T> static void step(const uint8_t *b, const Constants &k, v128 &q) {
+    q = field<S % 2 * 4, 4>(load(b + (S / 2 * 8 + T) * 16), k);
+    if constexpr (Bits == 5) q = or_(q, field<S, 1, 4>(load(b + high + T * 16), k));
   }
   struct Scales {
-    explicit Scales(const uint8_t *b)
+    Scales(const uint8_t *b, const uint8_t *, const Constants &)
         : at(b + subs), d(load(b + super)), m(mul_f32(load(b + super + 16), splat_f32(-1))) {}
     template <int S> v128 scale() const { return mul_f32(d, to_f32(load8x4_u(at + S * 8))); }
     template <int S> v128 min() const { return mul_f32(m, to_f32(load8x4_u(at + S * 8 + 4))); }
@@ -212,86 +225,102 @@ template <int Bits> struct K32 {
 using Q4_K = K32<4>;
 using Q5_K = K32<5>;
 
-/// Q6_K: sixteen sub-blocks of 16 with signed 8-bit scales, values minus 32.
-struct Q6_K {
-  static constexpr uint32_t columns = 256, sub = 16, high = 512, subs = 768, super = 832, bytes = 848, file_bytes = 210;
-  static constexpr int planes = 1, max_q = 63;
+// Q6_K, Q3_K and Q2_K: sixteen sub-blocks of 16. A packed block is two alike
+// parts of 128 columns, so that kernels unroll one and loop over both, then the
+// super-scales of the whole.
 
-  template <int S, int T> static void step(const uint8_t *b, v128 (&q)[1]) {
-    constexpr int half = S / 8, quarter = S % 8 / 2, word = S % 2 * 4 + T; // 32 elements a quarter
-    q[0] = or_(field<quarter / 2 * 4, 4>(load(b + (half * 16 + quarter % 2 * 8 + word) * 16)),
-               field_to<quarter * 2, 2, 4>(load(b + high + (half * 8 + word) * 16)));
+/// Q6_K: signed 8-bit scales, values minus 32.
+struct Q6_K {
+  static constexpr uint32_t columns = 256, sub = 16, parts = 2, high = 256, subs = 384, part_bytes = 416,
+                            super = parts * part_bytes, bytes = super + 16, file_bytes = 210;
+  static constexpr int max_q = 63;
+
+  template <int S, int T> static void step(const uint8_t *b, const Constants &k, v128 &q) {
+    constexpr int quarter = S / 2, word = S % 2 * 4 + T; // 32 elements a quarter
+    q = or_(field<quarter / 2 * 4, 4>(load(b + (quarter % 2 * 8 + word) * 16), k),
+            field<quarter * 2, 2, 4>(load(b + high + word * 16), k));
   }
   struct Scales {
-    explicit Scales(const uint8_t *b) : at(b + subs), d(load(b + super)) {}
+    Scales(const uint8_t *part, const uint8_t *block, const Constants &) : at(part + subs), d(load(block + super)) {}
     template <int S> v128 scale() const { return mul_f32(d, to_f32(load8x4_s(at + S * 4))); }
     template <int S> v128 min() const { return mul_f32(scale<S>(), splat_f32(-32)); }
     const uint8_t *at;
     v128 d;
   };
   static void pack(const uint8_t *const (&rows)[kRows], uint8_t *out) {
-    interleave(out, rows, 0, 128);
-    interleave(out + high, rows, 128, 64);
-    for (uint32_t r = 0; r < kRows; r++)
-      for (uint32_t i = 0; i < 16; i++)
-        out[subs + i * 4 + r] = rows[r][192 + i];
+    for (uint32_t p = 0; p < parts; p++) {
+      uint8_t *part = out + p * part_bytes;
+      interleave(part, rows, p * 64, 64);
+      interleave(part + high, rows, 128 + p * 32, 32);
+      interleave_bytes(part + subs, rows, 192 + p * 8, 8);
+    }
     gather16_as_f32(out + super, rows, 208);
   }
 };
 
-/// Q3_K: sixteen sub-blocks of 16 with 6-bit scales minus 32, values minus 4.
+/// Q3_K: 6-bit scales minus 32, values minus 4.
 struct Q3_K {
-  static constexpr uint32_t columns = 256, sub = 16, high = 256, subs = 384, super = 448, bytes = 464, file_bytes = 110;
-  static constexpr int planes = 1, max_q = 7;
+  static constexpr uint32_t columns = 256, sub = 16, parts = 2, high = 128, subs = 192, part_bytes = 224,
+                            super = parts * part_bytes, bytes = super + 16, file_bytes = 110;
+  static constexpr int max_q = 7;
 
-  template <int S, int T> static void step(const uint8_t *b, v128 (&q)[1]) {
-    constexpr int half = S / 8, quarter = S % 8 / 2, word = S % 2 * 4 + T;
-    q[0] =
-        or_(field<quarter * 2, 2>(load(b + (half * 8 + word) * 16)), field_to<S / 2, 1, 2>(load(b + high + word * 16)));
+  template <int S, int T> static void step(const uint8_t *b, const Constants &k, v128 &q) {
+    constexpr int quarter = S / 2, word = S % 2 * 4 + T;
+    q = or_(field<quarter * 2, 2>(load(b + word * 16), k),
+            field<word % 2 * 4 + quarter, 1, 2>(load(b + high + word / 2 * 16), k));
   }
   struct Scales {
-    explicit Scales(const uint8_t *b) : at(b + subs), d(load(b + super)) {}
+    Scales(const uint8_t *part, const uint8_t *block, const Constants &) : at(part + subs), d(load(block + super)) {}
     template <int S> v128 scale() const { return mul_f32(d, to_f32(load8x4_s(at + S * 4))); }
     template <int S> v128 min() const { return mul_f32(scale<S>(), splat_f32(-4)); }
     const uint8_t *at;
     v128 d;
   };
   static void pack(const uint8_t *const (&rows)[kRows], uint8_t *out) {
-    interleave(out, rows, 32, 64);
-    interleave(out + high, rows, 0, 32);
-    for (uint32_t r = 0; r < kRows; r++) {
-      const uint8_t *s = rows[r] + 96; // 12 bytes: low nibbles of 16 scales, then their high two bits
-      for (uint32_t i = 0; i < 16; i++) {
-        const uint32_t low = s[i % 8] >> (i / 8 * 4) & 15, two = s[8 + i % 4] >> (i / 4 * 2) & 3;
-        out[subs + i * 4 + r] = static_cast<uint8_t>(static_cast<int>(low | two << 4) - 32);
+    for (uint32_t p = 0; p < parts; p++) {
+      uint8_t *part = out + p * part_bytes;
+      interleave(part, rows, 32 + p * 32, 32);
+      for (uint32_t r = 0; r < kRows; r++) {
+        // A byte of 32 has the high bits of both parts' four quarters: two words of a part share a vector.
+        for (uint32_t i = 0; i < 32; i += 8)
+          for (uint32_t j = 0; j < 4; j++) {
+            const auto bits = [&](uint32_t byte) { return rows[r][byte] >> (p * 4) & 15; };
+            part[high + i * 2 + r * 4 + j] = static_cast<uint8_t>(bits(i + j) | bits(i + j + 4) << 4);
+          }
+        const uint8_t *s = rows[r] + 96; // 12 bytes: low nibbles of 16 scales, then their high two bits
+        for (uint32_t i = 0; i < 8; i++) {
+          const uint32_t low = s[i] >> (p * 4) & 15, two = s[8 + i % 4] >> (p * 4 + i / 4 * 2) & 3;
+          part[subs + i * 4 + r] = static_cast<uint8_t>(static_cast<int>(low | two << 4) - 32);
+        }
       }
     }
     gather16_as_f32(out + super, rows, 108);
   }
 };
 
-/// Q2_K: sixteen sub-blocks of 16, 4-bit scales and minimums.
+/// Q2_K: 4-bit scales and minimums.
 struct Q2_K {
-  static constexpr uint32_t columns = 256, sub = 16, subs = 256, super = 320, bytes = 352, file_bytes = 84;
-  static constexpr int planes = 1, max_q = 3;
+  static constexpr uint32_t columns = 256, sub = 16, parts = 2, subs = 128, part_bytes = 160,
+                            super = parts * part_bytes, bytes = super + 32, file_bytes = 84;
+  static constexpr int max_q = 3;
 
-  template <int S, int T> static void step(const uint8_t *b, v128 (&q)[1]) {
-    constexpr int half = S / 8, quarter = S % 8 / 2, word = S % 2 * 4 + T;
-    q[0] = field<quarter * 2, 2>(load(b + (half * 8 + word) * 16));
+  template <int S, int T> static void step(const uint8_t *b, const Constants &k, v128 &q) {
+    constexpr int quarter = S / 2, word = S % 2 * 4 + T;
+    q = field<quarter * 2, 2>(load(b + word * 16), k);
   }
   struct Scales {
-    explicit Scales(const uint8_t *b)
-        : at(b + subs), d(load(b + super)), m(mul_f32(load(b + super + 16), splat_f32(-1))) {}
+    Scales(const uint8_t *part, const uint8_t *block, const Constants &)
+        : at(part + subs), d(load(block + super)), m(mul_f32(load(block + super + 16), splat_f32(-1))) {}
     template <int S> v128 scale() const { return mul_f32(d, to_f32(and_(load8x4_u(at + S * 4), splat_i32(15)))); }
     template <int S> v128 min() const { return mul_f32(m, to_f32(shr32(load8x4_u(at + S * 4), 4))); }
     const uint8_t *at;
     v128 d, m;
   };
   static void pack(const uint8_t *const (&rows)[kRows], uint8_t *out) {
-    interleave(out, rows, 16, 64);
-    for (uint32_t r = 0; r < kRows; r++)
-      for (uint32_t i = 0; i < 16; i++)
-        out[subs + i * 4 + r] = rows[r][i];
+    for (uint32_t p = 0; p < parts; p++) {
+      interleave(out + p * part_bytes, rows, 16 + p * 32, 32);
+      interleave_bytes(out + p * part_bytes + subs, rows, p * 8, 8);
+    }
     gather16_as_f32(out + super, rows, 80);
     gather16_as_f32(out + super + 16, rows, 82);
   }
@@ -299,26 +328,54 @@ struct Q2_K {
 
 // ---- panels: a few rows unpacked to bytes, to be used for many tokens -------------
 
-/// 32 columns of any format above after unpacking: for each sub-block its
-/// quants, scales and minimums.
-template <uint32_t Sub, int Planes, int MaxQ> struct Panel {
-  static constexpr uint32_t columns = 32, sub = Sub;
-  static constexpr int planes = Planes, max_q = MaxQ;
-  static constexpr uint32_t scales = Sub * kRows * Planes, sub_bytes = scales + 32, bytes = columns / Sub * sub_bytes;
+/// 32 columns of a format with unsigned values after unpacking: for each
+/// sub-block its quants, scales and minimums.
+template <uint32_t Sub, int MaxQ> struct Panel {
+  static constexpr uint32_t columns = 32, sub = Sub, parts = 1;
+  static constexpr int max_q = MaxQ;
+  static constexpr uint32_t scales = Sub * kRows, sub_bytes = scales + 32, bytes = columns / Sub * sub_bytes,
+                            part_bytes = bytes;
 
-  template <int S, int T> static void step(const uint8_t *b, v128 (&q)[Planes]) {
-    for (int p = 0; p < Planes; p++)
-      q[p] = load(b + S * sub_bytes + (T * Planes + p) * 16);
+  template <int S, int T> static void step(const uint8_t *b, const Constants &, v128 &q) {
+    q = load(b + S * sub_bytes + T * 16);
   }
   struct Scales {
-    explicit Scales(const uint8_t *b) : at(b + scales) {}
+    Scales(const uint8_t *b, const uint8_t *, const Constants &) : at(b + scales) {}
     template <int S> v128 scale() const { return load(at + S * sub_bytes); }
     template <int S> v128 min() const { return load(at + S * sub_bytes + 16); }
     const uint8_t *at;
   };
 };
-/// Formats with sub-blocks of 16 share one panel, so that there are four in all.
-template <class W> using PanelOf = Panel<W::sub, W::planes, W::sub == 16 ? 63 : W::max_q>;
+
+/// The same for signed values, which are int16 here.
+struct SignedPanel {
+  static constexpr uint32_t columns = 32, sub = 32, parts = 1;
+  static constexpr int max_q = 0;
+  static constexpr uint32_t scales = sub * kRows * 2, sub_bytes = scales + 16, bytes = sub_bytes, part_bytes = bytes;
+
+  template <int, int T> static void step(const uint8_t *b, const Constants &, v128 (&q)[2]) {
+    q[0] = load(b + T * 32);
+    q[1] = load(b + T * 32 + 16);
+  }
+  struct Scales {
+    Scales(const uint8_t *b, const uint8_t *, const Constants &) : at(b + scales) {}
+    template <int> v128 scale() const { return load(at); }
+    const uint8_t *at;
+  };
+};
+
+template <class W> inline constexpr bool is_signed = W::max_q == 0;
+
+template <class W> struct PanelFor {
+  // Formats with sub-blocks of 16 share one panel, so that there are four in all.
+  using Type = Panel<W::sub, W::sub == 16 ? 63 : W::max_q>;
+};
+template <class W>
+  requires is_signed<W>
+struct PanelFor<W> {
+  using Type = SignedPanel;
+};
+template <class W> using PanelOf = typename PanelFor<W>::Type;
 
 } // namespace formats
 } // namespace slm

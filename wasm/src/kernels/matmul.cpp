@@ -4,6 +4,7 @@
 // in L1, then used for all tokens: the dot product is the limit).
 #include "matmul.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "dot.h"
@@ -30,87 +31,125 @@ inline void store_rows(float *y, v128 v, uint32_t n) {
   std::memcpy(y, rows, n * sizeof(float));
 }
 
+/// Four activations from column `C` on, repeated to fill a vector. Alone, a
+/// token's are loaded a vector at a time: V8 computes the address of each
+/// repeating load apart. With more tokens the shuffles would cost more.
+template <int C, bool Alone> inline v128 repeated(const int8_t *x) {
+  return Alone ? splat_lane<C / 4 % 4>(load(x + C / 16 * 16)) : load32_splat(x + C);
+}
+template <int C, bool Alone> inline v128 repeated(const int16_t *x) {
+  return Alone ? splat_half<C / 4 % 2>(load(x + C / 8 * 8)) : load64_splat(x + C);
+}
+
+/// What a format's step gives.
+template <class W> using Weights = std::conditional_t<is_signed<W>, v128[2], v128>;
+
 /// The tile: Groups x 4 rows times Tokens tokens over `n_blocks` blocks of W.
 /// `w` is the first group, the next one lies `group_stride` bytes on. Sums are
 /// kept as f32 per lane; per sub-block: y += (scale * sum) * x_scale + min * x_sum.
 template <class W, class Dot, int Groups, int Tokens>
 inline __attribute__((always_inline)) void tile(const uint8_t *w, size_t group_stride, uint32_t n_blocks,
                                                 const QuantizedRows &x, uint32_t token, v128 (&y)[Groups][Tokens]) {
-  constexpr uint32_t subs = W::columns / W::sub;
+  constexpr uint32_t subs = W::columns / W::parts / W::sub;
+  const Constants constants;
   // One running pointer per stream: the compiler folds constant offsets from a
   // pointer into the load, but not sums of an index and a constant.
   const uint8_t *group[Groups];
-  const int8_t *xq[Tokens];
+  using X = std::conditional_t<is_signed<W>, int16_t, int8_t>;
+  const X *xq[Tokens];
   const float *x_scale[Tokens], *x_sum[Tokens];
   for (int g = 0; g < Groups; g++)
     group[g] = w + g * group_stride;
   for (int t = 0; t < Tokens; t++) {
-    xq[t] = x.q + size_t(token + t) * x.columns;
-    x_scale[t] = x.scale + size_t(token + t) * (x.columns / 32);
+    if constexpr (is_signed<W>)
+      xq[t] = x.words;
+    else
+      xq[t] = x.q;
+    xq[t] += size_t(token + t) * x.columns;
+    x_scale[t] = (is_signed<W> ? x.words_scale : x.scale) + size_t(token + t) * (x.columns / 32);
     x_sum[t] = (W::sub == 32 ? x.sum32 : x.sum16) + size_t(token + t) * (x.columns / W::sub);
   }
   for (int g = 0; g < Groups; g++)
     for (int t = 0; t < Tokens; t++)
       y[g][t] = zero();
 
+  const uint8_t *block[Groups];
   for (uint32_t b = 0; b < n_blocks; b++) {
-    unroll<subs>([&](auto s) __attribute__((always_inline)) {
-      constexpr int S = decltype(s)::value;
-      typename Dot::template Sum<W::max_q> sum[Groups][Tokens][W::planes];
-      unroll<W::sub / 4>([&](auto step) __attribute__((always_inline)) {
-        constexpr int T = decltype(step)::value;
-        v128 q[Groups][W::planes];
-        for (int g = 0; g < Groups; g++)
-          W::template step<S, T>(group[g], q[g]);
-        for (int t = 0; t < Tokens; t++) {
-          const v128 xv = load32_splat(xq[t] + (S * W::sub + T * 4));
+    for (int g = 0; g < Groups; g++)
+      block[g] = group[g];
+    for (uint32_t part = 0; part < W::parts; part++) {
+      for (const uint8_t *&p : group)
+        pin(p);
+      for (int t = 0; t < Tokens; t++) {
+        pin(xq[t]);
+        pin(x_scale[t]);
+        pin(x_sum[t]);
+      }
+      unroll<subs>([&](auto s) __attribute__((always_inline)) {
+        constexpr int S = decltype(s)::value;
+        typename Dot::template Sum<W::max_q, W::sub / 4> sum[Groups][Tokens];
+        unroll<W::sub / 4>([&](auto step) __attribute__((always_inline)) {
+          constexpr int T = decltype(step)::value;
+          Weights<W> q[Groups];
           for (int g = 0; g < Groups; g++)
-            for (int p = 0; p < W::planes; p++) {
-              sum[g][t][p].add(xv, q[g][p]);
-              sum[g][t][p].template flush<T>();
+            W::template step<S, T>(group[g], constants, q[g]);
+          for (int t = 0; t < Tokens; t++) {
+            const v128 xv = repeated<S * W::sub + T * 4, Tokens == 1>(xq[t]);
+            for (int g = 0; g < Groups; g++) {
+              sum[g][t].add(xv, q[g]);
+              sum[g][t].template flush<T>();
             }
+          }
+        });
+        for (int g = 0; g < Groups; g++) {
+          const typename W::Scales scales(group[g], block[g], constants);
+          const v128 scale = scales.template scale<S>();
+          for (int t = 0; t < Tokens; t++) {
+            const v128 xs = load32_splat(x_scale[t] + S * W::sub / 32);
+            y[g][t] = madd_f32(mul_f32(to_f32(sum[g][t].total()), scale), xs, y[g][t]);
+            if constexpr (!is_signed<W>)
+              y[g][t] = madd_f32(scales.template min<S>(), load32_splat(x_sum[t] + S), y[g][t]);
+          }
         }
       });
-      for (int g = 0; g < Groups; g++) {
-        const typename W::Scales scales(group[g]);
-        const v128 scale = scales.template scale<S>(), min = scales.template min<S>();
-        for (int t = 0; t < Tokens; t++) {
-          v128 total = sum[g][t][0].total();
-          if constexpr (W::planes == 2) total = add_i32(total, shl32(sum[g][t][1].total(), 4));
-          const v128 xs = load32_splat(x_scale[t] + S * W::sub / 32);
-          y[g][t] = madd_f32(mul_f32(to_f32(total), scale), xs, y[g][t]);
-          y[g][t] = madd_f32(min, load32_splat(x_sum[t] + S), y[g][t]);
-        }
+      for (int g = 0; g < Groups; g++)
+        group[g] += W::part_bytes;
+      for (int t = 0; t < Tokens; t++) {
+        xq[t] += W::columns / W::parts;
+        x_scale[t] += W::columns / W::parts / 32;
+        x_sum[t] += subs;
       }
-    });
-    for (int g = 0; g < Groups; g++)
-      group[g] += W::bytes;
-    for (int t = 0; t < Tokens; t++) {
-      xq[t] += W::columns;
-      x_scale[t] += W::columns / 32;
-      x_sum[t] += subs;
     }
+    for (int g = 0; g < Groups; g++)
+      group[g] = block[g] + W::bytes;
   }
 }
 
 /// Unpacks one group into a panel.
 template <class W> void unpack(const uint8_t *group, uint32_t columns, uint8_t *panel) {
   using P = PanelOf<W>;
-  for (uint32_t c = 0; c < columns; c += W::columns, group += W::bytes)
-    unroll<W::columns / W::sub>([&](auto s) {
-      constexpr int S = decltype(s)::value;
-      unroll<W::sub / 4>([&](auto step) {
-        constexpr int T = decltype(step)::value;
-        v128 q[W::planes];
-        W::template step<S, T>(group, q);
-        for (int p = 0; p < W::planes; p++)
-          store(panel + (T * W::planes + p) * 16, q[p]);
+  const Constants constants;
+  for (const uint8_t *end = group + columns / W::columns * W::bytes; group < end; group += W::bytes)
+    for (uint32_t i = 0; i < W::parts; i++)
+      unroll<W::columns / W::parts / W::sub>([&](auto s) {
+        constexpr int S = decltype(s)::value;
+        const uint8_t *part = group + i * W::part_bytes;
+        unroll<W::sub / 4>([&](auto step) {
+          constexpr int T = decltype(step)::value;
+          Weights<W> q;
+          W::template step<S, T>(part, constants, q);
+          if constexpr (is_signed<W>) {
+            store(panel + T * 32, q[0]);
+            store(panel + T * 32 + 16, q[1]);
+          } else {
+            store(panel + T * 16, q);
+          }
+        });
+        const typename W::Scales scales(part, group, constants);
+        store(panel + P::scales, scales.template scale<S>());
+        if constexpr (!is_signed<W>) store(panel + P::scales + 16, scales.template min<S>());
+        panel += P::sub_bytes;
       });
-      const typename W::Scales scales(group);
-      store(panel + P::scales, scales.template scale<S>());
-      store(panel + P::scales + 16, scales.template min<S>());
-      panel += P::sub_bytes;
-    });
 }
 
 // The tile of a panel: two groups of rows, two tokens. Larger tiles load less
@@ -137,10 +176,13 @@ __attribute__((noinline)) void multiply_panel(const uint8_t *panel, size_t group
     run(token, std::integral_constant<int, 1>{});
 }
 
+/// One token, a group at a time: two at once would share the loads of the
+/// activations, but then memory is read in two streams, which made it 0.65 times
+/// as fast.
 template <class W, class Dot>
 __attribute__((noinline)) void multiply_one(const Matrix &w, const Activations &x, float *y, uint32_t begin,
                                             uint32_t end) {
-  const size_t stride = w.columns / W::columns * size_t(W::bytes);
+  const size_t stride = w.group_bytes();
   const uint8_t *group = w.data + begin * stride;
   for (uint32_t g = begin; g < end; g++, group += stride) {
     v128 out[1][1];
@@ -174,13 +216,14 @@ template <class W> void dequantize(const uint8_t *group, uint32_t columns, uint3
     unpack<W>(group, W::columns, panel);
     for (uint32_t s = 0; s < W::columns / W::sub; s++) {
       const uint8_t *p = panel + s * P::sub_bytes;
-      float scale, min;
+      float scale, min = 0;
       std::memcpy(&scale, p + P::scales + row * 4, 4);
-      std::memcpy(&min, p + P::scales + 16 + row * 4, 4);
+      if constexpr (!is_signed<W>) std::memcpy(&min, p + P::scales + 16 + row * 4, 4);
       for (uint32_t i = 0; i < W::sub; i++) {
-        const uint8_t *q = p + (i / 4 * W::planes) * 16 + row * 4 + i % 4;
-        const int value = W::planes == 2 ? q[0] + 16 * q[16] : q[0];
-        *out++ = scale * float(value) + min;
+        const uint32_t at = i / 4 * 16 + row * 4 + i % 4;
+        int16_t q = p[at];
+        if constexpr (is_signed<W>) std::memcpy(&q, p + at * 2, 2);
+        *out++ = scale * float(q) + min;
       }
     }
   }
@@ -203,7 +246,7 @@ struct F32 {
 };
 struct F16 {
   static constexpr uint32_t size = 2;
-  static v128 load4(const uint8_t *p) { return load_f16x4(p); }
+  static v128 load4(const uint8_t *p) { return load_f16x4(p, {}); }
 };
 struct BF16 {
   static constexpr uint32_t size = 2;
@@ -269,10 +312,14 @@ template <class W> void pack_float(const uint8_t *const (&rows)[4], uint32_t col
 
 template <class W, class Dot> constexpr MatmulKernel quantized(TensorType type) {
   static_assert(W::sub % (4 * 2) == 0 && W::columns % W::sub == 0);
-  return {type, true, W::columns, W::bytes, W::file_bytes, pack<W>, dequantize<W>, multiply<W, Dot>};
+  using Form = std::conditional_t<is_signed<W>, dot::Signed, Dot>;
+  return {type,          is_signed<W> ? Rounding::Words : Rounding::Bytes,
+          W::columns,    W::bytes,
+          W::file_bytes, pack<W>,
+          dequantize<W>, multiply<W, Form>};
 }
 template <class W> constexpr MatmulKernel plain(TensorType type) {
-  return {type, false, 1, 4 * W::size, W::size, pack_float<W>, dequantize_float<W>, multiply_float<W>};
+  return {type, Rounding::None, 1, 4 * W::size, W::size, pack_float<W>, dequantize_float<W>, multiply_float<W>};
 }
 
 constexpr int kTypes = sizeof(kTensorTypes) / sizeof(kTensorTypes[0]);
@@ -338,7 +385,7 @@ uint64_t align16(uint64_t n) { return (n + 15) & ~uint64_t(15); }
 
 uint64_t quantized_rows_bytes(uint32_t n, uint32_t columns) {
   const uint64_t blocks = uint64_t(n) * (columns / 32);
-  return align16(blocks * 32) + 2 * align16(blocks * 4) + align16(blocks * 8);
+  return align16(blocks * 32) + 3 * align16(blocks * 4) + align16(blocks * 8) + align16(blocks * 64);
 }
 
 QuantizedRows quantized_rows_at(void *memory, uint32_t n, uint32_t columns) {
@@ -349,31 +396,44 @@ QuantizedRows quantized_rows_at(void *memory, uint32_t n, uint32_t columns) {
   rows.q = reinterpret_cast<int8_t *>(p);
   rows.scale = reinterpret_cast<float *>(p += align16(blocks * 32));
   rows.sum32 = reinterpret_cast<float *>(p += align16(blocks * 4));
-  rows.sum16 = reinterpret_cast<float *>(p + align16(blocks * 4));
+  rows.sum16 = reinterpret_cast<float *>(p += align16(blocks * 4));
+  rows.words = reinterpret_cast<int16_t *>(p += align16(blocks * 8));
+  rows.words_scale = reinterpret_cast<float *>(p + align16(blocks * 64));
   return rows;
 }
 
-void quantize_rows(const float *x, QuantizedRows &out, uint32_t begin, uint32_t end) {
+void quantize_rows(const float *x, QuantizedRows &out, uint32_t begin, uint32_t end, uint32_t roundings) {
   const size_t per_token = out.columns / 32;
   for (size_t b = begin * per_token; b < end * per_token; b++) {
     const float *in = x + b * 32;
-    v128 v[8], largest = zero();
-    for (int i = 0; i < 8; i++) {
-      v[i] = load(in + i * 4);
-      largest = max_f32(largest, abs_f32(v[i]));
+    v128 largest = zero();
+    for (int i = 0; i < 32; i += 4)
+      largest = max_f32(largest, abs_f32(load(in + i)));
+    const float max = reduce_max_f32(largest);
+    v128 v[8];
+    /// Rounds to integers of at most `limit`; returns the scale.
+    const auto round = [&](float limit) {
+      const v128 inverse = splat_f32(max > 0 ? limit / max : 0);
+      for (int i = 0; i < 8; i++)
+        v[i] = to_i32(nearest_f32(mul_f32(load(in + i * 4), inverse)));
+      return max / limit;
+    };
+    if (roundings & uint32_t(Rounding::Words)) {
+      out.words_scale[b] = round(32767);
+      for (int i = 0; i < 4; i++)
+        store(out.words + b * 32 + i * 8, narrow_i32_to_i16(v[i * 2], v[i * 2 + 1]));
     }
-    const float max = reduce_max_f32(largest), inverse = max > 0 ? 127 / max : 0;
-    for (v128 &part : v)
-      part = to_i32(nearest_f32(mul_f32(part, splat_f32(inverse))));
-    store(out.q + b * 32, narrow_i32_to_i8(v[0], v[1], v[2], v[3]));
-    store(out.q + b * 32 + 16, narrow_i32_to_i8(v[4], v[5], v[6], v[7]));
-    const float scale = max / 127;
-    const float first = scale * sum_f32(to_f32(add_i32(add_i32(v[0], v[1]), add_i32(v[2], v[3]))));
-    const float second = scale * sum_f32(to_f32(add_i32(add_i32(v[4], v[5]), add_i32(v[6], v[7]))));
-    out.scale[b] = scale;
-    out.sum16[b * 2] = first;
-    out.sum16[b * 2 + 1] = second;
-    out.sum32[b] = first + second;
+    if (roundings & uint32_t(Rounding::Bytes)) {
+      const float scale = round(127);
+      store(out.q + b * 32, narrow_i32_to_i8(v[0], v[1], v[2], v[3]));
+      store(out.q + b * 32 + 16, narrow_i32_to_i8(v[4], v[5], v[6], v[7]));
+      const float first = scale * sum_f32(to_f32(add_i32(add_i32(v[0], v[1]), add_i32(v[2], v[3]))));
+      const float second = scale * sum_f32(to_f32(add_i32(add_i32(v[4], v[5]), add_i32(v[6], v[7]))));
+      out.scale[b] = scale;
+      out.sum16[b * 2] = first;
+      out.sum16[b * 2 + 1] = second;
+      out.sum32[b] = first + second;
+    }
   }
 }
 

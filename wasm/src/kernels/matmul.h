@@ -12,24 +12,32 @@ namespace slm {
 
 inline constexpr uint32_t kRows = 4; // rows of a packed group
 
-/// Activations in 8 bits, with a scale per 32 columns (as ggml's Q8_0, but the
-/// scale is float32). Rounding adds at most scale / 2 to each element.
+/// How a kernel wants its activations: as they are, or quantized with a scale
+/// per 32 columns to int8 (as ggml's Q8_0) or to int16.
+enum class Rounding : uint8_t { None = 0, Bytes = 1, Words = 2 };
+
+/// Quantized activations; only the parts that were asked for hold something.
+/// Rounding adds at most half a scale to each element: 1/254 of the largest of
+/// 32 for bytes, 1/65,534 for words.
 struct QuantizedRows {
-  int8_t *q;        // (n_tokens, columns)
-  float *scale;     // (n_tokens, columns / 32)
-  float *sum32;     // (n_tokens, columns / 32)  scale * the sum of 32 q
-  float *sum16;     // (n_tokens, columns / 16)  scale * the sum of 16 q
-  uint32_t columns; // a multiple of 32
+  int8_t *q;          // (n_tokens, columns)
+  float *scale;       // (n_tokens, columns / 32)
+  float *sum32;       // (n_tokens, columns / 32)  scale * the sum of 32 q
+  float *sum16;       // (n_tokens, columns / 16)  scale * the sum of 16 q
+  int16_t *words;     // (n_tokens, columns)
+  float *words_scale; // (n_tokens, columns / 32)
+  uint32_t columns;   // a multiple of 32
 };
 
 /// Bytes that QuantizedRows needs for `n` tokens.
 uint64_t quantized_rows_bytes(uint32_t n, uint32_t columns);
 /// Lays the arrays out in `memory` (aligned to 16).
 QuantizedRows quantized_rows_at(void *memory, uint32_t n, uint32_t columns);
-/// Quantizes tokens [begin, end) of x (float32, n_tokens x columns).
-void quantize_rows(const float *x, QuantizedRows &out, uint32_t begin, uint32_t end);
+/// Quantizes tokens [begin, end) of x (float32, n_tokens x columns); `roundings`
+/// is what is wanted, or-ed together.
+void quantize_rows(const float *x, QuantizedRows &out, uint32_t begin, uint32_t end, uint32_t roundings);
 
-/// What a kernel multiplies with; only one of the two is read, by type.
+/// What a kernel multiplies with; which part is read, its rounding says.
 struct Activations {
   const float *f32; // (n_tokens, columns)
   QuantizedRows quantized;
@@ -52,7 +60,7 @@ struct Matrix {
 /// One row of the kernel table: a tensor type and what can be done with it.
 struct MatmulKernel {
   TensorType type;
-  bool quantized;          // reads Activations::quantized, else f32
+  Rounding rounding;       // of the activations that it reads
   uint32_t columns, bytes; // of one packed block of four rows
   uint32_t file_bytes;     // of one GGUF block
 

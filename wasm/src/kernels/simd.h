@@ -21,6 +21,7 @@ using v128 = v128_t;
 inline v128 load(const void *p) { return wasm_v128_load(p); }
 inline void store(void *p, v128 v) { wasm_v128_store(p, v); }
 inline v128 load32_splat(const void *p) { return wasm_v128_load32_splat(p); }
+inline v128 load64_splat(const void *p) { return wasm_v128_load64_splat(p); }
 inline v128 load16x4_s(const void *p) { return wasm_i32x4_load16x4(p); }
 inline v128 load16x4_u(const void *p) { return wasm_u32x4_load16x4(p); }
 inline v128 load8x4_u(const void *p) {
@@ -29,6 +30,7 @@ inline v128 load8x4_u(const void *p) {
 inline v128 load8x4_s(const void *p) {
   return wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(p)));
 }
+inline v128 load8x8_s(const void *p) { return wasm_i16x8_load8x8(p); }
 inline v128 zero() { return wasm_i64x2_const_splat(0); }
 inline v128 splat_u8(uint8_t x) { return wasm_u8x16_splat(x); }
 inline v128 splat_i32(int32_t x) { return wasm_i32x4_splat(x); }
@@ -84,6 +86,8 @@ inline v128 dot_i16(v128 a, v128 b) { return wasm_i32x4_dot_i16x8(a, b); }
 inline v128 pairwise_add_i32(v128 a, v128 b) {
   return wasm_i32x4_add(wasm_i32x4_shuffle(a, b, 0, 2, 4, 6), wasm_i32x4_shuffle(a, b, 1, 3, 5, 7));
 }
+/// Narrows two vectors of int32 within int16's range to int16.
+inline v128 narrow_i32_to_i16(v128 a, v128 b) { return wasm_i16x8_narrow_i32x4(a, b); }
 /// Narrows four vectors of int32 within int8's range to int8.
 inline v128 narrow_i32_to_i8(v128 a, v128 b, v128 c, v128 d) {
   return wasm_i8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(a, b), wasm_i16x8_narrow_i32x4(c, d));
@@ -147,6 +151,11 @@ inline v128 load32_splat(const void *p) {
   std::memcpy(&x, p, 4);
   return splat(x);
 }
+inline v128 load64_splat(const void *p) {
+  uint64_t x;
+  std::memcpy(&x, p, 8);
+  return splat(x);
+}
 template <class Narrow> inline v128 load16x4(const void *p) {
   Narrow x[4];
   std::memcpy(x, p, 8);
@@ -161,6 +170,11 @@ template <class Narrow> inline v128 load8x4(const void *p) {
 }
 inline v128 load8x4_u(const void *p) { return load8x4<uint8_t>(p); }
 inline v128 load8x4_s(const void *p) { return load8x4<int8_t>(p); }
+inline v128 load8x8_s(const void *p) {
+  int8_t x[8];
+  std::memcpy(x, p, 8);
+  return from(Lanes<int16_t>{{x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]}});
+}
 inline v128 zero() { return splat<uint32_t>(0); }
 inline v128 splat_u8(uint8_t x) { return splat(x); }
 inline v128 splat_i32(int32_t x) { return splat(x); }
@@ -274,6 +288,15 @@ inline v128 pairwise_add_i32(v128 a, v128 b) {
   Lanes<int32_t> x = as<int32_t>(a), y = as<int32_t>(b);
   return from(Lanes<int32_t>{{x.v[0] + x.v[1], x.v[2] + x.v[3], y.v[0] + y.v[1], y.v[2] + y.v[3]}});
 }
+inline v128 narrow_i32_to_i16(v128 a, v128 b) {
+  const v128 parts[2] = {a, b};
+  Lanes<int16_t> r;
+  for (int i = 0; i < 8; i++) {
+    int32_t x = as<int32_t>(parts[i / 4]).v[i % 4];
+    r.v[i] = static_cast<int16_t>(x < -32768 ? -32768 : x > 32767 ? 32767 : x);
+  }
+  return from(r);
+}
 inline v128 narrow_i32_to_i8(v128 a, v128 b, v128 c, v128 d) {
   const v128 parts[4] = {a, b, c, d};
   Lanes<int8_t> r;
@@ -288,6 +311,53 @@ inline v128 narrow_i32_to_i8(v128 a, v128 b, v128 c, v128 d) {
 
 // What both have in common.
 
+/// Makes the compiler compute `v` here and not later. LLVM builds expression
+/// trees for WebAssembly's stack: it would compute a tile's sums one after the
+/// other, each as one deep tree, with all that they share held in memory.
+inline void pin(v128 &v) {
+#ifdef __wasm_simd128__
+  asm volatile("" : "+r"(v));
+#else
+  (void)v;
+#endif
+}
+/// A constant that stays in a register: V8 would build it again at every use.
+inline v128 constant(v128 v) {
+#ifdef __wasm_simd128__
+  asm("" : "+r"(v));
+#endif
+  return v;
+}
+/// Hides where a pointer comes from, so that loads fold constant offsets from it
+/// instead of adding up an index of their own.
+template <class T> inline void pin(T *&p) { asm volatile("" : "+r"(p)); }
+
+/// 32-bit lane I in every lane.
+template <int I> inline v128 splat_lane(v128 v) {
+#ifdef __wasm_simd128__
+  return wasm_i32x4_shuffle(v, v, I, I, I, I);
+#else
+  return splat(as<uint32_t>(v).v[I]);
+#endif
+}
+/// The I-th half in both halves.
+template <int I> inline v128 splat_half(v128 v) {
+#ifdef __wasm_simd128__
+  return wasm_i64x2_shuffle(v, v, I, I);
+#else
+  return splat(as<uint64_t>(v).v[I]);
+#endif
+}
+/// Loads a byte of a cache line that is needed soon, for WebAssembly has no
+/// prefetch. It must lie in memory; nothing waits for what it loads.
+inline void touch(const void *p) {
+#ifdef __wasm__
+  (void)*static_cast<const volatile uint8_t *>(p);
+#else
+  (void)p;
+#endif
+}
+
 /// The sum of four lanes.
 inline float sum_f32(v128 v) { return (lane_f32<0>(v) + lane_f32<1>(v)) + (lane_f32<2>(v) + lane_f32<3>(v)); }
 /// The largest of four lanes.
@@ -300,9 +370,11 @@ inline float reduce_max_f32(v128 v) {
 /// Four f16 as f32, exact for every finite value: the bits move into f32's
 /// exponent, which is then 112 too small. Infinities and NaNs become large
 /// finite numbers; no well-formed model has them.
-inline v128 load_f16x4(const void *p) {
-  const v128 bits = and_(shl32(load16x4_s(p), 13), splat_i32(static_cast<int32_t>(0x8FFFE000u)));
-  return mul_f32(bits, splat_f32(0x1p112f));
+struct F16Constants {
+  v128 bits = constant(splat_i32(static_cast<int32_t>(0x8FFFE000u))), factor = constant(splat_f32(0x1p112f));
+};
+inline v128 load_f16x4(const void *p, const F16Constants &k) {
+  return mul_f32(and_(shl32(load16x4_s(p), 13), k.bits), k.factor);
 }
 inline v128 load_bf16x4(const void *p) { return shl32(load16x4_u(p), 16); }
 

@@ -11,7 +11,7 @@ import { Finish } from '../generated/abi';
 import type { DoneReport, GenerateRequest, MainReply, RawTokenLogprob } from './protocol';
 
 /** How long one prefill chunk should take: short enough to stop, long enough to be efficient. */
-const CHUNK_MS = 80;
+const CHUNK_MS = 150;
 const FIRST_CHUNK = 32;
 /** Fewer tokens than this cost a chunk more than they save. */
 const MIN_CHUNK = 4;
