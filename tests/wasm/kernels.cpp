@@ -37,7 +37,7 @@ extern "C" {
 
 __attribute__((export_name("test_alloc"))) void *test_alloc(uint32_t n) { return std::malloc(n); }
 __attribute__((export_name("test_free"))) void test_free(void *p) { std::free(p); }
-__attribute__((export_name("test_forms"))) int test_forms() { return dot_count(); }
+__attribute__((export_name("test_forms"))) int test_forms() { return kDotForms; }
 
 /// y (n, rows) = x (n, columns) times the transposed matrix, by groups
 /// [begin, end) as a thread of a team would.
@@ -52,7 +52,7 @@ __attribute__((export_name("test_multiply"))) void test_multiply(int form, uint3
     a.quantized = quantized_rows_at(memory.data(), n, columns);
     quantize_rows(x, a.quantized, 0, n, uint32_t(w.kernel->rounding));
   }
-  w.kernel->multiply(w, a, y, rows, begin, end, scratch.data());
+  w.kernel->multiply()(w, a, y, rows, begin, end, scratch.data());
 }
 
 __attribute__((export_name("test_dequantize"))) void test_dequantize(uint32_t type, const uint8_t *file, uint32_t rows,

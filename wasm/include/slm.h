@@ -55,9 +55,9 @@ SLM_API void *slm_alloc(uint32_t n);
 SLM_API void slm_free(void *p);
 
 /* Integer dot-product forms: on some machines one is twice the other, and only
- * the host has a clock. Before slm_model_layout, which fixes the form for a
- * model, the host times slm_dot_bench(i, n) for every i below slm_dot_count() and
- * calls slm_dot_select() with the fastest. The bench runs
+ * the host has a clock. Whenever nothing is evaluated, it times
+ * slm_dot_bench(i, n) for every i below slm_dot_count() and calls
+ * slm_dot_select() with the fastest; results do not depend on it. The bench runs
  * `n` rounds of the prefill kernel on scratch data and returns the number of
  * multiply-accumulates done, in millions, or a negative status. */
 SLM_API int32_t slm_dot_count(void);
@@ -106,9 +106,9 @@ SLM_API const char *slm_model_describe(slm_model *m);
 
 /* Hands over bytes [offset, offset + n) of tensor `tensor` (its index in
  * "tensors"); they are repacked into the kernel's layout at once, so the buffer
- * can be reused. A tensor's pieces come in order, and every piece but its last
- * is a multiple of its granule. Several threads may feed different tensors at
- * the same time. */
+ * can be reused. A tensor's pieces come once each, in any order, from any thread
+ * and several at the same time; each begins at a multiple of its granule, and
+ * every piece but the last is as long as a multiple of it. */
 SLM_API int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
 
 /* Checks that every tensor has arrived whole; the model can then be evaluated. */

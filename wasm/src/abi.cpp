@@ -52,13 +52,13 @@ const char *slm_error(void) { return error_text(); }
 void *slm_alloc(uint32_t n) { return allocate(n); }
 void slm_free(void *p) { release(p); }
 
-int32_t slm_dot_count(void) { return dot_count(); }
+int32_t slm_dot_count(void) { return kDotForms; }
 
-const char *slm_dot_name(int32_t i) { return i < 0 || i >= dot_count() ? nullptr : dot_name(i); }
+const char *slm_dot_name(int32_t i) { return i < 0 || i >= kDotForms ? nullptr : dot_name(i); }
 
 int32_t slm_dot_bench(int32_t i, uint32_t n) {
-  if (i < 0 || i >= dot_count())
-    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no dot product form ", i, "; this build has ", dot_count());
+  if (i < 0 || i >= kDotForms)
+    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no dot product form ", i, "; this build has ", kDotForms);
   if (n < 1 || n > 1u << 16) return fail(SLM_ERR_INVALID_ARGUMENT, "expected 1 to 65536 rounds, not ", n);
   const double macs = bench_dot(i, n);
   return macs > 0 ? static_cast<int32_t>(macs / 1e6)
@@ -66,8 +66,8 @@ int32_t slm_dot_bench(int32_t i, uint32_t n) {
 }
 
 int32_t slm_dot_select(int32_t i) {
-  if (i < 0 || i >= dot_count())
-    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no dot product form ", i, "; this build has ", dot_count());
+  if (i < 0 || i >= kDotForms)
+    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no dot product form ", i, "; this build has ", kDotForms);
   dot_select(i);
   return SLM_OK;
 }

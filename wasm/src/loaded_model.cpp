@@ -97,14 +97,18 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
   TensorSlot &s = slots_[tensor];
   const uint64_t size = s.tensor->size;
   const uint32_t granule = s.granule();
-  if (offset != s.fed || n > size - offset || (n % granule != 0 && offset + n != size))
+  const uint32_t fed = __atomic_fetch_add(&s.fed, n, __ATOMIC_RELAXED);
+  if (offset > size || n > size - offset || n > size - fed || offset % granule != 0 ||
+      (n % granule != 0 && offset + n != size)) {
+    __atomic_fetch_sub(&s.fed, n, __ATOMIC_RELAXED);
     return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' cannot take ", n, " bytes at ", offset,
-                ": it has ", s.fed, " of ", size, " and takes multiples of ", granule);
+                ": it has ", fed, " of ", size, " and takes multiples of ", granule);
+  }
 
   const uint32_t columns = static_cast<uint32_t>(s.tensor->ne[0]);
   if (s.matrix != nullptr) {
     const size_t row_bytes = granule / kRows;
-    uint8_t *out = s.data + s.fed / granule * s.matrix->group_bytes();
+    uint8_t *out = s.data + offset / granule * s.matrix->group_bytes();
     for (const uint8_t *end = bytes + n; bytes < end; bytes += granule, out += s.matrix->group_bytes()) {
       const uint8_t *rows[kRows];
       for (uint32_t r = 0; r < kRows; r++) {
@@ -115,7 +119,7 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
     }
   } else {
     const uint32_t size_each = granule;
-    float *out = *s.vector + s.fed / size_each;
+    float *out = *s.vector + offset / size_each;
     for (uint32_t i = 0; i < n / size_each; i++) {
       uint16_t half;
       if (s.tensor->type == TensorType::F32)
@@ -125,7 +129,6 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
             out[i] = s.tensor->type == TensorType::F16 ? f16_to_f32(half) : bf16_to_f32(half);
     }
   }
-  s.fed += n;
   return SLM_OK;
 }
 

@@ -89,7 +89,7 @@ void Ops::products(Rows x, uint32_t n, std::initializer_list<Product> products) 
   for (const Product &p : products) {
     const Matrix &w = p.linear.weight;
     const Range mine = my_groups(w);
-    w.kernel->multiply(w, a, p.out.data, p.out.width, mine.begin, mine.end, ws_.panels + thread_ * ws_.panel_bytes());
+    w.kernel->multiply()(w, a, p.out.data, p.out.width, mine.begin, mine.end, ws_.panels + thread_ * ws_.panel_bytes());
     if (p.linear.bias == nullptr) continue;
     const Range rows = my_rows(p.linear);
     for (uint32_t t = 0; t < n && rows.begin < rows.end; t++)

@@ -264,7 +264,7 @@ class Model:
             n = min(2 * n, file.size)
 
     def _load(self, progress: Progress) -> None:
-        self._select_dot_kernel()  # the layout fixes it
+        self._select_dot_kernel()
         try:
             self.layout()
         except SlmError as error:

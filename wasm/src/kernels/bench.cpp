@@ -11,13 +11,10 @@ namespace slm {
 
 double bench_dot(int form, uint32_t rounds) {
   constexpr uint32_t kRowsUsed = 256, kColumns = 1024, kTokens = 32;
-  const int selected = dot_selected();
-  dot_select(form);
   Matrix w;
   w.kernel = matmul_kernel(TensorType::Q4_0);
   w.rows = kRowsUsed;
   w.columns = kColumns;
-  dot_select(selected);
 
   const size_t y_bytes = size_t(kTokens) * kRowsUsed * sizeof(float);
   Block weights(allocate(w.bytes())), x(allocate(quantized_rows_bytes(kTokens, kColumns))), y(allocate(y_bytes)),
@@ -29,7 +26,7 @@ double bench_dot(int form, uint32_t rounds) {
   w.data = weights.get();
   const Activations a{nullptr, quantized_rows_at(x.get(), kTokens, kColumns), kTokens};
   for (uint32_t i = 0; i < rounds; i++)
-    w.kernel->multiply(w, a, reinterpret_cast<float *>(y.get()), kRowsUsed, 0, w.groups(), scratch.get());
+    w.kernel->forms[form](w, a, reinterpret_cast<float *>(y.get()), kRowsUsed, 0, w.groups(), scratch.get());
   return double(kRowsUsed) * kColumns * kTokens * rounds;
 }
 

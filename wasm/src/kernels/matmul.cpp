@@ -310,61 +310,55 @@ template <class W> void pack_float(const uint8_t *const (&rows)[4], uint32_t col
 
 // ---- the table ------------------------------------------------------------------------
 
-template <class W, class Dot> constexpr MatmulKernel quantized(TensorType type) {
-  static_assert(W::sub % (4 * 2) == 0 && W::columns % W::sub == 0);
-  using Form = std::conditional_t<is_signed<W>, dot::Signed, Dot>;
-  return {type,          is_signed<W> ? Rounding::Words : Rounding::Bytes,
-          W::columns,    W::bytes,
-          W::file_bytes, pack<W>,
-          dequantize<W>, multiply<W, Form>};
-}
-template <class W> constexpr MatmulKernel plain(TensorType type) {
-  return {type, Rounding::None, 1, 4 * W::size, W::size, pack_float<W>, dequantize_float<W>, multiply_float<W>};
-}
-
-constexpr int kTypes = sizeof(kTensorTypes) / sizeof(kTensorTypes[0]);
-
-template <class Dot> struct Table {
-  static constexpr const char *name = Dot::name;
-  static constexpr MatmulKernel kernels[kTypes] = {
-      plain<F32>(TensorType::F32),
-      plain<F16>(TensorType::F16),
-      plain<BF16>(TensorType::BF16),
-      quantized<Q4_0, Dot>(TensorType::Q4_0),
-      quantized<Q4_1, Dot>(TensorType::Q4_1),
-      quantized<Q5_0, Dot>(TensorType::Q5_0),
-      quantized<Q5_1, Dot>(TensorType::Q5_1),
-      quantized<Q8_0, Dot>(TensorType::Q8_0),
-      quantized<Q2_K, Dot>(TensorType::Q2_K),
-      quantized<Q3_K, Dot>(TensorType::Q3_K),
-      quantized<Q4_K, Dot>(TensorType::Q4_K),
-      quantized<Q5_K, Dot>(TensorType::Q5_K),
-      quantized<Q6_K, Dot>(TensorType::Q6_K),
-      quantized<IQ4_NL, Dot>(TensorType::IQ4_NL),
-  };
+template <class... Dot> struct FormList {
+  static constexpr const char *names[] = {Dot::name...};
+  template <class W> static constexpr MatmulKernel quantized(TensorType type) {
+    static_assert(W::sub % (4 * 2) == 0 && W::columns % W::sub == 0);
+    return {type,          is_signed<W> ? Rounding::Words : Rounding::Bytes,
+            W::columns,    W::bytes,
+            W::file_bytes, pack<W>,
+            dequantize<W>, {multiply<W, std::conditional_t<is_signed<W>, dot::Signed, Dot>>...}};
+  }
+  template <class W> static constexpr MatmulKernel plain(TensorType type) {
+    return {type,
+            Rounding::None,
+            1,
+            4 * W::size,
+            W::size,
+            pack_float<W>,
+            dequantize_float<W>,
+            {(static_cast<void>(Dot::name), multiply_float<W>)...}}; // the same in every form
+  }
 };
-
-struct Form {
-  const char *name;
-  const MatmulKernel *kernels;
-};
-constexpr Form kForms[] = {
 #ifdef __wasm_relaxed_simd__
-    {dot::RelaxedI32::name, Table<dot::RelaxedI32>::kernels},
-    {dot::RelaxedI16::name, Table<dot::RelaxedI16>::kernels},
+using Forms = FormList<dot::RelaxedI32, dot::RelaxedI16>;
 #else
-    {dot::Widen::name, Table<dot::Widen>::kernels},
+using Forms = FormList<dot::Widen>;
 #endif
+static_assert(sizeof(Forms::names) / sizeof(Forms::names[0]) == kDotForms);
+
+constexpr MatmulKernel kKernels[] = {
+    Forms::plain<F32>(TensorType::F32),       Forms::plain<F16>(TensorType::F16),
+    Forms::plain<BF16>(TensorType::BF16),     Forms::quantized<Q4_0>(TensorType::Q4_0),
+    Forms::quantized<Q4_1>(TensorType::Q4_1), Forms::quantized<Q5_0>(TensorType::Q5_0),
+    Forms::quantized<Q5_1>(TensorType::Q5_1), Forms::quantized<Q8_0>(TensorType::Q8_0),
+    Forms::quantized<Q2_K>(TensorType::Q2_K), Forms::quantized<Q3_K>(TensorType::Q3_K),
+    Forms::quantized<Q4_K>(TensorType::Q4_K), Forms::quantized<Q5_K>(TensorType::Q5_K),
+    Forms::quantized<Q6_K>(TensorType::Q6_K), Forms::quantized<IQ4_NL>(TensorType::IQ4_NL),
 };
+static_assert(sizeof(kKernels) / sizeof(kKernels[0]) == sizeof(kTensorTypes) / sizeof(kTensorTypes[0]));
+
 int selected = 0;
 
 } // namespace
 
+MatmulKernel::Multiply &MatmulKernel::multiply() const { return *forms[selected]; }
+
 size_t Matrix::group_bytes() const { return size_t(columns) / kernel->columns * kernel->bytes; }
 
 const MatmulKernel *matmul_kernel(TensorType type) {
-  for (int i = 0; i < kTypes; i++)
-    if (kForms[selected].kernels[i].type == type) return &kForms[selected].kernels[i];
+  for (const MatmulKernel &kernel : kKernels)
+    if (kernel.type == type) return &kernel;
   return nullptr;
 }
 
@@ -372,8 +366,7 @@ size_t matmul_scratch_bytes(uint32_t columns) {
   return (size_t(columns) + 31) / 32 * PanelOf<Q8_0>::bytes * kPanelGroups; // 8-bit panels are the largest
 }
 
-int dot_count() { return sizeof(kForms) / sizeof(kForms[0]); }
-const char *dot_name(int i) { return kForms[i].name; }
+const char *dot_name(int i) { return Forms::names[i]; }
 int dot_selected() { return selected; }
 void dot_select(int i) { selected = i; }
 

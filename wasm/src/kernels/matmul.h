@@ -44,6 +44,18 @@ struct Activations {
   uint32_t n_tokens;
 };
 
+/// The forms of integer dot product in this build; see slm_dot_bench. They give
+/// the same sums from the same packed weights, so another can be selected at any
+/// time between two products.
+#ifdef __wasm_relaxed_simd__
+inline constexpr int kDotForms = 2;
+#else
+inline constexpr int kDotForms = 1;
+#endif
+const char *dot_name(int i);
+int dot_selected();
+void dot_select(int i);
+
 struct MatmulKernel;
 
 /// Weights of (rows, columns) in the packed layout: groups of four rows.
@@ -68,21 +80,17 @@ struct MatmulKernel {
   void (*pack)(const uint8_t *const (&rows)[4], uint32_t columns, uint8_t *out);
   /// Dequantizes row `row` (0 to 3) of a group into out (columns).
   void (*dequantize)(const uint8_t *group, uint32_t columns, uint32_t row, float *out);
-  /// y[t * y_stride + r] for the rows of groups [begin, end) and all tokens.
-  /// `scratch` holds scratch_bytes(columns).
-  void (*multiply)(const Matrix &w, const Activations &x, float *y, size_t y_stride, uint32_t begin, uint32_t end,
-                   uint8_t *scratch);
+  using Multiply = void(const Matrix &w, const Activations &x, float *y, size_t y_stride, uint32_t begin, uint32_t end,
+                        uint8_t *scratch);
+  Multiply *forms[kDotForms]; // by form of the integer dot product
+
+  /// y[t * y_stride + r] for the rows of groups [begin, end) and all tokens, by
+  /// the form in use. `scratch` holds matmul_scratch_bytes(columns).
+  Multiply &multiply() const;
 };
 
-/// The kernel of a type under the dot-product form in use.
 const MatmulKernel *matmul_kernel(TensorType type);
 /// Bytes of scratch that multiply() needs for matrices of up to `columns`.
 size_t matmul_scratch_bytes(uint32_t columns);
-
-/// The forms of integer dot product in this build; see slm_dot_bench.
-int dot_count();
-const char *dot_name(int i);
-int dot_selected();
-void dot_select(int i);
 
 } // namespace slm

@@ -43,7 +43,7 @@ struct TensorSlot {
   Matrix *matrix = nullptr; // packed in groups of four rows, or
   float **vector = nullptr; // widened to float32
   uint8_t *data = nullptr;  // allocated by the model
-  uint32_t fed = 0;         // bytes taken so far
+  uint32_t fed = 0;         // bytes taken so far, by any thread
   bool skipped = false;     // known and not needed
 
   uint32_t granule() const; // a piece is a multiple of this many file bytes

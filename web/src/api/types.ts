@@ -84,8 +84,7 @@ export type LoadPhase =
   | 'wait' // another tab is downloading it
   | 'download'
   | 'compile' // the wasm module, on every thread
-  | 'load' // tensors into memory
-  | 'tune'; // timing the dot kernels
+  | 'load'; // tensors into memory, and timing the dot kernels
 
 export interface LoadProgress {
   readonly phase: LoadPhase;

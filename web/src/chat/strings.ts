@@ -96,7 +96,6 @@ export const S = {
     download: 'Downloading',
     compile: 'Preparing the engine',
     load: 'Loading into memory',
-    tune: 'Timing this processor',
   } satisfies Record<LoadPhase, string>,
   amount: (loaded: string, total: string) => `${loaded} of ${total}`,
   rate: (rate: string) => `${rate}/s`,

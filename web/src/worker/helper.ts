@@ -17,7 +17,7 @@ export function runHelper(port: MessagePort): void {
         core = await startThread(request);
         break;
       case 'feed':
-        feed(core, request, reply);
+        await feed(core, request, reply);
         break;
       case 'serve':
         try {
@@ -44,16 +44,12 @@ async function startThread({ module, memory, stackTop, tls }: ThreadStart): Prom
   return core;
 }
 
-function feed(core: Core, request: FeedStart, reply: (message: HelperReply) => void): void {
-  const model = new Model(core, request.model);
-  for (const bytes of feedUnits(
-    model,
-    request.files,
-    request.units,
-    request.cursor,
-    request.staging,
-    request.pieceBytes,
-  ))
+async function feed(
+  core: Core,
+  { model, files, units, cursor, staging }: FeedStart,
+  reply: (message: HelperReply) => void,
+): Promise<void> {
+  for await (const bytes of feedUnits(new Model(core, model), files, units, cursor, staging))
     reply({ type: 'fed', bytes });
   reply({ type: 'fed-all' });
 }

@@ -50,9 +50,6 @@ async function load(
   const core = await Core.instantiate(module, memory, true);
   const threads = helpers.length + 1;
   if (memory !== null) for (const helper of helpers) startHelper(core, module, memory, helper);
-  meter.start('tune', 0, 0);
-  const dot = core.tuneDot();
-
   const model = new Model(core);
   readHeaders(model, request.files);
   model.layout();
@@ -64,7 +61,7 @@ async function load(
     0,
     units.reduce((n, unit) => n + unit.size, 0),
   );
-  await feedAll(model, helpers, request.files, units, pieceBytes, meter);
+  const dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter);
   model.ready();
 
   if (threads > 1) {
@@ -120,6 +117,7 @@ function startHelper(
   send(helper, { type: 'start', module, memory, stackTop, tls: align(stackTop, tlsAlign) });
 }
 
+/** Feeds all units on all threads; returns the dot product that was chosen meanwhile. */
 async function feedAll(
   model: Model,
   helpers: readonly MessagePort[],
@@ -127,7 +125,7 @@ async function feedAll(
   units: FeedStart['units'],
   pieceBytes: number,
   meter: Meter,
-): Promise<void> {
+): Promise<string> {
   const { core } = model;
   const cursor = core.alloc(4);
   core.bytes(cursor, 4).fill(0);
@@ -141,19 +139,21 @@ async function feedAll(
       units,
       cursor,
       staging: buffers[i]!,
-      pieceBytes,
     });
     return fed;
   });
   const own = async () => {
-    for (const bytes of feedUnits(model, files, units, cursor, buffers.at(-1)!, pieceBytes)) {
+    const dot = core.tuneDot(); // while the helpers load
+    for await (const bytes of feedUnits(model, files, units, cursor, buffers.at(-1)!)) {
       meter.add(bytes);
       await tick();
     }
+    return dot;
   };
-  await Promise.all([own(), ...others]);
+  const [dot] = await Promise.all([own(), ...others]);
   for (const buffer of buffers) core.free(buffer);
   core.free(cursor);
+  return dot;
 }
 
 function feedingOf(helper: MessagePort, meter: Meter): Promise<void> {

@@ -4,7 +4,7 @@
 
 import type { LoadProgress, PrefillProgress, Timings } from '../api/types';
 import type { WireError } from '../core/error';
-import type { ModelFacts, TensorFacts } from '../core/model';
+import type { ModelFacts } from '../core/model';
 import type { Param } from '../generated/abi';
 
 // ---- engine -> worker ----
@@ -136,7 +136,6 @@ export interface FeedStart {
   readonly units: readonly LoadUnit[];
   readonly cursor: number;
   readonly staging: number;
-  readonly pieceBytes: number;
 }
 
 export type HelperRequest = ThreadStart | FeedStart | { readonly type: 'serve'; readonly index: number };
@@ -146,12 +145,19 @@ export type HelperReply =
   | { readonly type: 'fed-all' }
   | { readonly type: 'failed'; readonly error: WireError };
 
-/** Neighbours in one file that are read together: one large tensor or several small ones. */
+/** Neighbours in one file that are read together: a piece of a large tensor or several small ones. */
 export interface LoadUnit {
   readonly file: number;
   readonly offset: number;
   readonly size: number;
-  readonly tensors: readonly (Pick<TensorFacts, 'offset' | 'size' | 'granule'> & {
-    readonly index: number;
-  })[];
+  readonly pieces: readonly LoadPiece[];
+}
+
+export interface LoadPiece {
+  readonly tensor: number;
+  /** Where it begins in its tensor. */
+  readonly at: number;
+  /** Where it begins in its unit. */
+  readonly offset: number;
+  readonly size: number;
 }
