@@ -6,14 +6,13 @@ that were packed: a download that merely ended is not a success.
 
 from __future__ import annotations
 
-import hashlib
-import json
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route
 
-from tests.web.conftest import PackedBytes, open_harness, pack_bytes
+from tests.web.conftest import PackedBytes, open_harness, pack_bytes, pack_chunks
 from tests.web.serving import Fault, Site
 
 MIB = 1024 * 1024
@@ -211,20 +210,9 @@ def test_other_chunk_sizes_do_not_confuse_the_journal(
 
 
 def repack(models: Path, whole: bytes, sizes: list[int]) -> PackedBytes:
-    folder = models / "again"
-    manifest = json.loads((folder / "manifest.json").read_text())
-    chunks, at = [], 0
-    for size in sizes:
-        piece = whole[at : at + size]
-        at += size
-        sha = hashlib.sha256(piece).hexdigest()
-        (folder / sha).write_bytes(piece)
-        chunks.append({"sha256": sha, "size": size})
-    manifest["files"][0]["chunks"] = chunks
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return PackedBytes(
-        "again", (manifest["files"][0]["sha256"],), tuple(str(c["sha256"]) for c in chunks)
-    )
+    ends = list(accumulate(sizes))
+    pieces = [whole[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    return pack_chunks(models, "again", [pieces])
 
 
 def test_second_tab_waits_and_then_finds_the_model(

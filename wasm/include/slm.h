@@ -140,7 +140,8 @@ SLM_API int32_t slm_detokenize(slm_model *m, const int32_t *ids, uint32_t n, uin
 SLM_API slm_session *slm_session_new(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 SLM_API void slm_session_free(slm_session *s);
 
-/* Bytes that a session of this shape would take (cache and activations). */
+/* Bytes that a session of this shape would take (cache and activations), or a
+ * negative status. Works after slm_model_layout, before any weight is there. */
 SLM_API double slm_session_bytes(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 
 /* Keeps the longest prefix of `ids` that the cache already holds, forgets what

@@ -28,6 +28,7 @@ public:
   /// Null before the last header.
   const Tokenizer *tokenizer() const { return tokenizer_.get(); }
   const Family &family() const { return *family_; }
+  bool is_laid_out() const { return laid_out_; }
   bool is_ready() const { return ready_; }
   /// The cache of a float32 model is float32 too, so that f16 does not blur it.
   bool f16_cache() const { return f16_cache_; }

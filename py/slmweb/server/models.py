@@ -13,14 +13,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..pack.manifest import MANIFEST, MODEL_NAME
+from ..pack.manifest import MANIFEST, MODEL_NAME, SCHEMA
 
 log = logging.getLogger("slmweb.server")
 
 CHUNK_NAME = re.compile(r"[0-9a-f]{64}")
 
-LISTED = ("name", "title", "architecture", "parameters", "context_length",
-          "size", "license", "license_url", "source")  # fmt: skip
+LISTED = ("name", "title", "version", "architecture", "parameters", "context_length",
+          "size", "license", "license_url", "source", "root")  # fmt: skip
 
 
 class ModelFolder:
@@ -56,6 +56,8 @@ class ModelFolder:
     def _read(self, name: str, path: Path) -> dict[str, Any] | None:
         try:
             manifest = json.loads(path.read_bytes())
+            if manifest["schema"] != SCHEMA:
+                raise ValueError(f"its schema is {manifest['schema']!r} instead of {SCHEMA}")
             entry = {field: manifest[field] for field in LISTED}
             if entry["name"] != name:
                 raise ValueError(f"its model is {entry['name']!r} and its folder {name!r}")

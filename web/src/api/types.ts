@@ -33,19 +33,36 @@ export interface ContextFullDetails {
 }
 
 export interface Manifest {
-  readonly schema: 1;
+  readonly schema: 2;
   readonly name: string;
   readonly title: string;
+  /** A label for people; versions are told apart by `root`. */
+  readonly version: string | null;
   readonly architecture: string;
   readonly parameters: number;
   readonly context_length: number;
   readonly license: string | null;
   readonly license_url: string | null;
   readonly source: string | null;
+  readonly chat_template: string | null;
   readonly size: number;
-  readonly memory: { readonly weights: number; readonly n_ctx_default: number };
+  readonly memory: {
+    /** Bytes of the packed weights. */
+    readonly weights: number;
+    readonly n_ctx_default: number;
+    /** By rising n_ctx. */
+    readonly contexts: readonly ContextMemory[];
+  };
   readonly sampling: SamplingDefaults;
+  /** SHA-256 over the hashes and sizes of all files and chunks: one root, one content. */
+  readonly root: string;
   readonly files: readonly ManifestFile[];
+}
+
+/** Bytes that a session of `n_ctx` positions takes beside the weights. */
+export interface ContextMemory {
+  readonly n_ctx: number;
+  readonly bytes: number;
 }
 
 export interface ManifestFile {

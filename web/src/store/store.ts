@@ -62,11 +62,6 @@ export async function openModel(
 ): Promise<StoredModel> {
   const { storage = 'opfs', verify = false, signal } = options;
   signal?.throwIfAborted();
-  if (!globalThis.isSecureContext)
-    throw new SlmError(
-      'unsupported',
-      'Expected a page served over https or from localhost, found an insecure one, where browsers give no way to verify a download; open it at a secure address.',
-    );
   if (storage === 'opfs' && !verify) {
     const files = await filesOnDevice(manifest);
     if (files !== null) {
