@@ -32,6 +32,7 @@ from .manifest import (
     content_root,
     read_manifest,
 )
+from .sign import SIGNATURE, read_private_key, sign
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
@@ -63,6 +64,7 @@ def pack(
     source: str | None = None,
     sampling: Mapping[str, float] | None = None,
     chunk_size: int = CHUNK_SIZE,
+    key: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Manifest:
     """Writes the model's chunks and its manifest into `folder`, which is made.
@@ -70,12 +72,14 @@ def pack(
     Chunks of an earlier pack that the new manifest does not name are deleted.
     `files` is one GGUF file, or any or all files of a split set. Title and
     licence come from the metadata unless given; `version` is a label for people.
-    `chunk_size` is the most bytes of a chunk. Raises SlmError: what
-    `Model.open` raises, "invalid_argument", "unreadable" and "unwritable".
+    `chunk_size` is the most bytes of a chunk; `key` a private key to sign with.
+    Raises SlmError: what `Model.open` raises, "invalid_argument", "unreadable" and
+    "unwritable".
     """
     paths = model_files(files)
     name = name if name is not None else default_name(paths[0])
     _check(name, version, license_url, sampling or {}, chunk_size)
+    private = read_private_key(key) if key is not None else None
     with Model.open(*paths, weights=False) as model:
         model.layout()  # refuses what the browser could not run
         info = model.info
@@ -124,8 +128,9 @@ def pack(
         root=content_root(packed),
         files=tuple(packed),
     )
-    with atomic_file(folder / MANIFEST) as out:
-        out.write(manifest.to_json())
+    _write_manifest(folder, manifest.to_json())
+    if private is not None:
+        sign(folder, private)
     _delete_others(folder, manifest)
     return manifest
 
@@ -230,6 +235,16 @@ def _pack_file(
             progress(end)
         name = re.sub(r"[^A-Za-z0-9 ._+()-]+", "-", path.name).lstrip(" ._+()-")[:200]
         return PackedFile(name or "model.gguf", file.size, whole.hexdigest(), tuple(chunks))
+
+
+def _write_manifest(folder: Path, data: bytes) -> None:
+    path = folder / MANIFEST
+    if path.is_file() and _read(path) == data:
+        return
+    # A signature of the manifest that was there would only be wrong.
+    (folder / SIGNATURE).unlink(missing_ok=True)
+    with atomic_file(path) as out:
+        out.write(data)
 
 
 def _read(path: Path) -> bytes:

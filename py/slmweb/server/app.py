@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from .. import paths
 from ..errors import SlmError
 from ..pack.manifest import MANIFEST, MODEL_NAME
+from ..pack.sign import SIGNATURE, PublicKey
 from .files import IMMUTABLE, REVALIDATE, etag_matches, send_file
 from .headers import SealMiddleware
 from .models import CHUNK_NAME, ModelFolder
@@ -44,9 +45,12 @@ class Folders:
         return cls(paths.web_dir(), paths.wasm_dir(), models or paths.models_dir())
 
 
-def create_app(folders: Folders | None = None) -> ASGIApp:
-    """The ASGI application over `folders` (by default those of this installation)."""
-    site = _Site(folders or Folders.default())
+def create_app(folders: Folders | None = None, public_key: PublicKey | None = None) -> ASGIApp:
+    """The ASGI application over `folders` (by default those of this installation).
+
+    With a `public_key` the page opens only models whose manifest is signed by it.
+    """
+    site = _Site(folders or Folders.default(), public_key)
     app = Starlette(
         routes=[
             Route("/", site.index),
@@ -55,6 +59,7 @@ def create_app(folders: Folders | None = None) -> ASGIApp:
             Route("/wasm/{name}", site.wasm),
             Route("/models/", site.models),
             Route("/models/{model}/manifest.json", site.manifest),
+            Route("/models/{model}/manifest.json.sig", site.signature),
             Route("/models/{model}/{chunk}", site.chunk),
         ],
         exception_handlers={HTTPException: site.http_error, Exception: site.crash},
@@ -83,9 +88,9 @@ def not_found(sentence: str) -> HTTPException:
 
 
 class _Site:
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: Folders, public_key: PublicKey | None) -> None:
         self.folders = folders
-        self.pages = PageCache(folders.web)
+        self.pages = PageCache(folders.web, public_key)
         self.model_folder = ModelFolder(folders.models)
 
     async def index(self, request: Request) -> Response:
@@ -159,6 +164,17 @@ class _Site:
             )
         except OSError:
             raise self._no_model(model) from None
+
+    async def signature(self, request: Request) -> Response:
+        model = self._model(request)
+        try:
+            return send_file(
+                request, self.folders.models, f"{model}/{SIGNATURE}", cache_control=REVALIDATE
+            )
+        except OSError:
+            if not (self.folders.models / model / MANIFEST).is_file():
+                raise self._no_model(model) from None
+            raise not_found(f"model {model!r} is not signed; `slmweb sign` does that") from None
 
     async def chunk(self, request: Request) -> Response:
         model, chunk = self._model(request), request.path_params["chunk"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..pack.manifest import MANIFEST, MODEL_NAME, SCHEMA
+from ..pack.sign import SIGNATURE
 
 log = logging.getLogger("slmweb.server")
 
@@ -28,10 +29,11 @@ class ModelFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._entries: dict[tuple[str, int, int], dict[str, Any] | None] = {}
+        self._entries: dict[tuple[str, int, int, bool], dict[str, Any] | None] = {}
 
     def entries(self) -> list[dict[str, Any]]:
-        """What GET /models/ answers: the fields `LISTED` of each manifest, and its URL.
+        """What GET /models/ answers: the fields `LISTED` of each manifest, its URL, and
+        "signed", whether a signature lies beside it; whose it is the browser checks.
 
         A folder whose manifest cannot be read is left out, with a line in the log.
         """
@@ -48,12 +50,13 @@ class ModelFolder:
             status = path.stat()
         except OSError:
             return None
-        key = (name, status.st_mtime_ns, status.st_size)
+        signed = path.with_name(SIGNATURE).is_file()
+        key = (name, status.st_mtime_ns, status.st_size, signed)
         if key not in self._entries:
-            self._entries[key] = self._read(name, path)
+            self._entries[key] = self._read(name, path, signed)
         return self._entries[key]
 
-    def _read(self, name: str, path: Path) -> dict[str, Any] | None:
+    def _read(self, name: str, path: Path, signed: bool) -> dict[str, Any] | None:
         try:
             manifest = json.loads(path.read_bytes())
             if manifest["schema"] != SCHEMA:
@@ -64,4 +67,4 @@ class ModelFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("%s is left out (%s); run `slmweb pack` again", path, error)
             return None
-        return {**entry, "manifest": f"/models/{name}/manifest.json"}
+        return {**entry, "signed": signed, "manifest": f"/models/{name}/manifest.json"}

@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from .. import paths
 from ..errors import SlmError
+from ..pack.sign import PublicKey
 from .headers import sandbox_policy, script_hash
 
 ASSET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
@@ -54,10 +55,14 @@ class Page:
 
 
 class PageCache:
-    """The pages over one web bundle, rendered again when the bundle is built again."""
+    """The pages over one web bundle, rendered again when the bundle is built again.
 
-    def __init__(self, web: Path) -> None:
+    The shell is told `public_key`: whose models it may open. None is anybody's.
+    """
+
+    def __init__(self, web: Path, public_key: PublicKey | None = None) -> None:
         self.web = web
+        self.public_key = public_key
         self._templates = Environment(
             loader=PackageLoader("slmweb.server"),
             autoescape=True,
@@ -147,7 +152,11 @@ class PageCache:
             policy=sandbox_policy(self._script_hash),
             script=Markup(script),  # noqa: S704
         )
-        return self._templates.get_template("index.html.j2").render(asset=url, sandbox=sandbox)
+        return self._templates.get_template("index.html.j2").render(
+            asset=url,
+            sandbox=sandbox,
+            public_key=self.public_key.base64 if self.public_key else None,
+        )
 
 
 def inline_script(text: str) -> str:

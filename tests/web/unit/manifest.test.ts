@@ -46,15 +46,12 @@ function valid(): Json & { files: Json[]; memory: Json } {
 async function rejects(change: (manifest: ReturnType<typeof valid>) => void, path: string): Promise<void> {
   const manifest = valid();
   change(manifest);
-  await assert.rejects(
-    parseManifest(JSON.stringify(manifest)),
-    (error) => {
-      assert(error instanceof SlmError);
-      assert.equal(error.code, 'bad_manifest');
-      assert(error.message.includes(`expected ${path} to be`), error.message);
-      return true;
-    },
-  );
+  await assert.rejects(parseManifest(JSON.stringify(manifest)), (error) => {
+    assert(error instanceof SlmError);
+    assert.equal(error.code, 'bad_manifest');
+    assert(error.message.includes(`expected ${path} to be`), error.message);
+    return true;
+  });
 }
 
 test('a valid manifest keeps what is known and drops the rest', async () => {

@@ -20,6 +20,8 @@ export type SlmErrorCode =
   | 'wrong_state'
   // from the host
   | 'bad_manifest' // the manifest lies or is of another schema
+  | 'bad_signature' // the manifest is not signed by the key that the page asks for
+  | 'no_room' // the browser keeps no more files of this site
   | 'network' // the server could not be reached, or answered with an error
   | 'corrupt' // bytes that do not match their SHA-256, again and again
   | 'bad_template' // the chat template is missing or failed on these messages
@@ -131,6 +133,8 @@ export interface EngineOptions {
 export interface LoadOptions extends EngineOptions {
   /** Folder with assets/ and wasm/, of this origin; by default that of slmweb.js. */
   readonly baseUrl?: string;
+  /** Open only what is signed by this key: the line that `slmweb keygen` prints. */
+  readonly publicKey?: string;
   /** 'memory' keeps nothing on the device. Default 'opfs'. */
   readonly storage?: 'opfs' | 'memory';
   /** A sentence to show: why the model is not stored, or what limits it. */
