@@ -82,6 +82,7 @@ class PackedBytes:
     name: str
     sha256: tuple[str, ...]
     chunks: tuple[str, ...]
+    root: str
 
 
 def pack_bytes(
@@ -128,6 +129,7 @@ def pack_chunks(
         name,
         tuple(file.sha256 for file in files),
         tuple(chunk.sha256 for file in files for chunk in file.chunks),
+        manifest.root,
     )
 
 

@@ -1,12 +1,12 @@
 // The web part's modules within reach of a test's page.evaluate: nothing but
 // calls and what they reported. It decides nothing; tests do.
 
-import type { LoadProgress } from '../../web/src/api/types';
+import type { LoadProgress, Manifest } from '../../web/src/api/types';
 import { SlmError } from '../../web/src/core/error';
 import { probe } from '../../web/src/engine/probe';
 import { SLM } from '../../web/src/index';
 import { fetchManifest } from '../../web/src/store/remote';
-import { goBack, listStored, openModel, removeOthers, removeStored } from '../../web/src/store/store';
+import { goBack, openModel, removeOthers, removeStored, storedVersions } from '../../web/src/store/store';
 
 interface Opened {
   readonly kind: 'opfs' | 'memory';
@@ -105,9 +105,13 @@ async function entries(): Promise<string[]> {
 }
 
 /** Roots of a model's versions: the one that opens first. */
-async function versions(model: string): Promise<string[]> {
-  const { current, others } = (await listStored(null)).get(model)!;
-  return [current, ...others].flatMap((version) => (version ? [version.manifest.root] : []));
+async function versions(model: string, publicKey: string | null = null): Promise<string[]> {
+  return (await manifests(model, publicKey)).map(({ root }) => root);
+}
+
+async function manifests(model: string, publicKey: string | null): Promise<Manifest[]> {
+  const { current, others } = await storedVersions(model, publicKey);
+  return [current, ...others].flatMap((version) => (version ? [version.manifest] : []));
 }
 
 /** Overwrites bytes of a stored file, as a failing disk would. */
@@ -128,6 +132,7 @@ const harness = {
   abort: () => controller.abort(),
   stored: SLM.stored,
   versions,
+  titles: async (model: string) => (await manifests(model, null)).map(({ title }) => title),
   goBack: (model: string, root: string) => goBack(model, root, '/assets/store.js'),
   removeOthers,
   remove: removeStored,

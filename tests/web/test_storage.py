@@ -41,9 +41,9 @@ def test_download_is_stored_and_not_fetched_again(harness: Page, site: Site, mod
     assert_whole(open_model(harness, model), model)
     assert len(site.paths(CHUNK)) == len(model.chunks)
     assert harness.evaluate("harness.stored()") == ["small"]
-    # Final names and the manifest; no partial file and no journal is left.
+    # Final names and the records; no partial file and no journal is left.
     assert sorted(entry.split()[0] for entry in harness.evaluate("harness.entries()")) == sorted(
-        [f"small/{sha}" for sha in model.sha256] + ["small/manifest.json"]
+        [f"small/{sha}" for sha in model.sha256] + [f"small/{model.root}.version", "small/current"]
     )
     open_harness(harness, site)
     site.hits.clear()
@@ -184,15 +184,6 @@ def test_damage_on_disk_is_found_and_repaired(harness: Page, site: Site, models:
     site.hits.clear()
     assert_whole(open_model(harness, model, verify=True), model)
     assert [hit.path.rpartition("/")[2] for hit in site.paths(CHUNK)] == [model.chunks[1]]
-
-
-def test_new_release_of_a_model_replaces_the_old_one(harness: Page, models: Path) -> None:
-    old = small(models)
-    open_model(harness, old)
-    new = pack_bytes(models, "small", [[50_000, 60_000]], seed=2)
-    assert_whole(open_model(harness, new), new)
-    left = " ".join(harness.evaluate("harness.entries()"))
-    assert not any(sha in left for sha in old.sha256)
 
 
 def test_other_chunk_sizes_do_not_confuse_the_journal(
