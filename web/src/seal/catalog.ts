@@ -61,7 +61,8 @@ export class Catalog {
       this.#listed = await this.#fetchList();
     } catch (error) {
       // Offline, what is stored can still be opened.
-      if (onDevice.size === 0 && this.#entries.length === 0) throw error;
+      if (onDevice.size === 0 && this.#entries.length === 0)
+        throw [...stored.values()].find(({ refused }) => refused !== null)?.refused ?? error;
     }
     for (const { name, root } of this.#listed) if (this.#isNews(name, root)) await this.#look(name);
     const names = new Set([...this.#listed.map(({ name }) => name), ...onDevice]);
