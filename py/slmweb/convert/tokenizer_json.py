@@ -131,7 +131,8 @@ def _read_sentencepiece_like(
 ) -> Vocabulary:
     if model.get("ignore_merges"):
         raise _unsupported(path, "ignore_merges with byte fallback", "either is supported alone")
-    add_space_prefix = _space_prefix(path, file)
+    notes: list[str] = []
+    add_space_prefix = _space_prefix(path, file, notes)
     # A merge list is ordered by the scores of what it makes, so ranks can stand for
     # scores; of a token with several splits the first counts.
     ranks: dict[str, int] = {}
@@ -150,10 +151,18 @@ def _read_sentencepiece_like(
         for text in tokens
     ]
     scores = [-float(ranks.get(text, len(merges))) for text in tokens]
-    return Vocabulary("llama", "default", tokens, types, scores, add_space_prefix=add_space_prefix)
+    return Vocabulary(
+        "llama",
+        "default",
+        tokens,
+        types,
+        scores,
+        add_space_prefix=add_space_prefix,
+        notes=notes,
+    )
 
 
-def _space_prefix(path: Path, file: Json) -> bool:
+def _space_prefix(path: Path, file: Json, notes: list[str]) -> bool:
     """Whether a space is put in front of the text. Raises where more is done to it."""
     normalizers = _steps(file.get("normalizer"), "normalizers")
     pre_tokenizers = _steps(file.get("pre_tokenizer"), "pretokenizers")
@@ -176,7 +185,12 @@ def _space_prefix(path: Path, file: Json) -> bool:
                 path, f"the pre-tokenizer {step.get('type')!r}", "whole texts are supported"
             )
         escapes = True
-        prefix = prefix or step.get("prepend_scheme", "always") != "never"
+        if step.get("prepend_scheme", "always") != "never":
+            prefix = True
+            notes.append(
+                "a space is put in front of every text, as SentencePiece does it; transformers "
+                "puts none before one that is there, nor after a special token"
+            )
     if not escapes:
         raise _unsupported(path, "byte fallback without SentencePiece's spaces", "expected ▁")
     return prefix
