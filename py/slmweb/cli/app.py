@@ -17,7 +17,7 @@ import typer
 
 from .. import __version__
 from ..errors import SlmError
-from . import bench, chat, doctor, evaluate, inspect, pack, serve, text
+from . import bench, chat, doctor, evaluate, inspect, pack, quantize, serve, text
 
 app = typer.Typer(
     name="slmweb",
@@ -29,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (serve, chat, inspect, text, evaluate, bench, pack, doctor):
+for module in (serve, chat, inspect, text, evaluate, bench, quantize, pack, doctor):
     module.register(app)
 
 
