@@ -27,6 +27,7 @@ Code = Literal[
     "bad_template",  # the chat template is missing or fails on these messages
     "corrupt",  # bytes that do not match their SHA-256
     "not_built",  # a file that `make` produces is missing
+    "missing_extra",  # an optional package is not installed
 ]
 CODES: tuple[str, ...] = get_args(Code)
 
