@@ -118,7 +118,7 @@ def test_it_serves_the_page_the_core_and_the_models(server: str) -> None:
     for name in NAMES:
         short = name.removeprefix("slm-")
         assert fetch(f"{server}/wasm/{short}") == (DIST / "wasm" / name).read_bytes()
-    models = json.loads(fetch(f"{server}/models/"))
+    models = json.loads(fetch(f"{server}/models/index.json"))
     assert "smollm2-135m-instruct-q4_1" in [model["name"] for model in models]
 
 

@@ -139,6 +139,7 @@ def make_folders(root: Path) -> Folders:
         "frame.js": FRAME_SCRIPT,
         "worker.js": "onmessage = () => 0;\n",
         "store.js": "onmessage = () => 1;\n",
+        "sw.js": "onfetch = () => 2;\n",
         "slmweb.js": "export const SLM = 0;\n",
         "shell.css": "body { margin: 0; }\n",
         "icon.svg": '<svg xmlns="http://www.w3.org/2000/svg"/>\n',

@@ -17,7 +17,20 @@ import typer
 
 from .. import __version__
 from ..errors import SlmError
-from . import bench, chat, convert, doctor, evaluate, inspect, pack, quantize, serve, sign, text
+from . import (
+    bench,
+    bundle,
+    chat,
+    convert,
+    doctor,
+    evaluate,
+    inspect,
+    pack,
+    quantize,
+    serve,
+    sign,
+    text,
+)
 
 app = typer.Typer(
     name="slmweb",
@@ -29,7 +42,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (serve, chat, inspect, text, evaluate, bench, convert, quantize, pack, sign, doctor):
+for module in (
+    serve,
+    chat,
+    inspect,
+    text,
+    evaluate,
+    bench,
+    convert,
+    quantize,
+    pack,
+    sign,
+    bundle,
+    doctor,
+):
     module.register(app)
 
 

@@ -8,7 +8,6 @@ the request headers.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from ..pack.manifest import MANIFEST, MODEL_NAME
 from ..pack.sign import SIGNATURE, PublicKey
 from .files import IMMUTABLE, REVALIDATE, etag_matches, send_file
 from .headers import SealMiddleware
-from .models import CHUNK_NAME, ModelFolder
+from .models import CHUNK_NAME, MODEL_LIST, ModelFolder
 from .pages import ASSET_NAME, Page, PageCache, hashed
 
 log = logging.getLogger("slmweb.server")
@@ -55,9 +54,10 @@ def create_app(folders: Folders | None = None, public_key: PublicKey | None = No
         routes=[
             Route("/", site.index),
             Route("/slmweb.js", site.api_bundle),
+            Route("/sw.js", site.service_worker),
             Route("/assets/{name}", site.asset),
             Route("/wasm/{name}", site.wasm),
-            Route("/models/", site.models),
+            Route(f"/{MODEL_LIST}", site.models),
             Route("/models/{model}/manifest.json", site.manifest),
             Route("/models/{model}/manifest.json.sig", site.signature),
             Route("/models/{model}/{chunk}", site.chunk),
@@ -72,7 +72,7 @@ def missing_parts(folders: Folders) -> list[str]:
     """What the page will lack, as sentences; empty when all of it is built."""
     sentences = []
     try:
-        PageCache(folders.web).index()
+        PageCache(folders.web, folders.wasm).index()
     except SlmError as error:
         sentences.append(error.message)
     missing = [v for v in paths.VARIANTS if not (folders.wasm / f"slm-{v}.wasm").is_file()]
@@ -90,12 +90,18 @@ def not_found(sentence: str) -> HTTPException:
 class _Site:
     def __init__(self, folders: Folders, public_key: PublicKey | None) -> None:
         self.folders = folders
-        self.pages = PageCache(folders.web, public_key)
+        self.pages = PageCache(folders.web, folders.wasm, public_key=public_key)
         self.model_folder = ModelFolder(folders.models)
 
     async def index(self, request: Request) -> Response:
         try:
             return _page_response(request, self.pages.index())
+        except SlmError as error:
+            raise HTTPException(503, error.message) from None
+
+    async def service_worker(self, request: Request) -> Response:
+        try:
+            return _page_response(request, self.pages.service_worker())
         except SlmError as error:
             raise HTTPException(503, error.message) from None
 
@@ -149,8 +155,8 @@ class _Site:
             ) from None
 
     async def models(self, request: Request) -> Response:
-        body = json.dumps(self.model_folder.entries(), ensure_ascii=False).encode()
-        return _page_response(request, Page.of(body, "application/json"))
+        listing = Page.of(self.model_folder.listing(), "application/json")
+        return _page_response(request, listing)
 
     async def manifest(self, request: Request) -> Response:
         model = self._model(request)
@@ -205,7 +211,7 @@ class _Site:
     def _no_model(self, model: str) -> HTTPException:
         names = ", ".join(entry["name"] for entry in self.model_folder.entries())
         offer = f"there are {names}" if names else "this server has none yet"
-        return not_found(f"there is no model {model!r}; {offer} (see /models/)")
+        return not_found(f"there is no model {model!r}; {offer} (see /{MODEL_LIST})")
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -213,7 +219,7 @@ class _Site:
         if error.status_code == 404 and sentence == "Not Found":
             sentence = (
                 f"there is nothing at {request.url.path}; the chat page is at /, "
-                "the list of models at /models/"
+                f"the list of models at /{MODEL_LIST}"
             )
         elif error.status_code == 405:
             sentence = f"{request.method} is not possible here; everything is fetched with GET"

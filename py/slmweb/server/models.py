@@ -18,6 +18,9 @@ from ..pack.sign import SIGNATURE
 
 log = logging.getLogger("slmweb.server")
 
+# Where the page looks for the list, relative to its own address.
+MODEL_LIST = "models/index.json"
+
 CHUNK_NAME = re.compile(r"[0-9a-f]{64}")
 
 LISTED = ("name", "title", "version", "architecture", "parameters", "context_length",
@@ -32,7 +35,7 @@ class ModelFolder:
         self._entries: dict[tuple[str, int, int, bool], dict[str, Any] | None] = {}
 
     def entries(self) -> list[dict[str, Any]]:
-        """What GET /models/ answers: the fields `LISTED` of each manifest, its URL, and
+        """The fields `LISTED` of each manifest, its URL relative to the list's, and
         "signed", whether a signature lies beside it; whose it is the browser checks.
 
         A folder whose manifest cannot be read is left out, with a line in the log.
@@ -43,6 +46,10 @@ class ModelFolder:
             return []
         found = [self._entry(name) for name in names if MODEL_NAME.fullmatch(name)]
         return [entry for entry in found if entry is not None]
+
+    def listing(self) -> bytes:
+        """The content of `MODEL_LIST`."""
+        return json.dumps(self.entries(), ensure_ascii=False).encode()
 
     def _entry(self, name: str) -> dict[str, Any] | None:
         path = self.root / name / MANIFEST
@@ -67,4 +74,4 @@ class ModelFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("%s is left out (%s); run `slmweb pack` again", path, error)
             return None
-        return {**entry, "signed": signed, "manifest": f"/models/{name}/manifest.json"}
+        return {**entry, "signed": signed, "manifest": f"{name}/{MANIFEST}"}

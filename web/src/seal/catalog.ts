@@ -184,13 +184,14 @@ export class Catalog {
   }
 
   async #fetchList(): Promise<Listed[]> {
+    const url = new URL('index.json', this.#url);
     const failed = (found: string, cause?: unknown) =>
       new SlmError(
         'network',
-        `Expected the list of models at ${this.#url.href}, found ${found}; check that the server is running.`,
+        `Expected the list of models at ${url.href}, found ${found}; check that the server is running.`,
         { cause },
       );
-    const response = await fetch(this.#url, { cache: 'no-cache' }).catch((error: unknown) => {
+    const response = await fetch(url, { cache: 'no-cache' }).catch((error: unknown) => {
       throw failed('no connection', error);
     });
     if (!response.ok) throw failed(`HTTP ${response.status}`);

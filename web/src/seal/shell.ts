@@ -6,6 +6,7 @@
 
 import type { Variant } from '../api/types';
 import { SlmError, type WireError } from '../core/error';
+import { sealPage } from '../offline/seal';
 import type { SourceManifest } from '../store/remote';
 import {
   goBack,
@@ -26,6 +27,8 @@ interface Assets {
   readonly store: string;
   /** Whose models may be opened; null: anybody's. */
   readonly publicKey: string | null;
+  /** Integrity of each wasm variant: the page runs the ones that it was made with, or none. */
+  readonly wasm: Readonly<Partial<Record<Variant, string>>>;
 }
 
 export class Shell {
@@ -68,6 +71,12 @@ export class Shell {
   }
 
   async #welcome(): Promise<void> {
+    const preparing = document.getElementById('preparing')!;
+    await sealPage(() => {
+      preparing.hidden = false;
+    }).finally(() => {
+      preparing.hidden = true;
+    });
     const [script, models] = await Promise.all([
       fetchOk(this.#assets.worker).then((response) => response.text()),
       this.#catalog.refresh(),
@@ -151,9 +160,8 @@ export class Shell {
   #variant(variant: Variant): Promise<ArrayBuffer> {
     let bytes = this.#wasm.get(variant);
     if (bytes === undefined) {
-      bytes = fetchOk(new URL(`wasm/${variant}.wasm`, location.href).href).then((response) =>
-        response.arrayBuffer(),
-      );
+      const url = new URL(`wasm/${variant}.wasm`, location.href).href;
+      bytes = fetchOk(url, this.#assets.wasm[variant]).then((response) => response.arrayBuffer());
       // A failure is not kept, so that "try again" can.
       bytes.catch(() => this.#wasm.delete(variant));
       this.#wasm.set(variant, bytes);
@@ -166,11 +174,14 @@ export class Shell {
   }
 }
 
-async function fetchOk(url: string): Promise<Response> {
-  const response = await fetch(url).catch((error: unknown) => {
-    throw new SlmError('network', `Expected ${url}, found no connection; check that the server is running.`, {
-      cause: error,
-    });
+async function fetchOk(url: string, integrity = ''): Promise<Response> {
+  const response = await fetch(url, { integrity }).catch((error: unknown) => {
+    const found = integrity === '' ? 'no connection' : 'no connection or another version of it';
+    throw new SlmError(
+      'network',
+      `Expected ${url}, found ${found}; check that the server is running and reload the page.`,
+      { cause: error },
+    );
   });
   if (!response.ok)
     throw new SlmError('network', `Expected ${url}, found HTTP ${response.status}; run \`make wasm web\`.`);
@@ -197,6 +208,6 @@ function start(frame: HTMLIFrameElement, assets: Assets): void {
   target.postMessage(hello, '*');
 }
 
-const { worker, store, publicKey = null } = document.body.dataset;
+const { worker, store, wasm, publicKey = null } = document.body.dataset;
 const sandbox = document.querySelector<HTMLIFrameElement>('iframe#sandbox')!;
-start(sandbox, { worker: worker!, store: store!, publicKey });
+start(sandbox, { worker: worker!, store: store!, wasm: JSON.parse(wasm!), publicKey });
