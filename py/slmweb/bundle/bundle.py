@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]  # bytes of models done, bytes in all
 # Assets that have a place of their own: inside the page, and at the top.
 _ELSEWHERE = (FRAME_SCRIPT, "slmweb.js")
 _COMPRESSED = {".css", ".html", ".js", ".json", ".svg", ".txt", ".wasm"}
-_BASE_PATH = re.compile(r"/([A-Za-z0-9._~-]+/)*")
+_BASE_PATH = re.compile(r"/((?!\.\.?/)[A-Za-z0-9._~-]+/)*")
 _TOP = {"404.html", "README.txt", "_headers", "assets", "hosting", "index.html", "models",
         "slmweb.js", "sw.js", "wasm"}  # fmt: skip
 _SITE_NAMES = {name + suffix for name in _TOP for suffix in ("", ".br", ".gz")}

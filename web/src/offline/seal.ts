@@ -7,7 +7,8 @@ import { SlmError } from '../core/error';
 import { TAKE_OVER } from './protocol';
 
 const SCRIPT = 'sw.js';
-const RELOADED = 'slmweb-reloaded';
+/** Noted in this entry of the tab's history; what the tab stores may change with COOP. */
+const RELOADED = 'reloaded to be sealed';
 /** A new version that does not answer may not hold up the page. */
 const ANSWER_MS = 3000;
 
@@ -20,7 +21,7 @@ export async function sealPage(onWait: () => void): Promise<void> {
   if (!isSecureContext) return;
   const workers: ServiceWorkerContainer | undefined = navigator.serviceWorker;
   if (workers?.controller?.scriptURL === new URL(SCRIPT, location.href).href) {
-    sessionStorage.removeItem(RELOADED);
+    if (history.state === RELOADED) history.replaceState(null, '');
     await letNewVersionTakeOver(workers);
     return;
   }
@@ -29,15 +30,15 @@ export async function sealPage(onWait: () => void): Promise<void> {
   if (host.isolates && host.seals) return;
   onWait();
   // Once: where the browser does not let the worker serve the page, a second time would be no better.
-  if ((await isActive(await registering)) && sessionStorage.getItem(RELOADED) === null) {
-    sessionStorage.setItem(RELOADED, 'yes');
+  if ((await isActive(await registering)) && history.state !== RELOADED) {
+    history.replaceState(RELOADED, '');
     location.reload();
     await never;
   }
   if (!host.seals)
     throw new SlmError(
       'unsupported',
-      'Expected the headers that keep this page private, found a host that sends none and a browser that runs no service worker to add them; open the page in an ordinary window, or ask whoever runs this site to set the headers.',
+      'Expected the headers that keep this page private, found none from this host and no service worker in this browser that could add them; open the page in an ordinary window, or ask whoever runs this site to set the headers.',
     );
 }
 
