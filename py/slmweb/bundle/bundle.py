@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import brotli
 
@@ -21,10 +22,14 @@ from .. import paths
 from ..errors import SlmError, os_reason
 from ..pack.manifest import MANIFEST, Manifest, read_manifest
 from ..pack.pack import default_name, pack
+from ..pack.sign import SIGNATURE, PublicKey, public_key_of, sign, verify_signature
 from ..server.models import MODEL_LIST, ModelFolder
 from ..server.pages import FRAME_SCRIPT, TITLE, PageCache, hashed
 from .folder import check_replaceable, publish, work_folder
 from .hosts import host_files
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 Progress = Callable[[int, int], None]  # bytes of models done, bytes in all
 
@@ -53,7 +58,8 @@ def bundle(
     *,
     title: str | None = None,
     base_path: str = "/",
-    public_key: str | None = None,
+    public_key: PublicKey | None = None,
+    key: Ed25519PrivateKey | None = None,
     web: Path | None = None,
     wasm: Path | None = None,
     progress: Progress = lambda done, total: None,
@@ -63,21 +69,18 @@ def bundle(
     Each of `models` is a GGUF file, which is packed on the way, or a packed
     folder. `base_path` is the path at which the site will be reached; only the
     404 page and the header files need it. With `public_key` the page opens only
-    models that are signed with it. A site that `out` holds already is replaced
-    when the new one is whole.
+    models that are signed with it, and others are refused here already; `key` is
+    the private one, with which the models are signed first. A site that `out`
+    holds already is replaced when the new one is whole.
 
     Raises SlmError: what `pack` and `read_manifest` raise, "corrupt" for a packed
-    model that is damaged, "not_built", "invalid_argument" and "unwritable".
+    model that is damaged or not signed, "not_built", "invalid_argument" and "unwritable".
     """
     out = out.resolve()
-    if not _BASE_PATH.fullmatch(base_path):
-        raise SlmError(
-            "invalid_argument",
-            f"the base path {base_path!r} is not a path of letters, digits and ._~- that begins "
-            "and ends with a slash, as in /~user/site/",
-        )
+    check_target(out, base_path)
     names = _names(models)
-    check_replaceable(out, _SITE_NAMES, "sw.js")
+    if key is not None:
+        public_key = public_key_of(key)
     pages = PageCache(
         web or paths.web_dir(),
         wasm or paths.wasm_dir(),
@@ -89,12 +92,23 @@ def bundle(
         site = _Site(work / "site", pages)
         site.add_page()
         site.add_wasm()
-        manifests = site.add_models(dict(zip(names, models, strict=True)), progress)
+        manifests = site.add_models(dict(zip(names, models, strict=True)), key, progress)
         site.add_host_files(base_path)
         made = [path for path in site.root.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in made)
         publish(site.root, out)
     return Bundle(out, manifests, len(made), size)
+
+
+def check_target(out: Path, base_path: str) -> None:
+    """Raises the SlmError that `bundle` would, for what can be known before any work."""
+    if not _BASE_PATH.fullmatch(base_path):
+        raise SlmError(
+            "invalid_argument",
+            f"the base path {base_path!r} is not a path of letters, digits and ._~- that begins "
+            "and ends with a slash, as in /~user/site/",
+        )
+    check_replaceable(out, _SITE_NAMES, "sw.js")
 
 
 def _names(models: Sequence[Path]) -> list[str]:
@@ -165,7 +179,9 @@ class _Site:
             source = paths.wasm_file(variant, self.pages.wasm)
             self.write(f"wasm/{variant}.wasm", _read(source), source)
 
-    def add_models(self, models: dict[str, Path], progress: Progress) -> tuple[Manifest, ...]:
+    def add_models(
+        self, models: dict[str, Path], key: Ed25519PrivateKey | None, progress: Progress
+    ) -> tuple[Manifest, ...]:
         folder = self.root / "models"
         folder.mkdir(parents=True)
         manifests: list[Manifest] = []
@@ -181,6 +197,10 @@ class _Site:
                 manifests.append(_copy(path, folder / name, report))
             else:
                 manifests.append(pack([path], folder / name, name=name, progress=report))
+            if key is not None:
+                sign(folder / name, key)
+            if self.pages.public_key is not None:
+                verify_signature(folder / name, self.pages.public_key)
             self.write(f"models/{name}/{MANIFEST}", _read(folder / name / MANIFEST))
         self.write(MODEL_LIST, ModelFolder(folder).listing())
         return tuple(manifests)
@@ -225,10 +245,9 @@ def _copy(source: Path, folder: Path, progress: Progress) -> Manifest:
         (folder / chunk.sha256).write_bytes(data)
         done += len(data)
         progress(done, manifest.size)
-    # The manifest, and a signature beside it.
-    for path in sorted(source.glob(f"{MANIFEST}*")):
-        if path.suffix not in (".br", ".gz"):
-            (folder / path.name).write_bytes(_read(path))
+    (folder / MANIFEST).write_bytes(_read(source / MANIFEST))
+    if (source / SIGNATURE).is_file():
+        (folder / SIGNATURE).write_bytes(_read(source / SIGNATURE))
     return manifest
 
 

@@ -19,6 +19,7 @@ from .. import __version__
 from ..errors import SlmError
 from . import (
     bench,
+    build,
     bundle,
     chat,
     convert,
@@ -54,6 +55,7 @@ for module in (
     pack,
     sign,
     bundle,
+    build,
     doctor,
 ):
     module.register(app)

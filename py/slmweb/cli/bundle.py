@@ -40,10 +40,10 @@ def bundle(
     title: TitleOption = None,
     base_path: BasePathOption = "/",
     public_key: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="PUB",
-            help="Public key; the page opens only models that are signed with it.",
+            help="The page opens only models signed by this key: its file, or what keygen printed.",
             show_default=False,
         ),
     ] = None,
@@ -51,6 +51,7 @@ def bundle(
 ) -> None:
     """Make a site for any web server or CDN. It opens offline after the first visit."""
     from ..bundle.bundle import bundle as write
+    from ..pack.sign import read_public_key
 
     with progress_bar("bundling", "bytes") as progress:
         made = write(
@@ -58,7 +59,7 @@ def bundle(
             out,
             title=title,
             base_path=base_path,
-            public_key=None,
+            public_key=read_public_key(public_key) if public_key is not None else None,
             progress=progress,
         )
     if json:

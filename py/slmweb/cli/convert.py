@@ -66,7 +66,7 @@ def convert(
     from ..convert import convert as write
     from ..convert import convert_adapter
 
-    adapters = [_adapter(item) for item in adapter or ()]
+    adapters = [parse_adapter(item) for item in adapter or ()]
     if base is not None:
         checkpoint, adapters = base, [(checkpoint, 1.0), *adapters]
     if adapter_only and len(adapters) != 1:
@@ -107,7 +107,7 @@ def convert(
     )
 
 
-def _adapter(item: str) -> tuple[Path, float]:
+def parse_adapter(item: str) -> tuple[Path, float]:
     """DIR or DIR:WEIGHT; a folder of that very name wins."""
     folder, colon, weight = item.rpartition(":")
     if not colon or Path(item).exists():

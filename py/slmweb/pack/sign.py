@@ -126,7 +126,7 @@ def generate_key(path: Path) -> PublicKey:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return _public(key)
+    return public_key_of(key)
 
 
 def public_key_file(path: Path) -> Path:
@@ -180,7 +180,7 @@ def sign(folder: Path, key: Ed25519PrivateKey) -> PublicKey:
     Raises SlmError "unreadable" and "unwritable".
     """
     manifest = _read(folder / MANIFEST, limit=None)
-    public = _public(key)
+    public = public_key_of(key)
     signature = base64.b64encode(key.sign(manifest)).decode("ascii")
     with atomic_file(folder / SIGNATURE) as out:
         out.write(f"ed25519 {public.id} {signature}\n".encode("ascii"))
@@ -215,7 +215,8 @@ def _load_public(der: bytes) -> Ed25519PublicKey:
     return key
 
 
-def _public(key: Ed25519PrivateKey) -> PublicKey:
+def public_key_of(key: Ed25519PrivateKey) -> PublicKey:
+    """The other half of the pair."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return PublicKey(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))

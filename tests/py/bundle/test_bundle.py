@@ -17,6 +17,7 @@ from script import DIST
 from slmweb.bundle.bundle import bundle
 from slmweb.errors import SlmError
 from slmweb.pack.pack import pack
+from slmweb.pack.sign import generate_key, read_private_key, verify_signature
 from slmweb.server.app import Folders
 from slmweb.server.files import IMMUTABLE, REVALIDATE
 from slmweb.server.headers import seal_headers
@@ -173,18 +174,29 @@ def test_no_other_host_is_named(site: Path) -> None:
         assert re.findall(r"\w+://[^\s\"']+", text) == [], name
 
 
-def test_title_base_path_and_key_are_where_they_belong(packed: Path, tmp_path: Path) -> None:
-    bundle([packed], tmp_path / "site", title="Löwe & <Co>", base_path="/~user/site/",
-           public_key="KEY")  # fmt: skip
+def test_title_and_base_path_are_where_they_belong(packed: Path, tmp_path: Path) -> None:
+    bundle([packed], tmp_path / "site", title="Löwe & <Co>", base_path="/~user/site/")
     page = (tmp_path / "site/index.html").read_text()
     assert "<title>Löwe &amp; &lt;Co&gt;</title>" in page
-    assert 'data-public-key="KEY"' in page
     assert not re.search(r'(src|href|data-\w+)="/', page), "the page works at any path"
     missing = (tmp_path / "site/404.html").read_text()
     assert set(re.findall(r'href="(/[^"]*/)', missing)) == {"/~user/site/", "/~user/site/assets/"}
     assert (tmp_path / "site/_headers").read_text().count("\n/~user/site/*\n") == 1
     assert "location /~user/site/ {" in (tmp_path / "site/hosting/nginx.conf").read_text()
     assert "handle_path /~user/site/*" in (tmp_path / "site/hosting/Caddyfile").read_text()
+
+
+def test_a_page_with_a_key_comes_with_models_signed_by_it(packed: Path, tmp_path: Path) -> None:
+    public = generate_key(tmp_path / "release.key")
+    with pytest.raises(SlmError, match="not signed"):
+        bundle([packed], tmp_path / "site", public_key=public)
+    assert not (tmp_path / "site").exists()
+    bundle([packed], tmp_path / "site", key=read_private_key(tmp_path / "release.key"))
+    assert f'data-public-key="{public.base64}"' in (tmp_path / "site/index.html").read_text()
+    verify_signature(tmp_path / "site/models" / NAME, public)
+    # A signed model is taken with its signature.
+    bundle([tmp_path / "site/models" / NAME], tmp_path / "again", public_key=public)
+    assert tree(tmp_path / "again") == tree(tmp_path / "site")
 
 
 def test_the_command_packs_on_the_way_and_says_what_it_made(qwen2: Path, tmp_path: Path) -> None:
