@@ -26,9 +26,12 @@ from tests.py.convert import checkpoints
 from tests.web.plain_host import plain_host, visit
 from tests.web.test_page import Chat
 
+# peft asks transformers for something that it has renamed.
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is:FutureWarning")
+
 GEMMA2 = checkpoints.models()["gemma2"]
-# By the tests' own words: relative error of all logits, of float16 weights and of 8-bit ones with
-# 8-bit activations.
+# Error of all logits, relative to their norm: of weights rounded to 11 bits, and of blocks of 8 bits
+# that meet activations of 8 bits.
 BOUNDS = {"f16": 2e-3, "q8_0": 3e-2}
 
 
@@ -124,7 +127,7 @@ def test_a_gguf_stays_as_it_is_and_a_key_signs_it(checkpoint: Path, tmp_path: Pa
         (["--type", "q9"], "q9"),
         (["--type", "q8_0", "--max-size", "1MB"], "type web"),
         (["--adapter", "{nowhere}"], "nowhere"),
-        (["--max-size", "1kB"], "1"),
+        (["--max-size", "1kB"], "no mix fits"),
         (["--base-path", "x"], "base path"),
         (["--sign", "{nowhere}"], "nowhere"),
     ],
