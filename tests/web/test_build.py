@@ -30,8 +30,8 @@ from tests.web.test_page import Chat
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is:FutureWarning")
 
 GEMMA2 = checkpoints.models()["gemma2"]
-# Error of all logits, relative to their norm: of weights rounded to 11 bits, and of blocks of 8 bits
-# that meet activations of 8 bits.
+# Error of all logits, relative to their norm: of weights rounded to 11 bits, and of blocks of
+# 8 bits that meet activations of 8 bits.
 BOUNDS = {"f16": 2e-3, "q8_0": 3e-2}
 
 
