@@ -48,6 +48,7 @@ ENTRIES = (
     Entry("frame.js", "seal/frame.ts", "iife"),
     Entry("worker.js", "worker/index.ts", "iife"),
     Entry("store.js", "store/worker.ts", "iife"),
+    Entry("sw.js", "offline/sw.ts", "iife"),
     Entry("shell.css", "seal/shell.css", "css"),
 )
 

@@ -121,7 +121,7 @@ def is_packed(source: Source, folder: Path) -> bool:
         sizes = {folder / chunk["sha256"]: chunk["size"] for chunk in file["chunks"]}
         said = [manifest[key] for key in ("title", "license", "license_url", "source", "sampling")]
         wanted = [source.title, source.license, source.license_url, source.source, source.sampling]
-        same = file["sha256"] == source.sha256 and said == wanted
+        same = manifest["schema"] == 2 and file["sha256"] == source.sha256 and said == wanted
         return same and all(chunk.stat().st_size == size for chunk, size in sizes.items())
     except (OSError, ValueError, KeyError, TypeError):
         return False

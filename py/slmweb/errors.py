@@ -23,9 +23,11 @@ Code = Literal[
     "unwritable",
     "unavailable",  # a port or an address that we cannot have
     "bad_manifest",
+    "bad_signature",  # the manifest is not signed, or not by the key that was asked for
     "bad_template",  # the chat template is missing or fails on these messages
     "corrupt",  # bytes that do not match their SHA-256
     "not_built",  # a file that `make` produces is missing
+    "missing_extra",  # an optional package is not installed
 ]
 CODES: tuple[str, ...] = get_args(Code)
 

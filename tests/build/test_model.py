@@ -123,7 +123,8 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
 def test_a_whole_pack_is_not_made_again_and_a_broken_one_is(tmp_path: Path) -> None:
     chunk = hashlib.sha256(WHOLE).hexdigest()
     manifest = {
-        "title": SOURCE.title, "license": SOURCE.license, "license_url": SOURCE.license_url,
+        "schema": 2, "title": SOURCE.title,
+        "license": SOURCE.license, "license_url": SOURCE.license_url,
         "source": SOURCE.source, "sampling": {},
         "files": [{"sha256": chunk, "chunks": [{"sha256": chunk, "size": len(WHOLE)}]}],
     }  # fmt: skip

@@ -118,7 +118,7 @@ def test_it_serves_the_page_the_core_and_the_models(server: str) -> None:
     for name in NAMES:
         short = name.removeprefix("slm-")
         assert fetch(f"{server}/wasm/{short}") == (DIST / "wasm" / name).read_bytes()
-    models = json.loads(fetch(f"{server}/models/"))
+    models = json.loads(fetch(f"{server}/models/index.json"))
     assert "smollm2-135m-instruct-q4_1" in [model["name"] for model in models]
 
 
@@ -132,3 +132,18 @@ def test_its_own_core_runs(bare: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ids"] == [19556, 905]
+
+
+def test_it_bundles_without_compiler_and_node(bare: Path) -> None:
+    model = DIST / "models/smollm2-135m-instruct-q4_1"
+    done = subprocess.run(
+        [bare / "env/bin/slmweb", "bundle", model, "-o", bare / "site", "--json"],
+        capture_output=True, text=True, cwd=bare,
+        env={"PATH": os.devnull, "HOME": str(bare), "LANG": "C.UTF-8"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["models"] == [model.name]
+    assert (bare / "site/hosting/nginx.conf").is_file()
+    for name in NAMES:
+        built = (DIST / "wasm" / name).read_bytes()
+        assert (bare / "site/wasm" / name.removeprefix("slm-")).read_bytes() == built

@@ -18,6 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from slmweb.pack.manifest import (
+    Chunk,
+    ContextMemory,
+    Manifest,
+    Memory,
+    PackedFile,
+    content_root,
+)
 from slmweb.server.app import Folders
 
 # What shared documentation of the seal demands, word for word; {hash} is the
@@ -98,32 +106,26 @@ def add_model(models: Path, name: str, chunks: list[bytes]) -> list[str]:
     for digest, data in zip(names, chunks, strict=True):
         (folder / digest).write_bytes(data)
     whole = b"".join(chunks)
-    manifest = {
-        "schema": 1,
-        "name": name,
-        "title": "A tiny model",
-        "architecture": "llama",
-        "parameters": 42,
-        "context_length": 128,
-        "license": "apache-2.0",
-        "license_url": None,
-        "source": None,
-        "size": len(whole),
-        "memory": {"weights": 1, "n_ctx_default": 128},
-        "sampling": {},
-        "files": [
-            {
-                "name": "tiny.gguf",
-                "size": len(whole),
-                "sha256": hashlib.sha256(whole).hexdigest(),
-                "chunks": [
-                    {"sha256": digest, "size": len(data)}
-                    for digest, data in zip(names, chunks, strict=True)
-                ],
-            }
-        ],
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    chunk_list = tuple(Chunk(digest, len(data)) for digest, data in zip(names, chunks, strict=True))
+    file = PackedFile("tiny.gguf", len(whole), hashlib.sha256(whole).hexdigest(), chunk_list)
+    manifest = Manifest(
+        name=name,
+        title="A tiny model",
+        version=None,
+        architecture="llama",
+        parameters=42,
+        context_length=128,
+        license="apache-2.0",
+        license_url=None,
+        source=None,
+        chat_template=None,
+        size=len(whole),
+        memory=Memory(1, 128, (ContextMemory(128, 1),)),
+        sampling={},
+        root=content_root([file]),
+        files=(file,),
+    )
+    (folder / "manifest.json").write_bytes(manifest.to_json())
     return names
 
 
@@ -137,6 +139,7 @@ def make_folders(root: Path) -> Folders:
         "frame.js": FRAME_SCRIPT,
         "worker.js": "onmessage = () => 0;\n",
         "store.js": "onmessage = () => 1;\n",
+        "sw.js": "onfetch = () => 2;\n",
         "slmweb.js": "export const SLM = 0;\n",
         "shell.css": "body { margin: 0; }\n",
         "icon.svg": '<svg xmlns="http://www.w3.org/2000/svg"/>\n',

@@ -61,7 +61,7 @@ def page_and_headers(config: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
         for name, text in files.items():
             (web / name).write_text(text)
         (web / "assets.json").write_text(json.dumps({name: name for name in files}))
-        pages = PageCache(web)
+        pages = PageCache(web, web)
         body = pages.index().body
         headers = seal_headers(pages.current_hash())
     return body, headers

@@ -20,6 +20,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright
 
+from slmweb.pack.manifest import (
+    Chunk,
+    ContextMemory,
+    Manifest,
+    Memory,
+    PackedFile,
+    content_root,
+)
 from slmweb.server.app import Folders, create_app
 from tests.web.serving import Site, serve
 
@@ -74,39 +82,54 @@ class PackedBytes:
     name: str
     sha256: tuple[str, ...]
     chunks: tuple[str, ...]
+    root: str
 
 
-def pack_bytes(models: Path, name: str, sizes: list[list[int]], seed: int = 1) -> PackedBytes:
+def pack_bytes(
+    models: Path, name: str, sizes: list[list[int]], seed: int = 1, version: str | None = None
+) -> PackedBytes:
     """Packs files with chunks of the given sizes."""
     source = random.Random(seed)
+    return pack_chunks(models, name, [[source.randbytes(n) for n in s] for s in sizes], version)
+
+
+def pack_chunks(
+    models: Path, name: str, contents: list[list[bytes]], version: str | None = None
+) -> PackedBytes:
+    """Packs files that consist of these chunks."""
     folder = models / name
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for index, chunk_sizes in enumerate(sizes):
-        chunks = [source.randbytes(size) for size in chunk_sizes]
-        whole = b"".join(chunks)
-        listed = [{"sha256": hashlib.sha256(c).hexdigest(), "size": len(c)} for c in chunks]
+    for index, chunks in enumerate(contents):
+        listed = tuple(Chunk(hashlib.sha256(c).hexdigest(), len(c)) for c in chunks)
         for entry, chunk in zip(listed, chunks, strict=True):
-            (folder / str(entry["sha256"])).write_bytes(chunk)
-        files.append(
-            {
-                "name": f"part-{index}.gguf",
-                "size": len(whole),
-                "sha256": hashlib.sha256(whole).hexdigest(),
-                "chunks": listed,
-            }
-        )
-    manifest = {
-        "schema": 1, "name": name, "title": name, "architecture": "none", "parameters": 0,
-        "context_length": 64, "license": None, "license_url": None, "source": "tests",
-        "size": sum(sum(s) for s in sizes), "memory": {"weights": 0, "n_ctx_default": 64},
-        "sampling": {}, "files": files,
-    }  # fmt: skip
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+            (folder / entry.sha256).write_bytes(chunk)
+        whole = b"".join(chunks)
+        digest = hashlib.sha256(whole).hexdigest()
+        files.append(PackedFile(f"part-{index}.gguf", len(whole), digest, listed))
+    manifest = Manifest(
+        name=name,
+        title=name,
+        version=version,
+        architecture="none",
+        parameters=0,
+        context_length=64,
+        license=None,
+        license_url=None,
+        source="tests",
+        chat_template=None,
+        size=sum(file.size for file in files),
+        memory=Memory(0, 64, (ContextMemory(64, 1),)),
+        sampling={},
+        root=content_root(files),
+        files=tuple(files),
+    )
+    (folder / "manifest.json").write_bytes(manifest.to_json())
     return PackedBytes(
         name,
-        tuple(str(file["sha256"]) for file in files),
-        tuple(str(chunk["sha256"]) for file in files for chunk in file["chunks"]),  # type: ignore[attr-defined]
+        tuple(file.sha256 for file in files),
+        tuple(chunk.sha256 for file in files for chunk in file.chunks),
+        manifest.root,
     )
 
 

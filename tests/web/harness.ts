@@ -1,11 +1,12 @@
 // The web part's modules within reach of a test's page.evaluate: nothing but
 // calls and what they reported. It decides nothing; tests do.
 
-import type { LoadProgress } from '../../web/src/api/types';
+import type { LoadProgress, Manifest } from '../../web/src/api/types';
 import { SlmError } from '../../web/src/core/error';
 import { probe } from '../../web/src/engine/probe';
 import { SLM } from '../../web/src/index';
-import { fetchManifest, listStored, openModel, removeStored } from '../../web/src/store/store';
+import { fetchManifest } from '../../web/src/store/remote';
+import { goBack, openModel, removeOthers, removeStored, storedVersions } from '../../web/src/store/store';
 
 interface Opened {
   readonly kind: 'opfs' | 'memory';
@@ -20,6 +21,9 @@ interface StoreOptions {
   readonly storage?: 'opfs' | 'memory';
   readonly verify?: boolean;
   readonly retryMs?: number;
+  readonly mustStore?: boolean;
+  readonly turn?: boolean;
+  readonly publicKey?: string;
 }
 
 const progress: LoadProgress[] = [];
@@ -62,10 +66,11 @@ async function open(model: string, options: StoreOptions = {}): Promise<Opened> 
   const notices: string[] = [];
   const phases: string[] = [];
   controller = new AbortController();
-  const stored = await openModel(await fetchManifest(url), url, {
+  const { publicKey = null, ...rest } = options;
+  const stored = await openModel(await fetchManifest(url, publicKey), url, {
     storeUrl: '/assets/store.js',
     retryMs: 1,
-    ...options,
+    ...rest,
     signal: controller.signal,
     onNotice: (sentence) => notices.push(sentence),
     onProgress: (report) => {
@@ -99,6 +104,16 @@ async function entries(): Promise<string[]> {
   return found.sort();
 }
 
+/** Roots of a model's versions: the one that opens first. */
+async function versions(model: string, publicKey: string | null = null): Promise<string[]> {
+  return (await manifests(model, publicKey)).map(({ root }) => root);
+}
+
+async function manifests(model: string, publicKey: string | null): Promise<Manifest[]> {
+  const { current, others } = await storedVersions(model, publicKey);
+  return [current, ...others].flatMap((version) => (version ? [version.manifest] : []));
+}
+
 /** Overwrites bytes of a stored file, as a failing disk would. */
 async function damage(model: string, name: string, at: number, bytes: readonly number[]): Promise<void> {
   const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('slmweb-models');
@@ -115,7 +130,11 @@ const harness = {
   reported,
   open: (model: string, options?: StoreOptions) => outcome(open(model, options)),
   abort: () => controller.abort(),
-  stored: async () => (await listStored()).map(({ name }) => name),
+  stored: SLM.stored,
+  versions,
+  titles: async (model: string) => (await manifests(model, null)).map(({ title }) => title),
+  goBack: (model: string, root: string) => goBack(model, root, '/assets/store.js'),
+  removeOthers,
   remove: removeStored,
   entries,
   damage,

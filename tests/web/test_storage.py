@@ -6,14 +6,13 @@ that were packed: a download that merely ended is not a success.
 
 from __future__ import annotations
 
-import hashlib
-import json
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route
 
-from tests.web.conftest import PackedBytes, open_harness, pack_bytes
+from tests.web.conftest import PackedBytes, open_harness, pack_bytes, pack_chunks
 from tests.web.serving import Fault, Site
 
 MIB = 1024 * 1024
@@ -42,9 +41,9 @@ def test_download_is_stored_and_not_fetched_again(harness: Page, site: Site, mod
     assert_whole(open_model(harness, model), model)
     assert len(site.paths(CHUNK)) == len(model.chunks)
     assert harness.evaluate("harness.stored()") == ["small"]
-    # Final names and the manifest; no partial file and no journal is left.
+    # Final names and the records; no partial file and no journal is left.
     assert sorted(entry.split()[0] for entry in harness.evaluate("harness.entries()")) == sorted(
-        [f"small/{sha}" for sha in model.sha256] + ["small/manifest.json"]
+        [f"small/{sha}" for sha in model.sha256] + [f"small/{model.root}.version", "small/current"]
     )
     open_harness(harness, site)
     site.hits.clear()
@@ -187,15 +186,6 @@ def test_damage_on_disk_is_found_and_repaired(harness: Page, site: Site, models:
     assert [hit.path.rpartition("/")[2] for hit in site.paths(CHUNK)] == [model.chunks[1]]
 
 
-def test_new_release_of_a_model_replaces_the_old_one(harness: Page, models: Path) -> None:
-    old = small(models)
-    open_model(harness, old)
-    new = pack_bytes(models, "small", [[50_000, 60_000]], seed=2)
-    assert_whole(open_model(harness, new), new)
-    left = " ".join(harness.evaluate("harness.entries()"))
-    assert not any(sha in left for sha in old.sha256)
-
-
 def test_other_chunk_sizes_do_not_confuse_the_journal(
     harness: Page, site: Site, models: Path
 ) -> None:
@@ -211,20 +201,9 @@ def test_other_chunk_sizes_do_not_confuse_the_journal(
 
 
 def repack(models: Path, whole: bytes, sizes: list[int]) -> PackedBytes:
-    folder = models / "again"
-    manifest = json.loads((folder / "manifest.json").read_text())
-    chunks, at = [], 0
-    for size in sizes:
-        piece = whole[at : at + size]
-        at += size
-        sha = hashlib.sha256(piece).hexdigest()
-        (folder / sha).write_bytes(piece)
-        chunks.append({"sha256": sha, "size": size})
-    manifest["files"][0]["chunks"] = chunks
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return PackedBytes(
-        "again", (manifest["files"][0]["sha256"],), tuple(str(c["sha256"]) for c in chunks)
-    )
+    ends = list(accumulate(sizes))
+    pieces = [whole[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    return pack_chunks(models, "again", [pieces])
 
 
 def test_second_tab_waits_and_then_finds_the_model(

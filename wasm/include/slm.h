@@ -114,6 +114,18 @@ SLM_API int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, c
 /* Checks that every tensor has arrived whole; the model can then be evaluated. */
 SLM_API int32_t slm_model_ready(slm_model *m);
 
+/* ---- importance matrices ------------------------------------------------ */
+
+/* From now on every evaluation of the model adds up, for each matrix, the
+ * squares of each column of its inputs over the tokens, in float32. Starts from
+ * zero, also the second time. Call when the model is ready. */
+SLM_API int32_t slm_imatrix_start(slm_model *m);
+
+/* Writes the sums of matrix `tensor` (its index in "tensors"), as many as it has
+ * columns, which `capacity` must be, and returns over how many tokens they are:
+ * 0 if it took part in no product. A tied embedding counts as the head. */
+SLM_API int32_t slm_imatrix_read(slm_model *m, uint32_t tensor, float *sums, uint32_t capacity);
+
 /* ---- text -------------------------------------------------------------- */
 
 typedef enum slm_text_flag {
@@ -140,7 +152,8 @@ SLM_API int32_t slm_detokenize(slm_model *m, const int32_t *ids, uint32_t n, uin
 SLM_API slm_session *slm_session_new(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 SLM_API void slm_session_free(slm_session *s);
 
-/* Bytes that a session of this shape would take (cache and activations). */
+/* Bytes that a session of this shape would take (cache and activations), or a
+ * negative status. Works after slm_model_layout, before any weight is there. */
 SLM_API double slm_session_bytes(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 
 /* Keeps the longest prefix of `ids` that the cache already holds, forgets what

@@ -107,6 +107,14 @@ int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, const uin
 
 int32_t slm_model_ready(slm_model *m) { return m->loaded.ready(); }
 
+int32_t slm_imatrix_start(slm_model *m) { return m->loaded.start_imatrix(); }
+
+int32_t slm_imatrix_read(slm_model *m, uint32_t tensor, float *sums, uint32_t capacity) {
+  uint32_t tokens = 0;
+  const Status status = m->loaded.read_imatrix(tensor, sums, capacity, tokens);
+  return status == SLM_OK ? static_cast<int32_t>(tokens) : status;
+}
+
 int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, int32_t *ids, uint32_t capacity) {
   SLM_TRY(need_tokenizer(m));
   constexpr uint32_t kMaxText = 64u << 20; // bytes; far past any context

@@ -22,12 +22,17 @@ public:
   Status feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
   Status ready();
 
+  /// See slm_imatrix_start and slm_imatrix_read; imatrix.cpp.
+  Status start_imatrix();
+  Status read_imatrix(uint32_t tensor, float *sums, uint32_t capacity, uint32_t &tokens) const;
+
   /// JSON; see slm_model_describe.
   const char *describe();
 
   /// Null before the last header.
   const Tokenizer *tokenizer() const { return tokenizer_.get(); }
   const Family &family() const { return *family_; }
+  bool is_laid_out() const { return laid_out_; }
   bool is_ready() const { return ready_; }
   /// The cache of a float32 model is float32 too, so that f16 does not blur it.
   bool f16_cache() const { return f16_cache_; }
@@ -42,6 +47,7 @@ private:
   std::vector<TensorSlot> slots_; // of all files, in order
   std::unique_ptr<Family> family_;
   std::vector<Block> blocks_; // packed weights and tables
+  Block squares_;             // of the matrices' inputs, while an importance matrix is collected
   Block zeros_;               // stands in for the rows that a last group lacks
   bool laid_out_ = false, ready_ = false, f16_cache_ = true;
   std::string json_;

@@ -81,6 +81,16 @@ Activations Ops::activations(Rows x, uint32_t n, uint32_t roundings) {
   return a;
 }
 
+void Ops::collect(Rows x, uint32_t n, float *sums) {
+  const Range mine = share(x.width, thread_, team_.size());
+  for (uint32_t t = 0; t < n; t++) {
+    const float *row = x.data + size_t(t) * x.width;
+    for (uint32_t c = mine.begin; c < mine.end; c++)
+      sums[c] += row[c] * row[c];
+  }
+  if (thread_ == 0) sums[x.width] += float(n);
+}
+
 void Ops::products(Rows x, uint32_t n, std::initializer_list<Product> products) {
   uint32_t roundings = 0;
   for (const Product &p : products)
@@ -88,6 +98,7 @@ void Ops::products(Rows x, uint32_t n, std::initializer_list<Product> products) 
   const Activations a = activations(x, n, roundings);
   for (const Product &p : products) {
     const Matrix &w = p.linear.weight;
+    if (w.input_squares != nullptr) collect(x, n, w.input_squares);
     const Range mine = my_groups(w);
     w.kernel->multiply()(w, a, p.out.data, p.out.width, mine.begin, mine.end, ws_.panels + thread_ * ws_.panel_bytes());
     if (p.linear.bias == nullptr) continue;

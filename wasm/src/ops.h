@@ -114,6 +114,9 @@ public:
 private:
   Activations activations(Rows x, uint32_t n, uint32_t roundings);
   void products(Rows x, uint32_t n, std::initializer_list<Product> products);
+  /// Adds the squares of x's first `n` rows, column by column, and after the
+  /// last column the number of rows.
+  void collect(Rows x, uint32_t n, float *sums);
   /// The groups of four rows of a product that are this thread's; pairs, as the
   /// kernel takes them.
   Range my_groups(const Matrix &w) const { return share(w.groups(), thread_, team_.size(), 2); }

@@ -27,7 +27,7 @@ struct Shapes {
 };
 
 Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, Shapes &out) {
-  if (!model.is_ready()) return fail(SLM_ERR_WRONG_STATE, "the model's weights are not all there yet");
+  if (!model.is_laid_out()) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
   if (n_ctx < 1 || n_ctx > kMaxContext)
     return fail(SLM_ERR_INVALID_ARGUMENT, "n_ctx is ", n_ctx, ", but should lie between 1 and ", kMaxContext);
   if (n_batch < 1 || n_batch > kMaxBatch)
@@ -66,6 +66,7 @@ Status Session::measure(const LoadedModel &model, uint32_t n_ctx, uint32_t n_bat
 }
 
 Status Session::create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, std::unique_ptr<Session> &out) {
+  if (!model.is_ready()) return fail(SLM_ERR_WRONG_STATE, "the model's weights are not all there yet");
   Shapes shapes;
   SLM_TRY(plan(model, n_ctx, n_batch, shapes));
   std::unique_ptr<Session> s(new Session(model, n_ctx, n_batch));

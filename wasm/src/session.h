@@ -14,7 +14,7 @@ class Session {
 public:
   /// The model must be ready and outlive the session.
   static Status create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, std::unique_ptr<Session> &out);
-  /// Bytes that such a session takes.
+  /// Bytes that such a session takes; the model need only be laid out.
   static Status measure(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, uint64_t &bytes);
 
   uint32_t reuse(const int32_t *ids, uint32_t n);

@@ -17,7 +17,21 @@ import typer
 
 from .. import __version__
 from ..errors import SlmError
-from . import bench, chat, doctor, evaluate, inspect, pack, serve, text
+from . import (
+    bench,
+    build,
+    bundle,
+    chat,
+    convert,
+    doctor,
+    evaluate,
+    inspect,
+    pack,
+    quantize,
+    serve,
+    sign,
+    text,
+)
 
 app = typer.Typer(
     name="slmweb",
@@ -29,7 +43,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (serve, chat, inspect, text, evaluate, bench, pack, doctor):
+for module in (
+    serve,
+    chat,
+    inspect,
+    text,
+    evaluate,
+    bench,
+    convert,
+    quantize,
+    pack,
+    sign,
+    bundle,
+    build,
+    doctor,
+):
     module.register(app)
 
 

@@ -135,7 +135,7 @@ def _bundle() -> Finding:
     from ..server.pages import PageCache
 
     try:
-        PageCache(paths.web_dir()).index()
+        PageCache(paths.web_dir(), paths.wasm_dir()).index()
     except SlmError as error:
         found = error.message.partition(";")[0]
         return Finding("web bundle", False, True, found, _get("make web"))

@@ -12,7 +12,9 @@ from .common import JsonOption, bytes_text, print_json, progress_bar
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: slmweb pack MODEL.gguf -o dist/models/my-model")(pack)
+    app.command(
+        epilog="Example: slmweb pack MODEL.gguf -o dist/models/my-model --model-version 2026-11"
+    )(pack)
 
 
 def pack(
@@ -43,6 +45,15 @@ def pack(
     title: Annotated[
         str | None, typer.Option(help="Name for people.", show_default="from metadata")
     ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            "--model-version",
+            metavar="LABEL",
+            help="What people call this version, e.g. 2026-11.",
+            show_default=False,
+        ),
+    ] = None,
     license: Annotated[  # noqa: A002 (the option's name)
         str | None, typer.Option(help="Licence, as SPDX has it.", show_default="from metadata")
     ] = None,
@@ -57,6 +68,18 @@ def pack(
         typer.Option(
             metavar="KEY=NUMBER",
             help="A sampling default of the chat, e.g. temperature=0.2; repeatable.",
+        ),
+    ] = None,
+    chunk_size: Annotated[
+        int, typer.Option(metavar="BYTES", help="The most bytes of a chunk.")
+    ] = 16 << 20,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            metavar="KEY",
+            help="Sign the manifest with this private key; see `slmweb keygen`.",
+            show_default=False,
         ),
     ] = None,
     verify: Annotated[
@@ -82,10 +105,13 @@ def pack(
             folder,
             name=chosen,
             title=title,
+            version=version,
             license=license,
             license_url=license_url,
             source=source,
             sampling=dict(_sampling(item) for item in sampling or ()),
+            chunk_size=chunk_size,
+            key=key,
             progress=progress,
         )
     if verify:
@@ -98,9 +124,12 @@ def pack(
                 "out": str(folder),
                 "name": manifest.name,
                 "title": manifest.title,
+                "version": manifest.version,
+                "root": manifest.root,
                 "license": manifest.license,
                 "size": manifest.size,
                 "chunks": chunks,
+                "signed": key is not None,
                 "verified": verify,
             }
         )
@@ -108,7 +137,8 @@ def pack(
         print(
             f"packed {manifest.title} ({manifest.license or 'licence not stated'}) into {folder}:"
         )
-        print(f"{bytes_text(manifest.size)} in {chunks} chunks{', verified' if verify else ''}")
+        done = f"{', signed' if key else ''}{', verified' if verify else ''}"
+        print(f"{bytes_text(manifest.size)} in {chunks} chunks{done}")
 
 
 def _sampling(item: str) -> tuple[str, float]:

@@ -23,6 +23,14 @@ def serve(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of packed models.", show_default=False),
     ] = None,
+    public_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PUB",
+            help="The page opens only models signed by this key: its file, or what keygen printed.",
+            show_default=False,
+        ),
+    ] = None,
     grace: Annotated[
         int,
         typer.Option(min=0, max=3600, help="Seconds that downloads may take to finish at the end."),
@@ -31,6 +39,7 @@ def serve(
     json: JsonOption = False,
 ) -> None:
     """Serve the chat page. The model runs in the browser; nothing typed comes back here."""
+    from ..pack.sign import read_public_key
     from ..server import app as web
     from ..server import run as runner
     from ..server.models import ModelFolder
@@ -42,14 +51,19 @@ def serve(
             f"{models} is not a folder of packed models; make one with "
             f"`slmweb pack MODEL.gguf -o {models}/NAME`",
         )
-    names = [entry["name"] for entry in ModelFolder(folders.models).entries()]
-    application = web.create_app(folders)
+    key = read_public_key(public_key) if public_key is not None else None
+    entries = ModelFolder(folders.models).entries()
+    names = [entry["name"] for entry in entries]
+    application = web.create_app(folders, key)
     listener = runner.bind(host, port)
     url = runner.url_of(listener)
     for sentence in web.missing_parts(folders):
         note(f"slmweb: {sentence}")
     if not names:
         note(f"slmweb: {folders.models} has no packed model; {paths.how_to_get_a_model()}")
+    unsigned = [entry["name"] for entry in entries if not entry["signed"]]
+    if key is not None and unsigned:
+        note(f"slmweb: the page will refuse {', '.join(unsigned)}, not signed; see `slmweb sign`")
     if not runner.is_loopback(listener):
         note(
             "slmweb: other machines can reach this server; browsers there allow storage and "

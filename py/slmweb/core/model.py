@@ -42,6 +42,7 @@ class TensorInfo(TypedDict):
     shape: list[int]
     offset: int  # bytes from the start of its file
     size: int  # bytes
+    granule: int  # bytes; pieces of a tensor are multiples of it. There after `layout`
 
 
 class ModelInfo(TypedDict):
@@ -201,6 +202,16 @@ class Model:
         """Checks the tensors against the architecture and allocates their memory."""
         self.core.check("slm_model_layout", self.handle)
         self._info = None  # now with the packed size and each tensor's granule
+
+    def session_bytes(self, n_ctx: int, n_batch: int = 128) -> int:
+        """What a session of this shape would take, with one thread. After `layout`.
+
+        Raises SlmError "invalid_argument" or "wrong_state".
+        """
+        size: float = self.core.call("slm_session_bytes", self.handle, n_ctx, n_batch)
+        if size < 0:
+            raise self.core.error(int(size))
+        return int(size)
 
     def close(self) -> None:
         """Frees the model. Sessions must be closed before; closing twice is fine."""

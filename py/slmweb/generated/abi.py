@@ -68,6 +68,8 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_model_describe": ("i32", ("i32",)),
     "slm_model_feed": ("i32", ("i32", "i32", "i32", "i32", "i32")),
     "slm_model_ready": ("i32", ("i32",)),
+    "slm_imatrix_start": ("i32", ("i32",)),
+    "slm_imatrix_read": ("i32", ("i32", "i32", "i32", "i32")),
     "slm_tokenize": ("i32", ("i32", "i32", "i32", "i32", "i32", "i32")),
     "slm_detokenize": ("i32", ("i32", "i32", "i32", "i32", "i32", "i32")),
     "slm_session_new": ("i32", ("i32", "i32", "i32")),

@@ -1,25 +1,28 @@
 """The manifest of a packed model: what web/src/store reads, as Python types.
 
-Owns the schema and its JSON form. The bytes of a manifest depend on nothing but
-its content: no dates, no machine names.
+Owns the schema, its JSON form and the root hash that names a version. The bytes
+of a manifest depend on nothing but its content: no dates, no machine names.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import SlmError, os_reason
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 CHUNK_SIZE = 16 << 20  # bytes; what a browser hashes and resumes as one piece
 
-# The names that the browser takes for a model and its files.
+# The names that the browser takes for a model and its files, and the label of a version.
 MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+VERSION_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()-]{0,63}")
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty")
 
 
@@ -38,24 +41,37 @@ class PackedFile:
 
 
 @dataclass(frozen=True)
+class ContextMemory:
+    """What a session of `n_ctx` positions takes: KV cache, activations and scratch memory
+    for prefill chunks of 128 tokens on one thread."""
+
+    n_ctx: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Memory:
     weights: int  # bytes that the packed weights take
     n_ctx_default: int
+    contexts: tuple[ContextMemory, ...]  # by rising n_ctx
 
 
 @dataclass(frozen=True)
 class Manifest:
     name: str
     title: str
+    version: str | None  # a label for people; what tells versions apart is `root`
     architecture: str
     parameters: int
     context_length: int
     license: str | None
     license_url: str | None
     source: str | None
+    chat_template: str | None
     size: int  # bytes of all files
     memory: Memory
     sampling: dict[str, float]
+    root: str  # content_root(files)
     files: tuple[PackedFile, ...]
     schema: int = field(default=SCHEMA, kw_only=True)
 
@@ -67,23 +83,54 @@ class Manifest:
         ).encode()
 
 
+def content_root(files: Iterable[PackedFile]) -> str:
+    """The hash that stands for every byte of a model, 64 hex digits.
+
+    SHA-256 of an ASCII text: for each file in order the line "file SHA256 SIZE"
+    and then, for each of its chunks in order, the line "chunk SHA256 SIZE"; sizes
+    in decimal, single spaces, every line ended by "\\n". Two manifests with one
+    root are the same weights, whatever else they say.
+    """
+    lines = []
+    for file in files:
+        lines.append(f"file {file.sha256} {file.size}\n")
+        lines += [f"chunk {chunk.sha256} {chunk.size}\n" for chunk in file.chunks]
+    return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
+
+
+def parse_manifest(data: bytes, where: object) -> Manifest:
+    """The manifest in `data`, whose root fits its chunks.
+
+    `where` opens the sentence of the SlmError "bad_manifest".
+    """
+    try:
+        value: dict[str, Any] = json.loads(data)
+        if value.get("schema") != SCHEMA:
+            raise ValueError(
+                f"its schema is {value.get('schema')!r} and this slmweb reads {SCHEMA}"
+            )
+        files = tuple(
+            PackedFile(**{**file, "chunks": tuple(Chunk(**chunk) for chunk in file["chunks"])})
+            for file in value["files"]
+        )
+        contexts = tuple(ContextMemory(**context) for context in value["memory"]["contexts"])
+        memory = Memory(**{**value["memory"], "contexts": contexts})
+        manifest = Manifest(**{**value, "memory": memory, "files": files})
+        if manifest.root != content_root(files):
+            raise ValueError("its root is not that of its chunks")
+        return manifest
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SlmError(
+            "bad_manifest",
+            f"{where} is not a manifest that can be used ({error}); pack the model again",
+        ) from None
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a packed model. Raises SlmError "unreadable" or "bad_manifest"."""
     path = folder / MANIFEST
     try:
-        data: dict[str, Any] = json.loads(path.read_bytes())
-        if data.get("schema") != SCHEMA:
-            raise ValueError(f"schema {data.get('schema')!r} instead of {SCHEMA}")
-        files = tuple(
-            PackedFile(
-                **{**file, "chunks": tuple(Chunk(**chunk) for chunk in file["chunks"])},
-            )
-            for file in data["files"]
-        )
-        return Manifest(**{**data, "memory": Memory(**data["memory"]), "files": files})
+        data = path.read_bytes()
     except OSError as error:
         raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SlmError(
-            "bad_manifest", f"{path} is not a manifest ({error}); pack the model again"
-        ) from None
+    return parse_manifest(data, path)

@@ -2,7 +2,7 @@
 
 Owns the order of writing: every file appears whole, the manifest last, so that
 a folder with a manifest is a complete model at any moment. The same input gives
-the same bytes. What the model is, the core says.
+the same bytes. What the model is, the core says; where files are cut, cuts.py.
 """
 
 from __future__ import annotations
@@ -10,25 +10,38 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from ..atomic import atomic_file
 from ..core.files import ByteFile, model_files, split_stem
 from ..core.model import Model
 from ..errors import SlmError, os_reason
+from .cuts import Extent, cuts
 from .manifest import (
     CHUNK_SIZE,
     MANIFEST,
     MODEL_NAME,
     SAMPLING,
+    VERSION_LABEL,
     Chunk,
+    ContextMemory,
     Manifest,
     Memory,
     PackedFile,
+    content_root,
     read_manifest,
 )
+from .sign import SIGNATURE, read_private_key, sign
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
+
+# What the page takes as one chunk, and what is still worth a request.
+MAX_CHUNK_SIZE = 64 << 20
+MIN_CHUNK_SIZE = 4 << 10
+# Contexts whose memory the manifest states; the page prefills this many tokens at once.
+_SMALLEST_CONTEXT, _LARGEST_CONTEXT = 512, 131072
+_N_BATCH = 128
 
 _CHUNK_FILE = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\.\d+\.tmp")
 
@@ -45,26 +58,36 @@ def pack(
     *,
     name: str | None = None,
     title: str | None = None,
+    version: str | None = None,
     license: str | None = None,  # noqa: A002 (the manifest's word)
     license_url: str | None = None,
     source: str | None = None,
     sampling: Mapping[str, float] | None = None,
     chunk_size: int = CHUNK_SIZE,
+    key: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Manifest:
     """Writes the model's chunks and its manifest into `folder`, which is made.
 
     Chunks of an earlier pack that the new manifest does not name are deleted.
     `files` is one GGUF file, or any or all files of a split set. Title and
-    licence come from the metadata unless given. Raises SlmError: what
-    `Model.open` raises, "invalid_argument", "unreadable" and "unwritable".
+    licence come from the metadata unless given; `version` is a label for people.
+    `chunk_size` is the most bytes of a chunk; `key` a private key to sign with.
+    Raises SlmError: what `Model.open` raises, "invalid_argument", "unreadable" and
+    "unwritable".
     """
     paths = model_files(files)
     name = name if name is not None else default_name(paths[0])
-    _check(name, license_url, sampling or {})
+    _check(name, version, license_url, sampling or {}, chunk_size)
+    private = read_private_key(key) if key is not None else None
     with Model.open(*paths, weights=False) as model:
         model.layout()  # refuses what the browser could not run
         info = model.info
+        n_ctx_train = info["n_ctx_train"] or 2048
+        contexts = tuple(
+            ContextMemory(n_ctx, model.session_bytes(n_ctx, _N_BATCH))
+            for n_ctx in _context_lengths(n_ctx_train)
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -72,28 +95,42 @@ def pack(
 
     total = sum(path.stat().st_size for path in paths)
     packed: list[PackedFile] = []
-    for path in paths:
+    for index, path in enumerate(paths):
         done = sum(file.size for file in packed)
+        tensors = [
+            Extent(tensor["name"], tensor["offset"], tensor["granule"])
+            for tensor in info["tensors"]
+            if tensor["file"] == index
+        ]
         packed.append(
-            _pack_file(path, folder, chunk_size, lambda n, done=done: progress(done + n, total))  # type: ignore[misc]
+            _pack_file(
+                path,
+                folder,
+                tensors,
+                chunk_size,
+                lambda n, done=done: progress(done + n, total),  # type: ignore[misc]
+            )
         )
-    n_ctx_train = info["n_ctx_train"] or 2048
     manifest = Manifest(
         name=name,
         title=(title or info["name"] or split_stem(paths[0]))[:200],
+        version=version,
         architecture=info["architecture"] or "unknown",
         parameters=info["parameters"],
         context_length=n_ctx_train,
         license=license or info["license"],
         license_url=license_url or _https(info["license_link"]),
         source=source,
+        chat_template=info["chat_template"],
         size=sum(file.size for file in packed),
-        memory=Memory(info["packed_bytes"] or 0, min(2048, n_ctx_train)),
+        memory=Memory(info["packed_bytes"] or 0, min(2048, n_ctx_train), contexts),
         sampling=dict(sampling or {}),
+        root=content_root(packed),
         files=tuple(packed),
     )
-    with atomic_file(folder / MANIFEST) as out:
-        out.write(manifest.to_json())
+    _write_manifest(folder, manifest.to_json())
+    if private is not None:
+        sign(folder, private)
     _delete_others(folder, manifest)
     return manifest
 
@@ -123,12 +160,37 @@ def verify(folder: Path, progress: Progress = lambda done, total: None) -> Manif
     return manifest
 
 
-def _check(name: str, license_url: str | None, sampling: Mapping[str, float]) -> None:
+def _context_lengths(n_ctx_train: int) -> list[int]:
+    """Powers of two up to the longest context that is stated, and that one itself."""
+    longest = min(n_ctx_train, _LARGEST_CONTEXT)
+    powers = [1 << i for i in range(32) if _SMALLEST_CONTEXT <= 1 << i < longest]
+    return [*powers, longest]
+
+
+def _check(
+    name: str,
+    version: str | None,
+    license_url: str | None,
+    sampling: Mapping[str, float],
+    chunk_size: int,
+) -> None:
     if not MODEL_NAME.fullmatch(name):
         raise SlmError(
             "invalid_argument",
             f"the name {name!r} cannot be part of a URL; use up to 100 lower-case letters, digits, "
             "'.', '-' and '_', and begin with a letter or digit",
+        )
+    if version is not None and not VERSION_LABEL.fullmatch(version):
+        raise SlmError(
+            "invalid_argument",
+            f"the version {version!r} is not a label; use up to 64 letters, digits, spaces and "
+            "._+()-, beginning with a letter or digit, as in 2026-11",
+        )
+    if not MIN_CHUNK_SIZE <= chunk_size <= MAX_CHUNK_SIZE:
+        raise SlmError(
+            "invalid_argument",
+            f"chunks of {chunk_size} bytes cannot be made; choose {MIN_CHUNK_SIZE} to "
+            f"{MAX_CHUNK_SIZE} (16 MiB is {CHUNK_SIZE})",
         )
     if license_url is not None and not _https(license_url):
         raise SlmError(
@@ -149,13 +211,17 @@ def _https(url: str | None) -> str | None:
 
 
 def _pack_file(
-    path: Path, folder: Path, chunk_size: int, progress: Callable[[int], None]
+    path: Path,
+    folder: Path,
+    tensors: Sequence[Extent],
+    chunk_size: int,
+    progress: Callable[[int], None],
 ) -> PackedFile:
     whole = hashlib.sha256()
     chunks: list[Chunk] = []
     with ByteFile(path) as file:
-        for offset in range(0, file.size, chunk_size):
-            data = bytearray(min(chunk_size, file.size - offset))
+        for offset, end in pairwise([0, *cuts(file.size, tensors, chunk_size)]):
+            data = bytearray(end - offset)
             file.read_into(memoryview(data), offset)
             whole.update(data)
             digest = hashlib.sha256(data).hexdigest()
@@ -166,9 +232,19 @@ def _pack_file(
                 with atomic_file(target) as out:
                     out.write(data)
             chunks.append(Chunk(digest, len(data)))
-            progress(offset + len(data))
+            progress(end)
         name = re.sub(r"[^A-Za-z0-9 ._+()-]+", "-", path.name).lstrip(" ._+()-")[:200]
         return PackedFile(name or "model.gguf", file.size, whole.hexdigest(), tuple(chunks))
+
+
+def _write_manifest(folder: Path, data: bytes) -> None:
+    path = folder / MANIFEST
+    if path.is_file() and _read(path) == data:
+        return
+    # A signature of the manifest that was there would only be wrong.
+    (folder / SIGNATURE).unlink(missing_ok=True)
+    with atomic_file(path) as out:
+        out.write(data)
 
 
 def _read(path: Path) -> bytes:

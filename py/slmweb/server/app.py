@@ -8,7 +8,6 @@ the request headers.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,10 @@ from starlette.types import ASGIApp
 from .. import paths
 from ..errors import SlmError
 from ..pack.manifest import MANIFEST, MODEL_NAME
+from ..pack.sign import SIGNATURE, PublicKey
 from .files import IMMUTABLE, REVALIDATE, etag_matches, send_file
 from .headers import SealMiddleware
-from .models import CHUNK_NAME, ModelFolder
+from .models import CHUNK_NAME, MODEL_LIST, ModelFolder
 from .pages import ASSET_NAME, Page, PageCache, hashed
 
 log = logging.getLogger("slmweb.server")
@@ -44,17 +44,22 @@ class Folders:
         return cls(paths.web_dir(), paths.wasm_dir(), models or paths.models_dir())
 
 
-def create_app(folders: Folders | None = None) -> ASGIApp:
-    """The ASGI application over `folders` (by default those of this installation)."""
-    site = _Site(folders or Folders.default())
+def create_app(folders: Folders | None = None, public_key: PublicKey | None = None) -> ASGIApp:
+    """The ASGI application over `folders` (by default those of this installation).
+
+    With a `public_key` the page opens only models whose manifest is signed by it.
+    """
+    site = _Site(folders or Folders.default(), public_key)
     app = Starlette(
         routes=[
             Route("/", site.index),
             Route("/slmweb.js", site.api_bundle),
+            Route("/sw.js", site.service_worker),
             Route("/assets/{name}", site.asset),
             Route("/wasm/{name}", site.wasm),
-            Route("/models/", site.models),
+            Route(f"/{MODEL_LIST}", site.models),
             Route("/models/{model}/manifest.json", site.manifest),
+            Route("/models/{model}/manifest.json.sig", site.signature),
             Route("/models/{model}/{chunk}", site.chunk),
         ],
         exception_handlers={HTTPException: site.http_error, Exception: site.crash},
@@ -67,7 +72,7 @@ def missing_parts(folders: Folders) -> list[str]:
     """What the page will lack, as sentences; empty when all of it is built."""
     sentences = []
     try:
-        PageCache(folders.web).index()
+        PageCache(folders.web, folders.wasm).index()
     except SlmError as error:
         sentences.append(error.message)
     missing = [v for v in paths.VARIANTS if not (folders.wasm / f"slm-{v}.wasm").is_file()]
@@ -83,14 +88,20 @@ def not_found(sentence: str) -> HTTPException:
 
 
 class _Site:
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: Folders, public_key: PublicKey | None) -> None:
         self.folders = folders
-        self.pages = PageCache(folders.web)
+        self.pages = PageCache(folders.web, folders.wasm, public_key=public_key)
         self.model_folder = ModelFolder(folders.models)
 
     async def index(self, request: Request) -> Response:
         try:
             return _page_response(request, self.pages.index())
+        except SlmError as error:
+            raise HTTPException(503, error.message) from None
+
+    async def service_worker(self, request: Request) -> Response:
+        try:
+            return _page_response(request, self.pages.service_worker())
         except SlmError as error:
             raise HTTPException(503, error.message) from None
 
@@ -144,8 +155,8 @@ class _Site:
             ) from None
 
     async def models(self, request: Request) -> Response:
-        body = json.dumps(self.model_folder.entries(), ensure_ascii=False).encode()
-        return _page_response(request, Page.of(body, "application/json"))
+        listing = Page.of(self.model_folder.listing(), "application/json")
+        return _page_response(request, listing)
 
     async def manifest(self, request: Request) -> Response:
         model = self._model(request)
@@ -159,6 +170,17 @@ class _Site:
             )
         except OSError:
             raise self._no_model(model) from None
+
+    async def signature(self, request: Request) -> Response:
+        model = self._model(request)
+        try:
+            return send_file(
+                request, self.folders.models, f"{model}/{SIGNATURE}", cache_control=REVALIDATE
+            )
+        except OSError:
+            if not (self.folders.models / model / MANIFEST).is_file():
+                raise self._no_model(model) from None
+            raise not_found(f"model {model!r} is not signed; `slmweb sign` does that") from None
 
     async def chunk(self, request: Request) -> Response:
         model, chunk = self._model(request), request.path_params["chunk"]
@@ -189,7 +211,7 @@ class _Site:
     def _no_model(self, model: str) -> HTTPException:
         names = ", ".join(entry["name"] for entry in self.model_folder.entries())
         offer = f"there are {names}" if names else "this server has none yet"
-        return not_found(f"there is no model {model!r}; {offer} (see /models/)")
+        return not_found(f"there is no model {model!r}; {offer} (see /{MODEL_LIST})")
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -197,7 +219,7 @@ class _Site:
         if error.status_code == 404 and sentence == "Not Found":
             sentence = (
                 f"there is nothing at {request.url.path}; the chat page is at /, "
-                "the list of models at /models/"
+                f"the list of models at /{MODEL_LIST}"
             )
         elif error.status_code == 405:
             sentence = f"{request.method} is not possible here; everything is fetched with GET"

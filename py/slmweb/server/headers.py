@@ -17,10 +17,14 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
+def integrity(content: bytes) -> str:
+    """The hash of a file as the integrity attribute and fetch() take it, e.g. "sha256-…="."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
+
+
 def script_hash(script: str) -> str:
     """The CSP source expression for an inline script, e.g. "sha256-…="."""
-    digest = hashlib.sha256(script.encode()).digest()
-    return "sha256-" + base64.b64encode(digest).decode("ascii")
+    return integrity(script.encode())
 
 
 def shell_policy(sandbox_script_hash: str | None) -> str:

@@ -13,14 +13,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..pack.manifest import MANIFEST, MODEL_NAME
+from ..pack.manifest import MANIFEST, MODEL_NAME, SCHEMA
+from ..pack.sign import SIGNATURE
 
 log = logging.getLogger("slmweb.server")
 
+# Where the page looks for the list, relative to its own address.
+MODEL_LIST = "models/index.json"
+
 CHUNK_NAME = re.compile(r"[0-9a-f]{64}")
 
-LISTED = ("name", "title", "architecture", "parameters", "context_length",
-          "size", "license", "license_url", "source")  # fmt: skip
+LISTED = ("name", "title", "version", "architecture", "parameters", "context_length",
+          "size", "license", "license_url", "source", "root")  # fmt: skip
 
 
 class ModelFolder:
@@ -28,10 +32,11 @@ class ModelFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._entries: dict[tuple[str, int, int], dict[str, Any] | None] = {}
+        self._entries: dict[tuple[str, int, int, bool], dict[str, Any] | None] = {}
 
     def entries(self) -> list[dict[str, Any]]:
-        """What GET /models/ answers: the fields `LISTED` of each manifest, and its URL.
+        """The fields `LISTED` of each manifest, its URL relative to the list's, and
+        "signed", whether a signature lies beside it; whose it is the browser checks.
 
         A folder whose manifest cannot be read is left out, with a line in the log.
         """
@@ -42,24 +47,31 @@ class ModelFolder:
         found = [self._entry(name) for name in names if MODEL_NAME.fullmatch(name)]
         return [entry for entry in found if entry is not None]
 
+    def listing(self) -> bytes:
+        """The content of `MODEL_LIST`."""
+        return json.dumps(self.entries(), ensure_ascii=False).encode()
+
     def _entry(self, name: str) -> dict[str, Any] | None:
         path = self.root / name / MANIFEST
         try:
             status = path.stat()
         except OSError:
             return None
-        key = (name, status.st_mtime_ns, status.st_size)
+        signed = path.with_name(SIGNATURE).is_file()
+        key = (name, status.st_mtime_ns, status.st_size, signed)
         if key not in self._entries:
-            self._entries[key] = self._read(name, path)
+            self._entries[key] = self._read(name, path, signed)
         return self._entries[key]
 
-    def _read(self, name: str, path: Path) -> dict[str, Any] | None:
+    def _read(self, name: str, path: Path, signed: bool) -> dict[str, Any] | None:
         try:
             manifest = json.loads(path.read_bytes())
+            if manifest["schema"] != SCHEMA:
+                raise ValueError(f"its schema is {manifest['schema']!r} instead of {SCHEMA}")
             entry = {field: manifest[field] for field in LISTED}
             if entry["name"] != name:
                 raise ValueError(f"its model is {entry['name']!r} and its folder {name!r}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("%s is left out (%s); run `slmweb pack` again", path, error)
             return None
-        return {**entry, "manifest": f"/models/{name}/manifest.json"}
+        return {**entry, "signed": signed, "manifest": f"{name}/{MANIFEST}"}

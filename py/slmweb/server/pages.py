@@ -1,9 +1,11 @@
-"""Renders the HTML: the chat page with its sandbox, and the error page.
+"""Renders the HTML, the chat page with its sandbox and the error page, and sw.js.
 
 Owns the mechanics that security depends on: autoescaping, the sandbox document
-inside the srcdoc attribute, its meta policy and the hash of its script. What the
-pages look like is in templates/. Rendered pages are kept until the bundle
-changes, since nothing in them depends on who asks.
+inside the srcdoc attribute, its meta policy and the hash of its script, and the
+list of files that the service worker takes for one version of the page. What
+the pages look like is in templates/. Rendered pages are kept until the files
+under them change, since nothing in them depends on who asks: a server sends
+them, and a bundle holds the same bytes.
 """
 
 from __future__ import annotations
@@ -22,10 +24,14 @@ from markupsafe import Markup
 
 from .. import paths
 from ..errors import SlmError
-from .headers import sandbox_policy, script_hash
+from ..pack.sign import PublicKey
+from .files import MEDIA_TYPES
+from .headers import integrity, sandbox_policy, script_hash, seal_headers
 
 ASSET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _HASHED = re.compile(r"-[0-9a-f]{16}\.[a-z0-9.]+")
+
+TITLE = "slmweb: a small model, on your device"
 
 # The entry of the bundle's manifest that becomes the sandbox's inline script.
 FRAME_SCRIPT = "frame.js"
@@ -54,10 +60,28 @@ class Page:
 
 
 class PageCache:
-    """The pages over one web bundle, rendered again when the bundle is built again."""
+    """The pages over one web bundle and its wasm, rendered again when those are built again.
 
-    def __init__(self, web: Path) -> None:
+    The chat page names everything relative to itself, so it works in any folder
+    of a host; an error page, which may stand for any address, needs `base`, the
+    absolute path of that folder. With `public_key` the page opens only models
+    that are signed with it.
+    """
+
+    def __init__(
+        self,
+        web: Path,
+        wasm: Path,
+        *,
+        title: str = TITLE,
+        base: str = "/",
+        public_key: PublicKey | None = None,
+    ) -> None:
         self.web = web
+        self.wasm = wasm
+        self.title = title
+        self.base = base
+        self.public_key = public_key
         self._templates = Environment(
             loader=PackageLoader("slmweb.server"),
             autoescape=True,
@@ -65,8 +89,11 @@ class PageCache:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: object = None
         self._assets: dict[str, str] = {}
+        # What the chat page loads, with its integrity: paths of assets, names of wasm variants.
+        self._used: dict[str, str] = {}
+        self._variants: dict[str, str] = {}
         self._index: Page | None = None
         self._script_hash: str | None = None
 
@@ -98,6 +125,29 @@ class PageCache:
         assert self._index is not None
         return self._index
 
+    def service_worker(self) -> Page:
+        """sw.js: which files are this version of the page, and the script that keeps them.
+
+        Its bytes change with every version, which is how browsers notice one.
+        Raises SlmError "not_built".
+        """
+        script = f"assets/{self.asset('sw.js')}"
+        wasm = {f"wasm/{variant}.wasm": code for variant, code in self._variants.items()}
+        files = {"": integrity(self.index().body), **self._used, **wasm}
+        site = {
+            "headers": seal_headers(self._script_hash),
+            "files": [
+                {"path": path, "type": MEDIA_TYPES[Path(path).suffix or ".html"], "integrity": code}
+                for path, code in files.items()
+            ],
+        }
+        version = hashlib.sha256(json.dumps([site, script]).encode()).hexdigest()[:16]
+        body = (
+            f"const SITE = {json.dumps({'version': version, **site}, indent=1)};\n"
+            f"importScripts({json.dumps(script)});\n"
+        )
+        return Page.of(body.encode(), "text/javascript")
+
     def error(self, status: int, sentence: str) -> str:
         # A page that says that the bundle is missing does without its style.
         with suppress(SlmError):
@@ -105,6 +155,7 @@ class PageCache:
         return self._templates.get_template("error.html.j2").render(
             status=status,
             sentence=sentence[:1].upper() + sentence[1:],
+            base=self.base,
             style=self._assets.get("shell.css"),
             icon=self._assets.get("icon.svg"),
         )
@@ -113,7 +164,7 @@ class PageCache:
         listing = self.web / "assets.json"
         try:
             status = listing.stat()
-            stamp = (status.st_mtime_ns, status.st_ino)
+            stamp = (status.st_mtime_ns, status.st_ino, *self._wasm_stamps())
             if stamp == self._stamp:
                 return
             assets = dict(json.loads(listing.read_bytes()))
@@ -127,6 +178,11 @@ class PageCache:
         try:
             script = inline_script((self.web / self.asset(FRAME_SCRIPT)).read_text("utf-8"))
             self._script_hash = script_hash(script)
+            self._variants = {
+                variant: integrity(path.read_bytes())
+                for variant in paths.VARIANTS
+                if (path := self.wasm / f"slm-{variant}.wasm").is_file()
+            }
             self._index = Page.of(self._render(script).encode(), "text/html")
         except (OSError, UnicodeDecodeError):
             self._stamp = None
@@ -138,16 +194,34 @@ class PageCache:
             self._stamp = None
             raise
 
+    def _wasm_stamps(self) -> list[tuple[int, int]]:
+        stamps = []
+        for variant in paths.VARIANTS:
+            with suppress(OSError):
+                status = (self.wasm / f"slm-{variant}.wasm").stat()
+                stamps.append((status.st_mtime_ns, status.st_ino))
+        return stamps
+
     def _render(self, script: str) -> str:
+        self._used = {}
+
         def url(name: str) -> str:
-            return f"/assets/{self.asset(name)}"
+            file = self.asset(name)
+            self._used[f"assets/{file}"] = integrity((self.web / file).read_bytes())
+            return f"assets/{file}"
 
         assert self._script_hash is not None
         sandbox = self._templates.get_template("sandbox.html.j2").render(
             policy=sandbox_policy(self._script_hash),
             script=Markup(script),  # noqa: S704
         )
-        return self._templates.get_template("index.html.j2").render(asset=url, sandbox=sandbox)
+        return self._templates.get_template("index.html.j2").render(
+            asset=url,
+            sandbox=sandbox,
+            title=self.title,
+            public_key=self.public_key.base64 if self.public_key else None,
+            wasm=json.dumps(self._variants),
+        )
 
 
 def inline_script(text: str) -> str:

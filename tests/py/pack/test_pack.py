@@ -24,6 +24,7 @@ def test_chunks_are_the_file_and_the_manifest_says_so(llama: Path, tmp_path: Pat
         folder,
         name="tiny",
         title="Tiny",
+        version="2026-11",
         license="mit",
         license_url="https://example.org/licence",
         source="drawn at random",
@@ -34,16 +35,22 @@ def test_chunks_are_the_file_and_the_manifest_says_so(llama: Path, tmp_path: Pat
     files = manifest.pop("files")
     data = llama.read_bytes()
     weights = manifest["memory"].pop("weights")
+    contexts = manifest["memory"].pop("contexts")
+    lines = [f"file {files[0]['sha256']} {len(data)}\n"]
+    lines += [f"chunk {chunk['sha256']} {chunk['size']}\n" for chunk in files[0]["chunks"]]
     assert manifest == {
-        "schema": 1,
+        "schema": 2,
         "name": "tiny",
         "title": "Tiny",
+        "version": "2026-11",
         "architecture": "llama",
         "parameters": 138432,
         "context_length": 512,
         "license": "mit",
         "license_url": "https://example.org/licence",
         "source": "drawn at random",
+        "chat_template": None,
+        "root": hashlib.sha256("".join(lines).encode()).hexdigest(),
         "size": len(data),
         "memory": {"n_ctx_default": 512},
         "sampling": {"temperature": 0.5},
@@ -52,7 +59,8 @@ def test_chunks_are_the_file_and_the_manifest_says_so(llama: Path, tmp_path: Pat
     (file,) = files
     assert file["name"] == llama.name
     assert (file["size"], file["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
-    assert [chunk["size"] for chunk in file["chunks"][:-1]] == [CHUNK] * (len(data) // CHUNK)
+    assert all(chunk["size"] <= CHUNK for chunk in file["chunks"])
+    assert [context["n_ctx"] for context in contexts] == [512]
     read = b"".join((folder / chunk["sha256"]).read_bytes() for chunk in file["chunks"])
     assert read == data
     for chunk in file["chunks"]:
@@ -174,14 +182,14 @@ def test_verification_finds_exchanged_chunks(llama: Path, tmp_path: Path) -> Non
     chunks = manifest["files"][0]["chunks"]
     chunks[0], chunks[1] = chunks[1], chunks[0]
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(SlmError, match="do not make the file"):
+    with pytest.raises(SlmError, match="its root is not that of its chunks"):
         verify(folder)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}', "null", "{"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', '{"schema": 2}', "null", "{"])
 def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(SlmError, match="is not a manifest") as caught:
+    with pytest.raises(SlmError, match="is not a manifest that can be used") as caught:
         read_manifest(tmp_path)
     assert caught.value.code == "bad_manifest"
 
@@ -196,6 +204,10 @@ def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, text: str) -> None:
         {"name": "a" * 101},
         {"license_url": "javascript:alert(1)"},
         {"license_url": "http://example.org"},
+        {"version": ""},
+        {"version": "<b>"},
+        {"chunk_size": 100},
+        {"chunk_size": 65 << 20},
         {"sampling": {"temperature": float("nan")}},
         {"sampling": {"heat": 1.0}},
     ],

@@ -43,7 +43,14 @@ def test_assets_have_their_type_and_never_expire(site: Site, name: str, media_ty
 
 
 def test_what_keeps_its_name_is_asked_for_again(site: Site) -> None:
-    for path in ("/", "/slmweb.js", "/assets/assets.json", "/wasm/simd.wasm", "/models/"):
+    for path in (
+        "/",
+        "/slmweb.js",
+        "/assets/assets.json",
+        "/wasm/simd.wasm",
+        "/sw.js",
+        "/models/index.json",
+    ):
         assert site.request(path).headers["cache-control"] == "no-cache", path
 
 
@@ -54,22 +61,22 @@ def test_wasm_has_the_type_that_streaming_compilation_asks_for(site: Site) -> No
 
 
 def test_the_model_list_has_what_the_page_shows(site: Site) -> None:
-    (entry,) = json.loads(site.request("/models/").body)
+    (entry,) = json.loads(site.request("/models/index.json").body)
     assert entry["name"] == NAME
     assert entry["title"] == "A tiny model"
     assert (entry["architecture"], entry["parameters"], entry["size"]) == ("llama", 42, 105_000)
     assert (entry["license"], entry["license_url"], entry["source"]) == ("apache-2.0", None, None)
-    assert site.request(entry["manifest"]).status == 200
+    assert site.request(f"/models/{entry['manifest']}").status == 200
 
 
 def test_a_model_added_while_the_server_runs_is_listed(tmp_path: Path) -> None:
     with running(make_folders(tmp_path)) as site:
-        assert len(json.loads(site.request("/models/").body)) == 1
+        assert len(json.loads(site.request("/models/index.json").body)) == 1
         add_model(site.folders.models, "another", [b"x"])
         broken = site.folders.models / "broken"
         broken.mkdir()
         (broken / "manifest.json").write_text('{"schema": 1')
-        listed = json.loads(site.request("/models/").body)
+        listed = json.loads(site.request("/models/index.json").body)
     assert [entry["name"] for entry in listed] == ["another", NAME]
 
 
@@ -84,7 +91,7 @@ def test_etags_save_the_second_download(site: Site, path: str) -> None:
     assert site.request(path, headers={"If-None-Match": '"other"'}).status == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/slmweb.js", "/models/", chunk_path()])
+@pytest.mark.parametrize("path", ["/", "/slmweb.js", "/models/index.json", chunk_path()])
 def test_head_says_what_get_would(site: Site, path: str) -> None:
     head, get = site.request(path, "HEAD"), site.request(path)
     assert head.body == b""
@@ -299,7 +306,7 @@ def test_folders_and_pipes_are_not_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/chat", ["/chat", "/models/"]),
+        ("/chat", ["/chat", "/models/index.json"]),
         ("/assets/shell-0123456789abcdef.js", ["reload"]),
         ("/wasm/sse2.wasm", ["sse2.wasm", "relaxed.wasm"]),
         ("/wasm/simd-mt.wasm", ["simd-mt", "make wasm"]),
@@ -350,7 +357,7 @@ def test_a_file_cut_short_under_a_download_breaks_the_connection(tmp_path: Path)
             # What is missing is noticed; it is never replaced by other bytes.
             with pytest.raises(http.client.IncompleteRead):
                 response.read()
-        assert site.request("/models/").status == 200
+        assert site.request("/models/index.json").status == 200
 
 
 def test_the_page_is_there_at_once(site: Site) -> None:

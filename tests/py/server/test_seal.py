@@ -54,12 +54,13 @@ KINDS = {
     "asset-list": ("GET", "/assets/assets.json", {}, 200),
     "api-bundle": ("GET", "/slmweb.js", {}, 200),
     "wasm": ("GET", "/wasm/simd.wasm", {}, 200),
-    "model-list": ("GET", "/models/", {}, 200),
+    "model-list": ("GET", "/models/index.json", {}, 200),
     "manifest": ("GET", f"/models/{NAME}/manifest.json", {}, 200),
     "chunk": ("GET", "{chunk}", {}, 200),
     "chunk-range": ("GET", "{chunk}", {"Range": "bytes=5-9"}, 206),
     "chunk-bad-range": ("GET", "{chunk}", {"Range": "bytes=999999999-"}, 416),
-    "redirect": ("GET", "/models", {}, 307),
+    "service-worker": ("GET", "/sw.js", {}, 200),
+    "redirect": ("GET", "/sw.js/", {}, 307),
     "no-page": ("GET", "/nothing/here", {}, 404),
     "no-page-html": ("GET", "/nothing", {"Accept": "text/html"}, 404),
     "no-asset": ("GET", "/assets/gone-0123456789abcdef.js", {}, 404),
@@ -115,8 +116,8 @@ def test_a_crash_is_sealed_and_says_so(
     scope = {
         "type": "http",
         "method": "GET",
-        "path": "/models/",
-        "raw_path": b"/models/",
+        "path": "/models/index.json",
+        "raw_path": b"/models/index.json",
         "query_string": b"",
         "headers": [],
         "server": ("127.0.0.1", 80),
@@ -128,7 +129,7 @@ def test_a_crash_is_sealed_and_says_so(
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(request())
-    assert "GET /models/ failed" in caplog.text
+    assert "GET /models/index.json failed" in caplog.text
     assert "a fault of ours" in caplog.text
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     answer = Answer(sent[0]["status"], headers, sent[1]["body"])

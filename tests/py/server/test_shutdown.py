@@ -48,7 +48,7 @@ def until_shutdown(site: Site) -> Iterator[None]:
     """
     idle = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
     with contextlib.closing(idle):
-        idle.request("HEAD", "/models/")
+        idle.request("HEAD", "/models/index.json")
         idle.getresponse().read()
         yield
         assert idle.sock.recv(1) == b""

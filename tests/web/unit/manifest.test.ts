@@ -9,9 +9,15 @@ type Json = Record<string, unknown>;
 
 const SHA = 'ab'.repeat(32);
 
+/** SHA-256 of "file abab… 30\nchunk abab… 16\nchunk cdcd… 14\n", computed by sha256sum. */
+const ROOT = '978b598ded909fe991191a48e47ee25dc879dc6be0de07e9616ba9f392837187';
+
 function valid(): Json & { files: Json[]; memory: Json } {
   return {
-    schema: 1,
+    schema: 2,
+    version: '2026-11',
+    chat_template: null,
+    root: ROOT,
     name: 'tiny-q4_1',
     title: 'Tiny',
     architecture: 'llama',
@@ -21,7 +27,7 @@ function valid(): Json & { files: Json[]; memory: Json } {
     license_url: 'https://example.org/license',
     source: null,
     size: 30,
-    memory: { weights: 30, n_ctx_default: 32 },
+    memory: { weights: 30, n_ctx_default: 32, contexts: [{ n_ctx: 64, bytes: 100 }] },
     sampling: { temperature: 0.2, not_ours: 'ignored' },
     files: [
       {
@@ -37,68 +43,82 @@ function valid(): Json & { files: Json[]; memory: Json } {
   };
 }
 
-function rejects(change: (manifest: ReturnType<typeof valid>) => void, path: string): void {
+async function rejects(change: (manifest: ReturnType<typeof valid>) => void, path: string): Promise<void> {
   const manifest = valid();
   change(manifest);
-  assert.throws(
-    () => parseManifest(JSON.stringify(manifest)),
-    (error) => {
-      assert(error instanceof SlmError);
-      assert.equal(error.code, 'bad_manifest');
-      assert(error.message.includes(`expected ${path} to be`), error.message);
-      return true;
-    },
-  );
+  await assert.rejects(parseManifest(JSON.stringify(manifest)), (error) => {
+    assert(error instanceof SlmError);
+    assert.equal(error.code, 'bad_manifest');
+    assert(error.message.includes(`expected ${path} to be`), error.message);
+    return true;
+  });
 }
 
-test('a valid manifest keeps what is known and drops the rest', () => {
-  const manifest = parseManifest(JSON.stringify({ ...valid(), later: true }));
+test('a valid manifest keeps what is known and drops the rest', async () => {
+  const manifest = await parseManifest(JSON.stringify({ ...valid(), later: true }));
   assert.equal(manifest.files[0]?.chunks[1]?.size, 14);
   assert.deepEqual(manifest.sampling, { temperature: 0.2 });
   assert.equal('later' in manifest, false);
 });
 
-test('every field is checked', () => {
-  rejects((m) => Object.assign(m, { schema: 2 }), 'schema');
-  rejects((m) => Object.assign(m, { files: [] }), 'files');
-  rejects((m) => Object.assign(m, { files: 'all' }), 'files');
-  rejects((m) => Object.assign(m, { size: 31 }), 'size');
-  rejects((m) => Object.assign(m, { size: '30' }), 'size');
-  rejects((m) => Object.assign(m, { memory: null }), 'memory');
-  rejects((m) => Object.assign(m.memory, { n_ctx_default: 0 }), 'memory.n_ctx_default');
-  rejects((m) => Object.assign(m, { sampling: { top_k: 'many' } }), 'sampling.top_k');
-  rejects((m) => Object.assign(m.files[0]!, { size: 29 }), 'files[0].size');
-  rejects(
+test('every field is checked', async () => {
+  await rejects((m) => Object.assign(m, { schema: 1 }), 'schema');
+  await rejects((m) => Object.assign(m, { files: [] }), 'files');
+  await rejects((m) => Object.assign(m, { files: 'all' }), 'files');
+  await rejects((m) => Object.assign(m, { size: 31 }), 'size');
+  await rejects((m) => Object.assign(m, { size: '30' }), 'size');
+  await rejects((m) => Object.assign(m, { memory: null }), 'memory');
+  await rejects((m) => Object.assign(m.memory, { n_ctx_default: 0 }), 'memory.n_ctx_default');
+  await rejects((m) => Object.assign(m.memory, { contexts: [] }), 'memory.contexts');
+  await rejects((m) => Object.assign(m.memory, { contexts: [{ n_ctx: 64 }] }), 'memory.contexts[0].bytes');
+  await rejects((m) => Object.assign(m, { version: '<b>' }), 'version');
+  await rejects((m) => Object.assign(m, { chat_template: 7 }), 'chat_template');
+  await rejects((m) => Object.assign(m, { root: 'ab' }), 'root');
+  await rejects((m) => Object.assign(m, { sampling: { top_k: 'many' } }), 'sampling.top_k');
+  await rejects((m) => Object.assign(m.files[0]!, { size: 29 }), 'files[0].size');
+  await rejects(
     (m) => Object.assign(m.files[0]!, { chunks: [{ sha256: SHA, size: 30.5 }] }),
     'files[0].chunks[0].size',
   );
-  rejects(
+  await rejects(
     (m) => Object.assign(m.files[0]!, { chunks: [{ sha256: SHA, size: 2 ** 40 }] }),
     'files[0].chunks[0].size',
   );
-  rejects((m) => m.files.push(m.files[0]!), 'size');
+  await rejects((m) => m.files.push(m.files[0]!), 'size');
 });
 
-test('names cannot lead anywhere', () => {
+test('the root is computed, not believed', async () => {
+  await rejects((m) => Object.assign(m, { root: SHA }), 'root');
+  await rejects((m) => Object.assign((m.files[0]!.chunks as Json[])[1]!, { sha256: SHA }), 'root');
+  await rejects((m) => Object.assign(m.files[0]!, { sha256: 'cd'.repeat(32) }), 'root');
+  // The same bytes, cut elsewhere.
+  await rejects((m) => {
+    const [first, second] = m.files[0]!.chunks as [Json, Json];
+    Object.assign(first, { size: 15 });
+    Object.assign(second, { size: 15 });
+  }, 'root');
+});
+
+test('names cannot lead anywhere', async () => {
   for (const name of ['', '.', '..', '../up', 'a/b', 'a\\b', '.hidden', 'a\0b', 'x'.repeat(300)]) {
-    rejects((m) => Object.assign(m, { name }), 'name');
-    rejects((m) => Object.assign(m.files[0]!, { name }), 'files[0].name');
+    await rejects((m) => Object.assign(m, { name }), 'name');
+    await rejects((m) => Object.assign(m.files[0]!, { name }), 'files[0].name');
   }
 });
 
-test('hashes have one spelling', () => {
+test('hashes have one spelling', async () => {
   for (const sha256 of ['', 'AB'.repeat(32), 'ab'.repeat(31), `${SHA}0`, '../'.repeat(21), 7])
-    rejects((m) => Object.assign(m.files[0]!, { sha256 }), 'files[0].sha256');
+    await rejects((m) => Object.assign(m.files[0]!, { sha256 }), 'files[0].sha256');
 });
 
-test('a licence link cannot be a script', () => {
+test('a licence link cannot be a script', async () => {
   for (const license_url of ['javascript:alert(1)', 'http://example.org', 'https://a b', 'data:text/html,x'])
-    rejects((m) => Object.assign(m, { license_url }), 'license_url');
+    await rejects((m) => Object.assign(m, { license_url }), 'license_url');
 });
 
-test('what is not JSON is said to be so', () => {
-  assert.throws(
-    () => parseManifest('<!doctype html>'),
+test('what is not JSON is said to be so', async () => {
+  await assert.rejects(
+    parseManifest('<!doctype html>'),
     (error) => error instanceof SlmError && /to be JSON/.test(error.message),
   );
 });

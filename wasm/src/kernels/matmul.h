@@ -63,6 +63,7 @@ struct Matrix {
   const MatmulKernel *kernel = nullptr;
   uint8_t *data = nullptr;
   uint32_t rows = 0, columns = 0;
+  float *input_squares = nullptr; // (columns + 1), see Ops::collect; null unless collecting
 
   uint32_t groups() const { return (rows + 3) / 4; }
   size_t group_bytes() const;

@@ -2,14 +2,19 @@
 // the address of its manifest in a page of one's own.
 
 import { SlmError } from '../core/error';
-import { fetchManifest, listStored, openModel } from '../store/store';
+import { isModelName } from '../store/manifest';
+import { fetchManifest, type SourceManifest } from '../store/remote';
+import { publicKeyBytes } from '../store/signature';
+import { listStored, openModel, storedVersions } from '../store/store';
 import { LoadedModel } from './slm';
 import type { LoadOptions, Slm, Variant } from './types';
 
 export class SLM extends LoadedModel {
-  /** Fetches what is not yet on this device, stores it and loads it. */
+  /** Fetches what is not yet on this device, stores it and loads it. Of a new version only what
+   *  changed is fetched; when the server is out of reach, the version on this device is loaded. */
   static async load(manifestUrl: string, options: LoadOptions = {}): Promise<Slm> {
-    const { signal, onProgress, onNotice, storage } = options;
+    const { signal, onProgress, onNotice, storage, publicKey = null } = options;
+    if (publicKey !== null) publicKeyBytes(publicKey); // a mistake is named before anything is fetched
     const base =
       options.baseUrl === undefined ? new URL('.', import.meta.url) : new URL(options.baseUrl, location.href);
     const url = new URL(manifestUrl, location.href).href;
@@ -18,8 +23,8 @@ export class SLM extends LoadedModel {
       string
     >;
     const asset = (name: string) => new URL(`assets/${names[name]}`, base).href;
-    const manifest = await fetchManifest(url, signal);
-    const { files } = await openModel(manifest, url, {
+    const source = await offered(url, publicKey, signal);
+    const { files } = await openModel(source, url, {
       storeUrl: asset('store.js'),
       storage,
       onProgress,
@@ -28,12 +33,31 @@ export class SLM extends LoadedModel {
     });
     const wasm = async (variant: Variant) =>
       (await fetchOk(new URL(`wasm/${variant}.wasm`, base), signal)).arrayBuffer();
+    const { manifest } = source;
     return SLM.fromSource({ manifest, files, wasm, workerUrl: asset('worker.js') }, options);
   }
 
   /** Names of the models that are whole on this device. */
   static async stored(): Promise<string[]> {
-    return (await listStored()).map((manifest) => manifest.name);
+    const models = [...(await listStored(null))];
+    return models.flatMap(([name, { current }]) => (current === null ? [] : [name]));
+  }
+}
+
+/** The server's manifest, or the one on this device of the model that its folder is named for. */
+async function offered(
+  url: string,
+  publicKey: string | null,
+  signal: AbortSignal | undefined,
+): Promise<SourceManifest> {
+  try {
+    return await fetchManifest(url, publicKey, signal);
+  } catch (error) {
+    const name = new URL(url).pathname.split('/').at(-2);
+    if (!(error instanceof SlmError) || error.code !== 'network' || !isModelName(name)) throw error;
+    const { current, refused } = await storedVersions(name, publicKey);
+    if (current === null) throw refused ?? error;
+    return current;
   }
 }
 

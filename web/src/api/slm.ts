@@ -24,7 +24,6 @@ export class LoadedModel implements Slm {
     tokens: { bos_token: string; eos_token: string },
   ) {
     const { manifest } = source;
-    const { model } = engine.facts;
     this.#engine = engine;
     this.info = describe(engine, source);
     let template: ChatTemplate | null = null;
@@ -33,7 +32,7 @@ export class LoadedModel implements Slm {
       queue: this.#queue,
       model: manifest.name,
       defaults: manifest.sampling,
-      template: () => (template ??= new ChatTemplate(model.chat_template, tokens)),
+      template: () => (template ??= new ChatTemplate(manifest.chat_template, tokens)),
     };
     this.chat = { completions: new Chat(context) };
     this.completions = new TextCompletions(context);
@@ -89,7 +88,7 @@ function describe({ facts, choice }: Engine, { manifest }: ModelSource): ModelIn
     n_layer: model.n_layer,
     n_embd: model.n_embd,
     languages: model.languages ?? [],
-    has_chat_template: model.chat_template !== null,
+    has_chat_template: manifest.chat_template !== null,
     sampling: manifest.sampling,
     variant: choice.variant,
     variant_reason: choice.reason + ceiling,

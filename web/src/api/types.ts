@@ -20,6 +20,8 @@ export type SlmErrorCode =
   | 'wrong_state'
   // from the host
   | 'bad_manifest' // the manifest lies or is of another schema
+  | 'bad_signature' // the manifest is not signed by the key that the page asks for
+  | 'no_room' // the browser keeps no more files of this site
   | 'network' // the server could not be reached, or answered with an error
   | 'corrupt' // bytes that do not match their SHA-256, again and again
   | 'bad_template' // the chat template is missing or failed on these messages
@@ -33,19 +35,36 @@ export interface ContextFullDetails {
 }
 
 export interface Manifest {
-  readonly schema: 1;
+  readonly schema: 2;
   readonly name: string;
   readonly title: string;
+  /** A label for people; versions are told apart by `root`. */
+  readonly version: string | null;
   readonly architecture: string;
   readonly parameters: number;
   readonly context_length: number;
   readonly license: string | null;
   readonly license_url: string | null;
   readonly source: string | null;
+  readonly chat_template: string | null;
   readonly size: number;
-  readonly memory: { readonly weights: number; readonly n_ctx_default: number };
+  readonly memory: {
+    /** Bytes of the packed weights. */
+    readonly weights: number;
+    readonly n_ctx_default: number;
+    /** By rising n_ctx. */
+    readonly contexts: readonly ContextMemory[];
+  };
   readonly sampling: SamplingDefaults;
+  /** SHA-256 over the hashes and sizes of all files and chunks: one root, one content. */
+  readonly root: string;
   readonly files: readonly ManifestFile[];
+}
+
+/** Bytes that a session of `n_ctx` positions takes beside the weights. */
+export interface ContextMemory {
+  readonly n_ctx: number;
+  readonly bytes: number;
 }
 
 export interface ManifestFile {
@@ -113,6 +132,8 @@ export interface EngineOptions {
 export interface LoadOptions extends EngineOptions {
   /** Folder with assets/ and wasm/, of this origin; by default that of slmweb.js. */
   readonly baseUrl?: string;
+  /** Open only what is signed by this key: the line that `slmweb keygen` prints. */
+  readonly publicKey?: string;
   /** 'memory' keeps nothing on the device. Default 'opfs'. */
   readonly storage?: 'opfs' | 'memory';
   /** A sentence to show: why the model is not stored, or what limits it. */

@@ -12,19 +12,24 @@ import { S } from './strings';
 
 export interface CardSource {
   readonly state: ModelState;
+  /** The model of `state`, as it is described now. */
+  readonly entry: ModelEntry | null;
   readonly models: readonly ModelEntry[];
   readonly open: (entry: ModelEntry) => void;
   readonly remove: (entry: ModelEntry) => void;
+  readonly update: () => void;
+  readonly goBack: () => void;
+  readonly forget: (entry: ModelEntry) => void;
 }
 
 type Fact = readonly [label: string, value: string | Node | null];
 
 export function drawCard(source: CardSource): (Node | null)[] {
-  const { state, models } = source;
-  const entry = state.kind === 'none' ? null : state.entry;
+  const { state, entry, models } = source;
   const ready = state.kind === 'ready' ? state : null;
   return [
     entry === null ? null : section(S.model, factList(modelFacts(entry, ready?.slm.info ?? null))),
+    entry === null ? null : versions(entry, source),
     ready === null
       ? null
       : section(S.here, factList(engineFacts(ready.slm.info, ready.slm.stats(), ready.storage))),
@@ -54,6 +59,7 @@ function modelFacts(entry: ModelEntry, info: ModelInfo | null): Fact[] {
   }
   const facts: Fact[] = [
     [S.name, entry.title],
+    [S.versionFact, entry.version],
     [S.licence, licence],
     [S.source, entry.source],
     [S.parameters, parameters(entry.parameters)],
@@ -90,6 +96,32 @@ function whereabouts(entry: ModelEntry | null, info: ModelInfo | null): HTMLElem
   return sentences.map((sentence, i) => h('p', { class: i === 0 ? 'lead' : '' }, sentence));
 }
 
+function versions(entry: ModelEntry, { update, goBack, forget }: CardSource): HTMLElement | null {
+  const { update: newer, previous } = entry;
+  if (newer === null && previous === null) return null;
+  const named = (version: string | null, otherwise: string) =>
+    version === null ? otherwise : S.namedVersion(version);
+  const lines: HTMLElement[] = [];
+  if (newer !== null)
+    lines.push(
+      line(
+        named(newer.version, S.aNewVersion),
+        newer.bytes === 0 ? S.nothingToFetch : S.toFetch(bytes(newer.bytes)),
+        button(S.update, update, { class: 'quiet' }),
+      ),
+    );
+  if (previous !== null)
+    lines.push(
+      line(
+        named(previous.version, S.theVersionBefore),
+        S.keptSize(bytes(previous.size)),
+        button(S.goBack(previous.version), goBack, { class: 'quiet' }),
+        button(S.removeStored, () => forget(entry), { class: 'quiet' }),
+      ),
+    );
+  return section(S.versions, h('ul', { class: 'models' }, ...lines));
+}
+
 function modelLine(model: ModelEntry, current: ModelEntry | null, { open, remove }: CardSource): HTMLElement {
   const isOpen = model.name === current?.name;
   const detail = isOpen ? S.isOpen : model.stored ? S.storedHere : bytes(model.size);
@@ -99,10 +131,14 @@ function modelLine(model: ModelEntry, current: ModelEntry | null, { open, remove
         button(model.stored ? S.open : S.download(bytes(model.size)), () => open(model), { class: 'quiet' }),
         model.stored ? button(S.removeStored, () => remove(model), { class: 'quiet' }) : null,
       ];
+  return line(model.title, detail, ...actions);
+}
+
+function line(title: string, detail: string, ...actions: readonly (Node | null)[]): HTMLElement {
   return h(
     'li',
     {},
-    h('span', {}, model.title),
+    h('span', {}, title),
     h('span', { class: 'detail' }, detail),
     h('span', { class: 'model-actions' }, ...actions),
   );

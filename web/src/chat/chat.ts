@@ -33,6 +33,7 @@ export class Chat {
   lastSeed: number | null = null;
   private run: Run | null = null;
   private samplingOf: string | null = null;
+  private afterAnswer: (() => void) | null = null;
 
   constructor(
     host: ChatHost,
@@ -98,6 +99,23 @@ export class Chat {
     void this.model.open(entry);
   }
 
+  /** Fetches the newer version and opens it between two answers. True: it runs. */
+  async update(): Promise<boolean> {
+    if (!(await this.model.fetchUpdate())) return false;
+    if (this.busy) await new Promise<void>((resolve) => (this.afterAnswer = resolve));
+    const { entry } = this.model;
+    if (entry === null) return false;
+    await this.model.open(entry);
+    return this.model.slm !== null;
+  }
+
+  /** Opens the other version that is on this device. True: it runs. */
+  async goBack(): Promise<boolean> {
+    this.stop();
+    await this.model.goBack();
+    return this.model.slm !== null;
+  }
+
   resetSampling(): void {
     Object.assign(this.settings, defaultSampling(this.model.slm?.info ?? null));
   }
@@ -150,6 +168,9 @@ export class Chat {
     if (this.run === run) this.run = null;
     this.events.onEnd(turn);
     this.events.onPath();
+    if (this.busy) return;
+    this.afterAnswer?.();
+    this.afterAnswer = null;
   }
 
   private enter(turn: Turn, state: Turn['state']): void {

@@ -23,10 +23,13 @@ import { adoptStyles } from './styles';
 import { isDark, onThemeChange, toggleTheme } from './theme';
 import { Transcript } from './transcript';
 import type { TurnContext } from './turn';
+import { UpdateView } from './update';
 import { WelcomeView } from './welcome';
 
 /** The meter need not follow every token. */
 const METER_MS = 250;
+/** Coming back to a page that was open for so long, one may find a new version. */
+const LOOK_MS = 10 * 60 * 1000;
 
 export function startChat(host: ChatHost, root: HTMLElement): void {
   adoptStyles();
@@ -36,6 +39,15 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     void chat.model.open(entry);
     composer.focus();
   };
+  const updateView = new UpdateView({
+    update,
+    halt: () => chat.model.haltUpdate(),
+    later: () => {
+      chat.model.later = true;
+      chat.model.setUpdate({ kind: 'none' });
+      composer.focus();
+    },
+  });
   const openingView = new OpeningView({ open, halt: () => chat.model.halt() });
   const welcome = new WelcomeView({ open, send });
   const transcript = new Transcript(scroller, {
@@ -56,12 +68,22 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   const card = new Panel('card', S.aboutShort, () =>
     drawCard({
       state: chat.model.state,
+      entry: chat.model.entry,
       models: chat.model.models,
       open: (entry) => {
         card.close();
         open(entry);
       },
       remove: (entry) => void chat.model.remove(entry),
+      update: () => {
+        card.close();
+        update();
+      },
+      goBack: () => {
+        card.close();
+        void runOther(chat.goBack());
+      },
+      forget: (entry) => void chat.model.forget(entry),
     }),
   );
   const settingsPanel: Panel = new Panel('settings', S.settings, () =>
@@ -111,7 +133,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     h('div', { class: 'column' }, composer.element, meter.element),
   );
   root.append(
-    h('div', { class: 'app' }, header, scroller, bottom),
+    h('div', { class: 'app' }, h('div', {}, header, updateView.element), scroller, bottom),
     card.element,
     settingsPanel.element,
     liveRegion(),
@@ -127,6 +149,13 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     newChat,
     focusComposer: () => composer.focus(),
     blocked: () => card.isOpen || settingsPanel.isOpen,
+  });
+  let lookedAt = performance.now();
+  document.addEventListener('visibilitychange', () => {
+    const now = performance.now();
+    if (document.hidden || now - lookedAt < LOOK_MS) return;
+    lookedAt = now;
+    void chat.model.look();
   });
   onThemeChange(drawTheme);
   drawTheme();
@@ -157,6 +186,18 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   function editLast(): void {
     const last = chat.conversation.path().findLast(({ role }) => role === 'user');
     if (last !== undefined && !chat.busy) transcript.startEdit(last);
+  }
+
+  function update(): void {
+    void runOther(chat.update());
+  }
+
+  /** Says it when another version runs. */
+  async function runOther(change: Promise<boolean>): Promise<void> {
+    const { entry } = chat.model;
+    if (!(await change)) return;
+    const now = chat.model.entry;
+    if (now !== null && now.name === entry?.name) announce(S.updated(now.title, now.version));
   }
 
   function switchTheme(): void {
@@ -224,6 +265,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     modelButton.setAttribute('aria-label', entry === null ? S.choose : S.aboutModel(entry.title));
     composer.setPlaceholder(placeholder(), state.kind !== 'none');
     openingView.update(state);
+    updateView.update(chat.model, chat.busy);
     welcome.update(chat.model);
     meter.update(slm?.stats() ?? null);
     if (card.isOpen && state.kind !== 'opening') card.redraw();

@@ -17,6 +17,13 @@ export type ModelState =
       readonly storage: StorageReport;
     };
 
+/** Another version on its way, beside the one that runs. */
+export type UpdateState =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'fetching'; readonly progress: LoadProgress | null }
+  | { readonly kind: 'fetched' } // it opens as soon as no answer is being written
+  | { readonly kind: 'failed'; readonly error: unknown };
+
 export type EngineChoice = Pick<EngineOptions, 'threads' | 'n_ctx'>;
 
 interface Waiter {
@@ -28,6 +35,10 @@ export class Model {
   state: ModelState = { kind: 'none' };
   models: readonly ModelEntry[];
   choice: EngineChoice = {};
+  update: UpdateState = { kind: 'none' };
+  /** The person does not want to hear of updates during this visit. */
+  later = false;
+  private updating: AbortController | null = null;
   private attempt: AbortController | null = null;
   private readonly waiters = new Set<Waiter>();
 
@@ -38,8 +49,11 @@ export class Model {
     this.models = host.models;
   }
 
+  /** The open or opening model, as the host last described it. */
   get entry(): ModelEntry | null {
-    return this.state.kind === 'none' ? null : this.state.entry;
+    if (this.state.kind === 'none') return null;
+    const { entry } = this.state;
+    return this.models.find(({ name }) => name === entry.name) ?? entry;
   }
 
   /** "SmolLM2 135M Instruct" is "SmolLM2" in conversation. */
@@ -57,6 +71,8 @@ export class Model {
     this.attempt?.abort();
     const attempt = new AbortController();
     this.attempt = attempt;
+    if (this.entry?.name !== entry.name) this.haltUpdate();
+    if (this.update.kind !== 'fetching') this.update = { kind: 'none' };
     const previous = this.slm;
     this.set({ kind: 'opening', entry, progress: null });
     try {
@@ -87,6 +103,63 @@ export class Model {
   async remove(entry: ModelEntry): Promise<void> {
     await this.host.remove(entry.name);
     this.models = await this.host.refresh();
+    this.onChange();
+  }
+
+  /** Fetches the newer version while the present one goes on. True: the next open opens it. */
+  async fetchUpdate(): Promise<boolean> {
+    const { entry } = this;
+    if (entry === null || this.updating !== null) return false;
+    const attempt = new AbortController();
+    this.updating = attempt;
+    this.setUpdate({ kind: 'fetching', progress: null });
+    try {
+      await this.host.update(entry.name, {
+        signal: attempt.signal,
+        onProgress: (progress) => this.setUpdate({ kind: 'fetching', progress }),
+      });
+      this.models = await this.host.refresh();
+      this.setUpdate({ kind: 'fetched' });
+      return true;
+    } catch (error) {
+      this.setUpdate(attempt.signal.aborted ? { kind: 'none' } : { kind: 'failed', error });
+      return false;
+    } finally {
+      this.updating = null;
+    }
+  }
+
+  /** Gives up an update; what has arrived and was checked stays with the shell. */
+  haltUpdate(): void {
+    this.updating?.abort();
+  }
+
+  /** Opens the other version that is on this device. */
+  async goBack(): Promise<void> {
+    const { entry } = this;
+    if (entry === null) return;
+    try {
+      await this.host.goBack(entry.name);
+      await this.open(entry);
+    } catch (error) {
+      this.setUpdate({ kind: 'failed', error });
+    }
+  }
+
+  /** Deletes the other version that is on this device. */
+  async forget(entry: ModelEntry): Promise<void> {
+    await this.host.forget(entry.name);
+    await this.look();
+  }
+
+  /** Asks again what there is. */
+  async look(): Promise<void> {
+    this.models = await this.host.refresh().catch(() => this.models);
+    this.onChange();
+  }
+
+  setUpdate(update: UpdateState): void {
+    this.update = update;
     this.onChange();
   }
 

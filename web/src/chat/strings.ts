@@ -103,6 +103,26 @@ export const S = {
   halted: (title: string) => `${title} is not open. What has arrived is kept.`,
   resume: 'Continue',
 
+  // versions
+  update: 'Update',
+  later: 'Later',
+  newVersion: (title: string, version: string | null, cost: string) =>
+    `A new version of ${title} is there (${version === null ? '' : `${version}, `}${cost}).`,
+  toFetch: (size: string) => `${size} to fetch`,
+  nothingToFetch: 'already on this device',
+  fetching: 'Fetching the new version',
+  fetched: 'The new version is here. It opens when this answer has ended.',
+  updated: (title: string, version: string | null) =>
+    version === null ? `${title} is up to date.` : `${title} now runs version ${version}.`,
+  refused: (sentence: string) => `The new version is not used. ${sentence}`,
+  versionFact: 'Version',
+  versions: 'Other versions',
+  aNewVersion: 'New version',
+  theVersionBefore: 'Version before',
+  namedVersion: (version: string) => `Version ${version}`,
+  goBack: (version: string | null) => `Go back to ${version ?? 'it'}`,
+  keptSize: (size: string) => `on this device, ${size}`,
+
   // errors
   noStart: 'The chat could not start.',
   dropOldest: 'Drop the oldest turns',

@@ -23,6 +23,8 @@ export interface SlmExports {
   slm_model_describe(m: Pointer): Pointer;
   slm_model_feed(m: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
   slm_model_ready(m: Pointer): number;
+  slm_imatrix_start(m: Pointer): number;
+  slm_imatrix_read(m: Pointer, tensor: number, sums: Pointer, capacity: number): number;
   slm_tokenize(m: Pointer, text: Pointer, n: number, flags: number, ids: Pointer, capacity: number): number;
   slm_detokenize(m: Pointer, ids: Pointer, n: number, flags: number, text: Pointer, capacity: number): number;
   slm_session_new(m: Pointer, n_ctx: number, n_batch: number): Pointer;

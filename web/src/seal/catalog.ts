@@ -1,28 +1,49 @@
 // The models that can be opened: those that the server lists and those that are
-// stored on this device, which need no server. It fetches the list and checks
-// it; opening is the store's.
+// stored on this device, which need no server; and of each model which version
+// this page runs, which one it offers and which one it can go back to. A page
+// stays with the version that it started with until it is asked to change. It
+// fetches lists and manifests and checks them; opening is the store's.
 
 import type { Manifest } from '../api/types';
 import { Reader } from '../core/check';
 import { SlmError } from '../core/error';
-import { httpsOrNull, isModelName } from '../store/manifest';
-import { fetchManifest, listStored } from '../store/store';
+import { httpsOrNull, isModelName, versionLabel } from '../store/manifest';
+import { fetchManifest, type SourceManifest } from '../store/remote';
+import { missingBytes } from '../store/reuse';
+import { listStored, storedVersions } from '../store/store';
+import { NO_VERSIONS, type StoredVersion, type StoredVersions } from '../store/versions';
 import type { ModelEntry } from './protocol';
 
 const MAX_MODELS = 1000;
 const reader = new Reader('The list of models', 'bad_manifest');
 
+/** What the server says of a model before its manifest is read. */
+type Listed = Omit<ModelEntry, 'stored' | 'update' | 'previous' | 'refused'> & {
+  readonly root: string | null;
+};
+
+export interface Choice {
+  readonly source: SourceManifest;
+  /** It becomes the version that opens. */
+  readonly turn: boolean;
+}
+
 export class Catalog {
   /** Folder of the models, ending in a slash. */
   readonly #url: URL;
+  readonly #publicKey: string | null;
+  #listed: readonly Listed[] = [];
   #entries: readonly ModelEntry[] = [];
+  /** The server's manifests, as far as they were asked for. */
+  readonly #offered = new Map<string, SourceManifest>();
+  /** Why the server's manifest is not used, although there is one. */
+  readonly #refused = new Map<string, string>();
+  /** The root of the version that this page runs. */
+  readonly #running = new Map<string, string>();
 
-  constructor(url: URL) {
+  constructor(url: URL, publicKey: string | null) {
     this.#url = url;
-  }
-
-  get entries(): readonly ModelEntry[] {
-    return this.#entries;
+    this.#publicKey = publicKey;
   }
 
   get names(): ReadonlySet<string> {
@@ -34,18 +55,21 @@ export class Catalog {
   }
 
   async refresh(): Promise<readonly ModelEntry[]> {
-    const stored = await listStored();
-    const offered = await this.#fetchList().catch((error: unknown) => {
+    const stored = await listStored(this.#publicKey);
+    const onDevice = new Set([...stored].flatMap(([name, { current }]) => (current === null ? [] : [name])));
+    try {
+      this.#listed = await this.#fetchList();
+    } catch (error) {
       // Offline, what is stored can still be opened.
-      if (stored.length === 0 && this.#entries.length === 0) throw error;
-      return this.#entries;
-    });
-    const onDevice = new Set(stored.map(({ name }) => name));
-    const known = new Set(offered.map(({ name }) => name));
-    this.#entries = [
-      ...offered.map((entry) => ({ ...entry, stored: onDevice.has(entry.name) })),
-      ...stored.filter(({ name }) => !known.has(name)).map((manifest) => toEntry(manifest, true)),
-    ];
+      if (onDevice.size === 0 && this.#entries.length === 0)
+        throw [...stored.values()].find(({ refused }) => refused !== null)?.refused ?? error;
+    }
+    for (const { name, root } of this.#listed) if (this.#isNews(name, root)) await this.#look(name);
+    const names = new Set([...this.#listed.map(({ name }) => name), ...onDevice]);
+    const listed = new Map(this.#listed.map((entry) => [entry.name, entry]));
+    this.#entries = [...names].flatMap(
+      (name) => this.#entry(name, listed.get(name), stored.get(name) ?? NO_VERSIONS) ?? [],
+    );
     if (this.#entries.length === 0)
       throw new SlmError(
         'network',
@@ -54,28 +78,120 @@ export class Catalog {
     return this.#entries;
   }
 
-  /** The manifest from the server, or the stored one when the server is out of reach. */
-  async manifest(name: string, signal: AbortSignal): Promise<Manifest> {
+  /** What `open` opens: the version that this page runs, else the one on this device, else the server's. */
+  async choose(name: string, signal: AbortSignal): Promise<Choice> {
+    const stored = await storedVersions(name, this.#publicKey);
+    const same = versionsOf(stored).find(({ manifest }) => manifest.root === this.#running.get(name));
+    if (same !== undefined) return { source: same, turn: false };
+    const { current } = stored;
     try {
-      const manifest = await fetchManifest(this.manifestUrl(name), signal);
-      if (manifest.name !== name) reader.fail('name', name, manifest.name);
-      return manifest;
+      const source = await this.#fetchManifest(name, signal);
+      // One root, one content: then the server's words about it are the newer ones.
+      if (current === null || current.manifest.root === source.manifest.root) return { source, turn: true };
     } catch (error) {
-      if (!(error instanceof SlmError) || error.code !== 'network') throw error;
-      const stored = (await listStored()).find((manifest) => manifest.name === name);
-      if (stored === undefined) throw error;
-      return stored;
+      if (!(error instanceof SlmError)) throw error;
+      if (current === null) throw error.code === 'network' ? (stored.refused ?? error) : error;
+    }
+    return { source: current, turn: false };
+  }
+
+  /** This page now runs the version `root`. */
+  runs(name: string, root: string): void {
+    this.#running.set(name, root);
+  }
+
+  /** The version that `update` stands for. */
+  async newer(name: string): Promise<SourceManifest> {
+    const source = this.#candidate(name, await storedVersions(name, this.#publicKey));
+    return source ?? noVersion('a newer version', name);
+  }
+
+  /** The version that `previous` stands for. */
+  async previous(name: string): Promise<SourceManifest> {
+    return (
+      this.#previous(name, await storedVersions(name, this.#publicKey)) ?? noVersion('another version', name)
+    );
+  }
+
+  #isNews(name: string, root: string | null): boolean {
+    const running = this.#running.get(name);
+    if (running === undefined || root === null || root === running) return false;
+    return root !== this.#offered.get(name)?.manifest.root;
+  }
+
+  /** Asks for the server's manifest; why there is none is remembered, not thrown. */
+  async #look(name: string): Promise<void> {
+    await this.#fetchManifest(name).catch((error: unknown) => {
+      if (!(error instanceof SlmError)) throw error;
+    });
+  }
+
+  async #fetchManifest(name: string, signal?: AbortSignal): Promise<SourceManifest> {
+    try {
+      const source = await fetchManifest(this.manifestUrl(name), this.#publicKey, signal);
+      if (source.manifest.name !== name) reader.fail('name', name, source.manifest.name);
+      this.#offered.set(name, source);
+      this.#refused.delete(name);
+      return source;
+    } catch (error) {
+      if (error instanceof SlmError && error.code !== 'network') {
+        this.#offered.delete(name);
+        this.#refused.set(name, error.message);
+      }
+      throw error;
     }
   }
 
-  async #fetchList(): Promise<ModelEntry[]> {
+  #runningRoot(name: string, { current }: StoredVersions): string | undefined {
+    return this.#running.get(name) ?? current?.manifest.root;
+  }
+
+  #candidate(name: string, stored: StoredVersions): SourceManifest | undefined {
+    // Offline, what one has gone back from is still there.
+    const offered = this.#offered.get(name) ?? (stored.wentBack ? stored.others[0] : undefined);
+    return offered?.manifest.root === this.#runningRoot(name, stored) ? undefined : offered;
+  }
+
+  #previous(name: string, stored: StoredVersions): StoredVersion | undefined {
+    const taken = [this.#runningRoot(name, stored), this.#candidate(name, stored)?.manifest.root];
+    return versionsOf(stored).find(({ manifest }) => !taken.includes(manifest.root));
+  }
+
+  #entry(name: string, listed: Listed | undefined, stored: StoredVersions): ModelEntry | null {
+    const versions = versionsOf(stored);
+    const root = this.#runningRoot(name, stored);
+    const opens = versions.find(({ manifest }) => manifest.root === root);
+    if (opens === undefined) {
+      if (listed === undefined) return null;
+      const { root: _, ...facts } = listed;
+      return { ...facts, stored: false, update: null, previous: null, refused: null };
+    }
+    const newer = this.#candidate(name, stored);
+    const previous = this.#previous(name, stored);
+    return {
+      ...factsOf(opens.manifest),
+      stored: true,
+      update: newer
+        ? {
+            version: newer.manifest.version,
+            bytes: missingBytes(newer.manifest, versions),
+            declined: stored.wentBack && stored.others[0]?.manifest.root === newer.manifest.root,
+          }
+        : null,
+      previous: previous ? { version: previous.manifest.version, size: previous.manifest.size } : null,
+      refused: this.#refused.get(name) ?? null,
+    };
+  }
+
+  async #fetchList(): Promise<Listed[]> {
+    const url = new URL('index.json', this.#url);
     const failed = (found: string, cause?: unknown) =>
       new SlmError(
         'network',
-        `Expected the list of models at ${this.#url.href}, found ${found}; check that the server is running.`,
+        `Expected the list of models at ${url.href}, found ${found}; check that the server is running.`,
         { cause },
       );
-    const response = await fetch(this.#url, { cache: 'no-cache' }).catch((error: unknown) => {
+    const response = await fetch(url, { cache: 'no-cache' }).catch((error: unknown) => {
       throw failed('no connection', error);
     });
     if (!response.ok) throw failed(`HTTP ${response.status}`);
@@ -85,19 +201,30 @@ export class Catalog {
       return {
         name: entry.name,
         title: reader.text(entry.title, `[${i}].title`, 200),
+        version: versionLabel(entry.version, `[${i}].version`, reader),
         architecture: reader.text(entry.architecture, `[${i}].architecture`, 100),
         parameters: reader.integer(entry.parameters, `[${i}].parameters`, 0, Number.MAX_SAFE_INTEGER),
         size: reader.integer(entry.size, `[${i}].size`, 1, Number.MAX_SAFE_INTEGER),
         license: reader.optionalText(entry.license, `[${i}].license`),
         license_url: httpsOrNull(entry.license_url, `[${i}].license_url`, reader),
         source: reader.optionalText(entry.source, `[${i}].source`),
-        stored: false,
+        root: reader.optionalText(entry.root, `[${i}].root`),
       };
     });
   }
 }
 
-function toEntry(manifest: Manifest, stored: boolean): ModelEntry {
-  const { name, title, architecture, parameters, size, license, license_url, source } = manifest;
-  return { name, title, architecture, parameters, size, license, license_url, source, stored };
+const versionsOf = ({ current, others }: StoredVersions): StoredVersion[] =>
+  current === null ? [] : [current, ...others];
+
+function factsOf(manifest: Manifest): Omit<Listed, 'root'> {
+  const { name, title, version, architecture, parameters, size, license, license_url, source } = manifest;
+  return { name, title, version, architecture, parameters, size, license, license_url, source };
+}
+
+function noVersion(what: string, name: string): never {
+  throw new SlmError(
+    'invalid_argument',
+    `Expected ${what} of ${name}, found none; reload the page to see what there is.`,
+  );
 }

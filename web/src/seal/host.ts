@@ -57,7 +57,19 @@ export class FrameHost implements ChatHost {
   }
 
   async remove(name: string): Promise<void> {
-    await this.#ask('removed', { type: 'remove', model: name });
+    await this.#ask('done', { type: 'remove', model: name });
+  }
+
+  async update(name: string, options: EngineOptions = {}): Promise<void> {
+    await this.#ask('done', { type: 'update', model: name }, options);
+  }
+
+  async goBack(name: string): Promise<void> {
+    await this.#ask('done', { type: 'go-back', model: name });
+  }
+
+  async forget(name: string): Promise<void> {
+    await this.#ask('done', { type: 'forget', model: name });
   }
 
   async #open(model: string, verify: boolean, options: EngineOptions): Promise<OpenedModel> {

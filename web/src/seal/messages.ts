@@ -10,6 +10,9 @@ const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
   list: ['type', 'id'],
   open: ['type', 'id', 'model', 'verify'],
   remove: ['type', 'id', 'model'],
+  update: ['type', 'id', 'model'],
+  'go-back': ['type', 'id', 'model'],
+  forget: ['type', 'id', 'model'],
   wasm: ['type', 'id', 'variant'],
   cancel: ['type', 'id'],
 };

@@ -14,10 +14,12 @@ export interface Hello {
   readonly type: 'slmweb';
 }
 
-/** One model that the server offers, in the words of its manifest. */
+/** One model that the server offers or this device has, in the words of its manifest. */
 export interface ModelEntry {
   readonly name: string;
   readonly title: string;
+  /** What people call the version that opens, if they do. */
+  readonly version: string | null;
   readonly architecture: string;
   readonly parameters: number;
   readonly size: number;
@@ -26,6 +28,18 @@ export interface ModelEntry {
   readonly source: string | null;
   /** Whole and verified on this device: opening it needs no network. */
   readonly stored: boolean;
+  /** Another version that the server has. */
+  readonly update: {
+    readonly version: string | null;
+    /** What has to be fetched: the rest is on this device. */
+    readonly bytes: number;
+    /** The person has gone back from it. */
+    readonly declined: boolean;
+  } | null;
+  /** Another version on this device. */
+  readonly previous: { readonly version: string | null; readonly size: number } | null;
+  /** A sentence: why what the server has is not used. */
+  readonly refused: string | null;
 }
 
 /** Where a model's bytes are, and what to tell the person when that is not OPFS. */
@@ -40,6 +54,12 @@ export type FrameMessage =
   /** `verify`: what is stored was no use; hash it again and fetch what is damaged. */
   | { readonly type: 'open'; readonly id: number; readonly model: string; readonly verify: boolean }
   | { readonly type: 'remove'; readonly id: number; readonly model: string }
+  /** Fetches and stores the version of `update`; the next 'open' opens it. */
+  | { readonly type: 'update'; readonly id: number; readonly model: string }
+  /** The next 'open' opens the version of `previous`. */
+  | { readonly type: 'go-back'; readonly id: number; readonly model: string }
+  /** Deletes the version of `previous`. */
+  | { readonly type: 'forget'; readonly id: number; readonly model: string }
   | { readonly type: 'wasm'; readonly id: number; readonly variant: Variant }
   /** Gives up the request `id`: the download stops, what is verified stays. */
   | { readonly type: 'cancel'; readonly id: number };
@@ -56,7 +76,8 @@ export type ShellMessage =
       readonly files: readonly Blob[];
       readonly storage: StorageReport;
     }
-  | { readonly type: 'removed'; readonly id: number }
+  /** Answers 'remove', 'update', 'go-back' and 'forget'. */
+  | { readonly type: 'done'; readonly id: number }
   | { readonly type: 'wasm'; readonly id: number; readonly bytes: ArrayBuffer }
   | { readonly type: 'error'; readonly id: number; readonly error: WireError }
   /** The shell itself could not start (no models, server gone): nothing else will come. */
@@ -77,6 +98,13 @@ export interface ChatHost {
   /** Downloads if need be, then loads. Dispose the model that is open first:
    *  two at once seldom fit a phone. Aborting rejects with the signal's reason. */
   open(name: string, options?: EngineOptions): Promise<OpenedModel>;
+  /** Fetches and stores the version of the entry's `update`; `open` then opens it. What runs
+   *  meanwhile runs on. */
+  update(name: string, options?: Pick<EngineOptions, 'signal' | 'onProgress'>): Promise<void>;
+  /** Makes `open` open the version of the entry's `previous`. */
+  goBack(name: string): Promise<void>;
+  /** Deletes the version of the entry's `previous`. */
+  forget(name: string): Promise<void>;
   /** Deletes the stored bytes of a model. */
   remove(name: string): Promise<void>;
 }

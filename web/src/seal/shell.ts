@@ -6,7 +6,16 @@
 
 import type { Variant } from '../api/types';
 import { SlmError, type WireError } from '../core/error';
-import { openModel, removeStored } from '../store/store';
+import { sealPage } from '../offline/seal';
+import type { SourceManifest } from '../store/remote';
+import {
+  goBack,
+  type OpenedFiles,
+  type OpenOptions,
+  openModel,
+  removeOthers,
+  removeStored,
+} from '../store/store';
 import { Catalog } from './catalog';
 import { readFrameMessage } from './messages';
 import type { FrameMessage, Hello, ShellMessage, StorageReport } from './protocol';
@@ -16,6 +25,10 @@ const MAX_MESSAGES = 1000;
 interface Assets {
   readonly worker: string;
   readonly store: string;
+  /** Whose models may be opened; null: anybody's. */
+  readonly publicKey: string | null;
+  /** Integrity of each wasm variant: the page runs the ones that it was made with, or none. */
+  readonly wasm: Readonly<Partial<Record<Variant, string>>>;
 }
 
 export class Shell {
@@ -29,7 +42,7 @@ export class Shell {
   constructor(port: MessagePort, assets: Assets) {
     this.#port = port;
     this.#assets = assets;
-    this.#catalog = new Catalog(new URL('models/', location.href));
+    this.#catalog = new Catalog(new URL('models/', location.href), assets.publicKey);
     port.onmessage = ({ data }) => this.#receive(data);
   }
 
@@ -58,6 +71,12 @@ export class Shell {
   }
 
   async #welcome(): Promise<void> {
+    const preparing = document.getElementById('preparing')!;
+    await sealPage(() => {
+      preparing.hidden = false;
+    }).finally(() => {
+      preparing.hidden = true;
+    });
     const [script, models] = await Promise.all([
       fetchOk(this.#assets.worker).then((response) => response.text()),
       this.#catalog.refresh(),
@@ -73,44 +92,76 @@ export class Shell {
         break;
       case 'remove':
         await removeStored(message.model);
-        this.#post({ type: 'removed', id });
+        this.#post({ type: 'done', id });
+        break;
+      case 'forget':
+        await removeOthers(message.model);
+        this.#post({ type: 'done', id });
+        break;
+      case 'go-back': {
+        const { root } = (await this.#catalog.previous(message.model)).manifest;
+        await goBack(message.model, root, this.#assets.store);
+        this.#catalog.runs(message.model, root);
+        this.#post({ type: 'done', id });
+        break;
+      }
+      case 'update':
+        await this.#abortable(id, async (signal) => {
+          const source = await this.#catalog.newer(message.model);
+          await this.#bring(id, source, { mustStore: true, signal });
+          this.#post({ type: 'done', id });
+        });
         break;
       case 'wasm':
         this.#post({ type: 'wasm', id, bytes: await this.#variant(message.variant) });
         break;
-      case 'open': {
-        const controller = new AbortController();
-        this.#running.set(id, controller);
-        try {
-          await this.#open(id, message.model, message.verify, controller.signal);
-        } finally {
-          this.#running.delete(id);
-        }
-      }
+      case 'open':
+        await this.#abortable(id, (signal) => this.#open(id, message.model, message.verify, signal));
+    }
+  }
+
+  async #abortable(id: number, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const controller = new AbortController();
+    this.#running.set(id, controller);
+    try {
+      await work(controller.signal);
+    } finally {
+      this.#running.delete(id);
     }
   }
 
   async #open(id: number, name: string, verify: boolean, signal: AbortSignal): Promise<void> {
-    const manifest = await this.#catalog.manifest(name, signal);
+    const { source, turn } = await this.#catalog.choose(name, signal);
     let notice: string | null = null;
-    const { files, kind } = await openModel(manifest, this.#catalog.manifestUrl(name), {
+    const onNotice = (sentence: string) => {
+      notice = sentence;
+    };
+    const { files, kind } = await this.#bring(id, source, { turn, verify, signal, onNotice });
+    const storage: StorageReport = { kind, notice };
+    this.#post({ type: 'opened', id, manifest: source.manifest, files, storage });
+  }
+
+  /** Has a version on the device; it is then what this page runs. */
+  async #bring(
+    id: number,
+    source: SourceManifest,
+    options: Omit<OpenOptions, 'storeUrl' | 'onProgress'>,
+  ): Promise<OpenedFiles> {
+    const { name, root } = source.manifest;
+    const opened = await openModel(source, this.#catalog.manifestUrl(name), {
+      ...options,
       storeUrl: this.#assets.store,
-      verify,
-      signal,
       onProgress: (progress) => this.#post({ type: 'progress', id, progress }),
-      onNotice: (sentence) => {
-        notice = sentence;
-      },
     });
-    this.#post({ type: 'opened', id, manifest, files, storage: { kind, notice } satisfies StorageReport });
+    this.#catalog.runs(name, root);
+    return opened;
   }
 
   #variant(variant: Variant): Promise<ArrayBuffer> {
     let bytes = this.#wasm.get(variant);
     if (bytes === undefined) {
-      bytes = fetchOk(new URL(`wasm/${variant}.wasm`, location.href).href).then((response) =>
-        response.arrayBuffer(),
-      );
+      const url = new URL(`wasm/${variant}.wasm`, location.href).href;
+      bytes = fetchOk(url, this.#assets.wasm[variant]).then((response) => response.arrayBuffer());
       // A failure is not kept, so that "try again" can.
       bytes.catch(() => this.#wasm.delete(variant));
       this.#wasm.set(variant, bytes);
@@ -123,11 +174,14 @@ export class Shell {
   }
 }
 
-async function fetchOk(url: string): Promise<Response> {
-  const response = await fetch(url).catch((error: unknown) => {
-    throw new SlmError('network', `Expected ${url}, found no connection; check that the server is running.`, {
-      cause: error,
-    });
+async function fetchOk(url: string, integrity = ''): Promise<Response> {
+  const response = await fetch(url, { integrity }).catch((error: unknown) => {
+    const found = integrity === '' ? 'no connection' : 'no connection or another version of it';
+    throw new SlmError(
+      'network',
+      `Expected ${url}, found ${found}; check that the server is running and reload the page.`,
+      { cause: error },
+    );
   });
   if (!response.ok)
     throw new SlmError('network', `Expected ${url}, found HTTP ${response.status}; run \`make wasm web\`.`);
@@ -154,5 +208,6 @@ function start(frame: HTMLIFrameElement, assets: Assets): void {
   target.postMessage(hello, '*');
 }
 
-const { worker, store } = document.body.dataset;
-start(document.querySelector<HTMLIFrameElement>('iframe#sandbox')!, { worker: worker!, store: store! });
+const { worker, store, wasm, publicKey = null } = document.body.dataset;
+const sandbox = document.querySelector<HTMLIFrameElement>('iframe#sandbox')!;
+start(sandbox, { worker: worker!, store: store!, wasm: JSON.parse(wasm!), publicKey });

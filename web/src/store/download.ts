@@ -6,6 +6,7 @@
 
 import type { ManifestChunk } from '../api/types';
 import { SlmError } from '../core/error';
+import { toHex } from './manifest';
 import type { Meter } from './meter';
 import type { ChunkSink } from './sink';
 
@@ -198,8 +199,4 @@ function delay(ms: number, signal: AbortSignal): Promise<void> {
     };
     signal.addEventListener('abort', aborted, { once: true });
   });
-}
-
-function toHex(buffer: ArrayBuffer): string {
-  return Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

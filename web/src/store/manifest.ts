@@ -1,20 +1,25 @@
 // The manifest of a packed model, as `slmweb pack` writes it. It comes from the
 // network, so every field is checked before anything is named, allocated or
 // fetched after it. Chunk hashes are all that vouches for the bytes, so they
-// are checked for form here and for truth in download.ts.
+// are checked for form here and for truth in download.ts; `root`, which stands
+// for all of them, is computed again.
 
-import type { Manifest, ManifestChunk, ManifestFile, SamplingDefaults } from '../api/types';
+import type { ContextMemory, Manifest, ManifestChunk, ManifestFile, SamplingDefaults } from '../api/types';
 import { Reader } from '../core/check';
+import { SlmError } from '../core/error';
 
 // A chunk is hashed in one piece of memory; a file set beyond this is no small model.
 const MAX_CHUNK_BYTES = 64 * 1024 * 1024;
 const MAX_FILES = 64;
 const MAX_CHUNKS = 65536;
 const MAX_BYTES = 64 * 1024 ** 3;
+const MAX_CONTEXTS = 64;
+const MAX_TEMPLATE = 1024 * 1024;
 
 // Names become OPFS entries and URL parts: no separators, no leading dot.
 const MODEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9 ._+()-]{0,199}$/;
+const VERSION_LABEL = /^[A-Za-z0-9][A-Za-z0-9 ._+()-]{0,63}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 const HTTPS = /^https:\/\/[^\s"'<>]{1,500}$/;
 
@@ -26,13 +31,44 @@ export function isModelName(value: unknown): value is string {
   return typeof value === 'string' && MODEL_NAME.test(value);
 }
 
-export function parseManifest(json: string): Manifest {
-  return checkManifest(reader.parse(json));
+/** The manifest in `json`, each field checked and the root found to be that of its chunks. */
+export async function parseManifest(json: string): Promise<Manifest> {
+  const manifest = checkManifest(reader.parse(json));
+  const root = await contentRoot(manifest.files);
+  if (root !== manifest.root) reader.fail('root', `that of its chunks (${root})`, manifest.root);
+  return manifest;
 }
 
-export function checkManifest(value: unknown): Manifest {
+/** The hash that stands for every byte of a model; `content_root` in py/slmweb/pack/manifest.py
+ *  says how the lines are written. */
+export async function contentRoot(files: readonly ManifestFile[]): Promise<string> {
+  if (globalThis.crypto?.subtle === undefined)
+    throw new SlmError(
+      'unsupported',
+      'Expected a page served over https or from localhost, found an insecure one, where browsers give no way to verify a download; open it at a secure address.',
+    );
+  const lines = files.flatMap((file) => [
+    `file ${file.sha256} ${file.size}\n`,
+    ...file.chunks.map((chunk) => `chunk ${chunk.sha256} ${chunk.size}\n`),
+  ]);
+  return toHex(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(lines.join(''))));
+}
+
+export function toHex(buffer: ArrayBuffer): string {
+  return Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** What a version may be called, or null where it has no name. */
+export function versionLabel(value: unknown, path: string, from: Reader): string | null {
+  return value === undefined || value === null
+    ? null
+    : from.string(value, path, VERSION_LABEL, 'a label such as 2026-11');
+}
+
+function checkManifest(value: unknown): Manifest {
   const top = reader.object(value, 'the whole');
-  if (top.schema !== 1) reader.fail('schema', '1 (another one needs another release of slmweb)', top.schema);
+  if (top.schema !== 2)
+    reader.fail('schema', '2 (pack the model again with the slmweb that made this page)', top.schema);
   const files = reader.array(top.files, 'files', 1, MAX_FILES).map(checkFile);
   const size = reader.integer(top.size, 'size', 1, MAX_BYTES);
   const sum = files.reduce((n, file) => n + file.size, 0);
@@ -45,21 +81,26 @@ export function checkManifest(value: unknown): Manifest {
     );
   const memory = reader.object(top.memory, 'memory');
   return {
-    schema: 1,
+    schema: 2,
     name: reader.string(top.name, 'name', MODEL_NAME, 'letters, digits, dots and dashes'),
     title: reader.text(top.title, 'title', 200),
+    version: versionLabel(top.version, 'version', reader),
     architecture: reader.text(top.architecture, 'architecture', 100),
     parameters: reader.integer(top.parameters, 'parameters', 0, Number.MAX_SAFE_INTEGER),
     context_length: reader.integer(top.context_length, 'context_length', 1, 2 ** 31),
     license: reader.optionalText(top.license, 'license'),
     license_url: httpsOrNull(top.license_url, 'license_url', reader),
     source: reader.optionalText(top.source, 'source'),
+    chat_template:
+      top.chat_template === null ? null : reader.text(top.chat_template, 'chat_template', MAX_TEMPLATE),
     size,
     memory: {
       weights: reader.integer(memory.weights, 'memory.weights', 0, MAX_BYTES),
       n_ctx_default: reader.integer(memory.n_ctx_default, 'memory.n_ctx_default', 1, 2 ** 31),
+      contexts: reader.array(memory.contexts, 'memory.contexts', 1, MAX_CONTEXTS).map(checkContext),
     },
     sampling: checkSampling(reader.object(top.sampling ?? {}, 'sampling')),
+    root: reader.string(top.root, 'root', SHA256, '64 lower-case hex digits'),
     files,
   };
 }
@@ -91,6 +132,15 @@ function checkChunk(value: unknown, path: string): ManifestChunk {
   return {
     sha256: reader.string(chunk.sha256, `${path}.sha256`, SHA256, '64 lower-case hex digits'),
     size: reader.integer(chunk.size, `${path}.size`, 1, MAX_CHUNK_BYTES),
+  };
+}
+
+function checkContext(value: unknown, index: number): ContextMemory {
+  const path = `memory.contexts[${index}]`;
+  const context = reader.object(value, path);
+  return {
+    n_ctx: reader.integer(context.n_ctx, `${path}.n_ctx`, 1, 2 ** 31),
+    bytes: reader.integer(context.bytes, `${path}.bytes`, 1, Number.MAX_SAFE_INTEGER),
   };
 }
 

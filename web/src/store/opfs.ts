@@ -1,16 +1,15 @@
-// The layout of stored models in the origin private file system, and the file
-// that is being downloaded. A file is written in place as <sha256>.part beside
-// a journal of what has arrived, and takes its final name, <sha256>, only when
-// every chunk is verified; so a final name always means a whole file. Sync
-// handles exist in workers only: pages may import the functions above the
-// class, not the class.
+// The files of stored models in the origin private file system: a folder for each
+// model, in it the files by their SHA-256 and the records of versions.ts. A file
+// is written in place as <sha256>.part beside a journal of what has arrived, and
+// takes its final name, <sha256>, only when every chunk is verified; so a final
+// name always means a whole file, and nothing writes to it any more: tabs may be
+// reading it. Sync handles exist in workers only: pages may import what does not
+// need them.
 
 import type { Manifest, ManifestFile } from '../api/types';
-import { parseManifest } from './manifest';
 import type { ChunkSink } from './sink';
 
 const ROOT = 'slmweb-models';
-const MANIFEST = 'manifest.json';
 
 /** Throws where the browser keeps no files: private windows, insecure pages, old engines. */
 export async function modelsDirectory(): Promise<FileSystemDirectoryHandle> {
@@ -48,28 +47,22 @@ export async function storedFiles(
   return files;
 }
 
-export async function storedManifest(directory: FileSystemDirectoryHandle): Promise<Manifest | null> {
-  const file = await entryOf(directory, MANIFEST);
-  return file === null ? null : parseManifest(await file.text());
-}
-
-export async function storeManifest(directory: FileSystemDirectoryHandle, manifest: Manifest): Promise<void> {
-  const handle = await openSync(await directory.getFileHandle(MANIFEST, { create: true }));
+/** Writes a small file whole or not at all, in a worker. */
+export async function replaceFile(
+  directory: FileSystemDirectoryHandle,
+  name: string,
+  text: string,
+): Promise<void> {
+  const temporary = await directory.getFileHandle(`${name}.new`, { create: true });
+  const handle = await openSync(temporary);
   try {
-    const bytes = new TextEncoder().encode(JSON.stringify(manifest));
     handle.truncate(0);
-    writeAll(handle, bytes, 0);
+    writeAll(handle, new TextEncoder().encode(text), 0);
     handle.flush();
   } finally {
     handle.close();
   }
-}
-
-/** Removes what an older release of the model has left behind. */
-export async function removeOthers(directory: FileSystemDirectoryHandle, manifest: Manifest): Promise<void> {
-  const keep = new Set([MANIFEST]);
-  for (const { sha256 } of manifest.files) keep.add(sha256).add(`${sha256}.part`).add(`${sha256}.journal`);
-  for await (const name of directory.keys()) if (!keep.has(name)) await directory.removeEntry(name);
+  await rename(temporary, name);
 }
 
 /** A verified chunk; smaller values count the bytes that are there. */

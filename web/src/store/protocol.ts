@@ -1,26 +1,38 @@
 // Messages between a page and the store worker; types only. One worker serves
 // one download and is then terminated, so messages carry no ids.
 
-import type { LoadProgress, Manifest } from '../api/types';
+import type { LoadProgress } from '../api/types';
 import type { WireError } from '../core/error';
+import type { SourceManifest } from './remote';
 
 export interface DownloadRequest {
   readonly type: 'download';
-  readonly manifest: Manifest;
+  readonly source: SourceManifest;
   /** Folder of the chunks, ending in a slash. */
   readonly baseUrl: string;
   readonly storage: 'opfs' | 'memory';
+  /** Where it cannot be stored, hand over the bytes instead. */
+  readonly orMemory: boolean;
+  /** From now on this version opens. */
+  readonly turn: boolean;
   /** Trust no stored byte: hash everything again and fetch what is damaged. */
   readonly verify: boolean;
   readonly retryMs: number;
 }
 
-export type StoreRequest = DownloadRequest | { readonly type: 'cancel' };
+/** Makes another version that is there the one that opens. */
+export interface GoBackRequest {
+  readonly type: 'go-back';
+  readonly model: string;
+  readonly root: string;
+}
+
+export type StoreRequest = DownloadRequest | GoBackRequest | { readonly type: 'cancel' };
 
 export type StoreReply =
   | { readonly type: 'progress'; readonly progress: LoadProgress }
   | { readonly type: 'notice'; readonly sentence: string }
-  /** The files have their final names in OPFS. */
+  /** The files have their final names in OPFS, and `current` is what was asked for. */
   | { readonly type: 'stored' }
   /** There is no room for files: here are the bytes. */
   | { readonly type: 'blobs'; readonly files: readonly Blob[] }

@@ -1,17 +1,23 @@
-// The store as a page sees it: open a model and get one Blob a file, list what
-// is on the device, remove it. It fetches manifests; everything heavy happens
-// in the store worker, because sync file handles exist only there.
+// The store as a page sees it: open a model and get one Blob a file, list the
+// versions that are on the device, go back to one, remove them. Everything heavy
+// happens in the store worker, because sync file handles exist only there.
 
-import type { LoadProgress, Manifest } from '../api/types';
+import type { LoadProgress } from '../api/types';
 import { SlmError } from '../core/error';
-import { isModelName, parseManifest } from './manifest';
-import { lockName, modelDirectory, modelsDirectory, storedFiles, storedManifest } from './opfs';
+import { isModelName } from './manifest';
+import { lockName, modelDirectory, modelsDirectory, storedFiles } from './opfs';
 import type { StoreReply, StoreRequest } from './protocol';
+import type { SourceManifest } from './remote';
+import { NO_VERSIONS, prune, readVersions, type StoredVersions, versionLock } from './versions';
 
 export interface OpenOptions {
   /** The store worker's script, of this origin. */
   readonly storeUrl: string;
   readonly storage?: 'opfs' | 'memory' | undefined;
+  /** Fail with no_room where the model cannot be stored, instead of keeping it in memory. */
+  readonly mustStore?: boolean | undefined;
+  /** Make this the version that opens (default), or leave that as it is. */
+  readonly turn?: boolean | undefined;
   /** Hash stored files again and fetch what is damaged. */
   readonly verify?: boolean | undefined;
   readonly retryMs?: number | undefined;
@@ -20,55 +26,23 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface StoredModel {
-  readonly manifest: Manifest;
+export interface OpenedFiles {
   readonly files: readonly Blob[];
   readonly kind: 'opfs' | 'memory';
 }
 
-const MAX_MANIFEST_BYTES = 8 * 1024 * 1024;
-
-export async function fetchManifest(url: string, signal?: AbortSignal): Promise<Manifest> {
-  let response: Response;
-  try {
-    response = await fetch(url, { signal: signal ?? null, cache: 'no-cache' });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw new SlmError(
-      'network',
-      `Expected a manifest at ${url}, found no connection; check that the server is running.`,
-      { cause: error },
-    );
-  }
-  if (!response.ok)
-    throw new SlmError(
-      'network',
-      `Expected a manifest at ${url}, found HTTP ${response.status}; check the address.`,
-    );
-  const text = await response.text();
-  if (text.length > MAX_MANIFEST_BYTES)
-    throw new SlmError(
-      'bad_manifest',
-      `Expected a manifest of at most ${MAX_MANIFEST_BYTES} bytes at ${url}, found ${text.length}.`,
-    );
-  return parseManifest(text);
-}
-
-/** The files of a model: from the device when they are whole, else downloaded. */
+/** The files of a version: from the device when they are whole, else downloaded. */
 export async function openModel(
-  manifest: Manifest,
+  source: SourceManifest,
   manifestUrl: string,
   options: OpenOptions,
-): Promise<StoredModel> {
-  const { storage = 'opfs', verify = false, signal } = options;
+): Promise<OpenedFiles> {
+  const { storage = 'opfs', verify = false, turn = true, mustStore = false, signal } = options;
+  const { manifest } = source;
   signal?.throwIfAborted();
-  if (!globalThis.isSecureContext)
-    throw new SlmError(
-      'unsupported',
-      'Expected a page served over https or from localhost, found an insecure one, where browsers give no way to verify a download; open it at a secure address.',
-    );
-  if (storage === 'opfs' && !verify) {
-    const files = await filesOnDevice(manifest);
+  if (storage === 'opfs') {
+    await claim(manifest.name, manifest.root);
+    const files = verify ? null : await filesOnDevice(source, turn);
     if (files !== null) {
       options.onProgress?.({
         phase: 'check',
@@ -77,66 +51,115 @@ export async function openModel(
         rate: null,
         remaining: null,
       });
-      return { manifest, files, kind: 'opfs' };
+      return { files, kind: 'opfs' };
     }
+    void navigator.storage.persist?.().catch(() => false);
   }
-  if (storage === 'opfs') void navigator.storage.persist?.().catch(() => false);
   const blobs = await runWorker(
     {
       type: 'download',
-      manifest,
+      source: { manifest, text: source.text, signature: source.signature },
       baseUrl: new URL('.', new URL(manifestUrl, location.href)).href,
       storage,
+      orMemory: !mustStore,
+      turn,
       verify,
       retryMs: options.retryMs ?? 500,
     },
     options,
   );
-  if (blobs !== null) return { manifest, files: blobs, kind: 'memory' };
-  const files = await filesOnDevice(manifest);
+  if (blobs !== null) return { files: blobs, kind: 'memory' };
+  const files = await storedFiles(await modelDirectory(manifest.name), manifest);
   if (files === null)
     throw new SlmError(
       'corrupt',
       'Expected the stored model to be whole after its download, found a file missing; reload the page to fetch it again.',
     );
-  return { manifest, files, kind: 'opfs' };
+  return { files, kind: 'opfs' };
 }
 
-/** Manifests of the models that are whole on this device. */
-export async function listStored(): Promise<Manifest[]> {
-  const models: Manifest[] = [];
-  try {
-    for await (const [name, entry] of (await modelsDirectory()).entries()) {
-      if (!(entry instanceof FileSystemDirectoryHandle) || !isModelName(name)) continue;
-      // A manifest that cannot be read is that of a model to be downloaded again.
-      const manifest = await storedManifest(entry).catch(() => null);
-      if (manifest !== null && (await storedFiles(entry, manifest)) !== null) models.push(manifest);
-    }
-  } catch (error) {
-    if (error instanceof DOMException || error instanceof TypeError) return models; // no OPFS here
-    throw error;
-  }
+/** What is on this device of each model. With a key, only versions that it has signed. */
+export async function listStored(publicKey: string | null): Promise<Map<string, StoredVersions>> {
+  const models = new Map<string, StoredVersions>();
+  await whereFilesAreKept(async (directory) => {
+    for await (const [name, entry] of directory.entries())
+      if (entry instanceof FileSystemDirectoryHandle && isModelName(name))
+        models.set(name, await readVersions(entry, publicKey));
+  });
   return models;
+}
+
+/** What is on this device of one model. */
+export async function storedVersions(name: string, publicKey: string | null): Promise<StoredVersions> {
+  let versions = NO_VERSIONS;
+  await whereFilesAreKept(async (directory) => {
+    versions = await readVersions(await directory.getDirectoryHandle(name), publicKey);
+  });
+  return versions;
+}
+
+/** Does nothing where there is no OPFS; opening a model says so in its own words. */
+async function whereFilesAreKept(
+  work: (directory: FileSystemDirectoryHandle) => Promise<void>,
+): Promise<void> {
+  try {
+    await work(await modelsDirectory());
+  } catch (error) {
+    if (!(error instanceof DOMException || error instanceof TypeError)) throw error;
+  }
+}
+
+/** Makes another stored version the one that opens. */
+export async function goBack(name: string, root: string, storeUrl: string): Promise<void> {
+  await runWorker({ type: 'go-back', model: name, root }, { storeUrl });
+  await claim(name, root);
+}
+
+/** Deletes the versions of a model that do not open and that no tab runs. */
+export async function removeOthers(name: string): Promise<void> {
+  await exclusively(name, async () => {
+    const directory = await modelDirectory(name);
+    const { current } = await readVersions(directory, null);
+    if (current !== null) await prune(directory, name, [current]);
+  });
 }
 
 /** Deletes a model, once no tab is downloading it. */
 export async function removeStored(name: string): Promise<void> {
-  const remove = async () => {
+  await exclusively(name, async () => {
     try {
       await (await modelsDirectory()).removeEntry(name, { recursive: true });
     } catch (error) {
       if (!(error instanceof DOMException && error.name === 'NotFoundError')) throw error;
     }
-  };
-  await (navigator.locks === undefined ? remove() : navigator.locks.request(lockName(name), remove));
+  });
 }
 
-async function filesOnDevice(manifest: Manifest): Promise<File[] | null> {
-  try {
-    return await storedFiles(await modelDirectory(manifest.name), manifest);
-  } catch {
-    return null; // no OPFS: the worker says so in its own words
-  }
+async function exclusively(name: string, work: () => Promise<void>): Promise<void> {
+  await (navigator.locks === undefined ? work() : navigator.locks.request(lockName(name), work));
+}
+
+const claims = new Map<string, { readonly root: string; readonly release: () => void }>();
+
+/** Keeps a version from being deleted while this page lives or until it opens another one. */
+async function claim(name: string, root: string): Promise<void> {
+  const held = claims.get(name);
+  if (held?.root === root || navigator.locks === undefined) return;
+  await new Promise<void>((taken) => {
+    void navigator.locks.request(versionLock(name, root), { mode: 'shared' }, () => {
+      taken();
+      return new Promise<void>((release) => claims.set(name, { root, release }));
+    });
+  });
+  held?.release();
+}
+
+async function filesOnDevice(source: SourceManifest, turn: boolean): Promise<readonly File[] | null> {
+  const { current, others } = await storedVersions(source.manifest.name, null);
+  const same = [current, ...others].find(
+    (version) => version?.text === source.text && version.signature === source.signature,
+  );
+  return same && (same === current || !turn) ? same.files : null;
 }
 
 /** Resolves to the blobs, or to null when the files are in OPFS. */

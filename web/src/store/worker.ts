@@ -7,9 +7,11 @@ import { SlmError } from '../core/error';
 import { formatBytes } from '../core/units';
 import { type DownloadOptions, download } from './download';
 import { Meter } from './meter';
-import { lockName, modelDirectory, OpfsSink, removeOthers, storedFiles, storeManifest } from './opfs';
-import type { DownloadRequest, StoreReply, StoreRequest } from './protocol';
+import { lockName, modelDirectory, OpfsSink, storedFiles } from './opfs';
+import type { DownloadRequest, GoBackRequest, StoreReply, StoreRequest } from './protocol';
+import { reuse } from './reuse';
 import { MemorySink } from './sink';
+import { NO_VERSIONS, prune, readVersions, type StoredVersion, storeRecord, turnTo } from './versions';
 
 const FROM_MEMORY = 'stays in memory and will be downloaded again next time';
 
@@ -33,8 +35,18 @@ self.addEventListener('message', ({ data }: MessageEvent<StoreRequest>) => {
     });
 });
 
-async function serve(request: DownloadRequest): Promise<StoreReply> {
-  const { manifest } = request;
+async function serve(request: DownloadRequest | GoBackRequest): Promise<StoreReply> {
+  return request.type === 'download' ? bring(request) : goBack(request);
+}
+
+async function goBack({ model, root }: GoBackRequest): Promise<StoreReply> {
+  const directory = await modelDirectory(model);
+  await withLock(model, async () => turnTo(directory, root, true));
+  return { type: 'stored' };
+}
+
+async function bring(request: DownloadRequest): Promise<StoreReply> {
+  const { manifest } = request.source;
   const options: DownloadOptions = {
     baseUrl: request.baseUrl,
     signal: cancel.signal,
@@ -46,43 +58,80 @@ async function serve(request: DownloadRequest): Promise<StoreReply> {
   if (request.storage === 'opfs') {
     directory = await modelDirectory(manifest.name).catch(() => null);
     if (directory === null)
-      notice(`This browser keeps no files for this page (a private window?), so the model ${FROM_MEMORY}.`);
+      fallBack(request, 'This browser keeps no files for this page (a private window?), so the model');
   }
   if (directory !== null) {
     const into = directory;
     try {
-      await withLock(manifest.name, options, () => store(into, manifest, request.verify, options));
+      await withLock(manifest.name, () => store(into, request, options), options);
       return { type: 'stored' };
     } catch (error) {
       if (!(error instanceof DOMException) || cancel.signal.aborted) throw error;
       // Whatever else goes wrong with files, the model can still be used from memory.
       const full = error.name === 'QuotaExceededError';
       if (full) await discard(into, manifest);
-      notice(
-        full
-          ? await noRoom(manifest)
-          : `This browser could not store the model (${error.name}), so it ${FROM_MEMORY}.`,
+      fallBack(
+        request,
+        full ? await noRoom(manifest) : `This browser could not store the model (${error.name}), so it`,
+        full ? '; free some space to keep it.' : '.',
       );
     }
   }
   const sinks = manifest.files.map((file) => new MemorySink(file));
+  const { current, others } = directory === null ? NO_VERSIONS : await readVersions(directory, null);
+  await reuse(sinks, versionsOf(current, others), options.meter, cancel.signal);
   await download(sinks, { ...options, cache: 'default' });
   return { type: 'blobs', files: sinks.map((sink) => sink.blob()) };
 }
 
 async function store(
   directory: FileSystemDirectoryHandle,
-  manifest: Manifest,
-  verify: boolean,
+  { source, verify, turn }: DownloadRequest,
   options: DownloadOptions,
 ): Promise<void> {
+  const { manifest } = source;
+  const { current, others } = await readVersions(directory, null);
   // Another tab may have finished while this one waited for the lock.
-  if (!verify && (await storedFiles(directory, manifest)) !== null) return;
-  await removeOthers(directory, manifest);
+  if (verify || (await storedFiles(directory, manifest)) === null) {
+    // The version that opens now stays whatever happens, and so does the one before while there is
+    // room for both and the new one.
+    const kept = current === null ? [] : [current];
+    await prune(directory, manifest.name, [source, ...kept, ...others.slice(0, 1)]);
+    const sinks = await openSinks(directory, source, verify).catch(async (error: unknown) => {
+      if (!isFull(error) || others.length === 0) throw error;
+      await prune(directory, manifest.name, [source, ...kept]);
+      return openSinks(directory, source, verify);
+    });
+    try {
+      const sources = verify ? [] : versionsOf(current, others);
+      await reuse(sinks, sources, options.meter, options.signal);
+      await download(sinks, options);
+      // Before the last rename, so that a whole model is never one without a record.
+      await storeRecord(directory, source);
+      for (const sink of sinks) await sink.finish();
+    } finally {
+      for (const sink of sinks) sink.close();
+    }
+  } else {
+    await storeRecord(directory, source);
+  }
+  if (turn || current === null) await turnTo(directory, manifest.root, false);
+  const now = await readVersions(directory, null);
+  await prune(directory, manifest.name, [source, ...versionsOf(now.current, now.others.slice(0, 1))]);
+}
+
+const versionsOf = (current: StoredVersion | null, others: readonly StoredVersion[]): StoredVersion[] =>
+  current === null ? [] : [current, ...others];
+
+/** Claims the room of every file that is not there, or throws QuotaExceededError. */
+async function openSinks(
+  directory: FileSystemDirectoryHandle,
+  { manifest }: DownloadRequest['source'],
+  verify: boolean,
+): Promise<OpfsSink[]> {
   const names = new Set<string>();
   for await (const name of directory.keys()) names.add(name);
   await requireRoom(directory, names, manifest);
-
   const sinks: OpfsSink[] = [];
   try {
     for (const file of manifest.files) {
@@ -91,13 +140,20 @@ async function store(
       if (final) await OpfsSink.reopen(directory, file);
       sinks.push(await OpfsSink.open(directory, file));
     }
-    await download(sinks, options);
-    // Before the last rename, so that a whole model is never one without a manifest.
-    await storeManifest(directory, manifest);
-    for (const sink of sinks) await sink.finish();
-  } finally {
+    return sinks;
+  } catch (error) {
     for (const sink of sinks) sink.close();
+    throw error;
   }
+}
+
+const isFull = (error: unknown): boolean =>
+  error instanceof DOMException && error.name === 'QuotaExceededError';
+
+/** Says why the model is not stored, or fails with it where memory would not do. */
+function fallBack({ orMemory }: DownloadRequest, why: string, end = '.'): void {
+  if (!orMemory) throw new SlmError('no_room', `${why} was not fetched${end}`);
+  post({ type: 'notice', sentence: `${why} ${FROM_MEMORY}${end}` });
 }
 
 /** Fails early where the browser admits that it has less room than the model needs; some report a
@@ -121,10 +177,7 @@ async function noRoom(manifest: Manifest): Promise<string> {
   const { quota = 0, usage = 0 } = await navigator.storage.estimate();
   const admitted = manifest.size > quota - usage;
   const numbers = admitted ? ` (${formatBytes(usage)} in use of ${formatBytes(quota)})` : '';
-  return (
-    `The model needs ${formatBytes(manifest.size)} of storage, more than this browser gives this site${numbers},` +
-    ` so it ${FROM_MEMORY}; free some space to keep it.`
-  );
+  return `The model needs ${formatBytes(manifest.size)} of storage, more than this browser gives this site${numbers}, so it`;
 }
 
 async function sizeOf(directory: FileSystemDirectoryHandle, name: string): Promise<number> {
@@ -140,14 +193,10 @@ async function discard(directory: FileSystemDirectoryHandle, manifest: Manifest)
 
 // Tabs take turns; the second one then finds the files whole. A browser without
 // Web Locks still has the exclusive sync handle, whose error leads to memory.
-async function withLock(model: string, options: DownloadOptions, work: () => Promise<void>): Promise<void> {
+async function withLock(model: string, work: () => Promise<void>, options?: DownloadOptions): Promise<void> {
   if (navigator.locks === undefined) return work();
   const name = lockName(model);
   const { held } = await navigator.locks.query();
-  if (held?.some((lock) => lock.name === name)) options.meter.start('wait', 0, 0);
-  await navigator.locks.request(name, { signal: options.signal }, work);
-}
-
-function notice(sentence: string): void {
-  post({ type: 'notice', sentence });
+  if (held?.some((lock) => lock.name === name)) options?.meter.start('wait', 0, 0);
+  await navigator.locks.request(name, { signal: cancel.signal }, work);
 }

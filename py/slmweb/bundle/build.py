@@ -1,0 +1,126 @@
+"""From a checkpoint to a site, in one go: convert, quantize, pack, bundle.
+
+Owns the order and the files in between, which lie in a temporary folder beside
+the site and are gone at the end. Each step is another module's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import SlmError
+from .bundle import Bundle, bundle, check_target
+from .folder import work_folder
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+Progress = Callable[[int, int], None]  # done and in all
+# Begins a step: its name, and what is told how far it is.
+Step = Callable[[str], AbstractContextManager[Progress]]
+
+# What a conversion writes itself.
+CONVERTED = ("f32", "f16", "bf16")
+WEB = "web"
+
+
+@dataclass(frozen=True)
+class Built:
+    """The site, how its model came to be, and `notes`: sentences about what was left out."""
+
+    bundle: Bundle
+    type: str | None  # None: the types that the GGUF came with
+    mix: str | None  # of the type web
+    notes: tuple[str, ...]
+
+
+def build(
+    checkpoint: Path,
+    out: Path,
+    *,
+    adapters: Sequence[tuple[Path, float]] = (),
+    type: str | None = None,  # noqa: A002 (the option's name)
+    max_size: int | None = None,
+    name: str | None = None,
+    title: str | None = None,
+    base_path: str = "/",
+    key: Ed25519PrivateKey | None = None,
+    step: Step = lambda name: nullcontext(lambda done, total: None),
+) -> Built:
+    """Makes the site `out` with one model: a checkpoint's folder, or a GGUF file.
+
+    `adapters` are merged into a checkpoint, each with its weight. `type` is one
+    that `quantize` or `convert` writes, by default "web" for a checkpoint and
+    what it is for a GGUF file; `max_size` (bytes) makes "web" choose the mix.
+    `name` is the model's name for people, by default the checkpoint's folder.
+    With `key` the model is signed, and the page opens no other.
+
+    Raises SlmError: what `convert`, `quantize` and `bundle` raise. Whatever is
+    raised, `out` is as it was and nothing else is left.
+    """
+    from ..convert import convert
+    from ..quantize import quantize
+
+    out = out.resolve()
+    check_target(out, base_path)
+    is_gguf = checkpoint.is_file()
+    if is_gguf and (adapters or name is not None):
+        raise SlmError(
+            "invalid_argument",
+            f"{checkpoint} is a GGUF file, into which nothing can be merged and whose name stays; "
+            "give the checkpoint's folder",
+        )
+    if not checkpoint.exists():
+        raise SlmError(
+            "unreadable", f"there is no {checkpoint}; give a checkpoint's folder or a GGUF file"
+        )
+    wanted = type.lower() if type is not None else None
+    if wanted is None and (max_size is not None or not is_gguf):
+        wanted = WEB
+    _check_type(wanted, max_size)
+    mix: str | None = None
+    notes: tuple[str, ...] = ()
+    with work_folder(out) as work:
+        model = checkpoint
+        if not is_gguf:
+            kind = wanted if wanted in CONVERTED else "f16"
+            stem = checkpoint.resolve().name or "model"
+            model = work / f"{stem}-{kind}.gguf"
+            with step("converting") as progress:
+                converted = convert(
+                    checkpoint, model, type=kind, adapters=adapters, name=name, progress=progress
+                )
+            notes = converted.notes
+        if wanted is not None and (is_gguf or wanted not in CONVERTED):
+            stem = model.name.removesuffix(".gguf").removesuffix("-f16")
+            source, model = model, work / f"{stem}-{wanted}.gguf"
+            with step("quantizing") as progress:
+                quantized = quantize(
+                    source, model, type=wanted, max_size=max_size, progress=progress
+                )
+            mix = quantized.mix
+            if not is_gguf:
+                source.unlink()  # the disk may hold two of the three, not all
+        with step("bundling") as progress:
+            made = bundle(
+                [model], out, title=title, base_path=base_path, key=key, progress=progress
+            )
+    return Built(made, wanted, mix, notes)
+
+
+def _check_type(wanted: str | None, max_size: int | None) -> None:
+    """Raises what `quantize` would, before a long conversion."""
+    from ..quantize import codec, ggml
+    from ..quantize.choice import tensor_type
+
+    if max_size is not None and wanted != WEB:
+        raise SlmError(
+            "invalid_argument",
+            f"a largest size chooses among the mixes of the type web; {wanted} has only one size",
+        )
+    if wanted not in (None, WEB) and codec.needs_ggml(tensor_type(wanted), False):
+        ggml.require()

@@ -1,0 +1,171 @@
+"""A Hugging Face checkpoint to a GGUF file, merging adapters on the way.
+
+Owns the order: everything is read and checked before the first byte is written,
+then tensors go through one block at a time, so that memory holds a block of rows
+and never a tensor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from gguf import GGMLQuantizationType, GGUFWriter
+from numpy.typing import NDArray
+
+from ..errors import SlmError
+from .adapter import Adapter, merges_of
+from .checkpoint import Checkpoint
+from .gguf_file import Output, Progress, write_gguf
+from .hyperparameters import Hyperparameters, family_of, hyperparameters
+from .metadata import FILE_TYPES, add_facts, add_hyperparameters
+from .tensors import TYPES, Planned, changed, plan, rounded, rows_of, stored_type
+from .vocabulary import read_vocabulary
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written. `notes` are sentences about what could not be carried over."""
+
+    architecture: str
+    tensors: int
+    parameters: int
+    size: int  # bytes of the file
+    notes: tuple[str, ...]
+
+
+def convert(
+    checkpoint: Path,
+    out: Path,
+    *,
+    type: str = "f16",  # noqa: A002 (the option's name)
+    adapters: Sequence[tuple[Path, float]] = (),
+    name: str | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Converted:
+    """Writes the checkpoint in the folder `checkpoint` to the GGUF file `out`.
+
+    `type` is "f32", "f16" or "bf16", of matrices; vectors are F32. `adapters` are
+    folders of PEFT LoRA adapters with a weight each, merged in this order:
+    W + weight * scale * B A, and for DoRA the rows of that rescaled to its
+    magnitudes, as peft's merge_and_unload does. `name` is by default the
+    folder's. `progress` gets bytes written and in all.
+
+    Raises SlmError: "invalid_argument", "unreadable", "bad_file", "unsupported",
+    "unwritable". Whatever is raised, `out` is as it was.
+    """
+    wanted = _type(type)
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(Checkpoint(checkpoint))
+        family, config, multimodal = family_of(source)
+        hyper = hyperparameters(source, family, config)
+        tensors = source.tensors()
+        loaded = [stack.enter_context(Adapter(folder, weight)) for folder, weight in adapters]
+        notes = [note for adapter in loaded for note in adapter.notes(source)]
+        merges = merges_of(loaded, rows_of(family, hyper), hyper)
+        planned = plan(family, hyper, tensors, merges, str(source.config_path))
+        vocabulary = read_vocabulary(checkpoint, hyper.n_vocab, config)
+        notes += vocabulary.notes
+        if multimodal:
+            notes.append("the vision part is left out: the language model is converted")
+
+        def describe(writer: GGUFWriter) -> None:
+            add_facts(writer, checkpoint, name or checkpoint.resolve().name)
+            add_hyperparameters(writer, family, hyper)
+            writer.add_file_type(FILE_TYPES[type])
+            vocabulary.add_to(writer)
+
+        outputs = [_output(tensor, hyper, wanted) for tensor in planned]
+        if (factors := hyper.rope_factors()) is not None:
+            values = np.array(factors, np.float32)
+            outputs.append(
+                Output(
+                    "rope_freqs.weight",
+                    values.shape,
+                    GGMLQuantizationType.F32,
+                    lambda: iter([values]),
+                )
+            )
+        size = write_gguf(out, family.architecture, describe, outputs, progress)
+    parameters = sum(int(np.prod(tensor.shape)) for tensor in planned)
+    return Converted(family.architecture, len(outputs), parameters, size, tuple(notes))
+
+
+def convert_adapter(
+    adapter: Path,
+    out: Path,
+    *,
+    base: Path,
+    type: str = "f16",  # noqa: A002 (the option's name)
+    weight: float = 1.0,
+    name: str | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Converted:
+    """Writes a PEFT LoRA adapter as a GGUF adapter that llama.cpp and the core load
+    beside the GGUF of `base`, of which only the config is read.
+
+    llama.cpp scales by alpha / rank; other scales (rsLoRA's, patterns, `weight`)
+    are written into alpha, or into B where they differ from matrix to matrix.
+    Raises as `convert`; "unsupported" for what is no sum (DoRA, trained modules).
+    """
+    wanted = _type(type)
+    with Checkpoint(base) as source, Adapter(adapter, weight) as loaded:
+        family, config, _ = family_of(source)
+        hyper = hyperparameters(source, family, config)
+        table = rows_of(family, hyper)
+        merges_of([loaded], table, hyper)  # checks names and shapes
+        pairs = loaded.pairs()
+        alpha = pairs[0].scale * pairs[0].rank
+        outputs = []
+        for pair in pairs:
+            row = table[pair.name]
+            if pair.embedding or (row.target == "output.weight" and hyper.tied):
+                raise SlmError(
+                    "unsupported",
+                    f"{adapter} adapts '{pair.name}', which an adapter beside a base cannot do; "
+                    "merge it into the base with --adapter",
+                )
+            b = pair.b * np.float32(pair.scale * pair.rank / alpha)
+            # The conventions change rows of W, which are rows of B; a bias-like
+            # change ("plus_one") is for norms, and those are no matrices.
+            for suffix, values in (("a", pair.a), ("b", changed(b, row.change, hyper))):
+                outputs.append(_matrix(f"{row.target}.lora_{suffix}", values, wanted))
+
+        def describe(writer: GGUFWriter) -> None:
+            writer.add_type("adapter")
+            writer.add_string("adapter.type", "lora")
+            writer.add_float32("adapter.lora.alpha", alpha)
+            writer.add_name(name or adapter.resolve().name)
+            writer.add_file_type(FILE_TYPES[type])
+
+        size = write_gguf(out, family.architecture, describe, outputs, progress)
+        notes = tuple(loaded.notes(source))
+    parameters = sum(pair.a.size + pair.b.size for pair in pairs)
+    return Converted(family.architecture, len(outputs), parameters, size, notes)
+
+
+def _type(name: str) -> GGMLQuantizationType:
+    if name not in TYPES:
+        raise SlmError(
+            "invalid_argument", f"the type {name!r} is not one of {', '.join(TYPES)}; choose one"
+        )
+    return TYPES[name]
+
+
+def _output(tensor: Planned, hyper: Hyperparameters, wanted: GGMLQuantizationType) -> Output:
+    kind = stored_type(tensor.shape, wanted)
+
+    def blocks() -> Iterator[NDArray[np.generic]]:
+        for rows in tensor.blocks(hyper):
+            yield rounded(rows, kind, tensor.name)
+
+    return Output(tensor.name, tensor.shape, kind, blocks)
+
+
+def _matrix(name: str, values: NDArray[np.float32], wanted: GGMLQuantizationType) -> Output:
+    make: Callable[[], NDArray[np.generic]] = partial(rounded, values, wanted, name)
+    return Output(name, values.shape, wanted, lambda: iter([make()]))

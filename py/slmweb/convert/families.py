@@ -1,0 +1,194 @@
+"""The families that are converted, as tables: which tensor of a checkpoint becomes
+which of the GGUF, of which shape, and what llama.cpp's conventions change in it;
+and what a config means where it leaves a value out (transformers' defaults).
+
+Owns names and defaults, and computes nothing: tensors.py does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head"]
+
+Change = Literal[
+    "none",
+    "rotary_q",  # llama.cpp rotates neighbouring rows of a head, transformers halves
+    "rotary_k",
+    "plus_one",  # Gemma multiplies by one more than a norm's weight
+    "query_scale",  # what the runtime's attention scale lacks
+    "plus_one_query_scale",
+]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A tensor: its name in the checkpoint, in the GGUF, and its shape (numpy's order)."""
+
+    source: str
+    target: str
+    shape: tuple[Dimension, ...]
+    change: Change = "none"
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    architecture: str  # of the GGUF
+    model_type: str  # of the config
+    model: tuple[Row, ...]
+    layer: tuple[Row, ...]  # of "model.layers.N." and "blk.N."
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    activations: tuple[str, ...] = ("silu",)
+    window_pattern: int = 0  # every such layer sees everything; 0: all do
+    rotary_rows: bool = False  # llama's order of rows, which "rotary_q" and "rotary_k" make
+    untied_output: bool = True  # llama.cpp reads an output.weight
+
+
+def _model(norm: Change = "none") -> tuple[Row, ...]:
+    return (
+        Row("model.embed_tokens.weight", "token_embd.weight", ("vocab", "embd")),
+        Row("model.norm.weight", "output_norm.weight", ("embd",), norm),
+        Row("lm_head.weight", "output.weight", ("vocab", "embd")),
+    )
+
+
+def _layer(
+    q: Change = "none", k: Change = "none", norm: Change = "none", q_norm: Change | None = None
+) -> tuple[Row, ...]:
+    """What every family's layer has; with `q_norm`, the norms of queries and keys too."""
+    rows = (
+        Row("input_layernorm.weight", "attn_norm.weight", ("embd",), norm),
+        Row("self_attn.q_proj.weight", "attn_q.weight", ("q", "embd"), q),
+        Row("self_attn.k_proj.weight", "attn_k.weight", ("kv", "embd"), k),
+        Row("self_attn.v_proj.weight", "attn_v.weight", ("kv", "embd")),
+        Row("self_attn.o_proj.weight", "attn_output.weight", ("embd", "q")),
+        Row("mlp.gate_proj.weight", "ffn_gate.weight", ("ff", "embd")),
+        Row("mlp.up_proj.weight", "ffn_up.weight", ("ff", "embd")),
+        Row("mlp.down_proj.weight", "ffn_down.weight", ("embd", "ff")),
+    )
+    if q_norm is None:
+        return rows
+    return (
+        *rows,
+        Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("head",), q_norm),
+        Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",), norm),
+    )
+
+
+_LLAMA_BIASES = (
+    Row("self_attn.q_proj.bias", "attn_q.bias", ("q",), "rotary_q", optional=True),
+    Row("self_attn.k_proj.bias", "attn_k.bias", ("kv",), "rotary_k", optional=True),
+    Row("self_attn.v_proj.bias", "attn_v.bias", ("kv",), optional=True),
+    Row("self_attn.o_proj.bias", "attn_output.bias", ("embd",), optional=True),
+    Row("mlp.gate_proj.bias", "ffn_gate.bias", ("ff",), optional=True),
+    Row("mlp.up_proj.bias", "ffn_up.bias", ("ff",), optional=True),
+    Row("mlp.down_proj.bias", "ffn_down.bias", ("embd",), optional=True),
+)
+_QWEN2_BIASES = (
+    Row("self_attn.q_proj.bias", "attn_q.bias", ("q",)),
+    Row("self_attn.k_proj.bias", "attn_k.bias", ("kv",)),
+    Row("self_attn.v_proj.bias", "attn_v.bias", ("kv",)),
+)
+_FFN_NORM = Row("post_attention_layernorm.weight", "ffn_norm.weight", ("embd",))
+# Gemma 2 and 3 call four norms by other names, and the second one is another norm.
+_SANDWICH_NORMS = (
+    Row(
+        "post_attention_layernorm.weight",
+        "post_attention_norm.weight",
+        ("embd",),
+        "plus_one",
+    ),
+    Row("pre_feedforward_layernorm.weight", "ffn_norm.weight", ("embd",), "plus_one"),
+    Row("post_feedforward_layernorm.weight", "post_ffw_norm.weight", ("embd",), "plus_one"),
+)
+_GELU = ("gelu_pytorch_tanh",)
+
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        "llama",
+        "llama",
+        _model(),
+        (*_layer("rotary_q", "rotary_k"), _FFN_NORM, *_LLAMA_BIASES),
+        rotary_rows=True,
+    ),
+    Family("qwen2", "qwen2", _model(), (*_layer(), _FFN_NORM, *_QWEN2_BIASES)),
+    Family(
+        "qwen3",
+        "qwen3",
+        _model(),
+        (*_layer(q_norm="none"), _FFN_NORM),
+        {"head_dim": 128},
+    ),
+    Family(
+        "gemma",
+        "gemma",
+        _model("plus_one"),
+        (
+            *_layer(norm="plus_one"),
+            Row(_FFN_NORM.source, _FFN_NORM.target, ("embd",), "plus_one"),
+        ),
+        {"head_dim": 256, "tie_word_embeddings": True, "max_position_embeddings": 8192},
+        # Gemma's first configs say gelu and mean the other (transformers does too).
+        activations=(*_GELU, "gelu"),
+        untied_output=False,
+    ),
+    Family(
+        "gemma2",
+        "gemma2",
+        _model("plus_one"),
+        (*_layer(q="query_scale", norm="plus_one"), *_SANDWICH_NORMS),
+        {
+            "head_dim": 256,
+            "num_key_value_heads": 4,
+            "tie_word_embeddings": True,
+            "max_position_embeddings": 8192,
+            "query_pre_attn_scalar": 256,
+            "sliding_window": 4096,
+            "attn_logit_softcapping": 50.0,
+            "final_logit_softcapping": 30.0,
+        },
+        activations=_GELU,
+        window_pattern=2,
+        untied_output=False,
+    ),
+    Family(
+        "gemma3",
+        "gemma3_text",
+        _model("plus_one"),
+        (*_layer(norm="plus_one", q_norm="plus_one_query_scale"), *_SANDWICH_NORMS),
+        {
+            "vocab_size": 262_208,
+            "hidden_size": 2304,
+            "intermediate_size": 9216,
+            "num_hidden_layers": 26,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 4,
+            "head_dim": 256,
+            "max_position_embeddings": 131_072,
+            "tie_word_embeddings": True,
+            "query_pre_attn_scalar": 256,
+            "sliding_window": 4096,
+            "rope_theta": 1_000_000.0,
+            "rope_local_base_freq": 10_000.0,
+        },
+        activations=_GELU,
+        window_pattern=6,
+    ),
+)
+
+# A vision model around a family's language model: what its tensors begin with.
+MULTIMODAL = {"gemma3": "gemma3_text"}
+LANGUAGE_PREFIXES = {
+    "language_model.model.": "model.",
+    "language_model.lm_head.": "lm_head.",
+    "model.language_model.": "model.",
+}
+VISION_PREFIXES = (
+    "vision_tower.",
+    "multi_modal_projector.",
+    "model.vision_tower.",
+    "model.multi_modal_projector.",
+)

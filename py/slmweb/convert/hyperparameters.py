@@ -1,0 +1,285 @@
+"""What config.json says about a model, as numbers: sizes, rotary positions, windows,
+soft caps and the attention's scale.
+
+Owns the meaning of a config under transformers 4 and 5, and refuses what neither
+the core nor llama.cpp would compute, since a file that loads and is wrong is the
+worst outcome. Knows no tensors and no GGUF.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import SlmError
+from .checkpoint import Checkpoint
+from .families import FAMILIES, MULTIMODAL, Dimension, Family
+
+
+@dataclass(frozen=True)
+class Llama3Scaling:
+    """Llama 3.1's scaling of rotary frequencies (Meta 2024, as transformers has it)."""
+
+    factor: float
+    low_freq_factor: float
+    high_freq_factor: float
+    original_context: int
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    n_layer: int
+    n_embd: int
+    n_ff: int
+    n_head: int
+    n_head_kv: int
+    head_dim: int
+    n_vocab: int
+    n_ctx: int
+    norm_epsilon: float
+    tied: bool
+    rope_base: float
+    rope_base_local: float | None
+    rope_linear_factor: float
+    llama3: Llama3Scaling | None
+    window: int | None
+    attn_softcap: float | None
+    final_softcap: float | None
+    query_scale: float  # what queries lack for the runtime's scale to be the model's
+
+    def size(self, dimension: Dimension) -> int:
+        return {
+            "vocab": self.n_vocab,
+            "embd": self.n_embd,
+            "ff": self.n_ff,
+            "q": self.n_head * self.head_dim,
+            "kv": self.n_head_kv * self.head_dim,
+            "head": self.head_dim,
+        }[dimension]
+
+    def rope_factors(self) -> list[float] | None:
+        """What each rotary frequency is divided by, head_dim / 2 numbers, for Llama 3's scaling."""
+        if (scaling := self.llama3) is None:
+            return None
+        factors = []
+        for i in range(0, self.head_dim, 2):
+            wavelength = 2 * math.pi * self.rope_base ** (i / self.head_dim)
+            turns = scaling.original_context / wavelength
+            low, high = scaling.low_freq_factor, scaling.high_freq_factor
+            blend = min(1.0, max(0.0, (turns - low) / (high - low)))
+            factors.append(1 / ((1 - blend) / scaling.factor + blend))
+        return factors
+
+
+def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
+    """The family, its part of the config, and whether a vision model surrounds it.
+
+    Raises SlmError "unsupported" for any other model.
+    """
+    config = checkpoint.config
+    model_type = config.get("model_type")
+    multimodal = model_type in MULTIMODAL
+    if multimodal:
+        text = config.get("text_config")
+        if not isinstance(text, dict):
+            raise SlmError(
+                "bad_file", f"{checkpoint.config_path} has no text_config; download it again"
+            )
+        # What ties the head may stand outside.
+        config = {"tie_word_embeddings": config.get("tie_word_embeddings", True), **text}
+        model_type = MULTIMODAL[str(model_type)]
+    for family in FAMILIES:
+        if family.model_type == model_type:
+            return family, config, multimodal
+    known = ", ".join(family.model_type for family in FAMILIES)
+    raise SlmError(
+        "unsupported",
+        f"{checkpoint.config_path} has the model_type {model_type!r}, which is not supported; "
+        f"supported are {known} and gemma3's language model",
+    )
+
+
+def hyperparameters(
+    checkpoint: Checkpoint, family: Family, config: Mapping[str, Any]
+) -> Hyperparameters:
+    """Reads the family's part of the config.
+
+    Raises SlmError "bad_file" for a value that makes no sense and "unsupported"
+    for one that would change what is computed.
+    """
+    read = _Reader(str(checkpoint.config_path), {**family.defaults, **_given(config)})
+    _refuse_variants(read, family)
+    n_head = read.whole("num_attention_heads")
+    n_embd = read.whole("hidden_size")
+    n_layer = read.whole("num_hidden_layers")
+    head_dim = read.whole("head_dim", n_embd // n_head)
+    _check_windows(read, family, n_layer)
+    rope, local_base = _rope(read, family)
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind not in ("default", "linear") and (kind, family.architecture) != ("llama3", "llama"):
+        raise read.unsupported(
+            f"the rope scaling '{kind}'", "default, linear and (for llama) llama3 are supported"
+        )
+    softcaps = {
+        name: read.cap(f"{name}_logit_softcapping", required=family.architecture == "gemma2")
+        for name in ("attn", "final")
+    }
+    return Hyperparameters(
+        n_layer=n_layer,
+        n_embd=n_embd,
+        n_ff=read.whole("intermediate_size"),
+        n_head=n_head,
+        n_head_kv=read.whole("num_key_value_heads", n_head),
+        head_dim=head_dim,
+        n_vocab=read.whole("vocab_size"),
+        n_ctx=read.whole("max_position_embeddings", 2048),
+        norm_epsilon=read.positive("rms_norm_eps", 1e-6),
+        tied=bool(read.values.get("tie_word_embeddings", False)),
+        rope_base=read.inside(rope, "rope_theta", read.positive("rope_theta", 10_000.0)),
+        rope_base_local=local_base,
+        rope_linear_factor=read.inside(rope, "factor") if kind == "linear" else 1.0,
+        llama3=_llama3(read, rope) if kind == "llama3" else None,
+        window=read.whole("sliding_window") if family.window_pattern else None,
+        attn_softcap=softcaps["attn"],
+        final_softcap=softcaps["final"],
+        query_scale=_query_scale(read, family, n_layer, n_embd // n_head, head_dim),
+    )
+
+
+class _Reader:
+    """Values of a config, each checked as it is asked for."""
+
+    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
+        self.path = path
+        self.values = values
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        value = self.values.get(key, default)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 31:
+            return value
+        raise self._bad(key, value, "a whole number above zero")
+
+    def positive(self, key: str, default: float) -> float:
+        return self.inside(self.values, key, default)
+
+    def inside(self, values: Mapping[str, Any], key: str, default: float | None = None) -> float:
+        value = values.get(key, default)
+        if isinstance(value, int | float) and 0 < value < math.inf:
+            return float(value)
+        raise self._bad(key, value, "a number above zero")
+
+    def cap(self, key: str, required: bool) -> float | None:
+        """A soft cap, which Gemma 2 has to have and the others must not."""
+        value = self.values.get(key)
+        if (value is None) == required:
+            expected = "needs one" if required else "has none"
+            raise self.unsupported(f"{key} {value!r}", f"this architecture {expected} in llama.cpp")
+        return self.positive(key, 0) if required else None
+
+    def unsupported(self, what: str, otherwise: str) -> SlmError:
+        return SlmError("unsupported", f"{self.path} asks for {what}; {otherwise}")
+
+    def _bad(self, key: str, value: Any, expected: str) -> SlmError:
+        found = "is missing" if value is None else f"is {str(value)[:40]!r}"
+        return SlmError(
+            "bad_file", f"{self.path}: {key} {found}, expected {expected}; download it again"
+        )
+
+
+def _given(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config without nulls, except for soft caps, where null means something."""
+    return {
+        key: value
+        for key, value in config.items()
+        if value is not None or key.endswith("_softcapping")
+    }
+
+
+def _refuse_variants(read: _Reader, family: Family) -> None:
+    values = read.values
+    if values.get("quantization_config"):
+        raise read.unsupported(
+            "a quantized checkpoint", "convert the original weights and quantize the GGUF"
+        )
+    activation = (
+        values.get("hidden_activation") or values.get("hidden_act") or family.activations[0]
+    )
+    if activation not in family.activations:
+        raise read.unsupported(
+            f"the activation '{activation}'", f"{family.activations[0]} is supported"
+        )
+    if values.get("use_bidirectional_attention"):
+        raise read.unsupported(
+            "attention in both directions", "models that generate text are supported"
+        )
+    if values.get("use_sliding_window"):
+        raise read.unsupported("sliding windows", f"{family.model_type} is supported without")
+    if values.get("partial_rotary_factor", 1) != 1:
+        raise read.unsupported("a partial rotary embedding", "whole heads are supported")
+
+
+def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
+    """Which layers are local is no metadata; llama.cpp and the core know it by heart."""
+    period = family.window_pattern
+    expected = [
+        "sliding_attention" if period and (i + 1) % period else "full_attention"
+        for i in range(n_layer)
+    ]
+    if period and read.values.get("sliding_window_pattern", period) != period:
+        raise read.unsupported(
+            f"sliding_window_pattern {read.values['sliding_window_pattern']}",
+            f"{family.model_type} is supported with {period}",
+        )
+    found = read.values.get("layer_types", expected)
+    if found != expected:
+        raise read.unsupported(
+            "another order of sliding and full attention",
+            f"{family.model_type} is supported with every layer full"
+            + (f" that is a multiple of {period}, the others sliding" if period else ""),
+        )
+
+
+def _rope(read: _Reader, family: Family) -> tuple[Mapping[str, Any], float | None]:
+    """The rotary parameters of the layers that see everything, and the others' base."""
+    both = read.values.get("rope_parameters") or read.values.get("rope_scaling") or {}
+    if not isinstance(both, dict):
+        raise read.unsupported(f"the rope scaling {str(both)[:40]!r}", "expected an object")
+    local_base = read.values.get("rope_local_base_freq")
+    if family.architecture != "gemma3":
+        return both, None
+    local = both.get("sliding_attention") or {}
+    if local.get("rope_type", "default") != "default":
+        raise read.unsupported("scaled rotary positions in local layers", "plain ones are")
+    base = read.inside(local, "rope_theta", read.inside({"b": local_base}, "b"))
+    return both.get("full_attention", both), base
+
+
+def _llama3(read: _Reader, rope: Mapping[str, Any]) -> Llama3Scaling:
+    original = read.values.get("original_max_position_embeddings")
+    scaling = Llama3Scaling(
+        factor=read.inside(rope, "factor"),
+        low_freq_factor=read.inside(rope, "low_freq_factor"),
+        high_freq_factor=read.inside(rope, "high_freq_factor"),
+        original_context=int(read.inside(rope, "original_max_position_embeddings", original)),
+    )
+    if scaling.high_freq_factor <= scaling.low_freq_factor:
+        raise read.unsupported("a high_freq_factor below low_freq_factor", "expected above it")
+    return scaling
+
+
+def _query_scale(
+    read: _Reader, family: Family, n_layer: int, embd_per_head: int, head_dim: int
+) -> float:
+    """Both runtimes divide scores by the root of the head's size; where the config
+    asks for another divisor, queries carry the difference.
+
+    The 27B models divide by the embedding's share of a head instead, which the
+    runtimes know from the number of layers alone.
+    """
+    if "query_pre_attn_scalar" not in read.values:
+        return 1.0
+    is_27b = (family.architecture, n_layer) in (("gemma2", 46), ("gemma3", 62))
+    divisor = embd_per_head if is_27b else head_dim
+    return math.sqrt(divisor / read.positive("query_pre_attn_scalar", 1))

@@ -1,0 +1,102 @@
+"""What a GGUF says about a model beside its tokens: sizes by architecture, the facts
+of the model card, sampling defaults, all in llama.cpp's keys.
+
+Owns the names and types of the keys, which are the gguf library's where it has
+them. Knows no tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from gguf import GGUFWriter, LlamaFileType, RopeScalingType
+
+from .checkpoint import read_json_if_there, read_text
+from .families import Family
+from .hyperparameters import Hyperparameters
+
+FILE_TYPES = {
+    "f32": LlamaFileType.ALL_F32,
+    "f16": LlamaFileType.MOSTLY_F16,
+    "bf16": LlamaFileType.MOSTLY_BF16,
+}
+
+
+def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparameters) -> None:
+    writer.add_vocab_size(hyper.n_vocab)
+    writer.add_context_length(hyper.n_ctx)
+    writer.add_embedding_length(hyper.n_embd)
+    writer.add_block_count(hyper.n_layer)
+    writer.add_feed_forward_length(hyper.n_ff)
+    writer.add_head_count(hyper.n_head)
+    writer.add_head_count_kv(hyper.n_head_kv)
+    writer.add_key_length(hyper.head_dim)
+    writer.add_value_length(hyper.head_dim)
+    writer.add_layer_norm_rms_eps(hyper.norm_epsilon)
+    writer.add_rope_dimension_count(hyper.head_dim)
+    writer.add_rope_freq_base(hyper.rope_base)
+    if hyper.rope_linear_factor != 1:
+        writer.add_rope_scaling_type(RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(hyper.rope_linear_factor)
+    if hyper.rope_base_local is not None:
+        writer.add_rope_freq_base_swa(hyper.rope_base_local)
+    if hyper.window is not None:
+        writer.add_sliding_window(hyper.window)
+    if hyper.attn_softcap is not None:
+        writer.add_attn_logit_softcapping(hyper.attn_softcap)
+    if hyper.final_softcap is not None:
+        writer.add_final_logit_softcapping(hyper.final_softcap)
+
+
+def add_facts(writer: GGUFWriter, folder: Path, name: str) -> None:
+    """The model card's licence, languages, tags and base model; the generation
+    config's sampling. What the card does not say, or says unreadably, is left out."""
+    writer.add_type("model")
+    writer.add_name(name)
+    card = _model_card(folder / "README.md")
+    for key, add in (
+        ("license", writer.add_license),
+        ("license_name", writer.add_license_name),
+        ("license_link", writer.add_license_link),
+    ):
+        if isinstance(value := card.get(key), str):
+            add(value)
+    if languages := _strings(card.get("language")):
+        writer.add_languages(languages)
+    if tags := _strings(card.get("tags")):
+        writer.add_tags(tags)
+    if bases := _strings(card.get("base_model")):
+        writer.add_base_model_count(len(bases))
+        for i, base in enumerate(bases):
+            organization, _, model = base.rpartition("/")
+            writer.add_base_model_name(i, model.replace("-", " "))
+            writer.add_base_model_organization(i, organization)
+            if organization:
+                writer.add_base_model_repo_url(i, f"https://huggingface.co/{base}")
+    sampling = read_json_if_there(folder / "generation_config.json")
+    if isinstance(value := sampling.get("temperature"), int | float):
+        writer.add_sampling_temp(float(value))
+    if isinstance(value := sampling.get("top_p"), int | float):
+        writer.add_sampling_top_p(float(value))
+    if isinstance(value := sampling.get("top_k"), int):
+        writer.add_sampling_top_k(value)
+
+
+def _model_card(path: Path) -> Mapping[str, Any]:
+    """The YAML that opens a model card."""
+    text = read_text(path) if path.is_file() else ""
+    if not text.startswith("---\n"):
+        return {}
+    try:
+        card = yaml.safe_load(text[4:].split("\n---", 1)[0])
+    except yaml.YAMLError:
+        return {}
+    return card if isinstance(card, dict) else {}
+
+
+def _strings(value: object) -> list[str]:
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, str) and item]

@@ -1,0 +1,1 @@
+"""How good a model is: on tasks with known answers, and beside another model."""

@@ -1,0 +1,123 @@
+"""Which tensor becomes which type.
+
+Owns the classes of tensors that recipes speak of, overrides by pattern, and what
+happens where a row is not a whole number of blocks. Knows names and shapes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from ..errors import SlmError
+from ..generated.abi import TENSOR_TYPES, TensorType
+
+# The matrices of every family, by how much their precision matters together.
+CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
+    "embedding": ("token_embd", "output"),
+    "attn_kv": ("attn_k", "attn_v"),
+    "attn_qo": ("attn_q", "attn_output"),
+    "ffn_in": ("ffn_gate", "ffn_up"),
+    "ffn_down": ("ffn_down",),
+}
+
+# For rows that 256 does not divide, as llama.cpp does it: the next larger type
+# with blocks of 32. What 32 does not divide either stays in F16.
+_FALLBACKS = {"Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
+
+
+@dataclass(frozen=True)
+class Override:
+    """Matrices whose name matches `pattern` (a glob: `*`, `?`, `[…]`) become `type`."""
+
+    pattern: str
+    type: TensorType
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one tensor becomes; `wanted` differs where the row did not allow it."""
+
+    type: TensorType
+    wanted: TensorType
+
+
+def tensor_type(name: str) -> TensorType:
+    """The type of that name, in any case. Raises SlmError "invalid_argument"."""
+    found = TENSOR_TYPES.get(name.upper())
+    if found is None:
+        hint = ""
+        if name.upper().endswith(("_K_S", "_K_M", "_K_L")):
+            hint = f" ({name.upper()} is a mix of llama.cpp's; its main type is {name[:4].upper()})"
+        raise SlmError(
+            "invalid_argument",
+            f"there is no tensor type {name!r}{hint}; choose web or one of "
+            f"{', '.join(TENSOR_TYPES)}",
+        )
+    return found
+
+
+def parse_override(text: str) -> Override:
+    """`PATTERN=TYPE`. Raises SlmError "invalid_argument"."""
+    pattern, equals, kind = text.rpartition("=")
+    if not equals or not pattern:
+        raise SlmError(
+            "invalid_argument",
+            f"the override {text!r} is not PATTERN=TYPE, as in 'blk.*.ffn_down.weight=Q6_K'",
+        )
+    return Override(pattern, tensor_type(kind))
+
+
+def tensor_class(name: str) -> str:
+    """The class of a matrix; of one that no family knows, the most careful one."""
+    part = name.removesuffix(".weight").rpartition(".")[2]
+    for kind, parts in CLASSES.items():
+        if part in parts:
+            return kind
+    return "embedding"
+
+
+def is_matrix(shape: Sequence[int]) -> bool:
+    """Vectors (norms, biases, frequencies) stay in F32; the core takes no other."""
+    return len(shape) > 1
+
+
+def fitting(kind: TensorType, columns: int) -> TensorType:
+    """`kind`, or what replaces it where a row is not whole blocks."""
+    while columns % kind.block_size != 0:
+        kind = TENSOR_TYPES[_FALLBACKS.get(kind.name, "F16")]
+    return kind
+
+
+def choose(
+    shapes: Mapping[str, Sequence[int]],
+    wanted: Callable[[str], TensorType],
+    overrides: Sequence[Override] = (),
+) -> dict[str, Choice]:
+    """The type of every tensor; `shapes` has the fastest dimension first.
+
+    `wanted` tells the type of a matrix by its name; the last override that
+    matches goes before it. Raises SlmError "invalid_argument" for an override
+    that matches no matrix.
+    """
+    matrices = [name for name, shape in shapes.items() if is_matrix(shape)]
+    for override in overrides:
+        if not any(fnmatchcase(name, override.pattern) for name in matrices):
+            raise SlmError(
+                "invalid_argument",
+                f"the pattern {override.pattern!r} matches no matrix of the model; names are like "
+                f"{matrices[len(matrices) // 2] if matrices else 'blk.0.attn_q.weight'!r}, and "
+                "`slmweb inspect` lists them",
+            )
+    choices = {}
+    for name, shape in shapes.items():
+        kind = TENSOR_TYPES["F32"]
+        if is_matrix(shape):
+            kind = wanted(name)
+            for override in overrides:
+                if fnmatchcase(name, override.pattern):
+                    kind = override.type
+        choices[name] = Choice(fitting(kind, shape[0]), kind)
+    return choices

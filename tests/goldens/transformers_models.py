@@ -1,0 +1,85 @@
+"""The tiny models of tiny_models.py in transformers: the same weights under a config of
+their architecture, in float32 with eager attention. What they compute is what
+everything else is held to. Needs torch and transformers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from tests.goldens.tiny_models import F32, TinyModel, weights
+
+
+def transformers_config(model: TinyModel) -> Any:
+    classes: dict[str, Any] = {
+        "llama": transformers.LlamaConfig,
+        "qwen2": transformers.Qwen2Config,
+        "qwen3": transformers.Qwen3Config,
+        "gemma": transformers.GemmaConfig,
+        "gemma2": transformers.Gemma2Config,
+        "gemma3": transformers.Gemma3TextConfig,
+    }
+    rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
+    if (scaling := model.llama3_rope) is not None:
+        rope |= {
+            "rope_type": "llama3",
+            "factor": scaling.factor,
+            "low_freq_factor": scaling.low_freq_factor,
+            "high_freq_factor": scaling.high_freq_factor,
+            "original_max_position_embeddings": scaling.original_context,
+        }
+    if model.rope_linear_factor != 1:
+        rope |= {"rope_type": "linear", "factor": model.rope_linear_factor}
+    options: dict[str, object] = {}
+    if model.rope_base_local is not None:
+        local = {"rope_type": "default", "rope_theta": model.rope_base_local}
+        rope = {"full_attention": rope, "sliding_attention": local}
+    if model.arch != "qwen2":
+        options["head_dim"] = model.head_dim
+    if model.window is not None:
+        options |= {
+            "sliding_window": model.window,
+            "layer_types": [
+                "sliding_attention" if model.is_local(i) else "full_attention"
+                for i in range(model.n_layer)
+            ],
+            "query_pre_attn_scalar": model.query_pre_attn_scalar,
+            "attn_logit_softcapping": model.attn_softcap,
+            "final_logit_softcapping": model.final_softcap,
+        }
+    return classes[model.arch](
+        vocab_size=model.n_vocab,
+        hidden_size=model.n_embd,
+        intermediate_size=model.n_ff,
+        num_hidden_layers=model.n_layer,
+        num_attention_heads=model.n_head,
+        num_key_value_heads=model.n_head_kv,
+        max_position_embeddings=model.n_ctx_train,
+        rms_norm_eps=model.eps,
+        tie_word_embeddings=model.tied,
+        rope_parameters=rope,
+        attn_implementation="eager",
+        **options,
+    )
+
+
+def transformers_model(model: TinyModel) -> Any:
+    auto: Any = transformers.AutoModelForCausalLM
+    hf = auto.from_config(transformers_config(model)).float().eval()
+    state = {name: torch.from_numpy(t.values.copy()) for name, t in weights(model).items()}
+    missing, unexpected = hf.load_state_dict(state, strict=False)
+    tied = ["lm_head.weight"] if model.tied else []
+    if unexpected or sorted(missing) != tied:
+        raise RuntimeError(f"{model.name}: missing {missing}, unexpected {unexpected}")
+    hf.tie_weights()
+    return hf
+
+
+def transformers_logits(model: TinyModel, ids: list[int]) -> F32:
+    with torch.no_grad():
+        out = transformers_model(model)(torch.tensor([ids]), use_cache=False).logits[0]
+    return np.asarray(out.numpy(), np.float32)

@@ -1,0 +1,179 @@
+"""What the core computes from a converted checkpoint against what transformers computes
+from the checkpoint, for every family and the variations that its configs have.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gguf import MODEL_ARCH, GGUFReader, get_tensor_name_map
+from transformers import AutoModelForCausalLM
+
+from slmweb.convert import convert
+from slmweb.core import Instance, Model
+from slmweb.errors import SlmError
+from tests.goldens.tiny_models import sequence
+from tests.parity.logits import F32, assert_close, evaluate
+from tests.py.convert import checkpoints
+
+BOUND = 1e-4
+MODELS = checkpoints.models()
+
+
+def core_logits(path: Path, ids: list[int], core: Instance) -> F32:
+    with Model.open(path, core=core) as model, model.session(128) as session:
+        return evaluate(session, ids)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_family(name: str, tmp_path: Path, core: Instance) -> None:
+    tiny = MODELS[name]
+    model = checkpoints.model_of(tiny)
+    # Shards of all sizes: the index names some of one tensor.
+    folder = checkpoints.save(
+        tmp_path / name, model, checkpoints.tokenizer_of(tiny), max_shard_size="100KB"
+    )
+    assert (folder / "model.safetensors.index.json").exists()
+    result = convert(folder, tmp_path / "out.gguf", type="f32")
+    assert result.architecture == tiny.arch
+    ids = sequence(tiny)
+    expected = checkpoints.logits(model, ids)
+    assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("f16", torch.float16), ("bf16", torch.bfloat16)])
+def test_rounding_is_that_of_torch(
+    kind: str, dtype: torch.dtype, qwen2: Path, tmp_path: Path
+) -> None:
+    """Bit by bit; vectors stay float32."""
+    convert(qwen2, tmp_path / "out.gguf", type=kind)
+    state = checkpoints.model_of(MODELS["qwen2-untied"]).state_dict()
+    names = get_tensor_name_map(MODEL_ARCH.QWEN2, 2)
+    values = {names.get_name(name, (".weight", ".bias")): v for name, v in state.items()}
+    tensors = GGUFReader(tmp_path / "out.gguf").tensors
+    assert len(tensors) == len(values)
+    for tensor in tensors:
+        value = values[tensor.name]
+        assert tensor.tensor_type.name == (kind.upper() if value.dim() == 2 else "F32")
+        expected = value.to(dtype).view(torch.int16) if value.dim() == 2 else value
+        found = tensor.data.view(np.int16) if value.dim() == 2 else tensor.data
+        np.testing.assert_array_equal(found.reshape(value.shape), expected.numpy())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_checkpoints_of_other_types(dtype: torch.dtype, tmp_path: Path, core: Instance) -> None:
+    """What is stored in 16 bits is read exactly; 64 are rounded."""
+    tiny = MODELS["llama"]
+    stored = checkpoints.model_of(tiny).to(dtype)
+    folder = checkpoints.save(tmp_path / "it", stored, checkpoints.tokenizer_of(tiny))
+    convert(folder, tmp_path / "out.gguf", type="f32")
+    ids = sequence(tiny)
+    # Loaded anew, since the conversion above has rounded the rotary frequencies too.
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    )
+    expected = checkpoints.logits(model.eval(), ids)
+    assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+
+
+def test_the_language_model_of_a_multimodal_gemma3(tmp_path: Path, core: Instance) -> None:
+    """As transformers 5 saves it and as the hub has it, with the vision tower beside."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration, SiglipVisionConfig
+
+    tiny = MODELS["gemma3"]
+    text = checkpoints.model_of(tiny)
+    vision = SiglipVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        image_size=28, patch_size=14, vision_use_head=False,
+    )  # fmt: skip
+    whole: Any = Gemma3ForConditionalGeneration(
+        Gemma3Config(
+            text_config=text.config.to_dict(), vision_config=vision.to_dict(), mm_tokens_per_image=4
+        )
+    )
+    whole.eval()
+    whole.model.language_model.load_state_dict(text.model.state_dict())
+    whole.tie_weights()
+    folder = checkpoints.save(tmp_path / "it", whole, checkpoints.tokenizer_of(tiny))
+    result = convert(folder, tmp_path / "out.gguf", type="f32")
+    assert any("vision" in note for note in result.notes)
+    ids = sequence(tiny)
+    expected = checkpoints.logits(text, ids)
+    assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+
+
+def test_configs_of_transformers_4(tmp_path: Path, core: Instance) -> None:
+    """Rotary parameters lay outside then, and Gemma 3's windows were a number."""
+    tiny = MODELS["gemma3-scale"]
+    model = checkpoints.model_of(tiny)
+    folder = checkpoints.save(tmp_path / "it", model, checkpoints.tokenizer_of(tiny))
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    both = config.pop("rope_parameters")
+    del config["layer_types"]
+    config |= {
+        "rope_theta": both["full_attention"]["rope_theta"],
+        "rope_local_base_freq": both["sliding_attention"]["rope_theta"],
+        "rope_scaling": {"rope_type": "linear", "factor": both["full_attention"]["factor"]},
+        "sliding_window_pattern": 6,
+    }
+    path.write_text(json.dumps(config))
+    convert(folder, tmp_path / "out.gguf", type="f32")
+    ids = sequence(tiny)
+    expected = checkpoints.logits(model, ids)
+    assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("gemma3", {"layer_types": ["full_attention"] * 7}, "order of sliding and full"),
+        ("gemma3", {"use_bidirectional_attention": True}, "both directions"),
+        ("gemma2", {"attn_logit_softcapping": None}, "attn_logit_softcapping None"),
+        ("gemma2", {"hidden_activation": "relu"}, "activation 'relu'"),
+        ("llama", {"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "scaling 'yarn'"),
+        ("qwen2", {"use_sliding_window": True}, "sliding windows"),
+        ("qwen2", {"quantization_config": {"bits": 4}}, "quantized checkpoint"),
+    ],
+)
+def test_what_would_be_computed_otherwise_is_refused(
+    name: str, change: dict[str, object], reason: str, tmp_path: Path
+) -> None:
+    folder = checkpoints.save(tmp_path / "it", checkpoints.model_of(MODELS[name]))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(SlmError, match=reason) as caught:
+        convert(folder, tmp_path / "out.gguf")
+    assert caught.value.code == "unsupported"
+    assert "config.json" in caught.value.message
+    assert not (tmp_path / "out.gguf").exists()
+
+
+def test_the_same_checkpoint_gives_the_same_bytes(qwen2: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(qwen2, tmp_path / "elsewhere" / "tiny-qwen2"))
+    convert(qwen2, tmp_path / "a.gguf")
+    convert(other, tmp_path / "b.gguf")
+    assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()
+
+
+def test_blocks_of_rows_change_nothing(
+    qwen2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block boundary inside every matrix, and progress that counts every byte."""
+    convert(qwen2, tmp_path / "whole.gguf")
+    monkeypatch.setattr("slmweb.convert.safetensors.BLOCK_BYTES", 3000)
+    seen: list[tuple[int, int]] = []
+    convert(
+        qwen2, tmp_path / "pieces.gguf", progress=lambda done, total: seen.append((done, total))
+    )
+    assert (tmp_path / "whole.gguf").read_bytes() == (tmp_path / "pieces.gguf").read_bytes()
+    done = np.array([d for d, _ in seen])
+    assert len(seen) > 100
+    assert (np.diff(done) > 0).all()
+    assert seen[-1][0] == seen[-1][1]

@@ -1,0 +1,132 @@
+"""Against llama.cpp: its own quantizer's bytes, and its loader."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gguf import GGMLQuantizationType
+from numpy.typing import NDArray
+
+from slmweb.core import Instance, Model
+from slmweb.quantize import ImportanceMatrix, quantize
+from slmweb.quantize.imatrix import compute, read_imatrix, write_imatrix
+from tests.goldens.tiny_models import sequence
+from tests.parity.logits import evaluate
+from tests.py.quantize.files import WIDE, blocks, types, values
+
+pytestmark = pytest.mark.llama
+
+# llama.cpp's names of the mixes whose main type each is.
+FTYPES = {
+    "F16": "F16", "BF16": "BF16", "Q4_0": "Q4_0", "Q4_1": "Q4_1", "Q5_0": "Q5_0", "Q5_1": "Q5_1",
+    "Q8_0": "Q8_0", "Q2_K": "Q2_K", "Q3_K": "Q3_K_S", "Q4_K": "Q4_K_S", "Q5_K": "Q5_K_S",
+    "Q6_K": "Q6_K", "IQ4_NL": "IQ4_NL",
+}  # fmt: skip
+
+
+def llama_quantize(source: Path, target: Path, ftype: str) -> None:
+    """llama-quantize --pure, which gives every matrix the one type."""
+    import llama_cpp
+
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{ftype}")
+    params.pure = True
+    done = llama_cpp.llama_model_quantize(
+        str(source).encode(), str(target).encode(), ctypes.byref(params)
+    )
+    assert done == 0
+
+
+@pytest.fixture(scope="module")
+def importance(wide: Path, core: Instance, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("imatrix") / "wide.gguf"
+    with Model.open(wide, core=core) as model:
+        write_imatrix(compute(model, b"the hen ran on. " * 20, dataset="hen.txt"), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", FTYPES)
+def test_blocks_are_those_of_llama_quantize(wide: Path, tmp_path: Path, kind: str) -> None:
+    ours, theirs = tmp_path / "ours.gguf", tmp_path / "theirs.gguf"
+    quantize(wide, ours, type=kind)
+    llama_quantize(wide, theirs, FTYPES[kind])
+    assert types(ours) == types(theirs)
+    expected = blocks(theirs)
+    for name, found in blocks(ours).items():
+        assert found == expected[name], name
+
+
+@pytest.mark.parametrize("kind", ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"])
+def test_fallbacks_are_those_of_llama_quantize(llama: Path, tmp_path: Path, kind: str) -> None:
+    """Rows of 64 and 172."""
+    quantize(llama, tmp_path / "ours.gguf", type=kind)
+    llama_quantize(llama, tmp_path / "theirs.gguf", FTYPES[kind])
+    assert types(tmp_path / "ours.gguf") == types(tmp_path / "theirs.gguf")
+    assert blocks(tmp_path / "ours.gguf") == blocks(tmp_path / "theirs.gguf")
+
+
+@pytest.mark.parametrize(
+    "kind", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"]
+)
+def test_weighted_blocks_are_ggml_s(
+    wide: Path, importance: Path, tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / "out.gguf"
+    done = quantize(wide, out, type=kind, imatrix=importance)
+    assert done.weighted == 2 * 7 + 1  # all but the untied embedding, which no product reads
+    matrix, found = read_imatrix(importance), blocks(out)
+    differs = 0
+    for name, array in values(wide).items():
+        if array.ndim > 1:
+            expected = ggml_quantize(array, GGMLQuantizationType[kind], matrix, name)
+            assert found[name] == expected, name
+            plain = ggml_quantize(array, GGMLQuantizationType[kind], None, name)
+            differs += found[name] != plain
+    assert differs > 0
+
+
+def ggml_quantize(
+    array: NDArray[np.float32],
+    kind: GGMLQuantizationType,
+    matrix: ImportanceMatrix | None,
+    name: str,
+) -> bytes:
+    import llama_cpp
+    from gguf.quants import quant_shape_to_byte_shape
+
+    (library,) = (Path(llama_cpp.__file__).parent / "lib").glob("libggml-base.so")
+    function = ctypes.CDLL(str(library)).ggml_quantize_chunk
+    function.restype = ctypes.c_size_t
+    out = np.empty(quant_shape_to_byte_shape(array.shape, kind), np.uint8)
+    weights = None if matrix is None else matrix.weights(name)
+    rows, columns = array.shape
+    n = ctypes.c_int64
+    pointer = None if weights is None else weights.ctypes.data_as(ctypes.c_void_p)
+    values = np.ascontiguousarray(array)
+    written = function(
+        *(int(kind), values.ctypes.data_as(ctypes.c_void_p), out.ctypes.data_as(ctypes.c_void_p)),
+        *(n(0), n(rows), n(columns), pointer),
+    )
+    assert written == out.nbytes
+    return out.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["Q4_0", "Q8_0", "Q2_K", "Q4_K", "Q6_K", "IQ4_NL", "web"])
+def test_llama_cpp_loads_the_output_and_agrees(
+    wide: Path, tmp_path: Path, core: Instance, kind: str
+) -> None:
+    from tests.goldens.llama_cpp_reference import LlamaCpp
+
+    out = tmp_path / "out.gguf"
+    quantize(wide, out, type=kind)
+    ids = sequence(WIDE, 24)
+    with LlamaCpp(out) as llama:
+        theirs = llama.logits(ids)
+    with Model.open(out, core=core) as model, model.session(64) as session:
+        ours = evaluate(session, ids)
+    # Both round activations to 8 bits, each in its own way.
+    distances = np.linalg.norm(ours - theirs, axis=1) / np.linalg.norm(theirs, axis=1)
+    assert np.sqrt((distances**2).mean()) < 0.06

@@ -1,0 +1,260 @@
+"""A bundled site in a real browser: without headers, without a network, and across versions.
+
+The host is Python's own file server; the model is tiny, since what it says does not matter here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from script import DIST
+from slmweb.bundle.bundle import bundle
+from slmweb.pack.pack import pack
+from slmweb.server.app import Folders, create_app
+from tests.py.models import CHATML, tiny, with_template
+from tests.web.plain_host import plain_host, visit
+from tests.web.serving import serve
+from tests.web.test_page import Chat
+
+PATH = "/~user/site/"
+CACHES = "caches.keys()"
+# What becomes of the next version that the browser finds: "installed", or "redundant".
+NEXT = """async () => {
+  const registration = await navigator.serviceWorker.getRegistration();
+  const worker = registration.waiting ?? registration.installing ?? await new Promise((resolve) => {
+    registration.onupdatefound = () => resolve(registration.installing);
+    registration.update();
+  });
+  while (worker.state === 'installing')
+    await new Promise((resolve) => { worker.onstatechange = resolve; });
+  return worker.state;
+}"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gguf")
+    return with_template(tiny("qwen2", folder), folder / "tiny-chat.gguf", CHATML)
+
+
+@pytest.fixture(scope="module")
+def other_web(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The web part as another release would have it: every script the page loads is another."""
+    folder = tmp_path_factory.mktemp("other") / "web"
+    shutil.copytree(DIST / "web", folder)
+    names = json.loads((folder / "assets.json").read_text())
+    for name in ("shell.js", "worker.js", "store.js"):
+        content = (folder / names[name]).read_bytes() + b"\n// another release\n"
+        stem, _, suffix = name.partition(".")
+        names[name] = f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}.{suffix}"
+        (folder / names[name]).write_bytes(content)
+    (folder / "assets.json").write_text(json.dumps(names))
+    return folder
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with browser.new_context() as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def releases(
+    tmp_path_factory: pytest.TempPathFactory, model: Path, other_web: Path
+) -> tuple[Path, Path]:
+    """Two releases of a site that lies below a path, as on a university's host."""
+    one, two = (tmp_path_factory.mktemp("releases") / name for name in ("one", "two"))
+    bundle([model], one, title="One", base_path=PATH)
+    bundle([model], two, title="Two", base_path=PATH, web=other_web)
+    return one, two
+
+
+@pytest.fixture
+def site(tmp_path: Path, releases: tuple[Path, Path]) -> Path:
+    """The first release on its host."""
+    return Path(shutil.copytree(releases[0], tmp_path / "host" / PATH.strip("/")))
+
+
+def upload(release: Path, site: Path) -> None:
+    shutil.rmtree(site)
+    shutil.copytree(release, site)
+
+
+@pytest.fixture
+def url(site: Path, tmp_path: Path) -> Iterator[str]:
+    with plain_host(tmp_path / "host") as host:
+        yield host + PATH
+
+
+def scripts(page: Page, release: Path) -> bool:
+    """Whether all that the page has loaded is of this release."""
+    urls = page.evaluate("performance.getEntriesByType('resource').map(({name}) => name)")
+    paths = [urlsplit(u).path.removeprefix(PATH) for u in urls]
+    assets = [path for path in paths if path.startswith("assets/")]
+    assert assets
+    return all((release / path).is_file() for path in assets)
+
+
+def test_without_headers_and_then_without_a_network(
+    context: BrowserContext, site: Path, releases: tuple[Path, Path], tmp_path: Path
+) -> None:
+    page = context.new_page()
+    with plain_host(tmp_path / "host") as host:
+        visit(page, host + PATH)
+        chat = Chat.of(page)
+        chat.ready("tiny")
+        assert chat.frame.evaluate("[origin, crossOriginIsolated, typeof RTCPeerConnection]") == [
+            "null", True, "undefined",
+        ]  # fmt: skip
+        assert chat.ask("Hello")
+        chat.frame.get_by_role("button", name="tiny").first.click()
+        card = chat.frame.get_by_role("dialog")
+        expect(card).to_contain_text(re.compile(r"WebAssembly, (\d+) threads"))
+        expect(card).to_contain_text("relaxed-mt")
+    page.reload()
+    offline = Chat.of(page)
+    offline.ready("tiny")
+    assert page.evaluate("crossOriginIsolated") is True
+    assert offline.ask("Hello again")
+    assert scripts(page, releases[0])
+
+
+def test_the_server_s_page_opens_without_the_server(
+    context: BrowserContext, model: Path, tmp_path: Path
+) -> None:
+    pack([model], tmp_path / "models" / "tiny-chat")
+    page = context.new_page()
+    with serve(create_app(Folders.default(tmp_path / "models"))) as running:
+        chat = Chat.open(page, running)
+        chat.ready("tiny")
+        # A host that sends the headers needs no reload, and the worker comes in the background.
+        assert page.evaluate("navigator.serviceWorker.controller") is None
+        page.evaluate("navigator.serviceWorker.ready")
+    page.reload()
+    offline = Chat.of(page)
+    offline.ready("tiny")
+    assert offline.ask("Hello")
+
+
+def test_a_page_goes_on_with_its_release_and_the_next_is_whole(
+    context: BrowserContext, site: Path, url: str, releases: tuple[Path, Path]
+) -> None:
+    first = context.new_page()
+    visit(first, url)
+    Chat.of(first).ready("tiny")
+    (before,) = first.evaluate(CACHES)
+    upload(releases[1], site)
+
+    # A second page has the browser look for a new version, which then waits for both to go.
+    second = context.new_page()
+    second.goto(url)
+    assert second.evaluate(NEXT) == "installed"
+    assert (first.title(), second.title()) == ("One", "One")
+    chat = Chat.of(second)
+    chat.ready("tiny")
+    assert chat.ask("Hello")
+    first.reload()
+    chat = Chat.of(first)
+    chat.ready("tiny")
+    assert first.title() == "One"
+    assert chat.ask("Hello")
+    assert scripts(first, releases[0])
+    assert scripts(second, releases[0])
+    assert before in first.evaluate(CACHES)
+
+    # The last one, when it begins again, begins with the new one.
+    second.close()
+    worker = next(worker for worker in context.service_workers if worker.url.endswith("sw.js"))
+    worker.evaluate(
+        """async () => {
+          const all = {type: 'window', includeUncontrolled: true};
+          while ((await clients.matchAll(all)).length > 1);
+        }"""
+    )
+    first.reload()
+    expect(first).to_have_title("Two")
+    Chat.of(first).ready("tiny")
+    assert scripts(first, releases[1])
+    (after,) = first.evaluate(CACHES)
+    assert after != before
+
+
+def test_a_release_that_is_not_whole_never_starts(
+    context: BrowserContext, site: Path, url: str, releases: tuple[Path, Path]
+) -> None:
+    page = context.new_page()
+    visit(page, url)
+    (before,) = page.evaluate(CACHES)
+    wasm = (site / "wasm/simd.wasm").read_bytes()
+    upload(releases[1], site)
+    (site / "wasm/simd.wasm").write_bytes(wasm + b"\0")  # as an upload under way leaves it
+    assert page.evaluate(NEXT) == "redundant"
+    assert page.evaluate(CACHES) == [before]
+    page.reload()
+    Chat.of(page).ready("tiny")
+    assert page.title() == "One"
+
+    (site / "wasm/simd.wasm").write_bytes(wasm)
+    page.reload()
+    assert page.evaluate(NEXT) == "installed"
+    page.reload()
+    expect(page).to_have_title("Two")
+
+
+def test_another_site_at_the_address_is_not_hidden(
+    context: BrowserContext, site: Path, url: str
+) -> None:
+    page = context.new_page()
+    visit(page, url)
+    shutil.rmtree(site)
+    site.mkdir()
+    (site / "index.html").write_text("<title>Another</title>")
+    page.reload()
+    page.evaluate("async () => { while ((await caches.keys()).length > 0); }")
+    page.reload()
+    assert page.title() == "Another"
+    assert page.evaluate("navigator.serviceWorker.controller") is None
+
+
+@pytest.mark.parametrize("workers", ["blocked", "idle"])
+def test_without_headers_and_service_workers_it_refuses(
+    browser: Browser, url: str, workers: str
+) -> None:
+    """Also where a worker can be had but never serves the page: it reloads once, not for ever."""
+    with browser.new_context(
+        service_workers="block" if workers == "blocked" else "allow"
+    ) as context:
+        page = context.new_page()
+        if workers == "idle":
+            page.add_init_script(
+                "Object.defineProperty(navigator.serviceWorker, 'controller', {value: null})"
+            )
+        page.goto(url)
+        alert = page.frame_locator("iframe#sandbox").get_by_role("alert")
+        expect(alert).to_contain_text("headers that keep this page private")
+
+
+def test_sites_of_one_origin_keep_out_of_each_other_s_way(
+    context: BrowserContext, tmp_path: Path, releases: tuple[Path, Path]
+) -> None:
+    page = context.new_page()
+    for name, release in zip("ab", releases, strict=True):
+        shutil.copytree(release, tmp_path / "both" / name)
+    with plain_host(tmp_path / "both") as host:
+        for name in "ab":
+            visit(page, f"{host}/{name}/")
+        names = page.evaluate(CACHES)
+        assert [name.split()[1] for name in names] == [f"{host}/a/", f"{host}/b/"]
+    page.goto(f"{host}/a/")
+    assert page.title() == "One"
+    page.goto(f"{host}/b/index.html?from=a")
+    assert page.title() == "Two"

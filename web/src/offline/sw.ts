@@ -1,0 +1,90 @@
+// The service worker: keeps one version of the page, so that it opens offline,
+// and puts the headers of the seal on every response, so that it is sealed on
+// hosts that can set none. It does not know models: their chunks pass it by, and
+// the store keeps them. sw.js, made anew for every version, says which files
+// belong together; each is checked by its hash, so that no version is ever
+// mixed with another, whatever the host or a cache on the way sends.
+
+import { type Site, type SiteFile, TAKE_OVER } from './protocol';
+
+declare const SITE: Site;
+
+const worker = globalThis as unknown as ServiceWorkerScope;
+const SCOPE = worker.registration.scope;
+// An origin may hold several sites, which share its caches.
+const PREFIX = `slmweb ${SCOPE} `;
+const CACHE = PREFIX + SITE.version;
+const FILES = new Map(SITE.files.map((file) => [file.path, file]));
+
+worker.addEventListener('install', (event) => event.waitUntil(install()));
+worker.addEventListener('activate', (event) => event.waitUntil(deleteCaches((name) => name !== CACHE)));
+
+async function install(): Promise<void> {
+  const cache = await caches.open(CACHE);
+  try {
+    await Promise.all(SITE.files.map(async (file) => cache.put(SCOPE + file.path, await fetchExact(file))));
+  } catch (error) {
+    await caches.delete(CACHE);
+    throw error;
+  }
+}
+
+async function fetchExact({ path, type, integrity }: SiteFile): Promise<Response> {
+  const response = await fetch(SCOPE + path, { integrity, cache: 'no-cache' });
+  if (!response.ok) throw new Error(`Expected ${SCOPE + path}, found HTTP ${response.status}.`);
+  return new Response(await response.blob(), { headers: { ...SITE.headers, 'content-type': type } });
+}
+
+async function deleteCaches(wanted: (name: string) => boolean): Promise<void> {
+  const names = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && wanted(name));
+  await Promise.all(names.map((name) => caches.delete(name)));
+}
+
+worker.addEventListener('fetch', (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (!url.href.startsWith(SCOPE) || request.method !== 'GET') return;
+  const path = url.pathname.slice(new URL(SCOPE).pathname.length).replace(/^index\.html$/, '');
+  if (request.mode === 'navigate') event.waitUntil(leaveWhenGone());
+  if (FILES.has(path)) event.respondWith(fromCache(request, path));
+  // What a script fetches (a manifest, a chunk) becomes no page and no worker, so it needs no headers.
+  else if (request.destination !== '') event.respondWith(sealed(request));
+});
+
+async function fromCache(request: Request, path: string): Promise<Response> {
+  // A person may have emptied the cache; the network's answer is sealed as well, and hashes still hold.
+  return (await caches.match(SCOPE + path, { cacheName: CACHE })) ?? sealed(request);
+}
+
+async function sealed(request: Request): Promise<Response> {
+  const response = await fetch(request);
+  // A redirect that the browser follows itself, and comes back with.
+  if (response.type === 'opaqueredirect') return response;
+  const headers = new Headers(response.headers);
+  for (const [name, value] of Object.entries(SITE.headers)) headers.set(name, value);
+  const { status, statusText } = response;
+  return new Response(response.body, { status, statusText, headers });
+}
+
+/** Makes room when this address has become another site's: its pages must not stay hidden behind ours. */
+async function leaveWhenGone(): Promise<void> {
+  const answer = await fetch(`${SCOPE}sw.js`, { cache: 'no-store' }).catch(() => null);
+  if (answer === null) return; // offline
+  const isScript = answer.headers.get('content-type')?.includes('javascript') ?? false;
+  if (!(answer.status === 404 || answer.status === 410 || (answer.ok && !isScript))) return;
+  await worker.registration.unregister();
+  await deleteCaches(() => true);
+}
+
+worker.addEventListener('message', (event) => {
+  const [port] = event.ports;
+  if (event.data === TAKE_OVER && port !== undefined) event.waitUntil(takeOver(port));
+});
+
+/** Other pages go on with the version that they started with, so a new one waits until there are none. */
+async function takeOver(port: MessagePort): Promise<void> {
+  const windows = await worker.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const alone = windows.filter(({ url }) => url.startsWith(SCOPE)).length === 1;
+  port.postMessage(alone);
+  if (alone) await worker.skipWaiting();
+}
