@@ -86,7 +86,7 @@ def pack(
         n_ctx_train = info["n_ctx_train"] or 2048
         contexts = tuple(
             ContextMemory(n_ctx, model.session_bytes(n_ctx, _N_BATCH))
-            for n_ctx in _context_lengths(n_ctx_train)
+            for n_ctx in context_lengths(n_ctx_train)
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -160,7 +160,7 @@ def verify(folder: Path, progress: Progress = lambda done, total: None) -> Manif
     return manifest
 
 
-def _context_lengths(n_ctx_train: int) -> list[int]:
+def context_lengths(n_ctx_train: int) -> list[int]:
     """Powers of two up to the longest context that is stated, and that one itself."""
     longest = min(n_ctx_train, _LARGEST_CONTEXT)
     powers = [1 << i for i in range(32) if _SMALLEST_CONTEXT <= 1 << i < longest]

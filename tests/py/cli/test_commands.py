@@ -143,11 +143,31 @@ def test_bench_measures(qwen2: Path) -> None:
 def test_pack_writes_where_it_is_told(llama: Path, tmp_path: Path) -> None:
     folder = tmp_path / "my-model"
     result = run_json("pack", str(llama), "-o", str(folder), "--verify", "--sampling", "top_p=0.9")
-    assert (result["name"], result["verified"], result["chunks"]) == ("my-model", True, 1)
+    assert (result["name"], result["verified"], result["chunks"]) == ("my-model", True, 2)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["name"], manifest["sampling"]) == ("my-model", {"top_p": 0.9})
     printed = run("pack", str(llama), "-o", str(tmp_path / "b"), "--name", "x").decode()
     assert "tiny llama (apache-2.0)" in printed
+
+
+def test_a_model_is_signed_and_verified(llama: Path, tmp_path: Path) -> None:
+    key, folder = tmp_path / "release.key", tmp_path / "my-model"
+    made = run_json("keygen", "-o", str(key))
+    assert made["public_key_file"] == f"{key}.pub"
+    packed = run_json("pack", str(llama), "-o", str(folder), "--model-version", "2026-11")
+    assert (packed["version"], packed["signed"]) == ("2026-11", False)
+    assert "not signed" in run("verify", str(folder)).decode()
+    failed = slmweb("verify", str(folder), "--key", f"{key}.pub")
+    assert failed.returncode == 1
+    assert failed.stderr.decode().startswith("slmweb: ")
+    assert "is not signed" in failed.stderr.decode()
+    assert run_json("sign", str(folder), "--key", str(key))["key_id"] == made["id"]
+    for public in (f"{key}.pub", made["public_key"]):
+        verified = run_json("verify", str(folder), "--key", public)
+        assert (verified["root"], verified["signed_by"]) == (packed["root"], made["id"])
+    again = run("pack", str(llama), "-o", str(folder), "--title", "Other", "--sign", str(key))
+    assert "in 2 chunks, signed" in again.decode()
+    assert made["id"] in run("verify", str(folder), "--key", f"{key}.pub").decode()
 
 
 def test_version() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slmweb.core.model import Model
 from slmweb.errors import SlmError
 from slmweb.pack.manifest import MODEL_NAME, read_manifest
-from slmweb.pack.pack import default_name, pack, verify
+from slmweb.pack.pack import context_lengths, default_name, pack, verify
 from tests.goldens.tiny_gguf import write_gguf
 
 CHUNK = 100_000
@@ -143,6 +145,64 @@ def test_a_failed_write_leaves_the_old_pack(
     assert caught.value.code == "unwritable"
     assert verify(folder) == before
     assert not list(folder.glob(".*.tmp"))
+
+
+def changed(source: Path, target: Path, name: str) -> Path:
+    """A copy in which one tensor has other values."""
+    with Model.open(source, weights=False) as model:
+        (tensor,) = [tensor for tensor in model.info["tensors"] if tensor["name"] == name]
+    data = bytearray(source.read_bytes())
+    data[tensor["offset"]] ^= 1
+    target.write_bytes(data)
+    return target
+
+
+def test_versions_share_every_chunk_but_that_of_the_changed_tensor(
+    llama: Path, tmp_path: Path
+) -> None:
+    name = "blk.1.ffn_up.weight"
+    second = changed(llama, tmp_path / "second.gguf", name)
+    old = pack([llama], tmp_path / "old", chunk_size=CHUNK)
+    new = pack([second], tmp_path / "new", chunk_size=CHUNK)
+    (size,) = [c.size for c in new.files[0].chunks if c not in old.files[0].chunks]
+    assert size <= CHUNK < new.size / 4
+    assert old.root != new.root
+
+
+def test_chunks_begin_and_end_where_tensors_or_their_granules_do(
+    llama: Path, tmp_path: Path
+) -> None:
+    manifest = pack([llama], tmp_path / "x", chunk_size=10_000)
+    with Model.open(llama, weights=False) as model:
+        model.layout()
+        tensors = model.info["tensors"]
+    ends = list(accumulate(chunk.size for chunk in manifest.files[0].chunks))
+    first = min(tensor["offset"] for tensor in tensors)
+    assert first in ends
+    for end in ends[:-1]:
+        if end <= first:
+            continue
+        (tensor,) = [t for t in tensors if t["offset"] <= end < t["offset"] + t["size"]]
+        assert (end - tensor["offset"]) % tensor["granule"] == 0
+        if end != tensor["offset"]:
+            assert tensor["size"] > 10_000
+
+
+def test_the_memory_of_contexts_is_what_a_session_takes(gemma3: Path, tmp_path: Path) -> None:
+    manifest = pack([gemma3], tmp_path / "x")
+    with Model.open(gemma3) as model:
+        whole = [model.session_bytes(c.n_ctx) for c in manifest.memory.contexts]
+        n_ctx_train = model.info["n_ctx_train"]
+    assert [c.bytes for c in manifest.memory.contexts] == whole
+    assert manifest.memory.contexts[-1].n_ctx == n_ctx_train
+
+
+def test_context_lengths_are_powers_of_two_and_the_longest() -> None:
+    assert context_lengths(64) == [64]
+    assert context_lengths(512) == [512]
+    assert context_lengths(2048) == [512, 1024, 2048]
+    assert context_lengths(3000) == [512, 1024, 2048, 3000]
+    assert context_lengths(1 << 20)[-2:] == [65536, 131072]
 
 
 def test_a_split_set_is_several_files(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from slmweb.pack.sign import generate_key, read_private_key, sign
 from slmweb.server.files import accepted_codings, parse_range
+from slmweb.server.pages import PageCache
 from tests.py.support import NAME, Site, add_model, chunk, make_folders, running
 
 FIRST = chunk(1, 100_000)  # the first chunk of the site's model
@@ -66,7 +68,38 @@ def test_the_model_list_has_what_the_page_shows(site: Site) -> None:
     assert entry["title"] == "A tiny model"
     assert (entry["architecture"], entry["parameters"], entry["size"]) == ("llama", 42, 105_000)
     assert (entry["license"], entry["license_url"], entry["source"]) == ("apache-2.0", None, None)
-    assert site.request(f"/models/{entry['manifest']}").status == 200
+    assert (entry["version"], entry["signed"]) == (None, False)
+    manifest = site.request(f"/models/{entry['manifest']}")
+    assert manifest.status == 200
+    assert entry["root"] == json.loads(manifest.body)["root"]
+
+
+def test_a_signature_is_served_beside_its_manifest(tmp_path: Path) -> None:
+    generate_key(tmp_path / "release.key")
+    with running(make_folders(tmp_path)) as site:
+        address = f"/models/{NAME}/manifest.json.sig"
+        missing = site.request(address)
+        assert (missing.status, "slmweb sign" in missing.text) == (404, True)
+        sign(site.folders.models / NAME, read_private_key(tmp_path / "release.key"))
+        signature = site.request(address)
+        assert signature.status == 200
+        assert signature.body == (site.folders.models / NAME / "manifest.json.sig").read_bytes()
+        assert (
+            signature.headers["cache-control"]
+            == site.request(f"/models/{NAME}/manifest.json").headers["cache-control"]
+        )
+        (entry,) = json.loads(site.request("/models/index.json").body)
+        assert entry["signed"]
+        assert site.request("/models/other/manifest.json.sig").status == 404
+
+
+def test_the_page_is_told_the_key(tmp_path: Path) -> None:
+    folders = make_folders(tmp_path)
+    key = generate_key(tmp_path / "release.key")
+    plain = PageCache(folders.web, folders.wasm).index()
+    keyed = PageCache(folders.web, folders.wasm, public_key=key).index()
+    assert b"data-public-key" not in plain.body
+    assert f' data-public-key="{key.base64}">'.encode() in keyed.body
 
 
 def test_a_model_added_while_the_server_runs_is_listed(tmp_path: Path) -> None:
