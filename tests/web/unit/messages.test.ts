@@ -11,6 +11,9 @@ const GOOD = [
   { type: 'list', id: 1 },
   { type: 'open', id: 2, model: 'smol', verify: false },
   { type: 'remove', id: 3, model: 'gemma' },
+  { type: 'update', id: 5, model: 'smol' },
+  { type: 'go-back', id: 6, model: 'smol' },
+  { type: 'forget', id: 7, model: 'gemma' },
   { type: 'wasm', id: 4, variant: 'relaxed-mt' },
   { type: 'cancel', id: 2 },
 ];
