@@ -154,6 +154,18 @@ def test_a_tab_runs_on_while_another_one_updates(
     first.ask("Hello")
 
 
+def test_a_page_left_open_learns_of_a_new_version(
+    context: BrowserContext, site: Site, folders: Folders, releases: dict[str, Path]
+) -> None:
+    publish(folders, releases, "2026-10")
+    chat = open_chat(context, site)
+    publish(folders, releases, "2026-12")
+    come_back = "document.dispatchEvent(new Event('visibilitychange'))"
+    chat.frame.evaluate(f"performance.now = () => 3600_000; {come_back}")
+    expect(strip(chat)).to_contain_text("A new version of Tiny is there (2026-12, ")
+    runs(chat, "2026-10")
+
+
 def test_an_interrupted_update_leaves_the_old_version(
     context: BrowserContext, site: Site, folders: Folders, releases: dict[str, Path]
 ) -> None:

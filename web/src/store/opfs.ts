@@ -33,6 +33,19 @@ export async function entryOf(directory: FileSystemDirectoryHandle, name: string
   }
 }
 
+/** The text of a small file, or null where there is none. */
+export async function textOf(directory: FileSystemDirectoryHandle, name: string): Promise<string | null> {
+  for (let attempt = 0; ; attempt++) {
+    const file = await entryOf(directory, name);
+    try {
+      return file === null ? null : await file.text();
+    } catch (error) {
+      // Another tab has replaced it between the two steps: then there is a new one.
+      if (!(error instanceof DOMException) || attempt === 5) throw error;
+    }
+  }
+}
+
 /** The whole files of a model in order, or null while one is missing. */
 export async function storedFiles(
   directory: FileSystemDirectoryHandle,

@@ -8,7 +8,7 @@
 
 import { Reader } from '../core/check';
 import { SlmError } from '../core/error';
-import { entryOf, replaceFile, storedFiles } from './opfs';
+import { replaceFile, storedFiles, textOf } from './opfs';
 import { proveManifest, type SourceManifest } from './remote';
 
 const CURRENT = 'current';
@@ -49,19 +49,18 @@ export async function readVersions(
   directory: FileSystemDirectoryHandle,
   publicKey: string | null,
 ): Promise<StoredVersions> {
-  const found = new Map<string, { version: StoredVersion; at: number }>();
+  const found = new Map<string, StoredVersion>();
   let refused: SlmError | null = null;
   for await (const name of directory.keys()) {
     if (!name.endsWith(VERSION)) continue;
-    const record = await entryOf(directory, name);
+    const record = await textOf(directory, name);
     if (record === null) continue;
     try {
-      const { manifest, signature } = readRecord(await record.text());
+      const { manifest, signature } = readRecord(record);
       const source = await proveManifest(manifest, signature, publicKey, 'the stored model');
       const files = await storedFiles(directory, source.manifest);
       const { root } = source.manifest;
-      if (files !== null && name === root + VERSION)
-        found.set(root, { version: { ...source, files }, at: record.lastModified });
+      if (files !== null && name === root + VERSION) found.set(root, { ...source, files });
     } catch (error) {
       // A record that cannot be read is that of a version to be downloaded again.
       if (!(error instanceof SlmError)) throw error;
@@ -70,9 +69,10 @@ export async function readVersions(
   }
   const pointer = await readPointer(directory);
   const rank = (root: string) => (root === pointer?.current ? 2 : root === pointer?.other ? 1 : 0);
-  const [current, ...others] = [...found.entries()]
-    .sort(([a, x], [b, y]) => rank(b) - rank(a) || y.at - x.at)
-    .map(([, { version }]) => version);
+  const newest = ({ files }: StoredVersion) => Math.max(...files.map((file) => file.lastModified));
+  const [current, ...others] = [...found.values()].sort(
+    (a, b) => rank(b.manifest.root) - rank(a.manifest.root) || newest(b) - newest(a),
+  );
   const wentBack =
     pointer?.wentBack === true &&
     current?.manifest.root === pointer.current &&
@@ -89,10 +89,10 @@ function readRecord(text: string): { manifest: string; signature: string | null 
 }
 
 async function readPointer(directory: FileSystemDirectoryHandle): Promise<Pointer | null> {
-  const file = await entryOf(directory, CURRENT);
-  if (file === null) return null;
+  const text = await textOf(directory, CURRENT);
+  if (text === null) return null;
   try {
-    const pointer = reader.object(reader.parse(await file.text()), 'the whole');
+    const pointer = reader.object(reader.parse(text), 'the whole');
     return {
       current: reader.string(pointer.current, 'current', ROOT, 'a root'),
       other: pointer.other === null ? null : reader.string(pointer.other, 'other', ROOT, 'a root'),
