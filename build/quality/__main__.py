@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> None:
         ggml.require()  # before an hour of work
         models = find_models()
         mixes = find_mixes(models)
-        report.write_recipes(models, mixes)
+        report.write_recipes(mixes)
         rows = list(measure(models, search.default_mix(mixes), arguments == ["--speed"]))
         report.write_document(models, rows, mixes)
     except SlmError as error:

@@ -1,76 +1,90 @@
 """The references that quantized models are compared with, made from quantized files.
 
 The only real models at hand are quantized already. Their dequantized weights lie
-on the grid of the source's type, so that this one type (and finer ones) would
-seem to cost nothing. Every weight of the original checkpoint lay within half a
-step of its grid point, though, and plain rounding says no more about it: so each
-weight is moved by a random part of its own step, uniform in half a step up and
-down. The result is a checkpoint that the source file could have been made from,
-on nobody's grid, and it is written in F16 as checkpoints are. Owns this dither.
+on the grid of the source's type, block by block, so that this type and finer ones
+would seem to cost nothing. The blocks are arbitrary, though: they are 32 or 256
+neighbouring inputs, and the order of a model's inputs means nothing. So the inputs
+are shuffled, for the residual stream, the feed-forward's hidden units and the
+values within a head, in every tensor alike. The model computes the very same
+function, its weights have the same distribution, and no block lies on a grid any
+more. It is written in F16, as checkpoints are. Owns this shuffle and knows the
+tensor names of the families that it is used on, llama and gemma3.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from script import BuildError
 from slmweb.atomic import atomic_file
 from slmweb.core.files import ByteFile
 from slmweb.core.model import Model, TensorInfo
-from slmweb.generated.abi import TENSOR_TYPES, TensorType
+from slmweb.generated.abi import TENSOR_TYPES
 from slmweb.quantize import codec, container
 from slmweb.quantize.choice import is_matrix
 
+Order = npt.NDArray[np.int64]
+
 SLAB = 4 << 20  # values at a time
+SEED = 270
+
+# The norms over the residual stream; those of queries and keys are per head.
+_NORMS = ("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm", "output_norm")
 
 
 @dataclass(frozen=True)
-class Quants:
-    """Where a block has its quants, where their low bits, and a byte that is one in each."""
+class Shuffle:
+    """New orders of a model's inner dimensions."""
 
-    all: slice
-    low: slice
-    one: int
+    residual: Order  # (n_embd)
+    hidden: list[Order]  # (n_ff) per layer
+    values: list[Order]  # (n_head_kv * head_dim) per layer, each head within itself
+    attended: list[Order]  # (n_head * head_dim): the same, for the heads that share the values
+
+    def of(self, name: str) -> tuple[Order | None, Order | None]:
+        """The orders of a tensor's rows and columns; None leaves them."""
+        layer, _, part = name.removesuffix(".weight").removeprefix("blk.").rpartition(".")
+        i = int(layer or 0)
+        if part in ("token_embd", "output", "attn_q", "attn_k", *_NORMS):
+            return None, self.residual
+        return {
+            "attn_v": (self.values[i], self.residual),
+            "attn_output": (self.residual, self.attended[i]),
+            "ffn_gate": (self.hidden[i], self.residual),
+            "ffn_up": (self.hidden[i], self.residual),
+            "ffn_down": (self.residual, self.hidden[i]),
+            "attn_q_norm": (None, None),
+            "attn_k_norm": (None, None),
+        }[part]
 
 
-_QUANTS = {
-    "Q4_0": Quants(slice(2, 18), slice(2, 18), 0x11),
-    "Q4_1": Quants(slice(4, 20), slice(4, 20), 0x11),
-    "Q5_0": Quants(slice(2, 22), slice(6, 22), 0x11),
-    "Q5_1": Quants(slice(4, 24), slice(8, 24), 0x11),
-    "Q8_0": Quants(slice(2, 34), slice(2, 34), 0x01),
-    "Q4_K": Quants(slice(16, 144), slice(16, 144), 0x11),
-    "Q5_K": Quants(slice(16, 176), slice(48, 176), 0x11),
-    "Q6_K": Quants(slice(0, 192), slice(0, 128), 0x11),
-}
-
-
-def steps(data: bytes | bytearray, kind: TensorType, columns: int) -> codec.F32:
-    """The distance between neighbouring grid points at every weight: [rows, columns].
-
-    Values are affine in their quants: the step is what one more makes.
-    """
-    quants = _QUANTS.get(kind.name)
-    if quants is None:
-        raise BuildError(f"the step of {kind.name} is not known; add it to {Path(__file__).name}")
-    zero = np.frombuffer(data, np.uint8).reshape(-1, kind.block_bytes).copy()
-    zero[:, quants.all] = 0
-    one = zero.copy()
-    one[:, quants.low] = quants.one
-    step: codec.F32 = codec.decode(one.tobytes(), kind, columns)
-    step -= codec.decode(zero.tobytes(), kind, columns)
-    return np.abs(step, out=step)
+def draw_shuffle(model: Model) -> Shuffle:
+    """The same for the same model every time."""
+    info = model.info
+    random = np.random.Generator(np.random.PCG64(SEED))
+    shapes = {tensor["name"]: tensor["shape"] for tensor in info["tensors"]}
+    n_embd, n_ff = shapes["blk.0.ffn_gate.weight"]
+    n_head, n_head_kv = info["n_head"] or 1, info["n_head_kv"] or info["n_head"] or 1
+    head_dim = shapes["blk.0.attn_output.weight"][0] // n_head
+    hidden, values, attended = [], [], []
+    for _ in range(info["n_layer"] or 0):
+        hidden.append(random.permutation(n_ff))
+        heads = [random.permutation(head_dim) for _ in range(n_head_kv)]
+        values.append(np.concatenate([h * head_dim + order for h, order in enumerate(heads)]))
+        shared = [heads[h * n_head_kv // n_head] for h in range(n_head)]
+        attended.append(np.concatenate([h * head_dim + order for h, order in enumerate(shared)]))
+    return Shuffle(random.permutation(n_embd), hidden, values, attended)
 
 
 def make_reference(source: Path, out: Path) -> None:
-    """Writes the dithered F16 checkpoint of a quantized model; the same every time."""
+    """Writes the shuffled F16 checkpoint of a quantized model."""
     with Model.open(source, weights=False) as model:
         infos = model.info["tensors"]
+        shuffle = draw_shuffle(model)
     f16, f32 = TENSOR_TYPES["F16"], TENSOR_TYPES["F32"]
     tensors = [
         container.Tensor(t["name"], tuple(t["shape"]), f16 if is_matrix(t["shape"]) else f32)
@@ -78,21 +92,30 @@ def make_reference(source: Path, out: Path) -> None:
     ]
     metadata = container.read_metadata(source) | {"general.file_type": container.u32(1)}
     with ByteFile(source) as file, atomic_file(out) as target:
-        data = (_dithered(file, info, to) for info, to in zip(infos, tensors, strict=True))
+        data = (
+            _shuffled(file, info, to, *shuffle.of(to.name))
+            for info, to in zip(infos, tensors, strict=True)
+        )
         container.write(target, metadata, tensors, data)
 
 
-def _dithered(file: ByteFile, info: TensorInfo, to: container.Tensor) -> Iterator[bytes]:
-    kind = TENSOR_TYPES[info["type"]]
-    seed = int.from_bytes(hashlib.sha256(info["name"].encode()).digest()[:8], "little")
-    random = np.random.Generator(np.random.PCG64(seed))
-    row = container.row_bytes(to.columns, kind)
+def _shuffled(
+    file: ByteFile,
+    info: TensorInfo,
+    to: container.Tensor,
+    row_order: Order | None,
+    column_order: Order | None,
+) -> Iterator[bytes]:
+    data = bytearray(info["size"])
+    file.read_into(memoryview(data), info["offset"])
+    rows = np.frombuffer(data, np.uint8).reshape(to.rows, -1)
     step = max(1, SLAB // to.columns)
     for first in range(0, to.rows, step):
-        data = bytearray(row * min(step, to.rows - first))
-        file.read_into(memoryview(data), info["offset"] + first * row)
-        values = codec.decode(data, kind, to.columns)
-        if is_matrix(to.shape) and kind.name not in codec.FLOAT_TYPES:
-            noise = random.random(values.shape, np.float32) - np.float32(0.5)
-            values = values + noise * steps(data, kind, to.columns)
+        wanted = np.arange(first, min(first + step, to.rows))
+        if row_order is not None:
+            wanted = row_order[wanted]
+        blocks = np.ascontiguousarray(rows[wanted])
+        values = codec.decode(memoryview(blocks).cast("B"), TENSOR_TYPES[info["type"]], to.columns)
+        if column_order is not None:
+            values = np.ascontiguousarray(values[:, column_order])
         yield codec.encode(values, to.type)

@@ -22,13 +22,13 @@ _ABOUT = f"""\
 # The mixes behind `slmweb quantize --type web`, written by `make quality`; do not edit.
 #
 # One type per class of tensors, measured by the shipped core over {N_TOKENS} tokens of prose
-# and code against float16 references (docs/quality.md says how those were made). `kl` is
+# and code against float16 references (docs/quality.md says how they were made). `kl` is
 # the geometric mean of the models' divergences in nats per token; per model there are
 # bits_per_weight (what one decoded token reads: its cost in memory), dot_products (integer
 # ones per weight, 1 for four and five bits and 2 for eight: the cost of prefill), and how far
 # the result is from the reference: kl, flips (share of positions whose likeliest token
-# differs) and perplexity. The default is the mix with the least kl * 4^bits: a bit more
-# should divide an error by four, and beyond it buys less than that.
+# differs) and perplexity. The default is the smallest mix that flips at most a tenth of the
+# positions, on average over the models.
 """
 
 _DOCUMENT = f"""\
@@ -46,13 +46,13 @@ those of wasmtime on one thread of the machine that ran this, for {N_PROMPT} pro
 
 What to keep in mind:
 
-- **The references are reconstructions.** The only real checkpoints at hand are quantized
-  (SmolLM2 in Q4_1; Gemma in Q4_K_M, which holds Q4_K, Q5_0, Q6_K and Q8_0). Their dequantized
-  weights lie on the grid of their types, and would make those types look free. Each weight was
-  therefore moved by a random part of its own quantization step, up to half of it either way,
-  where the original must have been: a checkpoint from which the source could have been made, on
-  nobody's grid. It is written in F16. It is a little worse than the original (its perplexity
-  says so), and a little noisier, so the figures are for comparing types, not for quoting.
+- **The references are made from quantized files**: SmolLM2 from Q4_1, Gemma from Q4_K_M (Q4_K,
+  Q5_0, Q6_K and Q8_0), the only real ones at hand. Merely dequantized, their weights would lie on
+  the grid of those types, which would seem to cost nothing. So the order of every model's inputs
+  was shuffled, in all tensors alike (`build/quality/reference.py`): the function is the same, the
+  distribution of the weights too, and no block lies on a grid any more. What the shuffle cannot
+  give back is what the first quantization took; a model that never was quantized has finer
+  structure to lose. Compare types with each other, and measure your own model with `slmweb eval`.
 - Activations are quantized to 8 bits by every kernel but those of F32, F16 and BF16. That is in
   all rows, and is most of what Q8_0 shows.
 - A row of the table has every matrix in that one type. Rows of SmolLM2 (576) and Gemma (640) are
@@ -70,17 +70,16 @@ class Row:
     speed: Speed
 
 
-def write_recipes(models: Sequence[Model], mixes: Sequence[Measured]) -> None:
+def write_recipes(mixes: Sequence[Measured]) -> None:
     lines = [_ABOUT, f'default = "{default_mix(mixes).name}"']
     for mix in mixes:
         lines += ["", "[[mix]]", f'name = "{mix.name}"']
         lines += [f'{part} = "{kind}"' for part, kind in zip(CLASSES, mix.types, strict=True)]
         lines.append(f"kl = {mix.kl:.5f}")
-        for model in models:
-            q = mix.quality[model.name]
+        for name, q in mix.quality.items():
             lines.append(
-                f"{model.name} = {{ bits_per_weight = {q.bits_per_weight:.3f}, "
-                f"dot_products = {mix.dot_products[model.name]:.2f}, kl = {q.kl:.5f}, "
+                f"{name} = {{ bits_per_weight = {q.bits_per_weight:.3f}, "
+                f"dot_products = {mix.dot_products[name]:.2f}, kl = {q.kl:.5f}, "
                 f"flips = {q.flips:.4f}, perplexity = {q.perplexity:.3f} }}"
             )
     replace(TABLE, ("\n".join(lines) + "\n").encode())

@@ -15,7 +15,7 @@ from tests.py.cli.program import Done, slmweb
 
 COMMANDS = (
     "serve", "chat", "inspect", "tokenize", "detokenize",
-    "logits", "perplexity", "bench", "pack", "doctor",
+    "logits", "perplexity", "bench", "quantize", "imatrix", "pack", "doctor",
 )  # fmt: skip
 
 
