@@ -114,8 +114,7 @@ def _shuffled(
         wanted = np.arange(first, min(first + step, to.rows))
         if row_order is not None:
             wanted = row_order[wanted]
-        blocks = np.ascontiguousarray(rows[wanted])
-        values = codec.decode(memoryview(blocks).cast("B"), TENSOR_TYPES[info["type"]], to.columns)
+        values = codec.decode(rows[wanted].tobytes(), TENSOR_TYPES[info["type"]], to.columns)
         if column_order is not None:
             values = np.ascontiguousarray(values[:, column_order])
         yield codec.encode(values, to.type)

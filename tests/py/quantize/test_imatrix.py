@@ -40,7 +40,7 @@ def squares_in_transformers(model: TinyModel, chunks: list[list[int]]) -> dict[s
         rope_parameters={"rope_type": "default", "rope_theta": model.rope_base},
         tie_word_embeddings=model.tied,
     )
-    hf = transformers.LlamaForCausalLM(config).eval()
+    hf = transformers.LlamaForCausalLM(config)  # without dropout, so its mode does not matter
     state = {name: torch.from_numpy(t.values.copy()) for name, t in weights(model).items()}
     hf.load_state_dict(state, strict=False)
     hf.tie_weights()

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gguf import GGMLQuantizationType
-from numpy.typing import NDArray
+from gguf import GGUFReader
 
 from slmweb.core import Instance, Model
-from slmweb.quantize import ImportanceMatrix, quantize
-from slmweb.quantize.imatrix import compute, read_imatrix, write_imatrix
+from slmweb.quantize import quantize
+from slmweb.quantize.imatrix import compute, write_imatrix
 from tests.goldens.tiny_models import sequence
 from tests.parity.logits import evaluate
-from tests.py.quantize.files import WIDE, blocks, types, values
+from tests.py.quantize.files import WIDE, blocks, types
 
 pytestmark = pytest.mark.llama
 
@@ -27,13 +26,26 @@ FTYPES = {
 }  # fmt: skip
 
 
-def llama_quantize(source: Path, target: Path, ftype: str) -> None:
-    """llama-quantize --pure, which gives every matrix the one type."""
+def llama_quantize(source: Path, target: Path, ftype: str, imatrix: Path | None = None) -> None:
+    """llama-quantize --pure [--imatrix FILE], which gives every matrix the one type."""
     import llama_cpp
 
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{ftype}")
     params.pure = True
+    if imatrix is not None:
+        # As llama-quantize reads the file: sums over counts, by the name of the matrix.
+        arrays = {t.name: np.array(t.data).reshape(-1) for t in GGUFReader(imatrix).tensors}
+        means = {
+            name.removesuffix(".in_sum2"): sums / arrays[name.removesuffix("in_sum2") + "counts"]
+            for name, sums in arrays.items()
+            if name.endswith(".in_sum2")
+        }
+        entries = (llama_cpp.llama_model_imatrix_data * (len(means) + 1))()
+        for entry, (name, mean) in zip(entries, means.items(), strict=False):
+            entry.name, entry.size = name.encode(), len(mean)
+            entry.data = mean.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        params.imatrix = entries
     done = llama_cpp.llama_model_quantize(
         str(source).encode(), str(target).encode(), ctypes.byref(params)
     )
@@ -71,47 +83,17 @@ def test_fallbacks_are_those_of_llama_quantize(llama: Path, tmp_path: Path, kind
 @pytest.mark.parametrize(
     "kind", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"]
 )
-def test_weighted_blocks_are_ggml_s(
+def test_weighted_blocks_are_those_of_llama_quantize(
     wide: Path, importance: Path, tmp_path: Path, kind: str
 ) -> None:
-    out = tmp_path / "out.gguf"
-    done = quantize(wide, out, type=kind, imatrix=importance)
+    ours, theirs, plain = (tmp_path / f"{name}.gguf" for name in ("ours", "theirs", "plain"))
+    done = quantize(wide, ours, type=kind, imatrix=importance)
     assert done.weighted == 2 * 7 + 1  # all but the untied embedding, which no product reads
-    matrix, found = read_imatrix(importance), blocks(out)
-    differs = 0
-    for name, array in values(wide).items():
-        if array.ndim > 1:
-            expected = ggml_quantize(array, GGMLQuantizationType[kind], matrix, name)
-            assert found[name] == expected, name
-            plain = ggml_quantize(array, GGMLQuantizationType[kind], None, name)
-            differs += found[name] != plain
-    assert differs > 0
-
-
-def ggml_quantize(
-    array: NDArray[np.float32],
-    kind: GGMLQuantizationType,
-    matrix: ImportanceMatrix | None,
-    name: str,
-) -> bytes:
-    import llama_cpp
-    from gguf.quants import quant_shape_to_byte_shape
-
-    (library,) = (Path(llama_cpp.__file__).parent / "lib").glob("libggml-base.so")
-    function = ctypes.CDLL(str(library)).ggml_quantize_chunk
-    function.restype = ctypes.c_size_t
-    out = np.empty(quant_shape_to_byte_shape(array.shape, kind), np.uint8)
-    weights = None if matrix is None else matrix.weights(name)
-    rows, columns = array.shape
-    n = ctypes.c_int64
-    pointer = None if weights is None else weights.ctypes.data_as(ctypes.c_void_p)
-    values = np.ascontiguousarray(array)
-    written = function(
-        *(int(kind), values.ctypes.data_as(ctypes.c_void_p), out.ctypes.data_as(ctypes.c_void_p)),
-        *(n(0), n(rows), n(columns), pointer),
-    )
-    assert written == out.nbytes
-    return out.tobytes()
+    llama_quantize(wide, theirs, FTYPES[kind], importance)
+    assert types(ours) == types(theirs)
+    assert blocks(ours) == blocks(theirs)
+    quantize(wide, plain, type=kind)
+    assert blocks(plain) != blocks(ours)
 
 
 @pytest.mark.parametrize("kind", ["Q4_0", "Q8_0", "Q2_K", "Q4_K", "Q6_K", "IQ4_NL", "web"])
