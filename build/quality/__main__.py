@@ -1,10 +1,10 @@
 """`make quality`: everything that is measured, going on where an earlier run stopped.
 
-  python -m quality [--speed]     (with build/ on the path)
+  python -m quality [--speed | --no-speed]     (with build/ on the path)
 
 --speed measures the tokens per second again, for which the machine should have
-nothing else to do. The mixes come first, then every tensor type, the default mix,
-and some types as weighed by an importance matrix.
+nothing else to do; --no-speed leaves them out. The mixes come first, then every
+tensor type, the default mix, and some types as weighed by an importance matrix.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def importance_matrix(model: Model) -> Path:
     return path
 
 
-def measure(models: Sequence[Model], web: search.Measured, speed_again: bool) -> Iterator[Row]:
+def measure(models: Sequence[Model], web: search.Measured, option: str) -> Iterator[Row]:
     for model in models:
         made: dict[str, Callable[[], Path]] = {
             **{kind: partial(model.of_type, kind) for kind in TENSOR_TYPES},
@@ -62,7 +62,10 @@ def measure(models: Sequence[Model], web: search.Measured, speed_again: bool) ->
         }
         for kind, make in made.items():
             path = make()
-            row = Row(model, kind, model.bench.quality(path), model.bench.speed(path, speed_again))
+            speed = None
+            if option != "--no-speed":
+                speed = model.bench.speed(path, again=option == "--speed")
+            row = Row(model, kind, model.bench.quality(path), speed)
             print(f"{model.title} {kind}: {row.quality} {row.speed}", flush=True)
             yield row
 
@@ -72,14 +75,15 @@ def weighted(model: Model, kind: str) -> Path:
 
 
 def main(arguments: list[str]) -> None:
-    if arguments not in ([], ["--speed"]):
-        raise BuildError(f"got {' '.join(arguments)}; usage: python -m quality [--speed]")
+    option = " ".join(arguments)
+    if option not in ("", "--speed", "--no-speed"):
+        raise BuildError(f"got {option}; usage: python -m quality [--speed | --no-speed]")
     try:
         ggml.require()  # before an hour of work
         models = find_models()
         mixes = find_mixes(models)
         report.write_recipes(mixes)
-        rows = list(measure(models, search.default_mix(mixes), arguments == ["--speed"]))
+        rows = list(measure(models, search.default_mix(mixes), option))
         report.write_document(models, rows, mixes)
     except SlmError as error:
         raise BuildError(error.message) from None

@@ -56,7 +56,7 @@ class Bench:
         figures = self._kept("quality", path, lambda: asdict(self._quality(path)))
         return Quality(size=int(figures.pop("size")), **figures)
 
-    def speed(self, path: Path, again: bool = False) -> Speed:
+    def speed(self, path: Path, *, again: bool = False) -> Speed:
         return Speed(**self._kept("speed", path, lambda: asdict(self._speed(path)), again))
 
     def _kept(

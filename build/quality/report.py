@@ -27,7 +27,7 @@ _ABOUT = f"""\
 # bits_per_weight (what one decoded token reads: its cost in memory), dot_products (integer
 # ones per weight, 1 for four and five bits and 2 for eight: the cost of prefill), and how far
 # the result is from the reference: kl, flips (share of positions whose likeliest token
-# differs) and perplexity. The default is the smallest mix that flips at most a tenth of the
+# differs) and perplexity. The default is the smallest mix that flips at most 15% of the
 # positions, on average over the models.
 """
 
@@ -67,7 +67,7 @@ class Row:
     model: Model
     kind: str  # "Q4_0", "web", "web, weighted"
     quality: Quality
-    speed: Speed
+    speed: Speed | None
 
 
 def write_recipes(mixes: Sequence[Measured]) -> None:
@@ -131,8 +131,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{q.perplexity:.2f}",
         f"{q.kl:.4f}",
         f"{q.flips:.1%}",
-        f"{speed.prefill:.0f}",
-        f"{speed.decode:.1f}",
+        f"{speed.prefill:.0f}" if speed else "",
+        f"{speed.decode:.1f}" if speed else "",
     )
 
 
@@ -149,6 +149,6 @@ def _csv(rows: Sequence[Row]) -> bytes:
     for row in rows:
         q, speed = row.quality, row.speed
         quality = f"{q.bits_per_weight:.4f} {q.perplexity:.5f} {q.kl:.6f} {q.flips:.5f}"
-        rates = f"{speed.prefill:.2f} {speed.decode:.2f}"
-        out.writerow((row.model.name, row.kind, q.size, *quality.split(), *rates.split()))
+        rates = (f"{speed.prefill:.2f}", f"{speed.decode:.2f}") if speed else ("", "")
+        out.writerow((row.model.name, row.kind, q.size, *quality.split(), *rates))
     return text.getvalue().encode()
