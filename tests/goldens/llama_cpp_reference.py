@@ -79,9 +79,11 @@ class LlamaCpp:
         flash: bool = False,
         kv_type: int = 1,
         n_threads: int = 2,
+        adapters: Sequence[tuple[Path, float]] = (),
     ) -> Logits:
         """Logits at every position, [len(ids), n_vocab]. `kv_type` is ggml's
-        number of the cache's type: 1 is F16, llama.cpp's default, 0 is F32."""
+        number of the cache's type: 1 is F16, llama.cpp's default, 0 is F32.
+        `adapters` are GGUF adapters with a scale each; the model frees them."""
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = max(64, len(ids))
         params.n_batch = params.n_ubatch = n_ubatch
@@ -91,6 +93,8 @@ class LlamaCpp:
         context: Any = llama_cpp.llama_init_from_model(self._model, params)
         if not context:
             raise RuntimeError("llama.cpp cannot make a context: look at the message above")
+        if adapters:
+            self._adapt(context, adapters)
         out = np.empty((len(ids), self.n_vocab), np.float32)
         batch = llama_cpp.llama_batch_init(n_ubatch, 0, 1)
         try:
@@ -112,6 +116,16 @@ class LlamaCpp:
             llama_cpp.llama_batch_free(batch)
             llama_cpp.llama_free(context)
         return out
+
+    def _adapt(self, context: Any, adapters: Sequence[tuple[Path, float]]) -> None:
+        loaded = (llama_cpp.llama_adapter_lora_p_ctypes * len(adapters))()
+        for i, (path, _) in enumerate(adapters):
+            loaded[i] = llama_cpp.llama_adapter_lora_init(self._model, str(path).encode())
+            if not loaded[i]:
+                raise RuntimeError(f"llama.cpp cannot load {path}: look at the message above")
+        scales = (ctypes.c_float * len(adapters))(*[scale for _, scale in adapters])
+        if llama_cpp.llama_set_adapters_lora(context, loaded, len(adapters), scales) != 0:
+            raise RuntimeError("llama.cpp refuses the adapters: look at the message above")
 
 
 def quantize(source: Path, target: Path, ftype: str) -> None:
