@@ -1,7 +1,7 @@
 """llama.cpp behind four calls: tokenize, detokenize, logits, quantize. It owns
 the C API of llama-cpp-python so that generators and benchmarks need not know
 it, and it avoids that package's Python sampling, which is slow. Only golden
-generation and benchmarks import this: no test does.
+generation, benchmarks and the tests marked `llama` import this.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """The promise about memory: at most 300 MB and twice the largest tensor. Kept far below
-it: 300 MB alone, on a checkpoint whose largest tensor is 256 MB.
+it: 200 MB in all, on a checkpoint whose largest tensor is 128 MB, and 256 as float32.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from gguf import GGUFReader
 
-LIMIT = 300 << 20
+LIMIT = 200 << 20
 
 PROGRAM = """
 import re, sys
@@ -41,8 +41,8 @@ def write_zeros(path: Path, tensors: dict[str, tuple[int, ...]]) -> None:
 
 @pytest.fixture(scope="module")
 def large(qwen2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny qwen2 with 2048 embeddings for each of 65,536 tokens, and an adapter."""
-    n_vocab, n_embd, n_ff = 65536, 2048, 160
+    """The tiny qwen2 with 2048 embeddings for each of 32,768 tokens, and an adapter."""
+    n_vocab, n_embd, n_ff = 32768, 2048, 160
     folder = tmp_path_factory.mktemp("large")
     for path in qwen2.iterdir():
         if path.suffix != ".safetensors":
@@ -85,18 +85,17 @@ def large(qwen2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("adapted", [False, True], ids=["plain", "adapter"])
-def test_peak_memory(adapted: bool, large: Path, tmp_path: Path) -> None:
+def test_peak_memory(large: Path, tmp_path: Path) -> None:
+    """With an adapter that unties the head, so that the largest tensor is written twice."""
     out = tmp_path / "out.gguf"
-    adapters = [str(large / "adapter")] if adapted else []
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(large), str(out), "bf16", *adapters],
+        [sys.executable, "-c", PROGRAM, str(large), str(out), "bf16", str(large / "adapter")],
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
     tensors = {tensor.name: tensor.n_bytes for tensor in GGUFReader(out).tensors}
-    assert max(tensors.values()) == 256 << 20
-    assert ("output.weight" in tensors) == adapted
+    assert max(tensors.values()) == 128 << 20
+    assert tensors["token_embd.weight"] == tensors["output.weight"]
     assert int(done.stdout) < LIMIT
