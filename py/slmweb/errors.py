@@ -27,7 +27,9 @@ Code = Literal[
     "bad_template",  # the chat template is missing or fails on these messages
     "corrupt",  # bytes that do not match their SHA-256
     "not_built",  # a file that `make` produces is missing
-    "missing_extra",  # an optional package is not installed
+    "missing_extra",  # a package that only some commands need
+    "bad_data",  # a line of a data set
+    "gate",  # a figure is worse than was asked for
 ]
 CODES: tuple[str, ...] = get_args(Code)
 

@@ -7,7 +7,7 @@
 What is evaluated here is what the browser runs: the same .wasm file.
 """
 
-from .chat import chat_prompt, render
+from .chat import chat_prompt, chat_text, render
 from .instance import Instance, Variant
 from .model import Model, ModelInfo, Tokenizer
 from .perplexity import Perplexity, perplexity
@@ -24,6 +24,7 @@ __all__ = [
     "Tokenizer",
     "Variant",
     "chat_prompt",
+    "chat_text",
     "perplexity",
     "render",
 ]

@@ -97,6 +97,12 @@ def chat_prompt(model: Model, messages: Sequence[Message], **variables: Any) -> 
 
     Raises SlmError "bad_template", also when the model has no template.
     """
+    prompt, bos = chat_text(model, messages, **variables)
+    return model.tokenizer.encode(prompt, bos=bos)
+
+
+def chat_text(model: Model, messages: Sequence[Message], **variables: Any) -> tuple[str, bool]:
+    """The prompt before it is tokenized, and whether the tokenizer is to add BOS to it."""
     info = model.info
     if not info["chat_template"]:
         raise SlmError(
@@ -114,4 +120,4 @@ def chat_prompt(model: Model, messages: Sequence[Message], **variables: Any) -> 
         info["chat_template"], messages, bos_token=bos, eos_token=text(info["eos"]), **variables
     )
     # Most templates write BOS themselves; the tokenizer must not write it again.
-    return model.tokenizer.encode(prompt, bos=not (bos and prompt.startswith(bos)))
+    return prompt, not (bos and prompt.startswith(bos))

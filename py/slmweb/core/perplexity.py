@@ -53,11 +53,11 @@ def perplexity(
         )
     if n_ctx < 4:
         raise SlmError("invalid_argument", f"n_ctx is {n_ctx}; predicting takes 4 or more")
-    windows = _windows(ids, n_ctx, model.info["bos"] if model.info["add_bos"] else None)
-    total = sum(len(window) for window, _ in windows)
-    done, negative_log_likelihood, count = 0, 0.0, 0
+    cut = windows(ids, n_ctx, model.info["bos"] if model.info["add_bos"] else None)
+    total = sum(len(window) for window, _ in cut)
+    done, negativelog_likelihood, count = 0, 0.0, 0
     with model.session(min(n_ctx, len(ids))) as session:
-        for window, first in windows:
+        for window, first in cut:
             session.reuse(window[:1])  # forgets the window before
             for start in range(0, first, session.n_batch):
                 session.eval(window[start : min(start + session.n_batch, first)], "none")
@@ -65,30 +65,30 @@ def perplexity(
             # The last token predicts one that the window does not hold.
             for logits in session.logits(window[first:-1]):
                 targets = window[row + 1 : row + 1 + len(logits)]
-                negative_log_likelihood -= float(_log_likelihood(logits, targets).sum())
+                negativelog_likelihood -= float(log_likelihood(logits, targets).sum())
                 row += len(logits)
                 if progress:
                     progress(done + row, total)
             count += row - first
             done += len(window)
-    mean = negative_log_likelihood / count
-    return Perplexity(math.exp(mean) if mean < 700 else math.inf, count, n_ctx, len(windows))
+    mean = negativelog_likelihood / count
+    return Perplexity(math.exp(mean) if mean < 700 else math.inf, count, n_ctx, len(cut))
 
 
-def _windows(ids: list[int], n_ctx: int, bos: int | None) -> list[tuple[list[int], int]]:
-    """(token ids, first row of logits that counts) of every window."""
+def windows(ids: list[int], n_ctx: int, bos: int | None) -> list[tuple[list[int], int]]:
+    """(token ids, first row of logits that counts) of every window of `n_ctx` tokens."""
     if len(ids) <= n_ctx:
         return [(ids, 0)]
-    windows = []
+    cut = []
     for start in range(0, len(ids) - n_ctx + 1, n_ctx):
         window = ids[start : start + n_ctx]
         if bos is not None:
             window[0] = bos
-        windows.append((window, n_ctx // 2))
-    return windows
+        cut.append((window, n_ctx // 2))
+    return cut
 
 
-def _log_likelihood(logits: Logits, targets: Sequence[int]) -> npt.NDArray[np.float64]:
+def log_likelihood(logits: Logits, targets: Sequence[int]) -> npt.NDArray[np.float64]:
     """Natural-log probability of targets[i] under logits[i]: [n, n_vocab] -> [n]."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     sums = np.exp(shifted).sum(axis=1, dtype=np.float64)
