@@ -32,6 +32,7 @@ from . import (
     sign,
     text,
 )
+from . import eval as evaluation
 
 app = typer.Typer(
     name="slmweb",
@@ -49,6 +50,7 @@ for module in (
     inspect,
     text,
     evaluate,
+    evaluation,
     bench,
     convert,
     quantize,

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import SlmError, os_reason
+from ..jsonable import jsonable
 
 Variant = Literal["relaxed", "simd"]
 
@@ -58,17 +59,7 @@ ContextOption = Annotated[
 
 def print_json(value: Any) -> None:
     """One line of JSON on stdout; NaN and infinity, which JSON has not, become null."""
-    print(json.dumps(_jsonable(value), ensure_ascii=False, allow_nan=False), flush=True)
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    return value
+    print(json.dumps(jsonable(value), ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def print_table(rows: list[tuple[str, str]]) -> None:
@@ -119,7 +110,7 @@ def parse_ids(text: str) -> list[int]:
 
 @contextlib.contextmanager
 def progress_bar(
-    label: str, unit: Literal["bytes", "tokens"]
+    label: str, unit: Literal["bytes", "tokens", "items"]
 ) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr while the block runs, if somebody watches; yields callback(done, total)."""
     if not sys.stderr.isatty():

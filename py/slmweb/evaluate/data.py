@@ -13,7 +13,6 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
 from ..errors import SlmError
@@ -199,7 +198,7 @@ def _with_expected(line: _Line, item: Item, expected: str) -> Item:
     if len(item.messages) > 1 and item.messages[-1]["role"] == "assistant":
         answer = item.messages[-1]["content"]
         return replace(item, messages=item.messages[:-1], expected=(answer,))
-    line.bad(expected)
+    return line.bad(expected)
 
 
 def _classify(line: _Line, labels: Sequence[str]) -> Item:
@@ -248,7 +247,7 @@ def _choice(line: _Line, labels: Sequence[str]) -> Item:
 
 
 def _choices(line: _Line, name: str, value: Any) -> tuple[list[str], tuple[str, ...]]:
-    """(what the choices are called, the choices): a list, {"A": …} or {"text": […], "label": […]}."""
+    """Their names and the choices: from a list, {"A": …} or {"text": […], "label": […]}."""
     names: list[str] = []
     if isinstance(value, dict) and isinstance(value.get("text"), list):
         names = [str(entry) for entry in value.get("label", [])]

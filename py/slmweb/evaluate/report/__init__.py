@@ -1,0 +1,6 @@
+"""An evaluation as people and programs read it: terminal, Markdown, HTML, JSON."""
+
+from .files import results_json, write_reports
+from .text import markdown, table
+
+__all__ = ["markdown", "results_json", "table", "write_reports"]

@@ -1,0 +1,253 @@
+"""One evaluation from beginning to end: models, items, records, figures.
+
+Owns the order of things: whatever can be wrong with the input is found before
+the first token is evaluated, models are loaded one after the other (beside the
+reference, if there is one), and what the journal has is not computed again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .. import __version__, paths
+from ..core.files import ByteFile, model_files, split_stem
+from ..core.instance import Variant, choose_variant
+from ..core.model import Model
+from ..errors import SlmError
+from .data import Item, Task
+from .engine import CoreEngine, Engine
+from .journal import Journal, fingerprint
+from .metrics import HEADLINE, difference_interval, interval, summarize
+from .tasks import Prepared, Record, Settings, evaluate_item, prepare
+
+Progress = Callable[[int, int], None]
+Bar = Callable[[str, Literal["bytes", "items"]], AbstractContextManager[Progress]]
+
+
+@contextlib.contextmanager
+def no_bar(label: str, unit: Literal["bytes", "items"]) -> Iterator[Progress]:
+    yield lambda done, total: None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that is to be evaluated."""
+
+    path: Path
+    name: str
+    size: int  # bytes of all files
+    sha256: str
+    types: dict[str, int]
+    n_vocab: int
+
+
+@dataclass
+class Evaluated:
+    """What one model did; `records` are in the order of the items."""
+
+    model: Candidate
+    is_reference: bool
+    runtime: str
+    reused: int  # records that the journal had
+    records: list[Record]
+    metrics: dict[str, Any]
+    interval: tuple[float, float] | None = None  # of the headline metric, 95%
+    difference: float | None = None  # of the headline metric from the baseline
+    difference_interval: tuple[float, float] | None = None
+
+
+@dataclass
+class Result:
+    """An evaluation. The baseline is the reference, or else the first model."""
+
+    task: Task
+    data: str
+    items: list[Item]
+    settings: Settings
+    seed: int
+    models: list[Evaluated] = field(default_factory=list)
+
+    @property
+    def headline(self) -> str:
+        return HEADLINE[self.task]
+
+    @property
+    def baseline(self) -> Evaluated:
+        return self.models[0]
+
+
+def run(
+    models: Sequence[Path],
+    items: list[Item],
+    settings: Settings,
+    *,
+    data: str = "",
+    reference: Path | None = None,
+    browser: bool = False,
+    folder: Path | None = None,
+    seed: int = 0,
+    variant: Variant | None = None,
+    bar: Bar = no_bar,
+) -> Result:
+    """Evaluates every model, the reference first, on every item.
+
+    `folder` keeps the records, and a second run with the same settings takes
+    them from there. Raises SlmError: what opening a model raises, "bad_data",
+    "bad_template", "unwritable", "missing_extra".
+    """
+    if browser and reference is not None:
+        raise SlmError(
+            "invalid_argument",
+            "--reference compares all logits, which a page does not hand out; run it without "
+            "--browser (the core is the same)",
+        )
+    result = Result(settings.wording.task, data, items, settings, seed)
+    with bar("reading", "bytes") as progress:
+        candidates = _candidates(models, reference, progress)
+    compare_with = candidates[0] if reference is not None else None
+    core = hashlib.sha256(paths.wasm_file(variant or choose_variant()).read_bytes()).hexdigest()
+    with Journal(folder) as journal, contextlib.ExitStack() as opened:
+        loaded_reference: CoreEngine | None = None
+        for candidate in candidates:
+            compared = compare_with if candidate is not compare_with else None
+            keys = [
+                fingerprint(
+                    *(__version__, core, browser, candidate.sha256, compared and compared.sha256),
+                    *(item.digest, item.choices, _relevant(settings)),
+                )
+                for item in items
+            ]
+            pending = [i for i, key in enumerate(keys) if journal.get(key) is None]
+            if pending:
+                if compared and loaded_reference is None:
+                    loaded_reference = _open_core(compared, settings, variant, bar)
+                    opened.callback(loaded_reference.close)
+                engine = (
+                    _open_browser(candidate, settings, bar)
+                    if browser
+                    else _open_core(candidate, settings, variant, bar)
+                )
+                with contextlib.closing(engine):
+                    prepared = _prepare(engine, candidate, [items[i] for i in pending], settings)
+                    with bar(candidate.name, "items") as progress:
+                        for n, (i, item) in enumerate(zip(pending, prepared, strict=True)):
+                            progress(len(items) - len(pending) + n, len(items))
+                            record = evaluate_item(
+                                item, engine, loaded_reference if compared else None, settings
+                            )
+                            record["runtime"] = engine.runtime
+                            journal.add(keys[i], candidate.name, record)
+            records = [journal.get(key) or {} for key in keys]
+            result.models.append(
+                Evaluated(
+                    model=candidate,
+                    is_reference=candidate is compare_with,
+                    runtime=records[0]["runtime"],
+                    reused=len(items) - len(pending),
+                    records=records,
+                    metrics=summarize(result.task, items, records),
+                )
+            )
+    _add_intervals(result)
+    return result
+
+
+def _candidates(
+    models: Sequence[Path], reference: Path | None, progress: Progress
+) -> list[Candidate]:
+    """The models with the reference first, each once."""
+    wanted = [model_files([path]) for path in ([reference] if reference else []) + list(models)]
+    total = sum(part.stat().st_size for files in wanted for part in files if part.is_file())
+    found: list[Candidate] = []
+    done = 0
+    for files in wanted:
+        sha, size = hashlib.sha256(), 0
+        for part in files:
+            with ByteFile(part) as file:
+                for offset in range(0, file.size, 8 << 20):
+                    piece = bytearray(min(8 << 20, file.size - offset))
+                    file.read_into(memoryview(piece), offset)
+                    sha.update(piece)
+                    progress(done + offset + len(piece), total)
+                size += file.size
+                done += file.size
+        if any(other.sha256 == sha.hexdigest() for other in found):
+            continue
+        with Model.open(*files, weights=False) as model:
+            info = model.info
+        name = split_stem(files[0])
+        same = sum(other.name.partition(" (")[0] == name for other in found)
+        found.append(
+            Candidate(
+                path=files[0],
+                name=f"{name} ({files[0].parent.name})" if same else name,
+                size=size,
+                sha256=sha.hexdigest(),
+                types=info["types"],
+                n_vocab=info["n_vocab"] or 0,
+            )
+        )
+    if reference is not None:
+        _check_vocabularies(found)
+    return found
+
+
+def _check_vocabularies(found: list[Candidate]) -> None:
+    reference = found[0]
+    for other in found[1:]:
+        if other.n_vocab != reference.n_vocab:
+            raise SlmError(
+                "invalid_argument",
+                f"the reference {reference.name} has a vocabulary of {reference.n_vocab} tokens "
+                f"and {other.name} one of {other.n_vocab}; compare models of one family",
+            )
+
+
+def _relevant(settings: Settings) -> dict[str, Any]:
+    """The settings without those that change nothing here."""
+    values = asdict(settings)
+    if settings.temperature == 0:
+        values.pop("seed")
+    if settings.wording.task not in ("chat", "generate") and settings.by == "likelihood":
+        values.pop("max_tokens")
+    return values
+
+
+def _open_core(
+    candidate: Candidate, settings: Settings, variant: Variant | None, bar: Bar
+) -> CoreEngine:
+    with bar(f"loading {candidate.name}", "bytes") as progress:
+        return CoreEngine(candidate.path, n_ctx=settings.n_ctx, variant=variant, progress=progress)
+
+
+def _open_browser(candidate: Candidate, settings: Settings, bar: Bar) -> Engine:
+    from .browser import BrowserEngine
+
+    with bar(f"packing {candidate.name}", "bytes") as progress:
+        return BrowserEngine(candidate.path, n_ctx=settings.n_ctx, progress=progress)
+
+
+def _prepare(
+    engine: Engine, candidate: Candidate, items: Sequence[Item], settings: Settings
+) -> list[Prepared]:
+    try:
+        return [prepare(engine, item, settings) for item in items]
+    except SlmError as error:
+        raise SlmError(error.code, f"{candidate.name}, {error.message}") from None
+
+
+def _add_intervals(result: Result) -> None:
+    metric, items, baseline = result.headline, result.items, result.baseline
+    for found in result.models:
+        found.interval = interval(metric, items, found.records, result.seed)
+        if found is not baseline:
+            found.difference = found.metrics[metric] - baseline.metrics[metric]
+            found.difference_interval = difference_interval(
+                metric, items, found.records, baseline.records, result.seed
+            )
