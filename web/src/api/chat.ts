@@ -53,7 +53,7 @@ export class Chat implements ChatCompletions {
     const logprobs = chatLogprobs(params);
     const { ids, dropped } = await this.#prompt(params);
     options.signal?.throwIfAborted();
-    const generation: Generation = { ...common, ids, logprobs };
+    const generation: Generation = { ...common, ids, logprobs, echo: false };
     const head = envelope('chatcmpl', model);
     if (params.stream === true) return this.#stream(generation, options, head, dropped);
     const answer = await collect(engine, queue, generation, options);

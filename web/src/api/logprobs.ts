@@ -14,6 +14,10 @@ const entry = (raw: RawTokenLogprob): TokenLogprob => ({
   bytes: raw.bytes,
 });
 
+/** The text of consecutive tokens. */
+export const joined = (tokens: readonly RawTokenLogprob[]): string =>
+  decoder.decode(Uint8Array.from(tokens.flatMap(({ bytes }) => [...bytes])));
+
 /** `tokens`: for each token itself first, then its alternatives. */
 export function chatShape(tokens: readonly (readonly RawTokenLogprob[])[]): ChatLogprobs {
   return { content: tokens.map(([own, ...top]) => ({ ...entry(own!), top_logprobs: top.map(entry) })) };
@@ -31,7 +35,7 @@ export function completionShape(
   }
   return {
     tokens: tokens.map(([own]) => text(own!)),
-    token_logprobs: tokens.map(([own]) => own!.logprob),
+    token_logprobs: tokens.map(([own]) => (Number.isNaN(own!.logprob) ? null : own!.logprob)),
     top_logprobs: tokens.map(([, ...top]) => Object.fromEntries(top.map((raw) => [text(raw), raw.logprob]))),
     text_offset: offsets,
   };

@@ -36,7 +36,7 @@ const COMMON = [
   'logprobs',
 ];
 const CHAT = new Set([...COMMON, 'messages', 'top_logprobs', 'context_overflow', 'template_args']);
-const COMPLETION = new Set([...COMMON, 'prompt']);
+const COMPLETION = new Set([...COMMON, 'prompt', 'echo']);
 /** Fields that OpenAI clients send and that change nothing here. */
 const IGNORED = new Set(['model', 'user', 'stream_options']);
 
@@ -64,6 +64,14 @@ export function completionLogprobs({ logprobs }: CompletionParams): number | nul
   return logprobs === undefined ? null : alternatives('logprobs', logprobs);
 }
 
+/** Whether the prompt's own tokens are scored. */
+export function echoes({ echo, stream, logprobs }: CompletionParams): boolean {
+  if (echo !== true) return false;
+  if (stream === true) invalid('echo without stream', 'both');
+  if (logprobs !== undefined && logprobs > 0) invalid('logprobs of 0 beside echo', logprobs);
+  return true;
+}
+
 function alternatives(name: string, n: number): number {
   return Number.isInteger(n) && n >= 0 && n <= MAX_LOGPROBS
     ? n
@@ -75,7 +83,7 @@ export function sampling(
   params: SamplingParams,
   defaults: SamplingDefaults,
   n_vocab: number,
-): Omit<Generation, 'ids' | 'logprobs'> {
+): Omit<Generation, 'ids' | 'logprobs' | 'echo'> {
   const values: [Param, number][] = [];
   for (const [name, { param, min, max, whole }] of Object.entries(NUMBERS)) {
     const value = params[name as Numeric] ?? defaults[name as keyof SamplingDefaults];

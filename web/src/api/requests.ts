@@ -19,6 +19,8 @@ export interface Outcome {
   readonly finish_reason: FinishReason;
   readonly usage: Usage;
   readonly timings: Timings;
+  /** The prompt's own tokens; null unless they were asked for. */
+  readonly prompt: readonly RawTokenLogprob[] | null;
 }
 
 export interface Answer extends Outcome {
@@ -51,6 +53,7 @@ export function run(
     return {
       finish_reason: done.finish,
       timings,
+      prompt: done.prompt,
       usage: {
         prompt_tokens,
         completion_tokens,

@@ -2,8 +2,8 @@
 
 import type { Engine, Generation } from '../engine/engine';
 import { fits } from './chat';
-import { completionShape } from './logprobs';
-import { checkNames, completionLogprobs, invalid, sampling } from './params';
+import { completionShape, joined } from './logprobs';
+import { checkNames, completionLogprobs, echoes, invalid, sampling } from './params';
 import type { Queue } from './queue';
 import { collect, envelope, stream } from './requests';
 import type {
@@ -46,7 +46,7 @@ export class TextCompletions implements Completions {
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = completionLogprobs(params);
     const ids = fits(await engine.tokenize(params.prompt, { special: true, bos: true }), engine.facts.n_ctx);
-    const generation: Generation = { ...common, ids, logprobs };
+    const generation: Generation = { ...common, ids, logprobs, echo: echoes(params) };
     const head = { ...envelope('cmpl', model), object: 'text_completion' as const };
     if (params.stream === true) {
       let offset = 0;
@@ -74,13 +74,21 @@ export class TextCompletions implements Completions {
     const {
       text,
       logprobs: tokens,
+      prompt,
       finish_reason,
       usage,
       timings,
     } = await collect(engine, queue, generation, options);
     return {
       ...head,
-      choices: [{ index: 0, text, logprobs: tokens && completionShape(tokens, 0), finish_reason }],
+      choices: [
+        {
+          index: 0,
+          text: prompt === null ? text : joined(prompt) + text,
+          logprobs: tokens && completionShape([...(prompt ?? []).map((own) => [own]), ...tokens], 0),
+          finish_reason,
+        },
+      ],
       usage,
       timings,
     };

@@ -241,6 +241,9 @@ export interface CompletionParams extends SamplingParams {
   readonly stream?: boolean;
   /** 0 to 20 alternatives for each token, as in OpenAI's legacy endpoint. */
   readonly logprobs?: number;
+  /** Begin the text and the logprobs with the prompt's, BOS included; not with `stream`, and with
+   *  `logprobs` 0 at most. With `max_tokens` 0 this scores a text. */
+  readonly echo?: boolean;
 }
 
 export interface RequestOptions {
@@ -314,7 +317,8 @@ export interface ChatCompletionChunk extends Answer {
 
 export interface CompletionLogprobs {
   readonly tokens: readonly string[];
-  readonly token_logprobs: readonly number[];
+  /** null only for the first token of an echoed prompt, which nothing predicts. */
+  readonly token_logprobs: readonly (number | null)[];
   readonly top_logprobs: readonly Readonly<Record<string, number>>[];
   readonly text_offset: readonly number[];
 }

@@ -19,6 +19,7 @@ export class Session {
   readonly #pointer: number;
   readonly n_ctx: number;
   readonly n_batch: number;
+  readonly n_vocab: number;
 
   constructor(model: Model, n_ctx: number, n_batch: number) {
     this.#core = model.core;
@@ -35,6 +36,7 @@ export class Session {
     this.#pointer = pointer;
     this.n_ctx = n_ctx;
     this.n_batch = n_batch;
+    this.n_vocab = model.describe().n_vocab;
   }
 
   get n_past(): number {
@@ -73,6 +75,19 @@ export class Session {
     );
   }
 
+  /** Evaluates `ids`; the natural-log probability of `next[i]` after ids[i], for all that `next` has. */
+  evalScored(ids: Int32Array, next: Int32Array): number[] {
+    const core = this.#core;
+    core.check(
+      core.exports.slm_session_eval(this.#pointer, core.putIds(ids), ids.length, EvalFlag.ALL_LOGITS),
+    );
+    const start = core.exports.slm_session_logits(this.#pointer);
+    return Array.from(next, (token, i) => {
+      const bytes = core.bytes(start + 4 * this.n_vocab * i, 4 * this.n_vocab);
+      return logSoftmax(new Float32Array(bytes.buffer, bytes.byteOffset, this.n_vocab), token);
+    });
+  }
+
   sample(): number {
     return this.#core.check(this.#core.exports.slm_session_sample(this.#pointer));
   }
@@ -108,4 +123,12 @@ export class Session {
     const values = new Float32Array(core.copy(at + bytes, bytes).buffer);
     return Array.from(ids, (id, i) => ({ id, logprob: values[i]! }));
   }
+}
+
+function logSoftmax(logits: Float32Array, token: number): number {
+  let most = Number.NEGATIVE_INFINITY;
+  for (const value of logits) if (value > most) most = value;
+  let sum = 0;
+  for (const value of logits) sum += Math.exp(value - most);
+  return logits[token]! - most - Math.log(sum);
 }

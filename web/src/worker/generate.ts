@@ -15,6 +15,7 @@ const CHUNK_MS = 150;
 const FIRST_CHUNK = 32;
 /** Fewer tokens than this cost a chunk more than they save. */
 const MIN_CHUNK = 4;
+const ECHO_BYTES = 32 << 20;
 
 export interface GenerateContext {
   readonly core: Core;
@@ -46,6 +47,7 @@ export async function generate(request: GenerateRequest, context: GenerateContex
   for (const text of request.stop) session.stop(text);
 
   const clock = new Clock(context.core);
+  const prompt = [Number.NaN];
   const done = (finish: DoneReport['finish'], text: string, n: number): DoneReport => ({
     type: 'done',
     id,
@@ -53,11 +55,14 @@ export async function generate(request: GenerateRequest, context: GenerateContex
     finish,
     prompt_tokens: ids.length,
     completion_tokens: n,
+    prompt: request.echo
+      ? Array.from(ids, (token, i) => withBytes(model, { id: token, logprob: prompt[i] ?? Number.NaN }))
+      : null,
     n_past: session.n_past,
     timings: clock.timings(),
   });
 
-  if (!(await prefill(request, context, clock))) return done('aborted', '', 0);
+  if (!(await prefill(request, context, clock, prompt))) return done('aborted', '', 0);
   if (request.max_tokens === 0) return done('length', '', 0);
   for (let n = 0; ; ) {
     const token = session.sample();
@@ -84,33 +89,39 @@ export async function generate(request: GenerateRequest, context: GenerateContex
   }
 }
 
-/** False when it was aborted on the way. */
+/** False when it was aborted on the way. An echoed prompt's logprobs are added to `scored`. */
 async function prefill(
-  { id, ids }: GenerateRequest,
+  { id, ids, echo }: GenerateRequest,
   context: GenerateContext,
   clock: Clock,
+  scored: number[],
 ): Promise<boolean> {
   const { session, post, tick, isAborted } = context;
   const n = ids.length;
   // Two tokens at least are evaluated, and no chunk has only one: the kernel for one token rounds
   // differently from that for several, and the same prompt and seed must give the same text
   // whatever the cache held and however the prompt was cut.
-  const cached = session.reuse(n > 2 ? ids.subarray(0, n - 1) : ids);
+  const cached = session.reuse(echo ? ids.subarray(0, 1) : n > 2 ? ids.subarray(0, n - 1) : ids);
+  // The logits of all of a chunk's tokens are kept to 32 MiB.
+  const most = echo
+    ? Math.min(session.n_batch, Math.max(MIN_CHUNK, Math.floor(ECHO_BYTES / (4 * session.n_vocab))))
+    : session.n_batch;
   clock.startPrefill(cached);
-  let size = Math.min(FIRST_CHUNK, session.n_batch);
+  let size = Math.min(FIRST_CHUNK, most);
   for (let at = cached; at < n; ) {
     // The first turn of the loop as well: a request may have been aborted while it waited.
     await tick();
     if (isAborted()) return false;
     const chunk = ids.subarray(at, at + (n - at - size === 1 && size > 2 ? size - 1 : size));
     const start = performance.now();
-    session.eval(chunk, at + chunk.length === n);
+    if (echo) scored.push(...session.evalScored(chunk, ids.subarray(at + 1, at + 1 + chunk.length)));
+    else session.eval(chunk, at + chunk.length === n);
     const ms = performance.now() - start;
     at += chunk.length;
     clock.prefilled(chunk.length);
     post({ type: 'prefill', id, progress: { done: at, total: n, cached }, n_past: session.n_past });
     const fitting = Math.floor((chunk.length * CHUNK_MS) / Math.max(ms, 0.1));
-    size = Math.min(session.n_batch, Math.max(MIN_CHUNK, fitting));
+    size = Math.min(most, Math.max(MIN_CHUNK, fitting));
   }
   return true;
 }

@@ -34,6 +34,8 @@ export interface GenerateRequest {
   readonly max_tokens: number | null;
   /** Alternatives to report for each token; null: no logprobs at all. */
   readonly logprobs: number | null;
+  /** Report the prompt's tokens as well. */
+  readonly echo: boolean;
 }
 
 export type MainRequest =
@@ -68,6 +70,7 @@ export interface LoadedFacts {
 
 export interface RawTokenLogprob {
   readonly id: number;
+  /** NaN for a first token, which nothing predicts. */
   readonly logprob: number;
   readonly bytes: readonly number[];
 }
@@ -91,6 +94,8 @@ export interface DoneReport {
   readonly finish: 'stop' | 'length' | 'aborted';
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
+  /** The prompt's tokens if they were asked for. */
+  readonly prompt: readonly RawTokenLogprob[] | null;
   readonly n_past: number;
   readonly timings: Timings;
 }
