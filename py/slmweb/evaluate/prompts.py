@@ -26,7 +26,8 @@ DEFAULT_PROMPTS: dict[Task, str] = {
     "classify": "Classify the text as one of: {labels}.\n\nText: {text}\n\n"
     "Answer with the label only.",
 }
-# What a model without a chat template needs to see that an answer is due.
+# What a model without a chat template needs to see that an answer is due, after
+# the default prompt.
 PLAIN_ENDINGS: dict[Task, str] = {"classify": "\n\nLabel:", "choice": "\nAnswer:", "chat": "\n"}
 
 
@@ -81,7 +82,8 @@ def make_prompt(model: Model, item: Item, wording: Wording) -> Prompt:
         )
     system = item.system or wording.system
     if not chat:
-        text = _filled(item, wording) + PLAIN_ENDINGS.get(wording.task, "")
+        ending = "" if wording.prompt else PLAIN_ENDINGS.get(wording.task, "")
+        text = _filled(item, wording) + ending
         text = f"{system}\n\n{text}" if system else text
         ids = model.tokenizer.encode(text, special=False)
         return Prompt(text, True, tuple(ids), (), " " if text.endswith(":") else "", "")

@@ -111,7 +111,7 @@ def run(
     with bar("reading", "bytes") as progress:
         candidates = _candidates(models, reference, progress)
     compare_with = candidates[0] if reference is not None else None
-    core = hashlib.sha256(paths.wasm_file(variant or choose_variant()).read_bytes()).hexdigest()
+    core = _core_digest(variant, browser)
     with Journal(folder) as journal, contextlib.ExitStack() as opened:
         loaded_reference: CoreEngine | None = None
         for candidate in candidates:
@@ -129,7 +129,7 @@ def run(
                     loaded_reference = _open_core(compared, settings, variant, bar)
                     opened.callback(loaded_reference.close)
                 engine = (
-                    _open_browser(candidate, settings, bar)
+                    _open_browser(candidate, settings, variant, bar)
                     if browser
                     else _open_core(candidate, settings, variant, bar)
                 )
@@ -226,11 +226,24 @@ def _open_core(
         return CoreEngine(candidate.path, n_ctx=settings.n_ctx, variant=variant, progress=progress)
 
 
-def _open_browser(candidate: Candidate, settings: Settings, bar: Bar) -> Engine:
+def _core_digest(variant: Variant | None, browser: bool) -> str:
+    """Of what computes. A browser chooses among the variants by itself."""
+    names = paths.VARIANTS if browser and variant is None else (variant or choose_variant(),)
+    sha = hashlib.sha256()
+    for name in names:
+        sha.update(paths.wasm_file(name).read_bytes())
+    return sha.hexdigest()
+
+
+def _open_browser(
+    candidate: Candidate, settings: Settings, variant: Variant | None, bar: Bar
+) -> Engine:
     from .browser import BrowserEngine
 
     with bar(f"packing {candidate.name}", "bytes") as progress:
-        return BrowserEngine(candidate.path, n_ctx=settings.n_ctx, progress=progress)
+        return BrowserEngine(
+            candidate.path, n_ctx=settings.n_ctx, variant=variant, progress=progress
+        )
 
 
 def _prepare(
