@@ -205,7 +205,9 @@ def is_exact(text: str, accepted: Sequence[str]) -> bool:
 
 
 def is_contained(text: str, accepted: Sequence[str]) -> bool:
-    return any(normalized(answer) in normalized(text) for answer in accepted)
+    """Whether an accepted answer occurs in the text, as whole words."""
+    wanted = "|".join(re.escape(normalized(answer)) for answer in accepted)
+    return re.search(rf"(?<!\w)(?:{wanted})(?!\w)", normalized(text)) is not None
 
 
 def _diverged(records: Sequence[Record]) -> dict[str, Any]:
@@ -289,8 +291,8 @@ def _resampled(
     part, finish = _RATIOS[metric]
     parts = np.array([part(item, record) for item, record in zip(items, records, strict=True)])
     generator = np.random.default_rng(seed)
-    draws = generator.integers(0, len(items), (_SAMPLES, len(items)))
-    sums = np.stack([parts[draw].sum(axis=0) for draw in draws])
+    n = len(items)
+    sums = np.stack([parts[generator.integers(0, n, n)].sum(axis=0) for _ in range(_SAMPLES)])
     with np.errstate(over="ignore"):
         return finish(sums[:, 0] / sums[:, 1])
 

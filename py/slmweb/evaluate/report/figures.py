@@ -119,14 +119,6 @@ def _against(result: Result, found: Evaluated) -> Verdict:
     base, metric = result.baseline, result.headline
     before, after = base.metrics[metric], found.metrics[metric]
     assert found.difference is not None
-    interval = found.difference_interval
-    if interval is None:
-        # Without an interval nothing is claimed but equality.
-        tone = "same" if found.difference == 0 else "unknown"
-    elif interval[0] <= 0 <= interval[1]:
-        tone = "same"
-    else:
-        tone = "worse" if (found.difference < 0) != (metric in LOWER_IS_BETTER) else "better"
     change = number(metric, found.difference, sign=True)
     headline = (
         f"{TITLES[metric]} {number(metric, after)} "
@@ -136,16 +128,9 @@ def _against(result: Result, found: Evaluated) -> Verdict:
     sentences = [
         f"{size_text(found.model.size)}, {100 * ratio:.0f}% of the size of {base.model.name}."
     ]
-    if interval is not None:
-        items = count(len(result.items), "item")
-        meaning = {
-            "same": f"{items} show no difference",
-            "worse": "the loss is real",
-            "better": "the gain is real",
-        }[tone]
-        sentences.append(
-            f"95% interval of the change {span(metric, interval, sign=True)}: {meaning}."
-        )
+    tone, meaning = _meaning(result, found)
+    if meaning:
+        sentences.append(meaning)
     if found.metrics.get("kl") is not None:
         sentences.append(
             f"KL {number('kl', found.metrics['kl'])} nats, another likeliest token at "
@@ -153,6 +138,20 @@ def _against(result: Result, found: Evaluated) -> Verdict:
             f"{count(found.metrics['positions'], 'position')}."
         )
     return Verdict(found.model.name, headline, " ".join(sentences), tone)
+
+
+def _meaning(result: Result, found: Evaluated) -> tuple[str, str]:
+    """The tone of a change and a sentence on what the items can tell of it."""
+    interval, items = found.difference_interval, count(len(result.items), "item")
+    if interval is None:
+        return ("same" if found.difference == 0 else "unknown"), ""
+    if not any(interval):
+        return "same", f"Nothing changed on {items}."
+    shown = f"95% interval of the change {span(result.headline, interval, sign=True)}"
+    if interval[0] <= 0 <= interval[1]:
+        return "unknown", f"{shown}, so {items} cannot tell it from chance."
+    worse = (interval[1] < 0) != (result.headline in LOWER_IS_BETTER)
+    return ("worse", f"{shown}: a loss.") if worse else ("better", f"{shown}: a gain.")
 
 
 def count(n: int, what: str) -> str:
