@@ -190,6 +190,41 @@ def test_logprobs_of_a_completion(loaded: Page) -> None:
     assert all(len(top) == 2 for top in logprobs["top_logprobs"])
 
 
+def test_an_echoed_prompt_has_the_logprobs_that_it_had_when_it_was_generated(loaded: Page) -> None:
+    prompt = "The capital of France is"
+    answer, echoed = evaluate(
+        loaded,
+        f"""
+        const answer = await complete({prompt!r}, {{logprobs: 0}});
+        const text = {prompt!r} + answer.choices[0].text;
+        return [answer, await complete(text, {{logprobs: 0, echo: true, max_tokens: 0}})];
+        """,
+    )
+    generated, scored = (a["choices"][0]["logprobs"] for a in (answer, echoed))
+    n = len(generated["tokens"])
+    assert scored["tokens"][-n:] == generated["tokens"]
+    assert scored["token_logprobs"][-n:] == pytest.approx(generated["token_logprobs"], abs=0.05)
+    assert scored["token_logprobs"][0] is None
+    assert all(value <= 0 for value in scored["token_logprobs"][1:])
+    assert echoed["choices"][0]["text"] == "".join(scored["tokens"])
+    assert len(scored["tokens"]) == echoed["usage"]["prompt_tokens"]
+
+
+def test_an_echo_goes_on_with_the_answer(loaded: Page) -> None:
+    plain, echoed = evaluate(
+        loaded, "return [await complete('Once upon'), await complete('Once upon', {echo: true})]"
+    )
+    assert echoed["choices"][0]["text"].endswith("Once upon" + plain["choices"][0]["text"])
+    assert echoed["choices"][0]["logprobs"] is None
+
+
+@pytest.mark.parametrize("params", ["{echo: true, stream: true}", "{echo: true, logprobs: 2}"])
+def test_what_an_echo_cannot_do_is_refused(loaded: Page, params: str) -> None:
+    result = evaluate(loaded, f"return complete('x', {params})")
+    assert result["code"] == "invalid_argument"
+    assert "echo" in result["error"]
+
+
 def test_tokens_and_text(loaded: Page) -> None:
     ids, plain, text = evaluate(
         loaded,

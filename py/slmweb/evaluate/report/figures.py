@@ -6,6 +6,7 @@ here, so that they cannot differ.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,6 @@ TITLES = {
     "perplexity": "perplexity",
     "bits_per_byte": "bits per byte",
     "kl": "KL",
-    "kl_p99": "KL, 99%",
     "flips": "flips",
     "first_token_seconds": "first token",
     "prefill_tokens_per_second": "prefill",
@@ -47,7 +47,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "choice": ("accuracy", "accuracy_norm", "ece"),
     "perplexity": ("perplexity", "bits_per_byte"),
 }
-_DISTANCE = ("kl", "kl_p99", "flips")
+_DISTANCE = ("kl", "flips")
 _SPEED = ("first_token_seconds", "prefill_tokens_per_second", "decode_tokens_per_second")
 
 
@@ -57,10 +57,26 @@ def columns(result: Result) -> list[str]:
     return [m for m in wanted if any(e.metrics.get(m) is not None for e in result.models)]
 
 
+def short_names(result: Result) -> dict[str, str]:
+    """What tells the models apart: their names without the words that all begin with."""
+    names = [found.model.name for found in result.models]
+    words = [re.split(r"(?<=[-._ ])", name) for name in names]
+    same = 0
+    if len(names) > 1:
+        while len({tuple(w[: same + 1]) for w in words}) == 1 and all(
+            len(w) > same + 1 for w in words
+        ):
+            same += 1
+    return {name: "".join(w[same:]) for name, w in zip(names, words, strict=True)}
+
+
 def number(metric: str, value: float | None, sign: bool = False) -> str:
     """A figure for people. Shares are percentages; with `sign`, a difference of two."""
-    if value is None:
-        return "–"
+    text = "–" if value is None else _number(metric, value, sign)
+    return text.replace("-", "−")
+
+
+def _number(metric: str, value: float, sign: bool) -> str:
     if not math.isfinite(value):
         return "infinite" if value > 0 else "not a number"
     plus = "+" if sign else ""

@@ -16,7 +16,7 @@ from ...atomic import atomic_file
 from ...jsonable import jsonable
 from ..run import Evaluated, Result
 from . import svg
-from .figures import SHARES, changes, columns, number, size_text, span, verdicts
+from .figures import SHARES, changes, columns, number, short_names, size_text, span, verdicts
 from .text import about, heading, markdown, title
 
 
@@ -84,6 +84,7 @@ def html(result: Result) -> str:
         about=about(result),
         verdicts=verdicts(result),
         columns=columns(result),
+        short=short_names(result),
         size_plot=_size_plot(result),
         reliability=svg.reliability,
         version=__version__,
@@ -96,7 +97,7 @@ def _size_plot(result: Result) -> str:
     metric = result.headline
     points = [
         svg.Point(
-            found.model.name,
+            short_names(result)[found.model.name],
             found.model.size / 1e6,
             found.metrics[metric],
             *(found.interval or (None, None)),

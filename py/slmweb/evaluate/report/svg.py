@@ -30,19 +30,22 @@ class _Axes:
     """A frame with ticks; maps values to places."""
 
     def __init__(
-        self, x: tuple[float, float], y: tuple[float, float], names: tuple[str, str], percent: bool
+        self,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        names: tuple[str, str],
+        percent: tuple[bool, bool],
     ) -> None:
         self.parts: list[Markup] = []
         self.x, self.y = x, y
         for value in ticks(*x):
             at = self.at(value, y[0])[0]
             self.line(at, _HEIGHT - _BOTTOM, at, _TOP, "grid")
-            self.text(at, _HEIGHT - _BOTTOM + 16, f"{value:g}", "middle")
+            self.text(at, _HEIGHT - _BOTTOM + 16, _tick(value, percent[0]), "middle")
         for value in ticks(*y):
             at = self.at(x[0], value)[1]
             self.line(_LEFT, at, _WIDTH - _RIGHT, at, "grid")
-            label = f"{100 * value:.0f}%" if percent else f"{value:g}"
-            self.text(_LEFT - 6, at + 4, label, "end")
+            self.text(_LEFT - 6, at + 4, _tick(value, percent[1]), "end")
         self.text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, names[0], "middle", "name")
         self.parts.append(
             Markup(
@@ -92,7 +95,7 @@ def scatter(points: Sequence[Point], names: tuple[str, str], percent: bool, labe
     if not ys:
         return Markup("")
     high = max(p.x for p in points)
-    axes = _Axes((0, nice(high * 1.12)), padded(min(ys), max(ys), percent), names, percent)
+    axes = _Axes((0, nice(high * 1.12)), padded(min(ys), max(ys), percent), names, (False, percent))
     placed: list[tuple[float, float]] = []
     for point in points:
         if not math.isfinite(point.y):
@@ -114,7 +117,7 @@ def scatter(points: Sequence[Point], names: tuple[str, str], percent: bool, labe
 
 def reliability(bins: Sequence[dict[str, float]], label: str) -> Markup:
     """Accuracy over confidence; a point's area is its share of the items."""
-    axes = _Axes((0, 1), (0, 1), ("confidence", "accuracy"), True)
+    axes = _Axes((0, 1), (0, 1), ("confidence", "accuracy"), (True, True))
     total = sum(entry["items"] for entry in bins)
     (x0, y0), (x1, y1) = axes.at(0, 0), axes.at(1, 1)
     axes.line(x0, y0, x1, y1, "ideal")
@@ -135,6 +138,10 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def _tick(value: float, percent: bool) -> str:
+    return f"{100 * value:.0f}%" if percent else f"{value:g}"
 
 
 def nice(value: float) -> float:

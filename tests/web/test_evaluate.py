@@ -1,0 +1,108 @@
+"""`slmweb eval --browser` beside the same evaluation in Python, and the report as a
+browser shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from slmweb.evaluate.journal import FILE
+from tests.py.cli.program import slmweb
+from tests.py.evaluate.test_report import result
+from tests.py.models import CHATML, tiny, with_template
+
+USER = [{"role": "user", "content": "Where is my bill?"}]
+DATA: dict[str, list[dict[str, Any]]] = {
+    "classify": [
+        {"text": "I paid twice", "label": "bill"},
+        {"text": "It is broken", "label": "fault"},
+        {"messages": USER, "label": "bill"},
+    ],
+    "chat": [{"messages": USER, "expected": "Here."}, {"prompt": "Hi", "expected": "Hello"}],
+}
+
+
+@pytest.fixture(scope="module")
+def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluated")
+    return with_template(tiny("qwen2", folder), folder / "chat.gguf", CHATML)
+
+
+def program(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own: Playwright runs in this one already."""
+    return subprocess.run(
+        [sys.executable, "-m", "slmweb", *arguments],
+        capture_output=True, text=True, check=False, timeout=180, env={**os.environ, **env},
+    )  # fmt: skip
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / FILE).read_text().splitlines()]
+
+
+@pytest.mark.parametrize("task", DATA)
+def test_chromium_finds_what_python_finds(chat_model: Path, tmp_path: Path, task: str) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(json.dumps(line) + "\n" for line in DATA[task]))
+    here, there = tmp_path / "python", tmp_path / "chromium"
+    common = ("eval", str(chat_model), "--data", str(data), "--task", task, "--max-tokens", "6")
+    assert slmweb(*common, "-o", str(here)).returncode == 0
+    done = program(*common, "-o", str(there), "--browser", "--json")
+    assert done.returncode == 0, done.stderr
+    (model,) = json.loads(done.stdout)["models"]
+    assert model["runtime"].startswith("Chromium ")
+    for ours, theirs in zip(records(here), records(there), strict=True):
+        for name in ("prediction", "text", "finish_reason", "tokens", "bytes", "n_bytes"):
+            assert ours.get(name) == theirs.get(name), name
+        assert theirs["nll"] == pytest.approx(ours["nll"], rel=1e-4)
+        assert theirs.get("logprobs") == pytest.approx(ours.get("logprobs"), rel=1e-4)
+
+
+def test_without_a_browser_one_sentence_says_what_to_do(chat_model: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text(json.dumps({"text": "the hen and the otter"}))
+    done = program(
+        "eval", str(chat_model), "--data", str(data), "--task", "perplexity", "--browser",
+        PATH=str(tmp_path), PLAYWRIGHT_BROWSERS_PATH=str(tmp_path),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("slmweb: Chromium does not start (")
+    assert "playwright install chromium" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1100, 360])
+def test_the_report_fits_the_screen(
+    browser: Browser, tmp_path: Path, scheme: Any, width: int
+) -> None:
+    from slmweb.evaluate.report import write_reports
+
+    write_reports(result(set(), {1, 2}, {3}), tmp_path)
+    with browser.new_context(
+        viewport={"width": width, "height": 700}, color_scheme=scheme
+    ) as context:
+        page = context.new_page()
+        requests: list[str] = []
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: pytest.fail(message.text))
+        page.goto((tmp_path / "report.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        # The answer for the first model is on the first screen, also of a phone.
+        box = page.locator(".verdict strong").first.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < 700
+        assert requests == [(tmp_path / "report.html").as_uri()]
+        background, ink = page.evaluate(
+            "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+            ".map((rgb) => Number(rgb.match(/\\d+/)[0]))"
+        )
+        assert (background < ink) == (scheme == "dark")
