@@ -20,14 +20,11 @@ from tests.py.evaluate.test_report import result
 from tests.py.models import CHATML, tiny, with_template
 
 USER = [{"role": "user", "content": "Where is my bill?"}]
-DATA: dict[str, list[dict[str, Any]]] = {
-    "classify": [
-        {"text": "I paid twice", "label": "bill"},
-        {"text": "It is broken", "label": "fault"},
-        {"messages": USER, "label": "bill"},
-    ],
-    "chat": [{"messages": USER, "expected": "Here."}, {"prompt": "Hi", "expected": "Hello"}],
-}
+DATA: list[dict[str, Any]] = [
+    {"text": "I paid twice", "label": "bill"},
+    {"text": "It is broken", "label": "fault"},
+    {"messages": USER, "label": "bill"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +45,15 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / FILE).read_text().splitlines()]
 
 
-@pytest.mark.parametrize("task", DATA)
-def test_chromium_finds_what_python_finds(chat_model: Path, tmp_path: Path, task: str) -> None:
+def test_chromium_finds_what_python_finds(chat_model: Path, tmp_path: Path) -> None:
+    """Labels are scored, and an answer is generated as well."""
     data = tmp_path / "data.jsonl"
-    data.write_text("".join(json.dumps(line) + "\n" for line in DATA[task]))
+    data.write_text("".join(json.dumps(line) + "\n" for line in DATA))
     here, there = tmp_path / "python", tmp_path / "chromium"
-    common = ("eval", str(chat_model), "--data", str(data), "--task", task, "--max-tokens", "6")
+    common = (
+        "eval", str(chat_model), "--data", str(data), "--task", "classify", "--by", "generation",
+        "--max-tokens", "6",
+    )  # fmt: skip
     assert slmweb(*common, "-o", str(here)).returncode == 0
     done = program(*common, "-o", str(there), "--browser", "--json")
     assert done.returncode == 0, done.stderr
@@ -61,9 +61,9 @@ def test_chromium_finds_what_python_finds(chat_model: Path, tmp_path: Path, task
     assert model["runtime"].startswith("Chromium ")
     for ours, theirs in zip(records(here), records(there), strict=True):
         for name in ("prediction", "text", "finish_reason", "tokens", "bytes", "n_bytes"):
-            assert ours.get(name) == theirs.get(name), name
+            assert ours[name] == theirs[name], name
         assert theirs["nll"] == pytest.approx(ours["nll"], rel=1e-4)
-        assert theirs.get("logprobs") == pytest.approx(ours.get("logprobs"), rel=1e-4)
+        assert theirs["logprobs"] == pytest.approx(ours["logprobs"], rel=1e-4)
 
 
 def test_without_a_browser_one_sentence_says_what_to_do(chat_model: Path, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_the_report_fits_the_screen(
         assert box["y"] + box["height"] < 700
         assert requests == [(tmp_path / "report.html").as_uri()]
         background, ink = page.evaluate(
-            "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
-            ".map((rgb) => Number(rgb.match(/\\d+/)[0]))"
+            "['backgroundColor', 'color'].map((name) =>"
+            " Number(getComputedStyle(document.body)[name].match(/\\d+/)[0]))"
         )
         assert (background < ink) == (scheme == "dark")

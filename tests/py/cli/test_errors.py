@@ -15,7 +15,8 @@ from tests.py.cli.program import Done, slmweb
 
 COMMANDS = (
     "serve", "chat", "inspect", "tokenize", "detokenize",
-    "logits", "perplexity", "bench", "quantize", "imatrix", "pack", "doctor",
+    "logits", "perplexity", "eval", "bench", "convert", "quantize", "imatrix", "pack",
+    "keygen", "sign", "verify", "bundle", "build", "pull", "plan", "doctor",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chatLogprobs, checkNames, completionLogprobs, sampling } from '../../../web/src/api/params';
+import { chatLogprobs, checkNames, completionLogprobs, echoes, sampling } from '../../../web/src/api/params';
 import type { ChatParams, SamplingParams } from '../../../web/src/api/types';
 import { Param } from '../../../web/src/generated/abi';
 
@@ -68,6 +68,13 @@ test('logprobs of both endpoints', () => {
   });
   assert.equal(completionLogprobs({ prompt: '' }), null);
   assert.equal(completionLogprobs({ prompt: '', logprobs: 0 }), 0);
+});
+
+test('an echo is whole and has no alternatives', () => {
+  assert.equal(echoes({ prompt: '' }), false);
+  assert.equal(echoes({ prompt: '', echo: true, logprobs: 0 }), true);
+  for (const extra of [{ stream: true }, { logprobs: 2 }])
+    assert.throws(() => echoes({ prompt: '', echo: true, ...extra }), { code: 'invalid_argument' });
 });
 
 test('parameters that would silently do nothing are refused', () => {
