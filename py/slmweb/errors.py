@@ -22,8 +22,11 @@ Code = Literal[
     "unreadable",  # the operating system does not let us read this file
     "unwritable",
     "unavailable",  # a port or an address that we cannot have
+    "network",  # a server is out of reach, or does not give what was asked
+    "license",  # terms that nobody has accepted yet
     "bad_manifest",
     "bad_signature",  # the manifest is not signed, or not by the key that was asked for
+    "bad_registry",  # a table of models, devices or browsers that is not one
     "bad_template",  # the chat template is missing or fails on these messages
     "corrupt",  # bytes that do not match their SHA-256
     "not_built",  # a file that `make` produces is missing

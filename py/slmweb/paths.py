@@ -44,10 +44,32 @@ def models_dir() -> Path:
     A checkout keeps them beside its other outputs; an installed package, whose
     own folder may be read-only, in the user's data folder (XDG).
     """
+    return _kept("models", "XDG_DATA_HOME", ".local/share")
+
+
+def gguf_dir() -> Path:
+    """Where `slmweb pull` puts GGUF files, which can be fetched again: a cache."""
+    return _kept("gguf", "XDG_CACHE_HOME", ".cache")
+
+
+def checkpoints_dir() -> Path:
+    """Where `slmweb pull` puts Hugging Face checkpoints, a folder each."""
+    return _kept("checkpoints", "XDG_CACHE_HOME", ".cache")
+
+
+def config_dir() -> Path:
+    """Where answers of the user are remembered (XDG); it need not exist yet."""
+    return _xdg("XDG_CONFIG_HOME", ".config")
+
+
+def _kept(name: str, variable: str, default: str) -> Path:
     if is_checkout() and not (PACKAGE / "_dist").is_dir():
-        return CHECKOUT / "dist" / "models"
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "slmweb" / "models"
+        return CHECKOUT / "dist" / name
+    return _xdg(variable, default) / name
+
+
+def _xdg(variable: str, default: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / default) / "slmweb"
 
 
 def wasm_file(variant: str, folder: Path | None = None) -> Path:
@@ -73,4 +95,6 @@ def how_to_get(command: str) -> str:
 def how_to_get_a_model() -> str:
     """What to do when there is no packed model, as the end of a sentence."""
     pack = "`slmweb pack MODEL.gguf`"
-    return f"run `make model` for the demo's, or {pack}" if is_checkout() else f"run {pack}"
+    if is_checkout():
+        return f"run `make model` for the demo's, or {pack}"
+    return f"run `slmweb pull smollm2`, then {pack}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# Their keys in build/tables/models.toml.
+# Their keys in py/slmweb/pull/registry.toml.
 REAL_MODELS = ("smollm2", "gemma3-270m")
 
 
@@ -19,6 +19,6 @@ def find(name: str) -> Path | None:
     """The model's GGUF, if it is there."""
     if name == "gemma3-270m" and (given := os.environ.get("SLMWEB_GEMMA")):
         return Path(given)
-    table = tomllib.loads((ROOT / "build/tables/models.toml").read_text())
-    path = ROOT / "dist" / "gguf" / table[name]["file"]
+    table = tomllib.loads((ROOT / "py/slmweb/pull/registry.toml").read_text())
+    path = ROOT / "dist" / "gguf" / table["model"][name]["file"]
     return path if path.is_file() else None

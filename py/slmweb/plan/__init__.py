@@ -1,0 +1,1 @@
+"""Says what a model will need and do on a device, before anybody downloads it."""

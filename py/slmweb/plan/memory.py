@@ -1,0 +1,144 @@
+"""How much memory a model needs, and whether a device has it.
+
+Owns the sizes of packed weights and of a session as the core lays them out (wasm/src/session.cpp,
+wasm/src/kernels/formats.h; tests hold both to what the core itself says), and the rule by which a
+page opens a model, shortens its context or refuses. web/src/store/room.ts is the same rule for the
+real device; tests/goldens/memory_rule.json holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..generated.abi import MEMORY_MAXIMUM_PAGES
+from .shape import Shape
+
+N_BATCH = 128  # of a session in the page
+
+# Linear memory cannot grow beyond this, whatever the device has.
+WASM_LIMIT = MEMORY_MAXIMUM_PAGES * 65536
+# Staging buffers, the tokenizer, the threads' stacks and the allocator's own.
+WORKING_BYTES = 32 << 20
+# What a tab may take of the memory that a browser reports, which is coarse. The rest is for the
+# system, the browser and other pages: a phone ends the tab that takes too much.
+DEVICE_SHARE = 0.4
+GIB = 1 << 30
+
+# Columns and bytes of a packed block of four rows.
+_PACKED = {
+    "F32": (1, 16), "F16": (1, 8), "BF16": (1, 8),
+    "Q4_0": (32, 72), "Q4_1": (32, 80), "Q5_0": (32, 88), "Q5_1": (32, 96), "Q8_0": (32, 136),
+    "IQ4_NL": (32, 72),
+    "Q2_K": (256, 352), "Q3_K": (256, 464), "Q4_K": (256, 608), "Q5_K": (256, 736),
+    "Q6_K": (256, 848),
+}  # fmt: skip
+
+_KV_BLOCK = 32  # positions that attention handles at a time
+
+
+def weights_bytes(shape: Shape) -> int:
+    """Bytes of the weights in the kernels' layout: groups of four rows; vectors as float32."""
+    total = 0
+    for tensor in shape.tensors:
+        if tensor.is_matrix:
+            columns, size = _PACKED[tensor.type]
+            total += -(-tensor.rows // 4) * (tensor.columns // columns) * size
+        else:
+            total += 4 * tensor.columns
+    return total
+
+
+def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int = 1) -> int:
+    """Bytes of a session: keys and values of n_ctx positions, activations, scratch."""
+    element = 4 if all(t.type == "F32" for t in shape.tensors if t.is_matrix) else 2
+    per_slot = 2 * shape.n_head_kv * shape.head_dim * element
+    cache = sum(per_slot * _slots(window, n_ctx, n_batch) for window in shape.windows)
+    n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
+    widths = 2 * (shape.n_embd + n_q + n_kv + shape.n_ff)
+    activations = 4 * n_batch * widths
+    widest = -(-max(shape.n_embd, shape.n_ff, n_q) // 32)  # in blocks of 32
+    quantized = 48 * n_batch * widest
+    panels = threads * 2 * 288 * widest
+    scratch = threads * 4 * (512 + shape.n_head * (shape.head_dim + 2))
+    return cache + activations + quantized + panels + scratch + 8 * n_batch * shape.head_dim
+
+
+def _slots(window: int, n_ctx: int, n_batch: int) -> int:
+    """Positions that a layer's cache has room for: all, or a ring over its window."""
+    every = -(-n_ctx // _KV_BLOCK) * _KV_BLOCK
+    if window == 0 or window >= n_ctx:
+        return every
+    return min(every, (-(-(window + 2 * n_batch) // _KV_BLOCK) + 1) * _KV_BLOCK)
+
+
+def context_lengths(n_ctx_train: int) -> list[int]:
+    """Powers of two from 512 to the model's context length, at most 131,072; never none."""
+    lengths = [1 << i for i in range(9, 18) if 1 << i <= n_ctx_train]
+    return lengths or [n_ctx_train]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a session of a length takes, as the manifest has it."""
+
+    n_ctx: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a model can be opened. `needed` and `available` belong to the limit that decided:
+    "wasm" can be changed by nobody, "device" is an estimate that a person may overrule."""
+
+    verdict: Literal["fits", "shorter", "refused"]
+    n_ctx: int
+    needed: int
+    limit: Literal["wasm", "device"] | None
+    available: int | None
+
+
+def fit(
+    weights: int,
+    contexts: Sequence[Context],
+    n_ctx: int,
+    *,
+    blob: int = 0,
+    wasm_limit: int = WASM_LIMIT,
+    device_memory: float | None = None,
+    force: bool = False,
+) -> Fit:
+    """The longest context up to `n_ctx` with which a model can be opened.
+
+    `blob` is what the download takes beside, when nothing is stored; `device_memory` in GiB, as
+    navigator.deviceMemory reports it. `force` leaves the estimate out.
+    """
+    available = None if device_memory is None or force else int(DEVICE_SHARE * device_memory * GIB)
+    shorter = sorted((c.n_ctx for c in contexts if c.n_ctx < n_ctx), reverse=True)
+    wanted: Fit | None = None
+    for length in [n_ctx, *shorter]:
+        linear = weights + bytes_at(contexts, length) + WORKING_BYTES
+        if linear > wasm_limit:
+            found = Fit("refused", length, linear, "wasm", wasm_limit)
+        elif available is not None and linear + blob > available:
+            found = Fit("refused", length, linear + blob, "device", available)
+        elif wanted is None:
+            return Fit("fits", length, linear + blob, None, None)
+        else:
+            return Fit("shorter", length, linear + blob, wanted.limit, wanted.available)
+        wanted = wanted or found
+    return found
+
+
+def bytes_at(contexts: Sequence[Context], n_ctx: int) -> int:
+    """Bytes of a session of `n_ctx`: those of the next longer listed one, or by the last one's
+    share beyond the list."""
+    if not contexts:
+        return 0
+    listed = sorted(contexts, key=lambda c: c.n_ctx)
+    for context in listed:
+        if context.n_ctx >= n_ctx:
+            return context.bytes
+    last = listed[-1]
+    return -(-last.bytes * n_ctx // last.n_ctx)

@@ -1,0 +1,120 @@
+"""How fast a model will be on a device: a roofline with the fractions that this core achieves.
+
+Owns the device's numbers and the formula. The formula is a sum, not a maximum: without prefetch
+instructions a thread waits for memory and computes in turn (docs/benchmarks/LOG.md), so
+
+    seconds = bytes read / (GB/s) + products / (achieved fraction x peak) + attention.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SlmError, os_reason
+from .shape import Shape, Tensor
+
+DEVICES = Path(__file__).with_name("devices.toml")
+
+# Achieved shares of the register peak, from docs/benchmarks/results.csv: the prefill tile runs at
+# 26 of 72 GMAC/s, the product with one token at 20, attention in float32 at 6.
+PREFILL_SHARE = 0.38
+DECODE_SHARE = 0.29
+ATTENTION_SHARE = 0.09
+
+# Dot products that one weight costs: values of 8 bits are split into two planes, floats have
+# vectors of four lanes where 8-bit integers have sixteen.
+_PRODUCTS = {"Q8_0": 2.0, "IQ4_NL": 2.0, "F32": 4.0, "F16": 6.0, "BF16": 6.0}
+
+_FIELDS = ("memory_gib", "threads", "gmac_per_s", "gb_per_s_per_thread", "gb_per_s")
+
+
+@dataclass(frozen=True)
+class Device:
+    """See devices.toml for the units."""
+
+    title: str
+    memory_gib: float
+    threads: int
+    gmac_per_s: float
+    gb_per_s_per_thread: float
+    gb_per_s: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    prefill_tokens_per_second: float
+    decode_tokens_per_second: float
+
+
+def predict(shape: Shape, device: Device, n_prompt: int = 256, n_past: int = 256) -> Rates:
+    """Rates for a prompt of `n_prompt` tokens, and for one token after `n_past` others."""
+    peak = device.threads * device.gmac_per_s * 1e9
+    bandwidth = 1e9 * min(device.gb_per_s, device.threads * device.gb_per_s_per_thread)
+    layers, head = shape.layer_matrices, shape.head
+    attention = sum(
+        2 * shape.n_head * shape.head_dim * min(n_past, window or n_past)
+        for window in shape.windows
+    )
+    decode = (
+        sum(t.file_bytes for t in [*layers, head]) / bandwidth
+        + sum(_products(t) for t in [*layers, head]) / (DECODE_SHARE * peak)
+        + attention / (ATTENTION_SHARE * peak)
+    )
+    # A prompt's tokens look back on half of it on average; the head is for the last one only.
+    looking_back = sum(
+        2 * shape.n_head * shape.head_dim * min(n_prompt / 2, window or n_prompt)
+        for window in shape.windows
+    )
+    prefill = (
+        sum(_products(t) for t in layers) / (PREFILL_SHARE * peak)
+        + looking_back / (ATTENTION_SHARE * peak)
+        + _products(head) / (DECODE_SHARE * peak) / n_prompt
+        + sum(t.file_bytes for t in layers) / bandwidth / min(n_prompt, 128)
+    )
+    return Rates(1 / prefill, 1 / decode)
+
+
+def _products(tensor: Tensor) -> float:
+    return tensor.elements * _PRODUCTS.get(tensor.type, 1.0)
+
+
+def read_device(name: str) -> Device:
+    """A device of devices.toml, or of a JSON file with the same keys.
+
+    Raises SlmError "invalid_argument", "unreadable" or "bad_registry".
+    """
+    known = tomllib.loads(DEVICES.read_text(encoding="utf-8"))
+    if name in known:
+        return _device(known[name], name)
+    path = Path(name)
+    if path.suffix != ".json":
+        raise SlmError(
+            "invalid_argument",
+            f"there is no device '{name}'; choose from {', '.join(known)}, or name a .json file",
+        )
+    try:
+        table = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
+    except ValueError as error:
+        raise SlmError("bad_registry", f"{path} is not JSON ({error})") from None
+    return _device(table, str(path))
+
+
+def _device(table: Any, where: str) -> Device:
+    numbers: Mapping[str, Any] = table if isinstance(table, dict) else {}
+    for field in _FIELDS:
+        value = numbers.get(field)
+        whole = field != "threads" or isinstance(value, int)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0 or not whole:
+            raise SlmError(
+                "bad_registry",
+                f"the device {where} should have a number above 0 as '{field}', but has {value!r}; "
+                f"it needs {', '.join(_FIELDS)}",
+            )
+    return Device(str(numbers.get("title", where)), **{field: numbers[field] for field in _FIELDS})

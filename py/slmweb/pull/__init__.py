@@ -1,0 +1,1 @@
+"""Fetches models: where they come from, under which terms, and the proof of their bytes."""

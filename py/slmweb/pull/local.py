@@ -1,0 +1,91 @@
+"""A model that is on this machine already: a GGUF file, a split set, or a checkpoint folder.
+
+Owns taking it over by hard link, or by copying where links do not reach, and hashing what it took.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ..atomic import atomic_file
+from ..core.files import model_files
+from ..errors import SlmError, os_reason
+from .registry import Entry, Local
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+
+
+def source_files(entry: Entry) -> list[Path]:
+    """The files to take: all parts of a GGUF, or the files of a folder. Raises "unreadable"."""
+    assert isinstance(entry.origin, Local)
+    path = entry.origin.path
+    if path.is_dir():
+        files = sorted(child for child in path.iterdir() if child.is_file())
+        if any(child.name == "config.json" or child.suffix == ".safetensors" for child in files):
+            return [child for child in files if not child.name.startswith(".")]
+        raise SlmError(
+            "unreadable",
+            f"{path} has no config.json and no .safetensors file, so it is no checkpoint; name the "
+            "folder that holds them, or a .gguf file",
+        )
+    if not path.is_file():
+        raise SlmError("unreadable", f"{path} does not exist; correct the path")
+    return model_files([path])
+
+
+def take(entry: Entry, folder: Path, progress: Progress) -> list[Path]:
+    """Puts the files into `folder`, and returns them there.
+
+    The SHA-256 of an entry that has one is checked. Raises SlmError "unreadable", "corrupt" or
+    "unwritable".
+    """
+    files = source_files(entry)
+    total = sum(file.stat().st_size for file in files)
+    done = 0
+    taken: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            target = folder / file.name
+            digest = _hash(file, lambda n, at=done: progress(at + n, total))  # type: ignore[misc]
+            if entry.sha256 is not None and len(files) == 1 and digest != entry.sha256:
+                raise SlmError(
+                    "corrupt",
+                    f"{file} should have the SHA-256 {entry.sha256}, but has {digest}; "
+                    "get the file again, or correct the registry",
+                )
+            if not (target.exists() and target.samefile(file)):
+                _link_or_copy(file, target)
+            done += file.stat().st_size
+            taken.append(target)
+    except OSError as error:
+        raise SlmError(
+            "unwritable", f"cannot bring {entry.origin} to {folder}: {os_reason(error)}"
+        ) from None
+    return taken
+
+
+def _hash(path: Path, progress: Callable[[int], None]) -> str:
+    digest, done = hashlib.sha256(), 0
+    with path.open("rb") as data:
+        while piece := data.read(1 << 20):
+            digest.update(piece)
+            done += len(piece)
+            progress(done)
+    return digest.hexdigest()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.link")
+    try:
+        os.link(source.resolve(), temporary)
+        temporary.replace(target)
+    except OSError:  # another file system, or one without links
+        with atomic_file(target) as out, source.open("rb") as data:
+            shutil.copyfileobj(data, out, 1 << 20)
+    finally:
+        temporary.unlink(missing_ok=True)
