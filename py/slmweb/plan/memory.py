@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..generated.abi import MEMORY_MAXIMUM_PAGES
+from ..pack.manifest import ContextMemory
 from .shape import Shape
 
 N_BATCH = 128  # of a session in the page
@@ -73,18 +74,16 @@ def _slots(window: int, n_ctx: int, n_batch: int) -> int:
     return min(every, (-(-(window + 2 * n_batch) // _KV_BLOCK) + 1) * _KV_BLOCK)
 
 
+def contexts(shape: Shape, threads: int = 1) -> list[ContextMemory]:
+    """What a session takes at each length, as the manifest of the packed model has it."""
+    lengths = context_lengths(shape.n_ctx_train)
+    return [ContextMemory(n, session_bytes(shape, n, threads=threads)) for n in lengths]
+
+
 def context_lengths(n_ctx_train: int) -> list[int]:
-    """Powers of two from 512 to the model's context length, at most 131,072; never none."""
-    lengths = [1 << i for i in range(9, 18) if 1 << i <= n_ctx_train]
-    return lengths or [n_ctx_train]
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a session of a length takes, as the manifest has it."""
-
-    n_ctx: int
-    bytes: int
+    """Powers of two from 512 up to the model's context length (131,072 at most), and that one."""
+    longest = min(n_ctx_train, 131072)
+    return [*(1 << i for i in range(9, 17) if 1 << i < longest), longest]
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Fit:
 
 def fit(
     weights: int,
-    contexts: Sequence[Context],
+    contexts: Sequence[ContextMemory],
     n_ctx: int,
     *,
     blob: int = 0,
@@ -131,7 +130,7 @@ def fit(
     return found
 
 
-def bytes_at(contexts: Sequence[Context], n_ctx: int) -> int:
+def bytes_at(contexts: Sequence[ContextMemory], n_ctx: int) -> int:
     """Bytes of a session of `n_ctx`: those of the next longer listed one, or by the last one's
     share beyond the list."""
     if not contexts:
