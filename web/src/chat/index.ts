@@ -35,8 +35,8 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   adoptStyles();
   const chat = new Chat(host, { onPath: drawPath, onTurn: touch, onEnd: sayEnd, onModel: drawModel });
   const scroller = h('main', { class: 'scroll', id: 'conversation' });
-  const open = (entry: ModelEntry): void => {
-    void chat.model.open(entry);
+  const open = (entry: ModelEntry, force = false): void => {
+    void chat.model.open(entry, force);
     composer.focus();
   };
   const updateView = new UpdateView({

@@ -3,11 +3,17 @@
 
 import type { EngineOptions, LoadProgress, Slm } from '../api/types';
 import type { ChatHost, ModelEntry, StorageReport } from '../seal/protocol';
+import type { Room } from '../store/device';
 import { S } from './strings';
 
 export type ModelState =
   | { readonly kind: 'none' } // nothing chosen yet
-  | { readonly kind: 'opening'; readonly entry: ModelEntry; readonly progress: LoadProgress | null }
+  | {
+      readonly kind: 'opening';
+      readonly entry: ModelEntry;
+      readonly room: Room | null;
+      readonly progress: LoadProgress | null;
+    }
   | { readonly kind: 'halted'; readonly entry: ModelEntry } // by the person
   | { readonly kind: 'failed'; readonly entry: ModelEntry; readonly error: unknown }
   | {
@@ -15,6 +21,7 @@ export type ModelState =
       readonly entry: ModelEntry;
       readonly slm: Slm;
       readonly storage: StorageReport;
+      readonly room: Room;
     };
 
 /** Another version on its way, beside the one that runs. */
@@ -40,6 +47,8 @@ export class Model {
   later = false;
   private updating: AbortController | null = null;
   private attempt: AbortController | null = null;
+  /** Models that the person wants although the estimate of memory says no. */
+  private readonly forced = new Set<string>();
   private readonly waiters = new Set<Waiter>();
 
   constructor(
@@ -66,22 +75,30 @@ export class Model {
     return this.state.kind === 'ready' ? this.state.slm : null;
   }
 
-  /** Opens `entry` with the present choice of engine, in place of what is open. */
-  async open(entry: ModelEntry): Promise<void> {
+  /** Opens `entry` with the present choice of engine, in place of what is open. `force`: although
+   *  the estimate of this device's memory says that it will not fit. */
+  async open(entry: ModelEntry, force = false): Promise<void> {
+    if (force) this.forced.add(entry.name);
     this.attempt?.abort();
     const attempt = new AbortController();
     this.attempt = attempt;
     if (this.entry?.name !== entry.name) this.haltUpdate();
     if (this.update.kind !== 'fetching') this.update = { kind: 'none' };
     const previous = this.slm;
-    this.set({ kind: 'opening', entry, progress: null });
+    let room: Room | null = null;
+    this.set({ kind: 'opening', entry, room, progress: null });
     try {
       await previous?.dispose();
       const opened = await this.host.open(entry.name, {
         ...this.choice,
+        force: this.forced.has(entry.name),
         signal: attempt.signal,
+        onRoom: (found) => {
+          room = found;
+          if (this.attempt === attempt) this.set({ kind: 'opening', entry, room, progress: null });
+        },
         onProgress: (progress) => {
-          if (this.attempt === attempt) this.set({ kind: 'opening', entry, progress });
+          if (this.attempt === attempt) this.set({ kind: 'opening', entry, room, progress });
         },
       });
       if (this.attempt !== attempt) return void opened.slm.dispose();

@@ -1,8 +1,10 @@
 // A model on its way: what is being done, how much, how fast, how long still;
-// or why it did not come, and what to do. It draws a ModelState and knows
+// or why it did not come, and what to do; what it will take of this device, and
+// why it got a shorter context. It draws a ModelState and knows
 // nothing of downloads.
 
 import type { LoadProgress } from '../api/types';
+import { SlmError } from '../core/error';
 import type { ModelEntry } from '../seal/protocol';
 import { button, h, setText } from './dom';
 import { describeError } from './errors';
@@ -11,7 +13,7 @@ import type { ModelState } from './model';
 import { S } from './strings';
 
 export interface OpeningActions {
-  readonly open: (entry: ModelEntry) => void;
+  readonly open: (entry: ModelEntry, force?: boolean) => void;
   readonly halt: () => void;
 }
 
@@ -19,6 +21,7 @@ export class OpeningView {
   readonly element = h('section', { class: 'opening', hidden: true });
   private readonly title = h('p', { class: 'opening-title' });
   private readonly numbers = h('p', { class: 'opening-numbers' });
+  private readonly note = h('p', { class: 'opening-note', hidden: true });
   private readonly bar = h('div', {
     class: 'bar',
     role: 'progressbar',
@@ -36,18 +39,26 @@ export class OpeningView {
       h('div', { class: 'opening-head' }, this.title, cancel),
       this.bar,
       this.numbers,
+      this.note,
     );
   }
 
   update(state: ModelState): void {
-    this.element.hidden = state.kind === 'none' || state.kind === 'ready';
-    if (state.kind === 'opening') this.drawProgress(state.entry, state.progress);
+    const note = state.kind === 'opening' || state.kind === 'ready' ? (state.room?.notice ?? null) : null;
+    this.element.hidden = state.kind === 'none' || (state.kind === 'ready' && note === null);
+    this.note.hidden = note === null;
+    setText(this.note, note ?? '');
+    if (state.kind === 'opening') this.drawProgress(state);
+    else if (state.kind === 'ready') this.element.replaceChildren(this.note);
     else if (this.drawn !== state.kind && !this.element.hidden) this.drawEnd(state);
     this.drawn = state.kind;
   }
 
-  private drawProgress(entry: ModelEntry, progress: LoadProgress | null): void {
-    if (this.drawn !== 'opening') this.element.replaceChildren(this.progress);
+  private drawProgress({ entry, room, progress }: Extract<ModelState, { kind: 'opening' }>): void {
+    if (this.drawn !== 'opening') {
+      this.progress.append(this.note);
+      this.element.replaceChildren(this.progress);
+    }
     const title = progress === null ? S.opening(entry.title) : S.phase[progress.phase];
     setText(this.title, title);
     const known = progress !== null && progress.total > 0;
@@ -57,7 +68,11 @@ export class OpeningView {
     if (known)
       this.bar.setAttribute('aria-valuenow', String(Math.round((100 * progress.loaded) / progress.total)));
     else this.bar.removeAttribute('aria-valuenow');
-    setText(this.numbers, known ? numbers(progress) : '\u00a0');
+    const need = room?.needed ?? entry.memory;
+    const fetching = progress?.phase === 'download' || (progress === null && !entry.stored);
+    const parts = known ? numbers(progress) : fetching ? [bytes(entry.size)] : [];
+    if (fetching && need !== null) parts.push(S.need(bytes(need)));
+    setText(this.numbers, parts.join(' · ') || '\u00a0');
   }
 
   private drawEnd(state: ModelState): void {
@@ -69,21 +84,29 @@ export class OpeningView {
       );
     } else if (state.kind === 'failed') {
       const { sentence } = describeError(state.error, false);
-      const again = button(S.tryAgain, () => this.actions.open(state.entry), { class: 'primary' });
+      const again = this.again(state.entry, state.error);
       const failure = h(
         'div',
         { class: 'failure', role: 'alert' },
         h('p', {}, sentence),
-        h('div', { class: 'remedies' }, again),
+        again === null ? null : h('div', { class: 'remedies' }, again),
       );
       this.element.replaceChildren(failure);
     }
   }
+
+  /** The way on: none where a hard limit stands in it. */
+  private again(entry: ModelEntry, error: unknown): HTMLElement | null {
+    const details = error instanceof SlmError ? error.details : undefined;
+    if (details === undefined || !('estimate' in details))
+      return button(S.tryAgain, () => this.actions.open(entry), { class: 'primary' });
+    return details.estimate ? button(S.tryAnyway, () => this.actions.open(entry, true)) : null;
+  }
 }
 
-function numbers({ loaded, total, rate, remaining }: LoadProgress): string {
+function numbers({ loaded, total, rate, remaining }: LoadProgress): string[] {
   const parts = [S.amount(bytes(loaded), bytes(total))];
   if (rate !== null) parts.push(S.rate(bytes(rate)));
   if (remaining !== null) parts.push(S.left(duration(remaining)));
-  return parts.join(' · ');
+  return parts;
 }

@@ -100,6 +100,7 @@ export const S = {
   amount: (loaded: string, total: string) => `${loaded} of ${total}`,
   rate: (rate: string) => `${rate}/s`,
   left: (time: string) => `${time} left`,
+  need: (size: string) => `about ${size} of memory`,
   halted: (title: string) => `${title} is not open. What has arrived is kept.`,
   resume: 'Continue',
 
@@ -128,6 +129,7 @@ export const S = {
   dropOldest: 'Drop the oldest turns',
   longerContext: 'Use a longer context',
   tryAgain: 'Try again',
+  tryAnyway: 'Try anyway',
   reloadModel: 'Reload the model and try again',
   contextFull: (prompt: string, nCtx: string) =>
     `This conversation takes ${prompt} tokens and the model's context holds ${nCtx}.`,

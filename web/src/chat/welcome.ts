@@ -44,7 +44,8 @@ export class WelcomeView {
   }
 
   private offer(entry: ModelEntry): HTMLElement {
-    const detail = entry.stored ? S.storedHere : S.download(bytes(entry.size));
+    const need = entry.memory === null ? [] : [S.need(bytes(entry.memory))];
+    const detail = entry.stored ? S.storedHere : [S.download(bytes(entry.size)), ...need].join(', ');
     const line = button('', () => this.actions.open(entry), { class: 'line' });
     line.append(h('span', {}, entry.title), h('span', { class: 'detail' }, detail));
     return line;

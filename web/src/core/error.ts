@@ -2,24 +2,26 @@
 // callers that branch look at `code`, people read `message`. `toWire` and
 // `fromWire` carry it through postMessage, which would lose the code.
 
-import type { ContextFullDetails, SlmErrorCode } from '../api/types';
+import type { ContextFullDetails, SlmErrorCode, TooLargeDetails } from '../api/types';
+
+/** The numbers of a context_full or a too_large error. */
+export type ErrorDetails = ContextFullDetails | TooLargeDetails;
 
 export interface WireError {
   readonly code: SlmErrorCode;
   readonly message: string;
-  readonly details?: ContextFullDetails;
+  readonly details?: ErrorDetails;
 }
 
 export class SlmError extends Error {
   override readonly name = 'SlmError';
   readonly code: SlmErrorCode;
-  /** The numbers of a context_full error. */
-  readonly details: ContextFullDetails | undefined;
+  readonly details: ErrorDetails | undefined;
 
   constructor(
     code: SlmErrorCode,
     message: string,
-    options: { details?: ContextFullDetails; cause?: unknown } = {},
+    options: { details?: ErrorDetails; cause?: unknown } = {},
   ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;

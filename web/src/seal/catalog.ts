@@ -7,9 +7,10 @@
 import type { Manifest } from '../api/types';
 import { Reader } from '../core/check';
 import { SlmError } from '../core/error';
-import { httpsOrNull, isModelName, versionLabel } from '../store/manifest';
+import { checkMemory, httpsOrNull, isModelName, versionLabel } from '../store/manifest';
 import { fetchManifest, type SourceManifest } from '../store/remote';
 import { missingBytes } from '../store/reuse';
+import { linearBytes, type Memory } from '../store/room';
 import { listStored, storedVersions } from '../store/store';
 import { NO_VERSIONS, type StoredVersion, type StoredVersions } from '../store/versions';
 import type { ModelEntry } from './protocol';
@@ -204,6 +205,8 @@ export class Catalog {
         version: versionLabel(entry.version, `[${i}].version`, reader),
         architecture: reader.text(entry.architecture, `[${i}].architecture`, 100),
         parameters: reader.integer(entry.parameters, `[${i}].parameters`, 0, Number.MAX_SAFE_INTEGER),
+        memory:
+          entry.memory === undefined ? null : needOf(checkMemory(entry.memory, `[${i}].memory`, reader)),
         size: reader.integer(entry.size, `[${i}].size`, 1, Number.MAX_SAFE_INTEGER),
         license: reader.optionalText(entry.license, `[${i}].license`),
         license_url: httpsOrNull(entry.license_url, `[${i}].license_url`, reader),
@@ -214,12 +217,15 @@ export class Catalog {
   }
 }
 
+const needOf = (memory: Memory) => linearBytes(memory, memory.n_ctx_default);
+
 const versionsOf = ({ current, others }: StoredVersions): StoredVersion[] =>
   current === null ? [] : [current, ...others];
 
 function factsOf(manifest: Manifest): Omit<Listed, 'root'> {
   const { name, title, version, architecture, parameters, size, license, license_url, source } = manifest;
-  return { name, title, version, architecture, parameters, size, license, license_url, source };
+  const memory = needOf(manifest.memory);
+  return { name, title, version, architecture, parameters, size, memory, license, license_url, source };
 }
 
 function noVersion(what: string, name: string): never {

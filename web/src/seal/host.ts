@@ -4,7 +4,7 @@
 import { LoadedModel } from '../api/slm';
 import type { EngineOptions, LoadProgress, Variant } from '../api/types';
 import { SlmError } from '../core/error';
-import type { ChatHost, FrameMessage, ModelEntry, OpenedModel, ShellMessage } from './protocol';
+import type { ChatHost, FrameMessage, ModelEntry, OpenedModel, OpenWish, ShellMessage } from './protocol';
 
 type Request = Exclude<FrameMessage, { type: 'ready' | 'cancel' }>;
 type Body = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never) : never;
@@ -14,6 +14,7 @@ interface Pending {
   readonly resolve: (message: ShellMessage) => void;
   readonly reject: (reason: unknown) => void;
   readonly onProgress: ((progress: LoadProgress) => void) | undefined;
+  readonly onRoom: OpenWish['onRoom'];
 }
 
 export class FrameHost implements ChatHost {
@@ -46,7 +47,7 @@ export class FrameHost implements ChatHost {
     return this.models;
   }
 
-  async open(name: string, options: EngineOptions = {}): Promise<OpenedModel> {
+  async open(name: string, options: OpenWish = {}): Promise<OpenedModel> {
     try {
       return await this.#open(name, false, options);
     } catch (error) {
@@ -72,17 +73,23 @@ export class FrameHost implements ChatHost {
     await this.#ask('done', { type: 'forget', model: name });
   }
 
-  async #open(model: string, verify: boolean, options: EngineOptions): Promise<OpenedModel> {
-    const { manifest, files, storage } = await this.#ask('opened', { type: 'open', model, verify }, options);
+  async #open(model: string, verify: boolean, options: OpenWish): Promise<OpenedModel> {
+    const { n_ctx = null, force = false } = options;
+    const { manifest, files, storage, room } = await this.#ask(
+      'opened',
+      { type: 'open', model, verify, n_ctx, force },
+      options,
+    );
     const wasm = async (variant: Variant) => (await this.#ask('wasm', { type: 'wasm', variant })).bytes;
-    const slm = await LoadedModel.fromSource({ manifest, files, wasm, workerUrl: this.#workerUrl }, options);
-    return { slm, storage };
+    const source = { manifest, files, wasm, workerUrl: this.#workerUrl };
+    const slm = await LoadedModel.fromSource(source, { ...options, n_ctx: room.n_ctx });
+    return { slm, storage, room };
   }
 
   #ask<T extends ShellMessage['type']>(
     _answer: T,
     body: Body,
-    { signal, onProgress }: EngineOptions = {},
+    { signal, onProgress, onRoom }: OpenWish = {},
   ): Promise<Answer<T>> {
     signal?.throwIfAborted();
     const id = this.#nextId++;
@@ -99,7 +106,7 @@ export class FrameHost implements ChatHost {
           finish(value);
         };
       signal?.addEventListener('abort', cancel, { once: true });
-      this.#pending.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress });
+      this.#pending.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress, onRoom });
       this.#post({ ...body, id } as Request);
     }) as Promise<Answer<T>>;
   }
@@ -113,6 +120,10 @@ export class FrameHost implements ChatHost {
       const pending = this.#pending.get(message.id);
       if (message.type === 'progress') {
         pending?.onProgress?.(message.progress);
+        return;
+      }
+      if (message.type === 'room') {
+        pending?.onRoom?.(message.room);
         return;
       }
       this.#pending.delete(message.id);

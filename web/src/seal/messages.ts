@@ -8,7 +8,7 @@ import type { FrameMessage } from './protocol';
 const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
   ready: ['type'],
   list: ['type', 'id'],
-  open: ['type', 'id', 'model', 'verify'],
+  open: ['type', 'id', 'model', 'verify', 'n_ctx', 'force'],
   remove: ['type', 'id', 'model'],
   update: ['type', 'id', 'model'],
   'go-back': ['type', 'id', 'model'],
@@ -18,11 +18,12 @@ const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
 };
 
 const MAX_ID = 1e6;
+const MAX_N_CTX = 2 ** 20;
 
 export function readFrameMessage(data: unknown, models: ReadonlySet<string>): FrameMessage | null {
   if (typeof data !== 'object' || data === null) return null;
   const message = data as Record<string, unknown>;
-  const { type, id, model, variant, verify } = message;
+  const { type, id, model, variant, verify, n_ctx, force } = message;
   if (typeof type !== 'string' || !Object.hasOwn(FIELDS, type)) return null;
   const fields = FIELDS[type as FrameMessage['type']];
   const keys = Object.keys(message);
@@ -31,6 +32,13 @@ export function readFrameMessage(data: unknown, models: ReadonlySet<string>): Fr
     return null;
   if (keys.includes('model') && !(typeof model === 'string' && models.has(model))) return null;
   if (keys.includes('variant') && !VARIANTS.some(({ name }) => name === variant)) return null;
+  if (
+    keys.includes('n_ctx') &&
+    n_ctx !== null &&
+    !(Number.isInteger(n_ctx) && (n_ctx as number) > 0 && (n_ctx as number) <= MAX_N_CTX)
+  )
+    return null;
+  if (keys.includes('force') && typeof force !== 'boolean') return null;
   if (keys.includes('verify') && typeof verify !== 'boolean') return null;
   return data as FrameMessage;
 }

@@ -7,6 +7,7 @@
 
 import type { EngineOptions, LoadProgress, Manifest, Slm, Variant } from '../api/types';
 import type { WireError } from '../core/error';
+import type { Room } from '../store/device';
 
 /** The only message between the windows themselves. Both sides call out when they start and whoever
  *  comes second is heard; the shell answers with the port. */
@@ -23,6 +24,8 @@ export interface ModelEntry {
   readonly architecture: string;
   readonly parameters: number;
   readonly size: number;
+  /** Bytes of memory that it takes with its own context length, as far as one can say. */
+  readonly memory: number | null;
   readonly license: string | null;
   readonly license_url: string | null;
   readonly source: string | null;
@@ -52,7 +55,16 @@ export type FrameMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'list'; readonly id: number }
   /** `verify`: what is stored was no use; hash it again and fetch what is damaged. */
-  | { readonly type: 'open'; readonly id: number; readonly model: string; readonly verify: boolean }
+  | {
+      readonly type: 'open';
+      readonly id: number;
+      readonly model: string;
+      readonly verify: boolean;
+      /** Context length; null is the manifest's. */
+      readonly n_ctx: number | null;
+      /** The person wants it although the estimate of memory says no. */
+      readonly force: boolean;
+    }
   | { readonly type: 'remove'; readonly id: number; readonly model: string }
   /** Fetches and stores the version of `update`; the next 'open' opens it. */
   | { readonly type: 'update'; readonly id: number; readonly model: string }
@@ -68,6 +80,8 @@ export type ShellMessage =
   /** Follows 'ready'. `script` is the classic worker's text: the frame can start workers from blob: URLs only. */
   | { readonly type: 'welcome'; readonly script: string; readonly models: readonly ModelEntry[] }
   | { readonly type: 'models'; readonly id: number; readonly models: readonly ModelEntry[] }
+  /** Before anything is fetched for an 'open': with what the model will be opened here. */
+  | { readonly type: 'room'; readonly id: number; readonly room: Room }
   | { readonly type: 'progress'; readonly id: number; readonly progress: LoadProgress }
   | {
       readonly type: 'opened';
@@ -75,6 +89,7 @@ export type ShellMessage =
       readonly manifest: Manifest;
       readonly files: readonly Blob[];
       readonly storage: StorageReport;
+      readonly room: Room;
     }
   /** Answers 'remove', 'update', 'go-back' and 'forget'. */
   | { readonly type: 'done'; readonly id: number }
@@ -87,6 +102,14 @@ export type ShellMessage =
 export interface OpenedModel {
   readonly slm: Slm;
   readonly storage: StorageReport;
+  readonly room: Room;
+}
+
+export interface OpenWish extends EngineOptions {
+  /** Although the estimate of this device's memory says that it will not fit. */
+  readonly force?: boolean;
+  /** Called before anything is fetched. */
+  readonly onRoom?: (room: Room) => void;
 }
 
 /** What the frame's bootstrap gives to the chat: `startChat(host, root)`. The
@@ -95,9 +118,9 @@ export interface ChatHost {
   readonly models: readonly ModelEntry[];
   /** The list again, with `stored` as it is now. */
   refresh(): Promise<readonly ModelEntry[]>;
-  /** Downloads if need be, then loads. Dispose the model that is open first:
-   *  two at once seldom fit a phone. Aborting rejects with the signal's reason. */
-  open(name: string, options?: EngineOptions): Promise<OpenedModel>;
+  /** Downloads if need be, then loads; too_large where it would not fit. Dispose the model that is
+   *  open first: two at once seldom fit a phone. Aborting rejects with the signal's reason. */
+  open(name: string, options?: OpenWish): Promise<OpenedModel>;
   /** Fetches and stores the version of the entry's `update`; `open` then opens it. What runs
    *  meanwhile runs on. */
   update(name: string, options?: Pick<EngineOptions, 'signal' | 'onProgress'>): Promise<void>;

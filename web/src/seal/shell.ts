@@ -10,6 +10,7 @@ import { sealPage } from '../offline/seal';
 import type { SourceManifest } from '../store/remote';
 import {
   goBack,
+  makeRoom,
   type OpenedFiles,
   type OpenOptions,
   openModel,
@@ -116,7 +117,7 @@ export class Shell {
         this.#post({ type: 'wasm', id, bytes: await this.#variant(message.variant) });
         break;
       case 'open':
-        await this.#abortable(id, (signal) => this.#open(id, message.model, message.verify, signal));
+        await this.#abortable(id, (signal) => this.#open(message, signal));
     }
   }
 
@@ -130,15 +131,20 @@ export class Shell {
     }
   }
 
-  async #open(id: number, name: string, verify: boolean, signal: AbortSignal): Promise<void> {
-    const { source, turn } = await this.#catalog.choose(name, signal);
+  async #open(
+    { id, model, verify, n_ctx, force }: Extract<FrameMessage, { type: 'open' }>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { source, turn } = await this.#catalog.choose(model, signal);
+    const room = await makeRoom(source, { n_ctx: n_ctx ?? undefined, force });
+    this.#post({ type: 'room', id, room });
     let notice: string | null = null;
     const onNotice = (sentence: string) => {
       notice = sentence;
     };
     const { files, kind } = await this.#bring(id, source, { turn, verify, signal, onNotice });
     const storage: StorageReport = { kind, notice };
-    this.#post({ type: 'opened', id, manifest: source.manifest, files, storage });
+    this.#post({ type: 'opened', id, manifest: source.manifest, files, storage, room });
   }
 
   /** Has a version on the device; it is then what this page runs. */

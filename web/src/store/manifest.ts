@@ -79,7 +79,6 @@ function checkManifest(value: unknown): Manifest {
       'different from one another',
       files.map((file) => file.sha256),
     );
-  const memory = reader.object(top.memory, 'memory');
   return {
     schema: 2,
     name: reader.string(top.name, 'name', MODEL_NAME, 'letters, digits, dots and dashes'),
@@ -94,11 +93,7 @@ function checkManifest(value: unknown): Manifest {
     chat_template:
       top.chat_template === null ? null : reader.text(top.chat_template, 'chat_template', MAX_TEMPLATE),
     size,
-    memory: {
-      weights: reader.integer(memory.weights, 'memory.weights', 0, MAX_BYTES),
-      n_ctx_default: reader.integer(memory.n_ctx_default, 'memory.n_ctx_default', 1, 2 ** 31),
-      contexts: reader.array(memory.contexts, 'memory.contexts', 1, MAX_CONTEXTS).map(checkContext),
-    },
+    memory: checkMemory(top.memory, 'memory', reader),
     sampling: checkSampling(reader.object(top.sampling ?? {}, 'sampling')),
     root: reader.string(top.root, 'root', SHA256, '64 lower-case hex digits'),
     files,
@@ -135,12 +130,23 @@ function checkChunk(value: unknown, path: string): ManifestChunk {
   };
 }
 
-function checkContext(value: unknown, index: number): ContextMemory {
-  const path = `memory.contexts[${index}]`;
-  const context = reader.object(value, path);
+/** The `memory` of a manifest, or of a model in a list. */
+export function checkMemory(value: unknown, path: string, from: Reader): Manifest['memory'] {
+  const memory = from.object(value, path);
   return {
-    n_ctx: reader.integer(context.n_ctx, `${path}.n_ctx`, 1, 2 ** 31),
-    bytes: reader.integer(context.bytes, `${path}.bytes`, 1, Number.MAX_SAFE_INTEGER),
+    weights: from.integer(memory.weights, `${path}.weights`, 0, MAX_BYTES),
+    n_ctx_default: from.integer(memory.n_ctx_default, `${path}.n_ctx_default`, 1, 2 ** 31),
+    contexts: from
+      .array(memory.contexts, `${path}.contexts`, 1, MAX_CONTEXTS)
+      .map((context, i) => checkContext(context, `${path}.contexts[${i}]`, from)),
+  };
+}
+
+function checkContext(value: unknown, path: string, from: Reader): ContextMemory {
+  const context = from.object(value, path);
+  return {
+    n_ctx: from.integer(context.n_ctx, `${path}.n_ctx`, 1, 2 ** 31),
+    bytes: from.integer(context.bytes, `${path}.bytes`, 1, Number.MAX_SAFE_INTEGER),
   };
 }
 

@@ -4,6 +4,7 @@
 
 import type { LoadProgress } from '../api/types';
 import { SlmError } from '../core/error';
+import { findRoom, measure, type Room, type Wish } from './device';
 import { isModelName } from './manifest';
 import { lockName, modelDirectory, modelsDirectory, storedFiles } from './opfs';
 import type { StoreReply, StoreRequest } from './protocol';
@@ -29,6 +30,17 @@ export interface OpenOptions {
 export interface OpenedFiles {
   readonly files: readonly Blob[];
   readonly kind: 'opfs' | 'memory';
+}
+
+/** With what a model can be opened on this device; throws too_large. Ask before openModel, so that
+ *  nothing is fetched that would only end the tab. */
+export async function makeRoom(
+  source: SourceManifest,
+  wish: Wish & Pick<OpenOptions, 'storage'>,
+): Promise<Room> {
+  const { storage = 'opfs' } = wish;
+  const stored = storage === 'opfs' && (await filesOnDevice(source, false)) !== null;
+  return findRoom(source.manifest, await measure(source.manifest, storage, stored), wish);
 }
 
 /** The files of a version: from the device when they are whole, else downloaded. */

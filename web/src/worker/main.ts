@@ -6,8 +6,8 @@
 import { Core } from '../core/core';
 import { SlmError } from '../core/error';
 import { Model } from '../core/model';
+import { type Reserved, reserveMemory } from '../core/reserve';
 import { Session } from '../core/session';
-import { MEMORY } from '../generated/abi';
 import { Meter } from '../store/meter';
 import { describeFailure, isCrash, reportCrash } from './failure';
 import { generate } from './generate';
@@ -23,8 +23,6 @@ import type {
 } from './protocol';
 
 const STACK_BYTES = 256 * 1024;
-/** A phone may refuse to reserve 4 GiB of addresses; then less must do. */
-const MAXIMUM_PAGES = [MEMORY.maximum, 32768, 16384];
 
 const post = (reply: MainReply): void => self.postMessage(reply);
 
@@ -46,7 +44,8 @@ async function load(
   const meter = new Meter((progress) => post({ type: 'progress', progress }));
   meter.start('compile', 0, 0);
   const module = await WebAssembly.compile(request.wasm);
-  const memory = request.shared ? reserveMemory() : null;
+  const reserved = request.shared ? reserve() : null;
+  const memory = reserved?.memory ?? null;
   const core = await Core.instantiate(module, memory, true);
   const threads = helpers.length + 1;
   if (memory !== null) for (const helper of helpers) startHelper(core, module, memory, helper);
@@ -79,23 +78,14 @@ async function load(
       threads,
       dot,
       memory_bytes: core.memoryBytes,
-      memory_maximum: memory === null ? null : maximumBytes,
+      memory_maximum: reserved?.maximum ?? null,
     },
   };
 }
 
-let maximumBytes = 0;
-
-function reserveMemory(): WebAssembly.Memory {
-  for (const maximum of MAXIMUM_PAGES) {
-    try {
-      const memory = new WebAssembly.Memory({ initial: MEMORY.initial, maximum, shared: true });
-      maximumBytes = maximum * 65536;
-      return memory;
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-    }
-  }
+function reserve(): Reserved {
+  const reserved = reserveMemory();
+  if (reserved !== null) return reserved;
   throw new SlmError(
     'out_of_memory',
     'Expected to reserve 1 GiB of addresses for the threads, found none; close other tabs or load the model with one thread.',

@@ -1,0 +1,92 @@
+"""Shapes without weights: config.json against transformers, and all ways to one shape."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+from slmweb.errors import SlmError
+from slmweb.pack.pack import pack
+from slmweb.plan.shape import Shape, from_config, read_shape
+from slmweb.pull.registry import read_registry
+from tests.py.models import tiny
+
+ROOT = Path(__file__).parents[3]
+SMOLLM2 = ROOT / "dist/gguf/SmolLM2-135M-Instruct.Q4_1.gguf"
+CONFIGS = {key: e.config for key, e in read_registry().models.items() if e.config is not None}
+
+
+@pytest.mark.parametrize("key", CONFIGS)
+def test_a_config_has_the_parameters_that_transformers_gives_it(key: str) -> None:
+    """Of every registry entry; on the meta device a model has shapes and no memory."""
+    config = dict(CONFIGS[key])
+    tied = config.get("tie_word_embeddings", str(config["model_type"]).startswith("gemma"))
+    made = transformers.AutoConfig.for_model(**config | {"tie_word_embeddings": tied})
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(made)
+    assert from_config(config, key).parameters == sum(p.numel() for p in model.parameters())
+
+
+def bare(shape: Shape) -> Shape:
+    """Without what a config cannot know: tensor types, tensor order and the header's length."""
+    tensors = sorted((replace(t, type="") for t in shape.tensors), key=lambda t: t.name)
+    return replace(shape, tensors=tuple(tensors), header_bytes=0)
+
+
+def test_config_and_gguf_of_smollm2_agree() -> None:
+    """Two independent descriptions of one model: the registry's, and the file's."""
+    assert bare(from_config(CONFIGS["smollm2"], "smollm2")) == bare(read_shape(SMOLLM2))
+
+
+def test_a_packed_folder_and_its_file_agree(tmp_path: Path) -> None:
+    path = tiny("gemma3", tmp_path)
+    pack([path], tmp_path / "packed", chunk_size=4096)
+    shape = read_shape(tmp_path / "packed")
+    assert shape == read_shape(path)
+    assert shape.file_bytes <= path.stat().st_size < shape.file_bytes + 32 * len(shape.tensors)
+
+
+def test_a_checkpoint_folder_needs_no_more_than_its_config(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIGS["gemma2-2b-it"]))
+    shape = read_shape(tmp_path)
+    assert shape.windows == (4096, 0) * 13
+    assert shape == read_shape(tmp_path / "config.json")
+
+
+def test_a_multimodal_config_is_its_text_model() -> None:
+    inner = dict(CONFIGS["gemma3-1b-it"])
+    outer = from_config({"model_type": "gemma3", "text_config": inner}, "outer")
+    assert outer == from_config(inner, "inner")
+
+
+def test_rows_that_do_not_fit_a_block_take_another_type() -> None:
+    """576 columns are no multiple of 256; llama.cpp takes Q5_0 for Q4_K then."""
+    kinds = {t.columns: t.type for t in read_shape(SMOLLM2).quantized("Q4_K").tensors if t.is_matrix}
+    assert kinds == {576: "Q5_0", 1536: "Q4_K"}
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        ({"model_type": "bert"}, "model type 'bert', which does not run here"),
+        ({"model_type": "llama", "hidden_size": 0}, "'hidden_size', not 0"),
+        ({"model_type": "llama", "hidden_size": 8}, "'num_attention_heads', not None"),
+        ({}, "model type None"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_named(config: dict[str, object], complaint: str) -> None:
+    with pytest.raises(SlmError, match=complaint):
+        from_config(config, "config.json")
+
+
+def test_what_is_no_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SlmError, match=r"config\.json: no such file.*name a GGUF file"):
+        read_shape(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(SlmError, match="is not JSON"):
+        read_shape(tmp_path)

@@ -1,0 +1,77 @@
+// The memory rule on the vectors that py/slmweb/plan/memory.py is held to as well, and its words.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Manifest } from '../../../web/src/api/types';
+import { SlmError } from '../../../web/src/core/error';
+import { findRoom } from '../../../web/src/store/device';
+import { fit, type Limits } from '../../../web/src/store/room';
+import vectors from '../../goldens/memory_rule.json';
+
+const memoryOf = (weights: number, contexts: readonly (readonly number[])[], n_ctx_default = 2048) => ({
+  weights,
+  n_ctx_default,
+  contexts: contexts.map(([n_ctx, bytes]) => ({ n_ctx: n_ctx!, bytes: bytes! })),
+});
+
+for (const vector of vectors)
+  test(vector.name, () => {
+    const limits = { wasm: vector.wasm, deviceMemory: vector.device_memory, blob: vector.blob };
+    const found = fit(memoryOf(vector.weights, vector.contexts), vector.n_ctx, limits, vector.force);
+    assert.deepEqual(found, {
+      verdict: vector.verdict,
+      n_ctx: vector.fits_n_ctx,
+      needed: vector.needed,
+      limit: vector.limit,
+      available: vector.available,
+    });
+  });
+
+const CONTEXTS = [
+  [512, 30e6],
+  [1024, 60e6],
+  [2048, 120e6],
+];
+
+function manifest(weights: number): Manifest {
+  const memory = memoryOf(weights, CONTEXTS);
+  return { title: 'Toy 1B', context_length: 2048, memory } as unknown as Manifest;
+}
+
+const LIMITS: Limits = { wasm: 4294901760, deviceMemory: 1, blob: 0 };
+
+test('a shorter context is said with the numbers', () => {
+  const room = findRoom(manifest(300e6), LIMITS, {});
+  assert.equal(room.n_ctx, 1024);
+  assert.match(
+    room.notice!,
+    /^The context is 1,024 tokens instead of 2,048 tokens, which would need 454 MB of memory: a page should take at most 429 MB of the 1 GB that this device reports\.$/,
+  );
+});
+
+test('the context never exceeds the model', () => {
+  assert.deepEqual(findRoom(manifest(1e6), LIMITS, { n_ctx: 32768 }).n_ctx, 2048);
+});
+
+test('a refusal names both numbers, and whether a person may overrule it', () => {
+  const attempt = (weights: number, limits: Limits, force: boolean) => {
+    try {
+      return findRoom(manifest(weights), limits, { force });
+    } catch (error) {
+      assert(error instanceof SlmError);
+      return error;
+    }
+  };
+  const estimate = attempt(500e6, { ...LIMITS, blob: 450e6 }, false) as SlmError;
+  assert.equal(estimate.code, 'too_large');
+  assert.match(estimate.message, /^Toy 1B needs 1\.0 GB of memory even with a context of 512 tokens/);
+  assert.match(estimate.message, /no room to store it.*at most 429 MB of the 1 GB.*or try anyway\.$/);
+  assert.deepEqual(estimate.details, { needed: 1013554432, available: 429496729, estimate: true });
+
+  const forced = attempt(500e6, LIMITS, true);
+  assert(!(forced instanceof SlmError) && forced.n_ctx === 2048 && forced.notice === null);
+
+  const hard = attempt(4.29e9, LIMITS, true) as SlmError;
+  assert.match(hard.message, /this browser gives a page at most 4\.3 GB\. Choose a smaller model\.$/);
+  assert.equal(hard.details && 'estimate' in hard.details && hard.details.estimate, false);
+});

@@ -1,0 +1,102 @@
+// The rule by which a page opens a model, shortens its context or refuses, before
+// a byte of it is fetched: pure numbers, the device's are measured in device.ts.
+// py/slmweb/plan/memory.py is the same rule for devices that are not at hand;
+// tests/goldens/memory_rule.json holds the two together.
+
+import type { ContextMemory, Manifest } from '../api/types';
+import { formatBytes } from '../core/units';
+
+/** Staging buffers, the tokenizer, the threads' stacks and the allocator's own. */
+export const WORKING_BYTES = 32 * 1024 ** 2;
+/** What a tab may take of the memory that a browser reports, which is coarse. The rest is for the
+ *  system, the browser and other pages: a phone ends the tab that takes too much. */
+export const DEVICE_SHARE = 0.4;
+const GIB = 1024 ** 3;
+
+export type Memory = Manifest['memory'];
+
+export interface Limits {
+  /** Bytes that linear memory can have. */
+  readonly wasm: number;
+  /** GiB, as navigator.deviceMemory reports them; null where it does not. */
+  readonly deviceMemory: number | null;
+  /** Bytes that the download takes beside, when nothing is stored. */
+  readonly blob: number;
+}
+
+export interface Fit {
+  readonly verdict: 'fits' | 'shorter' | 'refused';
+  readonly n_ctx: number;
+  readonly needed: number;
+  /** The limit that decided: nobody can change 'wasm', a person may overrule 'device', an estimate. */
+  readonly limit: 'wasm' | 'device' | null;
+  readonly available: number | null;
+}
+
+/** The longest context up to `n_ctx` with which a model can be opened. `force` leaves out the
+ *  estimate. */
+export function fit(memory: Memory, n_ctx: number, limits: Limits, force = false): Fit {
+  const { wasm, deviceMemory, blob } = limits;
+  const available = deviceMemory === null || force ? null : Math.floor(DEVICE_SHARE * deviceMemory * GIB);
+  const shorter = memory.contexts.map((context) => context.n_ctx).filter((n) => n < n_ctx);
+  let wanted: Fit | null = null;
+  let found: Fit | null = null;
+  for (const length of [n_ctx, ...shorter.sort((a, b) => b - a)]) {
+    const linear = linearBytes(memory, length);
+    const needed = linear + blob;
+    const refused = { verdict: 'refused', n_ctx: length } as const;
+    if (linear > wasm) found = { ...refused, needed: linear, limit: 'wasm', available: wasm };
+    else if (available !== null && needed > available)
+      found = { ...refused, needed, limit: 'device', available };
+    else if (wanted === null) return { verdict: 'fits', n_ctx: length, needed, limit: null, available: null };
+    else
+      return { verdict: 'shorter', n_ctx: length, needed, limit: wanted.limit, available: wanted.available };
+    wanted ??= found;
+  }
+  return found!;
+}
+
+/** Linear memory that an engine takes with a context of `n_ctx` tokens. */
+export function linearBytes({ weights, contexts }: Memory, n_ctx: number): number {
+  return weights + bytesAt(contexts, n_ctx) + WORKING_BYTES;
+}
+
+/** Those of the next longer listed context, or by the last one's share beyond the list. */
+function bytesAt(contexts: readonly ContextMemory[], n_ctx: number): number {
+  const listed = [...contexts].sort((a, b) => a.n_ctx - b.n_ctx);
+  const last = listed.at(-1);
+  if (last === undefined) return 0;
+  return (
+    listed.find((context) => context.n_ctx >= n_ctx)?.bytes ?? Math.ceil((last.bytes * n_ctx) / last.n_ctx)
+  );
+}
+
+const tokens = (n: number) => `${n.toLocaleString()} tokens`;
+
+/** Why a context is shorter than `wanted`. */
+export function whyShorter(memory: Memory, wanted: number, limits: Limits, found: Fit): string {
+  const needed = linearBytes(memory, wanted) + (found.limit === 'device' ? limits.blob : 0);
+  return (
+    `The context is ${tokens(found.n_ctx)} instead of ${tokens(wanted)}, which would need ` +
+    `${formatBytes(needed)} of memory: ${mayTake(limits, found)}.`
+  );
+}
+
+/** Why a model is not opened, and what to do. */
+export function whyRefused(title: string, limits: Limits, found: Fit): string {
+  const blob = found.limit === 'device' && limits.blob > 0 ? ' (there is no room to store it)' : '';
+  const advice =
+    found.limit === 'wasm'
+      ? 'Choose a smaller model.'
+      : 'More could close the tab. Choose a smaller model, or try anyway.';
+  return (
+    `${title} needs ${formatBytes(found.needed)} of memory even with a context of ${tokens(found.n_ctx)}${blob}, ` +
+    `and ${mayTake(limits, found)}. ${advice}`
+  );
+}
+
+function mayTake({ deviceMemory }: Limits, { limit, available }: Fit): string {
+  return limit === 'wasm'
+    ? `this browser gives a page at most ${formatBytes(available!)}`
+    : `a page should take at most ${formatBytes(available!)} of the ${deviceMemory} GB that this device reports`;
+}
