@@ -34,8 +34,9 @@ PARTIAL = ".partial"
 # What `slmweb convert` reads of a checkpoint or an adapter, all in the repository's root.
 _CHECKPOINT = re.compile(
     r"(config|generation_config|adapter_config|tokenizer|tokenizer_config|special_tokens_map"
-    r"|added_tokens|vocab|chat_template|preprocessor_config|.*\.safetensors\.index)\.json"
-    r"|(?!consolidated).*\.safetensors|tokenizer\.model|merges\.txt|.*\.jinja|LICENSE.*|README\.md",
+    r"|added_tokens|vocab|chat_template|preprocessor_config|[^/]*\.safetensors\.index)\.json"
+    r"|(?!consolidated)[^/]*\.safetensors|tokenizer\.model|merges\.txt|[^/]*\.jinja"
+    r"|LICENSE[^/]*|README\.md",
     re.I,
 )
 _LAST = ("config.json", "adapter_config.json")
@@ -65,7 +66,7 @@ class Listing:
     repo: str
     commit: str
     license: str | None
-    gguf: bool  # the files are a GGUF, else a checkpoint
+    gguf: bool  # one file or a split set, else a checkpoint
     files: tuple[RemoteFile, ...]
 
     @property
@@ -101,7 +102,7 @@ class Hub:
             repo.id,
             commit,
             getattr(card, "license_name", None) or getattr(card, "license", None),
-            chosen[0].path.lower().endswith(".gguf"),
+            repo.file is not None or chosen[0].path.lower().endswith(".gguf"),
             tuple(chosen),
         )
 
