@@ -68,7 +68,7 @@ def plan(
         f"{bytes_text(made.available_bytes)}; {made.device.threads} threads\n"
     )
     _print_columns(_speed_rows(made))
-    print(f"\nmemory by context length (* more than a tab may take)\n")
+    print("\nmemory by context length (* more than a tab may take)\n")
     _print_columns(_memory_rows(made))
     print("\nbrowsers, with COOP and COEP headers on the page\n")
     _print_columns([[b.name, *_paths(b)] for b in browsers])
@@ -113,5 +113,8 @@ def _print_columns(rows: list[list[str]]) -> None:
     filled = [row + [""] * (width - len(row)) for row in rows]
     widths = [max(len(row[i]) for row in filled) for i in range(width)]
     for row in filled:
-        cells = [f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))]  # noqa: E501
+        cells = [
+            f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}"
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
         print("  ".join(cells).rstrip())

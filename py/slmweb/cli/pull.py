@@ -37,7 +37,7 @@ def pull(
     ] = None,
     accept_license: Annotated[
         bool,
-        typer.Option("--accept-license", help="I have read its licence and accept it (remembered)."),
+        typer.Option("--accept-license", help="I have read its licence and accept it; remembered."),
     ] = False,
     endpoint: Annotated[
         str | None,

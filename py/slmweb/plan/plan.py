@@ -109,8 +109,8 @@ def recommend(options: Sequence[Option], device: Device, n_ctx: int) -> str:
     if not usable:
         least = min(options, key=lambda option: option.fit.needed)
         return (
-            f"{on} nothing fits: even {_named(least)} needs {_megabytes(least.fit.needed)} and a tab "
-            f"may take {_megabytes(least.fit.available or 0)}; choose a smaller model."
+            f"{on} nothing fits: even {_named(least)} needs {_megabytes(least.fit.needed)} and a "
+            f"tab may take {_megabytes(least.fit.available or 0)}; choose a smaller model."
         )
     sound = [option for option in usable if option.type not in ROUGH] or usable
     fitting = [option for option in sound if option.fit.verdict == "fits"] or sound

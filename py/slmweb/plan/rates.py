@@ -111,7 +111,12 @@ def _device(table: Any, where: str) -> Device:
     for field in _FIELDS:
         value = numbers.get(field)
         whole = field != "threads" or isinstance(value, int)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0 or not whole:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or value <= 0
+            or not whole
+        ):
             raise SlmError(
                 "bad_registry",
                 f"the device {where} should have a number above 0 as '{field}', but has {value!r}; "

@@ -205,7 +205,10 @@ def _tensors(
         yield from (matrix(at + "attn_q", n_q, n_embd), matrix(at + "attn_k", n_kv, n_embd))
         yield from (matrix(at + "attn_v", n_kv, n_embd), matrix(at + "attn_output", n_embd, n_q))
         if architecture == "qwen2":
-            yield from (vector(at + f"attn_{x}.bias", n) for x, n in zip("qkv", (n_q, n_kv, n_kv), strict=True))  # noqa: E501
+            yield from (
+                vector(at + f"attn_{x}.bias", n)
+                for x, n in zip("qkv", (n_q, n_kv, n_kv), strict=True)
+            )
         if architecture in ("qwen3", "gemma3"):
             yield from (vector(at + f"attn_{x}_norm.weight", head_dim) for x in "qk")
         yield vector(at + "ffn_norm.weight", n_embd)
@@ -221,9 +224,7 @@ def _tensors(
 
 def _windows(architecture: str, n_layer: int, window: int) -> tuple[int, ...]:
     period = _WINDOW_PERIOD.get(architecture)
-    return tuple(
-        0 if period is None or (i + 1) % period == 0 else window for i in range(n_layer)
-    )
+    return tuple(0 if period is None or (i + 1) % period == 0 else window for i in range(n_layer))
 
 
 def _from_gguf(files: Sequence[Path]) -> Shape:

@@ -135,7 +135,10 @@ class Hub:
                 target = folder / PurePosixPath(file.path).name
                 partial = folder / PARTIAL / f"{target.name}.{(file.sha256 or file.git)[:16]}"
                 self._download(
-                    listing, file, partial, lambda n, at=done: progress(at + n, listing.size)  # type: ignore[misc]
+                    listing,
+                    file,
+                    partial,
+                    lambda n, at=done: progress(at + n, listing.size),  # type: ignore[misc]
                 )
                 check(partial, file, f"{listing.repo}/{file.path}")
                 partial.replace(target)
@@ -164,7 +167,7 @@ class Hub:
     ) -> None:
         """Appends to `partial` what it still lacks, across broken connections and earlier runs."""
         from huggingface_hub.file_download import http_get
-        from huggingface_hub.utils import build_hf_headers
+        from huggingface_hub.utils._headers import build_hf_headers
 
         url = f"{self.endpoint}/{listing.repo}/resolve/{listing.commit}/{quote(file.path)}"
         there = partial.stat().st_size if partial.is_file() else 0
@@ -178,7 +181,7 @@ class Hub:
                 resume_size=there,
                 headers={**build_hf_headers(library_name="slmweb"), "Accept-Encoding": "identity"},
                 expected_size=file.size,
-                tqdm_class=_counter(progress),  # type: ignore[arg-type]
+                tqdm_class=_counter(progress),
             )
 
     @contextmanager

@@ -29,7 +29,9 @@ def consent(title: str, terms: License | None, *, accepted: bool, ask: Ask | Non
     """
     if terms is None or not terms.ask_first or is_accepted(terms):
         return
-    question = f"{title} comes under the {terms.title}, {terms.url}. Have you read and accepted them?"
+    question = (
+        f"{title} comes under the {terms.title}, {terms.url}. Have you read and accepted them?"
+    )
     if not accepted and not (ask is not None and ask(question)):
         raise SlmError(
             "license",
@@ -54,7 +56,7 @@ def _file() -> Path:
 
 
 def _answers() -> dict[str, str]:
-    """Licence ids that were accepted, with the address of the text. Damage is as good as nothing."""
+    """Licence ids that were accepted, with the text's address. Damage is as good as nothing."""
     try:
         answers = json.loads(_file().read_bytes())
     except (OSError, ValueError):

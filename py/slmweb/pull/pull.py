@@ -41,7 +41,9 @@ def pull(
     registry = registry or read_registry()
     entry = registry.find(name)
     if isinstance(entry.origin, Repo):
-        return _from_hub(entry, entry.origin, out, registry, accept_license, ask, endpoint, progress, say)  # noqa: E501
+        return _from_hub(
+            entry, entry.origin, out, registry, accept_license, ask, endpoint, progress, say
+        )
     if (there := pulled(entry, out)) is not None:
         return there
     licenses.consent(entry.title, entry.license, accepted=accept_license, ask=ask)

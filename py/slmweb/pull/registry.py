@@ -125,9 +125,7 @@ def read_registry(path: Path = REGISTRY) -> Registry:
     return Registry(licenses, models)
 
 
-def _entry(
-    key: str, table: dict[str, Any], licenses: Mapping[str, License], folder: Path
-) -> Entry:
+def _entry(key: str, table: dict[str, Any], licenses: Mapping[str, License], folder: Path) -> Entry:
     if (license_id := table.pop("license", None)) is not None:
         table["license"] = licenses[license_id]
     if (digest := table.get("sha256")) is not None and not _SHA256.fullmatch(digest):

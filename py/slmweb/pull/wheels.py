@@ -68,9 +68,7 @@ def _download(package: str, folder: Path) -> Path:
     ]  # fmt: skip
     # pip draws its progress on stdout, which is for our own answer; its reasons come on stderr.
     shown = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL
-    done = subprocess.run(
-        arguments, stdout=shown, stderr=subprocess.PIPE, text=True, check=False
-    )
+    done = subprocess.run(arguments, stdout=shown, stderr=subprocess.PIPE, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
         lines = done.stderr.splitlines()

@@ -28,7 +28,7 @@ def test_a_config_has_the_parameters_that_transformers_gives_it(key: str) -> Non
     tied = config.get("tie_word_embeddings", str(config["model_type"]).startswith("gemma"))
     made = transformers.AutoConfig.for_model(**config | {"tie_word_embeddings": tied})
     with torch.device("meta"):
-        model = transformers.AutoModelForCausalLM.from_config(made)
+        model = transformers.AutoModelForCausalLM.from_config(made)  # type: ignore[no-untyped-call]
     assert from_config(config, key).parameters == sum(p.numel() for p in model.parameters())
 
 
@@ -66,7 +66,9 @@ def test_a_multimodal_config_is_its_text_model() -> None:
 
 def test_rows_that_do_not_fit_a_block_take_another_type() -> None:
     """576 columns are no multiple of 256; llama.cpp takes Q5_0 for Q4_K then."""
-    kinds = {t.columns: t.type for t in read_shape(SMOLLM2).quantized("Q4_K").tensors if t.is_matrix}
+    kinds = {
+        t.columns: t.type for t in read_shape(SMOLLM2).quantized("Q4_K").tensors if t.is_matrix
+    }
     assert kinds == {576: "Q5_0", 1536: "Q4_K"}
 
 

@@ -53,17 +53,19 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def do_HEAD(self) -> None:  # noqa: N802 (the library's name)
+    def do_HEAD(self) -> None:
         self.do_GET()
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         hub, path = self.hub, unquote(urlsplit(self.path).path)
         hub.requests.append((self.command, path, self.headers.get("Range")))
         given = self.headers.get("Authorization")
         hub.authorized.append((path, given is not None))
         if given is not None and hub.token is not None and given != f"Bearer {hub.token}":
             self._error(401, None, "Invalid credentials in Authorization header")
-        elif match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/(?:revision|tree)/([^/]+).*|/api/models/([^/]+/[^/]+)", path):  # noqa: E501
+        elif match := re.fullmatch(
+            r"/api/models/([^/]+/[^/]+)/(?:revision|tree)/([^/]+).*|/api/models/([^/]+/[^/]+)", path
+        ):
             self._api(match[1] or match[3], match[2], "/tree/" in path, given)
         elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             self._resolve(match[1], match[2], match[3], given)
@@ -90,8 +92,15 @@ class _Handler(BaseHTTPRequestHandler):
         if not tree:
             card = {"license": repo.license} if repo.license else {}
             siblings = [{"rfilename": file} for file in repo.files]
-            self._json({"id": name, "modelId": name, "sha": COMMIT, "cardData": card, "tags": [],
-                        "gated": "manual" if repo.gated else False, "siblings": siblings})  # fmt: skip
+            gated = "manual" if repo.gated else False
+            info: dict[str, Any] = {
+                "id": name,
+                "modelId": name,
+                "sha": COMMIT,
+                "tags": [],
+                "gated": gated,
+            }
+            self._json(info | {"cardData": card, "siblings": siblings})
             return
         entries: list[dict[str, Any]] = []
         for file, data in repo.files.items():

@@ -117,9 +117,7 @@ def test_a_checkpoint_wants_a_folder_of_its_own(hub: FakeHub, tmp_path: Path) ->
         fetch(hub, "me/checkpoint", tmp_path)
 
 
-def test_a_broken_connection_is_continued(
-    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_connection_is_continued(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """huggingface_hub goes on after the last whole piece; its own are 10 MB."""
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)
     hub.break_after["me/one/one.gguf"] = [3000]
@@ -215,7 +213,7 @@ def test_out_of_reach_uses_what_was_pulled(hub: FakeHub) -> None:
     gone = "http://127.0.0.1:9"
     assert pull("hf:me/one", endpoint=gone, say=said.append) == path
     assert "is out of reach" in said[0]
-    with pytest.raises(SlmError, match="is out of reach .*check the network"):
+    with pytest.raises(SlmError, match=r"is out of reach .*check the network"):
         pull("hf:me/two", endpoint=gone)
 
 
@@ -234,7 +232,7 @@ def test_a_full_disk_is_one_sentence(hub: FakeHub, monkeypatch: pytest.MonkeyPat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(huggingface_hub.file_download, "http_get", full)
-    with pytest.raises(SlmError, match="cannot write .*no space left on device") as error:
+    with pytest.raises(SlmError, match=r"cannot write .*no space left on device") as error:
         fetch(hub, "me/one")
     assert error.value.code == "unwritable"
     assert not (paths.gguf_dir() / "me--one" / "one.gguf").exists()

@@ -32,7 +32,9 @@ def test_names_of_the_hub() -> None:
     find = read_registry().find
     assert find("hf:a/b").origin == Repo("a/b")
     assert find("hf:a/b.c@v1.0").origin == Repo("a/b.c", "v1.0")
-    assert find("hf:a/b@refs/pr/1:dir/m-q4.gguf").origin == Repo("a/b", "refs/pr/1", "dir/m-q4.gguf")
+    assert find("hf:a/b@refs/pr/1:dir/m-q4.gguf").origin == Repo(
+        "a/b", "refs/pr/1", "dir/m-q4.gguf"
+    )
     for wrong in ("hf:a", "hf:a/b/c", "hf:", "hf:../../etc", "hf:a/b:"):
         with pytest.raises(SlmError, match="hf:owner/name"):
             find(wrong)
@@ -58,9 +60,15 @@ def test_a_registry_of_ones_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[model", "model = 3", '[model.a]\ntitle = "A"\n', '[model.a]\ntitle="A"\npath="b"\nsha256="c"\n',
-     '[model.a]\ntitle="A"\nrepo="a/b"\nlicense="none"\n', '[model.a]\nrepo="a/b"\nstrange=1\n'],
-)  # fmt: skip
+    [
+        "[model",
+        "model = 3",
+        '[model.a]\ntitle = "A"\n',
+        '[model.a]\ntitle="A"\npath="b"\nsha256="c"\n',
+        '[model.a]\ntitle="A"\nrepo="a/b"\nlicense="none"\n',
+        '[model.a]\nrepo="a/b"\nstrange=1\n',
+    ],
+)
 def test_a_broken_registry_is_one_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "registry.toml"
     path.write_text(text)

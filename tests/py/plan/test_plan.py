@@ -1,0 +1,103 @@
+"""The plan as a whole: what the command prints, what it recommends, and the browsers' table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from slmweb.errors import SlmError
+from slmweb.plan.browsers import Browser, read_browsers
+from slmweb.plan.plan import Plan, plan
+from slmweb.plan.rates import read_device
+from tests.py.cli.program import run
+from tests.py.models import tiny
+from tests.py.pull.hub_server import FakeRepo, serve_hub
+
+
+def made(model: str, device: str) -> Plan:
+    return plan(model, read_device(device))
+
+
+def test_a_recommendation_has_numbers_and_fits() -> None:
+    found = made("gemma3-1b-it", "phone")
+    assert "1.7 GB" not in found.recommendation
+    named = next(o for o in found.options if f"use {o.type}:" in found.recommendation)
+    assert named.fit.verdict == "fits"
+    assert named.type not in ("Q3_K", "Q2_K")
+    assert f"{named.download_bytes / 1e6:.0f} MB to download" in found.recommendation
+
+
+def test_a_shorter_context_before_fewer_bits() -> None:
+    found = made("gemma2-2b-it", "phone")
+    assert "1,024 tokens of context" in found.recommendation
+    assert "With 2,048 tokens it would need more than the 1.7 GB" in found.recommendation
+
+
+def test_what_fits_nowhere_is_said(tmp_path: Path) -> None:
+    device = tmp_path / "watch.json"
+    numbers = {"memory_gib": 0.5, "threads": 1, "gmac_per_s": 2, "gb_per_s": 1}
+    device.write_text(json.dumps({**numbers, "gb_per_s_per_thread": 1, "title": "a watch"}))
+    found = made("gemma2-2b-it", str(device))
+    assert "On a watch (0.5 GiB) nothing fits: even Q2_K needs 1.0 GB" in found.recommendation
+    assert all(not need.fits for option in found.options for need in option.contexts)
+
+
+def test_more_context_needs_more_memory_and_fewer_bits_less() -> None:
+    found = made("qwen3-0.6b", "laptop")
+    for option in found.options:
+        needs = [need.needed_bytes for need in option.contexts]
+        assert needs == sorted(needs)
+        assert [need.n_ctx for need in option.contexts][:2] == [512, 1024]
+    sizes = {option.type: option.download_bytes for option in found.options}
+    assert sizes["F16"] > sizes["Q8_0"] > sizes["Q6_K"] > sizes["Q4_K"] > sizes["Q2_K"]
+    assert found.options[0].download_seconds["4G"] == pytest.approx(sizes["F16"] * 8 / 12e6)
+
+
+def test_a_file_comes_first_as_it_is(tmp_path: Path) -> None:
+    found = made(str(tiny("gemma3", tmp_path)), "laptop")
+    assert found.options[0].type == "as it is"
+    assert found.types is not None
+
+
+def test_of_the_hub_only_the_config_is_fetched() -> None:
+    config = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 512,
+              "num_attention_heads": 2, "intermediate_size": 128}  # fmt: skip
+    files = {"config.json": json.dumps(config).encode(), "model.safetensors": bytes(5000)}
+    with serve_hub({"me/tuned": FakeRepo(files)}) as hub:
+        found = plan("hf:me/tuned", read_device("phone"), endpoint=hub.url)
+        assert found.architecture == "llama"
+        assert [p.split("/")[-1] for _, p, _ in hub.requests if "resolve" in p] == ["config.json"]
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(SlmError, match="no model 'nothing'"):
+        made("nothing", "phone")
+
+
+def test_builds_by_browser_version() -> None:
+    table = {browser.name: browser.paths() for browser in read_browsers()}
+    assert table["Chrome"] == [("91", "simd-mt"), ("114", "relaxed-mt")]
+    assert table["Safari"] == [("16.4", "simd-mt")]
+    assert Browser("Old").paths() == []
+    late = Browser("Late", simd="80", threads="90", relaxed_simd="100")
+    assert late.paths() == [("80", "simd"), ("90", "simd-mt"), ("100", "relaxed-mt")]
+
+
+def test_the_command_prints_both_forms() -> None:
+    shown = run("plan", "smollm2-360m-instruct", "--device", "phone")
+    assert shown.returncode == 0, shown.stderr
+    assert "On a phone (4 GiB) use" in shown.stdout
+    told = json.loads(run("plan", "smollm2-360m-instruct", "--device", "phone", "--json").stdout)
+    assert told["recommendation"] in shown.stdout
+    assert told["browsers"][0]["paths"][0] == {"from": "91", "build": "simd-mt"}
+    assert {"type", "contexts", "decode_tokens_per_second"} <= set(told["options"][0])
+
+
+def test_the_list_of_what_can_be_pulled() -> None:
+    told = json.loads(run("pull", "--list", "--json").stdout)["models"]
+    assert {"name": "gemma2-2b-it", "kind": "hf", "consent": True}.items() <= next(
+        model for model in told if model["name"] == "gemma2-2b-it"
+    ).items()
+    assert run("pull").stderr == "slmweb: no model was named; see `slmweb pull --list`\n"
