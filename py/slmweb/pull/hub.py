@@ -167,7 +167,7 @@ class Hub:
     ) -> None:
         """Appends to `partial` what it still lacks, across broken connections and earlier runs."""
         from huggingface_hub.file_download import http_get
-        from huggingface_hub.utils._headers import build_hf_headers
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
         url = f"{self.endpoint}/{listing.repo}/resolve/{listing.commit}/{quote(file.path)}"
         there = partial.stat().st_size if partial.is_file() else 0

@@ -11,7 +11,7 @@ from slmweb.errors import SlmError
 from slmweb.plan.browsers import Browser, read_browsers
 from slmweb.plan.plan import Plan, plan
 from slmweb.plan.rates import read_device
-from tests.py.cli.program import run
+from tests.py.cli.program import slmweb
 from tests.py.models import tiny
 from tests.py.pull.hub_server import FakeRepo, serve_hub
 
@@ -86,18 +86,18 @@ def test_builds_by_browser_version() -> None:
 
 
 def test_the_command_prints_both_forms() -> None:
-    shown = run("plan", "smollm2-360m-instruct", "--device", "phone")
+    shown = slmweb("plan", "smollm2-360m-instruct", "--device", "phone")
     assert shown.returncode == 0, shown.stderr
-    assert "On a phone (4 GiB) use" in shown.stdout
-    told = json.loads(run("plan", "smollm2-360m-instruct", "--device", "phone", "--json").stdout)
-    assert told["recommendation"] in shown.stdout
+    assert b"On a phone (4 GiB) use" in shown.stdout
+    told = json.loads(slmweb("plan", "smollm2-360m-instruct", "--device", "phone", "--json").stdout)
+    assert told["recommendation"] in shown.stdout.decode()
     assert told["browsers"][0]["paths"][0] == {"from": "91", "build": "simd-mt"}
     assert {"type", "contexts", "decode_tokens_per_second"} <= set(told["options"][0])
 
 
 def test_the_list_of_what_can_be_pulled() -> None:
-    told = json.loads(run("pull", "--list", "--json").stdout)["models"]
+    told = json.loads(slmweb("pull", "--list", "--json").stdout)["models"]
     assert {"name": "gemma2-2b-it", "kind": "hf", "consent": True}.items() <= next(
         model for model in told if model["name"] == "gemma2-2b-it"
     ).items()
-    assert run("pull").stderr == "slmweb: no model was named; see `slmweb pull --list`\n"
+    assert slmweb("pull").stderr == b"slmweb: no model was named; see `slmweb pull --list`\n"
