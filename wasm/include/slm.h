@@ -40,6 +40,7 @@ typedef enum slm_status {
 
 typedef struct slm_model slm_model;
 typedef struct slm_session slm_session;
+typedef struct slm_adapter slm_adapter;
 
 /* ---- the module ------------------------------------------------------- */
 
@@ -126,6 +127,28 @@ SLM_API int32_t slm_imatrix_start(slm_model *m);
  * 0 if it took part in no product. A tied embedding counts as the head. */
 SLM_API int32_t slm_imatrix_read(slm_model *m, uint32_t tensor, float *sums, uint32_t capacity);
 
+/* ---- adapters ---------------------------------------------------------- */
+
+/* A LoRA adapter of a model that is laid out and outlives it. Sessions share
+ * it: one that is in use may be freed, and goes when the last session drops it. */
+SLM_API slm_adapter *slm_adapter_new(slm_model *m);
+SLM_API void slm_adapter_free(slm_adapter *a);
+
+/* Parses the header of a GGUF adapter (llama.cpp's conventions: general.type
+ * "adapter", adapter.type "lora", tensors NAME.lora_a and NAME.lora_b), checks
+ * it against the model and allocates. SLM_ERR_NEED_MORE as slm_model_header. */
+SLM_API int32_t slm_adapter_header(slm_adapter *a, const uint8_t *bytes, uint32_t n, double file_size);
+
+/* JSON: {"name", "rank": the largest, "packed_bytes", "tensors": as those of
+ * slm_model_describe}. */
+SLM_API const char *slm_adapter_describe(slm_adapter *a);
+
+/* As slm_model_feed, but one tensor after the other. */
+SLM_API int32_t slm_adapter_feed(slm_adapter *a, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
+
+/* Checks that every tensor has arrived whole; sessions can then use it. */
+SLM_API int32_t slm_adapter_ready(slm_adapter *a);
+
 /* ---- text -------------------------------------------------------------- */
 
 typedef enum slm_text_flag {
@@ -156,9 +179,14 @@ SLM_API void slm_session_free(slm_session *s);
  * negative status. Works after slm_model_layout, before any weight is there. */
 SLM_API double slm_session_bytes(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 
-/* Keeps the longest prefix of `ids` that the cache already holds, forgets what
- * follows, and returns its length (at most n - 1, so that there is always a
- * token to evaluate). 0 forgets everything. */
+/* The adapters of the following evaluations, in place of those before: a matrix
+ * W becomes W + sum over i of scales[i] * (alpha / rank) * B_i A_i. n = 0 is the
+ * base alone, and so is a scale of 0. On error nothing changes. */
+SLM_API int32_t slm_session_adapters(slm_session *s, slm_adapter *const *adapters, const float *scales, uint32_t n);
+
+/* Keeps the longest prefix of `ids` that the cache already holds, computed with
+ * the adapters of now, forgets what follows, and returns its length (at most
+ * n - 1, so that there is always a token to evaluate). 0 forgets everything. */
 SLM_API int32_t slm_session_reuse(slm_session *s, const int32_t *ids, uint32_t n);
 
 /* Positions in the cache. */

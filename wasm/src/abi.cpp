@@ -13,6 +13,9 @@ struct slm_model {
 struct slm_session {
   std::unique_ptr<slm::Session> session;
 };
+struct slm_adapter {
+  std::shared_ptr<slm::Adapter> adapter; // shared with the sessions that use it
+};
 
 using namespace slm;
 
@@ -30,6 +33,11 @@ constexpr std::string_view kThreads = "true";
 #else
 constexpr std::string_view kThreads = "false";
 #endif
+
+Status check_size(double file_size, uint32_t n) {
+  if (file_size >= n && file_size < 9e15) return SLM_OK;
+  return fail(SLM_ERR_INVALID_ARGUMENT, "the file's size should be at least the ", n, " bytes given");
+}
 
 Status need_tokenizer(const slm_model *m) {
   if (m->loaded.tokenizer() != nullptr) return SLM_OK;
@@ -91,8 +99,7 @@ slm_model *slm_model_new(void) { return new slm_model; }
 void slm_model_free(slm_model *m) { delete m; }
 
 int32_t slm_model_header(slm_model *m, const uint8_t *bytes, uint32_t n, double file_size) {
-  if (!(file_size >= n && file_size < 9e15))
-    return fail(SLM_ERR_INVALID_ARGUMENT, "the file's size should be at least the ", n, " bytes given");
+  SLM_TRY(check_size(file_size, n));
   uint32_t missing = 0;
   const Status status = m->loaded.header({bytes, n}, static_cast<uint64_t>(file_size), missing);
   return status == SLM_OK ? static_cast<int32_t>(missing) : status;
@@ -114,6 +121,22 @@ int32_t slm_imatrix_read(slm_model *m, uint32_t tensor, float *sums, uint32_t ca
   const Status status = m->loaded.read_imatrix(tensor, sums, capacity, tokens);
   return status == SLM_OK ? static_cast<int32_t>(tokens) : status;
 }
+
+slm_adapter *slm_adapter_new(slm_model *m) { return new slm_adapter{std::make_shared<Adapter>(m->loaded)}; }
+void slm_adapter_free(slm_adapter *a) { delete a; }
+
+int32_t slm_adapter_header(slm_adapter *a, const uint8_t *bytes, uint32_t n, double file_size) {
+  SLM_TRY(check_size(file_size, n));
+  return a->adapter->header({bytes, n}, static_cast<uint64_t>(file_size));
+}
+
+const char *slm_adapter_describe(slm_adapter *a) { return a->adapter->describe(); }
+
+int32_t slm_adapter_feed(slm_adapter *a, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n) {
+  return a->adapter->feed(tensor, offset, bytes, n);
+}
+
+int32_t slm_adapter_ready(slm_adapter *a) { return a->adapter->ready(); }
 
 int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, int32_t *ids, uint32_t capacity) {
   SLM_TRY(need_tokenizer(m));
@@ -151,6 +174,13 @@ double slm_session_bytes(slm_model *m, uint32_t n_ctx, uint32_t n_batch) {
 
 int32_t slm_session_reuse(slm_session *s, const int32_t *ids, uint32_t n) {
   return static_cast<int32_t>(s->session->reuse(ids, n));
+}
+
+int32_t slm_session_adapters(slm_session *s, slm_adapter *const *adapters, const float *scales, uint32_t n) {
+  std::vector<Adaptation::Use> uses(n);
+  for (uint32_t i = 0; i < n; i++)
+    uses[i] = {adapters[i]->adapter, scales[i]};
+  return s->session->use(std::move(uses));
 }
 
 int32_t slm_session_n_past(slm_session *s) { return static_cast<int32_t>(s->session->n_past()); }

@@ -1,74 +1,19 @@
-// describe.cpp: what a model says of itself, as JSON for the host. Owns nothing
-// but the writing; strings come from the file and are made valid UTF-8 first.
-#include "decimal.h"
+// describe.cpp: what a model says of itself, as JSON for the host.
+#include "json.h"
 #include "loaded_model.h"
-#include "tokenizer/utf8.h"
 
 namespace slm {
-namespace {
 
-/// Writes one JSON value into a string, comma by comma.
-class Json {
-public:
-  explicit Json(std::string &out) : out_(out) {}
-
-  Json &open(char bracket) {
-    comma();
-    out_ += bracket;
-    fresh_ = true;
-    return *this;
-  }
-  Json &close(char bracket) {
-    out_ += bracket;
-    fresh_ = false;
-    return *this;
-  }
-  Json &key(std::string_view name) {
-    text(name);
-    out_ += ':';
-    fresh_ = true;
-    return *this;
-  }
-  Json &text(std::string_view s) {
-    comma();
-    out_ += '"';
-    std::string clean;
-    utf8_sanitize(s, clean);
-    for (const char c : clean) {
-      if (c == '"' || c == '\\')
-        (out_ += '\\') += c;
-      else if (static_cast<unsigned char>(c) >= 0x20)
-        out_ += c;
-      else {
-        constexpr char kHex[] = "0123456789abcdef";
-        (out_ += "\\u00") += kHex[c >> 4];
-        out_ += kHex[c & 15];
-      }
-    }
-    out_ += '"';
-    return *this;
-  }
-  Json &number(uint64_t value) {
-    comma();
-    append_decimal(out_, value);
-    return *this;
-  }
-  Json &raw(std::string_view s) {
-    comma();
-    out_ += s;
-    return *this;
-  }
-
-private:
-  void comma() {
-    if (!fresh_) out_ += ',';
-    fresh_ = false;
-  }
-  std::string &out_;
-  bool fresh_ = true;
-};
-
-} // namespace
+void describe_tensor(Json &json, const TensorSlot &slot, bool laid_out) {
+  const GgufTensor &t = *slot.tensor;
+  json.open('{').key("name").text(t.name).key("file").number(slot.file);
+  json.key("type").text(tensor_type_info(static_cast<uint32_t>(t.type))->name).key("shape").open('[');
+  for (uint32_t d = 0; d < t.n_dims; d++)
+    json.number(t.ne[d]);
+  json.close(']').key("offset").number(t.offset).key("size").number(t.size);
+  if (laid_out) json.key("granule").number(slot.granule());
+  json.close('}');
+}
 
 const char *LoadedModel::describe() {
   json_.clear();
@@ -151,16 +96,8 @@ const char *LoadedModel::describe() {
   json.close('}');
   json.key("files").number(n_files_);
   json.key("tensors").open('[');
-  for (const TensorSlot &s : slots_) {
-    const GgufTensor &t = *s.tensor;
-    json.open('{').key("name").text(t.name).key("file").number(s.file);
-    json.key("type").text(tensor_type_info(static_cast<uint32_t>(t.type))->name).key("shape").open('[');
-    for (uint32_t d = 0; d < t.n_dims; d++)
-      json.number(t.ne[d]);
-    json.close(']').key("offset").number(t.offset).key("size").number(t.size);
-    if (laid_out_) json.key("granule").number(s.granule());
-    json.close('}');
-  }
+  for (const TensorSlot &s : slots_)
+    describe_tensor(json, s, laid_out_);
   json.close(']').close('}');
   return json_.c_str();
 }

@@ -48,6 +48,11 @@ Status LoadedModel::open_set() {
   SLM_TRY(files_[0]->get("general.architecture", architecture_, found));
   if (!found)
     return fail(SLM_ERR_BAD_FILE, "the file has no 'general.architecture'; it is not a language model's GGUF");
+  std::string_view kind;
+  SLM_TRY(files_[0]->get("general.type", kind, found));
+  if (found && kind == "adapter")
+    return fail(SLM_ERR_UNSUPPORTED, "the file is an adapter for a ", architecture_,
+                " model and no model itself; load its base and give this file as an adapter of it");
   slots_.clear();
   for (uint32_t f = 0; f < files_.size(); f++)
     for (const GgufTensor &t : files_[f]->tensors())

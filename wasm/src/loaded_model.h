@@ -37,6 +37,11 @@ public:
   /// The cache of a float32 model is float32 too, so that f16 does not blur it.
   bool f16_cache() const { return f16_cache_; }
 
+  /// For adapters, which name the tensors that they change.
+  bool is_laid_out() const { return laid_out_; }
+  std::string_view architecture() const { return architecture_; }
+  std::span<const TensorSlot> slots() const { return slots_; }
+
 private:
   Status open_set();
 
@@ -52,5 +57,9 @@ private:
   bool laid_out_ = false, ready_ = false, f16_cache_ = true;
   std::string json_;
 };
+
+class Json;
+/// One entry of "tensors"; the granule is known once the tensor has its place.
+void describe_tensor(Json &json, const TensorSlot &slot, bool laid_out);
 
 } // namespace slm

@@ -106,6 +106,7 @@ void Ops::products(Rows x, uint32_t n, std::initializer_list<Product> products) 
     for (uint32_t t = 0; t < n && rows.begin < rows.end; t++)
       add(p.out.data + size_t(t) * p.out.width + rows.begin, p.linear.bias + rows.begin, rows.end - rows.begin);
   }
+  if (ws_.adapted != nullptr) adapt(x, n, products);
 }
 
 void Ops::matmul(Rows x, std::initializer_list<Product> list) {

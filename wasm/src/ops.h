@@ -29,6 +29,7 @@ struct Rows {
 struct Linear {
   Matrix weight;
   float *bias = nullptr;
+  uint32_t slot = 0; // the tensor's place in its model, by which adapters know it
 };
 
 /// Rotary position embedding (Su et al. 2021).
@@ -61,15 +62,18 @@ struct Batch {
   uint32_t past; // positions already in the cache
 };
 
+struct Adaptation; // adapter.h
+
 /// Scratch memory shared by the team for one session's batches.
 struct Workspace {
   uint32_t n_batch = 0, max_columns = 0, max_head_dim = 0, n_head = 0, max_rope_dims = 0;
   uint32_t threads = 0;
-  uint8_t *quantized = nullptr;  // QuantizedRows for n_batch tokens
-  uint8_t *panels = nullptr;     // per thread
-  float *scores = nullptr;       // per thread
-  float *partial = nullptr;      // per thread: (n_head, head_dim) outputs, then max and sum
-  float *angles[kMaxRopes] = {}; // (n_batch, n_dims / 2, 2) cos and sin
+  uint8_t *quantized = nullptr;        // QuantizedRows for n_batch tokens
+  uint8_t *panels = nullptr;           // per thread
+  float *scores = nullptr;             // per thread
+  float *partial = nullptr;            // per thread: (n_head, head_dim) outputs, then max and sum
+  float *angles[kMaxRopes] = {};       // (n_batch, n_dims / 2, 2) cos and sin
+  const Adaptation *adapted = nullptr; // the adapters in use, or null
 
   size_t panel_bytes() const { return (matmul_scratch_bytes(max_columns) + 63) & ~size_t(63); }
   size_t partial_floats() const { return size_t(n_head) * (max_head_dim + 2); } // below 2^21
@@ -97,6 +101,7 @@ public:
     const Linear &linear;
     Rows out;
   };
+  static constexpr uint32_t kMaxProducts = 3; // of one call
   /// out = W x for each product; they share the quantized x.
   void matmul(Rows x, std::initializer_list<Product> products);
   /// sum += W x, by way of `scratch`, which is as wide as sum.
@@ -117,6 +122,8 @@ private:
   /// Adds the squares of x's first `n` rows, column by column, and after the
   /// last column the number of rows.
   void collect(Rows x, uint32_t n, float *sums);
+  /// Adds what the adapters in use make of x to this thread's rows of each product.
+  void adapt(Rows x, uint32_t n, std::initializer_list<Product> products);
   /// The groups of four rows of a product that are this thread's; pairs, as the
   /// kernel takes them.
   Range my_groups(const Matrix &w) const { return share(w.groups(), thread_, team_.size(), 2); }

@@ -89,9 +89,17 @@ Status Session::create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batc
   return SLM_OK;
 }
 
+Status Session::use(std::vector<Adaptation::Use> adapters) {
+  SLM_TRY(adaptation_.set(model_, std::move(adapters), n_batch_));
+  workspace_.adapted = adaptation_.uses.empty() ? nullptr : &adaptation_;
+  return SLM_OK;
+}
+
 uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
   uint32_t keep = 0;
-  while (keep + 1 < n && keep < tokens_.size() && tokens_[keep] == ids[keep])
+  // Other adapters would have made other keys and values of the same tokens.
+  const uint32_t usable = made_with_ == adaptation_.key() ? n_made_ : 0;
+  while (keep + 1 < n && keep < usable && tokens_[keep] == ids[keep])
     keep++;
   // A ring may have overwritten positions that the next token would look back to.
   for (uint32_t i = 0; i < state_->cache.size(); i++) {
@@ -102,6 +110,7 @@ uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
     }
   }
   tokens_.resize(keep);
+  n_made_ = keep;
   if (keep == 0) oldest_ = 0;
   n_logits_ = 0;
   return keep;
@@ -145,6 +154,8 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
       &job);
 
   tokens_.insert(tokens_.end(), ids, ids + n);
+  if (past == 0) made_with_ = adaptation_.key();
+  if (n_made_ == past && made_with_ == adaptation_.key()) n_made_ += n;
   for (const KvLayer &layer : state_->cache)
     if (layer.capacity < n_ctx_ && n_past() > layer.capacity) oldest_ = std::max(oldest_, n_past() - layer.capacity);
   n_logits_ = wanted;

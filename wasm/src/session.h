@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "adapter.h"
 #include "loaded_model.h"
 #include "sampler.h"
 #include "text_stream.h"
@@ -17,6 +18,8 @@ public:
   /// Bytes that such a session takes; the model need only be laid out.
   static Status measure(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, uint64_t &bytes);
 
+  /// The adapters of the following evaluations; see slm_session_adapters.
+  Status use(std::vector<Adaptation::Use> adapters);
   uint32_t reuse(const int32_t *ids, uint32_t n);
   uint32_t n_past() const { return static_cast<uint32_t>(tokens_.size()); }
   Status eval(const int32_t *ids, uint32_t n, slm_eval_flag flag);
@@ -39,6 +42,9 @@ private:
   uint32_t n_ctx_, n_batch_;
   std::vector<int32_t> tokens_; // in the cache, by position
   uint32_t oldest_ = 0;         // positions before this one are gone from some ring
+  Adaptation adaptation_;
+  std::vector<Adaptation::Key> made_with_; // the adapters of the cache's first positions,
+  uint32_t n_made_ = 0;                    // and how many those are
   std::unique_ptr<State> state_;
   Workspace workspace_;
   Block cache_, activations_, scratch_, logits_;

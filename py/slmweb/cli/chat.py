@@ -18,11 +18,13 @@ import typer
 
 from ..errors import SlmError
 from .common import (
+    AdapterOption,
     ContextOption,
     JsonOption,
     ModelArgument,
     VariantOption,
     finite,
+    loaded_adapters,
     note,
     print_json,
     progress_bar,
@@ -83,6 +85,7 @@ def chat(
         typer.Option(min=1, help="Longest answer.", show_default="what the context has room for"),
     ] = None,
     n_ctx: ContextOption = None,
+    adapter: AdapterOption = None,
     variant: VariantOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -108,7 +111,8 @@ def chat(
     with opened:
         # Fails now rather than after the first question.
         chat_prompt(opened, [{"role": "user", "content": "?"}])
-        with opened.session(n_ctx) as session:
+        with loaded_adapters(opened, adapter) as adapters, opened.session(n_ctx) as session:
+            session.adapters(adapters)
             conversation = _Conversation(opened, session, sampling, system, max_tokens, json)
             if prompt is not None:
                 conversation.ask(prompt)

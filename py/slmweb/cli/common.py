@@ -12,12 +12,16 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ..errors import SlmError, os_reason
 from ..jsonable import jsonable
+
+if TYPE_CHECKING:
+    from ..core.adapter import Adapter
+    from ..core.model import Model
 
 Variant = Literal["relaxed", "simd"]
 
@@ -55,6 +59,47 @@ ContextOption = Annotated[
         show_default=False,
     ),
 ]
+AdapterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adapter",
+        metavar="FILE.gguf[:SCALE]",
+        help="A LoRA adapter of the model, at this scale (1); repeatable, to mix several.",
+        show_default=False,
+    ),
+]
+
+
+@contextlib.contextmanager
+def loaded_adapters(
+    model: Model, options: list[str] | None
+) -> Iterator[list[tuple[Adapter, float]]]:
+    """The adapters that --adapter names with their scales, for `Session.adapters`.
+
+    Raises SlmError: what `Model.load_adapter` raises, and "invalid_argument".
+    """
+    with contextlib.ExitStack() as stack:
+        used = []
+        for path, scale in map(parse_adapter, options or []):
+            with progress_bar(f"loading {path.name}", "bytes") as progress:
+                adapter = stack.enter_context(model.load_adapter(path, progress=progress))
+            used.append((adapter, scale))
+        yield used
+
+
+def parse_adapter(option: str) -> tuple[Path, float]:
+    """FILE or FILE:SCALE. A colon that no number follows belongs to the file's name."""
+    name, colon, text = option.rpartition(":")
+    if colon and not Path(option).exists():
+        with contextlib.suppress(ValueError):
+            scale = float(text)
+            if not math.isfinite(scale):
+                raise SlmError(
+                    "invalid_argument",
+                    f"--adapter {option!r} has the scale {text}; give a finite number",
+                )
+            return Path(name), scale
+    return Path(option), 1.0
 
 
 def print_json(value: Any) -> None:

@@ -9,10 +9,12 @@ import typer
 
 from ..errors import SlmError
 from .common import (
+    AdapterOption,
     ContextOption,
     JsonOption,
     ModelArgument,
     VariantOption,
+    loaded_adapters,
     parse_ids,
     print_json,
     progress_bar,
@@ -37,6 +39,7 @@ def logits(
     n_batch: Annotated[
         int, typer.Option("--n-batch", min=1, max=4096, help="Tokens of one evaluation.")
     ] = 128,
+    adapter: AdapterOption = None,
     variant: VariantOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -51,7 +54,12 @@ def logits(
         raise SlmError("unwritable", f"cannot write {out}: it is a folder; name a file")
     with progress_bar("loading", "bytes") as progress:
         opened = Model.open(model, variant=variant, progress=progress)
-    with opened, opened.session(len(numbers), n_batch) as session:
+    with (
+        opened,
+        loaded_adapters(opened, adapter) as adapters,
+        opened.session(len(numbers), n_batch) as session,
+    ):
+        session.adapters(adapters)
         shape = (len(numbers), opened.info["n_vocab"] or 0)
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         with atomic_file(out) as file, progress_bar("evaluating", "tokens") as progress:
@@ -73,6 +81,7 @@ def perplexity(
         Path, typer.Argument(metavar="FILE", help="The text, or - for stdin.", show_default=False)
     ],
     n_ctx: ContextOption = None,
+    adapter: AdapterOption = None,
     variant: VariantOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -88,8 +97,12 @@ def perplexity(
     data = read_bytes(file)
     with progress_bar("loading", "bytes") as progress:
         opened = Model.open(model, variant=variant, progress=progress)
-    with opened, progress_bar("evaluating", "tokens") as progress:
-        result = compute(opened, data, n_ctx=n_ctx, progress=progress)
+    with (
+        opened,
+        loaded_adapters(opened, adapter) as adapters,
+        progress_bar("evaluating", "tokens") as progress,
+    ):
+        result = compute(opened, data, n_ctx=n_ctx, adapters=adapters, progress=progress)
     if json:
         print_json({"perplexity": result.perplexity, "tokens": result.tokens})
     else:

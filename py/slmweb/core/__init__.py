@@ -7,6 +7,7 @@
 What is evaluated here is what the browser runs: the same .wasm file.
 """
 
+from .adapter import Adapter, AdapterInfo
 from .chat import chat_prompt, chat_text, render
 from .instance import Instance, Variant
 from .model import Model, ModelInfo, Tokenizer
@@ -14,6 +15,8 @@ from .perplexity import Perplexity, perplexity
 from .session import Generation, Sampling, Session
 
 __all__ = [
+    "Adapter",
+    "AdapterInfo",
     "Generation",
     "Instance",
     "Model",

@@ -22,6 +22,7 @@ from .files import ByteFile, model_files
 from .instance import U32, Instance, Variant
 
 if TYPE_CHECKING:
+    from .adapter import Adapter
     from .session import Session
 
 HEADER_START = 1 << 20
@@ -194,6 +195,17 @@ class Model:
 
         return Session(self, n_ctx or self.default_n_ctx, n_batch)
 
+    def load_adapter(self, file: str | Path, *, progress: Progress | None = None) -> Adapter:
+        """Loads a GGUF LoRA adapter beside this model, for `Session.adapters`.
+
+        `progress` is called with the bytes loaded and in all. Raises SlmError:
+        "unreadable", "bad_file" (also for an adapter of another base), "unsupported",
+        "out_of_memory".
+        """
+        from .adapter import Adapter
+
+        return Adapter(self, Path(file), progress or (lambda done, total: None))
+
     @property
     def default_n_ctx(self) -> int:
         return min(2048, self.info["n_ctx_train"] or 2048)
@@ -239,7 +251,7 @@ class Model:
     def _read_headers(self) -> None:
         missing = 0
         for index, file in enumerate(self._files):
-            missing = self._read_header(file)
+            missing = read_header(self.core, "slm_model_header", self.handle, file)
             given = len(self._files) - index - 1
             if missing < given:
                 raise SlmError(
@@ -254,47 +266,14 @@ class Model:
                 "name all of them in order",
             )
 
-    def _read_header(self, file: ByteFile) -> int:
-        core = self.core
-        n = min(HEADER_START, file.size)
-        while True:
-            with core.allocate(n) as buffer:
-                file.read_into(core.view(buffer, n), 0)
-                result: int = core.call("slm_model_header", self.handle, buffer, n, file.size)
-            if result >= 0:
-                return result
-            if result != Status.NEED_MORE:
-                raise _about(file, core.error(result))
-            if n == file.size or n >= HEADER_LIMIT:
-                raise SlmError(
-                    "bad_file",
-                    f"{file.path}: the header goes on past the first {n} bytes, which is "
-                    + ("the whole file; it is cut short, so fetch it again" if n == file.size
-                       else "more than any model needs; the file is damaged"),
-                )  # fmt: skip
-            n = min(2 * n, file.size)
-
     def _load(self, progress: Progress) -> None:
         self._select_dot_kernel()
         try:
             self.layout()
         except SlmError as error:
             raise _about(self._files[0], error) from None
-        tensors: list[Any] = list(enumerate(self.info["tensors"]))
-        tensors.sort(key=lambda item: (item[1]["file"], item[1]["offset"]))
-        total = sum(tensor["size"] for _, tensor in tensors)
-        done = 0
-        room = max([STAGING, *(tensor["granule"] for _, tensor in tensors)])
-        with self.core.allocate(room) as staging:
-            for index, tensor in tensors:
-                step = room - room % tensor["granule"]
-                for offset in range(0, tensor["size"], step):
-                    n = min(step, tensor["size"] - offset)
-                    file = self._files[tensor["file"]]
-                    file.read_into(self.core.view(staging, n), tensor["offset"] + offset)
-                    self.core.check("slm_model_feed", self.handle, index, offset, staging, n)
-                    done += n
-                    progress(done, total)
+        tensors = self.info["tensors"]
+        feed_tensors(self.core, "slm_model_feed", self.handle, self._files, tensors, progress)
         self.core.check("slm_model_ready", self.handle)
         self.loaded = True
 
@@ -313,6 +292,56 @@ class Model:
                 core.check("slm_dot_bench", form, 1)
                 seconds[form] = min(seconds[form], time.perf_counter() - start)
         core.check("slm_dot_select", seconds.index(min(seconds)))
+
+
+def read_header(core: Instance, function: str, handle: int, file: ByteFile) -> int:
+    """Hands a file's header to slm_model_header or slm_adapter_header; returns its result.
+
+    Raises SlmError with the name of the file.
+    """
+    n = min(HEADER_START, file.size)
+    while True:
+        with core.allocate(n) as buffer:
+            file.read_into(core.view(buffer, n), 0)
+            result: int = core.call(function, handle, buffer, n, file.size)
+        if result >= 0:
+            return result
+        if result != Status.NEED_MORE:
+            raise _about(file, core.error(result))
+        if n == file.size or n >= HEADER_LIMIT:
+            raise SlmError(
+                "bad_file",
+                f"{file.path}: the header goes on past the first {n} bytes, which is "
+                + ("the whole file; it is cut short, so fetch it again" if n == file.size
+                   else "more than any model needs; the file is damaged"),
+            )  # fmt: skip
+        n = min(2 * n, file.size)
+
+
+def feed_tensors(
+    core: Instance,
+    function: str,
+    handle: int,
+    files: Sequence[ByteFile],
+    described: Sequence[TensorInfo],
+    progress: Progress,
+) -> None:
+    """Feeds every tensor, in file order, through slm_model_feed or slm_adapter_feed."""
+    tensors: list[Any] = list(enumerate(described))
+    tensors.sort(key=lambda item: (item[1]["file"], item[1]["offset"]))
+    total = sum(tensor["size"] for _, tensor in tensors)
+    done = 0
+    room = max([STAGING, *(tensor["granule"] for _, tensor in tensors)])
+    with core.allocate(room) as staging:
+        for index, tensor in tensors:
+            step = room - room % tensor["granule"]
+            for offset in range(0, tensor["size"], step):
+                n = min(step, tensor["size"] - offset)
+                file = files[tensor["file"]]
+                file.read_into(core.view(staging, n), tensor["offset"] + offset)
+                core.check(function, handle, index, offset, staging, n)
+                done += n
+                progress(done, total)
 
 
 def _about(file: ByteFile, error: SlmError) -> SlmError:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SlmError
+from .adapter import Adapter
 from .model import Model
 from .session import Logits
 
@@ -37,11 +38,13 @@ def perplexity(
     text: bytes,
     *,
     n_ctx: int | None = None,
+    adapters: Sequence[tuple[Adapter, float]] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Perplexity:
     """`n_ctx` is by default the model's context, at most 2048.
 
-    `progress` is called with the tokens evaluated and in all. Raises SlmError
+    `adapters` are as in `Session.adapters`. `progress` is called with the tokens
+    evaluated and in all. Raises SlmError
     "invalid_argument" when there is nothing to predict.
     """
     n_ctx = n_ctx or model.default_n_ctx
@@ -55,8 +58,9 @@ def perplexity(
         raise SlmError("invalid_argument", f"n_ctx is {n_ctx}; predicting takes 4 or more")
     cut = windows(ids, n_ctx, model.info["bos"] if model.info["add_bos"] else None)
     total = sum(len(window) for window, _ in cut)
-    done, negativelog_likelihood, count = 0, 0.0, 0
+    done, negative_log_likelihood, count = 0, 0.0, 0
     with model.session(min(n_ctx, len(ids))) as session:
+        session.adapters(adapters)
         for window, first in cut:
             session.reuse(window[:1])  # forgets the window before
             for start in range(0, first, session.n_batch):
@@ -65,13 +69,13 @@ def perplexity(
             # The last token predicts one that the window does not hold.
             for logits in session.logits(window[first:-1]):
                 targets = window[row + 1 : row + 1 + len(logits)]
-                negativelog_likelihood -= float(log_likelihood(logits, targets).sum())
+                negative_log_likelihood -= float(log_likelihood(logits, targets).sum())
                 row += len(logits)
                 if progress:
                     progress(done + row, total)
             count += row - first
             done += len(window)
-    mean = negativelog_likelihood / count
+    mean = negative_log_likelihood / count
     return Perplexity(math.exp(mean) if mean < 700 else math.inf, count, n_ctx, len(cut))
 
 

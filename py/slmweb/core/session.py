@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..errors import SlmError
 from ..generated.abi import EvalFlag, Finish, Param, Status
+from .adapter import Adapter
 from .model import Model, write_ids
 
 Logits = npt.NDArray[np.float32]
@@ -99,6 +100,20 @@ class Session:
     def n_past(self) -> int:
         """Positions in the cache."""
         return self.core.check("slm_session_n_past", self.handle)
+
+    def adapters(self, used: Sequence[tuple[Adapter, float]]) -> None:
+        """The adapters and scales of the evaluations to come, in place of those before.
+
+        [] is the base alone, and so is a scale of 0. What the cache holds is only
+        reused with the adapters that it was computed with. Raises SlmError
+        "invalid_argument"; nothing has changed then.
+        """
+        n = len(used)
+        handles = np.array([adapter.pointer() for adapter, _ in used], "<u4").tobytes()
+        scales = np.array([scale for _, scale in used], "<f4").tobytes()
+        with self.core.allocate(8 * n) as address:
+            self.core.view(address, 8 * n)[:] = handles + scales
+            self.core.check("slm_session_adapters", self.handle, address, address + 4 * n, n)
 
     def reuse(self, ids: Sequence[int]) -> int:
         """Keeps the longest prefix of `ids` that the cache holds, and returns its length.

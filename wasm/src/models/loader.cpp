@@ -177,6 +177,7 @@ Status Loader::linear(int layer, std::string_view name, uint32_t rows, uint32_t 
   out.weight.kernel = matmul_kernel(s->tensor->type);
   out.weight.rows = rows;
   out.weight.columns = columns;
+  out.slot = static_cast<uint32_t>(s - slots_.data());
   s->matrix = &out.weight;
   return SLM_OK;
 }

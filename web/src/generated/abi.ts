@@ -25,11 +25,18 @@ export interface SlmExports {
   slm_model_ready(m: Pointer): number;
   slm_imatrix_start(m: Pointer): number;
   slm_imatrix_read(m: Pointer, tensor: number, sums: Pointer, capacity: number): number;
+  slm_adapter_new(m: Pointer): Pointer;
+  slm_adapter_free(a: Pointer): void;
+  slm_adapter_header(a: Pointer, bytes: Pointer, n: number, file_size: number): number;
+  slm_adapter_describe(a: Pointer): Pointer;
+  slm_adapter_feed(a: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
+  slm_adapter_ready(a: Pointer): number;
   slm_tokenize(m: Pointer, text: Pointer, n: number, flags: number, ids: Pointer, capacity: number): number;
   slm_detokenize(m: Pointer, ids: Pointer, n: number, flags: number, text: Pointer, capacity: number): number;
   slm_session_new(m: Pointer, n_ctx: number, n_batch: number): Pointer;
   slm_session_free(s: Pointer): void;
   slm_session_bytes(m: Pointer, n_ctx: number, n_batch: number): number;
+  slm_session_adapters(s: Pointer, adapters: Pointer, scales: Pointer, n: number): number;
   slm_session_reuse(s: Pointer, ids: Pointer, n: number): number;
   slm_session_n_past(s: Pointer): number;
   slm_session_eval(s: Pointer, ids: Pointer, n: number, flag: number): number;

@@ -1,0 +1,273 @@
+// adapter.cpp: see adapter.h.
+#include "adapter.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "json.h"
+#include "kernels/elementwise.h"
+
+namespace slm {
+namespace {
+
+// Adapters have ranks of 4 to 256; this only keeps the sizes of buffers sane.
+constexpr uint32_t kMaxRank = 4096;
+
+constexpr std::string_view kA = ".lora_a", kB = ".lora_b";
+
+} // namespace
+
+uint64_t Adapter::next_serial() {
+  static uint64_t last = 0;
+  return ++last;
+}
+
+Status Adapter::header(std::span<const uint8_t> bytes, uint64_t file_size) {
+  if (!base_.is_laid_out())
+    return fail(SLM_ERR_WRONG_STATE, "the base model is not laid out yet; an adapter comes after it");
+  if (!tensors_.empty()) return fail(SLM_ERR_WRONG_STATE, "the adapter has its header already");
+  SLM_TRY(file_.parse(bytes, file_size));
+  float alpha = 0;
+  SLM_TRY(check_kind(alpha));
+  Status status = claim(alpha);
+  if (status == SLM_OK) status = allocate_all();
+  if (status != SLM_OK) { // open for another try
+    tensors_.clear();
+    blocks_.clear();
+  }
+  return status;
+}
+
+Status Adapter::check_kind(float &alpha) const {
+  const auto expect = [&](std::string_view key, std::string_view expected) {
+    std::string_view value;
+    bool found = false;
+    SLM_TRY(file_.get(key, value, found));
+    if (value == expected) return SLM_OK;
+    return fail(SLM_ERR_BAD_FILE, "'", key, "' is ", found ? "'" : "missing", value, found ? "'" : "",
+                ", but should be '", expected, "'; give a LoRA adapter made for this base model");
+  };
+  SLM_TRY(expect("general.type", "adapter"));
+  SLM_TRY(expect("adapter.type", "lora"));
+  SLM_TRY(expect("general.architecture", base_.architecture()));
+  if (file_.has("adapter.alora.invocation_tokens"))
+    return fail(SLM_ERR_UNSUPPORTED, "the adapter is an activated LoRA ('adapter.alora.invocation_tokens'), which "
+                                     "is not supported; train a plain one");
+  bool found = false;
+  SLM_TRY(file_.get("adapter.lora.alpha", alpha, found));
+  if (found && alpha > 0) return SLM_OK;
+  return fail(SLM_ERR_BAD_FILE, "'adapter.lora.alpha' is ", found ? "not above zero" : "missing",
+              "; it scales the adapter, so convert the adapter again");
+}
+
+Status Adapter::claim(float alpha) {
+  const std::span<const TensorSlot> slots = base_.slots();
+  HashIndex names;
+  names.reset(slots.size());
+  for (uint32_t i = 0; i < slots.size(); i++)
+    (void)names.add(i, hash_bytes(slots[i].tensor->name),
+                    [&](uint32_t other) { return slots[other].tensor->name == slots[i].tensor->name; });
+  changes_.assign(slots.size(), {});
+  max_rank_ = 0;
+  for (const GgufTensor &t : file_.tensors())
+    SLM_TRY(claim(t, names));
+  if (tensors_.empty()) return fail(SLM_ERR_BAD_FILE, "the adapter has no tensors; convert it again");
+  for (uint32_t i = 0; i < changes_.size(); i++) {
+    LowRank &l = changes_[i];
+    if (l.a.kernel == nullptr && l.b.kernel == nullptr) continue;
+    if (l.a.kernel == nullptr || l.b.kernel == nullptr)
+      return fail(SLM_ERR_BAD_FILE, "the adapter has no tensor '", slots[i].tensor->name,
+                  l.a.kernel == nullptr ? kA : kB, "' beside its other half; convert it again");
+    if (l.a.rows != l.b.columns)
+      return fail(SLM_ERR_BAD_FILE, "the halves of '", slots[i].tensor->name, "' have the ranks ", l.a.rows,
+                  " (lora_a) and ", l.b.columns, " (lora_b), which should be equal; convert the adapter again");
+    l.scale = alpha / float(l.a.rows);
+    max_rank_ = std::max(max_rank_, l.a.rows);
+  }
+  return SLM_OK;
+}
+
+Status Adapter::claim(const GgufTensor &t, const HashIndex &names) {
+  const bool is_a = t.name.ends_with(kA);
+  if (!is_a && !t.name.ends_with(kB))
+    return fail(SLM_ERR_UNSUPPORTED, "tensor '", t.name, "' ends neither in '", kA, "' nor in '", kB,
+                "', so it is no part of a LoRA adapter as this build knows it");
+  const std::string_view base = t.name.substr(0, t.name.size() - kA.size());
+  const std::span<const TensorSlot> slots = base_.slots();
+  const uint32_t i = names.find(hash_bytes(base), [&](uint32_t id) { return slots[id].tensor->name == base; });
+  if (i == HashIndex::kNone || slots[i].matrix == nullptr)
+    return fail(SLM_ERR_BAD_FILE, "tensor '", t.name, "' changes '", base,
+                "', but the base model has no matrix of that name; give an adapter made for this base");
+  if (base == "token_embd.weight")
+    return fail(SLM_ERR_UNSUPPORTED, "tensor '", t.name, "' changes the token embedding, which an adapter cannot do ",
+                "here; merge the adapter into its base instead");
+  const Matrix &w = *slots[i].matrix;
+  const uint64_t rank = t.ne[is_a ? 1 : 0], fixed = t.ne[is_a ? 0 : 1], wanted = is_a ? w.columns : w.rows;
+  if (fixed != wanted || t.ne[2] != 1 || t.ne[3] != 1)
+    return fail(SLM_ERR_BAD_FILE, "tensor '", t.name, "' has the shape ", t.ne[0], " x ", t.ne[1], ", but '", base,
+                "' is ", w.columns, " x ", w.rows, ", which asks for ", is_a ? "" : "r x ", wanted, is_a ? " x r" : "",
+                "; give an adapter made for this base");
+  if (rank > kMaxRank)
+    return fail(SLM_ERR_UNSUPPORTED, "tensor '", t.name, "' has rank ", rank, "; ranks up to ", kMaxRank,
+                " are supported");
+  // Quantized adapters are widened as they come: their rows seldom fill a vector of products.
+  const bool quantized = matmul_kernel(t.type)->quantized;
+  Matrix &m = is_a ? changes_[i].a : changes_[i].b;
+  m.kernel = matmul_kernel(quantized ? TensorType::F32 : t.type);
+  m.columns = static_cast<uint32_t>(t.ne[0]);
+  m.rows = static_cast<uint32_t>(t.ne[1]);
+  tensors_.push_back({&t, 0});
+  tensors_.back().matrix = &m;
+  return SLM_OK;
+}
+
+Status Adapter::allocate_all() {
+  size_t longest = 0;
+  for (TensorSlot &s : tensors_) {
+    Block block;
+    SLM_TRY(allocate(block, s.packed_bytes(), s.tensor->name));
+    s.data = s.matrix->data = block.get();
+    blocks_.push_back(std::move(block));
+    longest = std::max(longest, size_t(s.matrix->columns));
+  }
+  SLM_TRY(allocate_zeroed(zeros_, longest * sizeof(float), "a row of zeros"));
+  // Four packed rows take no more than they do as float32.
+  return allocate(widened_, 2 * kRows * longest * sizeof(float), "a group of rows");
+}
+
+const char *Adapter::describe() {
+  json_.clear();
+  Json json(json_);
+  std::string_view name;
+  bool found = false;
+  json.open('{').key("name");
+  if (file_.get("general.name", name, found) == SLM_OK && found)
+    json.text(name);
+  else
+    json.raw("null");
+  uint64_t packed = 0;
+  for (const TensorSlot &s : tensors_)
+    packed += s.packed_bytes();
+  json.key("rank").number(max_rank_).key("packed_bytes").number(packed).key("tensors").open('[');
+  for (const TensorSlot &s : tensors_)
+    describe_tensor(json, s, true);
+  json.close(']').close('}');
+  return json_.c_str();
+}
+
+Status Adapter::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n) {
+  if (tensor >= tensors_.size())
+    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the adapter has ",
+                uint64_t(tensors_.size()));
+  TensorSlot &s = tensors_[tensor];
+  const uint64_t size = s.tensor->size;
+  const uint32_t granule = s.granule();
+  if (offset != s.fed || n > size - offset || (n % granule != 0 && offset + n != size))
+    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' cannot take ", n, " bytes at ", offset,
+                ": it has ", s.fed, " of ", size, " and takes multiples of ", granule);
+
+  const Matrix &m = *s.matrix;
+  const MatmulKernel *kernel = matmul_kernel(s.tensor->type);
+  const size_t row_bytes = granule / kRows;
+  uint8_t *out = s.data + s.fed / granule * m.group_bytes();
+  for (const uint8_t *end = bytes + n; bytes < end; bytes += granule, out += m.group_bytes()) {
+    const uint8_t *rows[kRows];
+    for (uint32_t r = 0; r < kRows; r++) {
+      const uint8_t *row = bytes + r * row_bytes;
+      rows[r] = row < end ? row : zeros_.get();
+    }
+    if (kernel->rounding != Rounding::None) {
+      float *wide = reinterpret_cast<float *>(widened_.get());
+      uint8_t *group = reinterpret_cast<uint8_t *>(wide + kRows * m.columns);
+      kernel->pack(rows, m.columns, group);
+      for (uint32_t r = 0; r < kRows; r++) {
+        kernel->dequantize(group, m.columns, r, wide + r * m.columns);
+        rows[r] = reinterpret_cast<const uint8_t *>(wide + r * m.columns);
+      }
+    }
+    m.kernel->pack(rows, m.columns, out);
+  }
+  s.fed += n;
+  return SLM_OK;
+}
+
+Status Adapter::ready() {
+  if (tensors_.empty()) return fail(SLM_ERR_WRONG_STATE, "the adapter's header has not come yet");
+  for (const TensorSlot &s : tensors_)
+    if (s.fed != s.tensor->size)
+      return fail(SLM_ERR_WRONG_STATE, "tensor '", s.tensor->name, "' has only ", s.fed, " of its ", s.tensor->size,
+                  " bytes");
+  ready_ = true;
+  return SLM_OK;
+}
+
+Status Adaptation::set(const LoadedModel &base, std::vector<Use> wanted, uint32_t n_batch) {
+  std::sort(wanted.begin(), wanted.end(),
+            [](const Use &x, const Use &y) { return x.adapter->serial() < y.adapter->serial(); });
+  uint64_t ranks = 0;
+  for (size_t i = 0; i < wanted.size(); i++) {
+    const Adapter &a = *wanted[i].adapter;
+    if (!a.is_ready()) return fail(SLM_ERR_WRONG_STATE, "an adapter is not ready yet; feed it first");
+    if (&a.base() != &base)
+      return fail(SLM_ERR_INVALID_ARGUMENT, "an adapter was loaded for another model; load it for this one");
+    if (i > 0 && &a == wanted[i - 1].adapter.get())
+      return fail(SLM_ERR_INVALID_ARGUMENT, "an adapter is named twice; add up its scales");
+    if (!std::isfinite(wanted[i].scale))
+      return fail(SLM_ERR_INVALID_ARGUMENT, "the scale of an adapter is not a finite number");
+    ranks += a.max_rank();
+  }
+  std::erase_if(wanted, [](const Use &use) { return use.scale == 0; });
+  Block room;
+  if (!wanted.empty())
+    SLM_TRY(allocate(room, ranks * n_batch * Ops::kMaxProducts * sizeof(float), "the adapters' activations"));
+  uses = std::move(wanted);
+  lowered = std::move(room);
+  return SLM_OK;
+}
+
+std::vector<Adaptation::Key> Adaptation::key() const {
+  std::vector<Key> keys;
+  for (const Use &use : uses)
+    keys.push_back({use.adapter->serial(), use.scale});
+  return keys;
+}
+
+void Ops::adapt(Rows x, uint32_t n, std::initializer_list<Product> products) {
+  const Adaptation &adaptation = *ws_.adapted;
+  /// Calls f for each adapter of each product, with the place of its A x.
+  const auto each = [&](auto f) {
+    float *lowered = reinterpret_cast<float *>(adaptation.lowered.get());
+    for (const Product &p : products)
+      for (const Adaptation::Use &use : adaptation.uses)
+        if (const LowRank *l = use.adapter->find(p.linear.slot); l != nullptr) {
+          f(p, *l, use.scale, lowered);
+          lowered += size_t(n) * l->a.rows;
+        }
+  };
+  each([&](const Product &, const LowRank &l, float, float *lowered) {
+    const Range mine = my_groups(l.a);
+    l.a.kernel->multiply()(l.a, {x.data, {}, n}, lowered, l.a.rows, mine.begin, mine.end, nullptr);
+  });
+  team_.barrier();
+  // B's products come in tiles, since the kernels store and do not add.
+  constexpr uint32_t kTokens = 16, kGroups = 16, kWidth = kGroups * kRows;
+  float tile[kTokens * kWidth];
+  each([&](const Product &p, const LowRank &l, float scale, const float *lowered) {
+    const Range mine = my_groups(p.linear.weight);
+    for (uint32_t t = 0; t < n; t += kTokens)
+      for (uint32_t g = mine.begin; g < mine.end; g += kGroups) {
+        const uint32_t tokens = std::min(kTokens, n - t), groups = std::min(kGroups, mine.end - g);
+        Matrix part = l.b;
+        part.data += g * part.group_bytes();
+        part.rows -= g * kRows;
+        const uint32_t width = std::min(groups * kRows, part.rows);
+        part.kernel->multiply()(part, {lowered + size_t(t) * part.columns, {}, tokens}, tile, kWidth, 0, groups, nullptr);
+        for (uint32_t i = 0; i < tokens; i++) {
+          slm::scale(tile + i * kWidth, scale * l.scale, width);
+          add(p.out.data + size_t(t + i) * p.out.width + g * kRows, tile + i * kWidth, width);
+        }
+      }
+  });
+}
+
+} // namespace slm
