@@ -140,6 +140,8 @@ BROKEN_TEXTS = [
 DICTIONARY = [
     *("<s>", "</s>", "<mark>", "<|im_start|>", "<|im_end|>", "▁", "'s", "'ll", "  ", "\n\n"),
     *("GGUF", "general.alignment", "tokenizer.ggml.tokens", "tokenizer.ggml.model"),
+    *("general.type", "adapter", "adapter.type", "lora", "adapter.lora.alpha"),
+    *("blk.0.ffn_up.weight", "blk.1.attn_k.weight", ".lora_a", ".lora_b"),
 ]
 
 
@@ -170,7 +172,7 @@ def write_seeds(target: str) -> Path:
     if target == "gguf":
         seeds = gguf_seeds()
     elif target == "model":
-        seeds = raw_gguf.models()
+        seeds = raw_gguf.models() | raw_gguf.adapters()
     else:
         seeds = {str(i): text for i, text in enumerate(texts)}
     for name, content in seeds.items():
@@ -181,7 +183,7 @@ def write_seeds(target: str) -> Path:
 def write_vocabularies() -> Path:
     folder = FUZZ / "vocabularies"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in vocabularies().items():
+    for name, content in (vocabularies() | {"base": raw_gguf.model("llama")}).items():
         (folder / f"{name}.gguf").write_bytes(content)
     dictionary = ["".join(f"\\x{byte:02x}" for byte in word.encode()) for word in DICTIONARY]
     (FUZZ / "dictionary").write_text("".join(f'"{word}"\n' for word in dictionary))

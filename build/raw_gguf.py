@@ -214,3 +214,29 @@ def models() -> dict[str, bytes]:
     made = {name: model(name, short[i:] + short[:i]) for i, name in enumerate(ARCHITECTURES)}
     long = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
     return made | {"k-quants": model("llama", long, n_embd=256)}
+
+
+def adapters() -> dict[str, bytes]:
+    """Adapters of model("llama"), whose width is 32."""
+
+    def adapter(kind: str, r: int) -> bytes:
+        number, block, size = BLOCKS[kind]
+        tensors, data = [], bytearray()
+        for name, shape in (
+            ("blk.0.attn_q.weight.lora_a", (32, r)),
+            ("blk.0.attn_q.weight.lora_b", (r, 16)),
+            ("blk.1.ffn_down.weight.lora_a", (32, r)),
+            ("blk.1.ffn_down.weight.lora_b", (r, 32)),
+        ):
+            tensors.append(tensor(name, shape, number, len(data)))
+            data += bytes(j * 37 % 0x3F for j in range(shape[0] // block * size * shape[1]))
+            data += bytes(-len(data) % 32)
+        entries = [
+            entry("general.type", STRING, "adapter"),
+            entry("general.architecture", STRING, "llama"),
+            entry("adapter.type", STRING, "lora"),
+            entry("adapter.lora.alpha", F32, 8.0),
+        ]
+        return gguf(entries, tensors, data=bytes(data))
+
+    return {"adapter-f32": adapter("F32", 3), "adapter-q8_0": adapter("Q8_0", 32)}

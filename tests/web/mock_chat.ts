@@ -3,6 +3,7 @@
 // test waits for time to pass. Never part of a release.
 
 import type {
+  AdapterInfo,
   ChatCompletionChunk,
   ChatParams,
   CompletionChunk,
@@ -25,6 +26,7 @@ import type { ChatHost, ModelEntry, OpenedModel } from '../../web/src/seal/proto
 interface Config {
   readonly models?: readonly Partial<ModelEntry>[];
   readonly info?: Partial<ModelInfo>;
+  readonly adapters?: readonly AdapterInfo[];
   /** Opening waits for mock.opened(). */
   readonly manualOpen?: boolean;
   readonly notice?: string;
@@ -110,6 +112,13 @@ class MockChat implements Slm {
   readonly completions = {
     create: ((params: CompletionParams, options: RequestOptions = {}) =>
       Promise.resolve(this.stream(params, options, textChunk))) as Slm['completions']['create'],
+  };
+
+  readonly adapters: Slm['adapters'] = {
+    load: () => Promise.reject(new Error('the chat brings no adapters')),
+    use: () => Promise.reject(new Error('the chat names them in its requests')),
+    list: () => this.config.adapters ?? [],
+    remove: () => {},
   };
 
   constructor(readonly config: Config) {}

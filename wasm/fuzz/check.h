@@ -24,9 +24,9 @@ struct LoadedTokenizer {
   std::unique_ptr<slm::Tokenizer> tokenizer;
 };
 
-/// Reads NAME.gguf from the folder that the environment names; build/native.py
-/// writes it there.
-inline std::unique_ptr<LoadedTokenizer> load_tokenizer(const std::string &name) {
+/// NAME.gguf from the folder that the environment names; build/native.py writes
+/// it there.
+inline std::vector<uint8_t> read_file(const std::string &name) {
   const char *folder = getenv("SLM_FUZZ_VOCABULARIES");
   FILE *file = folder ? fopen((std::string(folder) + "/" + name + ".gguf").c_str(), "rb") : nullptr;
   if (!file) {
@@ -36,6 +36,11 @@ inline std::unique_ptr<LoadedTokenizer> load_tokenizer(const std::string &name) 
   std::vector<uint8_t> bytes(1 << 20);
   bytes.resize(fread(bytes.data(), 1, bytes.size(), file));
   fclose(file);
+  return bytes;
+}
+
+inline std::unique_ptr<LoadedTokenizer> load_tokenizer(const std::string &name) {
+  const std::vector<uint8_t> bytes = read_file(name);
   auto loaded = std::make_unique<LoadedTokenizer>();
   if (loaded->gguf.parse(bytes, bytes.size()) != SLM_OK ||
       slm::Tokenizer::create(loaded->gguf, loaded->tokenizer) != SLM_OK) {

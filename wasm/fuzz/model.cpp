@@ -2,7 +2,8 @@
 // layout, every tensor in pieces, a session, some tokens, some sampled text.
 // Weights are any bytes, so results are not looked at; what must hold is that a
 // refusal has a sentence, that nothing is read that was not given, and that a
-// model which is accepted can be evaluated.
+// model which is accepted can be evaluated. The same bytes are also taken as an
+// adapter of a base that is what it should be.
 #include <algorithm>
 #include <cstring>
 
@@ -22,9 +23,10 @@ bool accepted(int64_t status) {
 // of what this target generates fit easily.
 constexpr double kMaxSessionBytes = 64 << 20;
 
-bool feed(slm_model *model, const uint8_t *file) {
+/// Gives `take(tensor, offset, bytes, n)` every tensor of a description, in pieces.
+template <class Take> void feed(const char *description, const uint8_t *file, const Take &take) {
   // The list of tensors is in file order of the header; sizes are in the JSON.
-  const char *at = std::strstr(slm_model_describe(model), "\"tensors\":[");
+  const char *at = std::strstr(description, "\"tensors\":[");
   check(at != nullptr);
   const auto number_after = [&](const char *key) {
     at = std::strstr(at, key);
@@ -41,13 +43,20 @@ bool feed(slm_model *model, const uint8_t *file) {
       const auto n = static_cast<uint32_t>(std::min(granule, size - done));
       // A copy of its own, so that reading past a piece is noticed.
       const std::vector<uint8_t> piece(file + offset + done, file + offset + done + n);
-      check(slm_model_feed(model, tensor, static_cast<uint32_t>(done), piece.data(), n) == SLM_OK);
+      check(take(tensor, static_cast<uint32_t>(done), piece.data(), n) == SLM_OK);
     }
   }
+}
+
+bool feed(slm_model *model, const uint8_t *file) {
+  const std::string description = slm_model_describe(model);
+  feed(description.c_str(), file, [&](uint32_t tensor, uint32_t at, const uint8_t *p, uint32_t n) {
+    return slm_model_feed(model, tensor, at, p, n);
+  });
   return accepted(slm_model_ready(model));
 }
 
-void generate(slm_model *model) {
+void generate(slm_model *model, slm_adapter *adapter = nullptr) {
   const double bytes = slm_session_bytes(model, 64, 8);
   if (!accepted(static_cast<int64_t>(bytes)) || bytes > kMaxSessionBytes) return;
   slm_session *session = slm_session_new(model, 64, 8);
@@ -55,6 +64,8 @@ void generate(slm_model *model) {
     check(!accepted(SLM_ERR_OUT_OF_MEMORY));
     return;
   }
+  const float scale = 0.5f;
+  if (adapter != nullptr) check(slm_session_adapters(session, &adapter, &scale, 1) == SLM_OK);
   std::vector<int32_t> ids(8);
   const int32_t n = slm_tokenize(model, "the cat", 7, SLM_TEXT_SPECIAL | SLM_TEXT_BOS, ids.data(), 8);
   check(n >= 0);
@@ -71,6 +82,30 @@ void generate(slm_model *model) {
   slm_session_free(session);
 }
 
+slm_model *load_base() {
+  const std::vector<uint8_t> file = read_file("base");
+  slm_model *model = slm_model_new();
+  const auto n = static_cast<uint32_t>(file.size());
+  check(slm_model_header(model, file.data(), n, n) == SLM_OK && slm_model_layout(model) == SLM_OK);
+  check(feed(model, file.data()));
+  return model;
+}
+
+void adapt(const uint8_t *data, size_t size) {
+  static slm_model *const base = load_base();
+  slm_adapter *adapter = slm_adapter_new(base);
+  const auto n = static_cast<uint32_t>(size);
+  if (accepted(slm_adapter_header(adapter, data, n, n))) {
+    const std::string description = slm_adapter_describe(adapter);
+    feed(description.c_str(), data, [&](uint32_t tensor, uint32_t at, const uint8_t *p, uint32_t m) {
+      return slm_adapter_feed(adapter, tensor, at, p, m);
+    });
+    if (accepted(slm_adapter_ready(adapter))) generate(base, adapter);
+  }
+  check(slm_adapter_describe(adapter) != nullptr);
+  slm_adapter_free(adapter);
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -80,5 +115,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     generate(model);
   check(slm_model_describe(model) != nullptr);
   slm_model_free(model);
+  adapt(data, size);
   return 0;
 }

@@ -143,7 +143,7 @@ SLM_API int32_t slm_adapter_header(slm_adapter *a, const uint8_t *bytes, uint32_
  * slm_model_describe}. */
 SLM_API const char *slm_adapter_describe(slm_adapter *a);
 
-/* As slm_model_feed, but one tensor after the other. */
+/* As slm_model_feed, but one piece at a time. */
 SLM_API int32_t slm_adapter_feed(slm_adapter *a, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
 
 /* Checks that every tensor has arrived whole; sessions can then use it. */

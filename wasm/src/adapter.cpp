@@ -31,22 +31,20 @@ Status Adapter::header(std::span<const uint8_t> bytes, uint64_t file_size) {
   SLM_TRY(check_kind(alpha));
   Status status = claim(alpha);
   if (status == SLM_OK) status = allocate_all();
-  if (status != SLM_OK) { // open for another try
-    tensors_.clear();
-    blocks_.clear();
-  }
+  if (status != SLM_OK) tensors_.clear(); // open for another try
   return status;
 }
 
+Status Adapter::expect(std::string_view key, std::string_view expected) const {
+  std::string_view value;
+  bool found = false;
+  SLM_TRY(file_.get(key, value, found));
+  if (value == expected) return SLM_OK;
+  return fail(SLM_ERR_BAD_FILE, "'", key, "' is '", found ? value : "missing", "', but should be '", expected,
+              "'; give a LoRA adapter made for this base model");
+}
+
 Status Adapter::check_kind(float &alpha) const {
-  const auto expect = [&](std::string_view key, std::string_view expected) {
-    std::string_view value;
-    bool found = false;
-    SLM_TRY(file_.get(key, value, found));
-    if (value == expected) return SLM_OK;
-    return fail(SLM_ERR_BAD_FILE, "'", key, "' is ", found ? "'" : "missing", value, found ? "'" : "",
-                ", but should be '", expected, "'; give a LoRA adapter made for this base model");
-  };
   SLM_TRY(expect("general.type", "adapter"));
   SLM_TRY(expect("adapter.type", "lora"));
   SLM_TRY(expect("general.architecture", base_.architecture()));
@@ -62,51 +60,45 @@ Status Adapter::check_kind(float &alpha) const {
 
 Status Adapter::claim(float alpha) {
   const std::span<const TensorSlot> slots = base_.slots();
-  HashIndex names;
-  names.reset(slots.size());
-  for (uint32_t i = 0; i < slots.size(); i++)
-    (void)names.add(i, hash_bytes(slots[i].tensor->name),
-                    [&](uint32_t other) { return slots[other].tensor->name == slots[i].tensor->name; });
-  changes_.assign(slots.size(), {});
+  changes_ = std::vector<LowRank>(slots.size());
   max_rank_ = 0;
   for (const GgufTensor &t : file_.tensors())
-    SLM_TRY(claim(t, names));
+    SLM_TRY(claim(t));
   if (tensors_.empty()) return fail(SLM_ERR_BAD_FILE, "the adapter has no tensors; convert it again");
   for (uint32_t i = 0; i < changes_.size(); i++) {
     LowRank &l = changes_[i];
-    if (l.a.kernel == nullptr && l.b.kernel == nullptr) continue;
-    if (l.a.kernel == nullptr || l.b.kernel == nullptr)
-      return fail(SLM_ERR_BAD_FILE, "the adapter has no tensor '", slots[i].tensor->name,
-                  l.a.kernel == nullptr ? kA : kB, "' beside its other half; convert it again");
+    // A half that is not there has rank 0.
     if (l.a.rows != l.b.columns)
       return fail(SLM_ERR_BAD_FILE, "the halves of '", slots[i].tensor->name, "' have the ranks ", l.a.rows,
-                  " (lora_a) and ", l.b.columns, " (lora_b), which should be equal; convert the adapter again");
+                  " (lora_a) and ", l.b.columns, " (lora_b, 0 is missing), which should be equal; ",
+                  "convert the adapter again");
+    if (l.a.rows == 0) continue;
     l.scale = alpha / float(l.a.rows);
     max_rank_ = std::max(max_rank_, l.a.rows);
   }
   return SLM_OK;
 }
 
-Status Adapter::claim(const GgufTensor &t, const HashIndex &names) {
-  const bool is_a = t.name.ends_with(kA);
-  if (!is_a && !t.name.ends_with(kB))
-    return fail(SLM_ERR_UNSUPPORTED, "tensor '", t.name, "' ends neither in '", kA, "' nor in '", kB,
-                "', so it is no part of a LoRA adapter as this build knows it");
-  const std::string_view base = t.name.substr(0, t.name.size() - kA.size());
+Status Adapter::claim(const GgufTensor &t) {
+  const bool is_a = t.name.ends_with(kA), is_b = t.name.ends_with(kB);
+  const std::string_view base = t.name.substr(0, t.name.size() - (is_a || is_b ? kA.size() : 0));
+  // A name that is not there ends the search for good, so this costs no more than the base is large.
   const std::span<const TensorSlot> slots = base_.slots();
-  const uint32_t i = names.find(hash_bytes(base), [&](uint32_t id) { return slots[id].tensor->name == base; });
-  if (i == HashIndex::kNone || slots[i].matrix == nullptr)
-    return fail(SLM_ERR_BAD_FILE, "tensor '", t.name, "' changes '", base,
-                "', but the base model has no matrix of that name; give an adapter made for this base");
+  size_t i = 0;
+  while (i < slots.size() && slots[i].tensor->name != base)
+    i++;
+  if (i == slots.size() || slots[i].matrix == nullptr || (!is_a && !is_b))
+    return fail(SLM_ERR_BAD_FILE, "tensor '", t.name,
+                "' is not named for a matrix of the base model and '.lora_a' or '.lora_b'; ",
+                "give an adapter made for this base");
   if (base == "token_embd.weight")
     return fail(SLM_ERR_UNSUPPORTED, "tensor '", t.name, "' changes the token embedding, which an adapter cannot do ",
                 "here; merge the adapter into its base instead");
   const Matrix &w = *slots[i].matrix;
-  const uint64_t rank = t.ne[is_a ? 1 : 0], fixed = t.ne[is_a ? 0 : 1], wanted = is_a ? w.columns : w.rows;
-  if (fixed != wanted || t.ne[2] != 1 || t.ne[3] != 1)
-    return fail(SLM_ERR_BAD_FILE, "tensor '", t.name, "' has the shape ", t.ne[0], " x ", t.ne[1], ", but '", base,
-                "' is ", w.columns, " x ", w.rows, ", which asks for ", is_a ? "" : "r x ", wanted, is_a ? " x r" : "",
-                "; give an adapter made for this base");
+  const uint64_t rank = t.ne[is_a ? 1 : 0];
+  if (t.ne[is_a ? 0 : 1] != (is_a ? w.columns : w.rows) || t.ne[2] != 1 || t.ne[3] != 1)
+    return fail(SLM_ERR_BAD_FILE, "tensor '", t.name, "' has the shape ", t.ne[0], " x ", t.ne[1],
+                ", but the base's matrix is ", w.columns, " x ", w.rows, "; give an adapter made for this base");
   if (rank > kMaxRank)
     return fail(SLM_ERR_UNSUPPORTED, "tensor '", t.name, "' has rank ", rank, "; ranks up to ", kMaxRank,
                 " are supported");
@@ -123,12 +115,17 @@ Status Adapter::claim(const GgufTensor &t, const HashIndex &names) {
 
 Status Adapter::allocate_all() {
   size_t longest = 0;
-  for (TensorSlot &s : tensors_) {
-    Block block;
-    SLM_TRY(allocate(block, s.packed_bytes(), s.tensor->name));
-    s.data = s.matrix->data = block.get();
-    blocks_.push_back(std::move(block));
+  uint64_t total = 0;
+  const auto place = [&](const TensorSlot &s) { return (s.packed_bytes() + 63) & ~uint64_t(63); };
+  for (const TensorSlot &s : tensors_) {
+    total += place(s);
     longest = std::max(longest, size_t(s.matrix->columns));
+  }
+  SLM_TRY(allocate(packed_, total, "the adapter"));
+  uint8_t *at = packed_.get();
+  for (TensorSlot &s : tensors_) {
+    s.data = s.matrix->data = at;
+    at += place(s);
   }
   SLM_TRY(allocate_zeroed(zeros_, longest * sizeof(float), "a row of zeros"));
   // Four packed rows take no more than they do as float32.
@@ -160,16 +157,11 @@ Status Adapter::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uin
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the adapter has ",
                 uint64_t(tensors_.size()));
   TensorSlot &s = tensors_[tensor];
-  const uint64_t size = s.tensor->size;
-  const uint32_t granule = s.granule();
-  if (offset != s.fed || n > size - offset || (n % granule != 0 && offset + n != size))
-    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' cannot take ", n, " bytes at ", offset,
-                ": it has ", s.fed, " of ", size, " and takes multiples of ", granule);
-
+  SLM_TRY(s.take(offset, n));
   const Matrix &m = *s.matrix;
   const MatmulKernel *kernel = matmul_kernel(s.tensor->type);
-  const size_t row_bytes = granule / kRows;
-  uint8_t *out = s.data + s.fed / granule * m.group_bytes();
+  const uint32_t granule = s.granule(), row_bytes = granule / kRows;
+  uint8_t *out = s.data + offset / granule * m.group_bytes();
   for (const uint8_t *end = bytes + n; bytes < end; bytes += granule, out += m.group_bytes()) {
     const uint8_t *rows[kRows];
     for (uint32_t r = 0; r < kRows; r++) {
@@ -187,54 +179,57 @@ Status Adapter::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uin
     }
     m.kernel->pack(rows, m.columns, out);
   }
-  s.fed += n;
   return SLM_OK;
 }
 
 Status Adapter::ready() {
   if (tensors_.empty()) return fail(SLM_ERR_WRONG_STATE, "the adapter's header has not come yet");
-  for (const TensorSlot &s : tensors_)
-    if (s.fed != s.tensor->size)
-      return fail(SLM_ERR_WRONG_STATE, "tensor '", s.tensor->name, "' has only ", s.fed, " of its ", s.tensor->size,
-                  " bytes");
+  SLM_TRY(check_fed(tensors_));
   ready_ = true;
   return SLM_OK;
 }
 
 Status Adaptation::set(const LoadedModel &base, std::vector<Use> wanted, uint32_t n_batch) {
-  std::sort(wanted.begin(), wanted.end(),
-            [](const Use &x, const Use &y) { return x.adapter->serial() < y.adapter->serial(); });
+  // By hand: the library's sort of a few takes 7 KB.
+  for (size_t i = 1; i < wanted.size(); i++)
+    for (size_t j = i; j > 0 && wanted[j].adapter->serial() < wanted[j - 1].adapter->serial(); j--)
+      std::swap(wanted[j], wanted[j - 1]);
   uint64_t ranks = 0;
-  for (size_t i = 0; i < wanted.size(); i++) {
-    const Adapter &a = *wanted[i].adapter;
-    if (!a.is_ready()) return fail(SLM_ERR_WRONG_STATE, "an adapter is not ready yet; feed it first");
-    if (&a.base() != &base)
-      return fail(SLM_ERR_INVALID_ARGUMENT, "an adapter was loaded for another model; load it for this one");
-    if (i > 0 && &a == wanted[i - 1].adapter.get())
-      return fail(SLM_ERR_INVALID_ARGUMENT, "an adapter is named twice; add up its scales");
-    if (!std::isfinite(wanted[i].scale))
-      return fail(SLM_ERR_INVALID_ARGUMENT, "the scale of an adapter is not a finite number");
-    ranks += a.max_rank();
+  size_t kept = 0;
+  const Adapter *last = nullptr;
+  for (Use &use : wanted) {
+    const Adapter *a = use.adapter.get();
+    if (!a->is_ready() || &a->base() != &base || a == last || !std::isfinite(use.scale))
+      return fail(SLM_ERR_INVALID_ARGUMENT,
+                  "an adapter cannot be used: expected one that is ready, of this session's model, named once and "
+                  "with a finite scale");
+    last = a;
+    if (use.scale == 0) continue;
+    ranks += a->max_rank();
+    std::swap(wanted[kept++], use);
   }
-  std::erase_if(wanted, [](const Use &use) { return use.scale == 0; });
+  while (wanted.size() > kept)
+    wanted.pop_back();
   Block room;
-  if (!wanted.empty())
-    SLM_TRY(allocate(room, ranks * n_batch * Ops::kMaxProducts * sizeof(float), "the adapters' activations"));
+  SLM_TRY(allocate(room, ranks * n_batch * Ops::kMaxProducts * sizeof(float), "the adapters' activations"));
   uses = std::move(wanted);
   lowered = std::move(room);
   return SLM_OK;
 }
 
-std::vector<Adaptation::Key> Adaptation::key() const {
-  std::vector<Key> keys;
-  for (const Use &use : uses)
-    keys.push_back({use.adapter->serial(), use.scale});
-  return keys;
+std::string Adaptation::key() const {
+  std::string key;
+  for (const Use &use : uses) {
+    const uint64_t serial = use.adapter->serial();
+    key.append(reinterpret_cast<const char *>(&serial), sizeof serial);
+    key.append(reinterpret_cast<const char *>(&use.scale), sizeof use.scale);
+  }
+  return key;
 }
 
 void Ops::adapt(Rows x, uint32_t n, std::initializer_list<Product> products) {
   const Adaptation &adaptation = *ws_.adapted;
-  /// Calls f for each adapter of each product, with the place of its A x.
+  // Calls f for each adapter of each product, with the place of its A x.
   const auto each = [&](auto f) {
     float *lowered = reinterpret_cast<float *>(adaptation.lowered.get());
     for (const Product &p : products)

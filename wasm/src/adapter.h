@@ -44,17 +44,18 @@ public:
   }
 
 private:
+  Status expect(std::string_view key, std::string_view expected) const;
   Status check_kind(float &alpha) const;
   Status claim(float alpha);
-  Status claim(const GgufTensor &tensor, const HashIndex &names);
+  Status claim(const GgufTensor &tensor);
   Status allocate_all();
 
   const LoadedModel &base_;
   Gguf file_;
   std::vector<TensorSlot> tensors_; // in the file's order
   std::vector<LowRank> changes_;    // by the base's slot
-  std::vector<Block> blocks_;
-  Block zeros_, widened_; // rows that a last group lacks; a group of a quantized tensor as float32
+  Block packed_;                    // all of it
+  Block zeros_, widened_;           // rows that a last group lacks; a group of a quantized tensor as float32
   uint32_t max_rank_ = 0;
   const uint64_t serial_ = next_serial();
   bool ready_ = false;
@@ -76,13 +77,8 @@ struct Adaptation {
   /// own, so that the same mixture always rounds alike. On error nothing changes.
   Status set(const LoadedModel &base, std::vector<Use> wanted, uint32_t n_batch);
 
-  /// What tells one mixture from another.
-  struct Key {
-    uint64_t serial;
-    float scale;
-    bool operator==(const Key &) const = default;
-  };
-  std::vector<Key> key() const;
+  /// Bytes that tell one mixture from another.
+  std::string key() const;
 };
 
 } // namespace slm

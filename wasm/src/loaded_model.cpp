@@ -100,15 +100,8 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
   if (tensor >= slots_.size())
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the model has ", uint64_t(slots_.size()));
   TensorSlot &s = slots_[tensor];
-  const uint64_t size = s.tensor->size;
+  SLM_TRY(s.take(offset, n));
   const uint32_t granule = s.granule();
-  const uint32_t fed = __atomic_fetch_add(&s.fed, n, __ATOMIC_RELAXED);
-  if (offset > size || n > size - offset || n > size - fed || offset % granule != 0 ||
-      (n % granule != 0 && offset + n != size)) {
-    __atomic_fetch_sub(&s.fed, n, __ATOMIC_RELAXED);
-    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' cannot take ", n, " bytes at ", offset,
-                ": it has ", fed, " of ", size, " and takes multiples of ", granule);
-  }
 
   const uint32_t columns = static_cast<uint32_t>(s.tensor->ne[0]);
   if (s.matrix != nullptr) {
@@ -139,10 +132,7 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
 
 Status LoadedModel::ready() {
   if (!laid_out_) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
-  for (const TensorSlot &s : slots_)
-    if (s.fed != s.tensor->size)
-      return fail(SLM_ERR_WRONG_STATE, "tensor '", s.tensor->name, "' has only ", s.fed, " of its ", s.tensor->size,
-                  " bytes");
+  SLM_TRY(check_fed(slots_));
   ready_ = true;
   return SLM_OK;
 }

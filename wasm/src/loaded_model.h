@@ -38,7 +38,6 @@ public:
   bool f16_cache() const { return f16_cache_; }
 
   /// For adapters, which name the tensors that they change.
-  bool is_laid_out() const { return laid_out_; }
   std::string_view architecture() const { return architecture_; }
   std::span<const TensorSlot> slots() const { return slots_; }
 

@@ -43,8 +43,8 @@ private:
   std::vector<int32_t> tokens_; // in the cache, by position
   uint32_t oldest_ = 0;         // positions before this one are gone from some ring
   Adaptation adaptation_;
-  std::vector<Adaptation::Key> made_with_; // the adapters of the cache's first positions,
-  uint32_t n_made_ = 0;                    // and how many those are
+  std::string made_with_; // the mixture of adapters of the cache's first positions,
+  uint32_t n_made_ = 0;   // and how many those are
   std::unique_ptr<State> state_;
   Workspace workspace_;
   Block cache_, activations_, scratch_, logits_;

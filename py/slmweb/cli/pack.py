@@ -82,6 +82,13 @@ def pack(
             show_default=False,
         ),
     ] = None,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.gguf[=TITLE]",
+            help="A LoRA adapter of the model that the page offers as a domain; repeatable.",
+        ),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read everything back and compare.")
     ] = False,
@@ -112,6 +119,7 @@ def pack(
             sampling=dict(_sampling(item) for item in sampling or ()),
             chunk_size=chunk_size,
             key=key,
+            adapters=[_adapter(item) for item in adapter or ()],
             progress=progress,
         )
     if verify:
@@ -139,6 +147,14 @@ def pack(
         )
         done = f"{', signed' if key else ''}{', verified' if verify else ''}"
         print(f"{bytes_text(manifest.size)} in {chunks} chunks{done}")
+
+
+def _adapter(item: str) -> tuple[Path, str | None]:
+    """FILE or FILE=TITLE. A file whose name has such a sign is itself."""
+    name, sign, title = item.partition("=")
+    if not sign or Path(item).exists():
+        return Path(item), None
+    return Path(name), title.strip() or None
 
 
 def _sampling(item: str) -> tuple[str, float]:

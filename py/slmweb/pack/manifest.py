@@ -41,6 +41,15 @@ class PackedFile:
 
 
 @dataclass(frozen=True)
+class PackedAdapter:
+    """A LoRA adapter that comes with the model: one of the manifest's files."""
+
+    name: str
+    title: str
+    file: int  # its place in the manifest's files
+
+
+@dataclass(frozen=True)
 class ContextMemory:
     """What a session of `n_ctx` positions takes: KV cache, activations and scratch memory
     for prefill chunks of 128 tokens on one thread."""
@@ -72,11 +81,14 @@ class Manifest:
     memory: Memory
     sampling: dict[str, float]
     root: str  # content_root(files)
-    files: tuple[PackedFile, ...]
+    files: tuple[PackedFile, ...]  # the model's, then those of its adapters
+    adapters: tuple[PackedAdapter, ...] = ()  # left out of the JSON when there is none
     schema: int = field(default=SCHEMA, kw_only=True)
 
     def to_json(self) -> bytes:
         fields = asdict(self)
+        if not self.adapters:
+            del fields["adapters"]
         return (
             json.dumps({"schema": fields.pop("schema"), **fields}, ensure_ascii=False, indent=1)
             + "\n"
@@ -115,7 +127,8 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
         )
         contexts = tuple(ContextMemory(**context) for context in value["memory"]["contexts"])
         memory = Memory(**{**value["memory"], "contexts": contexts})
-        manifest = Manifest(**{**value, "memory": memory, "files": files})
+        adapters = tuple(PackedAdapter(**adapter) for adapter in value.get("adapters", []))
+        manifest = Manifest(**{**value, "memory": memory, "files": files, "adapters": adapters})
         if manifest.root != content_root(files):
             raise ValueError("its root is not that of its chunks")
         return manifest

@@ -14,8 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..atomic import atomic_file
+from ..core.adapter import Adapter
 from ..core.files import ByteFile, model_files, split_stem
-from ..core.model import Model
+from ..core.model import Model, TensorInfo
 from ..errors import SlmError, os_reason
 from .cuts import Extent, cuts
 from .manifest import (
@@ -28,6 +29,7 @@ from .manifest import (
     ContextMemory,
     Manifest,
     Memory,
+    PackedAdapter,
     PackedFile,
     content_root,
     read_manifest,
@@ -63,6 +65,7 @@ def pack(
     license_url: str | None = None,
     source: str | None = None,
     sampling: Mapping[str, float] | None = None,
+    adapters: Sequence[tuple[Path, str | None]] = (),
     chunk_size: int = CHUNK_SIZE,
     key: Path | None = None,
     progress: Progress = lambda done, total: None,
@@ -72,9 +75,11 @@ def pack(
     Chunks of an earlier pack that the new manifest does not name are deleted.
     `files` is one GGUF file, or any or all files of a split set. Title and
     licence come from the metadata unless given; `version` is a label for people.
-    `chunk_size` is the most bytes of a chunk; `key` a private key to sign with.
-    Raises SlmError: what `Model.open` raises, "invalid_argument", "unreadable" and
-    "unwritable".
+    `adapters` are GGUF LoRA adapters of the model, each with a title or None for
+    its own; the page offers them as domains. `chunk_size` is the most bytes of a
+    chunk; `key` a private key to sign with.
+    Raises SlmError: what `Model.open` and `Model.load_adapter` raise, "invalid_argument",
+    "unreadable" and "unwritable".
     """
     paths = model_files(files)
     name = name if name is not None else default_name(paths[0])
@@ -83,6 +88,7 @@ def pack(
     with Model.open(*paths, weights=False) as model:
         model.layout()  # refuses what the browser could not run
         info = model.info
+        listed, adapter_tensors = _adapters(model, adapters, len(paths))
         n_ctx_train = info["n_ctx_train"] or 2048
         contexts = tuple(
             ContextMemory(n_ctx, model.session_bytes(n_ctx, _N_BATCH))
@@ -93,14 +99,17 @@ def pack(
     except OSError as error:
         raise SlmError("unwritable", f"cannot make {folder}: {os_reason(error)}") from None
 
+    tensors_of = [
+        [tensor for tensor in info["tensors"] if tensor["file"] == index]
+        for index in range(len(paths))
+    ] + adapter_tensors
+    paths = [*paths, *(path for path, _ in adapters)]
     total = sum(path.stat().st_size for path in paths)
     packed: list[PackedFile] = []
-    for index, path in enumerate(paths):
+    for path, described in zip(paths, tensors_of, strict=True):
         done = sum(file.size for file in packed)
         tensors = [
-            Extent(tensor["name"], tensor["offset"], tensor["granule"])
-            for tensor in info["tensors"]
-            if tensor["file"] == index
+            Extent(tensor["name"], tensor["offset"], tensor["granule"]) for tensor in described
         ]
         packed.append(
             _pack_file(
@@ -127,6 +136,7 @@ def pack(
         sampling=dict(sampling or {}),
         root=content_root(packed),
         files=tuple(packed),
+        adapters=listed,
     )
     _write_manifest(folder, manifest.to_json())
     if private is not None:
@@ -158,6 +168,27 @@ def verify(folder: Path, progress: Progress = lambda done, total: None) -> Manif
                 "corrupt", f"the chunks of {file.name} in {folder} do not make the file; pack again"
             )
     return manifest
+
+
+def _adapters(
+    model: Model, adapters: Sequence[tuple[Path, str | None]], first: int
+) -> tuple[tuple[PackedAdapter, ...], list[list[TensorInfo]]]:
+    """What the manifest says of the adapters, whose files begin at place `first`, and their
+    tensors. Raises SlmError for one that is not the model's, and for two of one name."""
+    listed: list[PackedAdapter] = []
+    tensors = []
+    for path, title in adapters:
+        info = Adapter.check(model, path)
+        tensors.append(info["tensors"])
+        name = default_name(path)
+        if any(other.name == name for other in listed):
+            raise SlmError(
+                "invalid_argument",
+                f"two adapters would have the name {name!r}; rename or leave out {path}",
+            )
+        shown = (title or info["name"] or split_stem(path))[:200]
+        listed.append(PackedAdapter(name, shown, first + len(listed)))
+    return tuple(listed), tensors
 
 
 def context_lengths(n_ctx_train: int) -> list[int]:

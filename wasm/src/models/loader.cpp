@@ -39,6 +39,24 @@ uint64_t TensorSlot::packed_bytes() const {
   return matrix != nullptr ? matrix->bytes() : tensor->ne[0] * sizeof(float);
 }
 
+Status TensorSlot::take(uint32_t offset, uint32_t n) {
+  const uint64_t size = tensor->size;
+  const uint32_t step = granule(), before = __atomic_fetch_add(&fed, n, __ATOMIC_RELAXED);
+  if (offset % step == 0 && offset <= size && n <= size - offset && n <= size - before &&
+      (n % step == 0 || offset + n == size))
+    return SLM_OK;
+  __atomic_fetch_sub(&fed, n, __ATOMIC_RELAXED);
+  return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", tensor->name, "' cannot take ", n, " bytes at ", offset,
+              ": it has ", before, " of ", size, " and takes multiples of ", step);
+}
+Status check_fed(std::span<const TensorSlot> slots) {
+  for (const TensorSlot &s : slots)
+    if (s.fed != s.tensor->size)
+      return fail(SLM_ERR_WRONG_STATE, "tensor '", s.tensor->name, "' has only ", s.fed, " of its ", s.tensor->size,
+                  " bytes");
+  return SLM_OK;
+}
+
 Loader::Loader(const std::vector<std::unique_ptr<Gguf>> &files, std::string_view architecture, uint32_t n_vocab,
                std::vector<TensorSlot> &slots)
     : files_(files), architecture_(architecture), n_vocab_(n_vocab), slots_(slots) {

@@ -48,7 +48,12 @@ struct TensorSlot {
 
   uint32_t granule() const; // a piece is a multiple of this many file bytes
   uint64_t packed_bytes() const;
+  /// Counts a piece of `n` bytes at `offset`, if it may be one.
+  Status take(uint32_t offset, uint32_t n);
 };
+
+/// Whether every tensor has arrived whole.
+Status check_fed(std::span<const TensorSlot> slots);
 
 /// Reads metadata under the architecture's prefix and claims tensors. Every
 /// method that fails names the key or tensor.

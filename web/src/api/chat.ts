@@ -51,9 +51,10 @@ export class Chat implements ChatCompletions {
     const { engine, queue, model, defaults } = this.#context;
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = chatLogprobs(params);
+    const adapters = engine.adapters.choose(params.adapters);
     const { ids, dropped } = await this.#prompt(params);
     options.signal?.throwIfAborted();
-    const generation: Generation = { ...common, ids, logprobs, echo: false };
+    const generation: Generation = { ...common, ids, logprobs, adapters, echo: false };
     const head = envelope('chatcmpl', model);
     if (params.stream === true) return this.#stream(generation, options, head, dropped);
     const answer = await collect(engine, queue, generation, options);

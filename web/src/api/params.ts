@@ -34,6 +34,7 @@ const COMMON = [
   'ignore_eog',
   'stream',
   'logprobs',
+  'adapters',
 ];
 const CHAT = new Set([...COMMON, 'messages', 'top_logprobs', 'context_overflow', 'template_args']);
 const COMPLETION = new Set([...COMMON, 'prompt', 'echo']);
@@ -78,12 +79,12 @@ function alternatives(name: string, n: number): number {
     : invalid(`${name} to be a whole number from 0 to ${MAX_LOGPROBS}`, n);
 }
 
-/** Everything of a generation but its tokens and its logprobs. */
+/** Everything of a generation but its tokens, its logprobs and its adapters. */
 export function sampling(
   params: SamplingParams,
   defaults: SamplingDefaults,
   n_vocab: number,
-): Omit<Generation, 'ids' | 'logprobs' | 'echo'> {
+): Omit<Generation, 'ids' | 'logprobs' | 'adapters' | 'echo'> {
   const values: [Param, number][] = [];
   for (const [name, { param, min, max, whole }] of Object.entries(NUMBERS)) {
     const value = params[name as Numeric] ?? defaults[name as keyof SamplingDefaults];

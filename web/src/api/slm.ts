@@ -5,6 +5,7 @@
 import { formatBytes } from '../core/units';
 import { Engine } from '../engine/engine';
 import { MEMORY } from '../generated/abi';
+import { ModelAdapters } from './adapters';
 import { Chat } from './chat';
 import { Queue } from './queue';
 import { ChatTemplate } from './template';
@@ -15,6 +16,7 @@ export class LoadedModel implements Slm {
   readonly info: ModelInfo;
   readonly chat: { readonly completions: Chat };
   readonly completions: TextCompletions;
+  readonly adapters: ModelAdapters;
   readonly #engine: Engine;
   readonly #queue = new Queue();
 
@@ -36,6 +38,7 @@ export class LoadedModel implements Slm {
     };
     this.chat = { completions: new Chat(context) };
     this.completions = new TextCompletions(context);
+    this.adapters = new ModelAdapters(engine);
   }
 
   static async fromSource(source: ModelSource, options: EngineOptions = {}): Promise<Slm> {

@@ -45,8 +45,9 @@ export class TextCompletions implements Completions {
     const { engine, queue, model, defaults } = this.#context;
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = completionLogprobs(params);
+    const adapters = engine.adapters.choose(params.adapters);
     const ids = fits(await engine.tokenize(params.prompt, { special: true, bos: true }), engine.facts.n_ctx);
-    const generation: Generation = { ...common, ids, logprobs, echo: echoes(params) };
+    const generation: Generation = { ...common, ids, logprobs, adapters, echo: echoes(params) };
     const head = { ...envelope('cmpl', model), object: 'text_completion' as const };
     if (params.stream === true) {
       let offset = 0;

@@ -67,7 +67,18 @@ export interface Manifest {
   readonly sampling: SamplingDefaults;
   /** SHA-256 over the hashes and sizes of all files and chunks: one root, one content. */
   readonly root: string;
+  /** The model's, and those of its adapters. */
   readonly files: readonly ManifestFile[];
+  /** Absent when there is none. */
+  readonly adapters?: readonly ManifestAdapter[];
+}
+
+/** A domain that comes with the model; it is fetched, checked and kept like the model's own files. */
+export interface ManifestAdapter {
+  readonly name: string;
+  readonly title: string;
+  /** Its place in `files`. */
+  readonly file: number;
 }
 
 /** Bytes that a session of `n_ctx` positions takes beside the weights. */
@@ -237,6 +248,8 @@ export interface SamplingParams {
 
 export interface ChatParams extends SamplingParams {
   readonly messages: readonly ChatMessage[];
+  /** For this request alone; by default those of adapters.use(). */
+  readonly adapters?: readonly AdapterUse[];
   readonly stream?: boolean;
   readonly logprobs?: boolean;
   /** 0 to 20 alternatives for each token; needs `logprobs`. */
@@ -249,6 +262,8 @@ export interface ChatParams extends SamplingParams {
 
 export interface CompletionParams extends SamplingParams {
   readonly prompt: string;
+  /** For this request alone; by default those of adapters.use(). */
+  readonly adapters?: readonly AdapterUse[];
   readonly stream?: boolean;
   /** 0 to 20 alternatives for each token, as in OpenAI's legacy endpoint. */
   readonly logprobs?: number;
@@ -376,12 +391,54 @@ export interface Completions {
   ): Promise<Completion>;
 }
 
+/** An adapter and how strongly it acts. */
+export interface AdapterUse {
+  readonly name: string;
+  /** 1, the default, is as trained; 0 is the base alone. */
+  readonly scale?: number;
+}
+
+export interface AdapterInfo {
+  readonly name: string;
+  readonly title: string;
+  /** Bytes of its file. */
+  readonly size: number;
+  /** In the core's memory; one that the manifest lists is loaded when it is first used. */
+  readonly loaded: boolean;
+  /** The largest rank of its matrices; null until it was loaded once. */
+  readonly rank: number | null;
+}
+
+export interface AdapterLoadOptions {
+  /** By which it is used; no other adapter may have it. */
+  readonly name: string;
+  /** For people; by default the name. */
+  readonly title?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** LoRA adapters beside the base: one base, many domains. They come, go and mix
+ *  between requests, and the base stays where it is. Requests that wait in line
+ *  keep the adapters that were in use when they were made. */
+export interface Adapters {
+  /** Reads a GGUF adapter of this very base, from an address or from bytes. Rejects
+   *  with `bad_file` when it belongs to another one. */
+  load(source: string | URL | Blob, options: AdapterLoadOptions): Promise<AdapterInfo>;
+  /** The adapters of requests that name none. Several add up, [] is the base alone. */
+  use(adapters: readonly AdapterUse[]): Promise<void>;
+  /** Those of the manifest, then those that load() brought. */
+  list(): readonly AdapterInfo[];
+  /** Frees its memory; one that the manifest lists can be used again. */
+  remove(name: string): void;
+}
+
 /** What the class SLM offers; a page that takes this interface can be given a fake.
  *  Requests run one at a time and in order. An abort rejects with the signal's reason. */
 export interface Slm {
   readonly info: ModelInfo;
   readonly chat: { readonly completions: ChatCompletions };
   readonly completions: Completions;
+  readonly adapters: Adapters;
   /** `special`: parse special tokens in the text (default true). */
   tokenize(text: string, options?: { readonly special?: boolean }): Promise<number[]>;
   /** `special`: render special tokens (default false). */

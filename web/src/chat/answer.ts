@@ -2,7 +2,15 @@
 // chat template or only continues text. It writes into nothing: the caller's
 // `events` decide what to do with each piece.
 
-import type { ChatMessage, FinishReason, PrefillProgress, SamplingParams, Slm, Timings } from '../api/types';
+import type {
+  AdapterUse,
+  ChatMessage,
+  FinishReason,
+  PrefillProgress,
+  SamplingParams,
+  Slm,
+  Timings,
+} from '../api/types';
 
 export interface AnswerEvents {
   readonly onPrefill: (progress: PrefillProgress) => void;
@@ -18,7 +26,7 @@ export interface AnswerEnd {
 export async function answer(
   slm: Slm,
   messages: readonly ChatMessage[],
-  params: SamplingParams & { readonly dropOldest: boolean },
+  params: SamplingParams & { readonly dropOldest: boolean; readonly adapters?: readonly AdapterUse[] },
   signal: AbortSignal,
   events: AnswerEvents,
 ): Promise<AnswerEnd> {

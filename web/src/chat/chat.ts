@@ -2,13 +2,22 @@
 // conversation, settings and model together. The views listen and draw; this
 // file makes no element.
 
-import type { Slm } from '../api/types';
+import type { AdapterInfo, Slm } from '../api/types';
 import { SlmError } from '../core/error';
 import type { ChatHost } from '../seal/protocol';
 import { answer } from './answer';
 import { Conversation, type Turn } from './conversation';
 import { Model } from './model';
-import { defaultSampling, defaultSettings, newSeed, type Settings, toParams } from './sampling';
+import {
+  defaultSampling,
+  defaultSettings,
+  domainOf,
+  NO_DOMAIN,
+  newSeed,
+  type Settings,
+  toAdapters,
+  toParams,
+} from './sampling';
 import { S } from './strings';
 
 export interface ChatEvents {
@@ -52,6 +61,16 @@ export class Chat {
   /** The turn being answered, or null. */
   get answering(): Turn | null {
     return this.run?.turn ?? null;
+  }
+
+  /** The domains of the open model. */
+  get adapters(): readonly AdapterInfo[] {
+    return this.model.slm?.adapters.list() ?? [];
+  }
+
+  /** The one that answers next, or null for the model alone. */
+  get domain(): AdapterInfo | null {
+    return domainOf(this.settings, this.adapters);
   }
 
   send(text: string): void {
@@ -121,7 +140,9 @@ export class Chat {
   }
 
   private answerTo(question: Turn, dropOldest = this.settings.dropOldest): void {
-    const turn = this.conversation.add(question, 'assistant', this.model.shortName);
+    const { shortName } = this.model;
+    const who = this.domain === null ? shortName : S.inDomain(shortName, this.domain.title);
+    const turn = this.conversation.add(question, 'assistant', who);
     turn.dropOldest = dropOldest;
     const run = { turn, abort: new AbortController() };
     this.run = run;
@@ -136,7 +157,12 @@ export class Chat {
     const messages = this.conversation.messages(this.settings.systemPrompt, question);
     const system = messages[0]?.role === 'system' ? 1 : 0;
     this.enter(turn, 'reading');
-    const end = await answer(slm, messages, { ...toParams(this.settings, seed), dropOldest }, abort.signal, {
+    const params = {
+      ...toParams(this.settings, seed),
+      ...toAdapters(this.settings, slm.adapters.list()),
+      dropOldest,
+    };
+    const end = await answer(slm, messages, params, abort.signal, {
       onPrefill: ({ done, total }) => {
         turn.prefill = { done, total };
         this.events.onTurn(turn);
@@ -183,6 +209,7 @@ export class Chat {
     const { slm } = this.model;
     if (slm === null || this.samplingOf === slm.info.name) return;
     this.samplingOf = slm.info.name;
+    Object.assign(this.settings, NO_DOMAIN);
     this.resetSampling();
   }
 }

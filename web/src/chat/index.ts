@@ -90,6 +90,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     drawSettings({
       settings: chat.settings,
       info: chat.model.slm?.info ?? null,
+      adapters: chat.adapters,
       choice: chat.model.choice,
       lastSeed: chat.lastSeed,
       reset: () => chat.resetSampling(),
@@ -99,16 +100,19 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
         chat.reload();
       },
       redraw: () => settingsPanel.redraw(),
+      onDomain: drawModel,
     }),
   );
   const meter = new Meter(() => card.open());
 
   const name = h('span', { class: 'name' });
+  const domain = h('span', { class: 'domain' });
   const modelButton = h(
     'button',
     { type: 'button', class: 'model', onclick: () => card.open() },
     mark(),
     name,
+    domain,
   );
   const theme = iconButton(icon('moon'), S.toDark, switchTheme, { class: 'bare icon-only' });
   const copyAll = iconCopy();
@@ -262,13 +266,21 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   function drawModel(): void {
     const { state, entry, slm } = chat.model;
     setText(name, entry?.title ?? S.choose);
-    modelButton.setAttribute('aria-label', entry === null ? S.choose : S.aboutModel(entry.title));
+    setText(domain, chat.domain?.title ?? '');
+    domain.hidden = chat.domain === null;
+    modelButton.setAttribute('aria-label', aboutModel());
     composer.setPlaceholder(placeholder(), state.kind !== 'none');
     openingView.update(state);
     updateView.update(chat.model, chat.busy);
     welcome.update(chat.model);
     meter.update(slm?.stats() ?? null);
     if (card.isOpen && state.kind !== 'opening') card.redraw();
+  }
+
+  function aboutModel(): string {
+    const { entry } = chat.model;
+    if (entry === null) return S.choose;
+    return chat.domain === null ? S.aboutModel(entry.title) : S.aboutInDomain(entry.title, chat.domain.title);
   }
 
   function placeholder(): string {

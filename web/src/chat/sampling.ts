@@ -1,7 +1,7 @@
 // The choices that a person can make, their ranges and their defaults, and how
 // they become the parameters of a request. No DOM here; settings.ts draws them.
 
-import type { ModelInfo, SamplingParams } from '../api/types';
+import type { AdapterInfo, AdapterUse, ModelInfo, SamplingParams } from '../api/types';
 
 export interface Settings {
   systemPrompt: string;
@@ -14,9 +14,14 @@ export interface Settings {
   /** null: a new one for each answer. */
   seed: number | null;
   dropOldest: boolean;
+  /** The adapter that answers, by name; null: the model alone. */
+  domain: string | null;
+  /** How strongly it acts. */
+  strength: number;
 }
 
-export type SliderName = 'temperature' | 'top_p' | 'top_k' | 'min_p' | 'repeat_penalty' | 'max_tokens';
+type SamplingName = 'temperature' | 'top_p' | 'top_k' | 'min_p' | 'repeat_penalty' | 'max_tokens';
+export type SliderName = SamplingName | 'strength';
 
 export interface Slider {
   readonly name: SliderName;
@@ -76,6 +81,15 @@ export function sliders(n_ctx: number): readonly Slider[] {
   ];
 }
 
+export const STRENGTH: Slider = {
+  name: 'strength',
+  label: 'Strength',
+  hint: '1 is as trained. Less keeps more of the model itself, more exaggerates.',
+  min: 0,
+  max: 2,
+  step: 0.05,
+};
+
 /** What applies where the model's manifest says nothing: the core's own defaults, but for
  *  a mild penalty and an end to long answers, since small models tend to go in circles. */
 const DEFAULTS = {
@@ -87,13 +101,31 @@ const DEFAULTS = {
   max_tokens: 1024,
 } as const;
 
-export function defaultSampling(info: ModelInfo | null): Pick<Settings, SliderName | 'seed'> {
+export function defaultSampling(info: ModelInfo | null): Pick<Settings, SamplingName | 'seed'> {
   const max_tokens = Math.min(DEFAULTS.max_tokens, info?.n_ctx ?? Infinity);
   return { ...DEFAULTS, ...info?.sampling, max_tokens, seed: null };
 }
 
 export function defaultSettings(): Settings {
-  return { systemPrompt: '', dropOldest: false, ...defaultSampling(null) };
+  return { systemPrompt: '', dropOldest: false, ...NO_DOMAIN, ...defaultSampling(null) };
+}
+
+/** The model alone, and what a domain begins with. */
+export const NO_DOMAIN = { domain: null, strength: 1 } as const;
+
+/** The domain that is chosen, if the model has it. */
+export function domainOf(settings: Settings, adapters: readonly AdapterInfo[]): AdapterInfo | null {
+  return adapters.find(({ name }) => name === settings.domain) ?? null;
+}
+
+/** The adapters of a request; a model without any is asked as before. */
+export function toAdapters(
+  settings: Settings,
+  adapters: readonly AdapterInfo[],
+): { readonly adapters?: readonly AdapterUse[] } {
+  if (adapters.length === 0) return {};
+  const domain = domainOf(settings, adapters);
+  return { adapters: domain === null ? [] : [{ name: domain.name, scale: settings.strength }] };
 }
 
 /** The nearest value that a slider allows; NaN becomes its least. */

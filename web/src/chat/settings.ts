@@ -1,12 +1,12 @@
-// Draws the choices: system prompt, sampling, and the engine's context and
-// threads. Changes take effect with the next answer; the engine's, with a
-// reload, because they reshape its memory.
+// Draws the choices: the domain where the model has any, system prompt, sampling,
+// and the engine's context and threads. Changes take effect with the next answer;
+// the engine's, with a reload, because they reshape its memory.
 
-import type { ModelInfo } from '../api/types';
+import type { AdapterInfo, ModelInfo } from '../api/types';
 import { button, h, setText } from './dom';
 import { count } from './format';
 import type { EngineChoice } from './model';
-import { clamp, type Settings, type Slider, sliders } from './sampling';
+import { clamp, domainOf, type Settings, type Slider, STRENGTH, sliders } from './sampling';
 import { S } from './strings';
 
 const CONTEXT_LENGTHS = [512, 1024, 2048, 4096, 8192, 16384, 32768];
@@ -15,11 +15,14 @@ const MAX_THREADS = 8;
 export interface SettingsSource {
   readonly settings: Settings;
   readonly info: ModelInfo | null;
+  readonly adapters: readonly AdapterInfo[];
   readonly choice: EngineChoice;
   readonly lastSeed: number | null;
   readonly reset: () => void;
   readonly reload: (choice: EngineChoice) => void;
   readonly redraw: () => void;
+  /** Another domain is chosen. */
+  readonly onDomain: () => void;
 }
 
 export function drawSettings(source: SettingsSource): (Node | null)[] {
@@ -33,6 +36,7 @@ export function drawSettings(source: SettingsSource): (Node | null)[] {
     { class: 'quiet' },
   );
   return [
+    source.adapters.length === 0 ? null : domains(source),
     systemPrompt(settings),
     h(
       'section',
@@ -44,6 +48,27 @@ export function drawSettings(source: SettingsSource): (Node | null)[] {
     overflowRow(settings),
     info === null ? null : engine(source, info),
   ];
+}
+
+function domains({ settings, adapters, onDomain }: SettingsSource): HTMLElement {
+  const strength = sliderRow(STRENGTH, settings);
+  const current = domainOf(settings, adapters)?.name ?? '';
+  const options = adapters.map(({ name, title }): [string, string] => [name, title]);
+  const choice = select('set-domain', [['', S.domainNone], ...options], current, (value) => {
+    settings.domain = value === '' ? null : value;
+    strength.hidden = value === '';
+    onDomain();
+  });
+  choice.setAttribute('aria-describedby', 'hint-domain');
+  strength.hidden = current === '';
+  return h(
+    'section',
+    { class: 'domains' },
+    h('label', { for: choice.id, class: 'h3' }, S.domain),
+    choice,
+    hint('hint-domain', S.domainHint),
+    strength,
+  );
 }
 
 function systemPrompt(settings: Settings): HTMLElement {

@@ -17,6 +17,7 @@ export const S = {
   toDark: 'Switch to dark colours',
   toLight: 'Switch to light colours',
   aboutModel: (title: string) => `About ${title}`,
+  aboutInDomain: (title: string, domain: string) => `About ${title}, answering in the domain ${domain}`,
   aboutShort: 'About',
 
   // composer
@@ -161,6 +162,11 @@ export const S = {
   auto: 'automatic',
   applyReload: 'Reload with these',
   close: 'Close',
+
+  domain: 'Domain',
+  domainNone: 'None, the model alone',
+  domainHint: 'What the model has learnt on top. Takes effect with the next answer.',
+  inDomain: (who: string, domain: string) => `${who} · ${domain}`,
 
   // model card
   model: 'Model',

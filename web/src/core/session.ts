@@ -3,6 +3,7 @@
 // worker/generate.ts's.
 
 import { EvalFlag, Finish, type Param } from '../generated/abi';
+import type { Adapter } from './adapter';
 import type { Core } from './core';
 import { SlmError } from './error';
 import type { Model } from './model';
@@ -59,6 +60,19 @@ export class Session {
   stop(text: string): void {
     const { pointer, n } = this.#core.putText(text);
     this.#core.check(this.#core.exports.slm_session_stop(this.#pointer, pointer, n));
+  }
+
+  /** The adapters of the evaluations to come, in place of those before. */
+  adapters(used: readonly (readonly [Adapter, number])[]): void {
+    const n = used.length;
+    const words = new Uint32Array(2 * n);
+    words.set(used.map(([adapter]) => adapter.pointer));
+    new Float32Array(words.buffer).set(
+      used.map(([, scale]) => scale),
+      n,
+    );
+    const { pointer } = this.#core.put(new Uint8Array(words.buffer));
+    this.#core.check(this.#core.exports.slm_session_adapters(this.#pointer, pointer, pointer + 4 * n, n));
   }
 
   /** Keeps the cached prefix of `ids`; returns its length. */

@@ -3,7 +3,14 @@
 // all that follows is rejected with that one sentence, and only dispose() is
 // left. It knows tokens and text pieces, not chats.
 
-import type { EngineOptions, LoadProgress, ModelSource, PrefillProgress, Timings } from '../api/types';
+import type {
+  AdapterUse,
+  EngineOptions,
+  LoadProgress,
+  ModelSource,
+  PrefillProgress,
+  Timings,
+} from '../api/types';
 import { SlmError } from '../core/error';
 import type {
   DoneReport,
@@ -14,6 +21,7 @@ import type {
   Role,
   TokenReport,
 } from '../worker/protocol';
+import { EngineAdapters } from './adapters';
 import { probe } from './probe';
 import { type Choice, chooseVariant } from './variant';
 
@@ -31,11 +39,14 @@ interface Pending {
 }
 
 /** What a request needs besides the id that the engine gives it. */
-export type Generation = Omit<GenerateRequest, 'type' | 'id'>;
+export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters'> & {
+  readonly adapters: readonly AdapterUse[];
+};
 
 export class Engine {
   readonly choice: Choice;
   readonly facts: LoadedFacts;
+  readonly adapters: EngineAdapters;
   readonly #workers: readonly Worker[];
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
@@ -44,11 +55,15 @@ export class Engine {
   #timings: Timings | null = null;
   #memoryBytes: number;
 
-  private constructor(choice: Choice, workers: readonly Worker[], facts: LoadedFacts) {
+  private constructor(choice: Choice, workers: readonly Worker[], facts: LoadedFacts, source: ModelSource) {
     this.choice = choice;
     this.#workers = workers;
     this.facts = facts;
     this.#memoryBytes = facts.memory_bytes;
+    const free = (id: number) => {
+      this.#ask({ type: 'free-adapter', id: this.#nextId++, adapter: id }).catch(() => undefined);
+    };
+    this.adapters = new EngineAdapters({ load: (file) => this.#loadAdapter(file), free }, source);
     onCrash(workers, (error) => this.#fail(error));
     workers[0]!.onmessage = ({ data }: MessageEvent<MainReply>) => this.#receive(data);
   }
@@ -77,10 +92,10 @@ export class Engine {
         return port1;
       });
       const shared = choice.variant.endsWith('-mt');
-      const load = { wasm, shared, files: source.files, n_ctx, n_batch };
+      const load = { wasm, shared, files: modelFiles(source), n_ctx, n_batch };
       main!.postMessage({ role: 'main', helpers: ports, load } satisfies Role, [wasm, ...ports]);
       const facts = await loaded(workers, onProgress, signal);
-      return new Engine(choice, workers, facts);
+      return new Engine(choice, workers, facts, source);
     } catch (error) {
       for (const worker of workers) worker.terminate();
       throw error;
@@ -115,11 +130,14 @@ export class Engine {
     { onToken, onPrefill, signal }: GenerateHandlers,
   ): Promise<DoneReport> {
     signal?.throwIfAborted();
+    // In this request's turn, so that an adapter removed before it is not used.
+    const adapters = await this.adapters.ready(generation.adapters);
+    signal?.throwIfAborted();
     const id = this.#nextId++;
     const abort = () => this.#send({ type: 'abort', id });
     signal?.addEventListener('abort', abort);
     try {
-      const reply = await this.#ask({ type: 'generate', id, ...generation }, (report) => {
+      const reply = await this.#ask({ type: 'generate', id, ...generation, adapters }, (report) => {
         if (report.type === 'token') onToken(report);
         else if (report.type === 'prefill') onPrefill(report.progress);
       });
@@ -127,6 +145,11 @@ export class Engine {
     } finally {
       signal?.removeEventListener('abort', abort);
     }
+  }
+
+  async #loadAdapter(file: Blob) {
+    const reply = await this.#ask({ type: 'load-adapter', id: this.#nextId++, file });
+    return reply.type === 'adapter' ? reply : unexpected(reply);
   }
 
   dispose(): void {
@@ -165,6 +188,7 @@ export class Engine {
       this.#timings = reply.timings;
       this.#memoryBytes = reply.timings.memory_bytes;
     }
+    if (reply.type === 'adapter') this.#memoryBytes = reply.memory_bytes;
     if (reply.type === 'crash') this.#fail(SlmError.fromWire(reply.error));
     else if ('id' in reply) this.#pending.get(reply.id)?.handle(reply);
   }
@@ -176,6 +200,12 @@ export class Engine {
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }
+}
+
+/** Without the files of adapters, which are loaded when they are used. */
+function modelFiles({ manifest, files }: ModelSource): readonly Blob[] {
+  const apart = new Set(manifest.adapters?.map(({ file }) => file));
+  return files.filter((_, i) => !apart.has(i));
 }
 
 /** Waits for the main worker's model; rejects on a crash of any worker or an abort. */

@@ -4,7 +4,14 @@
 // are checked for form here and for truth in download.ts; `root`, which stands
 // for all of them, is computed again.
 
-import type { ContextMemory, Manifest, ManifestChunk, ManifestFile, SamplingDefaults } from '../api/types';
+import type {
+  ContextMemory,
+  Manifest,
+  ManifestAdapter,
+  ManifestChunk,
+  ManifestFile,
+  SamplingDefaults,
+} from '../api/types';
 import { Reader } from '../core/check';
 import { SlmError } from '../core/error';
 
@@ -79,6 +86,7 @@ function checkManifest(value: unknown): Manifest {
       'different from one another',
       files.map((file) => file.sha256),
     );
+  const adapters = checkAdapters(top.adapters ?? [], files.length);
   return {
     schema: 2,
     name: reader.string(top.name, 'name', MODEL_NAME, 'letters, digits, dots and dashes'),
@@ -97,7 +105,29 @@ function checkManifest(value: unknown): Manifest {
     sampling: checkSampling(reader.object(top.sampling ?? {}, 'sampling')),
     root: reader.string(top.root, 'root', SHA256, '64 lower-case hex digits'),
     files,
+    ...(adapters.length > 0 ? { adapters } : {}),
   };
+}
+
+/** Each names a file of its own, and at least one file is left for the model. */
+function checkAdapters(value: unknown, n_files: number): ManifestAdapter[] {
+  const adapters = reader.array(value, 'adapters', 0, n_files - 1).map((item, i) => {
+    const path = `adapters[${i}]`;
+    const adapter = reader.object(item, path);
+    return {
+      name: reader.string(adapter.name, `${path}.name`, MODEL_NAME, 'letters, digits, dots and dashes'),
+      title: reader.text(adapter.title, `${path}.title`, 200),
+      file: reader.integer(adapter.file, `${path}.file`, 0, n_files - 1),
+    };
+  });
+  for (const key of ['name', 'file'] as const)
+    if (new Set(adapters.map((adapter) => adapter[key])).size !== adapters.length)
+      reader.fail(
+        'adapters',
+        `different in their ${key}`,
+        adapters.map((adapter) => adapter[key]),
+      );
+  return adapters;
 }
 
 /** The page makes a link of it, so it must not be a script. */

@@ -38,7 +38,10 @@ function read(file: Blob, start: number, end: number): Uint8Array {
   }
 }
 
-export function readHeaders(model: Model, files: readonly Blob[]): void {
+/** A model or an adapter, as far as loading is concerned. */
+export type Loadable = Pick<Model, 'core' | 'header' | 'feed'>;
+
+export function readHeaders(model: Loadable, files: readonly Blob[]): void {
   for (const file of files) {
     for (let n = Math.min(FIRST_HEADER_READ, file.size); !model.header(read(file, 0, n), file.size); )
       n = Math.min(n * 2, file.size);
@@ -80,7 +83,7 @@ export function planUnits(tensors: readonly TensorFacts[], pieceBytes: number): 
 
 /** Feeds units until none is left; yields the bytes of each. */
 export async function* feedUnits(
-  model: Model,
+  model: Loadable,
   files: readonly Blob[],
   units: readonly LoadUnit[],
   cursor: number,

@@ -9,6 +9,7 @@ import { Model } from '../core/model';
 import { type Reserved, reserveMemory } from '../core/reserve';
 import { Session } from '../core/session';
 import { Meter } from '../store/meter';
+import { LoadedAdapters } from './adapters';
 import { describeFailure, isCrash, reportCrash } from './failure';
 import { generate } from './generate';
 import { feedUnits, pieceBytesFor, planUnits, readHeaders } from './load';
@@ -163,6 +164,7 @@ function send(helper: MessagePort, message: HelperRequest): void {
 function serve(model: Model, session: Session): void {
   const { core } = model;
   const aborted = new Set<number>();
+  const adapters = new LoadedAdapters(model);
   const answer = async (request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> => {
     const { id } = request;
     switch (request.type) {
@@ -170,7 +172,15 @@ function serve(model: Model, session: Session): void {
         return { type: 'tokenized', id, ids: model.tokenize(request.text, request) };
       case 'detokenize':
         return { type: 'detokenized', id, bytes: model.detokenize(request.ids, request) };
+      case 'load-adapter': {
+        const facts = await adapters.load(id, request.file, tick);
+        return { type: 'adapter', id, facts, memory_bytes: core.memoryBytes };
+      }
+      case 'free-adapter':
+        adapters.free(request.adapter);
+        return { type: 'freed', id };
       case 'generate':
+        session.adapters(request.adapters.map(([adapter, scale]) => [adapters.get(adapter), scale]));
         return generate(request, { core, model, session, post, tick, isAborted: () => aborted.delete(id) });
     }
   };

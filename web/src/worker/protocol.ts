@@ -3,6 +3,7 @@
 // port to each helper, so that loading and its reports do not cross the page.
 
 import type { LoadProgress, PrefillProgress, Timings } from '../api/types';
+import type { AdapterFacts } from '../core/adapter';
 import type { WireError } from '../core/error';
 import type { ModelFacts } from '../core/model';
 import type { Param } from '../generated/abi';
@@ -36,6 +37,8 @@ export interface GenerateRequest {
   readonly logprobs: number | null;
   /** Report the prompt's tokens as well. */
   readonly echo: boolean;
+  /** By the ids of 'load-adapter'. */
+  readonly adapters: readonly (readonly [id: number, scale: number])[];
 }
 
 export type MainRequest =
@@ -53,6 +56,9 @@ export type MainRequest =
       readonly ids: readonly number[];
       readonly special: boolean;
     }
+  /** The request's id is then the adapter's. */
+  | { readonly type: 'load-adapter'; readonly id: number; readonly file: Blob }
+  | { readonly type: 'free-adapter'; readonly id: number; readonly adapter: number }
   /** Ends the generation `id` before its next token. */
   | { readonly type: 'abort'; readonly id: number };
 
@@ -113,6 +119,13 @@ export type MainReply =
   | DoneReport
   | { readonly type: 'tokenized'; readonly id: number; readonly ids: Int32Array }
   | { readonly type: 'detokenized'; readonly id: number; readonly bytes: Uint8Array }
+  | {
+      readonly type: 'adapter';
+      readonly id: number;
+      readonly facts: AdapterFacts;
+      readonly memory_bytes: number;
+    }
+  | { readonly type: 'freed'; readonly id: number }
   | { readonly type: 'error'; readonly id: number; readonly error: WireError }
   | Crash;
 

@@ -1,0 +1,147 @@
+"""Tiny LoRA adapters of the tiny models: their factors, drawn here as the weights
+are, and the same adapter as a GGUF file in llama.cpp's conventions. Knows neither
+torch nor peft; a test loads the factors into peft to hear what they should do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType
+from gguf.quants import dequantize, quantize
+
+from tests.goldens.tiny_gguf import interleave_halves
+from tests.goldens.tiny_models import F32, TinyModel, uniform
+
+MODULES = (
+    *("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"),
+    *("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"),
+)
+
+
+@dataclass(frozen=True)
+class TinyAdapter:
+    name: str
+    rank: int
+    alpha: float
+    modules: tuple[str, ...] = MODULES
+    tensor_type: GGMLQuantizationType = GGMLQuantizationType.F32
+    # Of the change, beside a matrix whose own gain is 1.
+    gain: float = 0.5
+
+
+# A rank that fills no vector, and a second adapter that leaves some matrices alone.
+LAW = TinyAdapter("law", rank=3, alpha=6.0)
+TALE = TinyAdapter("tale", rank=8, alpha=4.0, modules=MODULES[1:6])
+
+
+@dataclass(frozen=True)
+class Factors:
+    """y += alpha / r * b (a x), with the values that the file's type can hold."""
+
+    a: F32  # [r, columns]
+    b: F32  # [rows, r]
+
+
+def factors(model: TinyModel, adapter: TinyAdapter) -> dict[str, Factors]:
+    """Of every module that is adapted, by its Hugging Face name."""
+    q, kv = model.n_head * model.head_dim, model.n_head_kv * model.head_dim
+    shapes = {
+        "self_attn.q_proj": (q, model.n_embd),
+        "self_attn.k_proj": (kv, model.n_embd),
+        "self_attn.v_proj": (kv, model.n_embd),
+        "self_attn.o_proj": (model.n_embd, q),
+        "mlp.gate_proj": (model.n_ff, model.n_embd),
+        "mlp.up_proj": (model.n_ff, model.n_embd),
+        "mlp.down_proj": (model.n_embd, model.n_ff),
+    }
+    r = adapter.rank
+
+    def draw(name: str, shape: tuple[int, int], std: float) -> F32:
+        seed = f"{model.name} {adapter.name} {name}"
+        values = (uniform(seed, shape) * np.sqrt(3) * std).astype(np.float32)
+        if adapter.tensor_type is GGMLQuantizationType.F32:
+            return values
+        kind = adapter.tensor_type
+        return dequantize(quantize(values, kind), kind).astype(np.float32).reshape(shape)
+
+    found = {}
+    for layer in range(model.n_layer):
+        for module in adapter.modules:
+            name = f"model.layers.{layer}.{module}"
+            rows, columns = shapes[module]
+            scale = adapter.gain * np.sqrt(r) / adapter.alpha
+            found[name] = Factors(
+                draw(f"{name} a", (r, columns), columns**-0.5),
+                draw(f"{name} b", (rows, r), scale),
+            )
+    return found
+
+
+def write_adapter(model: TinyModel, adapter: TinyAdapter, path: Path) -> Path:
+    tensors = {
+        name + ending: values
+        for name, (a, b) in gguf_tensors(model, adapter).items()
+        for ending, values in ((".lora_a", a), (".lora_b", b))
+    }
+    return write_adapter_file(
+        path,
+        tensors,
+        architecture=model.arch,
+        alpha=adapter.alpha,
+        name=f"tiny {adapter.name}",
+        tensor_type=adapter.tensor_type,
+    )
+
+
+def write_adapter_file(
+    path: Path,
+    tensors: Mapping[str, F32],
+    *,
+    architecture: str = "llama",
+    general_type: str | None = "adapter",
+    adapter_type: str | None = "lora",
+    alpha: float | None = 8.0,
+    name: str = "adapter",
+    tensor_type: GGMLQuantizationType = GGMLQuantizationType.F32,
+) -> Path:
+    """Any adapter, true or false; None leaves a key out."""
+    writer = gguf.GGUFWriter(path, architecture)
+    if general_type is not None:
+        writer.add_type(general_type)
+    writer.add_name(name)
+    if adapter_type is not None:
+        writer.add_string(gguf.Keys.Adapter.TYPE, adapter_type)
+    if alpha is not None:
+        writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
+    for key, values in tensors.items():
+        # What is quantized already is quantized again without a loss.
+        exact = tensor_type is GGMLQuantizationType.F32
+        data = values if exact else quantize(values, tensor_type)
+        writer.add_tensor(key, np.ascontiguousarray(data), raw_dtype=tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def gguf_tensors(model: TinyModel, adapter: TinyAdapter) -> dict[str, tuple[F32, F32]]:
+    """(a, b) by the base tensor's name, rows in the order of the base's file."""
+    arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == model.arch)
+    names = gguf.get_tensor_name_map(arch, model.n_layer)
+    tensors = {}
+    for module, f in factors(model, adapter).items():
+        name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
+        assert name is not None, module
+        b = f.b
+        if model.arch == "llama" and module.endswith("q_proj"):
+            b = interleave_halves(b, model.n_head)
+        elif model.arch == "llama" and module.endswith("k_proj"):
+            b = interleave_halves(b, model.n_head_kv)
+        tensors[name] = (f.a, b)
+    return tensors
