@@ -67,7 +67,8 @@ def factors(model: TinyModel, adapter: TinyAdapter) -> dict[str, Factors]:
         if adapter.tensor_type is GGMLQuantizationType.F32:
             return values
         kind = adapter.tensor_type
-        return dequantize(quantize(values, kind), kind).astype(np.float32).reshape(shape)
+        held: F32 = dequantize(quantize(values, kind), kind).astype(np.float32).reshape(shape)
+        return held
 
     found = {}
     for layer in range(model.n_layer):

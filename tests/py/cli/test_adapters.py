@@ -69,8 +69,11 @@ def test_perplexity_is_that_of_the_domain(qwen2: Path, law: Path, tmp_path: Path
 
 
 def test_chat_answers_in_the_domain(qwen2: Path, law: Path) -> None:
-    options = ("chat", str(qwen2), "-p", "What is the law?", "--temperature", "0")
-    options += ("--max-tokens", "12")
+    options = [
+        *("chat", str(qwen2), "-p", "What is the law?"),
+        "--temperature=0",
+        "--max-tokens=12",
+    ]
     base = run(*options)["content"]
     assert run(*options, "--adapter", str(law))["content"] != base
     assert run(*options, "--adapter", f"{law}:0.0")["content"] == base
