@@ -63,7 +63,7 @@ def factors(model: TinyModel, adapter: TinyAdapter) -> dict[str, Factors]:
 
     def draw(name: str, shape: tuple[int, int], std: float) -> F32:
         seed = f"{model.name} {adapter.name} {name}"
-        values = (uniform(seed, shape) * np.sqrt(3) * std).astype(np.float32)
+        values: F32 = (uniform(seed, shape) * np.sqrt(3) * std).astype(np.float32)
         if adapter.tensor_type is GGMLQuantizationType.F32:
             return values
         kind = adapter.tensor_type
