@@ -2,7 +2,7 @@
 # done by the scripts of build/, which know themselves what is up to date.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test wasm web model serve bench goldens fuzz lint format generate wheel clean \
+.PHONY: help demo test test-llama quality wasm web model serve bench goldens fuzz lint format generate wheel clean \
 	tools node test-tools
 
 PYTHON ?= python3
@@ -11,10 +11,10 @@ SECONDS ?= 600
 PY := .venv/bin/python
 
 help: ## this list
-	@echo 'make demo    a chat with a small language model at http://127.0.0.1:$(PORT)'
-	@echo 'make test    everything that is tested'
+	@echo 'make demo       a chat with a small language model at http://127.0.0.1:$(PORT)'
+	@echo 'make test       everything that is tested'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / && $$1 !~ /^(demo|test)$$/ { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / && $$1 !~ /^(demo|test)$$/ { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'PORT=8001 changes the port, PYTHON=python3.12 the Python that .venv is made with.'
 
@@ -36,6 +36,14 @@ test: test-tools wasm web model ## everything that is tested
 	@$(PYTHON) build/install.py browser fuzzer
 	@$(if $(SLMWEB_ACCEPT_GEMMA),$(PY) build/model.py gemma3-270m --accept-license --gguf-only)
 	@$(PY) -m pytest $(PYTEST)
+
+test-llama: test-tools wasm ## what is compared with llama.cpp itself (builds it: about 7 minutes)
+	@$(PYTHON) build/install.py llama
+	@$(PY) -m pytest -m llama $(PYTEST)
+
+quality: test-tools wasm ## what each tensor type costs, and the mixes of --type web
+	@$(PYTHON) build/install.py llama
+	@PYTHONPATH=build $(PY) -m quality $(ARGS)
 
 fuzz: test-tools ## libFuzzer on what reads files and text (SECONDS=600 each)
 	@$(PYTHON) build/install.py fuzzer

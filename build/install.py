@@ -7,6 +7,7 @@ with the command.
 
   tools     .venv with what compiles, packs and serves
   test      .venv with what tests and lints as well
+  llama     .venv with llama-cpp-python too, for what is compared with llama.cpp itself
   node      node_modules, exactly as in package-lock.json, without running their scripts
   browser   Chromium: Debian's when root, else Playwright's own
   fuzzer    clang with libFuzzer and the sanitizers
@@ -210,6 +211,7 @@ def install_fuzzer() -> None:
 PARTS: dict[str, Callable[[], None]] = {
     "tools": lambda: install_python("build"),
     "test": lambda: install_python("dev"),
+    "llama": lambda: install_python("llama"),
     "node": install_node,
     "browser": install_browser,
     "fuzzer": install_fuzzer,

@@ -7,7 +7,6 @@ quantize`), and mixes, which are put together from those files' tensors.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +21,9 @@ from slmweb.atomic import atomic_file
 from slmweb.core.files import ByteFile
 from slmweb.core.model import Model as Opened
 from slmweb.core.model import TensorInfo
+from slmweb.errors import SlmError
 from slmweb.generated.abi import TENSOR_TYPES
+from slmweb.pull.registry import read_registry
 from slmweb.quantize import codec, container
 from slmweb.quantize.choice import CLASSES, is_matrix, tensor_class
 from slmweb.quantize.quantize import quantize
@@ -30,7 +31,6 @@ from slmweb.quantize.quantize import quantize
 from .measure import Bench
 from .reference import make_reference
 
-CONSENT = "SLMWEB_ACCEPT_GEMMA"
 SAMPLE = 16
 NAMES = ("smollm2", "gemma3-270m")  # in the table of models
 
@@ -130,19 +130,14 @@ def _bytes(file: ByteFile, info: TensorInfo) -> Iterator[bytes]:
 
 def find_models() -> list[Model]:
     """Both models; fetches what is missing. Raises BuildError."""
-    table = fetcher.read_table()
+    registry = read_registry()
     models = []
     for name in NAMES:
-        source = table[name]
-        path = DIST / "gguf" / source.file
-        if not path.is_file():
-            if source.ask_first and os.environ.get(CONSENT) != "1":
-                raise BuildError(
-                    f"{source.title} comes under terms of its own ({source.license_url}); "
-                    f"read them, then set {CONSENT}=1, since the mixes need both models"
-                )
-            fetcher.fetch(source, accepted=True, gguf_only=True)
+        try:
+            path = fetcher.fetch(registry, name, accepted=False, gguf_only=True)
+        except SlmError as error:
+            raise BuildError(f"{error}; the mixes need both models") from None
         folder = DIST / "quality" / name
         folder.mkdir(parents=True, exist_ok=True)
-        models.append(Model(name, source.title, path, folder))
+        models.append(Model(name, registry.find(name).title, path, folder))
     return models

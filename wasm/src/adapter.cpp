@@ -103,7 +103,7 @@ Status Adapter::claim(const GgufTensor &t) {
     return fail(SLM_ERR_UNSUPPORTED, "tensor '", t.name, "' has rank ", rank, "; ranks up to ", kMaxRank,
                 " are supported");
   // Quantized adapters are widened as they come: their rows seldom fill a vector of products.
-  const bool quantized = matmul_kernel(t.type)->quantized;
+  const bool quantized = matmul_kernel(t.type)->rounding != Rounding::None;
   Matrix &m = is_a ? changes_[i].a : changes_[i].b;
   m.kernel = matmul_kernel(quantized ? TensorType::F32 : t.type);
   m.columns = static_cast<uint32_t>(t.ne[0]);
@@ -256,7 +256,8 @@ void Ops::adapt(Rows x, uint32_t n, std::initializer_list<Product> products) {
         part.data += g * part.group_bytes();
         part.rows -= g * kRows;
         const uint32_t width = std::min(groups * kRows, part.rows);
-        part.kernel->multiply()(part, {lowered + size_t(t) * part.columns, {}, tokens}, tile, kWidth, 0, groups, nullptr);
+        part.kernel->multiply()(part, {lowered + size_t(t) * part.columns, {}, tokens}, tile, kWidth, 0, groups,
+                                nullptr);
         for (uint32_t i = 0; i < tokens; i++) {
           slm::scale(tile + i * kWidth, scale * l.scale, width);
           add(p.out.data + size_t(t + i) * p.out.width + g * kRows, tile + i * kWidth, width);
