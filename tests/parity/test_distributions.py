@@ -3,8 +3,8 @@ positions. llama.cpp multiplies 8-bit activations, as we do, with other rounding
 and on these small models that alone moves its result further than the bounds
 (its goldens hold how far it is from itself with flash attention on or off). So
 there are two references. The same weights in F32, where llama.cpp rounds nothing:
-there the issue's bounds hold. And the file as it is: there we have to be as close
-to llama.cpp as it is to itself.
+there the bounds hold. And the file as it is: there we have to be as close to
+llama.cpp as it is to itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def ours(name: str, path: Path) -> F64:
     reference, _ = distribution.load(name)
     text = distribution.TEXT.read_bytes()
     # The relaxed variant, which most browsers get; kernels of both are compared
-    # with exact arithmetic in test_matmul.py.
+    # with exact arithmetic in tests/wasm/test_kernels.py.
     with Model.open(path, core=Instance("relaxed")) as model, model.session(512) as session:
         ids = model.tokenizer.encode(text, special=False)[: distribution.N_POSITIONS]
         assert ids == reference.ids.tolist()
@@ -57,5 +57,5 @@ def test_against_llama_cpp_as_it_is(name: str, real_model: Callable[[str], Path]
     floor = max(noise.values())
     print(f"{name} against llama.cpp: {found}; llama.cpp against itself: KL {floor:.5f}")
     assert found.kl <= max(KL, 1.1 * floor)
-    assert found.same_top >= 0.94
+    assert found.same_top >= 0.955
     assert abs(found.perplexity_ratio - 1) <= PERPLEXITY

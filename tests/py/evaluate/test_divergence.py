@@ -7,8 +7,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax as scipy_log_softmax  # type: ignore[import-untyped]
-from scipy.stats import entropy  # type: ignore[import-untyped]
+from scipy.special import log_softmax as scipy_log_softmax
+from scipy.stats import entropy
 
 from slmweb.errors import SlmError
 from slmweb.evaluate.divergence import F32, Divergences, divergence, log_softmax, perplexity

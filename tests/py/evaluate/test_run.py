@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax  # type: ignore[import-untyped]
+from scipy.special import log_softmax
 
 from slmweb.core import Model, chat_prompt, perplexity
 from slmweb.evaluate.divergence import divergence
