@@ -2,6 +2,8 @@
 // the address of its manifest in a page of one's own.
 
 import { SlmError } from '../core/error';
+import { probe } from '../engine/probe';
+import { chooseVariant } from '../engine/variant';
 import { isModelName } from '../store/manifest';
 import { fetchManifest, type SourceManifest } from '../store/remote';
 import { publicKeyBytes } from '../store/signature';
@@ -18,12 +20,26 @@ export class SLM extends LoadedModel {
     const base =
       options.baseUrl === undefined ? new URL('.', import.meta.url) : new URL(options.baseUrl, location.href);
     const url = new URL(manifestUrl, location.href).href;
-    const names = (await (await fetchOk(new URL('assets/assets.json', base), signal)).json()) as Record<
-      string,
-      string
-    >;
+    // What does not wait for one another is fetched together: the wasm too, as soon as it is known
+    // which one it will be.
+    const fetched = new Map<Variant, Promise<ArrayBuffer>>();
+    const wasm = (variant: Variant) => {
+      const bytes =
+        fetched.get(variant) ??
+        fetchOk(new URL(`wasm/${variant}.wasm`, base), signal).then((response) => response.arrayBuffer());
+      bytes.catch(() => undefined); // whoever awaits it hears of it
+      fetched.set(variant, bytes);
+      return bytes;
+    };
+    const early = probe().then((found) => wasm(chooseVariant(found, options).variant));
+    early.catch(() => undefined);
+    const [names, source] = await Promise.all([
+      fetchOk(new URL('assets/assets.json', base), signal).then(
+        (response) => response.json() as Promise<Record<string, string>>,
+      ),
+      offered(url, publicKey, signal),
+    ]);
     const asset = (name: string) => new URL(`assets/${names[name]}`, base).href;
-    const source = await offered(url, publicKey, signal);
     const room = await makeRoom(source, options);
     if (room.notice !== null) onNotice?.(room.notice);
     const { files } = await openModel(source, url, {
@@ -33,8 +49,6 @@ export class SLM extends LoadedModel {
       onNotice,
       signal,
     });
-    const wasm = async (variant: Variant) =>
-      (await fetchOk(new URL(`wasm/${variant}.wasm`, base), signal)).arrayBuffer();
     const { manifest } = source;
     return SLM.fromSource(
       { manifest, files, wasm, workerUrl: asset('worker.js') },
