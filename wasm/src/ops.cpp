@@ -1,7 +1,9 @@
 // ops.cpp: the operations on the CPU; see ops.h.
 #include "ops.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/elementwise.h"
 
@@ -17,7 +19,7 @@ uint64_t Workspace::lay_out(uint8_t *base) {
   quantized = take(quantized_rows_bytes(n_batch, (max_columns + 31) / 32 * 32));
   panels = take(panel_bytes() * threads);
   scores = reinterpret_cast<float *>(take(attention_scratch_bytes(max_head_dim) * threads));
-  partial = reinterpret_cast<float *>(take(partial_floats() * sizeof(float) * threads));
+  partial = reinterpret_cast<float *>(take(uint64_t(n_segments) * n_head * (max_head_dim + 2) * sizeof(float)));
   for (float *&a : angles)
     a = reinterpret_cast<float *>(take(size_t(n_batch) * max_rope_dims * sizeof(float)));
   return at;
@@ -182,37 +184,40 @@ void Ops::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &
   Query queries[kMaxQueries];
 
   if (alone()) {
-    // The positions are shared out, block by block, and the parts merged.
-    const uint32_t end = batch.past + 1, begin = first_seen(batch.past), base = begin / kKvBlock * kKvBlock;
-    const auto partial = [&](uint32_t thread, uint32_t head) {
-      return ws_.partial + thread * ws_.partial_floats() + size_t(head) * (hd + 2);
+    // Segments of each key head are shared out, and merged in order.
+    const uint32_t end = batch.past + 1, begin = first_seen(batch.past), first = begin / kSegment;
+    const uint32_t n_segments = (end + kSegment - 1) / kSegment - first;
+    const auto partial = [&](uint32_t segment, uint32_t head) {
+      return ws_.partial + (size_t(segment) * spec.n_head + head) * (hd + 2);
     };
-    const Range part = share(end - base, thread_, team_.size(), kKvBlock);
-    for (uint32_t h = 0; h < spec.n_head_kv; h++)
+    const Range units = share(spec.n_head_kv * n_segments, thread_, team_.size());
+    for (uint32_t u = units.begin; u < units.end; u++) {
+      const uint32_t h = u / n_segments, segment = u % n_segments, from = (first + segment) * kSegment;
       for (uint32_t g = 0; g < group; g += kMaxQueries) {
-        const uint32_t n = group - g < kMaxQueries ? group - g : kMaxQueries;
+        const uint32_t n = std::min(group - g, kMaxQueries);
         for (uint32_t i = 0; i < n; i++) {
           const uint32_t head = h * group + g + i;
-          queries[i] = {q.data + head * hd, partial(thread_, head), 0, 0, begin, end};
+          queries[i] = {q.data + head * hd, partial(segment, head), 0, 0, begin, end};
         }
-        attend(cache, h, queries, n, base + part.begin, base + part.end, spec.softcap, scratch);
+        attend(cache, h, queries, n, std::max(from, begin), std::min(from + kSegment, end), spec.softcap, scratch);
         for (uint32_t i = 0; i < n; i++) {
           queries[i].out[hd] = queries[i].max;
           queries[i].out[hd + 1] = queries[i].sum;
         }
       }
+    }
     team_.barrier();
     const Range heads = share(spec.n_head, thread_, team_.size());
     for (uint32_t head = heads.begin; head < heads.end; head++) {
-      const auto result = [&](uint32_t thread) {
-        float *p = partial(thread, head);
+      const auto result = [&](uint32_t segment) {
+        float *p = partial(segment, head);
         return Query{nullptr, p, p[hd], p[hd + 1], 0, 0};
       };
       Query total = result(0);
-      for (uint32_t thread = 1; thread < team_.size(); thread++)
-        merge(total, result(thread), hd);
-      for (uint32_t d = 0; d < hd; d++)
-        out.data[head * hd + d] = total.out[d] / total.sum;
+      for (uint32_t segment = 1; segment < n_segments; segment++)
+        merge(total, result(segment), hd);
+      finish(total, hd);
+      std::memcpy(out.data + head * hd, total.out, hd * sizeof(float));
     }
   } else {
     // Neighbouring tokens share a pass over the keys; later tokens see more of
@@ -235,9 +240,8 @@ void Ops::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &
                               first_seen(batch.past + t),
                               batch.past + t + 1};
             }
-          attend(cache, h, queries, n, first_seen(batch.past + first), batch.past + last, spec.softcap, scratch);
-          for (uint32_t i = 0; i < n; i++)
-            slm::scale(queries[i].out, 1 / queries[i].sum, hd);
+          attend_segments(cache, h, queries, n, first_seen(batch.past + first), batch.past + last, spec.softcap,
+                          scratch);
         }
     }
   }

@@ -67,16 +67,15 @@ struct Adaptation; // adapter.h
 /// Scratch memory shared by the team for one session's batches.
 struct Workspace {
   uint32_t n_batch = 0, max_columns = 0, max_head_dim = 0, n_head = 0, max_rope_dims = 0;
-  uint32_t threads = 0;
-  uint8_t *quantized = nullptr;        // QuantizedRows for n_batch tokens
-  uint8_t *panels = nullptr;           // per thread
-  float *scores = nullptr;             // per thread
-  float *partial = nullptr;            // per thread: (n_head, head_dim) outputs, then max and sum
-  float *angles[kMaxRopes] = {};       // (n_batch, n_dims / 2, 2) cos and sin
-  const Adaptation *adapted = nullptr; // the adapters in use, or null
+  uint32_t threads = 0, n_segments = 0; // of the longest context
+  uint8_t *quantized = nullptr;         // QuantizedRows for n_batch tokens
+  uint8_t *panels = nullptr;            // per thread
+  float *scores = nullptr;              // per thread
+  float *partial = nullptr;             // (n_segments, n_head) outputs of head_dim, then max and sum
+  float *angles[kMaxRopes] = {};        // (n_batch, n_dims / 2, 2) cos and sin
+  const Adaptation *adapted = nullptr;  // the adapters in use, or null
 
   size_t panel_bytes() const { return (matmul_scratch_bytes(max_columns) + 63) & ~size_t(63); }
-  size_t partial_floats() const { return size_t(n_head) * (max_head_dim + 2); } // below 2^21
   /// Bytes of everything; `base` null only counts.
   uint64_t lay_out(uint8_t *base);
 };

@@ -49,6 +49,7 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, Shapes &
   w.n_head = m.n_head;
   w.max_rope_dims = m.rope_dims;
   w.threads = team().size();
+  w.n_segments = (n_ctx + kSegment - 1) / kSegment;
   out.scratch_bytes = w.lay_out(nullptr);
   Arena counting(nullptr, n_batch);
   (void)model.family().new_state(counting);

@@ -37,6 +37,8 @@ _PACKED = {
 }  # fmt: skip
 
 _KV_BLOCK = 32  # positions that attention handles at a time
+_SEGMENT = 128  # positions whose part of attention one thread computes
+_QUERIES = 16  # that share a pass over the keys
 
 
 def weights_bytes(shape: Shape) -> int:
@@ -60,9 +62,10 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
     widths = 2 * (shape.n_embd + n_q + n_kv + shape.n_ff)
     activations = 4 * n_batch * widths
     widest = -(-max(shape.n_embd, shape.n_ff, n_q) // 32)  # in blocks of 32
-    quantized = 48 * n_batch * widest
-    panels = threads * 2 * 288 * widest
-    scratch = threads * 4 * (512 + shape.n_head * (shape.head_dim + 2))
+    quantized = 116 * n_batch * widest  # as int8 and as int16, with their scales and sums
+    panels = threads * 2 * 272 * widest
+    scratch = threads * 4 * _QUERIES * (_KV_BLOCK + 2 * shape.head_dim)
+    scratch += 4 * -(-n_ctx // _SEGMENT) * shape.n_head * (shape.head_dim + 2)
     return cache + activations + quantized + panels + scratch + 8 * n_batch * shape.head_dim
 
 

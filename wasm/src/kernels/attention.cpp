@@ -211,4 +211,29 @@ void merge(Query &into, const Query &from, uint32_t head_dim) {
   into.max = max;
 }
 
+void finish(Query &q, uint32_t head_dim) { scale(q.out, 1 / q.sum, head_dim); }
+
+void attend_segments(const KvLayer &cache, uint32_t head, Query *queries, uint32_t n, uint32_t begin, uint32_t end,
+                     float softcap_at, float *scratch) {
+  float *outs = scratch + kMaxQueries * (kKvBlock + size_t(cache.head_dim));
+  Query parts[kMaxQueries];
+  const uint32_t base = begin / kSegment * kSegment;
+  for (uint32_t from = base; from < end; from += kSegment) {
+    const uint32_t to = end - from < kSegment ? end : from + kSegment;
+    if (from == base) {
+      attend(cache, head, queries, n, begin, to, softcap_at, scratch);
+      continue;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+      parts[i] = queries[i];
+      parts[i].out = outs + size_t(i) * cache.head_dim;
+    }
+    attend(cache, head, parts, n, from, to, softcap_at, scratch);
+    for (uint32_t i = 0; i < n; i++)
+      merge(queries[i], parts[i], cache.head_dim);
+  }
+  for (uint32_t i = 0; i < n; i++)
+    finish(queries[i], cache.head_dim);
+}
+
 } // namespace slm

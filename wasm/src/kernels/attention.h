@@ -26,11 +26,22 @@ inline constexpr uint32_t kMaxQueries = 16; // of one call
 void attend(const KvLayer &cache, uint32_t head, Query *queries, uint32_t n, uint32_t begin, uint32_t end,
             float softcap, float *scratch);
 
+/// Positions that are softened as one range. Ranges begin at its multiples and
+/// are merged in order, whoever computes them: so a token's result does not
+/// depend on the threads, nor on the tokens that it came with.
+inline constexpr uint32_t kSegment = 128;
+
+/// The same over any range, segment by segment; out is divided by sum in the end.
+void attend_segments(const KvLayer &cache, uint32_t head, Query *queries, uint32_t n, uint32_t begin, uint32_t end,
+                     float softcap, float *scratch);
+
 /// Merges another range's result into `into` (both undivided).
 void merge(Query &into, const Query &from, uint32_t head_dim);
+/// Divides by the sum, when all is merged.
+void finish(Query &q, uint32_t head_dim);
 
 constexpr size_t attention_scratch_bytes(uint32_t head_dim) {
-  return kMaxQueries * (kKvBlock + size_t(head_dim)) * sizeof(float);
+  return kMaxQueries * (kKvBlock + 2 * size_t(head_dim)) * sizeof(float);
 }
 
 } // namespace slm

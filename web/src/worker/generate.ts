@@ -98,10 +98,7 @@ async function prefill(
 ): Promise<boolean> {
   const { session, post, tick, isAborted } = context;
   const n = ids.length;
-  // Two tokens at least are evaluated, and no chunk has only one: the kernel for one token rounds
-  // differently from that for several, and the same prompt and seed must give the same text
-  // whatever the cache held and however the prompt was cut.
-  const cached = session.reuse(echo ? ids.subarray(0, 1) : n > 2 ? ids.subarray(0, n - 1) : ids);
+  const cached = session.reuse(echo ? ids.subarray(0, 1) : ids);
   // The logits of all of a chunk's tokens are kept to 32 MiB.
   const most = echo
     ? Math.min(session.n_batch, Math.max(MIN_CHUNK, Math.floor(ECHO_BYTES / (4 * session.n_vocab))))
@@ -112,7 +109,7 @@ async function prefill(
     // The first turn of the loop as well: a request may have been aborted while it waited.
     await tick();
     if (isAborted()) return false;
-    const chunk = ids.subarray(at, at + (n - at - size === 1 && size > 2 ? size - 1 : size));
+    const chunk = ids.subarray(at, at + size);
     const start = performance.now();
     if (echo) scored.push(...session.evalScored(chunk, ids.subarray(at + 1, at + 1 + chunk.length)));
     else session.eval(chunk, at + chunk.length === n);
