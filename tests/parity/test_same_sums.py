@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from slmweb.core import Instance, Model
 from tests.goldens import distribution
 from tests.goldens.real_models import REAL_MODELS
+from tests.parity.logits import F32
 
 # Past two segments of attention, and at their edges.
 WHOLE, CUTS = 300, (1, 127, 128, 129, 255, 298, 299)
@@ -28,7 +28,7 @@ def test_however_a_context_was_cut(
     with Model.open(real_model(name), core=core) as model, model.session(512, 160) as session:
         ids = model.tokenizer.encode(text, special=False)[:WHOLE]
 
-        def last(*pieces: int) -> np.ndarray:
+        def last(*pieces: int) -> F32:
             session.reuse([])
             at = 0
             for n in pieces:
@@ -36,7 +36,8 @@ def test_however_a_context_was_cut(
                 at += n
             assert at == WHOLE
             assert logits is not None
-            return logits[0]
+            row: F32 = logits[0]
+            return row
 
         expected = last(150, 150)
         for cut in CUTS:
