@@ -53,8 +53,8 @@ What to keep in mind:
   distribution of the weights too, and no block lies on a grid any more. What the shuffle cannot
   give back is what the first quantization took; a model that never was quantized has finer
   structure to lose. Compare types with each other, and measure your own model with `slmweb eval`.
-- Activations are quantized to 8 bits by every kernel but those of F32, F16 and BF16. That is in
-  all rows, and is most of what Q8_0 shows.
+- Activations are quantized too: to 16 bits by the kernels of Q8_0 and IQ4_NL, to 8 bits by all
+  others but those of F32, F16 and BF16. That is in the rows.
 - A row of the table has every matrix in that one type. Rows of SmolLM2 (576) and Gemma (640) are
   no multiples of 256, so K-quants apply to some matrices only, and the rest falls back as
   llama.cpp's does; "bits" tells.

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -81,12 +83,28 @@ def releases(
 @pytest.fixture
 def site(tmp_path: Path, releases: tuple[Path, Path]) -> Path:
     """The first release on its host."""
-    return Path(shutil.copytree(releases[0], tmp_path / "host" / PATH.strip("/")))
+    site = tmp_path / "host" / PATH.strip("/")
+    site.parent.mkdir(parents=True)
+    upload(releases[0], site)
+    return site
 
 
-def upload(release: Path, site: Path) -> None:
-    shutil.rmtree(site)
-    shutil.copytree(release, site)
+def upload(release: Path, site: Path, broken: str | None = None) -> None:
+    """Puts a release in the site's place at once: the browser may look for a new version any time.
+
+    The host answers by dates. That of sw.js is this upload's, that of a broken file is now; all
+    others never change, as where an upload keeps the dates that an archive has.
+    """
+    new = Path(shutil.copytree(release, tempfile.mkdtemp(dir=site.parents[1]), dirs_exist_ok=True))
+    for path in new.rglob("*"):
+        os.utime(path, (0, 0))
+    if broken:
+        with (new / broken).open("ab") as file:
+            file.write(b"\0")
+    os.utime(new / "sw.js", (0, 60 * len(list(new.parent.iterdir()))))
+    link = new.with_suffix(".link")
+    link.symlink_to(new)
+    link.replace(site)
 
 
 @pytest.fixture
@@ -173,13 +191,6 @@ def test_a_page_goes_on_with_its_release_and_the_next_is_whole(
 
     # The last one, when it begins again, begins with the new one.
     second.close()
-    worker = next(worker for worker in context.service_workers if worker.url.endswith("sw.js"))
-    worker.evaluate(
-        """async () => {
-          const all = {type: 'window', includeUncontrolled: true};
-          while ((await clients.matchAll(all)).length > 1);
-        }"""
-    )
     first.reload()
     expect(first).to_have_title("Two")
     Chat.of(first).ready("tiny")
@@ -194,16 +205,14 @@ def test_a_release_that_is_not_whole_never_starts(
     page = context.new_page()
     visit(page, url)
     (before,) = page.evaluate(CACHES)
-    wasm = (site / "wasm/simd.wasm").read_bytes()
-    upload(releases[1], site)
-    (site / "wasm/simd.wasm").write_bytes(wasm + b"\0")  # as an upload under way leaves it
+    upload(releases[1], site, broken="wasm/simd.wasm")  # as an upload under way leaves it
     assert page.evaluate(NEXT) == "redundant"
     assert page.evaluate(CACHES) == [before]
     page.reload()
     Chat.of(page).ready("tiny")
     assert page.title() == "One"
 
-    (site / "wasm/simd.wasm").write_bytes(wasm)
+    upload(releases[1], site)
     page.reload()
     assert page.evaluate(NEXT) == "installed"
     page.reload()
@@ -215,7 +224,7 @@ def test_another_site_at_the_address_is_not_hidden(
 ) -> None:
     page = context.new_page()
     visit(page, url)
-    shutil.rmtree(site)
+    site.unlink()
     site.mkdir()
     (site / "index.html").write_text("<title>Another</title>")
     page.reload()

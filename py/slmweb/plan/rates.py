@@ -3,7 +3,7 @@
 Owns the device's numbers and the formula. The formula is a sum, not a maximum: without prefetch
 instructions a thread waits for memory and computes in turn (docs/benchmarks/LOG.md), so
 
-    seconds = bytes read / (GB/s) + products / (achieved fraction x peak) + attention.
+    seconds = bytes read / (GB/s) + products / (share x kernel rate) + attention.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .shape import Shape, Tensor
 
 DEVICES = Path(__file__).with_name("devices.toml")
 
-# Achieved shares of the register peak, from docs/benchmarks/results.csv: the prefill tile runs at
-# 26 of 72 GMAC/s, the product with one token at 20, attention in float32 at 6.
-PREFILL_SHARE = 0.38
-DECODE_SHARE = 0.29
-ATTENTION_SHARE = 0.09
+# Shares of the kernel's rate on scratch data, fitted to docs/benchmarks/results.csv: a whole
+# prefill reaches 30 of 42 GMAC/s; with one token memory is the limit, which is counted beside.
+PREFILL_SHARE = 0.7
+DECODE_SHARE = 1.0
+ATTENTION_SHARE = 0.25
 
-# Dot products that one weight costs: values of 8 bits are split into two planes, floats have
-# vectors of four lanes where 8-bit integers have sixteen.
+# Dot products that one weight costs: values of 8 bits are multiplied as 16-bit integers, of which a
+# vector has eight instead of sixteen, and floats four.
 _PRODUCTS = {"Q8_0": 2.0, "IQ4_NL": 2.0, "F32": 4.0, "F16": 6.0, "BF16": 6.0}
 
 _FIELDS = ("memory_gib", "threads", "gmac_per_s", "gb_per_s_per_thread", "gb_per_s")

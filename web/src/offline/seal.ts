@@ -9,9 +9,16 @@ import { TAKE_OVER } from './protocol';
 const SCRIPT = 'sw.js';
 /** Noted in this entry of the tab's history; what the tab stores may change with COOP. */
 const RELOADED = 'reloaded to be sealed';
+const RELOADED_FOR_NEW = 'reloaded for the new version';
 /** A new version that does not answer may not hold up the page. */
 const ANSWER_MS = 3000;
+/** Chromium forgets to let a new version take over that asks while the old one is busy, as with loading this
+ *  page: it looks again when the old one has idled for half a minute. So we ask late, and where that was not
+ *  late enough, reload, which has it look as well. */
+const QUIET_MS = 700;
+const TAKE_OVER_MS = 1000;
 
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const never = new Promise<never>(() => {});
 
 /** Resolves when the page may chat. It may reload the page instead: once after a first visit to a host that
@@ -21,8 +28,8 @@ export async function sealPage(onWait: () => void): Promise<void> {
   if (!isSecureContext) return;
   const workers: ServiceWorkerContainer | undefined = navigator.serviceWorker;
   if (workers?.controller?.scriptURL === new URL(SCRIPT, location.href).href) {
-    if (history.state === RELOADED) history.replaceState(null, '');
     await letNewVersionTakeOver(workers);
+    if (history.state !== null) history.replaceState(null, '');
     return;
   }
   const registering = workers?.register(SCRIPT).catch(() => undefined);
@@ -71,11 +78,17 @@ async function letNewVersionTakeOver(workers: ServiceWorkerContainer): Promise<v
   const waiting = (await workers.getRegistration())?.waiting;
   if (!waiting) return;
   workers.addEventListener('controllerchange', () => location.reload());
+  await sleep(QUIET_MS);
   const { port1, port2 } = new MessageChannel();
   const granted = await new Promise<boolean>((resolve) => {
     port1.onmessage = ({ data }) => resolve(data === true);
     setTimeout(() => resolve(false), ANSWER_MS);
     waiting.postMessage(TAKE_OVER, [port2]);
   });
-  if (granted) await never;
+  if (!granted) return;
+  await sleep(TAKE_OVER_MS);
+  if (history.state === RELOADED_FOR_NEW) return; // once; this version is whole, and goes on
+  history.replaceState(RELOADED_FOR_NEW, '');
+  location.reload();
+  await never;
 }

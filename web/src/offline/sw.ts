@@ -14,6 +14,8 @@ const SCOPE = worker.registration.scope;
 // An origin may hold several sites, which share its caches.
 const PREFIX = `slmweb ${SCOPE} `;
 const CACHE = PREFIX + SITE.version;
+/** How long a page that is going may take to be gone; a page that asks waits for the answer. */
+const CLOSING_MS = 1000;
 const FILES = new Map(SITE.files.map((file) => [file.path, file]));
 
 worker.addEventListener('install', (event) => event.waitUntil(install()));
@@ -29,8 +31,11 @@ async function install(): Promise<void> {
   }
 }
 
+/** A host may call a file unchanged that is not: it compares dates, and those of an upload can be any. So what
+ *  is not as expected is asked for once more, past the browser's cache. */
 async function fetchExact({ path, type, integrity }: SiteFile): Promise<Response> {
-  const response = await fetch(SCOPE + path, { integrity, cache: 'no-cache' });
+  const ask = (cache: RequestCache) => fetch(SCOPE + path, { integrity, cache });
+  const response = await ask('no-cache').catch(() => ask('reload'));
   if (!response.ok) throw new Error(`Expected ${SCOPE + path}, found HTTP ${response.status}.`);
   return new Response(await response.blob(), { headers: { ...SITE.headers, 'content-type': type } });
 }
@@ -83,8 +88,17 @@ worker.addEventListener('message', (event) => {
 
 /** Other pages go on with the version that they started with, so a new one waits until there are none. */
 async function takeOver(port: MessagePort): Promise<void> {
-  const windows = await worker.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  const alone = windows.filter(({ url }) => url.startsWith(SCOPE)).length === 1;
-  port.postMessage(alone);
-  if (alone) await worker.skipWaiting();
+  const granted = await isLastPage();
+  port.postMessage(granted);
+  if (granted) await worker.skipWaiting();
+}
+
+/** A page that was just closed, or reloaded to ask this, may be listed a moment longer. */
+async function isLastPage(): Promise<boolean> {
+  for (let waited = 0; ; waited += 50) {
+    const windows = await worker.clients.matchAll({ type: 'window', includeUncontrolled: true });
+    if (windows.filter(({ url }) => url.startsWith(SCOPE)).length === 1) return true;
+    if (waited >= CLOSING_MS) return false;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
