@@ -7,6 +7,7 @@ Gemma terms (SLMWEB_ACCEPT_GEMMA=1) because no program may accept them for a per
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,12 +38,15 @@ class Model:
         return work_of(self.path)
 
     def pack(self) -> Path:
-        """The folder with manifest.json and chunks, packed if it is not yet."""
+        """The folder with manifest.json and chunks, packed where this release has not yet."""
         # Only the model of the demo is for the chat page to offer; the others are for measuring.
         parent = DIST / "models" if self.name == "smollm2-q4_1" else DIST / "bench"
         folder = parent / str(self.source.name)
-        if environment.is_older(folder / "manifest.json", self.path):
-            fetcher.pack(self.source, self.path, folder)
+        with self.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        entry = dataclasses.replace(self.source, sha256=digest)
+        if not fetcher.is_packed(entry, folder):
+            fetcher.pack(entry, self.path, folder)
         return folder
 
 
