@@ -59,7 +59,7 @@ What to keep in mind:
   no multiples of 256, so K-quants apply to some matrices only, and the rest falls back as
   llama.cpp's does; "bits" tells.
 - The speeds are one run's. Rows of one type, with and without an importance matrix, show how far
-  they scatter: up to a fifth.
+  they scatter: by up to a third.
 - {N_TOKENS} positions resolve flips to about one percent, and KL to about a tenth of itself.
 """
 
