@@ -44,7 +44,8 @@ def test_a_new_version_is_offered_without_taking_the_focus(shared_page: Page) ->
     sentence = f"A new version of {TITLE} is there (2026-12, 16.3 MB to fetch)."
     expect(chat.frame.get_by_role("complementary", name="Update")).to_contain_text(sentence)
     expect(spoken(chat)).to_have_text(sentence)
-    expect(chat.frame.get_by_role("textbox", name="Message")).to_be_focused()
+    # Whether the window has the focus already, when nobody has touched it, is the browser's affair.
+    assert chat.frame.evaluate("document.activeElement.id") == "message"
     chat.ask("Hello", "Hi")
     assert chat.mock("versions") == []
 
