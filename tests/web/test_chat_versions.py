@@ -45,6 +45,7 @@ def test_a_new_version_is_offered_without_taking_the_focus(shared_page: Page) ->
     expect(chat.frame.get_by_role("complementary", name="Update")).to_contain_text(sentence)
     expect(spoken(chat)).to_have_text(sentence)
     # Whether the window has the focus already, when nobody has touched it, is the browser's affair.
+    chat.drawn()
     assert chat.frame.evaluate("document.activeElement.id") == "message"
     chat.ask("Hello", "Hi")
     assert chat.mock("versions") == []

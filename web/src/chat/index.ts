@@ -166,6 +166,10 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   drawModel();
   drawPath();
   composer.focus();
+  // Before the first layout a field may refuse the focus.
+  requestAnimationFrame(() => {
+    if (document.activeElement === document.body) composer.focus();
+  });
   const first = modelToOpen(host.models);
   if (first !== null) open(first);
 
