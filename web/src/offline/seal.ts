@@ -77,7 +77,8 @@ async function isActive(registration: ServiceWorkerRegistration | undefined): Pr
 async function letNewVersionTakeOver(workers: ServiceWorkerContainer): Promise<void> {
   const waiting = (await workers.getRegistration())?.waiting;
   if (!waiting) return;
-  workers.addEventListener('controllerchange', () => location.reload());
+  const reload = () => location.reload();
+  workers.addEventListener('controllerchange', reload);
   await sleep(QUIET_MS);
   const { port1, port2 } = new MessageChannel();
   const granted = await new Promise<boolean>((resolve) => {
@@ -85,10 +86,14 @@ async function letNewVersionTakeOver(workers: ServiceWorkerContainer): Promise<v
     setTimeout(() => resolve(false), ANSWER_MS);
     waiting.postMessage(TAKE_OVER, [port2]);
   });
-  if (!granted) return;
-  await sleep(TAKE_OVER_MS);
-  if (history.state === RELOADED_FOR_NEW) return; // once; this version is whole, and goes on
-  history.replaceState(RELOADED_FOR_NEW, '');
-  location.reload();
-  await never;
+  if (granted) {
+    await sleep(TAKE_OVER_MS);
+    if (history.state !== RELOADED_FOR_NEW) {
+      history.replaceState(RELOADED_FOR_NEW, '');
+      location.reload();
+      await never;
+    }
+  }
+  // The page goes on with its version: a reload later on would take a conversation with it.
+  workers.removeEventListener('controllerchange', reload);
 }
