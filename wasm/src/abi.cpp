@@ -96,7 +96,10 @@ void slm_thread_main(uint32_t index) { team().serve(index); }
 void slm_threads_stop(void) { team().stop(); }
 
 slm_model *slm_model_new(void) { return new slm_model; }
-void slm_model_free(slm_model *m) { delete m; }
+void slm_model_free(slm_model *m) {
+  team().settle();
+  delete m;
+}
 
 int32_t slm_model_header(slm_model *m, const uint8_t *bytes, uint32_t n, double file_size) {
   SLM_TRY(check_size(file_size, n));
@@ -114,7 +117,10 @@ int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, const uin
 
 int32_t slm_model_ready(slm_model *m) { return m->loaded.ready(); }
 
-int32_t slm_imatrix_start(slm_model *m) { return m->loaded.start_imatrix(); }
+int32_t slm_imatrix_start(slm_model *m) {
+  team().settle();
+  return m->loaded.start_imatrix();
+}
 
 int32_t slm_imatrix_read(slm_model *m, uint32_t tensor, float *sums, uint32_t capacity) {
   uint32_t tokens = 0;
@@ -164,7 +170,10 @@ slm_session *slm_session_new(slm_model *m, uint32_t n_ctx, uint32_t n_batch) {
   if (Session::create(m->loaded, n_ctx, n_batch, session) != SLM_OK) return nullptr;
   return new slm_session{std::move(session)};
 }
-void slm_session_free(slm_session *s) { delete s; }
+void slm_session_free(slm_session *s) {
+  team().settle();
+  delete s;
+}
 
 double slm_session_bytes(slm_model *m, uint32_t n_ctx, uint32_t n_batch) {
   uint64_t bytes = 0;

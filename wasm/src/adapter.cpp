@@ -227,40 +227,76 @@ std::string Adaptation::key() const {
   return key;
 }
 
-void Ops::adapt(Rows x, uint32_t n, std::initializer_list<Product> products) {
-  const Adaptation &adaptation = *ws_.adapted;
-  // Calls f for each adapter of each product, with the place of its A x.
-  const auto each = [&](auto f) {
-    float *lowered = reinterpret_cast<float *>(adaptation.lowered.get());
-    for (const Product &p : products)
-      for (const Adaptation::Use &use : adaptation.uses)
-        if (const LowRank *l = use.adapter->find(p.linear.slot); l != nullptr) {
-          f(p, *l, use.scale, lowered);
-          lowered += size_t(n) * l->a.rows;
-        }
+namespace {
+/// Calls f for each adapter of each product, with the product's index and the place of its A x.
+template <class F>
+void each_lowered(const Adaptation &adaptation, uint32_t n, std::initializer_list<Ops::Product> products, F f) {
+  float *lowered = reinterpret_cast<float *>(adaptation.lowered.get());
+  uint32_t index = 0;
+  for (const Ops::Product &p : products) {
+    for (const Adaptation::Use &use : adaptation.uses)
+      if (const LowRank *l = use.adapter->find(p.linear.slot); l != nullptr) {
+        f(index, *l, use.scale, lowered);
+        lowered += size_t(n) * l->a.rows;
+      }
+    index++;
+  }
+}
+} // namespace
+
+void Ops::lower(const float *x, uint32_t n, std::initializer_list<Product> products) {
+  uint32_t units = 0;
+  each_lowered(*ws_.adapted, n, products, [&](uint32_t, const LowRank &l, float, float *) { units += l.a.groups(); });
+  /// Calls f(A, its groups, where its product stands) for all groups of all A among `of`.
+  const auto each = [&](Range of, auto f) {
+    uint32_t first = 0;
+    each_lowered(*ws_.adapted, n, products, [&](uint32_t, const LowRank &l, float, float *lowered) {
+      const uint32_t own = l.a.groups();
+      const uint32_t begin = std::clamp(of.begin, first, first + own) - first;
+      const uint32_t end = std::clamp(of.end, first, first + own) - first;
+      first += own;
+      for (uint32_t g = begin; g < end; g++)
+        f(l.a, g, std::min(kRows, l.a.rows - g * kRows), lowered);
+    });
   };
-  each([&](const Product &, const LowRank &l, float, float *lowered) {
-    const Range mine = my_groups(l.a);
-    l.a.kernel->multiply()(l.a, {x.data, {}, n}, lowered, l.a.rows, mine.begin, mine.end, nullptr);
-  });
-  team_.barrier();
+  const auto compute = [&](Range of) {
+    float *y = own_.results;
+    each(of, [&](Matrix a, uint32_t g, uint32_t rows, float *) {
+      a.data += g * a.group_bytes();
+      a.rows = rows;
+      a.kernel->multiply()(a, {x, {}, n}, y, rows, 0, 1, nullptr);
+      y += size_t(n) * rows;
+    });
+  };
+  const auto commit = [&](Range of) {
+    const float *y = own_.results;
+    each(of, [&](const Matrix &a, uint32_t g, uint32_t rows, float *lowered) {
+      for (uint32_t t = 0; t < n; t++, y += rows)
+        std::memcpy(lowered + size_t(t) * a.rows + g * kRows, y, rows * sizeof(float));
+    });
+  };
+  const uint32_t columns = products.begin()->linear.weight.columns;
+  cut(units, ws_.result_floats() / (n * kRows), uint64_t(kRows) * columns * n, compute, commit);
+}
+
+void Ops::raise(uint32_t n, std::initializer_list<Product> products, uint32_t index, Range rows, float *y) {
   // B's products come in tiles, since the kernels store and do not add.
-  constexpr uint32_t kTokens = 16, kGroups = 16, kWidth = kGroups * kRows;
+  constexpr uint32_t kTokens = 16, kWidth = 64;
   float tile[kTokens * kWidth];
-  each([&](const Product &p, const LowRank &l, float scale, const float *lowered) {
-    const Range mine = my_groups(p.linear.weight);
+  const uint32_t y_width = rows.end - rows.begin;
+  each_lowered(*ws_.adapted, n, products, [&](uint32_t of, const LowRank &l, float scale, const float *lowered) {
+    if (of != index) return;
     for (uint32_t t = 0; t < n; t += kTokens)
-      for (uint32_t g = mine.begin; g < mine.end; g += kGroups) {
-        const uint32_t tokens = std::min(kTokens, n - t), groups = std::min(kGroups, mine.end - g);
+      for (uint32_t row = rows.begin; row < rows.end; row += kWidth) {
+        const uint32_t tokens = std::min(kTokens, n - t), width = std::min(kWidth, rows.end - row);
         Matrix part = l.b;
-        part.data += g * part.group_bytes();
-        part.rows -= g * kRows;
-        const uint32_t width = std::min(groups * kRows, part.rows);
-        part.kernel->multiply()(part, {lowered + size_t(t) * part.columns, {}, tokens}, tile, kWidth, 0, groups,
-                                nullptr);
+        part.data += row / kRows * part.group_bytes();
+        part.rows -= row;
+        part.kernel->multiply()(part, {lowered + size_t(t) * part.columns, {}, tokens}, tile, kWidth, 0,
+                                (width + kRows - 1) / kRows, nullptr);
         for (uint32_t i = 0; i < tokens; i++) {
           slm::scale(tile + i * kWidth, scale * l.scale, width);
-          add(p.out.data + size_t(t + i) * p.out.width + g * kRows, tile + i * kWidth, width);
+          add(y + size_t(t + i) * y_width + (row - rows.begin), tile + i * kWidth, width);
         }
       }
   });

@@ -16,125 +16,196 @@ uint64_t Workspace::lay_out(uint8_t *base) {
     at += (bytes + 63) & ~uint64_t(63);
     return p;
   };
-  quantized = take(quantized_rows_bytes(n_batch, (max_columns + 31) / 32 * 32));
-  panels = take(panel_bytes() * threads);
-  scores = reinterpret_cast<float *>(take(attention_scratch_bytes(max_head_dim) * threads));
-  partial = reinterpret_cast<float *>(take(uint64_t(n_segments) * n_head * (max_head_dim + 2) * sizeof(float)));
+  const auto floats = [&](uint64_t n) { return reinterpret_cast<float *>(take(n * sizeof(float))); };
+  const uint32_t columns = (max_columns + 31) / 32 * 32;
+  quantized = take(quantized_rows_bytes(n_batch, columns));
+  normed = floats(uint64_t(n_batch) * n_embd);
+  partial = floats(uint64_t(n_segments) * n_head * (max_head_dim + 2));
   for (float *&a : angles)
-    a = reinterpret_cast<float *>(take(size_t(n_batch) * max_rope_dims * sizeof(float)));
+    a = floats(uint64_t(n_batch) * max_rope_dims);
+  for (uint32_t i = 0; i < threads; i++) {
+    own[i].quantized = take(quantized_rows_bytes(1, columns));
+    own[i].normed = floats(n_embd);
+    own[i].panels = take(matmul_scratch_bytes(max_columns));
+    own[i].scores = reinterpret_cast<float *>(take(attention_scratch_bytes(max_head_dim)));
+    own[i].results = floats(result_floats());
+  }
   return at;
 }
 
+Ops::Cut Ops::cut_next(uint32_t units, uint32_t most, uint64_t macs) const {
+  // Some ten microseconds: short beside the time for which a thread loses its
+  // core, long beside what it takes to take a piece.
+  constexpr uint64_t kPieceMacs = 1 << 20;
+  const uint32_t here = units / Team::kMaxPieces < most ? units : most * Team::kMaxPieces, threads = team_.size();
+  const uint64_t wanted = std::max<uint64_t>((here + most - 1) / most, threads == 1 ? 1 : here * macs / kPieceMacs);
+  // A multiple of the threads, so that they end together.
+  const uint64_t even = std::max<uint64_t>(wanted + threads - 1, threads) / threads * threads;
+  return {here, static_cast<uint32_t>(std::min<uint64_t>({even, here, Team::kMaxPieces}))};
+}
+
 void Ops::rotations(std::initializer_list<const Rope *> ropes) {
-  const Range mine = tokens();
-  for (const Rope *rope : ropes)
-    for (uint32_t t = mine.begin; t < mine.end; t++) {
-      float *out = ws_.angles[rope->index] + size_t(t) * ws_.max_rope_dims;
-      for (uint32_t i = 0; i < rope->n_dims / 2; i++) {
-        const float frequency = rope->inverse_freq[i] / (rope->factors == nullptr ? 1 : rope->factors[i]);
-        const float angle = float(batch.past + t) * frequency;
-        out[i * 2] = std::cos(angle);
-        out[i * 2 + 1] = std::sin(angle);
+  cut(batch.n, [&](Range tokens) {
+    for (const Rope *rope : ropes)
+      for (uint32_t t = tokens.begin; t < tokens.end; t++) {
+        float *out = ws_.angles[rope->index] + size_t(t) * ws_.max_rope_dims;
+        for (uint32_t i = 0; i < rope->n_dims / 2; i++) {
+          const float frequency = rope->inverse_freq[i] / (rope->factors == nullptr ? 1 : rope->factors[i]);
+          const float angle = float(batch.past + t) * frequency;
+          out[i * 2] = std::cos(angle);
+          out[i * 2 + 1] = std::sin(angle);
+        }
       }
-    }
+  });
 }
 
 void Ops::embed(const Matrix &table, float factor, Rows out) {
-  const Range mine = tokens();
-  for (uint32_t t = mine.begin; t < mine.end; t++) {
-    const uint32_t id = static_cast<uint32_t>(batch.ids[t]);
-    float *row = out.data + size_t(t) * out.width;
-    table.kernel->dequantize(table.data + id / 4 * table.group_bytes(), table.columns, id % 4, row);
-    if (factor != 1) scale(row, factor, out.width);
-  }
-  // Alone, each thread has written the whole row; a barrier still keeps a fast
-  // thread from adding to it while a slow one is writing.
-  team_.barrier();
-}
-
-void Ops::rmsnorm(Rows x, const float *weight, float epsilon, Rows out) {
-  const Range mine = tokens();
-  for (uint32_t t = mine.begin; t < mine.end; t++)
-    slm::rmsnorm(x.data + size_t(t) * x.width, weight, epsilon, x.width, out.data + size_t(t) * out.width);
-  if (!alone()) team_.barrier();
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++) {
+      const uint32_t id = static_cast<uint32_t>(batch.ids[t]);
+      float *row = out.data + size_t(t) * out.width;
+      table.kernel->dequantize(table.data + id / 4 * table.group_bytes(), table.columns, id % 4, row);
+      if (factor != 1) scale(row, factor, out.width);
+    }
+  });
 }
 
 void Ops::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
-  const Range mine = share(batch.n, thread_, team_.size());
-  for (uint32_t t = mine.begin; t < mine.end; t++) {
-    float *row = y.data + size_t(t) * y.width;
-    slm::rmsnorm(row, weight, epsilon, y.width, row);
-    add(x.data + size_t(t) * x.width, row, x.width);
-  }
-  team_.barrier();
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++) {
+      float *row = y.data + size_t(t) * y.width;
+      rmsnorm(row, weight, epsilon, y.width, row);
+      add(x.data + size_t(t) * x.width, row, x.width);
+    }
+  });
 }
 
-Activations Ops::activations(Rows x, uint32_t n, uint32_t roundings) {
-  Activations a{x.data, {}, n};
-  if (roundings == 0) return a;
-  a.quantized = quantized_rows_at(ws_.quantized, n, x.width);
-  if (n == 1) {
-    quantize_rows(x.data, a.quantized, 0, 1, roundings);
-  } else {
-    const Range mine = share(n, thread_, team_.size());
-    quantize_rows(x.data, a.quantized, mine.begin, mine.end, roundings);
-    team_.barrier();
+// ---- products -----------------------------------------------------------------------
+
+Activations Ops::own_activations(const Input &x, uint32_t roundings) {
+  Activations a{x.rows.data, {}, 1};
+  if (x.norm != nullptr) {
+    rmsnorm(x.rows.data, x.norm, x.epsilon, x.rows.width, own_.normed);
+    a.f32 = own_.normed;
   }
+  if (roundings == 0) return a;
+  a.quantized = quantized_rows_at(own_.quantized, 1, x.rows.width);
+  quantize_rows(a.f32, a.quantized, 0, 1, roundings);
   return a;
 }
 
-void Ops::collect(Rows x, uint32_t n, float *sums) {
-  const Range mine = share(x.width, thread_, team_.size());
-  for (uint32_t t = 0; t < n; t++) {
-    const float *row = x.data + size_t(t) * x.width;
-    for (uint32_t c = mine.begin; c < mine.end; c++)
-      sums[c] += row[c] * row[c];
-  }
-  if (thread_ == 0) sums[x.width] += float(n);
+Activations Ops::shared_activations(const Input &x, uint32_t n, uint32_t roundings) {
+  const uint32_t width = x.rows.width;
+  Activations a{x.norm == nullptr ? x.rows.data : ws_.normed, {}, n};
+  if (roundings != 0) a.quantized = quantized_rows_at(ws_.quantized, n, width);
+  if (roundings == 0 && x.norm == nullptr) return a;
+  cut(n, [&](Range tokens) {
+    if (x.norm != nullptr)
+      for (uint32_t t = tokens.begin; t < tokens.end; t++)
+        rmsnorm(x.rows.data + size_t(t) * width, x.norm, x.epsilon, width, ws_.normed + size_t(t) * width);
+    if (roundings != 0) quantize_rows(a.f32, a.quantized, tokens.begin, tokens.end, roundings);
+  });
+  return a;
 }
 
-void Ops::products(Rows x, uint32_t n, std::initializer_list<Product> products) {
-  uint32_t roundings = 0;
-  for (const Product &p : products)
-    roundings |= uint32_t(p.linear.weight.kernel->rounding);
-  const Activations a = activations(x, n, roundings);
+void Ops::collect(const float *x, uint32_t n, const Matrix &w) {
+  cut(w.columns, [&](Range columns) {
+    for (uint32_t t = 0; t < n; t++)
+      for (uint32_t c = columns.begin; c < columns.end; c++)
+        w.input_squares[c] += x[size_t(t) * w.columns + c] * x[size_t(t) * w.columns + c];
+    if (columns.begin == 0) w.input_squares[w.columns] += float(n);
+  });
+}
+
+void Ops::products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap) {
+  const bool paired = finish == Finish::Silu || finish == Finish::Gelu; // both products' rows belong together
+  const uint32_t columns = x.rows.width, streams = paired ? 2 : 1;
+  uint32_t roundings = 0, units = 0;
+  bool collecting = false;
+  const auto units_of = [](const Matrix &w) { return (w.rows + Workspace::kUnitRows - 1) / Workspace::kUnitRows; };
   for (const Product &p : products) {
     const Matrix &w = p.linear.weight;
-    if (w.input_squares != nullptr) collect(x, n, w.input_squares);
-    const Range mine = my_groups(w);
-    w.kernel->multiply()(w, a, p.out.data, p.out.width, mine.begin, mine.end, ws_.panels + thread_ * ws_.panel_bytes());
-    if (p.linear.bias == nullptr) continue;
-    const Range rows = my_rows(p.linear);
-    for (uint32_t t = 0; t < n && rows.begin < rows.end; t++)
-      add(p.out.data + size_t(t) * p.out.width + rows.begin, p.linear.bias + rows.begin, rows.end - rows.begin);
+    roundings |= uint32_t(w.kernel->rounding);
+    collecting |= w.input_squares != nullptr;
+    units = paired ? units_of(w) : units + units_of(w);
   }
-  if (ws_.adapted != nullptr) adapt(x, n, products);
+
+  // One row is prepared by each thread for itself, unless others are to see it.
+  Activations a{};
+  bool prepared = n > 1 || collecting || ws_.adapted != nullptr;
+  if (prepared) a = shared_activations(x, n, roundings);
+  if (collecting)
+    for (const Product &p : products)
+      if (p.linear.weight.input_squares != nullptr) collect(a.f32, n, p.linear.weight);
+  if (ws_.adapted != nullptr) lower(a.f32, n, products);
+
+  /// Calls f(index, rows) for each product that has rows among `of`.
+  const auto each = [&](Range of, auto f) {
+    uint32_t index = 0, first = 0;
+    for (const Product &p : products) {
+      const uint32_t own = units_of(p.linear.weight), n_rows = p.linear.weight.rows;
+      const uint32_t begin = std::clamp(of.begin, first, first + own) - first;
+      const uint32_t end = std::clamp(of.end, first, first + own) - first;
+      if (begin < end) f(index, p, Range{begin * Workspace::kUnitRows, std::min(end * Workspace::kUnitRows, n_rows)});
+      if (!paired) first += own;
+      index++;
+    }
+  };
+  const auto compute = [&](Range of) {
+    if (!prepared) a = own_activations(x, roundings);
+    prepared = true;
+    float *y = own_.results;
+    each(of, [&](uint32_t index, const Product &p, Range rows) {
+      Matrix w = p.linear.weight;
+      const uint32_t width = rows.end - rows.begin;
+      w.data += rows.begin / kRows * w.group_bytes();
+      w.rows -= rows.begin;
+      w.kernel->multiply()(w, a, y, width, 0, (width + kRows - 1) / kRows, own_.panels);
+      if (p.linear.bias != nullptr)
+        for (uint32_t t = 0; t < n; t++)
+          add(y + size_t(t) * width, p.linear.bias + rows.begin, width);
+      if (ws_.adapted != nullptr) raise(n, products, index, rows, y);
+      y += size_t(n) * width;
+    });
+    const uint32_t all = static_cast<uint32_t>(y - own_.results);
+    if (finish == Finish::Silu) silu_multiply(own_.results, own_.results + all / 2, all / 2);
+    if (finish == Finish::Gelu) gelu_multiply(own_.results, own_.results + all / 2, all / 2);
+    if (finish == Finish::Cap) softcap(own_.results, cap, all);
+  };
+  const auto commit = [&](Range of) {
+    const float *y = own_.results;
+    each(of, [&](uint32_t index, const Product &p, Range rows) {
+      if (paired && index > 0) return;
+      const uint32_t width = rows.end - rows.begin;
+      for (uint32_t t = 0; t < n; t++, y += width) {
+        float *out = p.out.data + size_t(t) * p.out.width + rows.begin;
+        if (finish == Finish::Add)
+          add(out, y, width);
+        else
+          std::memcpy(out, y, width * sizeof(float));
+      }
+    });
+  };
+  const uint32_t most = ws_.result_floats() / (streams * Workspace::kUnitRows * n);
+  cut(units, most, uint64_t(streams) * Workspace::kUnitRows * columns * n, compute, commit);
 }
 
-void Ops::matmul(Rows x, std::initializer_list<Product> list) {
-  products(x, batch.n, list);
-  team_.barrier();
+void Ops::matmul(const Input &x, std::initializer_list<Product> list) { products(x, batch.n, list, Finish::Copy); }
+
+void Ops::matmul_add(const Input &x, const Linear &w, Rows sum) { products(x, batch.n, {{w, sum}}, Finish::Add); }
+
+void Ops::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) {
+  products(x, batch.n, {{gate, out}, {up, out}}, act == Glu::Silu ? Finish::Silu : Finish::Gelu);
 }
 
-void Ops::matmul_add(Rows x, const Linear &w, Rows scratch, Rows sum) {
-  products(x, batch.n, {{w, scratch}});
-  const Range rows = my_rows(w);
-  for (uint32_t t = 0; t < batch.n && rows.begin < rows.end; t++)
-    add(sum.data + size_t(t) * sum.width + rows.begin, scratch.data + size_t(t) * scratch.width + rows.begin,
-        rows.end - rows.begin);
-  team_.barrier();
+void Ops::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) {
+  if (n == 0) return;
+  Input last = x;
+  last.rows.data += size_t(batch.n - n) * x.rows.width;
+  products(last, n, {{head, {out, head.weight.rows}}}, cap > 0 ? Finish::Cap : Finish::Copy, cap);
 }
 
-void Ops::glu(Rows x, const Linear &gate, const Linear &up, Glu act, Rows out, Rows scratch) {
-  products(x, batch.n, {{gate, out}, {up, scratch}});
-  const Range rows = my_rows(gate); // both products split their rows alike
-  for (uint32_t t = 0; t < batch.n && rows.begin < rows.end; t++) {
-    float *g = out.data + size_t(t) * out.width + rows.begin;
-    const float *u = scratch.data + size_t(t) * scratch.width + rows.begin;
-    act == Glu::Silu ? silu_multiply(g, u, rows.end - rows.begin) : gelu_multiply(g, u, rows.end - rows.begin);
-  }
-  team_.barrier();
-}
+// ---- attention ----------------------------------------------------------------------
 
 namespace {
 
@@ -148,66 +219,78 @@ void rotate(float *head, const Rope &rope, const float *angles) {
   }
 }
 
+/// The first position that a token at `position` sees.
+uint32_t first_seen(const AttentionSpec &spec, uint32_t position) {
+  return spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0;
+}
+
+/// Attention's products are float32: a third as fast as those of the weights.
+constexpr uint64_t kFloatCost = 3;
+
 } // namespace
 
 void Ops::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) {
   const uint32_t hd = spec.head_dim, group = spec.n_head / spec.n_head_kv;
-
-  // Tokens are shared out; alone, heads are.
-  const Range mine = share(batch.n, thread_, team_.size());
-  const auto prepare = [&](uint32_t t, Range heads, Range heads_kv) {
-    const float *angles = ws_.angles[spec.rope->index] + size_t(t) * ws_.max_rope_dims;
-    for (uint32_t h = heads.begin; h < heads.end; h++) {
-      float *head = q.data + size_t(t) * q.width + h * hd;
-      if (spec.q_norm != nullptr) slm::rmsnorm(head, spec.q_norm, spec.norm_epsilon, hd, head);
-      rotate(head, *spec.rope, angles);
-      slm::scale(head, spec.scale, hd);
-    }
-    for (uint32_t h = heads_kv.begin; h < heads_kv.end; h++) {
-      float *head = k.data + size_t(t) * k.width + h * hd;
-      if (spec.k_norm != nullptr) slm::rmsnorm(head, spec.k_norm, spec.norm_epsilon, hd, head);
-      rotate(head, *spec.rope, angles);
-      store_kv(cache, h, batch.past + t, head, v.data + size_t(t) * v.width + h * hd);
-    }
-  };
-  if (alone())
-    prepare(0, share(spec.n_head, thread_, team_.size()), share(spec.n_head_kv, thread_, team_.size()));
-  else
-    for (uint32_t t = mine.begin; t < mine.end; t++)
-      prepare(t, {0, spec.n_head}, {0, spec.n_head_kv});
-  team_.barrier();
-
-  float *scratch = ws_.scores + thread_ * (attention_scratch_bytes(ws_.max_head_dim) / sizeof(float));
-  const auto first_seen = [&](uint32_t position) {
-    return spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0;
-  };
-  Query queries[kMaxQueries];
-
-  if (alone()) {
-    // Segments of each key head are shared out, and merged in order.
-    const uint32_t end = batch.past + 1, begin = first_seen(batch.past), first = begin / kSegment;
-    const uint32_t n_segments = (end + kSegment - 1) / kSegment - first;
-    const auto partial = [&](uint32_t segment, uint32_t head) {
-      return ws_.partial + (size_t(segment) * spec.n_head + head) * (hd + 2);
-    };
-    const Range units = share(spec.n_head_kv * n_segments, thread_, team_.size());
+  cut(batch.n * spec.n_head_kv, [&](Range units) {
     for (uint32_t u = units.begin; u < units.end; u++) {
-      const uint32_t h = u / n_segments, segment = u % n_segments, from = (first + segment) * kSegment;
-      for (uint32_t g = 0; g < group; g += kMaxQueries) {
-        const uint32_t n = std::min(group - g, kMaxQueries);
-        for (uint32_t i = 0; i < n; i++) {
-          const uint32_t head = h * group + g + i;
-          queries[i] = {q.data + head * hd, partial(segment, head), 0, 0, begin, end};
-        }
-        attend(cache, h, queries, n, std::max(from, begin), std::min(from + kSegment, end), spec.softcap, scratch);
-        for (uint32_t i = 0; i < n; i++) {
-          queries[i].out[hd] = queries[i].max;
-          queries[i].out[hd + 1] = queries[i].sum;
-        }
+      const uint32_t t = u / spec.n_head_kv, h = u % spec.n_head_kv;
+      const float *angles = ws_.angles[spec.rope->index] + size_t(t) * ws_.max_rope_dims;
+      float *key = k.data + size_t(t) * k.width + h * hd;
+      for (uint32_t i = 0; i < group; i++) {
+        float *head = q.data + size_t(t) * q.width + (h * group + i) * hd;
+        if (spec.q_norm != nullptr) rmsnorm(head, spec.q_norm, spec.norm_epsilon, hd, head);
+        rotate(head, *spec.rope, angles);
+        slm::scale(head, spec.scale, hd);
       }
+      if (spec.k_norm != nullptr) rmsnorm(key, spec.k_norm, spec.norm_epsilon, hd, key);
+      rotate(key, *spec.rope, angles);
+      store_kv(cache, h, batch.past + t, key, v.data + size_t(t) * v.width + h * hd);
     }
-    team_.barrier();
-    const Range heads = share(spec.n_head, thread_, team_.size());
+  });
+  if (batch.n == 1)
+    attend_one(q, spec, cache, out);
+  else
+    attend_batch(q, spec, cache, out);
+}
+
+/// Segments of each key head are computed apart, and merged in order.
+void Ops::attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out) {
+  const uint32_t hd = spec.head_dim, group = spec.n_head / spec.n_head_kv, stride = hd + 2;
+  const uint32_t end = batch.past + 1, begin = first_seen(spec, batch.past), first = begin / kSegment;
+  const uint32_t n_segments = (end + kSegment - 1) / kSegment - first;
+  // A unit is a few of the queries of a key head over one segment.
+  const uint32_t at_once = std::min(group, kMaxQueries), runs = (group + at_once - 1) / at_once;
+  const auto each = [&](Range units, auto f) {
+    for (uint32_t u = units.begin; u < units.end; u++) {
+      const uint32_t segment = u / runs % n_segments, h = u / runs / n_segments, g = u % runs * at_once;
+      f(segment, h, h * group + g, std::min(group - g, at_once), own_.results + (u - units.begin) * at_once * stride);
+    }
+  };
+  const auto compute = [&](Range units) {
+    each(units, [&](uint32_t segment, uint32_t h, uint32_t head, uint32_t n, float *results) {
+      Query queries[kMaxQueries];
+      for (uint32_t i = 0; i < n; i++)
+        queries[i] = {q.data + (head + i) * hd, results + i * stride, 0, 0, begin, end};
+      const uint32_t from = (first + segment) * kSegment;
+      attend(cache, h, queries, n, std::max(from, begin), std::min(from + kSegment, end), spec.softcap, own_.scores);
+      for (uint32_t i = 0; i < n; i++) {
+        queries[i].out[hd] = queries[i].max;
+        queries[i].out[hd + 1] = queries[i].sum;
+      }
+    });
+  };
+  const auto partial = [&](uint32_t segment, uint32_t head) {
+    return ws_.partial + (size_t(segment) * spec.n_head + head) * stride;
+  };
+  const auto commit = [&](Range units) {
+    each(units, [&](uint32_t segment, uint32_t, uint32_t head, uint32_t n, const float *results) {
+      std::memcpy(partial(segment, head), results, size_t(n) * stride * sizeof(float));
+    });
+  };
+  cut(spec.n_head_kv * n_segments * runs, ws_.result_floats() / (at_once * stride),
+      kFloatCost * 2 * at_once * hd * kSegment, compute, commit);
+
+  cut(spec.n_head, [&](Range heads) {
     for (uint32_t head = heads.begin; head < heads.end; head++) {
       const auto result = [&](uint32_t segment) {
         float *p = partial(segment, head);
@@ -219,51 +302,51 @@ void Ops::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &
       finish(total, hd);
       std::memcpy(out.data + head * hd, total.out, hd * sizeof(float));
     }
-  } else {
-    // Neighbouring tokens share a pass over the keys; later tokens see more of
-    // them, so runs of tokens are dealt out in turn.
-    const uint32_t heads_at_once = group < kMaxQueries ? group : kMaxQueries;
-    const uint32_t run = kMaxQueries / heads_at_once;
-    const uint32_t n_runs = (batch.n + run - 1) / run;
-    for (uint32_t r = thread_; r < n_runs; r += team_.size()) {
-      const uint32_t first = r * run, last = first + run < batch.n ? first + run : batch.n;
-      for (uint32_t h = 0; h < spec.n_head_kv; h++)
-        for (uint32_t g = 0; g < group; g += heads_at_once) {
-          uint32_t n = 0;
-          for (uint32_t t = first; t < last; t++)
-            for (uint32_t i = g; i < g + heads_at_once && i < group; i++) {
-              const uint32_t head = h * group + i;
-              queries[n++] = {q.data + size_t(t) * q.width + head * hd,
-                              out.data + size_t(t) * out.width + head * hd,
-                              0,
-                              0,
-                              first_seen(batch.past + t),
-                              batch.past + t + 1};
-            }
-          attend_segments(cache, h, queries, n, first_seen(batch.past + first), batch.past + last, spec.softcap,
-                          scratch);
-        }
-    }
-  }
-  team_.barrier();
+  });
 }
 
-void Ops::logits(Rows x, const float *norm, float epsilon, const Linear &head, float cap, uint32_t n, Rows normed,
-                 float *out) {
-  if (n == 0) return;
-  const Rows last{x.data + size_t(batch.n - n) * x.width, x.width};
-  const Range mine = n == 1 ? Range{0, 1} : share(n, thread_, team_.size());
-  for (uint32_t t = mine.begin; t < mine.end; t++)
-    slm::rmsnorm(last.data + size_t(t) * x.width, norm, epsilon, x.width, normed.data + size_t(t) * x.width);
-  if (n > 1) team_.barrier();
-  const uint32_t n_vocab = head.weight.rows;
-  products({normed.data, x.width}, n, {{head, {out, n_vocab}}});
-  if (cap > 0) {
-    const Range rows = my_rows(head);
-    for (uint32_t t = 0; t < n && rows.begin < rows.end; t++)
-      softcap(out + size_t(t) * n_vocab + rows.begin, cap, rows.end - rows.begin);
-  }
-  team_.barrier();
+/// A unit is a key head's queries of a few neighbouring tokens.
+void Ops::attend_batch(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out) {
+  const uint32_t hd = spec.head_dim, group = spec.n_head / spec.n_head_kv;
+  const uint32_t at_once = std::min(group, kMaxQueries), chunks = (group + at_once - 1) / at_once;
+  const uint32_t run = kMaxQueries / at_once, n_runs = (batch.n + run - 1) / run;
+  /// Calls f(row, of all rows that the unit computes, in order) with the row's token and head.
+  const auto each = [&](uint32_t unit, auto f) {
+    const uint32_t h = unit / chunks % spec.n_head_kv, g = unit % chunks * at_once;
+    const uint32_t from = unit / chunks / spec.n_head_kv * run, to = std::min(from + run, batch.n);
+    for (uint32_t t = from, row = 0; t < to; t++)
+      for (uint32_t i = g; i < std::min(g + at_once, group); i++)
+        f(row++, t, h * group + i);
+    return h;
+  };
+  const auto results = [&](Range units, uint32_t unit) {
+    return own_.results + size_t(unit - units.begin) * kMaxQueries * hd;
+  };
+  const auto compute = [&](Range units) {
+    for (uint32_t u = units.begin; u < units.end; u++) {
+      Query queries[kMaxQueries];
+      uint32_t n = 0;
+      const uint32_t h = each(u, [&](uint32_t row, uint32_t t, uint32_t head) {
+        const uint32_t position = batch.past + t;
+        queries[n++] = {q.data + size_t(t) * q.width + head * hd,
+                        results(units, u) + row * hd,
+                        0,
+                        0,
+                        first_seen(spec, position),
+                        position + 1};
+      });
+      attend_segments(cache, h, queries, n, queries[0].begin, queries[n - 1].end, spec.softcap, own_.scores);
+    }
+  };
+  const auto commit = [&](Range units) {
+    for (uint32_t u = units.begin; u < units.end; u++)
+      each(u, [&](uint32_t row, uint32_t t, uint32_t head) {
+        std::memcpy(out.data + size_t(t) * out.width + head * hd, results(units, u) + row * hd, hd * sizeof(float));
+      });
+  };
+  const uint64_t positions = batch.past + batch.n;
+  cut(n_runs * spec.n_head_kv * chunks, ws_.result_floats() / (kMaxQueries * hd),
+      kFloatCost * 2 * run * at_once * hd * positions, compute, commit);
 }
 
 } // namespace slm

@@ -44,6 +44,7 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, Shapes &
   }
   Workspace &w = out.workspace;
   w.n_batch = n_batch;
+  w.n_embd = m.n_embd;
   w.max_columns = std::max({m.n_embd, m.n_ff, m.n_head * m.head_dim});
   w.max_head_dim = m.head_dim;
   w.n_head = m.n_head;
@@ -91,6 +92,7 @@ Status Session::create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batc
 }
 
 Status Session::use(std::vector<Adaptation::Use> adapters) {
+  team().settle();
   SLM_TRY(adaptation_.set(model_, std::move(adapters), n_batch_));
   workspace_.adapted = adaptation_.uses.empty() ? nullptr : &adaptation_;
   return SLM_OK;
@@ -138,6 +140,7 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
   const uint32_t wanted = flag == SLM_EVAL_ALL_LOGITS ? n : flag == SLM_EVAL_LAST_LOGITS ? 1 : 0;
   if (wanted > logits_rows_) {
     logits_rows_ = 0;
+    team().settle();
     SLM_TRY(allocate(logits_, (uint64_t(wanted) * model_.tokenizer()->n_vocab() + 4) * sizeof(float), "logits"));
     logits_rows_ = wanted;
   }
@@ -145,14 +148,13 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
     Session *session;
     Batch batch;
     Output output;
-  } job{this, {ids, n, past}, {wanted, reinterpret_cast<float *>(logits_.get())}};
-  team().run(
-      [](void *arg, uint32_t thread) {
-        Job &j = *static_cast<Job *>(arg);
-        Ops op(team(), thread, j.batch, j.session->workspace_);
+  };
+  team().run<Job>(
+      [](const Job &j, uint32_t thread, uint64_t step) {
+        Ops op(team(), thread, step, j.batch, j.session->workspace_);
         j.session->model_.family().forward(op, *j.session->state_, j.output);
       },
-      &job);
+      {this, {ids, n, past}, {wanted, reinterpret_cast<float *>(logits_.get())}});
 
   tokens_.insert(tokens_.end(), ids, ids + n);
   if (past == 0) made_with_ = adaptation_.key();

@@ -45,10 +45,10 @@ struct Weights {
 };
 
 struct GemmaState : State {
-  Rows x, normed;   // n_embd
+  Rows x, branch;   // n_embd
   Rows q, attended; // n_head * head_dim
   Rows k, v;        // n_head_kv * head_dim
-  Rows gate, up;    // n_ff
+  Rows gated;       // n_ff
 };
 
 class Gemma : public Family {
@@ -112,10 +112,10 @@ public:
   std::unique_ptr<State> new_state(Arena &arena) const override {
     auto s = std::make_unique<GemmaState>();
     const ModelShape &m = c.shape;
-    s->x = arena.rows(m.n_embd), s->normed = arena.rows(m.n_embd);
+    s->x = arena.rows(m.n_embd), s->branch = arena.rows(m.n_embd);
     s->q = arena.rows(m.n_head * m.head_dim), s->attended = arena.rows(m.n_head * m.head_dim);
     s->k = arena.rows(m.n_head_kv * m.head_dim), s->v = arena.rows(m.n_head_kv * m.head_dim);
-    s->gate = arena.rows(m.n_ff), s->up = arena.rows(m.n_ff);
+    s->gated = arena.rows(m.n_ff);
     return s;
   }
 
@@ -133,26 +133,24 @@ public:
     op.embed(w.token_embd.weight, std::sqrt(float(m.n_embd)), s.x);
     for (uint32_t i = 0; i < m.n_layer; i++) {
       const Layer &l = w.layers[i];
-      op.rmsnorm(s.x, l.attn_norm, c.norm_epsilon, s.normed);
-      op.matmul(s.normed, {{l.attn_q, s.q}, {l.attn_k, s.k}, {l.attn_v, s.v}});
+      op.matmul({s.x, l.attn_norm, c.norm_epsilon}, {{l.attn_q, s.q}, {l.attn_k, s.k}, {l.attn_v, s.v}});
       attention.rope = two_ropes && !is_global(i) ? &w.local_rope : &w.global_rope;
       attention.window = window(i);
       attention.q_norm = l.q_norm, attention.k_norm = l.k_norm;
       op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
       residual(op, s.attended, l.attn_output, l.attn_post_norm, s);
-      op.rmsnorm(s.x, l.ffn_norm, c.norm_epsilon, s.normed);
-      op.glu(s.normed, l.ffn_gate, l.ffn_up, Glu::Gelu, s.gate, s.up);
-      residual(op, s.gate, l.ffn_down, l.ffn_post_norm, s);
+      op.glu({s.x, l.ffn_norm, c.norm_epsilon}, l.ffn_gate, l.ffn_up, Glu::Gelu, s.gated);
+      residual(op, s.gated, l.ffn_down, l.ffn_post_norm, s);
     }
-    op.logits(s.x, w.output_norm, c.norm_epsilon, *w.head, c.final_softcap, output.n, s.normed, output.logits);
+    op.logits({s.x, w.output_norm, c.norm_epsilon}, *w.head, c.final_softcap, output.n, output.logits);
   }
 
 private:
   /// x += W y, or x += norm(W y) where the family normalizes after a block.
   void residual(Ops &op, Rows y, const Linear &linear, const float *post_norm, GemmaState &s) const {
-    if (post_norm == nullptr) return op.matmul_add(y, linear, s.normed, s.x);
-    op.matmul(y, {{linear, s.normed}});
-    op.add_rmsnorm(s.normed, post_norm, c.norm_epsilon, s.x);
+    if (post_norm == nullptr) return op.matmul_add({y}, linear, s.x);
+    op.matmul({y}, {{linear, s.branch}});
+    op.add_rmsnorm(s.branch, post_norm, c.norm_epsilon, s.x);
   }
 
   Config c;

@@ -38,10 +38,10 @@ struct Weights {
 };
 
 struct LlamaState : State {
-  Rows x, normed;   // n_embd
+  Rows x;           // n_embd
   Rows q, attended; // n_head * head_dim
   Rows k, v;        // n_head_kv * head_dim
-  Rows gate, up;    // n_ff
+  Rows gated;       // n_ff
 };
 
 class Llama : public Family {
@@ -84,10 +84,10 @@ public:
   std::unique_ptr<State> new_state(Arena &arena) const override {
     auto s = std::make_unique<LlamaState>();
     const ModelShape &m = c.shape;
-    s->x = arena.rows(m.n_embd), s->normed = arena.rows(m.n_embd);
+    s->x = arena.rows(m.n_embd);
     s->q = arena.rows(m.n_head * m.head_dim), s->attended = arena.rows(m.n_head * m.head_dim);
     s->k = arena.rows(m.n_head_kv * m.head_dim), s->v = arena.rows(m.n_head_kv * m.head_dim);
-    s->gate = arena.rows(m.n_ff), s->up = arena.rows(m.n_ff);
+    s->gated = arena.rows(m.n_ff);
     return s;
   }
 
@@ -102,16 +102,14 @@ public:
     op.embed(w.token_embd.weight, 1, s.x);
     for (uint32_t i = 0; i < m.n_layer; i++) {
       const Layer &l = w.layers[i];
-      op.rmsnorm(s.x, l.attn_norm, c.norm_epsilon, s.normed);
-      op.matmul(s.normed, {{l.attn_q, s.q}, {l.attn_k, s.k}, {l.attn_v, s.v}});
+      op.matmul({s.x, l.attn_norm, c.norm_epsilon}, {{l.attn_q, s.q}, {l.attn_k, s.k}, {l.attn_v, s.v}});
       attention.q_norm = l.q_norm, attention.k_norm = l.k_norm;
       op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
-      op.matmul_add(s.attended, l.attn_output, s.normed, s.x);
-      op.rmsnorm(s.x, l.ffn_norm, c.norm_epsilon, s.normed);
-      op.glu(s.normed, l.ffn_gate, l.ffn_up, Glu::Silu, s.gate, s.up);
-      op.matmul_add(s.gate, l.ffn_down, s.normed, s.x);
+      op.matmul_add({s.attended}, l.attn_output, s.x);
+      op.glu({s.x, l.ffn_norm, c.norm_epsilon}, l.ffn_gate, l.ffn_up, Glu::Silu, s.gated);
+      op.matmul_add({s.gated}, l.ffn_down, s.x);
     }
-    op.logits(s.x, w.output_norm, c.norm_epsilon, *w.head, 0, output.n, s.normed, output.logits);
+    op.logits({s.x, w.output_norm, c.norm_epsilon}, *w.head, 0, output.n, output.logits);
   }
 
 private:
