@@ -97,7 +97,8 @@ void Sampler::penalize(std::span<const int32_t> history) {
   const size_t last = static_cast<size_t>(values_[SLM_PARAM_PENALTY_LAST_N]);
   if (repeat == 1 && presence == 0 && frequency == 0) return;
   std::vector<int32_t> recent(history.end() - ptrdiff_t(std::min(last, history.size())), history.end());
-  std::sort(recent.begin(), recent.end());
+  std::make_heap(recent.begin(), recent.end()); // std::sort is 5 KB of code
+  std::sort_heap(recent.begin(), recent.end());
   for (size_t i = 0; i < recent.size();) {
     size_t end = i;
     while (end < recent.size() && recent[end] == recent[i])

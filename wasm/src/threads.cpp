@@ -9,7 +9,7 @@ namespace {
 constexpr uint32_t kJobSpins = 20000, kStepSpins = 4000;
 // A product does 10 to 30 multiply-accumulates in a nanosecond: that many of
 // them to a look are a wait for about twice the piece.
-constexpr uint32_t kMacsPerSpin = 8;
+constexpr uint32_t kMacsPerSpin = 24;
 
 template <class Ready> bool spin_until(uint32_t looks, Ready ready) {
   for (uint32_t i = 0; i < looks; i++)

@@ -39,6 +39,7 @@ _PACKED = {
 _KV_BLOCK = 32  # positions that attention handles at a time
 _SEGMENT = 128  # positions whose part of attention one thread computes
 _QUERIES = 16  # that share a pass over the keys
+_CACHED_RESULTS = 8192  # numbers that a thread computes before it hands them over
 
 
 def weights_bytes(shape: Shape) -> int:
@@ -59,14 +60,18 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
     per_slot = 2 * shape.n_head_kv * shape.head_dim * element
     cache = sum(per_slot * _slots(window, n_ctx, n_batch) for window in shape.windows)
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
-    widths = 2 * (shape.n_embd + n_q + n_kv + shape.n_ff)
-    activations = 4 * n_batch * widths
+    branches = shape.n_embd if shape.architecture.startswith("gemma") else 0  # beside the stream
+    widths = shape.n_embd + branches + 2 * (n_q + n_kv) + shape.n_ff
+    normed = 4 * shape.n_embd
     widest = -(-max(shape.n_embd, shape.n_ff, n_q) // 32)  # in blocks of 32
-    quantized = 116 * n_batch * widest  # as int8 and as int16, with their scales and sums
-    panels = threads * 2 * 272 * widest
-    scratch = threads * 4 * _QUERIES * (_KV_BLOCK + 2 * shape.head_dim)
-    scratch += 4 * -(-n_ctx // _SEGMENT) * shape.n_head * (shape.head_dim + 2)
-    return cache + activations + quantized + panels + scratch + 8 * n_batch * shape.head_dim
+    quantized = 116 * widest  # as int8 and as int16, with their scales and sums
+    rotations = 8 * shape.head_dim
+    partial = 4 * -(-n_ctx // _SEGMENT) * shape.n_head * (shape.head_dim + 2)
+    panels = 2 * 272 * widest
+    scores = 4 * _QUERIES * (_KV_BLOCK + 2 * shape.head_dim)
+    results = 4 * max(_CACHED_RESULTS, 16 * n_batch, _QUERIES * (shape.head_dim + 2))
+    shared = n_batch * (4 * widths + normed + quantized + rotations) + partial
+    return cache + shared + threads * (normed + quantized + panels + scores + results)
 
 
 def _slots(window: int, n_ctx: int, n_batch: int) -> int:

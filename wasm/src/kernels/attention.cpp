@@ -23,12 +23,14 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 struct Half {
   using T = uint16_t;
   static constexpr float factor = 0x1p112f, root = 0x1p56f;
+  static constexpr uint32_t at_once = 4; // queries that share what is loaded
   static v128 load4(const T *p, const F16Constants &k) { return and_(shl32(load16x4_s(p), 13), k.bits); }
   static T from(float f) { return f32_to_f16(f); }
 };
 struct Single {
   using T = float;
   static constexpr float factor = 1, root = 1;
+  static constexpr uint32_t at_once = 1; // only float32 models have such a cache, and nobody serves them
   static v128 load4(const T *p, const F16Constants &) { return load(p); }
   static T from(float f) { return f; }
 };
@@ -117,9 +119,14 @@ inline void accumulate(const typename E::T *values, uint32_t head_dim, const Que
   }
 }
 
-/// Calls f(first, integral_constant<N>) over n queries in runs of at most 4.
-template <class F> inline void in_fours(uint32_t n, F f) {
+/// Calls f(first, integral_constant<N>) over n queries in runs of at most E::at_once.
+template <class E, class F> inline void in_runs(uint32_t n, F f) {
   uint32_t i = 0;
+  if constexpr (E::at_once == 1) {
+    for (; i < n; i++)
+      f(i, std::integral_constant<int, 1>{});
+    return;
+  }
   for (; i + 4 <= n; i += 4)
     f(i, std::integral_constant<int, 4>{});
   if (n - i == 3) f(i, std::integral_constant<int, 3>{});
@@ -162,7 +169,7 @@ void attend_as(const KvLayer &c, uint32_t head, Query *queries, uint32_t n, uint
       queries[i].out[d] = 0;
   }
   float *side_by_side = scores + kMaxQueries * kKvBlock;
-  in_fours(n, [&]<int N>(uint32_t first, std::integral_constant<int, N>) {
+  in_runs<E>(n, [&]<int N>(uint32_t first, std::integral_constant<int, N>) {
     float *q = side_by_side + first * c.head_dim;
     for (uint32_t d = 0; d < c.head_dim; d++)
       for (int i = 0; i < N; i++)
@@ -171,14 +178,14 @@ void attend_as(const KvLayer &c, uint32_t head, Query *queries, uint32_t n, uint
   for (uint32_t block = begin / kKvBlock * kKvBlock; block < end; block += kKvBlock) {
     const uint32_t slot = block % c.capacity, count = end - block < kKvBlock ? end - block : kKvBlock;
     const typename E::T *keys = key_block<E>(c, head, slot), *values = value_row<E>(c, head, slot);
-    in_fours(n, [&]<int N>(uint32_t i, std::integral_constant<int, N>) {
+    in_runs<E>(n, [&]<int N>(uint32_t i, std::integral_constant<int, N>) {
       for (uint32_t p = 0; p < kKvBlock; p += 8)
         score<E, N, 2>(keys + size_t(p) * c.head_dim, values + size_t(p) * c.head_dim, c.head_dim,
                        side_by_side + i * c.head_dim, scores + i * kKvBlock + p);
     });
     for (uint32_t i = 0; i < n; i++)
       soften<E>(queries[i], scores + i * kKvBlock, block, softcap_at, c.head_dim);
-    in_fours(n, [&]<int N>(uint32_t i, std::integral_constant<int, N>) {
+    in_runs<E>(n, [&]<int N>(uint32_t i, std::integral_constant<int, N>) {
       accumulate<E, N>(values, c.head_dim, queries + i, scores + i * kKvBlock, count);
     });
   }
