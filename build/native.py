@@ -61,7 +61,8 @@ FUZZERS = {
     )
 }  # fmt: skip
 DRIVER = Program("driver", "tests/wasm/driver.cpp", CORE)
-PROGRAMS = (*FUZZERS.values(), DRIVER)
+TEAM = Program("team", "tests/wasm/team.cpp", ("threads.cpp",))
+PROGRAMS = (*FUZZERS.values(), DRIVER, TEAM)
 
 
 @cache
@@ -104,7 +105,7 @@ def link(program: Program, objects: Sequence[Path]) -> str:
     made = output.stat().st_mtime_ns if output.is_file() else 0
     if any(path.stat().st_mtime_ns > made for path in objects):
         sanitizers = "-fsanitize=address,undefined" + (",fuzzer" if program.fuzzer else "")
-        arguments = [compiler(), sanitizers, *map(str, objects), "-o", str(output)]
+        arguments = [compiler(), sanitizers, "-pthread", *map(str, objects), "-o", str(output)]
         command(arguments, f"{program.name}: linking")
     return program.name
 

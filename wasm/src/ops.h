@@ -78,11 +78,11 @@ struct Workspace {
   uint32_t n_batch = 0, n_embd = 0, max_columns = 0, max_head_dim = 0, n_head = 0, max_rope_dims = 0;
   uint32_t threads = 0, n_segments = 0; // of the longest context
 
-  uint8_t *quantized = nullptr;         // QuantizedRows for n_batch tokens
-  float *normed = nullptr;              // (n_batch, n_embd)
-  float *partial = nullptr;             // (n_segments, n_head) outputs of head_dim, then max and sum
-  float *angles[kMaxRopes] = {};        // (n_batch, n_dims / 2, 2) cos and sin
-  const Adaptation *adapted = nullptr;  // the adapters in use, or null
+  uint8_t *quantized = nullptr;        // QuantizedRows for n_batch tokens
+  float *normed = nullptr;             // (n_batch, n_embd)
+  float *partial = nullptr;            // (n_segments, n_head) outputs of head_dim, then max and sum
+  float *angles[kMaxRopes] = {};       // (n_batch, n_dims / 2, 2) cos and sin
+  const Adaptation *adapted = nullptr; // the adapters in use, or null
 
   /// What one thread has for itself.
   struct Own {

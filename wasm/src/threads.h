@@ -103,7 +103,7 @@ private:
   uint32_t size_ = 1;
   // The present step and the next of its pieces that nobody has taken.
   alignas(64) std::atomic<uint64_t> cursor_{uint64_t(1) << kPieceBits};
-  alignas(64) std::atomic<uint32_t> done_{0}; // pieces of the present step
+  alignas(64) std::atomic<uint32_t> done_{0};                    // pieces of the present step
   alignas(64) std::atomic<uint64_t> committed_[kMaxPieces] = {}; // the last step of each piece
   // Even: a job is posted; odd: one is being written.
   alignas(64) std::atomic<uint32_t> epoch_{0};
