@@ -56,7 +56,7 @@ export function chooseVariant(probe: Probe, wish: Wish = {}): Choice {
 }
 
 /** All of a few processors, half of many (the other half are hyperthreads or a phone's slow cores),
- *  and never more than eight, which would meet at barriers more than they compute. */
+ *  and never more than eight, whose pieces of work would be too small to be worth taking. */
 function defaultThreads(cores: number): number {
   return Math.min(8, Math.max(Math.min(cores, 4), Math.floor(cores / 2)));
 }

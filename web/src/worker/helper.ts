@@ -23,7 +23,7 @@ export function runHelper(port: MessagePort): void {
         try {
           core.exports.slm_thread_main(request.index);
         } catch (error) {
-          reportCrash(error); // the main worker waits at a barrier: only the page can still end this
+          reportCrash(error); // it may have left a piece half committed: only the page can still end this
         }
         break;
     }
