@@ -17,6 +17,7 @@ from rich.console import Console
 
 from script import ROOT, BuildError
 
+from . import busy as busy_cores
 from . import engines, environment
 from .browser import Browser
 from .models import MODELS, Model
@@ -71,6 +72,10 @@ def bench(
     threads: Annotated[str, typer.Option(help="Numbers of threads, with commas between.")] = "1,2",
     reps: Annotated[int, typer.Option(min=1, help="Repetitions; the medians count.")] = 3,
     contexts: Annotated[bool, typer.Option(help="Also decode at 64 and 2,048 tokens.")] = True,
+    busy: Annotated[
+        bool,
+        typer.Option("--busy", help="Instead: beside 0, 1, 2 and 4 processes that want cores."),
+    ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="One short repetition, to see that it works; not kept.")
     ] = False,
@@ -91,6 +96,8 @@ def bench(
     wanted_engines = choose("engine", engine_names, engines.NAMES)
     wanted_models = choose("model", models, tuple(MODELS))
     plan = Plan(tuple(int(n) for n in threads.split(",")), reps, contexts=contexts)
+    if busy:
+        plan = Plan(plan.threads, reps, n_prompt=128, n_generate=64, contexts=False)
     if quick:
         plan = Plan(plan.threads, repetitions=1, n_prompt=80, n_generate=16, contexts=False)
     found = Results(datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"))
@@ -106,12 +113,18 @@ def bench(
         runner = Runner(plan, browser, found, console)
         ready_engines = prepare_engines(wanted_engines, browser, console)
         for model in ready_models:
-            runner.run(model, ready_engines)
+            if busy:
+                busy_cores.run(runner, model, ready_engines, plan.threads)
+            else:
+                runner.run(model, ready_engines)
 
     if not found.rows:
         console.print("[red]bench[/]: nothing was measured, for the reasons above", highlight=False)
         raise typer.Exit(1)
-    print_report(console, found, ready_models, plan.threads, plan.n_prompt, runner.texts)
+    if busy:
+        busy_cores.print_busy(console, found, ready_models, plan.threads)
+    else:
+        print_report(console, found, ready_models, plan.threads, plan.n_prompt, runner.texts)
     if not quick:
         found.append_to(results_file)
         plot = results_file.with_suffix(".svg")

@@ -20,6 +20,8 @@ PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 NODE_MODULES = HERE / "node_modules"
 PAGES = DIST / "bench"
 
+TIMEOUT_S = 600  # of what runs in the bench environment, as of a page
+
 
 def call(what: str, command: list[str], cwd: Path = ROOT) -> None:
     print(f"{what} ...", flush=True)
@@ -54,15 +56,21 @@ def bench_python() -> Path:
 
 def run_module(module: str, *arguments: str, stdin: str | None = None) -> str:
     """Runs one of our modules in the bench environment and returns its stdout."""
-    done = subprocess.run(
-        [str(bench_python()), "-m", f"bench.{module}", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
-    )
+    try:
+        done = subprocess.run(
+            [str(bench_python()), "-m", f"bench.{module}", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+            timeout=TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise BuildError(
+            f"bench.{module} {arguments[0]} has no result after {TIMEOUT_S} s"
+        ) from None
     if done.returncode != 0:
         last = (done.stderr.strip() or "no output").splitlines()[-1]
         raise BuildError(f"bench.{module} {arguments[0]} failed: {last}")

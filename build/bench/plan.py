@@ -90,14 +90,15 @@ class Runner:
         """Only slmweb has a target; wllama would take minutes to prefill 2,048 tokens."""
         return engine.name == "slmweb" or (engine.name == "native" and repetition == 1)
 
-    def attempt(self, name: str, measure: Any, *arguments: Any) -> None:
+    def attempt(self, name: str, measure: Any, *arguments: Any, disturbed: bool = True) -> None:
+        """`disturbed` says when something else waited for a core meanwhile."""
         start, waited = time.monotonic(), waiting_seconds()
         try:
             measure(*arguments)
         except BuildError as error:
             self.console.print(f"[red]{name}[/]: {error}", highlight=False, soft_wrap=True)
         share = (waiting_seconds() - waited) / (time.monotonic() - start)
-        if share > DISTURBED:
+        if disturbed and share > DISTURBED:
             self.console.print(
                 f"[yellow]disturbed[/]: for {share:.0%} of that time something waited for a core",
                 highlight=False,

@@ -34,7 +34,7 @@ const { Wllama, LoggerWithoutDebug } = (await import(url)) as WllamaModule;
 const { version } = (await (await fetch(`${PACKAGE}/package.json`)).json()) as { version: string };
 
 const wllama = new Wllama(
-  { default: `${PACKAGE}/src/wasm/wllama.wasm` },
+  { default: `${PACKAGE}/esm/wasm/wllama.wasm` },
   { logger: LoggerWithoutDebug, suppressNativeLog: true },
 );
 

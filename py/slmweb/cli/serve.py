@@ -31,6 +31,15 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A further name that the server answers to, as clinic.test or *.clinic.test; "
+            "repeat it for more. Loopback names and --host are known.",
+            show_default=False,
+        ),
+    ] = None,
     grace: Annotated[
         int,
         typer.Option(min=0, max=3600, help="Seconds that downloads may take to finish at the end."),
@@ -42,6 +51,7 @@ def serve(
     from ..pack.sign import read_public_key
     from ..server import app as web
     from ..server import run as runner
+    from ..server.hosts import check_name
     from ..server.models import ModelFolder
 
     folders = web.Folders.default(models)
@@ -54,8 +64,11 @@ def serve(
     key = read_public_key(public_key) if public_key is not None else None
     entries = ModelFolder(folders.models).entries()
     names = [entry["name"] for entry in entries]
-    application = web.create_app(folders, key)
     listener = runner.bind(host, port)
+    hosts = [*(allowed_host or []), host]
+    for name in hosts:
+        check_name(name)
+    application = web.create_app(folders, key, hosts)
     url = runner.url_of(listener)
     for sentence in web.missing_parts(folders):
         note(f"slmweb: {sentence}")
@@ -67,7 +80,8 @@ def serve(
     if not runner.is_loopback(listener):
         note(
             "slmweb: other machines can reach this server; browsers there allow storage and "
-            "threads only over https, so put a TLS proxy in front"
+            "threads only over https, so put a TLS proxy in front, and name what they call it "
+            "with --allowed-host"
         )
 
     def announce() -> None:

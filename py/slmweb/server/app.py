@@ -9,6 +9,7 @@ the request headers.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from .. import paths
 from ..errors import SlmError
 from ..pack.manifest import MANIFEST, MODEL_NAME
 from ..pack.sign import SIGNATURE, PublicKey
-from .files import IMMUTABLE, REVALIDATE, etag_matches, send_file
+from .files import IMMUTABLE, REVALIDATE, accepted_codings, etag_matches, send_file
 from .headers import SealMiddleware
+from .hosts import HostMiddleware
 from .models import CHUNK_NAME, MODEL_LIST, ModelFolder
 from .pages import ASSET_NAME, Page, PageCache, hashed
 
@@ -44,10 +46,15 @@ class Folders:
         return cls(paths.web_dir(), paths.wasm_dir(), models or paths.models_dir())
 
 
-def create_app(folders: Folders | None = None, public_key: PublicKey | None = None) -> ASGIApp:
+def create_app(
+    folders: Folders | None = None,
+    public_key: PublicKey | None = None,
+    allowed_hosts: Sequence[str] = (),
+) -> ASGIApp:
     """The ASGI application over `folders` (by default those of this installation).
 
-    With a `public_key` the page opens only models whose manifest is signed by it.
+    With a `public_key` the page opens only models whose manifest is signed by it. It answers to
+    this machine's loopback names, and to `allowed_hosts` (see hosts.py).
     """
     site = _Site(folders or Folders.default(), public_key)
     app = Starlette(
@@ -64,8 +71,8 @@ def create_app(folders: Folders | None = None, public_key: PublicKey | None = No
         ],
         exception_handlers={HTTPException: site.http_error, Exception: site.crash},
     )
-    # From outside: Starlette's own error responses must be sealed as well.
-    return SealMiddleware(app, site.pages.current_hash)
+    # From outside: Starlette's own error responses, and refusals, must be sealed as well.
+    return SealMiddleware(HostMiddleware(app, allowed_hosts), site.pages.current_hash)
 
 
 def missing_parts(folders: Folders) -> list[str]:
@@ -243,7 +250,8 @@ class _Site:
 
 def _page_response(request: Request, page: Page) -> Response:
     """A rendered page with validators, compressed where the client accepts it."""
-    gzipped = page.gzipped if "gzip" in request.headers.get("accept-encoding", "") else None
+    codings = accepted_codings(request.headers.get("accept-encoding", ""))
+    gzipped = page.gzipped if "gzip" in codings else None
     tag = f'"{page.digest}{"-gzip" if gzipped else ""}"'
     headers = {"etag": tag, "cache-control": REVALIDATE, "vary": "Accept-Encoding"}
     if etag_matches(request.headers.get("if-none-match"), tag):

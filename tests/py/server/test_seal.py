@@ -119,7 +119,7 @@ def test_a_crash_is_sealed_and_says_so(
         "path": "/models/index.json",
         "raw_path": b"/models/index.json",
         "query_string": b"",
-        "headers": [],
+        "headers": [(b"host", b"localhost")],
         "server": ("127.0.0.1", 80),
     }
 
