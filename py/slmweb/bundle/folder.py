@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from ..atomic import check_output
 from ..errors import SlmError, os_reason
 
 
@@ -42,8 +43,9 @@ def check_replaceable(out: Path, ours: Collection[str], mark: str) -> None:
     """Raises SlmError "invalid_argument" unless `publish` may put a folder at `out`.
 
     It may where nothing is, in an empty folder, and over one that has the file
-    `mark` and nothing whose name is not in `ours`.
+    `mark` and nothing whose name is not in `ours`, and whose files the command does not read.
     """
+    check_output(out)
     try:
         names = sorted(path.name for path in out.iterdir())
     except FileNotFoundError:

@@ -35,8 +35,9 @@ from . import (
     text,
 )
 from . import eval as evaluation
+from .guard import GuardedTyper
 
-app = typer.Typer(
+app = GuardedTyper(
     name="slmweb",
     help="Small language models that run in the browser, and the tools that prepare them.",
     epilog="Example: slmweb chat MODEL.gguf",
