@@ -1,5 +1,5 @@
 // One answer: prefill in chunks, then token after token, with a turn of the
-// event loop after each so that an abort takes effect within one token. It
+// event loop every few milliseconds so that an abort takes effect at once. It
 // drives a session and reports; queues, chat and templates are the page's.
 
 import type { Timings } from '../api/types';
@@ -22,7 +22,7 @@ export interface GenerateContext {
   readonly model: Model;
   readonly session: Session;
   readonly post: (reply: MainReply) => void;
-  /** Lets the event loop run. */
+  /** Lets the event loop run, where it has not for some milliseconds. */
   readonly tick: () => Promise<void>;
   readonly isAborted: () => boolean;
 }

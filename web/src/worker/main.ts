@@ -202,7 +202,15 @@ const turns: (() => void)[] = [];
 const loop = new MessageChannel();
 loop.port1.onmessage = () => turns.shift()?.();
 
+// Even so it passes through a thread of the browser, which has to wait for a core where the device
+// is busy. What it lets in is an abort, and for that a person would not notice more turns.
+const TURN_MS = 8;
+let turned = 0;
+
 function tick(): Promise<void> {
+  const now = performance.now();
+  if (now - turned < TURN_MS) return Promise.resolve();
+  turned = now;
   return new Promise((resolve) => {
     turns.push(resolve);
     loop.port2.postMessage(null);
