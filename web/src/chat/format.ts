@@ -1,8 +1,13 @@
 // Numbers as people read them: bytes, counts, speeds, durations. Pure functions
-// that follow the browser's locale; they know no words but units.
+// that follow the language of the page; they know no words but units.
 
-const integer = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const oneDigit = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+import { locale } from './language';
+import { S } from './strings';
+
+const integer = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const oneDigit = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+type Unit = 'kilobyte' | 'megabyte' | 'gigabyte';
 
 export function count(n: number): string {
   return integer.format(n);
@@ -10,9 +15,14 @@ export function count(n: number): string {
 
 /** 98.4 MB: decimal units, as browsers and shops count. */
 export function bytes(n: number): string {
-  if (n < 1e6) return `${integer.format(n / 1e3)} kB`;
-  if (n < 1e9) return `${n < 1e8 ? oneDigit.format(n / 1e6) : integer.format(n / 1e6)} MB`;
-  return `${oneDigit.format(n / 1e9)} GB`;
+  if (n < 1e6) return inUnit(n / 1e3, 'kilobyte', 0);
+  if (n < 1e9) return inUnit(n / 1e6, 'megabyte', n < 1e8 ? 1 : 0);
+  return inUnit(n / 1e9, 'gigabyte', 1);
+}
+
+function inUnit(value: number, unit: Unit, digits: number): string {
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(locale, { style: 'unit', unit, ...options }).format(value);
 }
 
 /** 134.5 M, 1.2 B: as model names count parameters. */
@@ -26,7 +36,7 @@ export function speed(n: number): string {
 }
 
 export function duration(seconds: number): string {
-  if (seconds < 60) return `${integer.format(Math.max(1, seconds))} s`;
-  if (seconds < 3600) return `${integer.format(seconds / 60)} min`;
-  return `${oneDigit.format(seconds / 3600)} h`;
+  if (seconds < 60) return S.seconds(integer.format(Math.max(1, seconds)));
+  if (seconds < 3600) return S.minutes(integer.format(seconds / 60));
+  return S.hours(oneDigit.format(seconds / 3600));
 }

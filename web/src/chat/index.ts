@@ -14,6 +14,7 @@ import { h, iconButton, setText } from './dom';
 import { describeError } from './errors';
 import { icon, mark } from './icons';
 import { listenToKeys } from './keys';
+import { adoptLanguage } from './language';
 import { Meter } from './meter';
 import { OpeningView } from './opening';
 import { Panel } from './panel';
@@ -32,6 +33,7 @@ const METER_MS = 250;
 const LOOK_MS = 10 * 60 * 1000;
 
 export function startChat(host: ChatHost, root: HTMLElement): void {
+  adoptLanguage();
   adoptStyles();
   const chat = new Chat(host, { onPath: drawPath, onTurn: touch, onEnd: sayEnd, onModel: drawModel });
   const scroller = h('main', { class: 'scroll', id: 'conversation' });
@@ -313,6 +315,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
 
 /** In place of the chat, when it cannot even begin. */
 export function showFailure(error: unknown, root: HTMLElement): void {
+  adoptLanguage();
   adoptStyles();
   const { sentence } = describeError(error, false);
   root.replaceChildren(

@@ -2,6 +2,7 @@
 // they become the parameters of a request. No DOM here; settings.ts draws them.
 
 import type { AdapterInfo, AdapterUse, ModelInfo, SamplingParams } from '../api/types';
+import { S } from './strings';
 
 export interface Settings {
   systemPrompt: string;
@@ -37,58 +38,20 @@ const MAX_TOKENS_STEP = 32;
 /** The sliders of a model whose context holds n_ctx tokens. */
 export function sliders(n_ctx: number): readonly Slider[] {
   return [
-    {
-      name: 'temperature',
-      label: 'Temperature',
-      hint: '0 always takes the likeliest word; more is freer.',
-      min: 0,
-      max: 2,
-      step: 0.05,
-    },
-    {
-      name: 'top_p',
-      label: 'Top p',
-      hint: 'Keeps the likeliest words up to this share. 1 is off.',
-      min: 0.05,
-      max: 1,
-      step: 0.01,
-    },
-    { name: 'top_k', label: 'Top k', hint: 'Keeps this many words. 0 is off.', min: 0, max: 200, step: 1 },
-    {
-      name: 'min_p',
-      label: 'Min p',
-      hint: 'Drops words far less likely than the best. 0 is off.',
-      min: 0,
-      max: 0.5,
-      step: 0.01,
-    },
-    {
-      name: 'repeat_penalty',
-      label: 'Repeat penalty',
-      hint: 'Above 1 the model repeats itself less. 1 is off.',
-      min: 1,
-      max: 2,
-      step: 0.01,
-    },
-    {
-      name: 'max_tokens',
-      label: 'Longest answer',
-      hint: 'In tokens, about three quarters of a word each.',
-      min: MAX_TOKENS_STEP,
-      max: Math.max(n_ctx, 2 * MAX_TOKENS_STEP),
-      step: MAX_TOKENS_STEP,
-    },
+    slider('temperature', 0, 2, 0.05),
+    slider('top_p', 0.05, 1, 0.01),
+    slider('top_k', 0, 200, 1),
+    slider('min_p', 0, 0.5, 0.01),
+    slider('repeat_penalty', 1, 2, 0.01),
+    slider('max_tokens', MAX_TOKENS_STEP, Math.max(n_ctx, 2 * MAX_TOKENS_STEP), MAX_TOKENS_STEP),
   ];
 }
 
-export const STRENGTH: Slider = {
-  name: 'strength',
-  label: 'Strength',
-  hint: '1 is as trained. Less keeps more of the model itself, more exaggerates.',
-  min: 0,
-  max: 2,
-  step: 0.05,
-};
+export const STRENGTH: Slider = slider('strength', 0, 2, 0.05);
+
+function slider(name: SliderName, min: number, max: number, step: number): Slider {
+  return { name, ...S.sliders[name], min, max, step };
+}
 
 /** What applies where the model's manifest says nothing: the core's own defaults, but for
  *  a mild penalty and an end to long answers, since small models tend to go in circles. */

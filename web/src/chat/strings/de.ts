@@ -1,0 +1,242 @@
+// German: the words of strings/en.ts.
+
+import { pluralOf } from '../language';
+import type { Strings } from './shape';
+
+const plural = pluralOf<'one' | 'other'>('de');
+
+export const de: Strings = {
+  you: 'Sie',
+  conversation: 'Gespräch',
+  statement: 'Läuft auf diesem Gerät. Was Sie schreiben, verlässt diese Seite nicht.',
+  statementShort: 'Bleibt auf diesem Gerät.',
+
+  // header
+  newChat: 'Neuer Chat',
+  copyAll: 'Chat kopieren',
+  settings: 'Einstellungen',
+  toDark: 'Zu dunklen Farben wechseln',
+  toLight: 'Zu hellen Farben wechseln',
+  aboutModel: (title) => `Über ${title}`,
+  aboutInDomain: (title, domain) => `Über ${title}, das im Fachgebiet ${domain} antwortet`,
+  aboutShort: 'Über das Modell',
+
+  // composer
+  message: 'Nachricht',
+  placeholder: (who) => `${who} fragen`,
+  placeholderBase: 'Beginnen Sie einen Text; das Modell schreibt weiter',
+  placeholderLoading: 'Schreiben Sie, während es lädt',
+  placeholderClosed: 'Das Modell ist nicht geöffnet',
+  placeholderNone: 'Wählen Sie zuerst ein Modell',
+  send: 'Senden',
+  stop: 'Anhalten',
+
+  // turns
+  edit: 'Bearbeiten',
+  retry: 'Neu versuchen',
+  copy: 'Kopieren',
+  copied: 'Kopiert',
+  copyFailed: 'Strg+C drücken',
+  cancel: 'Abbrechen',
+  resend: 'Erneut senden',
+  editLabel: 'Ihre Nachricht bearbeiten',
+  previousVersion: 'Frühere Fassung',
+  nextVersion: 'Spätere Fassung',
+  version: (i, n) => `${i} / ${n}`,
+  waiting: 'Wartet auf das Modell',
+  reading: (done, total) => `Liest ${done} von ${total} Tokens`,
+  thinking: 'Beginnt',
+  stopped: 'Angehalten.',
+  emptyAnswer: 'Das Modell hat seine Antwort ohne ein Wort beendet.',
+  limitReached: (tokens) => `Nach ${tokens} beendet, der Grenze in den Einstellungen.`,
+  contextEnded: 'Beendet: Der Kontext ist voll.',
+  dropped: (n) =>
+    plural(n, {
+      one: 'Die Nachricht darüber passt nicht mehr; das Modell sieht sie nicht.',
+      other: 'Die Nachrichten über dieser Linie passen nicht mehr; das Modell sieht sie nicht.',
+    }),
+  jump: 'Zum neuesten Wort springen',
+  said: (who, text) => `${who}: ${text}`,
+  answering: (who) => `${who} antwortet`,
+  tokens: (n, shown) => plural(n, { one: `${shown} Token`, other: `${shown} Tokens` }),
+  perSecond: (n) => `${n} Tokens/s`,
+  promptPerSecond: (n) => `Frage ${n}/s`,
+  codeLabel: (lang) => `Code, ${lang}`,
+  plainText: 'Text',
+  copyUrl: (url) => `Die Adresse ${url} kopieren`,
+  linkNote: 'Links öffnen sich von dieser Seite aus nicht; dies kopiert die Adresse',
+  image: (alt) => (alt === '' ? 'Bild' : `Bild: ${alt}`),
+
+  // first screen
+  headline: 'Ein kleines Modell, auf Ihrem Gerät.',
+  pitch: (title) =>
+    `${title} antwortet genau hier, ohne Server. Es ist schnell und irrt sich oft: Prüfen Sie, worauf es ankommt.`,
+  basePitch: (title) =>
+    `${title} ist ein Basismodell: Es führt kein Gespräch, es setzt den Text fort, den Sie beginnen.`,
+  examplesLabel: 'Zum Ausprobieren',
+  examples: [
+    'Warum ist der Himmel blau? Zwei Sätze, bitte.',
+    'Gib mir fünf Ideen für einen verregneten Nachmittag.',
+    'Schreibe ein kurzes Gedicht über das Meer bei Nacht.',
+    'Schreibe eine Python-Funktion, die eine Zeichenkette umdreht.',
+  ],
+  baseExamples: [
+    'Der Leuchtturmwärter öffnete die Tür und',
+    'Drei Dinge, die jeder Seemann weiß:',
+    'Wasser kocht auf einem Berg bei niedrigerer Temperatur, weil',
+  ],
+
+  // amounts of time
+  seconds: (n) => `${n} s`,
+  minutes: (n) => `${n} min`,
+  hours: (n) => `${n} h`,
+
+  // opening a model
+  choose: 'Modell wählen',
+  chooseNote: 'Es wird einmal von dieser Website geholt, geprüft und auf diesem Gerät behalten.',
+  download: (size) => `${size} herunterladen`,
+  open: 'Öffnen',
+  storedHere: 'auf diesem Gerät',
+  opening: (title) => `${title} wird geöffnet`,
+  phase: {
+    check: 'Sieht nach, was gespeichert ist',
+    wait: 'Wartet auf einen anderen Tab, der es herunterlädt',
+    download: 'Lädt herunter',
+    compile: 'Bereitet das Rechenwerk vor',
+    load: 'Lädt in den Arbeitsspeicher',
+  },
+  amount: (loaded, total) => `${loaded} von ${total}`,
+  rate: (rate) => `${rate}/s`,
+  left: (time) => `noch ${time}`,
+  need: (size) => `etwa ${size} Arbeitsspeicher`,
+  halted: (title) => `${title} ist nicht geöffnet. Was angekommen ist, bleibt erhalten.`,
+  resume: 'Fortfahren',
+
+  // versions
+  update: 'Aktualisieren',
+  later: 'Später',
+  newVersion: (title, version, cost) =>
+    `Von ${title} gibt es eine neue Version (${version === null ? '' : `${version}, `}${cost}).`,
+  toFetch: (size) => `${size} zu holen`,
+  nothingToFetch: 'schon auf diesem Gerät',
+  fetching: 'Holt die neue Version',
+  fetched: 'Die neue Version ist da. Sie öffnet sich, wenn diese Antwort zu Ende ist.',
+  updated: (title, version) =>
+    version === null ? `${title} ist auf dem neuesten Stand.` : `${title} läuft jetzt in Version ${version}.`,
+  refused: (sentence) => `Die neue Version wird nicht verwendet. ${sentence}`,
+  versionFact: 'Version',
+  versions: 'Andere Versionen',
+  aNewVersion: 'Neue Version',
+  theVersionBefore: 'Version davor',
+  namedVersion: (version) => `Version ${version}`,
+  goBack: (version) => (version === null ? 'Zu ihr zurückkehren' : `Zu ${version} zurückkehren`),
+  keptSize: (size) => `auf diesem Gerät, ${size}`,
+
+  // errors
+  noStart: 'Der Chat konnte nicht starten.',
+  dropOldest: 'Die ältesten Nachrichten weglassen',
+  longerContext: 'Einen längeren Kontext verwenden',
+  tryAgain: 'Noch einmal versuchen',
+  tryAnyway: 'Trotzdem versuchen',
+  reloadModel: 'Das Modell neu laden und noch einmal versuchen',
+  contextFull: (prompt, nCtx) =>
+    `Dieses Gespräch hat ${prompt} Tokens, und der Kontext des Modells fasst ${nCtx}.`,
+  unforeseen: (message) => `Etwas ist fehlgeschlagen, das nicht vorgesehen war (${message}).`,
+  noModels: 'Diese Website bietet kein Modell an; wer sie betreibt, kann mit `make model` eines hinzufügen.',
+
+  // meter
+  contextUse: 'Belegter Kontext',
+  contextOf: (used, all) => `Kontext ${used} / ${all}`,
+  memory: (size) => `${size} Speicher`,
+
+  // settings
+  systemPrompt: 'Systemanweisung',
+  systemHint: 'Anweisungen, die vor dem Gespräch stehen. Leer: die des Modells.',
+  sampling: 'Wortwahl',
+  reset: 'Auf die Werte des Modells zurücksetzen',
+  seedLabel: 'Startwert',
+  seedHint: 'Derselbe Startwert gibt dieselbe Antwort. Leer: jedes Mal ein neuer.',
+  seedAny: 'beliebig',
+  keepSeed: (n) => `Den letzten behalten, ${n}`,
+  sliders: {
+    temperature: {
+      label: 'Temperatur',
+      hint: '0 nimmt immer das wahrscheinlichste Wort; mehr ist freier.',
+    },
+    top_p: { label: 'Top p', hint: 'Behält die wahrscheinlichsten Wörter bis zu diesem Anteil. 1 ist aus.' },
+    top_k: { label: 'Top k', hint: 'Behält so viele Wörter. 0 ist aus.' },
+    min_p: {
+      label: 'Min p',
+      hint: 'Lässt Wörter weg, die weit unwahrscheinlicher sind als das beste. 0 ist aus.',
+    },
+    repeat_penalty: {
+      label: 'Wiederholungsabzug',
+      hint: 'Über 1 wiederholt sich das Modell weniger. 1 ist aus.',
+    },
+    max_tokens: { label: 'Längste Antwort', hint: 'In Tokens, je etwa ein halbes bis drei Viertel Wort.' },
+    strength: {
+      label: 'Stärke',
+      hint: '1 ist wie trainiert. Weniger behält mehr vom Modell selbst, mehr übertreibt.',
+    },
+  },
+  overflowLabel: 'Wenn der Kontext voll ist, die ältesten Nachrichten weglassen',
+  overflowHint: 'Sonst fragt der Chat zuerst.',
+  engine: 'Rechenwerk',
+  contextLength: 'Kontextlänge',
+  contextHint: 'Tokens, auf die das Modell zurückblicken kann. Mehr braucht mehr Speicher.',
+  threadsLabel: 'Threads',
+  threadsHint: 'Rechen-Threads auf diesem Prozessor.',
+  threadsOne: 'Diese Seite ist nicht isoliert, daher hat das Rechenwerk einen Thread.',
+  auto: 'automatisch',
+  applyReload: 'Damit neu laden',
+  close: 'Schließen',
+
+  domain: 'Fachgebiet',
+  domainNone: 'Keines, nur das Modell',
+  domainHint: 'Was das Modell dazugelernt hat. Gilt ab der nächsten Antwort.',
+  inDomain: (who, domain) => `${who} · ${domain}`,
+
+  // model card
+  model: 'Modell',
+  name: 'Name',
+  licence: 'Lizenz',
+  licenceUnknown: 'nicht angegeben',
+  source: 'Quelle',
+  architecture: 'Architektur',
+  parameters: 'Parameter',
+  weights: 'Gewichte',
+  trainedContext: 'Trainierter Kontext',
+  vocabulary: 'Wortschatz',
+  languages: 'Sprachen',
+  tokensUnit: (n) => `${n} Tokens`,
+  layers: (layers, width) => `${layers} Schichten, ${width} breit`,
+  here: 'Wie es hier läuft',
+  variant: 'Bauart',
+  kernel: 'Kernel',
+  context: 'Kontext',
+  memoryLabel: 'Speicher',
+  stored: 'Gespeichert',
+  storedOpfs: 'In diesem Browser, mit dem SHA-256 geprüft',
+  storedMemory: 'Nur im Arbeitsspeicher',
+  where: 'Was wo läuft',
+  whereModel: (title, size) => `${title} (${size}) kam von dieser Website und wurde bei der Ankunft geprüft.`,
+  whereCompute: (threads) => `Es rechnet in diesem Tab, auf Ihrem Prozessor: WebAssembly, ${threads}.`,
+  threadCount: (n) => plural(n, { one: 'ein Thread', other: `${n} Threads` }),
+  whereFrame:
+    'Sie schreiben in einem versiegelten Rahmen. Seine Sicherheitsregeln verbieten ihm jede Anfrage ans Netz, und er hat keinen Speicher. Die Seite um ihn herum holt das Modell und erfährt nie, was Sie schreiben.',
+  whereMemory:
+    'Das Gespräch liegt im Arbeitsspeicher: Wenn Sie den Tab neu laden oder schließen, ist es weg.',
+  others: 'Modelle auf dieser Website',
+  removeStored: 'Von diesem Gerät entfernen',
+  isOpen: 'geöffnet',
+  keys: 'Tastatur',
+  keyList: [
+    ['Eingabe', 'senden'],
+    ['Umschalt Eingabe', 'neue Zeile'],
+    ['Esc', 'anhalten'],
+    ['↑', 'die letzte Nachricht bearbeiten, wenn das Feld leer ist'],
+    ['Strg Umschalt Eingabe', 'neu versuchen'],
+    ['Strg Umschalt O', 'neuer Chat'],
+    ['/', 'zum Nachrichtenfeld'],
+  ],
+};

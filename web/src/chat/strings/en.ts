@@ -1,0 +1,239 @@
+// English: every word that the chat says. The other languages have the same keys,
+// which the compiler holds them to. A file of words knows no markup and no state:
+// plain sentences, or functions from numbers (already formatted) and names to
+// sentences. Where a number changes the words, it comes along as a number.
+
+import type { LoadPhase } from '../../api/types';
+import { pluralOf } from '../language';
+
+const plural = pluralOf<'one' | 'other'>('en');
+
+export const en = {
+  you: 'You',
+  conversation: 'Conversation',
+  statement: 'Runs on this device. Nothing you type leaves this page.',
+  statementShort: 'Stays on this device.',
+
+  // header
+  newChat: 'New chat',
+  copyAll: 'Copy chat',
+  settings: 'Settings',
+  toDark: 'Switch to dark colours',
+  toLight: 'Switch to light colours',
+  aboutModel: (title: string) => `About ${title}`,
+  aboutInDomain: (title: string, domain: string) => `About ${title}, answering in the domain ${domain}`,
+  aboutShort: 'About',
+
+  // composer
+  message: 'Message',
+  placeholder: (who: string) => `Ask ${who}`,
+  placeholderBase: 'Begin a text; the model goes on',
+  placeholderLoading: 'Write while it loads',
+  placeholderClosed: 'The model is not open',
+  placeholderNone: 'Choose a model first',
+  send: 'Send',
+  stop: 'Stop',
+
+  // turns
+  edit: 'Edit',
+  retry: 'Retry',
+  copy: 'Copy',
+  copied: 'Copied',
+  copyFailed: 'Press Ctrl+C',
+  cancel: 'Cancel',
+  resend: 'Send again',
+  editLabel: 'Edit your message',
+  previousVersion: 'Earlier version',
+  nextVersion: 'Later version',
+  version: (i: number, n: number) => `${i} / ${n}`,
+  waiting: 'Waiting for the model',
+  reading: (done: string, total: string) => `Reading ${done} of ${total} tokens`,
+  thinking: 'Starting',
+  stopped: 'Stopped.',
+  emptyAnswer: 'The model ended its answer without a word.',
+  limitReached: (tokens: string) => `Stopped after ${tokens}, the limit in Settings.`,
+  contextEnded: 'Stopped: the context is full.',
+  dropped: (n: number) =>
+    plural(n, {
+      one: 'The message above no longer fits; the model does not see it.',
+      other: 'Messages above this line no longer fit; the model does not see them.',
+    }),
+  jump: 'Jump to the latest',
+  said: (who: string, text: string) => `${who}: ${text}`,
+  answering: (who: string) => `${who} is answering`,
+  tokens: (n: number, shown: string) => plural(n, { one: `${shown} token`, other: `${shown} tokens` }),
+  perSecond: (n: string) => `${n} tokens/s`,
+  promptPerSecond: (n: string) => `prompt ${n}/s`,
+  codeLabel: (lang: string) => `Code, ${lang}`,
+  plainText: 'text',
+  copyUrl: (url: string) => `Copy the address ${url}`,
+  linkNote: 'Links do not open from this page; this copies the address',
+  image: (alt: string) => (alt === '' ? 'Image' : `Image: ${alt}`),
+
+  // first screen
+  headline: 'A small model, on your device.',
+  pitch: (title: string) =>
+    `${title} answers right here, without a server. It is quick and often wrong: check what matters.`,
+  basePitch: (title: string) =>
+    `${title} is a base model: it does not chat, it continues the text that you begin.`,
+  examplesLabel: 'Things to try',
+  examples: [
+    'Why is the sky blue? Two sentences, please.',
+    'Give me five ideas for a rainy afternoon.',
+    'Write a short poem about the sea at night.',
+    'Write a Python function that reverses a string.',
+  ],
+  baseExamples: [
+    'The lighthouse keeper opened the door and',
+    'Three things that every sailor knows:',
+    'Water boils at a lower temperature on a mountain because',
+  ],
+
+  // amounts of time
+  seconds: (n: string) => `${n} s`,
+  minutes: (n: string) => `${n} min`,
+  hours: (n: string) => `${n} h`,
+
+  // opening a model
+  choose: 'Choose a model',
+  chooseNote: 'It is fetched once from this site, checked, and kept on this device.',
+  download: (size: string) => `Download ${size}`,
+  open: 'Open',
+  storedHere: 'on this device',
+  opening: (title: string) => `Opening ${title}`,
+  phase: {
+    check: 'Looking at what is stored',
+    wait: 'Waiting for another tab that is downloading it',
+    download: 'Downloading',
+    compile: 'Preparing the engine',
+    load: 'Loading into memory',
+  } satisfies Record<LoadPhase, string>,
+  amount: (loaded: string, total: string) => `${loaded} of ${total}`,
+  rate: (rate: string) => `${rate}/s`,
+  left: (time: string) => `${time} left`,
+  need: (size: string) => `about ${size} of memory`,
+  halted: (title: string) => `${title} is not open. What has arrived is kept.`,
+  resume: 'Continue',
+
+  // versions
+  update: 'Update',
+  later: 'Later',
+  newVersion: (title: string, version: string | null, cost: string) =>
+    `A new version of ${title} is there (${version === null ? '' : `${version}, `}${cost}).`,
+  toFetch: (size: string) => `${size} to fetch`,
+  nothingToFetch: 'already on this device',
+  fetching: 'Fetching the new version',
+  fetched: 'The new version is here. It opens when this answer has ended.',
+  updated: (title: string, version: string | null) =>
+    version === null ? `${title} is up to date.` : `${title} now runs version ${version}.`,
+  refused: (sentence: string) => `The new version is not used. ${sentence}`,
+  versionFact: 'Version',
+  versions: 'Other versions',
+  aNewVersion: 'New version',
+  theVersionBefore: 'Version before',
+  namedVersion: (version: string) => `Version ${version}`,
+  goBack: (version: string | null) => `Go back to ${version ?? 'it'}`,
+  keptSize: (size: string) => `on this device, ${size}`,
+
+  // errors
+  noStart: 'The chat could not start.',
+  dropOldest: 'Drop the oldest turns',
+  longerContext: 'Use a longer context',
+  tryAgain: 'Try again',
+  tryAnyway: 'Try anyway',
+  reloadModel: 'Reload the model and try again',
+  contextFull: (prompt: string, nCtx: string) =>
+    `This conversation takes ${prompt} tokens and the model's context holds ${nCtx}.`,
+  unforeseen: (message: string) => `Something failed that was not foreseen (${message}).`,
+  noModels: 'This site offers no model; whoever runs it can add one with `make model`.',
+
+  // meter
+  contextUse: 'Context in use',
+  contextOf: (used: string, all: string) => `${used} / ${all} context`,
+  memory: (size: string) => `${size} memory`,
+
+  // settings
+  systemPrompt: 'System prompt',
+  systemHint: 'Instructions that come before the conversation. Empty: the model’s own.',
+  sampling: 'Sampling',
+  reset: 'Reset to the model’s own',
+  seedLabel: 'Seed',
+  seedHint: 'The same seed gives the same answer. Empty: a new one each time.',
+  seedAny: 'any',
+  keepSeed: (n: number) => `Keep the last one, ${n}`,
+  sliders: {
+    temperature: { label: 'Temperature', hint: '0 always takes the likeliest word; more is freer.' },
+    top_p: { label: 'Top p', hint: 'Keeps the likeliest words up to this share. 1 is off.' },
+    top_k: { label: 'Top k', hint: 'Keeps this many words. 0 is off.' },
+    min_p: { label: 'Min p', hint: 'Drops words far less likely than the best. 0 is off.' },
+    repeat_penalty: {
+      label: 'Repeat penalty',
+      hint: 'Above 1 the model repeats itself less. 1 is off.',
+    },
+    max_tokens: { label: 'Longest answer', hint: 'In tokens, about three quarters of a word each.' },
+    strength: {
+      label: 'Strength',
+      hint: '1 is as trained. Less keeps more of the model itself, more exaggerates.',
+    },
+  },
+  overflowLabel: 'When the context is full, drop the oldest turns',
+  overflowHint: 'Otherwise the chat asks first.',
+  engine: 'Engine',
+  contextLength: 'Context length',
+  contextHint: 'Tokens that the model can look back on. More takes more memory.',
+  threadsLabel: 'Threads',
+  threadsHint: 'Compute threads on this processor.',
+  threadsOne: 'This page is not isolated, so the engine has one thread.',
+  auto: 'automatic',
+  applyReload: 'Reload with these',
+  close: 'Close',
+
+  domain: 'Domain',
+  domainNone: 'None, the model alone',
+  domainHint: 'What the model has learnt on top. Takes effect with the next answer.',
+  inDomain: (who: string, domain: string) => `${who} · ${domain}`,
+
+  // model card
+  model: 'Model',
+  name: 'Name',
+  licence: 'Licence',
+  licenceUnknown: 'not stated',
+  source: 'Source',
+  architecture: 'Architecture',
+  parameters: 'Parameters',
+  weights: 'Weights',
+  trainedContext: 'Trained context',
+  vocabulary: 'Vocabulary',
+  languages: 'Languages',
+  tokensUnit: (n: string) => `${n} tokens`,
+  layers: (layers: string, width: string) => `${layers} layers, ${width} wide`,
+  here: 'How it runs here',
+  variant: 'Build',
+  kernel: 'Kernel',
+  context: 'Context',
+  memoryLabel: 'Memory',
+  stored: 'Stored',
+  storedOpfs: 'In this browser, checked against its SHA-256',
+  storedMemory: 'In memory only',
+  where: 'What runs where',
+  whereModel: (title: string, size: string) =>
+    `${title} (${size}) came from this site and was checked on arrival.`,
+  whereCompute: (threads: string) => `It computes in this tab, on your processor: WebAssembly, ${threads}.`,
+  threadCount: (n: number) => plural(n, { one: 'one thread', other: `${n} threads` }),
+  whereFrame:
+    'You type into a sealed frame. Its security policy forbids it every network request, and it has no storage. The page around it fetches the model and is never told what you write.',
+  whereMemory: 'The conversation lives in memory: reload or close the tab and it is gone.',
+  others: 'Models on this site',
+  removeStored: 'Remove from this device',
+  isOpen: 'open',
+  keys: 'Keyboard',
+  keyList: [
+    ['Enter', 'send'],
+    ['Shift Enter', 'new line'],
+    ['Esc', 'stop'],
+    ['↑', 'edit the last message, when the field is empty'],
+    ['Ctrl Shift Enter', 'retry'],
+    ['Ctrl Shift O', 'new chat'],
+    ['/', 'go to the message field'],
+  ] as const,
+} as const;

@@ -1,0 +1,236 @@
+// Hindi: the words of strings/en.ts.
+
+import { pluralOf } from '../language';
+import type { Strings } from './shape';
+
+const plural = pluralOf<'one' | 'other'>('hi');
+
+export const hi: Strings = {
+  you: 'आप',
+  conversation: 'बातचीत',
+  statement: 'इसी डिवाइस पर चलता है। आप जो लिखते हैं, वह इस पेज से बाहर नहीं जाता।',
+  statementShort: 'इसी डिवाइस पर रहता है।',
+
+  // header
+  newChat: 'नई चैट',
+  copyAll: 'चैट कॉपी करें',
+  settings: 'सेटिंग',
+  toDark: 'गहरे रंग चुनें',
+  toLight: 'हल्के रंग चुनें',
+  aboutModel: (title) => `${title} के बारे में`,
+  aboutInDomain: (title, domain) => `${title} के बारे में, जो ${domain} विषय में जवाब देता है`,
+  aboutShort: 'मॉडल के बारे में',
+
+  // composer
+  message: 'संदेश',
+  placeholder: (who) => `${who} से पूछें`,
+  placeholderBase: 'कोई पाठ शुरू करें; मॉडल उसे आगे बढ़ाएगा',
+  placeholderLoading: 'लोड होने तक लिखें',
+  placeholderClosed: 'मॉडल खुला नहीं है',
+  placeholderNone: 'पहले कोई मॉडल चुनें',
+  send: 'भेजें',
+  stop: 'रोकें',
+
+  // turns
+  edit: 'बदलें',
+  retry: 'दोबारा पूछें',
+  copy: 'कॉपी करें',
+  copied: 'कॉपी हो गया',
+  copyFailed: 'Ctrl+C दबाएँ',
+  cancel: 'रद्द करें',
+  resend: 'फिर से भेजें',
+  editLabel: 'अपना संदेश बदलें',
+  previousVersion: 'पिछला रूप',
+  nextVersion: 'अगला रूप',
+  version: (i, n) => `${i} / ${n}`,
+  waiting: 'मॉडल का इंतज़ार है',
+  reading: (done, total) => `${total} में से ${done} टोकन पढ़े`,
+  thinking: 'शुरू हो रहा है',
+  stopped: 'रोक दिया गया।',
+  emptyAnswer: 'मॉडल ने एक भी शब्द लिखे बिना जवाब ख़त्म कर दिया।',
+  limitReached: (tokens) => `${tokens} के बाद रुका, जो सेटिंग में तय सीमा है।`,
+  contextEnded: 'रुक गया: संदर्भ भर गया है।',
+  dropped: (n) =>
+    plural(n, {
+      one: 'ऊपर का संदेश अब नहीं समाता; मॉडल उसे नहीं देखता।',
+      other: 'इस रेखा से ऊपर के संदेश अब नहीं समाते; मॉडल उन्हें नहीं देखता।',
+    }),
+  jump: 'सबसे नए शब्दों पर जाएँ',
+  said: (who, text) => `${who}: ${text}`,
+  answering: (who) => `${who} जवाब दे रहा है`,
+  tokens: (n, shown) => plural(n, { one: `${shown} टोकन`, other: `${shown} टोकन` }),
+  perSecond: (n) => `${n} टोकन/से॰`,
+  promptPerSecond: (n) => `सवाल ${n}/से॰`,
+  codeLabel: (lang) => `कोड, ${lang}`,
+  plainText: 'पाठ',
+  copyUrl: (url) => `पता ${url} कॉपी करें`,
+  linkNote: 'इस पेज से लिंक नहीं खुलते; इससे पता कॉपी होता है',
+  image: (alt) => (alt === '' ? 'चित्र' : `चित्र: ${alt}`),
+
+  // first screen
+  headline: 'एक छोटा मॉडल, आपके डिवाइस पर।',
+  pitch: (title) =>
+    `${title} यहीं जवाब देता है, बिना किसी सर्वर के। यह तेज़ है और अक्सर ग़लत होता है: जो मायने रखता है उसे जाँच लें।`,
+  basePitch: (title) => `${title} एक आधार मॉडल है: यह बातचीत नहीं करता, आपके शुरू किए पाठ को आगे बढ़ाता है।`,
+  examplesLabel: 'इन्हें आज़माएँ',
+  examples: [
+    'आसमान नीला क्यों होता है? दो वाक्यों में बताओ।',
+    'बारिश की दोपहर के लिए पाँच सुझाव दो।',
+    'रात के समुद्र पर एक छोटी कविता लिखो।',
+    'ऐसा Python फ़ंक्शन लिखो जो स्ट्रिंग को उलट दे।',
+  ],
+  baseExamples: [
+    'दीपस्तंभ के रखवाले ने दरवाज़ा खोला और',
+    'तीन बातें जो हर नाविक जानता है:',
+    'पहाड़ पर पानी कम तापमान पर उबलता है, क्योंकि',
+  ],
+
+  // amounts of time
+  seconds: (n) => `${n} से॰`,
+  minutes: (n) => `${n} मि॰`,
+  hours: (n) => `${n} घं॰`,
+
+  // opening a model
+  choose: 'मॉडल चुनें',
+  chooseNote: 'यह इस साइट से एक बार लाया जाता है, जाँचा जाता है और इस डिवाइस पर रखा जाता है।',
+  download: (size) => `${size} डाउनलोड करें`,
+  open: 'खोलें',
+  storedHere: 'इस डिवाइस पर',
+  opening: (title) => `${title} खुल रहा है`,
+  phase: {
+    check: 'देख रहा है कि क्या रखा हुआ है',
+    wait: 'दूसरे टैब का इंतज़ार है, जो इसे डाउनलोड कर रहा है',
+    download: 'डाउनलोड हो रहा है',
+    compile: 'इंजन तैयार हो रहा है',
+    load: 'मेमोरी में लोड हो रहा है',
+  },
+  amount: (loaded, total) => `${total} में से ${loaded}`,
+  rate: (rate) => `${rate}/से॰`,
+  left: (time) => `${time} बाकी`,
+  need: (size) => `करीब ${size} मेमोरी`,
+  halted: (title) => `${title} खुला नहीं है। जितना आ चुका है, वह रखा हुआ है।`,
+  resume: 'जारी रखें',
+
+  // versions
+  update: 'अपडेट करें',
+  later: 'बाद में',
+  newVersion: (title, version, cost) =>
+    `${title} का नया संस्करण आ गया है (${version === null ? '' : `${version}, `}${cost})।`,
+  toFetch: (size) => `${size} लाना होगा`,
+  nothingToFetch: 'पहले से इस डिवाइस पर',
+  fetching: 'नया संस्करण आ रहा है',
+  fetched: 'नया संस्करण आ गया है। यह जवाब पूरा होते ही खुलेगा।',
+  updated: (title, version) =>
+    version === null ? `${title} अप-टू-डेट है।` : `${title} का संस्करण ${version} अब चल रहा है।`,
+  refused: (sentence) => `नया संस्करण काम में नहीं लिया गया। ${sentence}`,
+  versionFact: 'संस्करण',
+  versions: 'दूसरे संस्करण',
+  aNewVersion: 'नया संस्करण',
+  theVersionBefore: 'पहले का संस्करण',
+  namedVersion: (version) => `संस्करण ${version}`,
+  goBack: (version) => (version === null ? 'इस पर लौटें' : `${version} पर लौटें`),
+  keptSize: (size) => `इस डिवाइस पर, ${size}`,
+
+  // errors
+  noStart: 'चैट शुरू नहीं हो सकी।',
+  dropOldest: 'सबसे पुराने संदेश छोड़ दें',
+  longerContext: 'ज़्यादा लंबा संदर्भ लें',
+  tryAgain: 'फिर कोशिश करें',
+  tryAnyway: 'फिर भी कोशिश करें',
+  reloadModel: 'मॉडल दोबारा लोड करके फिर कोशिश करें',
+  contextFull: (prompt, nCtx) => `इस बातचीत में ${prompt} टोकन हैं, और मॉडल के संदर्भ में ${nCtx} ही समाते हैं।`,
+  unforeseen: (message) => `कुछ ऐसा बिगड़ा जिसका अंदाज़ा नहीं था (${message})।`,
+  noModels: 'इस साइट पर कोई मॉडल नहीं है; इसे चलाने वाला `make model` से एक जोड़ सकता है।',
+
+  // meter
+  contextUse: 'कितना संदर्भ भरा है',
+  contextOf: (used, all) => `संदर्भ ${used} / ${all}`,
+  memory: (size) => `${size} मेमोरी`,
+
+  // settings
+  systemPrompt: 'सिस्टम निर्देश',
+  systemHint: 'बातचीत से पहले दिए जाने वाले निर्देश। ख़ाली: मॉडल के अपने।',
+  sampling: 'शब्दों का चुनाव',
+  reset: 'मॉडल के अपने मान लौटाएँ',
+  seedLabel: 'बीज',
+  seedHint: 'एक ही बीज से एक ही जवाब आता है। ख़ाली: हर बार नया।',
+  seedAny: 'कोई भी',
+  keepSeed: (n) => `पिछला रखें, ${n}`,
+  sliders: {
+    temperature: {
+      label: 'तापमान',
+      hint: '0 पर हमेशा सबसे संभावित शब्द; ज़्यादा पर ज़्यादा खुलापन।',
+    },
+    top_p: { label: 'Top p', hint: 'सबसे संभावित शब्द इस हिस्से तक रखता है। 1 यानी बंद।' },
+    top_k: { label: 'Top k', hint: 'इतने ही शब्द रखता है। 0 यानी बंद।' },
+    min_p: { label: 'Min p', hint: 'सबसे अच्छे से बहुत कम संभावित शब्द छोड़ता है। 0 यानी बंद।' },
+    repeat_penalty: {
+      label: 'दोहराव पर रोक',
+      hint: '1 से ऊपर मॉडल ख़ुद को कम दोहराता है। 1 यानी बंद।',
+    },
+    max_tokens: { label: 'सबसे लंबा जवाब', hint: 'टोकन में; एक शब्द में अक्सर कई टोकन होते हैं।' },
+    strength: {
+      label: 'असर',
+      hint: '1 यानी जैसा सिखाया गया। कम पर मॉडल ज़्यादा अपने जैसा, ज़्यादा पर बढ़ा-चढ़ा।',
+    },
+  },
+  overflowLabel: 'संदर्भ भर जाए तो सबसे पुराने संदेश छोड़ दें',
+  overflowHint: 'नहीं तो चैट पहले पूछती है।',
+  engine: 'इंजन',
+  contextLength: 'संदर्भ की लंबाई',
+  contextHint: 'जितने टोकन मॉडल पीछे देख सकता है। ज़्यादा में ज़्यादा मेमोरी लगती है।',
+  threadsLabel: 'थ्रेड',
+  threadsHint: 'इस प्रोसेसर पर गणना के थ्रेड।',
+  threadsOne: 'यह पेज अलग-थलग नहीं है, इसलिए इंजन के पास एक ही थ्रेड है।',
+  auto: 'अपने-आप',
+  applyReload: 'इनके साथ दोबारा लोड करें',
+  close: 'बंद करें',
+
+  domain: 'विषय',
+  domainNone: 'कोई नहीं, सिर्फ़ मॉडल',
+  domainHint: 'जो मॉडल ने अलग से सीखा है। अगले जवाब से लागू होगा।',
+  inDomain: (who, domain) => `${who} · ${domain}`,
+
+  // model card
+  model: 'मॉडल',
+  name: 'नाम',
+  licence: 'लाइसेंस',
+  licenceUnknown: 'बताया नहीं गया',
+  source: 'स्रोत',
+  architecture: 'बनावट',
+  parameters: 'पैरामीटर',
+  weights: 'भार',
+  trainedContext: 'सीखा हुआ संदर्भ',
+  vocabulary: 'शब्द-भंडार',
+  languages: 'भाषाएँ',
+  tokensUnit: (n) => `${n} टोकन`,
+  layers: (layers, width) => `${layers} परतें, चौड़ाई ${width}`,
+  here: 'यहाँ कैसे चलता है',
+  variant: 'बिल्ड',
+  kernel: 'कर्नेल',
+  context: 'संदर्भ',
+  memoryLabel: 'मेमोरी',
+  stored: 'रखा है',
+  storedOpfs: 'इस ब्राउज़र में, SHA-256 से जाँचा हुआ',
+  storedMemory: 'सिर्फ़ मेमोरी में',
+  where: 'क्या कहाँ चलता है',
+  whereModel: (title, size) => `${title} (${size}) इस साइट से आया और आते ही जाँचा गया।`,
+  whereCompute: (threads) => `यह इसी टैब में, आपके प्रोसेसर पर गणना करता है: WebAssembly, ${threads}।`,
+  threadCount: (n) => plural(n, { one: 'एक थ्रेड', other: `${n} थ्रेड` }),
+  whereFrame:
+    'आप एक सीलबंद फ़्रेम में लिखते हैं। उसकी सुरक्षा नीति उसे कोई भी नेटवर्क अनुरोध नहीं करने देती, और उसके पास कोई भंडार नहीं है। उसके आसपास का पेज मॉडल लाता है और उसे कभी नहीं बताया जाता कि आप क्या लिखते हैं।',
+  whereMemory: 'बातचीत मेमोरी में रहती है: टैब दोबारा लोड करें या बंद करें, तो वह चली जाती है।',
+  others: 'इस साइट के मॉडल',
+  removeStored: 'इस डिवाइस से हटाएँ',
+  isOpen: 'खुला है',
+  keys: 'कीबोर्ड',
+  keyList: [
+    ['Enter', 'भेजें'],
+    ['Shift Enter', 'नई पंक्ति'],
+    ['Esc', 'रोकें'],
+    ['↑', 'पिछला संदेश बदलें, जब खाना ख़ाली हो'],
+    ['Ctrl Shift Enter', 'दोबारा पूछें'],
+    ['Ctrl Shift O', 'नई चैट'],
+    ['/', 'संदेश के खाने पर जाएँ'],
+  ],
+};

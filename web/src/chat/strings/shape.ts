@@ -1,0 +1,12 @@
+// What every language has: the keys, arguments and lists of the English words,
+// with any text in them. Types only.
+
+import type { en } from './en';
+
+type Words<T> = T extends string
+  ? string
+  : T extends (...given: infer G) => string
+    ? (...given: G) => string
+    : { readonly [K in keyof T]: Words<T[K]> };
+
+export type Strings = Words<typeof en>;
