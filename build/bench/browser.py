@@ -134,6 +134,7 @@ class Browser:
         self._context.close()
         self._playwright.stop()
         self.server.shutdown()
+        self.server.server_close()
         self._profile.cleanup()
 
     def measure(self, name: str, request: Any) -> Any:
@@ -167,9 +168,9 @@ class Browser:
                        globalThis.outcome = outcome;
                        console.log(done);
                      };
-                     bench.measure(request).then(
+                     setTimeout(() => bench.measure(request).then(
                        (result) => settle({ result }),
-                       (error) => settle({ error: String(error?.message ?? error) }));
+                       (error) => settle({ error: String(error?.message ?? error) })));
                    }""",
                 [json.loads(json.dumps(request)), done],
             )

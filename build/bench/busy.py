@@ -2,16 +2,22 @@
 
 Owns the competitors, the order of the run and its table. What counts is not a share of an idle
 machine but of what one could have: at each busyness the rate of one thread, and the fair share of
-the cores. The levels take turns with the engines, as in plan.py.
+the cores. That share is measured, as what as many plain loops get: by threads alone two beside one
+competitor would have 1.33 of two cores, but a system that is fair between sessions gives them 1.
+The levels take turns with the engines, as in plan.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -25,28 +31,65 @@ from .results import Key, Results
 from .targets import Medians
 
 LEVELS = (0, 1, 2, 4)
+FAIR = "fair_cores"
 
-# A competitor ends with the benchmark, however that ends: it is then nobody's child of ours.
-COMPETITOR = """
-import os
-parent = os.getppid()
+# `n` processes in a session of their own, as another program is, that want a core each. They end
+# with the benchmark, however that ends: it is then no longer the parent of the first.
+PROGRAM = """
+import os, sys, time
+n, parent = int(sys.argv[1]), os.getppid()
+os.setsid()
+if os.fork() == 0:
+    first = os.getppid()
+    for _ in range(n - 1):
+        if os.fork() == 0:
+            break
+    while os.getsid(0) == first and os.path.exists(f"/proc/{first}"):
+        for _ in range(1 << 20):
+            pass
+    os._exit(0)
+print(flush=True)
 while os.getppid() == parent:
-    for _ in range(1 << 20):
-        pass
+    time.sleep(0.2)
 """
 
 
 @contextmanager
-def competitors(n: int) -> Iterator[None]:
-    """`n` processes that want a core each."""
-    started = [subprocess.Popen([sys.executable, "-c", COMPETITOR]) for _ in range(n)]
+def program(n: int) -> Iterator[int]:
+    """A program with `n` busy processes; yields its session."""
+    if n == 0:
+        yield 0
+        return
+    first = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(n)], stdout=subprocess.PIPE, text=True
+    )
     try:
-        yield
+        assert first.stdout
+        first.stdout.readline()
+        yield first.pid
     finally:
-        for process in started:
-            process.kill()
-        for process in started:
-            process.wait()
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate()
+
+
+def cpu_seconds(session: int) -> float:
+    """What the processes of a session have computed so far."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def fair_share(threads: int, level: int, seconds: float = 2) -> float:
+    """The cores that a program of `threads` busy threads gets beside one of `level`."""
+    with program(level), program(threads) as session:
+        time.sleep(0.5)  # until the system has spread them
+        start, before = time.monotonic(), cpu_seconds(session)
+        time.sleep(seconds)
+        return (cpu_seconds(session) - before) / (time.monotonic() - start)
 
 
 def metric(level: int, name: str) -> str:
@@ -54,14 +97,13 @@ def metric(level: int, name: str) -> str:
     return f"busy_{level}_{name}"
 
 
-def fair_share(threads: int, level: int, cores: int) -> float:
-    """The cores that `threads` threads get of a fair system beside `level` busy processes."""
-    return min(threads, cores * threads / (threads + level), cores)
-
-
 def run(runner: Runner, model: Model, engines: Sequence[Engine], threads: Sequence[int]) -> None:
     """Measures every engine at every level; slmweb also with twice the threads of all others."""
     prompts = make_prompts(model, runner.plan)
+    for n in (*threads, 2 * max(threads)):
+        for level in LEVELS:
+            key = Key(results.MACHINE, model.name, n, metric(level, FAIR))
+            runner.results.add(key, fair_share(n, level), 1)
     for engine in engines:
         runner.attempt(engine.name, runner.store, engine, model, prompts)
     for repetition in range(1, runner.plan.repetitions + 1):
@@ -87,7 +129,7 @@ def measure(
     request = runner.request(
         prompts, threads, [plan.n_prompt], 2 * plan.n_prompt + plan.n_generate, plan.n_generate
     )
-    with competitors(level):
+    with program(level):
         result = engine.measure(model, request)
     (one,) = result["runs"]
     figures = {
@@ -108,34 +150,35 @@ def print_busy(
             console.print(table(medians, model, name, title, (*threads, 2 * max(threads))))
 
 
+def ratios(
+    medians: Medians, engine: str, model: str, threads: int, level: int, name: str
+) -> tuple[float | None, float | None, float | None]:
+    """A rate, what it is of one thread's beside the same processes, and of the fair share of the
+    cores at one thread's idle rate."""
+
+    def rate(n: int, beside: int) -> float | None:
+        return medians.get(Key(engine, model, n, metric(beside, name)))
+
+    value, one, idle = rate(threads, level), rate(1, level), rate(1, 0)
+    fair = medians.get(Key(results.MACHINE, model, threads, metric(level, FAIR)))
+    return (
+        value,
+        value / one if value and one else None,
+        value / (fair * idle) if value and fair and idle else None,
+    )
+
+
 def table(medians: Medians, model: Model, name: str, title: str, threads: Sequence[int]) -> Table:
-    """A row for each engine and number of threads; at each level the rate, then, for slmweb, how
-    that stands to one thread beside the same processes and to the fair share of the cores."""
+    """A row for each engine and number of threads; three columns for each level, see ratios."""
     made = Table(
         "engine", "threads", title=f"{model.title}: {title} tokens/s beside busy processes"
     )
     for level in LEVELS:
-        made.add_column(f"{level} busy", justify="right")
-        made.add_column("of one thread", justify="right")
-        made.add_column("of the fair share", justify="right")
-    cores = os.cpu_count() or 1
+        for column in (f"{level} busy", "of one thread", "of the fair share"):
+            made.add_column(column, justify="right")
     for engine in ("slmweb", "wllama", "native"):
-
-        def rate(n: int, level: int, engine: str = engine) -> float | None:
-            return medians.get(Key(engine, model.name, n, metric(level, name)))
-
-        idle = rate(1, 0)
         for n in threads:
-            rates = [rate(n, level) for level in LEVELS]
-            if all(value is None for value in rates):
-                continue
-            cells: list[str] = []
-            for level, value in zip(LEVELS, rates, strict=True):
-                one, fair = rate(1, level), fair_share(n, level, cores)
-                cells += [
-                    show(value),
-                    f"{value / one:.2f}" if value and one else "",
-                    f"{value / (fair * idle):.2f}" if value and idle else "",
-                ]
-            made.add_row(engine, str(n), *cells)
+            found = [ratios(medians, engine, model.name, n, level, name) for level in LEVELS]
+            if any(rate for rate, _, _ in found):
+                made.add_row(engine, str(n), *(show(value) for three in found for value in three))
     return made
