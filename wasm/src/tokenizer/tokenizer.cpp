@@ -25,6 +25,20 @@ int32_t byte_of_name(std::string_view text) {
   return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
+/// Whether [begin, end) shares a byte with a plain stretch: the first one that
+/// ends behind `begin` has to begin before `end`.
+bool touches(std::span<const uint32_t> plain, size_t begin, size_t end) {
+  size_t low = 0, high = plain.size() / 2;
+  while (low < high) {
+    const size_t middle = (low + high) / 2;
+    if (plain[2 * middle + 1] > begin)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return low < plain.size() / 2 && plain[2 * low] < end;
+}
+
 } // namespace
 
 Status Tokenizer::create(const Gguf &gguf, std::unique_ptr<Tokenizer> &out) {
@@ -74,7 +88,8 @@ bool Tokenizer::is_special(int32_t id, bool special) const {
 
 /// Longer special tokens are cut out of the whole text before shorter ones, so
 /// that none is taken for the end or the beginning of another.
-void Tokenizer::cut_special(std::string_view text, bool special, std::vector<Fragment> &fragments) const {
+void Tokenizer::cut_special(std::string_view text, bool special, std::span<const uint32_t> plain,
+                            std::vector<Fragment> &fragments) const {
   fragments.assign(1, {0, text.size(), -1});
   std::vector<Fragment> cut;
   for (const SpecialLength &lengths : special_lengths_) {
@@ -91,7 +106,7 @@ void Tokenizer::cut_special(std::string_view text, bool special, std::vector<Fra
         const auto first = static_cast<uint8_t>(text[at]);
         int32_t id = -1;
         if (lengths.first_bytes[first / 32] >> first % 32 & 1) id = vocabulary_.find(text.substr(at, n));
-        if (id < 0 || !is_special(id, special)) {
+        if (id < 0 || !is_special(id, special && !touches(plain, at, at + n))) {
           ++at;
           continue;
         }
@@ -109,11 +124,12 @@ void Tokenizer::cut_special(std::string_view text, bool special, std::vector<Fra
   }
 }
 
-void Tokenizer::encode(std::string_view text, bool special, bool bos, std::vector<int32_t> &ids) const {
+void Tokenizer::encode(std::string_view text, bool special, bool bos, std::vector<int32_t> &ids,
+                       std::span<const uint32_t> plain) const {
   if (bos && vocabulary_.add_bos && vocabulary_.bos >= 0) ids.push_back(vocabulary_.bos);
   if (!text.empty()) {
     std::vector<Fragment> fragments;
-    cut_special(text, special, fragments);
+    cut_special(text, special, plain, fragments);
     bool prefix = true;
     for (const Fragment &fragment : fragments) {
       if (fragment.token >= 0)
