@@ -67,7 +67,7 @@ void generate(slm_model *model, slm_adapter *adapter = nullptr) {
   const float scale = 0.5f;
   if (adapter != nullptr) check(slm_session_adapters(session, &adapter, &scale, 1) == SLM_OK);
   std::vector<int32_t> ids(8);
-  const int32_t n = slm_tokenize(model, "the cat", 7, SLM_TEXT_SPECIAL | SLM_TEXT_BOS, ids.data(), 8);
+  const int32_t n = slm_tokenize(model, "the cat", 7, SLM_TEXT_SPECIAL | SLM_TEXT_BOS, nullptr, 0, ids.data(), 8);
   check(n >= 0);
   ids.resize(static_cast<size_t>(std::min(n, 8)));
   if (ids.empty()) ids.push_back(0);

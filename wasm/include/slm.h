@@ -156,11 +156,14 @@ typedef enum slm_text_flag {
   SLM_TEXT_BOS = 2      /* add BOS (and EOS) where the model's metadata asks for it */
 } slm_text_flag;
 
-/* Tokenizes `n` bytes of text (any bytes). Writes at most `capacity` ids and
- * returns how many there are in all (call again with room for them), or a
- * negative status. Works as soon as the last header is in. */
-SLM_API int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, int32_t *ids,
-                             uint32_t capacity);
+/* Tokenizes `n` bytes of text (any bytes). `plain` holds `n_plain` pairs of byte
+ * offsets [begin, end), rising: what came from a stranger. A control token of
+ * which a byte lies there is text, whatever the flags; merges go on across the
+ * borders. Writes at most `capacity` ids and returns how many there are in all
+ * (call again with room for them), or a negative status. Works as soon as the
+ * last header is in. */
+SLM_API int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, const uint32_t *plain,
+                             uint32_t n_plain, int32_t *ids, uint32_t capacity);
 
 /* The bytes of `n` ids, which may end inside a UTF-8 sequence. Writes at most
  * `capacity` bytes and returns how many there are in all. */
@@ -228,7 +231,8 @@ SLM_API int32_t slm_session_set(slm_session *s, int32_t param, double value);
 /* Adds `bias` to a token's logit; -INFINITY forbids it. */
 SLM_API int32_t slm_session_bias(slm_session *s, int32_t token, float bias);
 
-/* Ends generation before the first occurrence of this text (1 to 256 bytes). */
+/* Ends generation before the first occurrence of this text (1 to 256 bytes).
+ * Special tokens count with their text here, although they give none. */
 SLM_API int32_t slm_session_stop(slm_session *s, const char *text, uint32_t n);
 
 /* Samples the next token from the last row of logits and takes it into the

@@ -144,13 +144,15 @@ int32_t slm_adapter_feed(slm_adapter *a, uint32_t tensor, uint32_t offset, const
 
 int32_t slm_adapter_ready(slm_adapter *a) { return a->adapter->ready(); }
 
-int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, int32_t *ids, uint32_t capacity) {
+int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, const uint32_t *plain,
+                     uint32_t n_plain, int32_t *ids, uint32_t capacity) {
   SLM_TRY(need_tokenizer(m));
   constexpr uint32_t kMaxText = 64u << 20; // bytes; far past any context
   if (n > kMaxText)
     return fail(SLM_ERR_INVALID_ARGUMENT, "a text of ", n, " bytes; at most ", kMaxText, " can be tokenized at once");
   std::vector<int32_t> all;
-  m->loaded.tokenizer()->encode({text, n}, (flags & SLM_TEXT_SPECIAL) != 0, (flags & SLM_TEXT_BOS) != 0, all);
+  m->loaded.tokenizer()->encode({text, n}, (flags & SLM_TEXT_SPECIAL) != 0, (flags & SLM_TEXT_BOS) != 0, all,
+                                {plain, size_t(n_plain) * 2});
   for (uint32_t i = 0; i < capacity && i < all.size(); i++)
     ids[i] = all[i];
   return static_cast<int32_t>(all.size());

@@ -184,13 +184,17 @@ Status Session::sample(int32_t &token) {
   if (sampler_.ignores_eog()) forbidden = eog;
   SLM_TRY(sampler_.sample(last_logits(), tokens_, forbidden, token));
   sampled_ = token;
-  if (std::find(eog.begin(), eog.end(), token) != eog.end()) {
-    finish_ = SLM_FINISH_EOG;
-    return SLM_OK;
-  }
   std::string bytes;
   model_.tokenizer()->decode(token, false, bytes);
-  if (text_.push(bytes)) finish_ = SLM_FINISH_STOP;
+  const bool ends = std::find(eog.begin(), eog.end(), token) != eog.end();
+  // A special token gives no text, but may be a stop string or a part of one.
+  const bool hidden = bytes.empty() || ends;
+  if (hidden) {
+    bytes.clear();
+    model_.tokenizer()->decode(token, true, bytes);
+  }
+  if (text_.push(bytes, hidden)) finish_ = SLM_FINISH_STOP;
+  if (ends) finish_ = SLM_FINISH_EOG;
   return SLM_OK;
 }
 

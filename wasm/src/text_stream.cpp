@@ -10,11 +10,14 @@ namespace slm {
 void TextStream::reset() {
   stops_.clear();
   pending_.clear();
+  hidden_.clear();
+  shown_.clear();
   ready_.clear();
 }
 
-bool TextStream::push(std::string_view bytes) {
+bool TextStream::push(std::string_view bytes, bool hidden) {
   pending_.append(bytes);
+  hidden_.append(bytes.size(), hidden);
   size_t cut = std::string::npos;
   for (const std::string &stop : stops_) {
     const size_t at = pending_.find(stop);
@@ -22,6 +25,7 @@ bool TextStream::push(std::string_view bytes) {
   }
   if (cut == std::string::npos) return false;
   pending_.resize(cut);
+  hidden_.resize(cut);
   stops_.clear(); // what is left cannot match any more and may all go out
   return true;
 }
@@ -36,9 +40,15 @@ size_t TextStream::held_back() const {
 }
 
 size_t TextStream::take(bool flush, char *out, size_t capacity) {
-  size_t n = flush ? pending_.size() : utf8_complete_prefix({pending_.data(), pending_.size() - held_back()});
-  utf8_sanitize({pending_.data(), n}, ready_);
+  size_t n = pending_.size() - (flush ? 0 : held_back());
+  for (size_t i = 0; i < n; i++)
+    if (!hidden_[i]) shown_ += pending_[i];
   pending_.erase(0, n);
+  hidden_.erase(0, n);
+
+  n = flush ? shown_.size() : utf8_complete_prefix(shown_);
+  utf8_sanitize({shown_.data(), n}, ready_);
+  shown_.erase(0, n);
 
   n = ready_.size() < capacity ? ready_.size() : capacity;
   // Not in the middle of a character.

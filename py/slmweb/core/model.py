@@ -82,24 +82,35 @@ class Tokenizer:
         self._core = model.core
         self._handle = model.handle
 
-    def encode(self, text: str | bytes, *, special: bool = True, bos: bool = True) -> list[int]:
+    def encode(
+        self,
+        text: str | bytes,
+        *,
+        special: bool = True,
+        bos: bool = True,
+        plain: Sequence[tuple[int, int]] = (),
+    ) -> list[int]:
         """The token ids of `text`, which may be any bytes.
 
         `special` parses special tokens in the text ("<|im_start|>"); without it
         they are text like any other. `bos` adds BOS and EOS where the model's
-        metadata asks for them.
+        metadata asks for them. `plain` are stretches [begin, end) of `text`, rising,
+        in which control tokens are text all the same: what came from a stranger.
         """
         data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
         flags = _flag(special, TextFlag.SPECIAL) | _flag(bos, TextFlag.BOS)
         core = self._core
         # A token is seldom shorter than a byte, so this room is nearly always enough.
         capacity = len(data) + 16
-        with core.allocate(len(data)) as source:
-            core.view(source, len(data))[:] = data
+        offsets = np.array(_byte_offsets(text, plain), "<u4").tobytes()
+        with core.allocate(len(offsets) + len(data)) as spans:
+            source = spans + len(offsets)
+            core.view(spans, len(offsets) + len(data))[:] = offsets + data
             while True:
                 with core.allocate(4 * capacity) as target:
                     n = core.check(
-                        "slm_tokenize", self._handle, source, len(data), flags, target, capacity
+                        *("slm_tokenize", self._handle, source, len(data), flags),
+                        *(spans, len(plain), target, capacity),
                     )
                     if n <= capacity:
                         ids: list[int] = core.array(target, n, np.int32).tolist()
@@ -360,6 +371,18 @@ def write_ids(core: Instance, address: int, ids: Sequence[int]) -> None:
             "invalid_argument", "a token id is not a number from 0 to 2147483647; correct the ids"
         ) from None
     core.view(address, data.nbytes)[:] = data.tobytes()
+
+
+def _byte_offsets(text: str | bytes, spans: Sequence[tuple[int, int]]) -> list[int]:
+    """Begin, end, begin, end, … of stretches of `text`, in bytes."""
+    if isinstance(text, bytes):
+        return [at for span in spans for at in span]
+    offsets, byte, unit = [], 0, 0
+    for at in (at for span in spans for at in span):
+        byte += len(text[unit:at].encode("utf-8", "surrogateescape"))
+        unit = at
+        offsets.append(byte)
+    return offsets
 
 
 def _flag(wanted: bool, flag: TextFlag) -> int:

@@ -76,7 +76,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_adapter_describe": ("i32", ("i32",)),
     "slm_adapter_feed": ("i32", ("i32", "i32", "i32", "i32", "i32")),
     "slm_adapter_ready": ("i32", ("i32",)),
-    "slm_tokenize": ("i32", ("i32", "i32", "i32", "i32", "i32", "i32")),
+    "slm_tokenize": ("i32", ("i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32")),
     "slm_detokenize": ("i32", ("i32", "i32", "i32", "i32", "i32", "i32")),
     "slm_session_new": ("i32", ("i32", "i32", "i32")),
     "slm_session_free": ("void", ("i32",)),

@@ -25,6 +25,20 @@ int32_t byte_of_name(std::string_view text) {
   return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
+/// Whether [begin, end) shares a byte with a plain stretch: the first one that
+/// ends behind `begin` has to begin before `end`.
+bool touches(std::span<const uint32_t> plain, size_t begin, size_t end) {
+  size_t low = 0, high = plain.size() / 2;
+  while (low < high) {
+    const size_t middle = (low + high) / 2;
+    if (plain[2 * middle + 1] > begin)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return low < plain.size() / 2 && plain[2 * low] < end;
+}
+
 } // namespace
 
 Status Tokenizer::create(const Gguf &gguf, std::unique_ptr<Tokenizer> &out) {
@@ -74,7 +88,8 @@ bool Tokenizer::is_special(int32_t id, bool special) const {
 
 /// Of special tokens that overlap the leftmost is cut out, and of those that
 /// begin together the longest, as transformers does it.
-void Tokenizer::cut_special(std::string_view text, bool special, std::vector<Fragment> &fragments) const {
+void Tokenizer::cut_special(std::string_view text, bool special, std::span<const uint32_t> plain,
+                            std::vector<Fragment> &fragments) const {
   size_t begin = 0, at = 0;
   while (at < text.size()) {
     const auto first = static_cast<uint8_t>(text[at]);
@@ -85,7 +100,7 @@ void Tokenizer::cut_special(std::string_view text, bool special, std::vector<Fra
       if (n > text.size() - at || !(lengths.first_bytes[first / 32] >> first % 32 & 1)) continue;
       if (!(special || lengths.user_defined)) continue;
       id = vocabulary_.find(text.substr(at, n));
-      if (id >= 0 && is_special(id, special)) break;
+      if (id >= 0 && is_special(id, special && !touches(plain, at, at + n))) break;
       id = -1;
     }
     if (id < 0) {
@@ -103,11 +118,12 @@ void Tokenizer::cut_special(std::string_view text, bool special, std::vector<Fra
   if (begin < text.size()) fragments.push_back({begin, text.size(), -1});
 }
 
-void Tokenizer::encode(std::string_view text, bool special, bool bos, std::vector<int32_t> &ids) const {
+void Tokenizer::encode(std::string_view text, bool special, bool bos, std::vector<int32_t> &ids,
+                       std::span<const uint32_t> plain) const {
   if (bos && vocabulary_.add_bos && vocabulary_.bos >= 0) ids.push_back(vocabulary_.bos);
   if (!text.empty()) {
     std::vector<Fragment> fragments;
-    cut_special(text, special, fragments);
+    cut_special(text, special, plain, fragments);
     bool prefix = true;
     for (const Fragment &fragment : fragments) {
       if (fragment.token >= 0)

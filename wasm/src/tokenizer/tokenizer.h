@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +29,10 @@ public:
   /// Appends the ids of `text` to `ids`. `special`: control and user-defined
   /// tokens in the text are taken as such; else only user-defined ones are (as
   /// llama.cpp does). `bos`: adds BOS/EOS where the metadata asks for it.
-  void encode(std::string_view text, bool special, bool bos, std::vector<int32_t> &ids) const;
+  /// `plain`: begin, end, begin, end, ... of stretches, rising, in which no byte
+  /// of a control token may lie; it is text there.
+  void encode(std::string_view text, bool special, bool bos, std::vector<int32_t> &ids,
+              std::span<const uint32_t> plain = {}) const;
 
   /// Appends the bytes of one id. Control tokens give nothing unless `special`.
   /// An id outside the vocabulary gives nothing.
@@ -80,7 +84,8 @@ private:
 
   Status find_special_lengths();
   bool is_special(int32_t id, bool special) const;
-  void cut_special(std::string_view text, bool special, std::vector<Fragment> &fragments) const;
+  void cut_special(std::string_view text, bool special, std::span<const uint32_t> plain,
+                   std::vector<Fragment> &fragments) const;
 
   std::vector<SpecialLength> special_lengths_; // longest first
 };

@@ -122,14 +122,20 @@ export class Chat implements ChatCompletions {
     messages,
     max_tokens,
     context_overflow,
+    continue_final_message,
+    parse_special,
     template_args,
   }: ChatParams): Promise<{ ids: Int32Array; dropped: number }> {
     const { engine } = this.#context;
     const template = this.#context.template();
     const { n_ctx } = engine.facts;
     const tokenize = (some: readonly ChatMessage[]) => {
-      const text = template.renderAny(some, template_args);
-      return engine.tokenize(text, { special: true, bos: !template.writesBos(text) });
+      const prompt = template.prompt(some, {
+        continues: continue_final_message ?? some.at(-1)?.role === 'assistant',
+        args: template_args ?? {},
+      });
+      const plain = parse_special === true ? [] : prompt.plain;
+      return engine.tokenize(prompt.text, { special: true, bos: !template.writesBos(prompt), plain });
     };
     if (context_overflow === 'drop_oldest') {
       // Leave room for an answer: what was asked for, but no more than a quarter.

@@ -36,7 +36,15 @@ const COMMON = [
   'logprobs',
   'adapters',
 ];
-const CHAT = new Set([...COMMON, 'messages', 'top_logprobs', 'context_overflow', 'template_args']);
+const CHAT = new Set([
+  ...COMMON,
+  'messages',
+  'top_logprobs',
+  'context_overflow',
+  'continue_final_message',
+  'parse_special',
+  'template_args',
+]);
 const COMPLETION = new Set([...COMMON, 'prompt', 'echo']);
 /** Fields that OpenAI clients send and that change nothing here. */
 const IGNORED = new Set(['model', 'user', 'stream_options']);

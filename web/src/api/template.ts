@@ -1,14 +1,22 @@
-// The chat template of a model: Jinja that came with the GGUF, run by
-// @huggingface/jinja, whose output equals that of transformers on our goldens.
-// It turns messages into the prompt's text and nothing else.
+// The chat template of a model: Jinja that came with the GGUF. It turns messages
+// into the prompt's text and says which characters of it came from them, so that
+// nobody's words are taken for the template's control tokens.
 
 import { Template } from '@huggingface/jinja';
 import { SlmError } from '../core/error';
+import { continued, type Rendered } from './continue';
 import type { ChatMessage } from './types';
 
 export interface TemplateTokens {
   readonly bos_token: string;
   readonly eos_token: string;
+}
+
+export interface PromptOptions {
+  /** Ends inside the last message, rather than where an answer begins. */
+  readonly continues: boolean;
+  /** Further variables of the template. */
+  readonly args: Readonly<Record<string, unknown>>;
 }
 
 export class ChatTemplate {
@@ -26,17 +34,18 @@ export class ChatTemplate {
     } catch (error) {
       throw new SlmError(
         'bad_template',
-        `Expected a chat template that can be parsed, found: ${sentence(error)}; use completions.create instead.`,
+        `Expected a chat template that can be parsed, found a syntax error: ${sentence(error)}; use completions.create instead.`,
         { cause: error },
       );
     }
     this.#tokens = tokens;
   }
 
-  /** The prompt up to where the assistant begins to speak. */
-  render(messages: readonly ChatMessage[], args: Readonly<Record<string, unknown>> = {}): string {
+  /** What the template makes of these very messages. */
+  render(messages: readonly ChatMessage[], args: Readonly<Record<string, unknown>> = {}): Rendered {
     try {
-      return this.#template.render({ ...this.#tokens, add_generation_prompt: true, ...args, messages });
+      const variables = { tools: null, documents: null, add_generation_prompt: true, ...args };
+      return { text: this.#template.render({ ...this.#tokens, ...variables, messages }), plain: [] };
     } catch (error) {
       throw new SlmError(
         'bad_template',
@@ -46,20 +55,33 @@ export class ChatTemplate {
     }
   }
 
-  /** Like render; where the template refuses a system message, its text opens the first user message. */
-  renderAny(messages: readonly ChatMessage[], args?: Readonly<Record<string, unknown>>): string {
+  /** The prompt of a conversation. Where the template refuses a system message, its text opens the
+   *  first user message instead. */
+  prompt(messages: readonly ChatMessage[], { continues, args }: PromptOptions): Rendered {
+    const render = (some: readonly ChatMessage[], add_generation_prompt: boolean) =>
+      this.render(some, { ...args, add_generation_prompt });
+    const whole = (some: readonly ChatMessage[]) =>
+      continues ? continued(render, some) : this.render(some, args);
     try {
-      return this.render(messages, args);
+      return whole(messages);
     } catch (error) {
       const [first, second, ...others] = messages;
       if (first?.role !== 'system' || second?.role !== 'user') throw error;
-      return this.render([{ ...second, content: `${first.content}\n\n${second.content}` }, ...others], args);
+      try {
+        return whole([{ ...second, content: `${first.content}\n\n${second.content}` }, ...others]);
+      } catch {
+        throw error;
+      }
     }
   }
 
   /** Most templates write BOS themselves, and a second one would confuse the model. */
-  writesBos(text: string): boolean {
-    return this.#tokens.bos_token !== '' && text.startsWith(this.#tokens.bos_token);
+  writesBos({ text, plain }: Rendered): boolean {
+    const { bos_token } = this.#tokens;
+    const [first] = plain;
+    return (
+      bos_token !== '' && text.startsWith(bos_token) && (first?.[0] ?? bos_token.length) >= bos_token.length
+    );
   }
 }
 

@@ -256,6 +256,12 @@ export interface ChatParams extends SamplingParams {
   readonly top_logprobs?: number;
   /** What to do when the conversation does not fit n_ctx; default 'error'. */
   readonly context_overflow?: 'error' | 'drop_oldest';
+  /** Go on with the last message instead of opening a new turn. By default so when it is the
+   *  assistant's: the answer's text is then what follows it, not the whole. */
+  readonly continue_final_message?: boolean;
+  /** Take control tokens in the messages ("<|im_end|>") for what they are to the model. By default
+   *  they are text like any other, so that nobody's words can end a turn or open one. */
+  readonly parse_special?: boolean;
   /** Further variables of the chat template. */
   readonly template_args?: Readonly<Record<string, unknown>>;
 }

@@ -36,6 +36,9 @@ export interface ModelFacts {
   readonly tensors: readonly TensorFacts[];
 }
 
+/** Stretches [begin, end) of a text, rising, in UTF-16 units. */
+export type Spans = readonly (readonly [begin: number, end: number])[];
+
 export class Model {
   readonly core: Core;
   readonly pointer: number;
@@ -79,14 +82,34 @@ export class Model {
     this.core.check(this.core.exports.slm_model_ready(this.pointer));
   }
 
-  tokenize(text: string, options: { special: boolean; bos: boolean }): Int32Array<ArrayBuffer> {
+  /** `plain`: which characters came from a stranger; control tokens are text there. */
+  tokenize(
+    text: string,
+    options: { special: boolean; bos: boolean; plain?: Spans },
+  ): Int32Array<ArrayBuffer> {
     const { core } = this;
     const flags = (options.special ? TextFlag.SPECIAL : 0) | (options.bos ? TextFlag.BOS : 0);
     const bytes = new TextEncoder().encode(text);
+    const plain = byteOffsets(text, options.plain ?? []);
+    // The text begins where the offsets end.
+    const input = new Uint8Array(plain.byteLength + bytes.length);
+    input.set(new Uint8Array(plain.buffer));
+    input.set(bytes, plain.byteLength);
     for (let capacity = (bytes.length >> 1) + 16; ; ) {
-      const { pointer, after } = core.put(bytes, capacity * 4);
+      const { pointer, after } = core.put(input, capacity * 4);
+      const at = pointer + plain.byteLength;
+      const { exports } = core;
       const n = core.check(
-        core.exports.slm_tokenize(this.pointer, pointer, bytes.length, flags, after, capacity),
+        exports.slm_tokenize(
+          this.pointer,
+          at,
+          bytes.length,
+          flags,
+          pointer,
+          plain.length / 2,
+          after,
+          capacity,
+        ),
       );
       if (n <= capacity) return new Int32Array(core.copy(after, n * 4).buffer);
       capacity = n;
@@ -106,4 +129,18 @@ export class Model {
       capacity = n;
     }
   }
+}
+
+/** Begin, end, begin, end, ... of the stretches, in bytes of UTF-8. */
+function byteOffsets(text: string, spans: Spans): Uint32Array<ArrayBuffer> {
+  const offsets = new Uint32Array(2 * spans.length);
+  const encoder = new TextEncoder();
+  let unit = 0;
+  let byte = 0;
+  spans.flat().forEach((at, i) => {
+    byte += encoder.encode(text.slice(unit, at)).length;
+    unit = at;
+    offsets[i] = byte;
+  });
+  return offsets;
 }

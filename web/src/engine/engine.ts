@@ -12,6 +12,7 @@ import type {
   Timings,
 } from '../api/types';
 import { SlmError } from '../core/error';
+import type { Spans } from '../core/model';
 import type {
   DoneReport,
   GenerateRequest,
@@ -114,7 +115,10 @@ export class Engine {
     return this.#memoryBytes;
   }
 
-  async tokenize(text: string, options: { special: boolean; bos: boolean }): Promise<Int32Array> {
+  async tokenize(
+    text: string,
+    options: { special: boolean; bos: boolean; plain?: Spans },
+  ): Promise<Int32Array> {
     const reply = await this.#ask({ type: 'tokenize', id: this.#nextId++, text, ...options });
     return reply.type === 'tokenized' ? reply.ids : unexpected(reply);
   }

@@ -5,7 +5,7 @@
 import type { LoadProgress, PrefillProgress, Timings } from '../api/types';
 import type { AdapterFacts } from '../core/adapter';
 import type { WireError } from '../core/error';
-import type { ModelFacts } from '../core/model';
+import type { ModelFacts, Spans } from '../core/model';
 import type { Param } from '../generated/abi';
 
 // ---- engine -> worker ----
@@ -49,6 +49,7 @@ export type MainRequest =
       readonly text: string;
       readonly special: boolean;
       readonly bos: boolean;
+      readonly plain?: Spans;
     }
   | {
       readonly type: 'detokenize';
