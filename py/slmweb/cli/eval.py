@@ -130,7 +130,7 @@ def evaluate(
     """
     from ..evaluate import gate, metrics
     from ..evaluate.data import choose, parse_items
-    from ..evaluate.prompts import Wording
+    from ..evaluate.prompts import Wording, check_wording
     from ..evaluate.report import results_json, table, write_reports
     from ..evaluate.run import run
     from ..evaluate.tasks import Settings
@@ -142,11 +142,11 @@ def evaluate(
         raise SlmError("invalid_argument", f"--by generation is for classify, not for {task}")
     metrics.require(task)
     classes = _labels(labels, task)
+    wording = Wording(task, prompt, system, raw, classes)
+    check_wording(wording)
     name = "stdin" if str(data) == "-" else str(data)
     items = choose(parse_items(read_bytes(data), name, task, classes), limit, seed)
-    settings = Settings(
-        Wording(task, prompt, system, raw, classes), by, max_tokens, temperature, seed, n_ctx
-    )
+    settings = Settings(wording, by, max_tokens, temperature, seed, n_ctx)
     try:
         result = run(
             models,

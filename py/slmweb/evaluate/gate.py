@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import SlmError
-from .metrics import LOWER_IS_BETTER
+from .metrics import LOWER_IS_BETTER, OF_A_HUNDRED, SHARES
 from .run import Result
 
 
@@ -46,19 +46,34 @@ def _parse(text: str, option: str, least: bool, metrics: Sequence[str]) -> Bound
             else f"{name!r} is no figure of this task"
         )
         raise SlmError("invalid_argument", f"{option}: {reason}; there are {', '.join(metrics)}")
-    if least and name in LOWER_IS_BETTER:
+    # A bound on the wrong side, or on another scale, lets everything pass.
+    if least == (name in LOWER_IS_BETTER):
+        better, other = ("lower", "over") if least else ("higher", "under")
         raise SlmError(
-            "invalid_argument", f"{name} is better when lower; write --fail-over {text.strip()}"
+            "invalid_argument",
+            f"{name} is better when {better}; write --fail-{other} {text.strip()}",
+        )
+    if name in SHARES and not 0 <= value <= 1:
+        hint = f"; {value:g}% is {name}={value / 100:g}" if 1 < value <= 100 else ""
+        raise SlmError(
+            "invalid_argument", f"{option} {text!r}: {name} is a fraction from 0 to 1{hint}"
+        )
+    if name in OF_A_HUNDRED and not (value == 0 or 1 <= value <= 100):
+        hint = f"; write {name}={100 * value:g} for {100 * value:g}" if 0 < value < 1 else ""
+        raise SlmError(
+            "invalid_argument", f"{option} {text!r}: {name} goes from 0 to 100, not to 1{hint}"
         )
     return Bound(name, value, least)
 
 
 def missed(result: Result, bounds: Sequence[Bound]) -> list[str]:
-    """A clause for every bound that a model misses; the reference is not judged."""
+    """A clause for every bound that a model misses; the reference is not judged. A gate with
+    nothing to judge is missed."""
     clauses = []
-    for found in result.models:
-        if found.is_reference:
-            continue
+    judged = [found for found in result.models if not found.is_reference]
+    if bounds and not judged:
+        return ["there is no model beside the reference"]
+    for found in judged:
         for bound in bounds:
             value = found.metrics.get(bound.metric)
             if value is None or math.isnan(value):

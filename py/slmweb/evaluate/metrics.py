@@ -37,8 +37,20 @@ HEADLINE: dict[Task, str] = {
     "choice": "accuracy",
 }
 LOWER_IS_BETTER = frozenset(
-    ("perplexity", "bits_per_byte", "ece", "kl", "kl_median", "kl_p95", "kl_p99", "kl_max", "flips")
+    (
+        *("perplexity", "bits_per_byte", "ece", "first_token_seconds"),
+        *("kl", "kl_median", "kl_p95", "kl_p99", "kl_max", "flips"),
+    )
 )
+# Figures from 0 to 1, and those from 0 to 100 as their makers have it.
+SHARES = frozenset(
+    (
+        *("accuracy", "accuracy_norm", "precision", "recall", "f1"),
+        *("precision_weighted", "recall_weighted", "f1_weighted"),
+        *("exact_match", "contains", "flips", "ece"),
+    )
+)
+OF_A_HUNDRED = frozenset(("bleu", "chrf"))
 _SPEED = (
     "first_token_seconds", "prefill_tokens_per_second", "decode_tokens_per_second",
 )  # fmt: skip
@@ -252,19 +264,27 @@ def _extra(module: str) -> Any:
 
 Ratio = Callable[[Item, Record], tuple[float, float]]
 
-# A headline that is a ratio of sums over the items can be resampled cheaply.
+# A headline that is a share of the items has intervals in closed form, which also hold for few
+# items and where all of them are right: resampling two right ones would give 100% to 100%.
+_PROPORTIONS: dict[str, Callable[[Item, Record], bool]] = {
+    "accuracy": lambda i, r: bool(r["prediction"] == i.answer),
+    "exact_match": lambda i, r: is_exact(r["text"].strip(), i.expected),
+}
+# One that is a ratio of sums over the items can be resampled cheaply.
 _RATIOS: dict[str, tuple[Ratio, Callable[[F64], F64]]] = {
-    "accuracy": (lambda i, r: (float(r["prediction"] == i.answer), 1.0), np.asarray),
-    "exact_match": (lambda i, r: (float(is_exact(r["text"].strip(), i.expected)), 1.0), np.asarray),
     "perplexity": (lambda i, r: (r["nll"], float(r["tokens"])), np.exp),
 }
 _SAMPLES = 2000
+_Z = statistics.NormalDist().inv_cdf(0.975)
 
 
 def interval(
     metric: str, items: Sequence[Item], records: Sequence[Record], seed: int
 ) -> tuple[float, float] | None:
-    """The 95% bootstrap interval over the items; None for what is no ratio of sums."""
+    """The 95% interval over the items: Wilson's of a proportion, a bootstrap interval of another
+    ratio of sums, None for the rest."""
+    if (right := _PROPORTIONS.get(metric)) is not None:
+        return wilson(sum(map(right, items, records)), len(items))
     values = _resampled(metric, items, records, seed)
     return None if values is None else _middle(values)
 
@@ -276,11 +296,46 @@ def difference_interval(
     baseline: Sequence[Record],
     seed: int,
 ) -> tuple[float, float] | None:
-    """Of the metric less the baseline's, item by item the same draw, which is far
-    narrower than what two separate intervals suggest."""
+    """Of the metric less the baseline's, item by item, which is far narrower than what two
+    separate intervals suggest."""
+    if (right := _PROPORTIONS.get(metric)) is not None:
+        return paired(list(map(right, items, records)), list(map(right, items, baseline)))
     ours = _resampled(metric, items, records, seed)
     theirs = _resampled(metric, items, baseline, seed)
     return None if ours is None or theirs is None else _middle(ours - theirs)
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The 95% score interval of hits / n (Wilson 1927)."""
+    middle = (hits + _Z**2 / 2) / (n + _Z**2)
+    half = _Z / (n + _Z**2) * math.sqrt(hits * (n - hits) / n + _Z**2 / 4)
+    # At the ends the interval ends there too, which rounding would miss.
+    return (0.0 if hits == 0 else middle - half), (1.0 if hits == n else middle + half)
+
+
+def paired(ours: Sequence[bool], theirs: Sequence[bool]) -> tuple[float, float]:
+    """The 95% interval of the share of `ours` less that of `theirs`, of the same items: Wilson's
+    intervals of both, put together by how far the two agree (Newcombe 1998, Statistics in Medicine
+    17, 2635-2650, method 10)."""
+    n = len(ours)
+    both = sum(map(bool.__and__, ours, theirs))
+    first, second = sum(ours), sum(theirs)
+    neither = n - first - second + both
+    product = both * neither - (first - both) * (second - both)
+    spread = first * (n - first) * second * (n - second)
+    phi = min(product, max(product - n / 2, 0)) / math.sqrt(spread) if spread else 0.0
+    share, other = first / n, second / n
+    low, high = wilson(first, n)
+    other_low, other_high = wilson(second, n)
+
+    def reach(x: float, y: float) -> float:
+        return math.sqrt(max(0.0, x * x - 2 * phi * x * y + y * y))
+
+    change = share - other
+    return (
+        max(-1.0, change - reach(share - low, other_high - other)),
+        min(1.0, change + reach(high - share, other - other_low)),
+    )
 
 
 def _resampled(

@@ -7,6 +7,7 @@ without continues plain text. Knows nothing of scores.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,38 @@ class Wording:
     system: str | None = None
     raw: bool = False  # plain text even where there is a chat template
     labels: Sequence[str] = ()
+
+
+_PLACEHOLDER = re.compile(r"(?<![\\\w{}])\{([A-Za-z_]\w*)\}(?!\})")
+
+
+def check_wording(wording: Wording) -> None:
+    """Raises SlmError "invalid_argument" for words that would not reach the model, or without
+    which the items' texts would not."""
+    task, prompt = wording.task, wording.prompt
+    if task == "perplexity" and (prompt is not None or wording.system is not None):
+        option = "--system" if prompt is None else "--prompt"
+        raise SlmError(
+            "invalid_argument",
+            f"{option} is not for perplexity, which takes the texts as they are; leave it out",
+        )
+    if prompt is None:
+        return
+    known = ("text", "labels") if task in ("classify", "choice") else ("text",)
+    listed = " and ".join(f"{{{name}}}" for name in known)
+    for name in _PLACEHOLDER.findall(prompt):
+        if name not in known:
+            raise SlmError(
+                "invalid_argument",
+                f"--prompt has {{{name}}}, and --task {task} fills in {listed}; correct it, or "
+                f"write {{ {name} }} if the braces are meant",
+            )
+    if "{text}" not in prompt:
+        raise SlmError(
+            "invalid_argument",
+            f"--prompt {prompt!r} has no {{text}}, so that no line's text would reach the model; "
+            "put {text} where it belongs",
+        )
 
 
 @dataclass(frozen=True)

@@ -161,12 +161,18 @@ def run(
 def _candidates(
     models: Sequence[Path], reference: Path | None, progress: Progress
 ) -> list[Candidate]:
-    """The models with the reference first, each once."""
+    """The reference first, then every model: also one with the same bytes as another, since each
+    of them is judged. Only a file that is named twice among the models counts once."""
     wanted = [model_files([path]) for path in ([reference] if reference else []) + list(models)]
     total = sum(part.stat().st_size for files in wanted for part in files if part.is_file())
     found: list[Candidate] = []
+    seen: list[Path] = []
     done = 0
-    for files in wanted:
+    for index, files in enumerate(wanted):
+        if index >= (reference is not None):
+            if any(files[0].samefile(other) for other in seen if files[0].exists()):
+                continue
+            seen.append(files[0])
         sha, size = hashlib.sha256(), 0
         for part in files:
             with ByteFile(part) as file:
@@ -177,16 +183,12 @@ def _candidates(
                     progress(done + offset + len(piece), total)
                 size += file.size
                 done += file.size
-        if any(other.sha256 == sha.hexdigest() for other in found):
-            continue
         with Model.open(*files, weights=False) as model:
             info = model.info
-        name = split_stem(files[0])
-        same = sum(other.name.partition(" (")[0] == name for other in found)
         found.append(
             Candidate(
                 path=files[0],
-                name=f"{name} ({files[0].parent.name})" if same else name,
+                name=_name(files[0], [other.name for other in found]),
                 size=size,
                 sha256=sha.hexdigest(),
                 types=info["types"],
@@ -196,6 +198,17 @@ def _candidates(
     if reference is not None:
         _check_vocabularies(found)
     return found
+
+
+def _name(path: Path, taken: Sequence[str]) -> str:
+    """The file's, then with its folder's, then with a number: one that is not taken."""
+    name = split_stem(path)
+    if name in taken:
+        name = f"{name} ({path.resolve().parent.name})"
+    number = 2
+    while (numbered := name if number == 2 else f"{name} #{number - 1}") in taken:
+        number += 1
+    return numbered
 
 
 def _check_vocabularies(found: list[Candidate]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sacrebleu
 import sklearn.metrics as sk
+from scipy.stats import binomtest, multinomial
 
 from slmweb.evaluate import metrics
 from slmweb.evaluate.data import Item
@@ -168,15 +169,54 @@ def test_intervals_hold_the_figure_and_follow_the_seed() -> None:
     bad = [decided(i % 3 if i % 2 else 0, 0, -1, -2) for i in range(40)]
     accuracy = metrics.summarize("classify", items, good)["accuracy"]
     low, high = metrics.interval("accuracy", items, good, seed=1) or (1, 0)
-    # A normal approximation of the same interval.
-    half = 1.96 * math.sqrt(accuracy * (1 - accuracy) / 40)
-    assert (low, high) == pytest.approx((accuracy - half, accuracy + half), abs=0.03)
-    assert metrics.interval("accuracy", items, good, seed=1) == (low, high)
-    assert metrics.difference_interval("accuracy", items, good, good, seed=1) == (0, 0)
+    assert low < accuracy < high
+    assert metrics.interval("perplexity", items, good, 1) == metrics.interval(
+        "perplexity", items, good, 1
+    )
     change = metrics.difference_interval("accuracy", items, bad, good, seed=1)
     assert change is not None
     assert (
         change[0] <= metrics.summarize("classify", items, bad)["accuracy"] - accuracy <= change[1]
     )
     assert metrics.interval("chrf", items, good, seed=1) is None
-    assert metrics.interval("accuracy", items[:1], good[:1], seed=1) is None
+    assert metrics.interval("perplexity", items[:1], good[:1], seed=1) is None
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 1), (2, 2), (0, 7), (9, 12), (30, 30), (517, 1000)])
+def test_intervals_of_shares_are_scipys_wilson(hits: int, n: int) -> None:
+    expected = binomtest(hits, n).proportion_ci(method="wilson")
+    assert metrics.wilson(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_a_few_right_items_are_no_certainty() -> None:
+    items = [labelled(0), labelled(1)]
+    right, wrong = [decided(0), decided(1)], [decided(1), decided(0)]
+    low, high = metrics.interval("accuracy", items, right, seed=0) or (1, 0)
+    assert low == pytest.approx(0.342, abs=1e-3)
+    assert high == 1
+    change = metrics.difference_interval("accuracy", items, right, wrong, seed=0)
+    assert change is not None
+    assert change[0] < 0.6
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [(0.7, 0.1, 0.05, 0.15), (0.5, 0.2, 0.2, 0.1), (0.9, 0.05, 0.02, 0.03), (0.3, 0.4, 0.1, 0.2)],
+)
+@pytest.mark.parametrize("n", [8, 20])
+def test_the_interval_of_a_change_covers_it(shares: tuple[float, ...], n: int) -> None:
+    """Every outcome of n pairs with its chance: both right, only ours, only theirs, neither."""
+    true, covered = shares[1] - shares[2], 0.0
+    for both in range(n + 1):
+        for ours in range(n + 1 - both):
+            for theirs in range(n + 1 - both - ours):
+                neither = n - both - ours - theirs
+                counts = (both, ours, theirs, neither)
+                low, high = metrics.paired(
+                    [True] * both + [True] * ours + [False] * (theirs + neither),
+                    [True] * both + [False] * ours + [True] * theirs + [False] * neither,
+                )
+                assert -1 <= low <= (ours - theirs) / n <= high <= 1
+                if low <= true <= high:
+                    covered += float(multinomial.pmf(counts, n, shares))
+    assert covered > 0.93

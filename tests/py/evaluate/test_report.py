@@ -159,6 +159,22 @@ def test_changed_items_are_listed_losses_first() -> None:
     assert len(changes(made, made.models[1], most=1)[0]) == 1
 
 
+@pytest.mark.parametrize("task", ["chat", "generate"])
+def test_what_was_written_can_be_read(task: Task) -> None:
+    made = result(set(), {1}, task=task)
+    for index, found in enumerate(made.models):
+        for i, entry in enumerate(found.records):
+            entry["text"] = f"{HOSTILE} says {index} of {i}"
+    page = Page(html(made))
+    assert f"{HOSTILE} says 0 of 0" in page.words
+    assert f"{HOSTILE} says 1 of 19" in page.words
+    assert "says 0 of 20" not in page.words
+    assert "Answers: the first 20 of 30" in page.words
+    text = markdown(made)
+    assert "says 1 of 19" in text
+    assert "<script>" not in text
+
+
 def test_the_files(tmp_path: Path) -> None:
     made = result(set(), {1})
     made.models[1].metrics["perplexity"] = float("inf")

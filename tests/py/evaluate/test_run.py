@@ -14,8 +14,14 @@ import pytest
 from scipy.special import log_softmax
 
 from slmweb.core import Model, chat_prompt, perplexity
+from slmweb.errors import SlmError
 from slmweb.evaluate.divergence import divergence
+from slmweb.evaluate.gate import missed, parse_bounds
 from slmweb.evaluate.journal import FILE
+from slmweb.evaluate.metrics import names
+from slmweb.evaluate.prompts import Wording, check_wording
+from slmweb.evaluate.run import Result
+from slmweb.evaluate.tasks import Settings
 from tests.goldens.real_models import find
 from tests.py.cli.program import slmweb
 from tests.py.models import tiny
@@ -128,10 +134,45 @@ def test_a_model_has_no_distance_from_itself(qwen2: Path, tmp_path: Path) -> Non
     assert (metrics["kl"], metrics["flips"], found["models"][1]["difference"]) == (0, 0, 0)
 
 
-def test_the_same_model_twice_is_one_row(qwen2: Path, tmp_path: Path) -> None:
+def test_a_file_named_twice_is_one_row(qwen2: Path, tmp_path: Path) -> None:
     data = write(tmp_path, TICKETS[:2])
-    found = evaluated(qwen2, qwen2, "--reference", qwen2, "--data", data, "--task", "classify")
+    found = evaluated(qwen2, qwen2, "--data", data, "--task", "classify")
     assert len(found["models"]) == 1
+
+
+def test_models_with_the_same_bytes_are_rows_of_their_own(qwen2: Path, tmp_path: Path) -> None:
+    data = write(tmp_path, TICKETS[:2])
+    (tmp_path / "more").mkdir()
+    copies = [tmp_path / "copy.gguf", tmp_path / "more" / "copy.gguf", tmp_path / "third.gguf"]
+    for copy in copies:
+        copy.write_bytes(qwen2.read_bytes())
+    line = ("--reference", qwen2, "--data", data, "--task", "classify")
+    models = evaluated(*copies, qwen2, *line)["models"]
+    assert [model["reference"] for model in models] == [True, False, False, False, False]
+    assert len({model["name"] for model in models}) == 5
+    assert all(model["metrics"]["kl"] == 0 for model in models[1:])
+
+
+@pytest.mark.parametrize("copied", [True, False], ids=["a copy", "the reference itself"])
+def test_a_model_equal_to_the_reference_is_judged(
+    qwen2: Path, tmp_path: Path, copied: bool
+) -> None:
+    data = write(tmp_path, TICKETS[:2])
+    model = tmp_path / "copy.gguf"
+    model.write_bytes(qwen2.read_bytes())
+    done = slmweb(
+        "eval", str(model if copied else qwen2), "--reference", str(qwen2), "--data", str(data),
+        "--task", "classify", "--fail-under", "accuracy=1",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr.decode()
+    assert b"has accuracy 0.5, under 1" in done.stderr
+
+
+def test_a_gate_without_anything_to_judge_is_missed() -> None:
+    made = Result("classify", "", [], Settings(Wording("classify")), seed=0)
+    bounds = parse_bounds(["accuracy=0"], [], names("classify", False))
+    assert missed(made, bounds) == ["there is no model beside the reference"]
+    assert missed(made, []) == []
 
 
 def test_answers_are_greedy_and_come_again(qwen2: Path, tmp_path: Path) -> None:
@@ -180,12 +221,17 @@ def test_smollm2_knows_capitals(tmp_path: Path) -> None:
     [
         (["--fail-under", "accuracy=0"], 0, ""),
         (["--fail-over", "kl=0", "--fail-over", "flips=0"], 0, ""),
-        (["--fail-under", "accuracy=1.1"], 1, "copy has accuracy 0.5, under 1.1"),
+        (["--fail-under", "accuracy=0.9"], 1, "copy has accuracy 0.5, under 0.9"),
         (
-            ["--fail-over", "perplexity=1", "--fail-under", "f1=2"],
+            ["--fail-over", "perplexity=1", "--fail-under", "f1=0.9"],
             1,
-            "under 2; copy has perplexity",
+            "under 0.9; copy has perplexity",
         ),
+        (["--fail-under", "accuracy=80"], 2, "a fraction from 0 to 1; 80% is accuracy=0.8"),
+        (["--fail-over", "flips=5"], 2, "a fraction from 0 to 1; 5% is flips=0.05"),
+        (["--fail-under", "f1=-1"], 2, "a fraction from 0 to 1"),
+        (["--fail-over", "accuracy=0.5"], 2, "write --fail-under accuracy=0.5"),
+        (["--fail-under", "first_token_seconds=1"], 2, "write --fail-over first_token_seconds=1"),
         (["--fail-over", "accuracy"], 2, "METRIC=NUMBER"),
         (["--fail-under", "accuracy=nan"], 2, "METRIC=NUMBER"),
         (["--fail-under", "bleu=1"], 2, "'bleu' is no figure of this task; there are accuracy,"),
@@ -239,8 +285,52 @@ BAD: dict[str, tuple[list[str], str]] = {
         ["--data", "{data}", "--task", "classify", "--reference", "{smollm2}", "--browser"],
         "without --browser",
     ),
+    "a placeholder that does not exist": (
+        ["--data", "{data}", "--task", "classify", "--prompt", "Topic of {{txt}}"],
+        "--prompt has {txt}, and --task classify fills in {text} and {labels}",
+    ),
+    "another beside the right one": (
+        ["--data", "{data}", "--task", "classify", "--prompt", "{{lables}}: {{text}}"],
+        "--prompt has {lables}",
+    ),
+    "labels where there are none": (
+        ["--data", "{chat}", "--task", "chat", "--prompt", "{{labels}}: {{text}}"],
+        "--task chat fills in {text}",
+    ),
+    "a prompt without the text": (
+        ["--data", "{data}", "--task", "classify", "--prompt", "What is the topic?"],
+        "no line's text would reach the model",
+    ),
+    "an empty prompt": (
+        ["--data", "{data}", "--task", "classify", "--prompt", ""],
+        "no line's text would reach the model",
+    ),
+    "a prompt for perplexity": (
+        ["--data", "{data}", "--task", "perplexity", "--prompt", "{{text}}"],
+        "--prompt is not for perplexity",
+    ),
     "a text of one token": (["--data", "{one}", "--task", "perplexity"], "fewer than two tokens"),
 }
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ['As {"label": "…"}: {text}', "{{text}}", r"\frac{a}{b} {text}", "f{x} { txt } {0} {text}"],
+)
+def test_braces_that_are_no_placeholders(prompt: str) -> None:
+    check_wording(Wording("classify", prompt))
+
+
+@pytest.mark.parametrize(
+    ("bound", "says"),
+    [
+        ("chrf=0.5", "from 0 to 100, not to 1; write chrf=50 for 50"),
+        ("bleu=101", "from 0 to 100"),
+    ],
+)
+def test_scores_of_a_hundred_are_no_fractions(bound: str, says: str) -> None:
+    with pytest.raises(SlmError, match=says):
+        parse_bounds([bound], [], names("generate", False))
 
 
 @pytest.mark.parametrize("name", BAD)

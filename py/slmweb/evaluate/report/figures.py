@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..metrics import LOWER_IS_BETTER, is_exact
+from ..metrics import LOWER_IS_BETTER, SHARES, is_exact
 from ..run import Evaluated, Result
 
 TITLES = {
@@ -34,12 +34,6 @@ TITLES = {
     "prefill_tokens_per_second": "prefill",
     "decode_tokens_per_second": "decode",
 }
-SHARES = frozenset(
-    (
-        *("accuracy", "accuracy_norm", "precision", "recall", "f1", "f1_weighted"),
-        *("exact_match", "contains", "flips", "ece"),
-    )
-)
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "chat": ("exact_match", "contains", "chrf", "bleu"),
     "generate": ("chrf", "bleu", "exact_match", "contains"),
@@ -161,13 +155,18 @@ def _meaning(result: Result, found: Evaluated) -> tuple[str, str]:
     interval, items = found.difference_interval, count(len(result.items), "item")
     if interval is None:
         return ("same" if found.difference == 0 else "unknown"), ""
-    if not any(interval):
+    if not any(interval) or _same_answers(result, found):
         return "same", f"Nothing changed on {items}."
     shown = f"95% interval of the change {span(result.headline, interval, sign=True)}"
     if interval[0] <= 0 <= interval[1]:
         return "unknown", f"{shown}, so {items} cannot tell it from chance."
     worse = (interval[1] < 0) != (result.headline in LOWER_IS_BETTER)
     return ("worse", f"{shown}: a loss.") if worse else ("better", f"{shown}: a gain.")
+
+
+def _same_answers(result: Result, found: Evaluated) -> bool:
+    """Whether every item is as right or wrong as with the baseline."""
+    return result.task != "perplexity" and changes(result, found, most=0)[1:] == (0, 0)
 
 
 def count(n: int, what: str) -> str:
@@ -207,6 +206,33 @@ def changes(result: Result, found: Evaluated, most: int = 20) -> tuple[list[Chan
     listed.sort(key=lambda change: (not change.lost, change.line))
     lost = sum(change.lost for change in listed)
     return listed[:most], lost, len(listed) - lost
+
+
+@dataclass(frozen=True)
+class Answers:
+    """An item and what each model wrote."""
+
+    line: int
+    question: str
+    expected: str
+    texts: tuple[str, ...]  # in the order of the models
+
+
+def answers(result: Result, most: int = 20) -> list[Answers]:
+    """The first items with what was written, for the tasks whose answers are texts: a score of
+    them says little to who has not read any."""
+    if result.task not in ("chat", "generate"):
+        return []
+    every = zip(*(found.records for found in result.models), strict=True)
+    return [
+        Answers(
+            item.line,
+            item.shown,
+            item.expected[0],
+            tuple(str(record["text"]).strip() for record in records),
+        )
+        for item, records in zip(result.items[:most], every, strict=False)
+    ]
 
 
 def said(choices: Sequence[str], record: dict[str, Any]) -> str:

@@ -14,10 +14,20 @@ import jinja2
 from ... import __version__
 from ...atomic import atomic_file
 from ...jsonable import jsonable
+from ..metrics import SHARES
 from ..run import Evaluated, Result
 from . import svg
-from .figures import SHARES, changes, columns, number, short_names, size_text, span, verdicts
-from .text import about, heading, markdown, title
+from .figures import (
+    answers,
+    changes,
+    columns,
+    number,
+    short_names,
+    size_text,
+    span,
+    verdicts,
+)
+from .text import about, answers_title, heading, markdown, title
 
 
 def write_reports(result: Result, folder: Path) -> None:
@@ -85,6 +95,8 @@ def html(result: Result) -> str:
         verdicts=verdicts(result),
         columns=columns(result),
         short=short_names(result),
+        answers=(listed := answers(result)),
+        answers_title=answers_title(result, len(listed)),
         size_plot=_size_plot(result),
         reliability=svg.reliability,
         version=__version__,

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..run import Evaluated, Result
-from .figures import TITLES, changes, columns, count, number, size_text, span, verdicts
+from .figures import (
+    TITLES,
+    answers,
+    changes,
+    columns,
+    count,
+    number,
+    short_names,
+    size_text,
+    span,
+    verdicts,
+)
 
 
 def table(result: Result) -> str:
@@ -64,7 +75,20 @@ def markdown(result: Result) -> str:
                 ]
                 head = ["line", "item", "expected", "before", "now"]
                 parts.append(_table([head, ["--:"] + ["---"] * 4, *rows]))
+    if listed_answers := answers(result):
+        parts.append(f"## {answers_title(result, len(listed_answers))}")
+        rows = [
+            [str(a.line), *map(_short, (a.question, a.expected, *a.texts))] for a in listed_answers
+        ]
+        names = short_names(result)
+        head = ["line", "item", "expected", *(_plain(names[m.model.name]) for m in result.models)]
+        parts.append(_table([head, ["--:"] + ["---"] * (len(head) - 1), *rows]))
     return "\n\n".join(parts) + "\n"
+
+
+def answers_title(result: Result, shown: int) -> str:
+    every = len(result.items)
+    return "Answers" if shown == every else f"Answers: the first {shown} of {every:,}"
 
 
 def title(result: Result) -> str:
