@@ -71,7 +71,8 @@ def bundle(
     Each of `models` is a GGUF file, which is packed on the way, or a packed
     folder. `site` is what the page says of itself. `base_path` is the path at
     which the site will be reached; only the 404 page and the header files need it.
-    With `public_key` the page opens only models that are signed with it, and others are refused here already; `key` is
+    With `public_key` the page opens only models that are signed with it, and others are
+    refused here already; `key` is
     the private one, with which the models are signed first. A site that `out`
     holds already is replaced when the new one is whole.
 
