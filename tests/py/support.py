@@ -33,7 +33,7 @@ from slmweb.server.app import Folders
 SHELL_POLICY = (
     "default-src 'none'; script-src 'self' '{hash}' 'wasm-unsafe-eval'; "
     "worker-src 'self' blob: data:; connect-src 'self'; style-src 'self'; "
-    "img-src 'self' data: blob:; frame-src 'none'; form-action 'none'; "
+    "img-src 'self' data: blob:; manifest-src 'self'; frame-src 'none'; form-action 'none'; "
     "base-uri 'none'; object-src 'none'"
 )
 SEAL = {

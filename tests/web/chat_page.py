@@ -20,7 +20,9 @@ from typing import Any
 from playwright.sync_api import Frame, Page, Route
 
 from slmweb.server.headers import seal_headers
+from slmweb.server.identity import page_identity
 from slmweb.server.pages import PageCache
+from slmweb.server.site import Site
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGIN = "https://chat.test"
@@ -44,8 +46,12 @@ def _mock_script() -> str:
     return result.stdout.replace("<!--", r"\x3c!--")
 
 
-def page_and_headers(config: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
-    """The chat page over the mock, and the headers that seal it."""
+def page_and_headers(
+    config: Mapping[str, Any], site: Site | None = None
+) -> tuple[bytes, dict[str, str]]:
+    """The chat page of a site over the mock, and the headers that seal it."""
+    if site is not None:
+        config = {"site": page_identity(site), **config}
     # `<` would end the element; JSON may say it otherwise.
     prelude = f"globalThis.CONFIG = {json.dumps(config)};\n".replace("<", "\\u003c")
     files = {
@@ -61,7 +67,7 @@ def page_and_headers(config: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
         for name, text in files.items():
             (web / name).write_text(text)
         (web / "assets.json").write_text(json.dumps({name: name for name in files}))
-        pages = PageCache(web, web)
+        pages = PageCache(web, web, site=site)
         body = pages.index().body
         headers = seal_headers(pages.current_hash())
     return body, headers
@@ -88,7 +94,7 @@ class ChatPage:
         self.frame.evaluate(DRAWN)
 
     def send(self, text: str) -> None:
-        field = self.frame.get_by_role("textbox", name="Message")
+        field = self.frame.locator("#message")
         field.fill(text)
         field.press("Enter")
 
@@ -106,8 +112,8 @@ class ChatPage:
         return params
 
 
-def open_chat(page: Page, **config: Any) -> ChatPage:
-    body, headers = page_and_headers(config)
+def open_chat(page: Page, *, site: Site | None = None, **config: Any) -> ChatPage:
+    body, headers = page_and_headers(config, site)
     requests: list[str] = []
     console: list[str] = []
     styles = (ROOT / "web/src/seal/shell.css").read_text()
@@ -134,5 +140,5 @@ def open_chat(page: Page, **config: Any) -> ChatPage:
     handle = page.locator("iframe").element_handle()
     frame = handle.content_frame()
     assert frame is not None, "expected the srcdoc frame to have a document"
-    frame.get_by_role("textbox", name="Message").wait_for()
+    frame.locator("#message").wait_for()
     return ChatPage(page, frame, requests, console)

@@ -21,9 +21,10 @@ import type {
 } from '../../web/src/api/types';
 import { startChat } from '../../web/src/chat/index';
 import { SlmError } from '../../web/src/core/error';
-import type { ChatHost, ModelEntry, OpenedModel } from '../../web/src/seal/protocol';
+import type { ChatHost, ModelEntry, OpenedModel, Site } from '../../web/src/seal/protocol';
 
 interface Config {
+  readonly site?: Partial<Site>;
   readonly models?: readonly Partial<ModelEntry>[];
   readonly info?: Partial<ModelInfo>;
   readonly adapters?: readonly AdapterInfo[];
@@ -44,6 +45,16 @@ interface Request {
   readonly params: ChatParams | CompletionParams;
   readonly options: RequestOptions;
 }
+
+const SITE: Site = {
+  title: null,
+  headline: null,
+  intro: null,
+  examples: [],
+  system_prompt: null,
+  accent: null,
+  icon: null,
+};
 
 const ENTRY: ModelEntry = {
   name: 'smollm2-135m-instruct-q4_1',
@@ -275,6 +286,7 @@ const change = (name: string, to: (entry: ModelEntry) => Partial<ModelEntry>) =>
   models = models.map((entry) => (entry.name === name ? { ...entry, ...to(entry) } : entry));
 };
 const host: ChatHost = {
+  site: { ...SITE, ...config.site },
   models,
   refresh: () => Promise.resolve(models.filter(({ name }) => !mock.removed.includes(name))),
   async open(name, options = {}): Promise<OpenedModel> {

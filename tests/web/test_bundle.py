@@ -22,6 +22,7 @@ from script import DIST
 from slmweb.bundle.bundle import bundle
 from slmweb.pack.pack import pack
 from slmweb.server.app import Folders, create_app
+from slmweb.server.site import Site
 from tests.py.models import CHATML, tiny, with_template
 from tests.web.plain_host import plain_host, visit
 from tests.web.serving import serve
@@ -75,8 +76,8 @@ def releases(
 ) -> tuple[Path, Path]:
     """Two releases of a site that lies below a path, as on a university's host."""
     one, two = (tmp_path_factory.mktemp("releases") / name for name in ("one", "two"))
-    bundle([model], one, title="One", base_path=PATH)
-    bundle([model], two, title="Two", base_path=PATH, web=other_web)
+    bundle([model], one, site=Site(title="One"), base_path=PATH)
+    bundle([model], two, site=Site(title="Two"), base_path=PATH, web=other_web)
     return one, two
 
 

@@ -19,6 +19,8 @@ from .folder import work_folder
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from ..server.site import Site
+
 Progress = Callable[[int, int], None]  # done and in all
 # Begins a step: its name, and what is told how far it is.
 Step = Callable[[str], AbstractContextManager[Progress]]
@@ -46,7 +48,7 @@ def build(
     type: str | None = None,  # noqa: A002 (the option's name)
     max_size: int | None = None,
     name: str | None = None,
-    title: str | None = None,
+    site: Site | None = None,
     base_path: str = "/",
     key: Ed25519PrivateKey | None = None,
     step: Step = lambda name: nullcontext(lambda done, total: None),
@@ -57,7 +59,8 @@ def build(
     that `quantize` or `convert` writes, by default "web" for a checkpoint and
     what it is for a GGUF file; `max_size` (bytes) makes "web" choose the mix.
     `name` is the model's name for people, by default the checkpoint's folder.
-    With `key` the model is signed, and the page opens no other.
+    `site` is what the page says of itself. With `key` the model is signed, and the
+    page opens no other.
 
     Raises SlmError: what `convert`, `quantize` and `bundle` raise. Whatever is
     raised, `out` is as it was and nothing else is left.
@@ -106,9 +109,7 @@ def build(
             if not is_gguf:
                 source.unlink()  # the disk may hold two of the three, not all
         with step("bundling") as progress:
-            made = bundle(
-                [model], out, title=title, base_path=base_path, key=key, progress=progress
-            )
+            made = bundle([model], out, site=site, base_path=base_path, key=key, progress=progress)
     return Built(made, wanted, mix, notes)
 
 

@@ -23,8 +23,10 @@ from ..errors import SlmError, os_reason
 from ..pack.manifest import MANIFEST, Manifest, read_manifest
 from ..pack.pack import default_name, pack
 from ..pack.sign import SIGNATURE, PublicKey, public_key_of, sign, verify_signature
+from ..server.identity import words
 from ..server.models import MODEL_LIST, ModelFolder
-from ..server.pages import FRAME_SCRIPT, TITLE, PageCache, hashed
+from ..server.pages import FRAME_SCRIPT, PageCache, hashed
+from ..server.site import Site
 from .folder import check_replaceable, publish, work_folder
 from .hosts import host_files
 
@@ -35,7 +37,7 @@ Progress = Callable[[int, int], None]  # bytes of models done, bytes in all
 
 # Assets that have a place of their own: inside the page, and at the top.
 _ELSEWHERE = (FRAME_SCRIPT, "slmweb.js")
-_COMPRESSED = {".css", ".html", ".js", ".json", ".svg", ".txt", ".wasm"}
+_COMPRESSED = {".css", ".html", ".js", ".json", ".svg", ".txt", ".wasm", ".webmanifest"}
 _BASE_PATH = re.compile(r"/((?!\.\.?/)[A-Za-z0-9._~-]+/)*")
 _TOP = {"404.html", "README.txt", "_headers", "assets", "hosting", "index.html", "models",
         "slmweb.js", "sw.js", "wasm"}  # fmt: skip
@@ -56,7 +58,7 @@ def bundle(
     models: Sequence[Path],
     out: Path,
     *,
-    title: str | None = None,
+    site: Site | None = None,
     base_path: str = "/",
     public_key: PublicKey | None = None,
     key: Ed25519PrivateKey | None = None,
@@ -67,9 +69,10 @@ def bundle(
     """Writes a folder of static files that any web server can offer.
 
     Each of `models` is a GGUF file, which is packed on the way, or a packed
-    folder. `base_path` is the path at which the site will be reached; only the
-    404 page and the header files need it. With `public_key` the page opens only
-    models that are signed with it, and others are refused here already; `key` is
+    folder. `site` is what the page says of itself. `base_path` is the path at
+    which the site will be reached; only the 404 page and the header files need it.
+    With `public_key` the page opens only models that are signed with it, and others are
+    refused here already; `key` is
     the private one, with which the models are signed first. A site that `out`
     holds already is replaced when the new one is whole.
 
@@ -84,19 +87,19 @@ def bundle(
     pages = PageCache(
         web or paths.web_dir(),
         wasm or paths.wasm_dir(),
-        title=title or TITLE,
+        site=site,
         base=base_path,
         public_key=public_key,
     )
     with work_folder(out) as work:
-        site = _Site(work / "site", pages)
-        site.add_page()
-        site.add_wasm()
-        manifests = site.add_models(dict(zip(names, models, strict=True)), key, progress)
-        site.add_host_files(base_path)
-        made = [path for path in site.root.rglob("*") if path.is_file()]
+        folder = _Folder(work / "site", pages)
+        folder.add_page()
+        folder.add_wasm()
+        manifests = folder.add_models(dict(zip(names, models, strict=True)), key, progress)
+        folder.add_host_files(base_path)
+        made = [path for path in folder.root.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in made)
-        publish(site.root, out)
+        publish(folder.root, out)
     return Bundle(out, manifests, len(made), size)
 
 
@@ -128,7 +131,7 @@ def _names(models: Sequence[Path]) -> list[str]:
     return names
 
 
-class _Site:
+class _Folder:
     """A site that is being written into `root`."""
 
     def __init__(self, root: Path, pages: PageCache) -> None:
@@ -160,7 +163,7 @@ class _Site:
 
     def add_page(self) -> None:
         index, worker = self.pages.index(), self.pages.service_worker()
-        missing = "there is nothing at this address; the chat is one step away"
+        missing = words(self.pages.site.language)["missing"]
         self.write("index.html", index.body)
         self.write("404.html", self.pages.error(404, missing).encode())
         self.write("sw.js", worker.body)
@@ -171,6 +174,8 @@ class _Site:
         for file in kept.values():
             source = self.pages.web / file
             self.write(f"assets/{file}", _read(source), source)
+        for file, content in self.pages.made().items():
+            self.write(f"assets/{file}", content)
         # Where slmweb.js looks up its workers.
         self.write("assets/assets.json", (json.dumps(kept, indent=1) + "\n").encode())
 
@@ -210,7 +215,7 @@ class _Site:
         # Assets are asked for at every visit, chunks once.
         immutable = sorted(name for name in files if _immutable(name))
         texts = host_files(
-            self.pages.current_hash(), title=self.pages.title, base=base, immutable=immutable
+            self.pages.current_hash(), title=self.pages.site.name, base=base, immutable=immutable
         )
         for name, text in texts.items():
             path = self.root / name

@@ -22,6 +22,10 @@ MAX_RULES = 100
 HASHED = r"(assets/[^/]+-[0-9a-f]{16}\.[a-z0-9.]+|models/[^/]+/[0-9a-f]{64})"
 
 
+# What a site has.
+_SUFFIXES = (".css", ".html", ".js", ".json", ".png", ".svg", ".txt", ".wasm", ".webmanifest")
+
+
 def host_files(
     script_hash: str | None, *, title: str, base: str, immutable: Iterable[str]
 ) -> dict[str, str]:
@@ -59,5 +63,5 @@ def _types() -> dict[str, str]:
     return {
         suffix[1:]: value.partition(";")[0]
         for suffix, value in MEDIA_TYPES.items()
-        if suffix in (".css", ".html", ".js", ".json", ".svg", ".txt", ".wasm")
+        if suffix in _SUFFIXES
     }

@@ -7,8 +7,21 @@ from typing import Annotated
 
 import typer
 
-from .bundle import BasePathOption, OutOption, TitleOption
+from .bundle import BasePathOption, OutOption
 from .common import JsonOption, bytes_text, note, print_json, progress_bar
+from .site import (
+    AccentOption,
+    ExampleOption,
+    HeadlineOption,
+    IconOption,
+    IntroOption,
+    LangOption,
+    ShortNameOption,
+    SiteOption,
+    SystemPromptOption,
+    TitleOption,
+    site_of,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +69,16 @@ def build(
         str | None,
         typer.Option(help="The model's name for people.", show_default="the folder's"),
     ] = None,
+    site: SiteOption = None,
     title: TitleOption = None,
+    short_name: ShortNameOption = None,
+    headline: HeadlineOption = None,
+    intro: IntroOption = None,
+    example: ExampleOption = None,
+    system_prompt: SystemPromptOption = None,
+    lang: LangOption = None,
+    icon: IconOption = None,
+    accent: AccentOption = None,
     base_path: BasePathOption = "/",
     json: JsonOption = False,
 ) -> None:
@@ -66,6 +88,18 @@ def build(
     from .convert import parse_adapter
     from .quantize import parse_size
 
+    identity = site_of(
+        site,
+        title=title,
+        short_name=short_name,
+        headline=headline,
+        intro=intro,
+        example=example,
+        system_prompt=system_prompt,
+        lang=lang,
+        icon=icon,
+        accent=accent,
+    )
     key = read_private_key(sign) if sign is not None else None
     built = make(
         checkpoint,
@@ -74,7 +108,7 @@ def build(
         type=type,
         max_size=parse_size(max_size) if max_size is not None else None,
         name=name,
-        title=title,
+        site=identity,
         base_path=base_path,
         key=key,
         step=lambda label: progress_bar(label, "bytes"),

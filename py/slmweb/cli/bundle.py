@@ -8,15 +8,25 @@ from typing import Annotated
 import typer
 
 from .common import JsonOption, bytes_text, print_json, progress_bar
+from .site import (
+    AccentOption,
+    ExampleOption,
+    HeadlineOption,
+    IconOption,
+    IntroOption,
+    LangOption,
+    ShortNameOption,
+    SiteOption,
+    SystemPromptOption,
+    TitleOption,
+    site_of,
+)
 
 OutOption = Annotated[
     Path,
     typer.Option(
         "-o", "--out", metavar="DIR", help="The site's folder; an earlier site there is replaced."
     ),
-]
-TitleOption = Annotated[
-    str | None, typer.Option(help="The page's title in tabs and bookmarks.", show_default=False)
 ]
 BasePathOption = Annotated[
     str, typer.Option(metavar="PATH", help="Where on the host it will be, as in /~user/site/.")
@@ -37,7 +47,16 @@ def bundle(
         ),
     ],
     out: OutOption,
+    site: SiteOption = None,
     title: TitleOption = None,
+    short_name: ShortNameOption = None,
+    headline: HeadlineOption = None,
+    intro: IntroOption = None,
+    example: ExampleOption = None,
+    system_prompt: SystemPromptOption = None,
+    lang: LangOption = None,
+    icon: IconOption = None,
+    accent: AccentOption = None,
     base_path: BasePathOption = "/",
     public_key: Annotated[
         str | None,
@@ -53,11 +72,23 @@ def bundle(
     from ..bundle.bundle import bundle as write
     from ..pack.sign import read_public_key
 
+    identity = site_of(
+        site,
+        title=title,
+        short_name=short_name,
+        headline=headline,
+        intro=intro,
+        example=example,
+        system_prompt=system_prompt,
+        lang=lang,
+        icon=icon,
+        accent=accent,
+    )
     with progress_bar("bundling", "bytes") as progress:
         made = write(
             models,
             out,
-            title=title,
+            site=identity,
             base_path=base_path,
             public_key=read_public_key(public_key) if public_key is not None else None,
             progress=progress,

@@ -10,6 +10,19 @@ import typer
 from .. import paths
 from ..errors import SlmError
 from .common import JsonOption, note, print_json
+from .site import (
+    AccentOption,
+    ExampleOption,
+    HeadlineOption,
+    IconOption,
+    IntroOption,
+    LangOption,
+    ShortNameOption,
+    SiteOption,
+    SystemPromptOption,
+    TitleOption,
+    site_of,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +58,16 @@ def serve(
         typer.Option(min=0, max=3600, help="Seconds that downloads may take to finish at the end."),
     ] = 10,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
+    site: SiteOption = None,
+    title: TitleOption = None,
+    short_name: ShortNameOption = None,
+    headline: HeadlineOption = None,
+    intro: IntroOption = None,
+    example: ExampleOption = None,
+    system_prompt: SystemPromptOption = None,
+    lang: LangOption = None,
+    icon: IconOption = None,
+    accent: AccentOption = None,
     json: JsonOption = False,
 ) -> None:
     """Serve the chat page. The model runs in the browser; nothing typed comes back here."""
@@ -54,6 +77,18 @@ def serve(
     from ..server.hosts import check_name
     from ..server.models import ModelFolder
 
+    identity = site_of(
+        site,
+        title=title,
+        short_name=short_name,
+        headline=headline,
+        intro=intro,
+        example=example,
+        system_prompt=system_prompt,
+        lang=lang,
+        icon=icon,
+        accent=accent,
+    )
     folders = web.Folders.default(models)
     if models is not None and not models.is_dir():
         raise SlmError(
@@ -68,7 +103,7 @@ def serve(
     hosts = [*(allowed_host or []), host]
     for name in hosts:
         check_name(name)
-    application = web.create_app(folders, key, hosts)
+    application = web.create_app(folders, key, hosts, identity)
     url = runner.url_of(listener)
     for sentence in web.missing_parts(folders):
         note(f"slmweb: {sentence}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +25,12 @@ from .. import paths
 from ..errors import SlmError
 from ..pack.manifest import MANIFEST, MODEL_NAME
 from ..pack.sign import SIGNATURE, PublicKey
-from .files import IMMUTABLE, REVALIDATE, accepted_codings, etag_matches, send_file
+from .files import IMMUTABLE, MEDIA_TYPES, REVALIDATE, accepted_codings, etag_matches, send_file
 from .headers import SealMiddleware
 from .hosts import HostMiddleware
 from .models import CHUNK_NAME, MODEL_LIST, ModelFolder
 from .pages import ASSET_NAME, Page, PageCache, hashed
+from .site import Site
 
 log = logging.getLogger("slmweb.server")
 
@@ -50,29 +52,31 @@ def create_app(
     folders: Folders | None = None,
     public_key: PublicKey | None = None,
     allowed_hosts: Sequence[str] = (),
+    site: Site | None = None,
 ) -> ASGIApp:
     """The ASGI application over `folders` (by default those of this installation).
 
     With a `public_key` the page opens only models whose manifest is signed by it. It answers to
-    this machine's loopback names, and to `allowed_hosts` (see hosts.py).
+    this machine's loopback names, and to `allowed_hosts` (see hosts.py). `site` is what the page
+    says of itself.
     """
-    site = _Site(folders or Folders.default(), public_key)
+    routes = _Routes(folders or Folders.default(), public_key, site)
     app = Starlette(
         routes=[
-            Route("/", site.index),
-            Route("/slmweb.js", site.api_bundle),
-            Route("/sw.js", site.service_worker),
-            Route("/assets/{name}", site.asset),
-            Route("/wasm/{name}", site.wasm),
-            Route(f"/{MODEL_LIST}", site.models),
-            Route("/models/{model}/manifest.json", site.manifest),
-            Route("/models/{model}/manifest.json.sig", site.signature),
-            Route("/models/{model}/{chunk}", site.chunk),
+            Route("/", routes.index),
+            Route("/slmweb.js", routes.api_bundle),
+            Route("/sw.js", routes.service_worker),
+            Route("/assets/{name}", routes.asset),
+            Route("/wasm/{name}", routes.wasm),
+            Route(f"/{MODEL_LIST}", routes.models),
+            Route("/models/{model}/manifest.json", routes.manifest),
+            Route("/models/{model}/manifest.json.sig", routes.signature),
+            Route("/models/{model}/{chunk}", routes.chunk),
         ],
-        exception_handlers={HTTPException: site.http_error, Exception: site.crash},
+        exception_handlers={HTTPException: routes.http_error, Exception: routes.crash},
     )
     # From outside: Starlette's own error responses, and refusals, must be sealed as well.
-    return SealMiddleware(HostMiddleware(app, allowed_hosts), site.pages.current_hash)
+    return SealMiddleware(HostMiddleware(app, allowed_hosts), routes.pages.current_hash)
 
 
 def missing_parts(folders: Folders) -> list[str]:
@@ -94,10 +98,10 @@ def not_found(sentence: str) -> HTTPException:
     return HTTPException(404, sentence)
 
 
-class _Site:
-    def __init__(self, folders: Folders, public_key: PublicKey | None) -> None:
+class _Routes:
+    def __init__(self, folders: Folders, public_key: PublicKey | None, site: Site | None) -> None:
         self.folders = folders
-        self.pages = PageCache(folders.web, folders.wasm, public_key=public_key)
+        self.pages = PageCache(folders.web, folders.wasm, site=site, public_key=public_key)
         self.model_folder = ModelFolder(folders.models)
 
     async def index(self, request: Request) -> Response:
@@ -116,6 +120,10 @@ class _Site:
         name = request.path_params["name"]
         if ASSET_NAME.fullmatch(name):
             cache_control = IMMUTABLE if hashed(name) else REVALIDATE
+            with suppress(SlmError):
+                if (made := self.pages.made().get(name)) is not None:
+                    page = Page.of(made, MEDIA_TYPES[Path(name).suffix])
+                    return _page_response(request, page, cache_control)
             try:
                 return send_file(
                     request,
@@ -248,12 +256,12 @@ class _Site:
         return PlainTextResponse(sentence + "\n", status_code=status, headers=sent)
 
 
-def _page_response(request: Request, page: Page) -> Response:
+def _page_response(request: Request, page: Page, cache_control: str = REVALIDATE) -> Response:
     """A rendered page with validators, compressed where the client accepts it."""
     codings = accepted_codings(request.headers.get("accept-encoding", ""))
     gzipped = page.gzipped if "gzip" in codings else None
     tag = f'"{page.digest}{"-gzip" if gzipped else ""}"'
-    headers = {"etag": tag, "cache-control": REVALIDATE, "vary": "Accept-Encoding"}
+    headers = {"etag": tag, "cache-control": cache_control, "vary": "Accept-Encoding"}
     if etag_matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     if gzipped:

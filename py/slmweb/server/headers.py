@@ -37,7 +37,7 @@ def shell_policy(sandbox_script_hash: str | None) -> str:
     return (
         f"default-src 'none'; script-src 'self'{inline} 'wasm-unsafe-eval'; "
         "worker-src 'self' blob: data:; connect-src 'self'; style-src 'self'; "
-        "img-src 'self' data: blob:; frame-src 'none'; form-action 'none'; "
+        "img-src 'self' data: blob:; manifest-src 'self'; frame-src 'none'; form-action 'none'; "
         "base-uri 'none'; object-src 'none'"
     )
 

@@ -27,11 +27,11 @@ from ..errors import SlmError
 from ..pack.sign import PublicKey
 from .files import MEDIA_TYPES
 from .headers import integrity, sandbox_policy, script_hash, seal_headers
+from .identity import made_files, page_identity, words
+from .site import Site
 
 ASSET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _HASHED = re.compile(r"-[0-9a-f]{16}\.[a-z0-9.]+")
-
-TITLE = "slmweb: a small model, on your device"
 
 # The entry of the bundle's manifest that becomes the sandbox's inline script.
 FRAME_SCRIPT = "frame.js"
@@ -64,8 +64,8 @@ class PageCache:
 
     The chat page names everything relative to itself, so it works in any folder
     of a host; an error page, which may stand for any address, needs `base`, the
-    absolute path of that folder. With `public_key` the page opens only models
-    that are signed with it.
+    absolute path of that folder. `site` is what the page says of itself. With
+    `public_key` the page opens only models that are signed with it.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class PageCache:
         web: Path,
         wasm: Path,
         *,
-        title: str = TITLE,
+        site: Site | None = None,
         base: str = "/",
         public_key: PublicKey | None = None,
     ) -> None:
         self.web = web
         self.wasm = wasm
-        self.title = title
+        self.site = site or Site()
         self.base = base
         self.public_key = public_key
         self._templates = Environment(
@@ -94,6 +94,9 @@ class PageCache:
         # What the chat page loads, with its integrity: paths of assets, names of wasm variants.
         self._used: dict[str, str] = {}
         self._variants: dict[str, str] = {}
+        # Files in assets/ that no bundle has, made for this site: name -> content.
+        self._made: dict[str, bytes] = {}
+        self._made_names: dict[str, str] = {}  # plain name -> hashed name
         self._index: Page | None = None
         self._script_hash: str | None = None
 
@@ -118,6 +121,14 @@ class PageCache:
                 "not_built",
                 f"the web bundle in {self.web} has no {name}; {paths.how_to_get('make web')}",
             ) from None
+
+    def made(self) -> dict[str, bytes]:
+        """Files beside the bundle's, made for this site: hashed name in assets/ -> content.
+
+        Raises SlmError "not_built".
+        """
+        self._refresh()
+        return self._made
 
     def index(self) -> Page:
         """The chat page. Raises SlmError "not_built"."""
@@ -152,12 +163,18 @@ class PageCache:
         # A page that says that the bundle is missing does without its style.
         with suppress(SlmError):
             self._refresh()
+        styles = (self._assets.get("shell.css"), self._made_names.get("site.css"))
+        icon = self._assets.get("icon.svg")
+        if self.site.icon is not None:
+            icon = self._made_names.get("icon-192.png")
         return self._templates.get_template("error.html.j2").render(
             status=status,
-            sentence=sentence[:1].upper() + sentence[1:],
+            sentence=_whole(sentence),
             base=self.base,
-            style=self._assets.get("shell.css"),
-            icon=self._assets.get("icon.svg"),
+            site=self.site,
+            words=words(self.site.language),
+            styles=[style for style in styles if style is not None],
+            icon=icon,
         )
 
     def _refresh(self) -> None:
@@ -210,18 +227,33 @@ class PageCache:
             self._used[f"assets/{file}"] = integrity((self.web / file).read_bytes())
             return f"assets/{file}"
 
+        default_icon = (self.web / self.asset("icon.svg")).read_bytes()
+        self._made_names, self._made = made_files(self.site, default_icon)
+        for file, content in self._made.items():
+            self._used[f"assets/{file}"] = integrity(content)
+
         assert self._script_hash is not None
         sandbox = self._templates.get_template("sandbox.html.j2").render(
             policy=sandbox_policy(self._script_hash),
+            site=self.site,
             script=Markup(script),  # noqa: S704
         )
         return self._templates.get_template("index.html.j2").render(
             asset=url,
+            made=lambda name: f"assets/{self._made_names[name]}",
             sandbox=sandbox,
-            title=self.title,
+            site=self.site,
+            words=words(self.site.language),
+            identity=json.dumps(page_identity(self.site)),
             public_key=self.public_key.base64 if self.public_key else None,
             wasm=json.dumps(self._variants),
         )
+
+
+def _whole(sentence: str) -> str:
+    """Of the errors' half sentences, whole ones; a translation is whole already."""
+    stop = "" if sentence.endswith((".", "।")) else "."
+    return sentence[:1].upper() + sentence[1:] + stop
 
 
 def inline_script(text: str) -> str:

@@ -22,6 +22,7 @@ from slmweb.server.app import Folders
 from slmweb.server.files import IMMUTABLE, REVALIDATE
 from slmweb.server.headers import seal_headers
 from slmweb.server.pages import PageCache
+from slmweb.server.site import Site
 from tests.py.cli.program import slmweb
 from tests.py.support import running
 
@@ -66,12 +67,14 @@ def test_the_same_input_gives_the_same_bytes(
     other = tmp_path / "elsewhere" / "model.gguf"
     other.parent.mkdir()
     other.write_bytes(qwen2.read_bytes())
-    bundle([packed, other], tmp_path / "first", title="A title", base_path="/~user/a/")
+    bundle([packed, other], tmp_path / "first", site=Site(title="A title"), base_path="/~user/a/")
     monkeypatch.setattr(time, "time", lambda: 2e9)
     os.utime(other, (1e9, 1e9))
     before = os.umask(0o077)
     try:
-        bundle([packed, other], tmp_path / "b" / "c", title="A title", base_path="/~user/a/")
+        bundle(
+            [packed, other], tmp_path / "b" / "c", site=Site(title="A title"), base_path="/~user/a/"
+        )
     finally:
         os.umask(before)
     first, second = tree(tmp_path / "first"), tree(tmp_path / "b" / "c")
@@ -175,7 +178,7 @@ def test_no_other_host_is_named(site: Path) -> None:
 
 
 def test_title_and_base_path_are_where_they_belong(packed: Path, tmp_path: Path) -> None:
-    bundle([packed], tmp_path / "site", title="Löwe & <Co>", base_path="/~user/site/")
+    bundle([packed], tmp_path / "site", site=Site(title="Löwe & <Co>"), base_path="/~user/site/")
     page = (tmp_path / "site/index.html").read_text()
     assert "<title>Löwe &amp; &lt;Co&gt;</title>" in page
     assert not re.search(r'(src|href|data-\w+)="/', page), "the page works at any path"
@@ -233,7 +236,7 @@ def test_what_is_interrupted_leaves_the_old_site_whole(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     out = tmp_path / "site"
-    bundle([packed], out, title="old")
+    bundle([packed], out, site=Site(title="old"))
     before = tree(out)
     write = Path.write_bytes
 
@@ -244,7 +247,7 @@ def test_what_is_interrupted_leaves_the_old_site_whole(
 
     monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises((KeyboardInterrupt, SlmError), match=r"^$|no space left on device"):
-        bundle([packed], out, title="new")
+        bundle([packed], out, site=Site(title="new"))
     assert tree(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 

@@ -3,7 +3,7 @@
 // as the engine and the shell report them.
 
 import type { ModelInfo } from '../api/types';
-import type { ModelEntry } from '../seal/protocol';
+import type { ModelEntry, Site } from '../seal/protocol';
 import { copyButton } from './copy';
 import { button, h } from './dom';
 import { bytes, count, parameters } from './format';
@@ -11,6 +11,7 @@ import type { ModelState } from './model';
 import { S } from './strings';
 
 export interface CardSource {
+  readonly site: Site;
   readonly state: ModelState;
   /** The model of `state`, as it is described now. */
   readonly entry: ModelEntry | null;
@@ -32,6 +33,7 @@ export function drawCard(source: CardSource): (Node | null)[] {
     entry === null ? null : versions(entry, source),
     ready === null ? null : section(S.here, factList(engineFacts(ready))),
     section(S.where, ...whereabouts(entry, ready?.slm.info ?? null)),
+    instructions(source.site),
     section(
       S.others,
       h('ul', { class: 'models' }, ...models.map((model) => modelLine(model, entry, source))),
@@ -95,6 +97,16 @@ function whereabouts(entry: ModelEntry | null, info: ModelInfo | null): HTMLElem
   if (info !== null) sentences.push(S.whereCompute(S.threadCount(info.threads)));
   sentences.push(S.whereFrame, S.whereMemory);
   return sentences.map((sentence, i) => h('p', { class: i === 0 ? 'lead' : '' }, sentence));
+}
+
+/** Nobody is to talk to a model that was told something without being able to read it. */
+function instructions({ system_prompt }: Site): HTMLElement | null {
+  if (system_prompt === null) return null;
+  return section(
+    S.siteInstructions,
+    h('p', {}, S.siteInstructionsNote),
+    h('p', { class: 'instructions', dir: 'auto' }, system_prompt),
+  );
 }
 
 function versions(entry: ModelEntry, { update, goBack, forget }: CardSource): HTMLElement | null {

@@ -52,6 +52,7 @@ export class Chat {
       this.adoptSampling();
       events.onModel();
     });
+    this.settings.systemPrompt = host.site.system_prompt ?? '';
   }
 
   get busy(): boolean {

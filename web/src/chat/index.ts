@@ -19,6 +19,7 @@ import { Meter } from './meter';
 import { OpeningView } from './opening';
 import { Panel } from './panel';
 import { drawSettings } from './settings';
+import { adoptAccent, siteMark } from './site';
 import { S } from './strings';
 import { adoptStyles } from './styles';
 import { isDark, onThemeChange, toggleTheme } from './theme';
@@ -35,6 +36,7 @@ const LOOK_MS = 10 * 60 * 1000;
 export function startChat(host: ChatHost, root: HTMLElement): void {
   adoptLanguage();
   adoptStyles();
+  adoptAccent(host.site);
   const chat = new Chat(host, { onPath: drawPath, onTurn: touch, onEnd: sayEnd, onModel: drawModel });
   const scroller = h('main', { class: 'scroll', id: 'conversation' });
   const open = (entry: ModelEntry, force = false): void => {
@@ -51,7 +53,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     },
   });
   const openingView = new OpeningView({ open, halt: () => chat.model.halt() });
-  const welcome = new WelcomeView({ open, send });
+  const welcome = new WelcomeView(host.site, { open, send });
   const transcript = new Transcript(scroller, {
     retry: (turn, dropOldest) => go(() => chat.retry(turn, dropOldest)),
     edit: (turn, text) => go(() => chat.edit(turn, text)),
@@ -69,6 +71,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   const composer = new Composer({ onSend: send, onStop: () => chat.stop(), onRecall: editLast });
   const card = new Panel('card', S.aboutShort, () =>
     drawCard({
+      site: host.site,
       state: chat.model.state,
       entry: chat.model.entry,
       models: chat.model.models,
@@ -112,7 +115,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   const modelButton = h(
     'button',
     { type: 'button', class: 'model', onclick: () => card.open() },
-    mark(),
+    siteMark(host.site),
     name,
     domain,
   );

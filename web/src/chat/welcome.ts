@@ -2,7 +2,7 @@
 // of a model where there is one; a few things to try. Shown while nothing has
 // been said.
 
-import type { ModelEntry } from '../seal/protocol';
+import type { ModelEntry, Site } from '../seal/protocol';
 import { button, h } from './dom';
 import { bytes } from './format';
 import type { Model } from './model';
@@ -19,7 +19,10 @@ export class WelcomeView {
   readonly slot = h('div');
   private drawn = '';
 
-  constructor(private readonly actions: WelcomeActions) {}
+  constructor(
+    private readonly site: Site,
+    private readonly actions: WelcomeActions,
+  ) {}
 
   update(model: Model): void {
     const base = model.slm !== null && !model.slm.info.has_chat_template;
@@ -27,7 +30,12 @@ export class WelcomeView {
     if (key === this.drawn) return;
     this.drawn = key;
     const parts = model.entry === null ? this.choice(model.models) : this.invitation(model.entry, base);
-    this.element.replaceChildren(h('h1', {}, S.headline), ...parts);
+    const { headline, intro } = this.site;
+    this.element.replaceChildren(
+      h('h1', { dir: 'auto' }, headline ?? S.headline),
+      ...(intro === null ? [] : [h('p', { class: 'intro', dir: 'auto' }, intro)]),
+      ...parts,
+    );
   }
 
   private choice(models: readonly ModelEntry[]): Node[] {
@@ -52,7 +60,8 @@ export class WelcomeView {
   }
 
   private invitation(entry: ModelEntry, base: boolean): Node[] {
-    const examples = base ? S.baseExamples : S.examples;
+    const own = base ? S.baseExamples : S.examples;
+    const examples = this.site.examples.length > 0 ? this.site.examples : own;
     const lines = examples.map((text) =>
       h(
         'li',

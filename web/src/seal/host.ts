@@ -4,7 +4,15 @@
 import { LoadedModel } from '../api/slm';
 import type { EngineOptions, LoadProgress, Variant } from '../api/types';
 import { SlmError } from '../core/error';
-import type { ChatHost, FrameMessage, ModelEntry, OpenedModel, OpenWish, ShellMessage } from './protocol';
+import type {
+  ChatHost,
+  FrameMessage,
+  ModelEntry,
+  OpenedModel,
+  OpenWish,
+  ShellMessage,
+  Site,
+} from './protocol';
 
 type Request = Exclude<FrameMessage, { type: 'ready' | 'cancel' }>;
 type Body = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never) : never;
@@ -22,11 +30,16 @@ export class FrameHost implements ChatHost {
   readonly #workerUrl: string;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
+  readonly site: Site;
   models: readonly ModelEntry[];
 
-  private constructor(port: MessagePort, script: string, models: readonly ModelEntry[]) {
+  private constructor(
+    port: MessagePort,
+    { script, models, site }: Extract<ShellMessage, { type: 'welcome' }>,
+  ) {
     this.#port = port;
     this.#workerUrl = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+    this.site = site;
     this.models = models;
     port.onmessage = ({ data }: MessageEvent<ShellMessage>) => this.#receive(data);
   }
@@ -35,7 +48,7 @@ export class FrameHost implements ChatHost {
   static connect(port: MessagePort): Promise<FrameHost> {
     return new Promise((resolve, reject) => {
       port.onmessage = ({ data }: MessageEvent<ShellMessage>) => {
-        if (data.type === 'welcome') resolve(new FrameHost(port, data.script, data.models));
+        if (data.type === 'welcome') resolve(new FrameHost(port, data));
         else if (data.type === 'fatal') reject(SlmError.fromWire(data.error));
       };
       port.postMessage({ type: 'ready' } satisfies FrameMessage);

@@ -51,6 +51,20 @@ export interface StorageReport {
   readonly notice: string | null;
 }
 
+/** What the site says of itself; null is the page's own words and looks. Text, never markup. */
+export interface Site {
+  readonly title: string | null;
+  readonly headline: string | null;
+  readonly intro: string | null;
+  /** Questions that one press asks; none: the page's own. */
+  readonly examples: readonly string[];
+  readonly system_prompt: string | null;
+  /** The colour on the light and on the dark page, as #rrggbb. */
+  readonly accent: readonly [light: string, dark: string] | null;
+  /** A small picture as a data: address. */
+  readonly icon: string | null;
+}
+
 export type FrameMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'list'; readonly id: number }
@@ -78,7 +92,12 @@ export type FrameMessage =
 
 export type ShellMessage =
   /** Follows 'ready'. `script` is the classic worker's text: the frame can start workers from blob: URLs only. */
-  | { readonly type: 'welcome'; readonly script: string; readonly models: readonly ModelEntry[] }
+  | {
+      readonly type: 'welcome';
+      readonly script: string;
+      readonly models: readonly ModelEntry[];
+      readonly site: Site;
+    }
   | { readonly type: 'models'; readonly id: number; readonly models: readonly ModelEntry[] }
   /** Before anything is fetched for an 'open': with what the model will be opened here. */
   | { readonly type: 'room'; readonly id: number; readonly room: Room }
@@ -115,6 +134,7 @@ export interface OpenWish extends EngineOptions {
 /** What the frame's bootstrap gives to the chat: `startChat(host, root)`. The
  *  chat is written against this interface alone, so that a fake can stand in. */
 export interface ChatHost {
+  readonly site: Site;
   readonly models: readonly ModelEntry[];
   /** The list again, with `stored` as it is now. */
   refresh(): Promise<readonly ModelEntry[]>;

@@ -19,13 +19,14 @@ import {
 } from '../store/store';
 import { Catalog } from './catalog';
 import { readFrameMessage } from './messages';
-import type { FrameMessage, Hello, ShellMessage, StorageReport } from './protocol';
+import type { FrameMessage, Hello, ShellMessage, Site, StorageReport } from './protocol';
 
 const MAX_MESSAGES = 1000;
 
 interface Assets {
   readonly worker: string;
   readonly store: string;
+  readonly site: Site;
   /** Whose models may be opened; null: anybody's. */
   readonly publicKey: string | null;
   /** Integrity of each wasm variant: the page runs the ones that it was made with, or none. */
@@ -82,7 +83,7 @@ export class Shell {
       fetchOk(this.#assets.worker).then((response) => response.text()),
       this.#catalog.refresh(),
     ]);
-    this.#post({ type: 'welcome', script, models });
+    this.#post({ type: 'welcome', script, models, site: this.#assets.site });
   }
 
   async #serve(message: Exclude<FrameMessage, { type: 'ready' | 'cancel' }>): Promise<void> {
@@ -214,6 +215,12 @@ function start(frame: HTMLIFrameElement, assets: Assets): void {
   target.postMessage(hello, '*');
 }
 
-const { worker, store, wasm, publicKey = null } = document.body.dataset;
+const { worker, store, wasm, site, publicKey = null } = document.body.dataset;
 const sandbox = document.querySelector<HTMLIFrameElement>('iframe#sandbox')!;
-start(sandbox, { worker: worker!, store: store!, wasm: JSON.parse(wasm!), publicKey });
+start(sandbox, {
+  worker: worker!,
+  store: store!,
+  wasm: JSON.parse(wasm!),
+  site: JSON.parse(site!),
+  publicKey,
+});

@@ -226,6 +226,9 @@ export const de: Strings = {
     'Sie schreiben in einem versiegelten Rahmen. Seine Sicherheitsregeln verbieten ihm jede Anfrage ans Netz, und er hat keinen Speicher. Die Seite um ihn herum holt das Modell und erfährt nie, was Sie schreiben.',
   whereMemory:
     'Das Gespräch liegt im Arbeitsspeicher: Wenn Sie den Tab neu laden oder schließen, ist es weg.',
+  siteInstructions: 'Anweisungen dieser Website',
+  siteInstructionsNote:
+    'Jedes Gespräch hier beginnt mit diesen Worten. Sie können sie in den Einstellungen ändern.',
   others: 'Modelle auf dieser Website',
   removeStored: 'Von diesem Gerät entfernen',
   isOpen: 'geöffnet',

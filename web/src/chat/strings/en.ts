@@ -223,6 +223,8 @@ export const en = {
   whereFrame:
     'You type into a sealed frame. Its security policy forbids it every network request, and it has no storage. The page around it fetches the model and is never told what you write.',
   whereMemory: 'The conversation lives in memory: reload or close the tab and it is gone.',
+  siteInstructions: 'Instructions of this site',
+  siteInstructionsNote: 'Every conversation here begins with these words. You can change them in Settings.',
   others: 'Models on this site',
   removeStored: 'Remove from this device',
   isOpen: 'open',
