@@ -8,6 +8,7 @@ Jinja constructs that such templates use; they are not the makers' texts.
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import transformers
 from transformers.utils import chat_template_utils
 
 from tests.goldens.chat_templates import GOLDEN, TEMPLATES
+from tests.goldens.template_cases import CASES_GOLDEN, VARIABLES, templates
 
 COMMAND = "make goldens (tests/goldens/make.py templates)"
 
@@ -84,7 +86,42 @@ TOKENS = {
 }
 
 
+# What strftime_now formats: a time whose parts all differ, local and without a zone.
+NOW = datetime.datetime(2024, 2, 29, 8, 5, 3, 42000)
+
+
+class _Clock(datetime.datetime):
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
+        return NOW
+
+
+def write_cases() -> None:
+    """Writes template_cases.json: needs transformers, but no model."""
+    chat_template_utils.datetime = _Clock
+    results: list[dict[str, str]] = []
+    for template in templates():
+        case = {"template": template}
+        try:
+            compiled = chat_template_utils._compile_jinja_template(template)
+        except (jinja2.TemplateSyntaxError, SyntaxError) as error:
+            case["syntax"] = str(error)
+        else:
+            try:
+                case["expected"] = compiled.render(**json.loads(json.dumps(VARIABLES)))
+            except jinja2.TemplateError as error:
+                case["error"] = str(error)
+            except Exception as error:
+                case["error"] = f"{type(error).__name__}: {error}"
+        results.append(case)
+    versions = f"transformers {transformers.__version__}, jinja2 {jinja2.__version__}"
+    content = {"command": COMMAND, "versions": versions, "now": NOW.isoformat(), "variables": VARIABLES, "cases": results}
+    CASES_GOLDEN.write_text(json.dumps(content, indent=1) + "\n")
+    print(f"{len(results)} cases, {sum('expected' not in case for case in results)} of them refusals")
+
+
 def main(smollm2: Path) -> None:
+    write_cases()
     own = gguf.GGUFReader(smollm2).fields["tokenizer.chat_template"].contents()
     templates = {"smollm2": str(own)}
     templates |= {path.stem: path.read_text() for path in sorted(TEMPLATES.glob("*.jinja"))}
@@ -137,7 +174,7 @@ def _case(
             bos_token=bos,
             eos_token=eos,
             add_generation_prompt=prompt,
-            **variables,
+            **{"tools": None, "documents": None, **variables},
         )
     except jinja2.TemplateError as error:
         case["error"] = str(error)

@@ -1,53 +1,51 @@
 """Messages to prompt, by the chat template that the GGUF carries.
 
-Owns the Jinja environment, which follows transformers' (templates are written
-for it): immutable sandbox, trimmed blocks, loop controls, `raise_exception`,
-`strftime_now`, a `tojson` that does not escape HTML. A template is somebody
-else's program, so it runs in Jinja's sandbox and its failures are sentences.
+Owns what becomes of a conversation: the template's variables, a system prompt
+that the template refuses (its text opens the first question instead), an answer
+to be continued, and sentences for what fails. How a template is run is
+jinja.py's, and what a message's characters may not do is the tokenizer's.
 """
 
 from __future__ import annotations
 
 import datetime
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jinja2
-from jinja2 import nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..errors import SlmError
+from .jinja import Environment
 from .model import Model
+from .provenance import Text, foreign, joined
 
 Message = Mapping[str, Any]  # {"role": "system" | "user" | "assistant" | …, "content": str}
 
-
-class _Generation(Extension):
-    """`{% generation %}` marks the assistant's text for training; here it is its body."""
-
-    tags = {"generation"}  # noqa: RUF012
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+_TAG = "CONTINUE_FINAL_MESSAGE_TAG "
+# What a message is rendered from; all else are the template's own variables.
+_FOREIGN = ("tools", "documents")
 
 
-def _raise_exception(message: str) -> NoReturn:
-    raise jinja2.TemplateError(message)
+def check_template(template: str) -> None:
+    """Raises SlmError "bad_template" where `template` has a syntax error, and says in which line."""
+    _compiled(template, None)
 
 
-def _tojson(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    return json.dumps(
-        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+def _compiled(template: str, now: datetime.datetime | None) -> jinja2.Template:
+    environment = Environment() if now is None else Environment(lambda: now)
+    try:
+        return environment.from_string(template)
+    except RecursionError:
+        reason, line = "it nests too deeply", None
+    # Python's own compiler refuses what Jinja's parser lets pass, a stray `break`.
+    except (jinja2.TemplateSyntaxError, SyntaxError) as error:
+        line = error.lineno
+        reason = (error.message if isinstance(error, jinja2.TemplateSyntaxError) else error.msg) or ""
+    place = "" if line is None else f"line {line}: "
+    raise SlmError(
+        "bad_template",
+        f"the chat template has a syntax error ({place}{_line(reason)}); correct it, or take it "
+        "from the model's own repository",
     )
 
 
@@ -60,25 +58,25 @@ def render(
     add_generation_prompt: bool = True,
     now: datetime.datetime | None = None,
     **variables: Any,
-) -> str:
-    """The prompt that `template` makes of `messages`.
+) -> Text:
+    """The prompt that `template` makes of these very `messages`.
 
-    `now` is what `strftime_now` formats (by default the local time).
+    The result's `spans` tell which of its characters came from messages, tools or
+    documents. `now` is what `strftime_now` formats (by default the local time).
     Raises SlmError "bad_template" with the template's own reason.
     """
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
-    )
-    environment.filters["tojson"] = _tojson
-    environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = (now or datetime.datetime.now()).strftime
+    compiled = _compiled(template, now)
+    given = {"tools": None, "documents": None, **variables}
+    given |= {name: foreign(given[name]) for name in _FOREIGN}
     try:
-        return environment.from_string(template).render(
-            messages=list(messages),
-            bos_token=bos_token,
-            eos_token=eos_token,
-            add_generation_prompt=add_generation_prompt,
-            **variables,
+        return Text(
+            compiled.render(
+                messages=[foreign(message) for message in messages],
+                bos_token=bos_token,
+                eos_token=eos_token,
+                add_generation_prompt=add_generation_prompt,
+                **given,
+            )
         )
     except RecursionError:
         reason = "it nests too deeply"
@@ -87,24 +85,42 @@ def render(
         reason = str(error) or type(error).__name__
     raise SlmError(
         "bad_template",
-        f"the model's chat template refused these messages ({reason.splitlines()[0].rstrip('.')}); "
+        f"the model's chat template refused these messages ({_line(reason)}); "
         "roles may have to alternate, and some models know no system prompt",
     )
 
 
+def _line(reason: str) -> str:
+    return (str.splitlines(reason) or [""])[0].rstrip(".")
+
+
 def chat_prompt(model: Model, messages: Sequence[Message], **variables: Any) -> list[int]:
-    """The token ids with which `model` is to answer `messages`.
+    """The token ids with which `model` is to answer `messages`; as chat_text.
 
-    Raises SlmError "bad_template", also when the model has no template.
+    Control tokens in messages are text, unless `parse_special` is given as true.
     """
+    parse_special = bool(variables.pop("parse_special", False))
     prompt, bos = chat_text(model, messages, **variables)
-    return model.tokenizer.encode(prompt, bos=bos)
+    return model.tokenizer.encode(prompt, bos=bos, plain=() if parse_special else prompt.spans)
 
 
-def chat_text(model: Model, messages: Sequence[Message], **variables: Any) -> tuple[str, bool]:
-    """The prompt before it is tokenized, and whether the tokenizer is to add BOS to it."""
+def chat_text(
+    model: Model,
+    messages: Sequence[Message],
+    *,
+    continue_final_message: bool | None = None,
+    **variables: Any,
+) -> tuple[Text, bool]:
+    """The prompt before it is tokenized, and whether the tokenizer is to add BOS to it.
+
+    `continue_final_message` ends it inside the last message, by default where that
+    is the assistant's. Where the template refuses a system prompt, its text opens
+    the first question instead. Raises SlmError "bad_template", also when the model
+    has no template.
+    """
     info = model.info
-    if not info["chat_template"]:
+    template = info["chat_template"]
+    if not template:
         raise SlmError(
             "bad_template",
             "the model has no chat template, so it was not trained to chat; use an instruct model",
@@ -115,9 +131,87 @@ def chat_text(model: Model, messages: Sequence[Message], **variables: Any) -> tu
             return ""
         return model.tokenizer.decode([token], special=True).decode("utf-8", "replace")
 
-    bos = text(info["bos"])
-    prompt = render(
-        info["chat_template"], messages, bos_token=bos, eos_token=text(info["eos"]), **variables
-    )
+    bos, eos = text(info["bos"]), text(info["eos"])
+
+    def rendered(some: Sequence[Message], prompt: bool) -> Text:
+        return render(
+            template,
+            some,
+            bos_token=bos,
+            eos_token=eos,
+            add_generation_prompt=prompt,
+            **variables,
+        )
+
+    prompt = conversation(rendered, messages, continue_final_message)
     # Most templates write BOS themselves; the tokenizer must not write it again.
-    return prompt, not (bos and prompt.startswith(bos))
+    own = bool(bos) and prompt.startswith(bos)
+    return prompt, not (own and (not prompt.spans or prompt.spans[0][0] >= len(bos)))
+
+
+Renderer = Callable[[Sequence[Message], bool], Text]
+
+
+def conversation(
+    rendered: Renderer, messages: Sequence[Message], continues: bool | None = None
+) -> Text:
+    """What `rendered` (of messages, with or without an answer's header) makes of a conversation."""
+    if continues is None:
+        continues = bool(messages) and messages[-1].get("role") == "assistant"
+
+    def whole(some: Sequence[Message]) -> Text:
+        return _continued(rendered, some) if continues else rendered(some, True)
+
+    try:
+        return whole(messages)
+    except SlmError as error:
+        folded = _without_system(messages)
+        if folded is None or "syntax error" in error.message:
+            raise
+        try:
+            return whole(folded)
+        except SlmError:
+            raise error from None
+
+
+def _without_system(messages: Sequence[Message]) -> list[Message] | None:
+    """The conversation with the system prompt as the first question's beginning."""
+    if [message.get("role") for message in messages[:2]] != ["system", "user"]:
+        return None
+    system, user = messages[0].get("content"), messages[1].get("content")
+    if not isinstance(system, str) or not isinstance(user, str):
+        return None
+    return [{**messages[1], "content": f"{system}\n\n{user}"}, *messages[2:]]
+
+
+def _continued(rendered: Renderer, messages: Sequence[Message]) -> Text:
+    """The prompt that ends inside the last message.
+
+    As transformers does it: the message is rendered with a tag behind it, and the
+    prompt ends where the tag came out.
+    """
+    last = messages[-1] if messages else {}
+    content = last.get("content")
+    if not isinstance(content, str):
+        raise SlmError("bad_template", "there is no text to continue; end with a message of text")
+    # A thought that was cut off goes on as a thought; templates that add a block
+    # of thinking to every answer would close an empty one before it.
+    if not _thinks(content):
+        text = rendered([*messages[:-1], {**last, "content": content + _TAG}], False)
+        at = text.rfind(_TAG.rstrip())
+        if at >= 0 and content.strip() in text:
+            # Where the template trims, the white space at the end belongs to what it trimmed.
+            return text[:at] if text.startswith(_TAG, at) else text[:at].rstrip()
+    if last.get("role") != "assistant":
+        raise SlmError(
+            "bad_template",
+            f"the chat template leaves out the {last.get('role')}'s last message, so it cannot be "
+            "continued; continue an answer",
+        )
+    # The template rewrites the answer, so it goes on as the model had begun it.
+    return joined([rendered(messages[:-1], True), foreign(content)])
+
+
+def _thinks(content: str) -> bool:
+    opened = content.rfind("<think>")
+    return opened >= 0 and "</think>" not in content[opened:]

@@ -2,8 +2,8 @@
 // into the prompt's text and says which characters of it came from them, so that
 // nobody's words are taken for the template's control tokens.
 
-import { Template } from '@huggingface/jinja';
 import { SlmError } from '../core/error';
+import { Template } from '../jinja/template';
 import { continued, type Rendered } from './continue';
 import type { ChatMessage } from './types';
 
@@ -44,8 +44,10 @@ export class ChatTemplate {
   /** What the template makes of these very messages. */
   render(messages: readonly ChatMessage[], args: Readonly<Record<string, unknown>> = {}): Rendered {
     try {
-      const variables = { tools: null, documents: null, add_generation_prompt: true, ...args };
-      return { text: this.#template.render({ ...this.#tokens, ...variables, messages }), plain: [] };
+      const { tools = null, documents = null, ...others } = args;
+      const own = { ...this.#tokens, add_generation_prompt: true, ...others };
+      const prompt = this.#template.render(own, { messages, tools, documents });
+      return { text: prompt.text, plain: prompt.spans() };
     } catch (error) {
       throw new SlmError(
         'bad_template',
