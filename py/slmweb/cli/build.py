@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -135,4 +136,4 @@ def build(
     mix = f", mix {built.mix}" if built.mix else ""
     kind = f" as {built.type}{mix}" if built.type else ""
     print(f"built {out} with {manifest.title}{kind}, {bytes_text(manifest.size)}")
-    print(f"try it with `python -m http.server --bind 127.0.0.1 --directory {out}`")
+    print(f"try it with `python -m http.server --bind 127.0.0.1 --directory {quote(str(out))}`")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -107,4 +108,4 @@ def bundle(
             f"bundled {', '.join(manifest.title for manifest in made.models)} into {out}: "
             f"{made.files} files, {bytes_text(made.size)}"
         )
-        print(f"try it with `python -m http.server --bind 127.0.0.1 --directory {out}`")
+        print(f"try it with `python -m http.server --bind 127.0.0.1 --directory {quote(str(out))}`")

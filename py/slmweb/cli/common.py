@@ -18,6 +18,7 @@ import typer
 
 from ..errors import SlmError, os_reason
 from ..jsonable import jsonable
+from ..sizes import bytes_text as bytes_text
 
 if TYPE_CHECKING:
     from ..core.adapter import Adapter
@@ -176,15 +177,6 @@ def progress_bar(
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def bytes_text(n: float) -> str:
-    """A size for people, in powers of 1000 as disks and downloads count."""
-    for unit in ("bytes", "kB", "MB"):
-        if n < 1000:
-            return f"{n:.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"
-        n /= 1000
-    return f"{n:.2f} GB"
 
 
 def count_text(n: int) -> str:

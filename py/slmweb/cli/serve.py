@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -94,7 +95,7 @@ def serve(
         raise SlmError(
             "unreadable",
             f"{models} is not a folder of packed models; make one with "
-            f"`slmweb pack MODEL.gguf -o {models}/NAME`",
+            f"`slmweb pack MODEL.gguf -o {quote(str(models / 'NAME'))}`",
         )
     key = read_public_key(public_key) if public_key is not None else None
     entries = ModelFolder(folders.models).entries()

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..atomic import atomic_file
 from ..errors import SlmError, os_reason
+from ..sizes import apart, bytes_text
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
@@ -85,8 +86,8 @@ def _writer(temporary: Path, architecture: str, path: Path, size: int) -> Iterat
     except OSError as error:
         raise SlmError(
             "unwritable",
-            f"cannot write {path}: {os_reason(error)}; the file takes {size / 1e6:.0f} MB, so make "
-            "room or choose another place",
+            f"cannot write {path}: {os_reason(error)}; the file takes {bytes_text(size)}, so "
+            "make room or choose another place",
         ) from None
     finally:
         # What could not be flushed before cannot be now; the file is dropped anyway.
@@ -99,8 +100,9 @@ def _require_room(path: Path, size: int) -> None:
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(path.parent).free
         if free < size and not path.is_char_device():
+            takes, there = apart(size, free)
             raise SlmError(
                 "unwritable",
-                f"cannot write {path}: it takes {size / 1e6:.0f} MB and {free / 1e6:.0f} MB are "
-                "free; make room or choose another place",
+                f"cannot write {path}: it takes {takes} and {there} are free; make room or choose "
+                "another place",
             )

@@ -67,9 +67,11 @@ def read_tokenizer_json(path: Path, n_vocab: int) -> Vocabulary:
             raise SlmError("bad_file", f"{path} has a damaged added token; download it again")
         vocabulary.add(token, text, bool(entry.get("special")), n_vocab)
         if entry.get("lstrip") or entry.get("rstrip") or entry.get("single_word"):
-            vocabulary.notes.append(
-                f"the token {text!r} takes white space beside it along in transformers, "
-                "which llama.cpp and the core leave"
+            where = "along in transformers, which llama.cpp and the core leave"
+            vocabulary.remark(
+                text,
+                f"takes white space beside it {where}",
+                f"take white space beside them {where}",
             )
     if vocabulary.model == "llama":
         _check_splits(path, vocabulary, merges)

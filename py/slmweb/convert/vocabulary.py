@@ -60,6 +60,21 @@ class Vocabulary:
     special: dict[str, int] = field(default_factory=dict)  # "bos", "eos", "fim_pre"… -> id
     templates: str | list[dict[str, str]] | None = None
     notes: list[str] = field(default_factory=list)
+    _remarks: dict[tuple[str, str], tuple[int, list[str]]] = field(default_factory=dict)
+
+    def remark(self, text: str, one: str, several: str) -> None:
+        """A note about a token: "the token 'x' `one`". Of all tokens of which the same is to be
+        said it says "3 tokens ('x', …) `several`", since a vocabulary may have a thousand."""
+        at, tokens = self._remarks.setdefault((one, several), (len(self.notes), []))
+        if at == len(self.notes):
+            self.notes.append("")
+        tokens.append(repr(text))
+        listed = ", ".join(tokens[:5]) + (", …" if len(tokens) > 5 else "")
+        self.notes[at] = (
+            f"the token {listed} {one}"
+            if len(tokens) == 1
+            else f"{len(tokens):,} tokens ({listed}) {several}"
+        )
 
     def add_to(self, writer: GGUFWriter) -> None:
         writer.add_tokenizer_model(self.model)
@@ -84,10 +99,8 @@ class Vocabulary:
     def add(self, token: int, text: str, special: bool, n_vocab: int) -> None:
         """An added token, which may replace one of the model's."""
         if token >= n_vocab:
-            self.notes.append(
-                f"the token {text!r} ({token}) is left out: the model has embeddings for "
-                f"{n_vocab} tokens only"
-            )
+            reason = f"left out: the model has embeddings for {n_vocab} tokens only"
+            self.remark(text, f"is {reason}", f"are {reason}")
             return
         while len(self.tokens) <= token:  # a hole, which no text can reach
             self._append(f"[PAD{len(self.tokens)}]", TokenType.UNUSED)
@@ -203,10 +216,8 @@ def _find_special(
     for name, token in zip(("eot", "eom"), [*turn[:1], *unnamed], strict=False):
         special[name] = token
     for token in unnamed[2 - len(turn[:1]) :]:
-        vocabulary.notes.append(
-            f"the token {vocabulary.tokens[token]!r} will not end an answer: "
-            "a GGUF has no key for a fourth end"
-        )
+        what = "will not end an answer: a GGUF has no key for a fourth end"
+        vocabulary.remark(vocabulary.tokens[token], what, what)
     for role, names in _FILL.items():
         for name in names:
             if name in ids:

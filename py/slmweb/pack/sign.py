@@ -22,6 +22,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..atomic import atomic_file
@@ -195,7 +196,7 @@ def verify_signature(folder: Path, key: PublicKey) -> None:
         raise SlmError(
             "bad_signature",
             f"{folder / MANIFEST} is not signed, expected was a signature by the key {key.id}; "
-            f"run `slmweb sign {folder} --key KEY`",
+            f"run `slmweb sign {quote(str(folder))} --key KEY`",
         )
     key.verify(manifest, _read(path).decode("ascii", "replace"), path)
 

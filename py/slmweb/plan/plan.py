@@ -9,18 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from ..errors import SlmError
 from ..pack.manifest import ContextMemory
 from ..pull.pull import pulled
 from ..pull.registry import Registry, Repo, read_registry
+from ..quantize.recipes import read_recipes
+from ..sizes import apart, bytes_text
 from .memory import DEVICE_SHARE, GIB, WASM_LIMIT, Fit, contexts, fit, weights_bytes
 from .rates import Device, predict
 from .shape import Shape, from_config, read_shape
 
+# What `quantize` and `build` write unless they are told otherwise: the default mix.
+WEB = "web"
 # Best quality first.
-TYPES = ("F16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_1", "IQ4_NL", "Q4_0", "Q3_K",
-         "Q2_K")  # fmt: skip
+TYPES = ("F16", "Q8_0", "Q6_K", "Q5_K", "Q5_1", WEB, "Q5_0", "Q4_K", "Q4_1", "IQ4_NL", "Q4_0",
+         "Q3_K", "Q2_K")  # fmt: skip
 AS_IT_IS = "as it is"
 ROUGH = ("Q3_K", "Q2_K")  # quality suffers visibly in small models
 
@@ -48,6 +53,7 @@ class Option:
     """The model in one quantization, on the device."""
 
     type: str
+    rough: bool  # most of its weights have fewer than four bits
     download_bytes: int
     download_seconds: dict[str, float]
     weights_bytes: int
@@ -82,7 +88,7 @@ def plan(
     shape, has_file = _shape(model, registry or read_registry(), endpoint)
     n_ctx = min(N_CTX_DEFAULT, shape.n_ctx_train)
     options = [_option(AS_IT_IS, shape, device, n_ctx)] if has_file else []
-    options += [_option(kind, shape.quantized(kind), device, n_ctx) for kind in TYPES]
+    options += [_option(kind, _quantized(shape, kind), device, n_ctx) for kind in TYPES]
     return Plan(
         model=model,
         architecture=shape.architecture,
@@ -91,10 +97,22 @@ def plan(
         n_ctx_default=n_ctx,
         types=shape.types if has_file else None,
         device=device,
-        available_bytes=min(WASM_LIMIT, int(DEVICE_SHARE * device.memory_gib * GIB)),
+        available_bytes=_available(device),
         options=tuple(options),
         recommendation=recommend(options, device, n_ctx),
     )
+
+
+def _available(device: Device) -> int:
+    """Bytes that a tab may take on the device."""
+    return min(WASM_LIMIT, int(DEVICE_SHARE * device.memory_gib * GIB))
+
+
+def _quantized(shape: Shape, kind: str) -> Shape:
+    if kind != WEB:
+        return shape.quantized(kind)
+    mix = read_recipes().default
+    return shape.quantized(lambda tensor: mix.wanted(tensor).name)
 
 
 def recommend(options: Sequence[Option], device: Device, n_ctx: int) -> str:
@@ -108,11 +126,12 @@ def recommend(options: Sequence[Option], device: Device, n_ctx: int) -> str:
     usable = [option for option in options if option.fit.verdict != "refused"]
     if not usable:
         least = min(options, key=lambda option: option.fit.needed)
+        needs, may_take = apart(least.fit.needed, _available(device))
         return (
-            f"{on} nothing fits: even {_named(least)} needs {_megabytes(least.fit.needed)} and a "
-            f"tab may take {_megabytes(least.fit.available or 0)}; choose a smaller model."
+            f"{on} nothing fits: even {_named(least)} needs {needs} and a tab may take {may_take}; "
+            "choose a smaller model."
         )
-    sound = [option for option in usable if option.type not in ROUGH] or usable
+    sound = [option for option in usable if not option.rough] or usable
     fitting = [option for option in sound if option.fit.verdict == "fits"] or sound
     good = [
         option
@@ -124,15 +143,20 @@ def recommend(options: Sequence[Option], device: Device, n_ctx: int) -> str:
     chosen = good[0] if good else max(fitting, key=lambda option: option.decode_tokens_per_second)
     found = chosen.fit
     sentence = (
-        f"{on} use {_named(chosen)}: {_megabytes(chosen.download_bytes)} to download "
+        f"{on} use {_named(chosen)}: {bytes_text(chosen.download_bytes)} to download "
         f"({_duration(chosen.download_seconds['4G'])} on 4G), "
-        f"{_megabytes(found.needed)} of memory with {found.n_ctx:,} tokens of context, and about "
+        f"{bytes_text(found.needed)} of memory with {found.n_ctx:,} tokens of context, and about "
         f"{_rate(chosen.decode_tokens_per_second)} tokens/s."
     )
     if found.verdict == "shorter":
         sentence += (
             f" With {n_ctx:,} tokens it would need more than the "
-            f"{_megabytes(found.available or 0)} that a tab may take."
+            f"{bytes_text(_available(device))} that a tab may take."
+        )
+    if chosen.rough:
+        sentence += (
+            " Only two or three bits a weight fit, with which a small model answers visibly worse; "
+            "a smaller model with four bits or more does better."
         )
     elif chosen.decode_tokens_per_second < COMFORTABLE_TOKENS_PER_SECOND:
         sentence += " That is slower than one reads; a smaller model would be kinder."
@@ -151,6 +175,7 @@ def _option(kind: str, shape: Shape, device: Device, n_ctx: int) -> Option:
     size = shape.file_bytes
     return Option(
         type=kind,
+        rough=_is_rough(shape),
         download_bytes=size,
         download_seconds={name: size * 8 / (speed * 1e6) for name, speed in LINES.items()},
         weights_bytes=weights,
@@ -159,6 +184,11 @@ def _option(kind: str, shape: Shape, device: Device, n_ctx: int) -> Option:
         prefill_tokens_per_second=rates.prefill_tokens_per_second,
         decode_tokens_per_second=rates.decode_tokens_per_second,
     )
+
+
+def _is_rough(shape: Shape) -> bool:
+    rough = sum(t.elements for t in shape.tensors if t.type in ROUGH)
+    return 2 * rough > shape.parameters
 
 
 def _need(session: ContextMemory, found: Fit, weights: int) -> ContextNeed:
@@ -188,16 +218,12 @@ def _shape(model: str, registry: Registry, endpoint: str | None) -> tuple[Shape,
             return from_config(json.loads(hub.read(listing, "config.json")), model), False
     raise SlmError(
         "invalid_argument",
-        f"the shape of {model} is only known from its file; run `slmweb pull {model}` first",
+        f"the shape of {model} is only known from its file; run `slmweb pull {quote(model)}` first",
     )
 
 
 def _named(option: Option) -> str:
     return "it as it is" if option.type == AS_IT_IS else option.type
-
-
-def _megabytes(n: float) -> str:
-    return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB"
 
 
 def _duration(seconds: float) -> str:

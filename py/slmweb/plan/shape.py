@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,13 +99,15 @@ class Shape:
     def layer_matrices(self) -> list[Tensor]:
         return [t for t in self.tensors if t.name.startswith("blk.") and t.is_matrix]
 
-    def quantized(self, kind: str) -> Shape:
-        """The same model with every matrix in type `kind`, or in what stands in for it where rows
-        are no multiple of its block; vectors are F32."""
+    def quantized(self, kind: str | Callable[[str], str]) -> Shape:
+        """The same model with every matrix in type `kind`, or in that which `kind` tells by its
+        name, or in what stands in for it where rows are no multiple of its block; vectors are
+        F32."""
+        wanted = kind if callable(kind) else lambda name: kind
         return replace(
             self,
             tensors=tuple(
-                replace(t, type=_fitting(kind, t.columns) if t.is_matrix else "F32")
+                replace(t, type=_fitting(wanted(t.name), t.columns) if t.is_matrix else "F32")
                 for t in self.tensors
             ),
         )

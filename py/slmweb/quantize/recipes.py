@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import SlmError
 from ..generated.abi import TENSOR_TYPES, TensorType
+from ..sizes import apart
 from .choice import CLASSES, tensor_class
 
 TABLE = Path(__file__).with_name("recipes.toml")
@@ -61,8 +62,9 @@ def best_mix(max_size: int | None, size_of: Callable[[Mix], int]) -> Mix:
         if size_of(mix) <= max_size:
             return mix
     smallest = min(recipes.mixes, key=size_of)
+    allowed, takes = apart(max_size, size_of(smallest))
     raise SlmError(
         "invalid_argument",
-        f"no mix fits {max_size / 1e6:.1f} MB; the smallest, {smallest.name}, takes "
-        f"{size_of(smallest) / 1e6:.1f} MB: allow that, or take a smaller model",
+        f"no mix fits {allowed}; the smallest, {smallest.name}, takes {takes}: allow that, or "
+        "take a smaller model",
     )

@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import re
+import shlex
+import shutil
 import stat
 import time
 from pathlib import Path
@@ -212,6 +214,27 @@ def test_the_command_packs_on_the_way_and_says_what_it_made(qwen2: Path, tmp_pat
     (entry,) = json.loads((out / "models/index.json").read_text())
     assert (entry["name"], entry["manifest"]) == (NAME, f"{NAME}/manifest.json")
     assert slmweb("bundle", str(qwen2), "-o", str(out)).returncode == 0  # over itself
+
+
+@pytest.mark.parametrize("command", ["bundle", "build"])
+def test_a_command_that_is_advised_can_be_pasted(qwen2: Path, tmp_path: Path, command: str) -> None:
+    out = tmp_path / "the clinic's; site"
+    done = slmweb(command, str(qwen2), "-o", str(out))
+    assert done.returncode == 0, done.stderr
+    (advised,) = re.findall(r"try it with `(.*)`\n", done.stdout.decode())
+    assert shlex.split(advised)[-2:] == ["--directory", str(out)]
+
+
+def test_commands_in_errors_can_be_pasted_too(packed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "a model"
+    shutil.copytree(packed, folder)
+    with pytest.raises(SlmError) as caught:
+        verify_signature(folder, generate_key(tmp_path / "key"))
+    (advised,) = re.findall(r"run `(.*)`", caught.value.message)
+    assert shlex.split(advised) == ["slmweb", "sign", str(folder), "--key", "KEY"]
+    done = slmweb("serve", "--models", str(tmp_path / "no such"))
+    (advised,) = re.findall(r"`(.*)`", done.stderr.decode())
+    assert shlex.split(advised)[-1] == str(tmp_path / "no such" / "NAME")
 
 
 def test_a_folder_with_other_things_is_left_alone(packed: Path, site: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from slmweb.convert import convert
+from slmweb.convert.gguf_file import _require_room
 from slmweb.errors import SlmError
 from tests.py.convert import checkpoints
 
@@ -284,10 +285,19 @@ def test_the_disk_is_too_small(
         return type("Usage", (), {"free": 1000})
 
     monkeypatch.setattr("slmweb.convert.gguf_file.shutil.disk_usage", usage)
-    with pytest.raises(SlmError, match="0 MB are free; make room") as caught:
+    with pytest.raises(SlmError, match=r"and 1\.0 kB are free; make room") as caught:
         convert(qwen2, tmp_path / "made.gguf")
     assert caught.value.code == "unwritable"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_compared_does_not_read_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 1_000_300})
+    monkeypatch.setattr("slmweb.convert.gguf_file.shutil.disk_usage", lambda path: usage)
+    with pytest.raises(SlmError, match="takes 1,000,400 bytes and 1,000,300 bytes are free"):
+        _require_room(tmp_path / "made.gguf", 1_000_400)
 
 
 def test_a_folder_that_cannot_be_written(qwen2: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import sentencepiece
 from gguf import GGUFReader, TokenType
 
 from slmweb.convert import convert
+from slmweb.convert.vocabulary import Vocabulary
 from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
 from tests.goldens.vocabularies import corpus
@@ -347,3 +348,17 @@ def test_sentencepiece_models_that_are_refused(
     with pytest.raises(SlmError, match=r"tokenizer\.model") as caught:
         convert(folder, tmp_path / "out.gguf")
     assert caught.value.code == "unsupported"
+
+
+def test_what_is_said_of_many_tokens_is_one_line() -> None:
+    vocabulary = Vocabulary("gpt2", "default", [], [])
+    vocabulary.notes.append("something else")
+    for token in range(100, 100 + 1234):
+        vocabulary.add(token, f"<{token}>", True, 100)
+    vocabulary.remark("<end>", "will not end", "will not end")
+    assert vocabulary.notes == [
+        "something else",
+        "1,234 tokens ('<100>', '<101>', '<102>', '<103>', '<104>', …) are left out: the model has "
+        "embeddings for 100 tokens only",
+        "the token '<end>' will not end",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from slmweb.errors import SlmError
 from slmweb.plan.browsers import Browser, read_browsers
 from slmweb.plan.plan import Plan, plan
 from slmweb.plan.rates import read_device
+from slmweb.quantize import quantize
+from slmweb.sizes import apart, bytes_text
 from tests.py.cli.program import slmweb
 from tests.py.models import tiny
 from tests.py.pull.hub_server import FakeRepo, serve_hub
@@ -26,13 +29,13 @@ def test_a_recommendation_has_numbers_and_fits() -> None:
     named = next(o for o in found.options if f"use {o.type}:" in found.recommendation)
     assert named.fit.verdict == "fits"
     assert named.type not in ("Q3_K", "Q2_K")
-    assert f"{named.download_bytes / 1e6:.0f} MB to download" in found.recommendation
+    assert f"{bytes_text(named.download_bytes)} to download" in found.recommendation
 
 
 def test_a_shorter_context_before_fewer_bits() -> None:
     found = made("gemma2-2b-it", "phone")
     assert "1,024 tokens of context" in found.recommendation
-    assert "With 2,048 tokens it would need more than the 1.7 GB" in found.recommendation
+    assert "With 2,048 tokens it would need more than the 1.72 GB" in found.recommendation
 
 
 def test_what_fits_nowhere_is_said(tmp_path: Path) -> None:
@@ -40,8 +43,53 @@ def test_what_fits_nowhere_is_said(tmp_path: Path) -> None:
     numbers = {"memory_gib": 0.5, "threads": 1, "gmac_per_s": 2, "gb_per_s": 1}
     device.write_text(json.dumps({**numbers, "gb_per_s_per_thread": 1, "title": "a watch"}))
     found = made("gemma2-2b-it", str(device))
-    assert "On a watch (0.5 GiB) nothing fits: even Q2_K needs 1.0 GB" in found.recommendation
+    assert (
+        "On a watch (0.5 GiB) nothing fits: even Q2_K needs 1.00 GB and a tab may take 214.7 MB"
+        in found.recommendation
+    )
     assert all(not need.fits for option in found.options for need in option.contexts)
+
+
+GEMMA_27B = {
+    "model_type": "gemma3_text", "hidden_size": 5376, "num_hidden_layers": 62, "vocab_size": 262208,
+    "num_attention_heads": 32, "num_key_value_heads": 16, "head_dim": 128,
+    "intermediate_size": 21504, "max_position_embeddings": 131072, "sliding_window": 1024,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("device", ["phone", "laptop", "desktop"])
+def test_the_sentence_has_the_headers_number(tmp_path: Path, device: str) -> None:
+    """Also where the limit of WebAssembly, which is larger on some devices, is passed as well."""
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(GEMMA_27B))
+    shown = slmweb("plan", str(config), "--device", device).stdout.decode()
+    (header,) = re.findall(r"of which a tab may take (\S+ \S+);", shown)
+    assert f"a tab may take {header}; choose a smaller model" in shown
+
+
+def test_only_two_bits_are_warned_of(tmp_path: Path) -> None:
+    small = tmp_path / "small.json"
+    numbers = {"memory_gib": 2.9, "threads": 4, "gmac_per_s": 20, "gb_per_s": 20}
+    small.write_text(json.dumps({**numbers, "gb_per_s_per_thread": 10, "title": "a tablet"}))
+    found = made("gemma2-2b-it", str(small))
+    assert "use Q2_K" in found.recommendation
+    assert "Only two or three bits a weight fit" in found.recommendation
+    assert [option.type for option in found.options if option.rough] == ["Q3_K", "Q2_K"]
+    assert "Only two" not in made("gemma2-2b-it", "laptop").recommendation
+
+
+def test_what_quantize_writes_by_itself_has_a_row(tmp_path: Path) -> None:
+    source = tiny("llama", tmp_path)
+    (row,) = (option for option in made(str(source), "laptop").options if option.type == "web")
+    quantize(source, tmp_path / "web.gguf", type="web")
+    written = made(str(tmp_path / "web.gguf"), "laptop")
+    assert row.weights_bytes == written.options[0].weights_bytes
+
+
+def test_sizes_that_are_compared_never_read_the_same() -> None:
+    assert apart(1_000_400, 1_000_300) == ("1,000,400 bytes", "1,000,300 bytes")
+    assert apart(2_000_000, 1_000_000) == ("2.0 MB", "1.0 MB")
+    assert apart(2_000_000, 2_000_000) == ("2.0 MB", "2.0 MB")
 
 
 def test_more_context_needs_more_memory_and_fewer_bits_less() -> None:

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Manifest } from '../../../web/src/api/types';
 import { SlmError } from '../../../web/src/core/error';
+import { apart } from '../../../web/src/core/units';
 import { findRoom } from '../../../web/src/store/device';
 import { fit, type Limits } from '../../../web/src/store/room';
 import vectors from '../../goldens/memory_rule.json';
@@ -74,4 +75,10 @@ test('a refusal names both numbers, and whether a person may overrule it', () =>
   const hard = attempt(4.29e9, LIMITS, true) as SlmError;
   assert.match(hard.message, /this browser gives a page at most 4\.3 GB\. Choose a smaller model\.$/);
   assert.equal(hard.details && 'estimate' in hard.details && hard.details.estimate, false);
+});
+
+test('sizes that are compared never read the same', () => {
+  assert.deepEqual(apart(1_720_000_000, 1_719_000_000), ['1,720,000,000 bytes', '1,719,000,000 bytes']);
+  assert.deepEqual(apart(2e9, 1e9), ['2.0 GB', '1.0 GB']);
+  assert.deepEqual(apart(2e9, 2e9), ['2.0 GB', '2.0 GB']);
 });

@@ -4,7 +4,7 @@
 // tests/goldens/memory_rule.json holds the two together.
 
 import type { ContextMemory, Manifest } from '../api/types';
-import { formatBytes } from '../core/units';
+import { apart } from '../core/units';
 
 /** Staging buffers, the tokenizer, the threads' stacks and the allocator's own. */
 export const WORKING_BYTES = 32 * 1024 ** 2;
@@ -76,9 +76,10 @@ const tokens = (n: number) => `${n.toLocaleString()} tokens`;
 /** Why a context is shorter than `wanted`. */
 export function whyShorter(memory: Memory, wanted: number, limits: Limits, found: Fit): string {
   const needed = linearBytes(memory, wanted) + (found.limit === 'device' ? limits.blob : 0);
+  const [needs, available] = apart(needed, found.available!);
   return (
     `The context is ${tokens(found.n_ctx)} instead of ${tokens(wanted)}, which would need ` +
-    `${formatBytes(needed)} of memory: ${mayTake(limits, found)}.`
+    `${needs} of memory: ${mayTake(limits, found, available)}.`
   );
 }
 
@@ -89,14 +90,15 @@ export function whyRefused(title: string, limits: Limits, found: Fit): string {
     found.limit === 'wasm'
       ? 'Choose a smaller model.'
       : 'More could close the tab. Choose a smaller model, or try anyway.';
+  const [needs, available] = apart(found.needed, found.available!);
   return (
-    `${title} needs ${formatBytes(found.needed)} of memory even with a context of ${tokens(found.n_ctx)}${blob}, ` +
-    `and ${mayTake(limits, found)}. ${advice}`
+    `${title} needs ${needs} of memory even with a context of ${tokens(found.n_ctx)}${blob}, ` +
+    `and ${mayTake(limits, found, available)}. ${advice}`
   );
 }
 
-function mayTake({ deviceMemory }: Limits, { limit, available }: Fit): string {
+function mayTake({ deviceMemory }: Limits, { limit }: Fit, available: string): string {
   return limit === 'wasm'
-    ? `this browser gives a page at most ${formatBytes(available!)}`
-    : `a page should take at most ${formatBytes(available!)} of the ${deviceMemory} GB that this device reports`;
+    ? `this browser gives a page at most ${available}`
+    : `a page should take at most ${available} of the ${deviceMemory} GB that this device reports`;
 }
