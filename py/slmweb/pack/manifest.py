@@ -83,12 +83,15 @@ class Manifest:
     root: str  # content_root(files)
     files: tuple[PackedFile, ...]  # the model's, then those of its adapters
     adapters: tuple[PackedAdapter, ...] = ()  # left out of the JSON when there is none
+    good_for: str | None = None  # one line for people who choose; left out when there is none
     schema: int = field(default=SCHEMA, kw_only=True)
 
     def to_json(self) -> bytes:
         fields = asdict(self)
         if not self.adapters:
             del fields["adapters"]
+        if self.good_for is None:
+            del fields["good_for"]
         return (
             json.dumps({"schema": fields.pop("schema"), **fields}, ensure_ascii=False, indent=1)
             + "\n"
@@ -129,6 +132,8 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
         memory = Memory(**{**value["memory"], "contexts": contexts})
         adapters = tuple(PackedAdapter(**adapter) for adapter in value.get("adapters", []))
         manifest = Manifest(**{**value, "memory": memory, "files": files, "adapters": adapters})
+        if manifest.good_for is not None and not isinstance(manifest.good_for, str):
+            raise ValueError("its good_for is not a text")
         if manifest.root != content_root(files):
             raise ValueError("its root is not that of its chunks")
         return manifest

@@ -63,6 +63,7 @@ def pack(
     version: str | None = None,
     license: str | None = None,  # noqa: A002 (the manifest's word)
     license_url: str | None = None,
+    good_for: str | None = None,
     source: str | None = None,
     sampling: Mapping[str, float] | None = None,
     adapters: Sequence[tuple[Path, str | None]] = (),
@@ -74,7 +75,8 @@ def pack(
 
     Chunks of an earlier pack that the new manifest does not name are deleted.
     `files` is one GGUF file, or any or all files of a split set. Title and
-    licence come from the metadata unless given; `version` is a label for people.
+    licence come from the metadata unless given; `version` is a label for people,
+    `good_for` one line for those who choose between models.
     `adapters` are GGUF LoRA adapters of the model, each with a title or None for
     its own; the page offers them as domains. `chunk_size` is the most bytes of a
     chunk; `key` a private key to sign with.
@@ -84,6 +86,7 @@ def pack(
     paths = model_files(files)
     name = name if name is not None else default_name(paths[0])
     _check(name, version, license_url, sampling or {}, chunk_size)
+    good_for = _line(good_for)
     private = read_private_key(key) if key is not None else None
     with Model.open(*paths, weights=False) as model:
         model.layout()  # refuses what the browser could not run
@@ -137,6 +140,7 @@ def pack(
         root=content_root(packed),
         files=tuple(packed),
         adapters=listed,
+        good_for=good_for,
     )
     _write_manifest(folder, manifest.to_json())
     if private is not None:
@@ -196,6 +200,20 @@ def context_lengths(n_ctx_train: int) -> list[int]:
     longest = min(n_ctx_train, _LARGEST_CONTEXT)
     powers = [1 << i for i in range(32) if _SMALLEST_CONTEXT <= 1 << i < longest]
     return [*powers, longest]
+
+
+def _line(good_for: str | None) -> str | None:
+    """One line of text that a list can show."""
+    if good_for is None:
+        return None
+    line = " ".join(good_for.split())
+    if not 1 <= len(line) <= 200 or not line.isprintable():
+        raise SlmError(
+            "invalid_argument",
+            f"what the model is good for has {len(line)} characters; "
+            "say it in one line of 1 to 200",
+        )
+    return line
 
 
 def _check(

@@ -69,6 +69,8 @@ class ModelFolder:
             if manifest["schema"] != SCHEMA:
                 raise ValueError(f"its schema is {manifest['schema']!r} instead of {SCHEMA}")
             entry = {field: manifest[field] for field in LISTED}
+            if "good_for" in manifest:
+                entry["good_for"] = manifest["good_for"]
             if entry["name"] != name:
                 raise ValueError(f"its model is {entry['name']!r} and its folder {name!r}")
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -14,6 +14,7 @@ from slmweb.core.model import Model
 from slmweb.errors import SlmError
 from slmweb.pack.manifest import MODEL_NAME, read_manifest
 from slmweb.pack.pack import context_lengths, default_name, pack, verify
+from slmweb.server.models import ModelFolder
 from tests.goldens.tiny_gguf import write_gguf
 
 CHUNK = 100_000
@@ -69,6 +70,18 @@ def test_chunks_are_the_file_and_the_manifest_says_so(llama: Path, tmp_path: Pat
         content = (folder / chunk["sha256"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == chunk["sha256"]
     assert len(list(folder.iterdir())) == len(file["chunks"]) + 1
+
+
+def test_what_a_model_is_good_for_reaches_the_list_of_models(llama: Path, tmp_path: Path) -> None:
+    pack([llama], tmp_path / "one", good_for="Short  answers\nin English.")
+    pack([llama], tmp_path / "two")
+    assert read_manifest(tmp_path / "one").good_for == "Short answers in English."
+    assert "good_for" not in json.loads((tmp_path / "two/manifest.json").read_text())
+    entries = ModelFolder(tmp_path).entries()
+    assert [entry.get("good_for") for entry in entries] == ["Short answers in English.", None]
+    for text in ("", "x" * 201, "a\u202eb"):
+        with pytest.raises(SlmError, match="in one line of 1 to 200"):
+            pack([llama], tmp_path / "three", good_for=text)
 
 
 def test_title_and_licence_come_from_the_metadata(llama: Path, tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ export interface Manifest {
   readonly root: string;
   /** The model's, and those of its adapters. */
   readonly files: readonly ManifestFile[];
+  /** What it is good for, in one line; absent when nobody has said. */
+  readonly good_for?: string;
   /** Absent when there is none. */
   readonly adapters?: readonly ManifestAdapter[];
 }

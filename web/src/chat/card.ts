@@ -8,6 +8,7 @@ import { copyButton } from './copy';
 import { button, h } from './dom';
 import { bytes, count, parameters } from './format';
 import type { ModelState } from './model';
+import { drawPicker } from './picker';
 import { S } from './strings';
 
 export interface CardSource {
@@ -34,10 +35,7 @@ export function drawCard(source: CardSource): (Node | null)[] {
     ready === null ? null : section(S.here, factList(engineFacts(ready))),
     section(S.where, ...whereabouts(entry, ready?.slm.info ?? null)),
     instructions(source.site),
-    section(
-      S.others,
-      h('ul', { class: 'models' }, ...models.map((model) => modelLine(model, entry, source))),
-    ),
+    section(S.others, ...drawPicker({ models, current: entry, open: source.open, remove: source.remove })),
     section(
       S.keys,
       factList(
@@ -133,18 +131,6 @@ function versions(entry: ModelEntry, { update, goBack, forget }: CardSource): HT
       ),
     );
   return section(S.versions, h('ul', { class: 'models' }, ...lines));
-}
-
-function modelLine(model: ModelEntry, current: ModelEntry | null, { open, remove }: CardSource): HTMLElement {
-  const isOpen = model.name === current?.name;
-  const detail = isOpen ? S.isOpen : model.stored ? S.storedHere : bytes(model.size);
-  const actions = isOpen
-    ? []
-    : [
-        button(model.stored ? S.open : S.download(bytes(model.size)), () => open(model), { class: 'quiet' }),
-        model.stored ? button(S.removeStored, () => remove(model), { class: 'quiet' }) : null,
-      ];
-  return line(model.title, detail, ...actions);
 }
 
 function line(title: string, detail: string, ...actions: readonly (Node | null)[]): HTMLElement {

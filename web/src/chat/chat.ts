@@ -4,7 +4,7 @@
 
 import type { AdapterInfo, Slm } from '../api/types';
 import { SlmError } from '../core/error';
-import type { ChatHost } from '../seal/protocol';
+import type { ChatHost, ModelEntry } from '../seal/protocol';
 import { answer } from './answer';
 import { Conversation, type Turn } from './conversation';
 import { Model } from './model';
@@ -117,6 +117,12 @@ export class Chat {
     if (entry === null) return;
     this.stop();
     void this.model.open(entry);
+  }
+
+  /** Removes a model from this device, the open one too. */
+  async remove(entry: ModelEntry): Promise<void> {
+    if (this.model.entry?.name === entry.name) this.stop();
+    await this.model.remove(entry);
   }
 
   /** Fetches the newer version and opens it between two answers. True: it runs. */

@@ -43,7 +43,7 @@ export class Composer {
     this.field = h('textarea', {
       id: 'message',
       rows: 1,
-      dir: 'auto',
+      dir: document.documentElement.dir,
       enterkeyhint: 'send',
       autocomplete: 'off',
       'aria-label': S.message,
@@ -105,6 +105,8 @@ export class Composer {
   }
 
   private update(): void {
+    // Empty, it has the page's direction, and so has what stands in it; written words have their own.
+    this.field.dir = this.field.value === '' ? document.documentElement.dir : 'auto';
     autoGrow(this.field);
     this.action.disabled = !this.busy && this.field.value.trim() === '';
   }

@@ -18,6 +18,7 @@ import { adoptLanguage } from './language';
 import { Meter } from './meter';
 import { OpeningView } from './opening';
 import { Panel } from './panel';
+import { drawPicker } from './picker';
 import { drawSettings } from './settings';
 import { adoptAccent, siteMark } from './site';
 import { S } from './strings';
@@ -79,7 +80,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
         card.close();
         open(entry);
       },
-      remove: (entry) => void chat.model.remove(entry),
+      remove: (entry) => void chat.remove(entry),
       update: () => {
         card.close();
         update();
@@ -89,6 +90,17 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
         void runOther(chat.goBack());
       },
       forget: (entry) => void chat.model.forget(entry),
+    }),
+  );
+  const picker = new Panel('picker', S.others, () =>
+    drawPicker({
+      models: chat.model.models,
+      current: chat.model.entry,
+      open: (entry) => {
+        picker.close();
+        open(entry);
+      },
+      remove: (entry) => void chat.remove(entry),
     }),
   );
   const settingsPanel: Panel = new Panel('settings', S.settings, () =>
@@ -110,7 +122,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   );
   const meter = new Meter(() => card.open());
 
-  const name = h('span', { class: 'name' });
+  const name = h('span', { class: 'name', dir: 'auto' });
   const domain = h('span', { class: 'domain' });
   const modelButton = h(
     'button',
@@ -119,12 +131,13 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     name,
     domain,
   );
+  const pick = iconButton(icon('choose'), S.choose, () => picker.open(), { class: 'bare icon-only pick' });
   const theme = iconButton(icon('moon'), S.toDark, switchTheme, { class: 'bare icon-only' });
   const copyAll = iconCopy();
   const header = h(
     'header',
     { class: 'top' },
-    modelButton,
+    h('div', { class: 'which' }, modelButton, pick),
     h(
       'div',
       { class: 'tools' },
@@ -144,6 +157,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   root.append(
     h('div', { class: 'app' }, h('div', {}, header, updateView.element), scroller, bottom),
     card.element,
+    picker.element,
     settingsPanel.element,
     liveRegion(),
   );
@@ -157,7 +171,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     },
     newChat,
     focusComposer: () => composer.focus(),
-    blocked: () => card.isOpen || settingsPanel.isOpen,
+    blocked: () => card.isOpen || picker.isOpen || settingsPanel.isOpen,
   });
   let lookedAt = performance.now();
   document.addEventListener('visibilitychange', () => {
@@ -283,7 +297,8 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     updateView.update(chat.model, chat.busy);
     welcome.update(chat.model);
     meter.update(slm?.stats() ?? null);
-    if (card.isOpen && state.kind !== 'opening') card.redraw();
+    pick.hidden = chat.model.models.length < 2;
+    for (const panel of [card, picker]) if (panel.isOpen && state.kind !== 'opening') panel.redraw();
   }
 
   function aboutModel(): string {

@@ -117,10 +117,21 @@ export class Model {
     this.attempt?.abort();
   }
 
+  /** Removes all of a model from this device; the open one is closed first, a download given up. */
   async remove(entry: ModelEntry): Promise<void> {
+    if (this.entry?.name === entry.name) await this.close();
     await this.host.remove(entry.name);
     this.models = await this.host.refresh();
     this.onChange();
+  }
+
+  private async close(): Promise<void> {
+    const { slm } = this;
+    this.haltUpdate();
+    this.attempt?.abort();
+    this.attempt = null;
+    this.set({ kind: 'none' });
+    await slm?.dispose();
   }
 
   /** Fetches the newer version while the present one goes on. True: the next open opens it. */

@@ -55,7 +55,9 @@ export class WelcomeView {
     const need = entry.memory === null ? [] : [S.need(bytes(entry.memory))];
     const detail = entry.stored ? S.storedHere : [S.download(bytes(entry.size)), ...need].join(', ');
     const line = button('', () => this.actions.open(entry), { class: 'line' });
-    line.append(h('span', {}, entry.title), h('span', { class: 'detail' }, detail));
+    const words = h('span', {}, h('span', { class: 'offer-title' }, entry.title));
+    if (entry.good_for !== null) words.append(h('span', { class: 'good-for', dir: 'auto' }, entry.good_for));
+    line.append(words, h('span', { class: 'detail' }, detail));
     return line;
   }
 

@@ -11,7 +11,7 @@ import { checkMemory, httpsOrNull, isModelName, versionLabel } from '../store/ma
 import { fetchManifest, type SourceManifest } from '../store/remote';
 import { missingBytes } from '../store/reuse';
 import { linearBytes, type Memory } from '../store/room';
-import { listStored, storedVersions } from '../store/store';
+import { bytesOnDevice, listStored, storedVersions } from '../store/store';
 import { NO_VERSIONS, type StoredVersion, type StoredVersions } from '../store/versions';
 import type { ModelEntry } from './protocol';
 
@@ -19,7 +19,7 @@ const MAX_MODELS = 1000;
 const reader = new Reader('The list of models', 'bad_manifest');
 
 /** What the server says of a model before its manifest is read. */
-type Listed = Omit<ModelEntry, 'stored' | 'update' | 'previous' | 'refused'> & {
+type Listed = Omit<ModelEntry, 'stored' | 'kept' | 'update' | 'previous' | 'refused'> & {
   readonly root: string | null;
 };
 
@@ -57,6 +57,7 @@ export class Catalog {
 
   async refresh(): Promise<readonly ModelEntry[]> {
     const stored = await listStored(this.#publicKey);
+    const kept = await bytesOnDevice();
     const onDevice = new Set([...stored].flatMap(([name, { current }]) => (current === null ? [] : [name])));
     try {
       this.#listed = await this.#fetchList();
@@ -69,7 +70,8 @@ export class Catalog {
     const names = new Set([...this.#listed.map(({ name }) => name), ...onDevice]);
     const listed = new Map(this.#listed.map((entry) => [entry.name, entry]));
     this.#entries = [...names].flatMap(
-      (name) => this.#entry(name, listed.get(name), stored.get(name) ?? NO_VERSIONS) ?? [],
+      (name) =>
+        this.#entry(name, listed.get(name), stored.get(name) ?? NO_VERSIONS, kept.get(name) ?? 0) ?? [],
     );
     if (this.#entries.length === 0)
       throw new SlmError(
@@ -158,19 +160,20 @@ export class Catalog {
     return versionsOf(stored).find(({ manifest }) => !taken.includes(manifest.root));
   }
 
-  #entry(name: string, listed: Listed | undefined, stored: StoredVersions): ModelEntry | null {
+  #entry(name: string, listed: Listed | undefined, stored: StoredVersions, kept: number): ModelEntry | null {
     const versions = versionsOf(stored);
     const root = this.#runningRoot(name, stored);
     const opens = versions.find(({ manifest }) => manifest.root === root);
     if (opens === undefined) {
       if (listed === undefined) return null;
       const { root: _, ...facts } = listed;
-      return { ...facts, stored: false, update: null, previous: null, refused: null };
+      return { ...facts, kept, stored: false, update: null, previous: null, refused: null };
     }
     const newer = this.#candidate(name, stored);
     const previous = this.#previous(name, stored);
     return {
       ...factsOf(opens.manifest),
+      kept,
       stored: true,
       update: newer
         ? {
@@ -211,6 +214,7 @@ export class Catalog {
         license: reader.optionalText(entry.license, `[${i}].license`),
         license_url: httpsOrNull(entry.license_url, `[${i}].license_url`, reader),
         source: reader.optionalText(entry.source, `[${i}].source`),
+        good_for: reader.optionalText(entry.good_for, `[${i}].good_for`),
         root: reader.optionalText(entry.root, `[${i}].root`),
       };
     });
@@ -225,7 +229,20 @@ const versionsOf = ({ current, others }: StoredVersions): StoredVersion[] =>
 function factsOf(manifest: Manifest): Omit<Listed, 'root'> {
   const { name, title, version, architecture, parameters, size, license, license_url, source } = manifest;
   const memory = needOf(manifest.memory);
-  return { name, title, version, architecture, parameters, size, memory, license, license_url, source };
+  const good_for = manifest.good_for ?? null;
+  return {
+    name,
+    title,
+    version,
+    architecture,
+    parameters,
+    size,
+    memory,
+    license,
+    license_url,
+    source,
+    good_for,
+  };
 }
 
 function noVersion(what: string, name: string): never {

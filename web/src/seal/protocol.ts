@@ -29,6 +29,10 @@ export interface ModelEntry {
   readonly license: string | null;
   readonly license_url: string | null;
   readonly source: string | null;
+  /** What it is good for, in one line. */
+  readonly good_for: string | null;
+  /** Bytes that it takes on this device: other versions and what has arrived of a download, too. */
+  readonly kept: number;
   /** Whole and verified on this device: opening it needs no network. */
   readonly stored: boolean;
   /** Another version that the server has. */

@@ -86,6 +86,7 @@ function checkManifest(value: unknown): Manifest {
       'different from one another',
       files.map((file) => file.sha256),
     );
+  const good_for = reader.optionalText(top.good_for, 'good_for');
   const adapters = checkAdapters(top.adapters ?? [], files.length);
   return {
     schema: 2,
@@ -105,6 +106,7 @@ function checkManifest(value: unknown): Manifest {
     sampling: checkSampling(reader.object(top.sampling ?? {}, 'sampling')),
     root: reader.string(top.root, 'root', SHA256, '64 lower-case hex digits'),
     files,
+    ...(good_for !== null ? { good_for } : {}),
     ...(adapters.length > 0 ? { adapters } : {}),
   };
 }

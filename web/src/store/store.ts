@@ -101,6 +101,26 @@ export async function listStored(publicKey: string | null): Promise<Map<string, 
   return models;
 }
 
+/** Bytes that each model takes on this device, whole or not, as the browser counts them. */
+export async function bytesOnDevice(): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  await whereFilesAreKept(async (directory) => {
+    for await (const [name, folder] of directory.entries()) {
+      if (!(folder instanceof FileSystemDirectoryHandle) || !isModelName(name)) continue;
+      let sum = 0;
+      for await (const entry of folder.values())
+        if (entry instanceof FileSystemFileHandle)
+          // Another tab may have renamed or removed it meanwhile.
+          sum += await entry.getFile().then(
+            ({ size }) => size,
+            () => 0,
+          );
+      sizes.set(name, sum);
+    }
+  });
+  return sizes;
+}
+
 /** What is on this device of one model. */
 export async function storedVersions(name: string, publicKey: string | null): Promise<StoredVersions> {
   let versions = NO_VERSIONS;

@@ -241,6 +241,10 @@ export const ar: Strings = {
   siteInstructionsNote: 'كل محادثة هنا تبدأ بهذه الكلمات. يمكنك تغييرها في الإعدادات.',
   others: 'نماذج هذا الموقع',
   removeStored: 'إزالة من هذا الجهاز',
+  keptPartly: (size) => `جزء منه على هذا الجهاز، ${size}`,
+  notHere: 'ليس على هذا الجهاز',
+  keptInAll: (size) => `تأخذ كل النماذج هنا ${size} من هذا الجهاز.`,
+  removeNamed: (title, size) => `إزالة ${name(title)} من هذا الجهاز (${size})`,
   isOpen: 'مفتوح',
   keys: 'لوحة المفاتيح',
   keyList: [

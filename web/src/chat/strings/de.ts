@@ -231,6 +231,10 @@ export const de: Strings = {
     'Jedes Gespräch hier beginnt mit diesen Worten. Sie können sie in den Einstellungen ändern.',
   others: 'Modelle auf dieser Website',
   removeStored: 'Von diesem Gerät entfernen',
+  keptPartly: (size) => `teilweise auf diesem Gerät, ${size}`,
+  notHere: 'nicht auf diesem Gerät',
+  keptInAll: (size) => `Alle Modelle hier belegen ${size} auf diesem Gerät.`,
+  removeNamed: (title, size) => `${title} von diesem Gerät entfernen (${size})`,
   isOpen: 'geöffnet',
   keys: 'Tastatur',
   keyList: [

@@ -227,6 +227,10 @@ export const en = {
   siteInstructionsNote: 'Every conversation here begins with these words. You can change them in Settings.',
   others: 'Models on this site',
   removeStored: 'Remove from this device',
+  keptPartly: (size: string) => `partly on this device, ${size}`,
+  notHere: 'not on this device',
+  keptInAll: (size: string) => `All models here take ${size} of this device.`,
+  removeNamed: (title: string, size: string) => `Remove ${title} from this device (${size})`,
   isOpen: 'open',
   keys: 'Keyboard',
   keyList: [

@@ -224,6 +224,10 @@ export const hi: Strings = {
   siteInstructionsNote: 'यहाँ हर बातचीत इन शब्दों से शुरू होती है। आप इन्हें सेटिंग में बदल सकते हैं।',
   others: 'इस साइट के मॉडल',
   removeStored: 'इस डिवाइस से हटाएँ',
+  keptPartly: (size) => `कुछ हिस्सा इस डिवाइस पर, ${size}`,
+  notHere: 'इस डिवाइस पर नहीं',
+  keptInAll: (size) => `यहाँ के सभी मॉडल इस डिवाइस पर ${size} लेते हैं।`,
+  removeNamed: (title, size) => `${title} को इस डिवाइस से हटाएँ (${size})`,
   isOpen: 'खुला है',
   keys: 'कीबोर्ड',
   keyList: [

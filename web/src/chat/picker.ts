@@ -1,0 +1,59 @@
+// The models of the site as a list to choose from: what each is good for, what it
+// takes, and what of it is on this device, which can be removed, the open one and
+// half a download too. It draws entries and decides nothing.
+
+import type { ModelEntry } from '../seal/protocol';
+import { button, h } from './dom';
+import { bytes, parameters } from './format';
+import { S } from './strings';
+
+export interface PickerSource {
+  readonly models: readonly ModelEntry[];
+  /** The one that is open or being opened. */
+  readonly current: ModelEntry | null;
+  readonly open: (entry: ModelEntry) => void;
+  readonly remove: (entry: ModelEntry) => void;
+}
+
+export function drawPicker(source: PickerSource): HTMLElement[] {
+  const { models } = source;
+  const kept = models.reduce((sum, entry) => sum + entry.kept, 0);
+  return [
+    h('ul', { class: 'models' }, ...models.map((entry) => line(entry, source))),
+    ...(kept > 0 ? [h('p', { class: 'hint total' }, S.keptInAll(bytes(kept)))] : []),
+  ];
+}
+
+function line(entry: ModelEntry, { current, open, remove }: PickerSource): HTMLElement {
+  const isOpen = entry.name === current?.name;
+  const size = `${parameters(entry.parameters)} · ${bytes(entry.size)}`;
+  return h(
+    'li',
+    {},
+    h('span', { dir: 'auto' }, entry.title),
+    h('span', { class: 'detail' }, where(entry, isOpen)),
+    entry.good_for === null ? null : h('span', { class: 'good-for', dir: 'auto' }, entry.good_for),
+    h('span', { class: 'size' }, size),
+    h(
+      'span',
+      { class: 'model-actions' },
+      isOpen
+        ? null
+        : button(entry.stored ? S.open : S.download(bytes(entry.size)), () => open(entry), {
+            class: 'quiet',
+          }),
+      entry.kept > 0
+        ? button(S.removeStored, () => remove(entry), {
+            class: 'quiet',
+            'aria-label': S.removeNamed(entry.title, bytes(entry.kept)),
+          })
+        : null,
+    ),
+  );
+}
+
+function where(entry: ModelEntry, isOpen: boolean): string {
+  if (isOpen) return S.isOpen;
+  if (entry.stored) return S.keptSize(bytes(entry.kept));
+  return entry.kept > 0 ? S.keptPartly(bytes(entry.kept)) : S.notHere;
+}
