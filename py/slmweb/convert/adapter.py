@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,18 +18,23 @@ from typing import Any
 import numpy as np
 
 from ..errors import SlmError
+from .checkpoint import ADAPTER_CONFIG as CONFIG
 from .checkpoint import Checkpoint, read_json, refuse_pickle
 from .families import Row
 from .hyperparameters import Hyperparameters
-from .safetensors import F32, SafetensorsFile, Tensor
-from .tensors import Merge, canonical
+from .names import canonical
+from .safetensors import F32, SafetensorsFile, Tensor, same_values
+from .tensors import EMBEDDING, HEAD, Merge
 
-CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 
 _LOW_RANK = re.compile(
     r"base_model\.model\.(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B"
     r"|lora_magnitude_vector)(\.default)?(\.weight)?"
+)
+# Rows of the embeddings that were trained alone (trainable_token_indices).
+_TOKENS = re.compile(
+    r"base_model\.model\.(?P<module>.+)\.token_adapter\.trainable_tokens_delta(\.default)?"
 )
 _WHOLE = re.compile(
     r"base_model\.model\.(?P<module>(?!.*\.lora_).+?)(\.modules_to_save)?(\.default)?(\.base_layer)?"
@@ -40,7 +45,7 @@ _WHOLE = re.compile(
 _PLAIN_BEGINNINGS = (True, False, None, "gaussian", "eva", "orthogonal")
 # What would change the meaning of the matrices if it were set.
 _VARIANTS = (
-    *("lora_bias", "layer_replication", "alora_invocation_tokens", "trainable_token_indices"),
+    *("lora_bias", "layer_replication", "alora_invocation_tokens"),
     *("use_qalora", "target_parameters", "arrow_config", "use_bdlora", "velora_config"),
 )
 
@@ -55,6 +60,8 @@ class LowRank:
     scale: float
     magnitude: F32 | None  # (out)
     embedding: bool
+    whole = None
+    shared = False  # the head keeps a weight of its own
 
     @property
     def rank(self) -> int:
@@ -75,10 +82,21 @@ class LowRank:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A tensor that was trained whole (modules_to_save, biases)."""
+    """A tensor that the adapter holds whole: trained (modules_to_save, biases), or the
+    base's, saved because it was resized or lies below a low-rank change."""
 
     name: str
     tensor: Tensor
+    trained: bool
+
+    @property
+    def whole(self) -> Tensor:
+        return self.tensor
+
+    @property
+    def shared(self) -> bool:
+        """A resized matrix is the head's as well; a trained copy is not."""
+        return not self.trained
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,6 +104,27 @@ class Replacement:
 
     def apply(self, rows: F32, start: int) -> F32:
         return self.tensor.read(start, start + len(rows))
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Rows of the embeddings, or of the head, that were trained alone."""
+
+    name: str
+    indices: tuple[int, ...]
+    values: F32  # (len(indices), embd)
+    whole = None
+    shared = True  # peft ties them where the head is tied
+
+    def apply(self, rows: F32, start: int) -> F32:
+        changed = rows.copy()
+        for index, value in zip(self.indices, self.values, strict=True):
+            if start <= index < start + len(rows):
+                changed[index - start] = value
+        return changed
+
+
+Change = LowRank | Replacement | Tokens
 
 
 class Adapter:
@@ -137,12 +176,26 @@ class Adapter:
             return []
         return [f"{self.folder} was trained on {name}; check that {base.folder} is that model"]
 
+    def forget_copies(self, base: Mapping[str, Tensor]) -> None:
+        """Drops the tensors that peft saved though they are the base's (`base_tensors`)."""
+        self.changes = [
+            change
+            for change in self.changes
+            if not isinstance(change, Replacement)
+            or (own := base.get(change.name, base.get(EMBEDDING) if change.name == HEAD else None))
+            is None
+            or not same_values(own, change.tensor)
+        ]
+
     def pairs(self) -> list[LowRank]:
         """The low-rank changes alone. Raises SlmError "unsupported" where there are others."""
         pairs = [change for change in self.changes if isinstance(change, LowRank)]
-        if len(pairs) < len(self.changes):
-            what = next(c.name for c in self.changes if isinstance(c, Replacement))
-            raise self._unsupported(f"'{what}' was trained whole, which is no low-rank adapter")
+        for change in self.changes:
+            if isinstance(change, Tokens):
+                raise self._unsupported(f"single tokens of '{change.name}' were trained")
+            if isinstance(change, Replacement):
+                what = "was trained whole" if change.trained else "is not the base's"
+                raise self._unsupported(f"'{change.name}' {what}, which is no low-rank adapter")
         if any(pair.magnitude is not None for pair in pairs):
             raise self._unsupported("DoRA rescales the base, so it is no sum beside it")
         return pairs
@@ -173,31 +226,64 @@ class Adapter:
             "so merge this one with peft (merge_and_unload) and convert the result",
         )
 
-    def _changes(self) -> list[LowRank | Replacement]:
+    def _changes(self) -> list[Change]:
         """Whole tensors first: a low-rank change of one of them comes on top."""
         parts: dict[str, dict[str, Tensor]] = {}
-        whole: list[LowRank | Replacement] = []
+        whole: list[Change] = []
         for name, tensor in self._file.tensors.items():
             if match := _LOW_RANK.fullmatch(name):
                 parts.setdefault(match["module"], {})[match["part"]] = tensor
+            elif match := _TOKENS.fullmatch(name):
+                whole.append(self._tokens(match["module"], tensor))
             elif match := _WHOLE.fullmatch(name):
-                whole.append(Replacement(self._plain(f"{match['module']}.{match['kind']}"), tensor))
+                module, kind = match["module"], match["kind"]
+                trained = kind == "bias" or self._is_saved(module)
+                whole.append(Replacement(self._plain(f"{module}.{kind}"), tensor, trained))
             else:
                 raise SlmError(
                     "unsupported",
                     f"{self.path}: tensor '{name}' is no part of LoRA as known here; "
                     "merge this adapter with peft and convert the result",
                 )
-        if whole and self.weight != 1:
+        if self.config.get("trainable_token_indices") and not any(
+            isinstance(change, Tokens) for change in whole
+        ):
             raise SlmError(
-                "unsupported",
-                f"{self.path}: '{whole[0].name}' was trained whole and cannot be weighed; "
-                "use the adapter without a weight",
+                "bad_file",
+                f"{self.path} has no rows for the trainable_token_indices of {self.config_path}; "
+                "save the adapter again",
             )
+        whole.sort(key=lambda change: isinstance(change, Tokens))
         changes = whole + [self._low_rank(module, part) for module, part in parts.items()]
         if not changes:
             raise SlmError("bad_file", f"{self.path} holds no tensors; save the adapter again")
         return changes
+
+    def _is_saved(self, module: str) -> bool:
+        saved = self.config.get("modules_to_save")
+        return any(
+            module == name or module.endswith(f".{name}")
+            for name in (saved if isinstance(saved, list) else [])
+        )
+
+    def _tokens(self, module: str, values: Tensor) -> Tokens:
+        given = self.config.get("trainable_token_indices")
+        if isinstance(given, dict):
+            given = next(
+                (i for name, i in given.items() if f".{module}".endswith(f".{name}")), None
+            )
+        if (
+            not isinstance(given, list)
+            or not all(isinstance(index, int) and index >= 0 for index in given)
+            or len(values.shape) != 2
+            or len(given) != values.rows
+        ):
+            raise SlmError(
+                "bad_file",
+                f"{self.config_path} does not say in trainable_token_indices which tokens the "
+                f"{values.rows} rows of '{values.name}' are; save the adapter again",
+            )
+        return Tokens(self._plain(f"{module}.weight"), tuple(given), values.read())
 
     def _low_rank(self, module: str, parts: Mapping[str, Tensor]) -> LowRank:
         embedding = "lora_embedding_A" in parts
@@ -274,12 +360,12 @@ def merges_of(
                     "use the base that the adapter was trained on",
                 )
             shape = tuple(hyper.size(dimension) for dimension in row.shape)
-            magnitude = change.magnitude if isinstance(change, LowRank) else None
-            if change.shape != shape or (magnitude is not None and magnitude.size != shape[0]):
+            _require_shape(adapter, change, shape)
+            if isinstance(change, Replacement | Tokens) and adapter.weight != 1:
                 raise SlmError(
-                    "bad_file",
-                    f"{adapter.path} adapts '{change.name}' as {list(change.shape)}, but in the "
-                    f"base it is {list(shape)}; use the base that the adapter was trained on",
+                    "unsupported",
+                    f"{adapter.path}: '{change.name}' was trained whole and cannot be weighed; "
+                    "use the adapter without a weight",
                 )
             if isinstance(change, Replacement) and change.name in merges:
                 raise SlmError(
@@ -298,3 +384,39 @@ def merges_of(
                 )
             merges.setdefault(change.name, []).append(change)
     return merges
+
+
+def _require_shape(adapter: Adapter, change: Change, shape: tuple[int, ...]) -> None:
+    """Raises SlmError "bad_file" for a change of a tensor of another shape."""
+    if isinstance(change, Tokens):
+        fits = change.values.shape[1:] == shape[1:] and max(change.indices, default=0) < shape[0]
+        found = f"tokens up to {max(change.indices, default=0)} of {list(change.values.shape[1:])}"
+    else:
+        magnitude = change.magnitude if isinstance(change, LowRank) else None
+        fits = change.shape == shape and (magnitude is None or magnitude.size == shape[0])
+        found = str(list(change.shape))
+    if not fits:
+        raise SlmError(
+            "bad_file",
+            f"{adapter.path} adapts '{change.name}' as {found}, but in the base it is "
+            f"{list(shape)}; use the base that the adapter was trained on",
+        )
+
+
+def resized(hyper: Hyperparameters, adapters: Iterable[Adapter], tied: bool) -> Hyperparameters:
+    """The base's numbers with the vocabulary to which an adapter has resized it.
+
+    Training libraries do that for a pad token, and save both matrices whole. `tied`
+    says that one is enough.
+    """
+    for adapter in adapters:
+        rows = {
+            change.name: change.shape[0]
+            for change in adapter.changes
+            if isinstance(change, Replacement) and change.name in (EMBEDDING, HEAD)
+        }
+        sizes = set(rows.values())
+        complete = EMBEDDING in rows and (tied or HEAD in rows)
+        if complete and len(sizes) == 1 and sizes != {hyper.n_vocab}:
+            hyper = replace(hyper, n_vocab=sizes.pop())
+    return hyper

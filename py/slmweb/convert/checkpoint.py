@@ -1,5 +1,5 @@
 """A Hugging Face checkpoint on disk: its JSON files, and its tensors by name in one
-safetensors file or in the shards of an index.
+safetensors file or in shards, with or without an index.
 
 Owns which files a folder must have and what is said when one is missing. Pickles
 are refused: unpickling runs whatever program the file holds. Knows no families.
@@ -8,6 +8,8 @@ are refused: unpickling runs whatever program the file holds. Knows no families.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +21,8 @@ Json = dict[str, Any]
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ADAPTER_CONFIG = "adapter_config.json"
+_SHARD = re.compile(r"model-(\d{5})-of-(\d{5})\.safetensors")
 
 
 def read_text(path: Path) -> str:
@@ -54,6 +58,13 @@ def read_json_if_there(path: Path) -> Json:
     return read_json(path) if path.exists() else {}
 
 
+def first_with(name: str, folders: Sequence[Path]) -> Path:
+    """The file of that name in the first folder that has it, else where the last would."""
+    return next(
+        (path for folder in folders if (path := folder / name).exists()), folders[-1] / name
+    )
+
+
 class Checkpoint:
     """A folder with a config.json. Use it in a `with`; the weights are opened on demand.
 
@@ -63,6 +74,7 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files: list[SafetensorsFile] = []
+        self.notes: list[str] = []  # what to know about the files that were chosen, for people
         if not folder.is_dir():
             what = "is not a folder" if folder.exists() else "does not exist"
             raise SlmError(
@@ -70,6 +82,7 @@ class Checkpoint:
             )
         self.config_path = folder / "config.json"
         if not self.config_path.exists():
+            self._refuse_adapter()
             raise SlmError(
                 "unreadable",
                 f"{self.config_path} is missing; name the folder of a Hugging Face checkpoint",
@@ -92,12 +105,20 @@ class Checkpoint:
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by its name in the checkpoint.
 
-        Raises SlmError "unreadable" for a missing file and "bad_file" for a
-        damaged one.
+        One file counts before an index, as in transformers: where both are, the
+        folder was trained into twice. Raises SlmError "unreadable" for a missing
+        file and "bad_file" for a damaged one.
         """
-        index = self.folder / INDEX
+        single, index = self.folder / WEIGHTS, self.folder / INDEX
+        if single.exists():
+            if index.exists():
+                self.notes.append(
+                    f"{single} is converted, as transformers would load it; {INDEX} and its files "
+                    "are left out"
+                )
+            return dict(self._open(single).tensors)
         if not index.exists():
-            return dict(self._open(self._single_file()).tensors)
+            return self._unlisted_shards()
         shard_of = read_json(index).get("weight_map")
         if not isinstance(shard_of, dict) or not all(
             isinstance(name, str) and Path(name).name == name for name in shard_of.values()
@@ -127,13 +148,55 @@ class Checkpoint:
         self._files.append(file)
         return file
 
-    def _single_file(self) -> Path:
-        path = self.folder / WEIGHTS
-        if path.exists():
-            return path
-        refuse_pickle(self.folder, "pytorch_model*.bin", WEIGHTS)
+    def _unlisted_shards(self) -> dict[str, Tensor]:
+        """The tensors of shards that lie there without an index; their names say how many
+        there have to be."""
+        shards = sorted(p for p in self.folder.iterdir() if _SHARD.fullmatch(p.name))
+        if not shards:
+            self._refuse_adapter()
+            refuse_pickle(self.folder, "pytorch_model*.bin", WEIGHTS)
+            raise SlmError(
+                "unreadable",
+                f"{self.folder / WEIGHTS} is missing, and so is {INDEX}; download the "
+                "checkpoint's weights",
+            )
+        counts = {path.stem.rpartition("-")[2] for path in shards}
+        if len(counts) > 1:
+            raise SlmError(
+                "bad_file",
+                f"{self.folder} has shards of several checkpoints and no {INDEX} to choose by; "
+                "keep one set, or download its index",
+            )
+        (count,) = counts
+        tensors: dict[str, Tensor] = {}
+        for i in range(1, int(count) + 1):
+            path = self.folder / f"model-{i:05}-of-{count}.safetensors"
+            if not path.exists():
+                raise SlmError(
+                    "unreadable",
+                    f"{path} is missing, one of {int(count)} files; download it into the folder",
+                )
+            for name, tensor in self._open(path).tensors.items():
+                if name in tensors:
+                    raise SlmError(
+                        "bad_file",
+                        f"{path} has the tensor '{name}' again, which {tensors[name].file.path} "
+                        f"has too, and there is no {INDEX} to choose by; download it",
+                    )
+                tensors[name] = tensor
+        return tensors
+
+    def _refuse_adapter(self) -> None:
+        """Raises SlmError "invalid_argument" where an adapter lies and no model."""
+        path = self.folder / ADAPTER_CONFIG
+        if not path.exists():
+            return
+        base = read_json(path).get("base_model_name_or_path")
+        asked = f" of {base}" if isinstance(base, str) and base else ""
         raise SlmError(
-            "unreadable", f"{path} is missing, and so is {INDEX}; download the checkpoint's weights"
+            "invalid_argument",
+            f"{self.folder} is an adapter{asked}, not a whole model; give the folder of its base "
+            "with --base, which merges the two (or with --adapter-only writes the adapter alone)",
         )
 
 

@@ -18,12 +18,22 @@ from gguf import GGMLQuantizationType, GGUFWriter
 from numpy.typing import NDArray
 
 from ..errors import SlmError
-from .adapter import Adapter, merges_of
+from .adapter import Adapter, Replacement, merges_of, resized
 from .checkpoint import Checkpoint
 from .gguf_file import Output, Progress, write_gguf
 from .hyperparameters import Hyperparameters, family_of, hyperparameters
 from .metadata import FILE_TYPES, add_facts, add_hyperparameters
-from .tensors import TYPES, Planned, changed, plan, rounded, rows_of, stored_type
+from .tensors import (
+    HEAD,
+    TYPES,
+    Planned,
+    base_tensors,
+    changed,
+    plan,
+    rounded,
+    rows_of,
+    stored_type,
+)
 from .vocabulary import read_vocabulary
 
 
@@ -63,18 +73,23 @@ def convert(
         source = stack.enter_context(Checkpoint(checkpoint))
         family, config, multimodal = family_of(source)
         hyper = hyperparameters(source, family, config)
-        tensors = source.tensors()
+        found = base_tensors(source.tensors(), hyper, str(checkpoint))
         loaded = [stack.enter_context(Adapter(folder, weight)) for folder, weight in adapters]
-        notes = [note for adapter in loaded for note in adapter.notes(source)]
+        for adapter in loaded:
+            adapter.forget_copies(found)
+        notes = [*source.notes, *(note for adapter in loaded for note in adapter.notes(source))]
+        hyper = resized(hyper, loaded, hyper.tied and HEAD not in found)
         merges = merges_of(loaded, rows_of(family, hyper), hyper)
-        planned = plan(family, hyper, tensors, merges, str(source.config_path))
-        vocabulary = read_vocabulary(checkpoint, hyper.n_vocab, config)
+        planned = plan(family, hyper, found, merges, str(source.config_path))
+        # What training saved beside an adapter is what it was trained with.
+        folders = [*(adapter.folder for adapter in reversed(loaded)), checkpoint]
+        vocabulary = read_vocabulary(folders, hyper.n_vocab, config)
         notes += vocabulary.notes
         if multimodal:
             notes.append("the vision part is left out: the language model is converted")
 
         def describe(writer: GGUFWriter) -> None:
-            add_facts(writer, checkpoint, name or checkpoint.resolve().name)
+            add_facts(writer, folders, name or checkpoint.resolve().name)
             add_hyperparameters(writer, family, hyper)
             writer.add_file_type(FILE_TYPES[type])
             vocabulary.add_to(writer)
@@ -106,7 +121,8 @@ def convert_adapter(
     progress: Progress = lambda done, total: None,
 ) -> Converted:
     """Writes a PEFT LoRA adapter as a GGUF adapter that llama.cpp and the core load
-    beside the GGUF of `base`, of which only the config is read.
+    beside the GGUF of `base`, of which the config is read,
+    and the weights where the adapter holds copies of them.
 
     llama.cpp scales by alpha / rank; other scales (rsLoRA's, patterns, `weight`)
     are written into alpha, or into B where they differ from matrix to matrix.
@@ -117,8 +133,10 @@ def convert_adapter(
         family, config, _ = family_of(source)
         hyper = hyperparameters(source, family, config)
         table = rows_of(family, hyper)
-        merges_of([loaded], table, hyper)  # checks names and shapes
+        if any(isinstance(change, Replacement) for change in loaded.changes):
+            loaded.forget_copies(base_tensors(source.tensors(), hyper, str(base)))
         pairs = loaded.pairs()
+        merges_of([loaded], table, hyper)  # checks names and shapes
         alpha = pairs[0].scale * pairs[0].rank
         outputs = []
         for pair in pairs:

@@ -31,7 +31,7 @@ class Row:
     target: str
     shape: tuple[Dimension, ...]
     change: Change = "none"
-    optional: bool = False
+    promise: str = ""  # what the config has to say for it to count; it may then still be missing
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Family:
     model: tuple[Row, ...]
     layer: tuple[Row, ...]  # of "model.layers.N." and "blk.N."
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    activations: tuple[str, ...] = ("silu",)
+    activations: tuple[str, ...] = ("silu", "swish")
     window_pattern: int = 0  # every such layer sees everything; 0: all do
     rotary_rows: bool = False  # llama's order of rows, which "rotary_q" and "rotary_k" make
     untied_output: bool = True  # llama.cpp reads an output.weight
@@ -79,13 +79,13 @@ def _layer(
 
 
 _LLAMA_BIASES = (
-    Row("self_attn.q_proj.bias", "attn_q.bias", ("q",), "rotary_q", optional=True),
-    Row("self_attn.k_proj.bias", "attn_k.bias", ("kv",), "rotary_k", optional=True),
-    Row("self_attn.v_proj.bias", "attn_v.bias", ("kv",), optional=True),
-    Row("self_attn.o_proj.bias", "attn_output.bias", ("embd",), optional=True),
-    Row("mlp.gate_proj.bias", "ffn_gate.bias", ("ff",), optional=True),
-    Row("mlp.up_proj.bias", "ffn_up.bias", ("ff",), optional=True),
-    Row("mlp.down_proj.bias", "ffn_down.bias", ("embd",), optional=True),
+    Row("self_attn.q_proj.bias", "attn_q.bias", ("q",), "rotary_q", "attention_bias"),
+    Row("self_attn.k_proj.bias", "attn_k.bias", ("kv",), "rotary_k", "attention_bias"),
+    Row("self_attn.v_proj.bias", "attn_v.bias", ("kv",), promise="attention_bias"),
+    Row("self_attn.o_proj.bias", "attn_output.bias", ("embd",), promise="attention_bias"),
+    Row("mlp.gate_proj.bias", "ffn_gate.bias", ("ff",), promise="mlp_bias"),
+    Row("mlp.up_proj.bias", "ffn_up.bias", ("ff",), promise="mlp_bias"),
+    Row("mlp.down_proj.bias", "ffn_down.bias", ("embd",), promise="mlp_bias"),
 )
 _QWEN2_BIASES = (
     Row("self_attn.q_proj.bias", "attn_q.bias", ("q",)),
@@ -179,16 +179,5 @@ FAMILIES: tuple[Family, ...] = (
     ),
 )
 
-# A vision model around a family's language model: what its tensors begin with.
+# A vision model around a family's language model.
 MULTIMODAL = {"gemma3": "gemma3_text"}
-LANGUAGE_PREFIXES = {
-    "language_model.model.": "model.",
-    "language_model.lm_head.": "lm_head.",
-    "model.language_model.": "model.",
-}
-VISION_PREFIXES = (
-    "vision_tower.",
-    "multi_modal_projector.",
-    "model.vision_tower.",
-    "model.multi_modal_projector.",
-)

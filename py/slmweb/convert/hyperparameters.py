@@ -40,6 +40,7 @@ class Hyperparameters:
     n_ctx: int
     norm_epsilon: float
     tied: bool
+    biases: frozenset[str]  # the promises of biases that the config makes: "attention_bias"…
     rope_base: float
     rope_base_local: float | None
     rope_linear_factor: float
@@ -137,6 +138,7 @@ def hyperparameters(
         n_ctx=read.whole("max_position_embeddings", 2048),
         norm_epsilon=read.positive("rms_norm_eps", 1e-6),
         tied=bool(read.values.get("tie_word_embeddings", False)),
+        biases=frozenset(key for key in ("attention_bias", "mlp_bias") if read.values.get(key)),
         rope_base=read.inside(rope, "rope_theta", read.positive("rope_theta", 10_000.0)),
         rope_base_local=local_base,
         rope_linear_factor=read.inside(rope, "factor") if kind == "linear" else 1.0,
@@ -189,11 +191,11 @@ class _Reader:
 
 
 def _given(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config without nulls, except for soft caps, where null means something."""
+    """The config without nulls, except where null means something."""
     return {
         key: value
         for key, value in config.items()
-        if value is not None or key.endswith("_softcapping")
+        if value is not None or key.endswith("_softcapping") or key == "sliding_window"
     }
 
 
@@ -203,14 +205,15 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
         raise read.unsupported(
             "a quantized checkpoint", "convert the original weights and quantize the GGUF"
         )
-    activation = (
-        values.get("hidden_activation") or values.get("hidden_act") or family.activations[0]
-    )
+    # The name that the family goes by counts; the other one is read where it stands alone.
+    names = ("hidden_activation", "hidden_act")
+    here, elsewhere = names if family.window_pattern else reversed(names)
+    activation = values.get(here) or values.get(elsewhere) or family.activations[0]
     if activation not in family.activations:
         raise read.unsupported(
             f"the activation '{activation}'", f"{family.activations[0]} is supported"
         )
-    if values.get("use_bidirectional_attention"):
+    if values.get("use_bidirectional_attention") or values.get("is_causal") is False:
         raise read.unsupported(
             "attention in both directions", "models that generate text are supported"
         )
@@ -242,27 +245,61 @@ def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
 
 
 def _rope(read: _Reader, family: Family) -> tuple[Mapping[str, Any], float | None]:
-    """The rotary parameters of the layers that see everything, and the others' base."""
-    both = read.values.get("rope_parameters") or read.values.get("rope_scaling") or {}
-    if not isinstance(both, dict):
-        raise read.unsupported(f"the rope scaling {str(both)[:40]!r}", "expected an object")
-    local_base = read.values.get("rope_local_base_freq")
+    """The rotary parameters of the layers that see everything, and the others' base.
+
+    transformers 5 calls them rope_parameters and 4 rope_scaling. Where a config has
+    both, transformers takes the old one, wholly; Gemma 3, whose parameters are one
+    object for each kind of layer, puts the old ones on top of the new.
+    """
+    new, old = (_object(read, key) for key in ("rope_parameters", "rope_scaling"))
     if family.architecture != "gemma3":
-        return both, None
-    local = both.get("sliding_attention") or {}
-    if local.get("rope_type", "default") != "default":
-        raise read.unsupported("scaled rotary positions in local layers", "plain ones are")
-    base = read.inside(local, "rope_theta", read.inside({"b": local_base}, "b"))
-    return both.get("full_attention", both), base
+        rope, local_base = old or new, None
+        if any(key.endswith("_attention") for key in rope):
+            raise read.unsupported(
+                "rotary positions by the kind of layer", f"{family.model_type} has one for all"
+            )
+    else:
+        nested = {key: value for key, value in new.items() if key.endswith("_attention")}
+        if new and not nested:
+            raise read.unsupported(
+                "one rope_parameters for all layers, which transformers ignores",
+                "expected full_attention and sliding_attention in it",
+            )
+        if old and "rope_type" not in old:
+            raise read.unsupported(
+                "a rope_scaling without rope_type, which transformers ignores",
+                "name the scaling there",
+            )
+        local = _object(read, "sliding_attention", nested)
+        rope = {**_object(read, "full_attention", nested), **old}
+        if local.get("rope_type", local.get("type", "default")) != "default":
+            raise read.unsupported("scaled rotary positions in local layers", "plain ones are")
+        outer = read.inside(read.values, "rope_local_base_freq")
+        local_base = read.inside(local, "rope_theta", outer)
+    if rope.get("partial_rotary_factor", 1) != 1:
+        raise read.unsupported("a partial rotary embedding", "whole heads are supported")
+    return rope, local_base
+
+
+def _object(read: _Reader, key: str, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """An object of the config, empty where there is none."""
+    value = (read.values if values is None else values).get(key) or {}
+    if not isinstance(value, dict):
+        raise read.unsupported(f"the {key} {str(value)[:40]!r}", "expected an object")
+    return value
 
 
 def _llama3(read: _Reader, rope: Mapping[str, Any]) -> Llama3Scaling:
-    original = read.values.get("original_max_position_embeddings")
+    # What stands outside counts first, and a model that names no original context
+    # has not been stretched beyond its own.
+    key = "original_max_position_embeddings"
+    own = read.values.get("max_position_embeddings", 2048)
+    values = {key: read.values.get(key) or rope.get(key) or own}
     scaling = Llama3Scaling(
         factor=read.inside(rope, "factor"),
         low_freq_factor=read.inside(rope, "low_freq_factor"),
         high_freq_factor=read.inside(rope, "high_freq_factor"),
-        original_context=int(read.inside(rope, "original_max_position_embeddings", original)),
+        original_context=int(read.inside(values, key)),
     )
     if scaling.high_freq_factor <= scaling.low_freq_factor:
         raise read.unsupported("a high_freq_factor below low_freq_factor", "expected above it")

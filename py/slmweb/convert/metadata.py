@@ -7,14 +7,14 @@ them. Knows no tensors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 from gguf import GGUFWriter, LlamaFileType, RopeScalingType
 
-from .checkpoint import read_json_if_there, read_text
+from .checkpoint import first_with, read_json_if_there, read_text
 from .families import Family
 from .hyperparameters import Hyperparameters
 
@@ -51,12 +51,15 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
         writer.add_final_logit_softcapping(hyper.final_softcap)
 
 
-def add_facts(writer: GGUFWriter, folder: Path, name: str) -> None:
+def add_facts(writer: GGUFWriter, folders: Sequence[Path], name: str) -> None:
     """The model card's licence, languages, tags and base model; the generation
-    config's sampling. What the card does not say, or says unreadably, is left out."""
+    config's sampling. What the card does not say, or says unreadably, is left out.
+
+    `folders` are those of the adapters, the last one first, and the base's, whose
+    card counts; of the generation configs the first."""
     writer.add_type("model")
     writer.add_name(name)
-    card = _model_card(folder / "README.md")
+    card = _model_card(folders[-1] / "README.md")
     for key, add in (
         ("license", writer.add_license),
         ("license_name", writer.add_license_name),
@@ -76,7 +79,7 @@ def add_facts(writer: GGUFWriter, folder: Path, name: str) -> None:
             writer.add_base_model_organization(i, organization)
             if organization:
                 writer.add_base_model_repo_url(i, f"https://huggingface.co/{base}")
-    sampling = read_json_if_there(folder / "generation_config.json")
+    sampling = read_json_if_there(first_with("generation_config.json", folders))
     if isinstance(value := sampling.get("temperature"), int | float):
         writer.add_sampling_temp(float(value))
     if isinstance(value := sampling.get("top_p"), int | float):

@@ -85,6 +85,13 @@ class Tensor:
             )
 
 
+def same_values(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors hold the same numbers, of whichever types. Raises what `read` does."""
+    if a is b or a.shape != b.shape:
+        return a is b
+    return all(np.array_equal(a.read(*part), b.read(*part)) for part in a.blocks())
+
+
 class SafetensorsFile:
     """An open file and the tensors that its header names. Raises SlmError "unreadable" or
     "bad_file" when it is missing, cut short or damaged."""

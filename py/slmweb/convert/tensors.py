@@ -17,9 +17,10 @@ from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from ..errors import SlmError
-from .families import LANGUAGE_PREFIXES, VISION_PREFIXES, Change, Family, Row
+from .families import Change, Family, Row
 from .hyperparameters import Hyperparameters
-from .safetensors import F32, Tensor
+from .names import plain_names
+from .safetensors import F32, Tensor, same_values
 
 TYPES = {
     "f32": GGMLQuantizationType.F32,
@@ -27,6 +28,7 @@ TYPES = {
     "bf16": GGMLQuantizationType.BF16,
 }
 F16_MAX = 65504.0
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 
 class Merge(Protocol):
@@ -34,6 +36,16 @@ class Merge(Protocol):
 
     def apply(self, rows: F32, start: int) -> F32:
         """The merged rows, of those that begin at row `start` of the tensor."""
+        ...
+
+    @property
+    def whole(self) -> Tensor | None:
+        """What replaces the tensor, whatever it was."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Of the embeddings: a head that is tied to them changes along."""
         ...
 
 
@@ -89,53 +101,65 @@ def rounded(rows: F32, kind: GGMLQuantizationType, name: str) -> NDArray[np.gene
     return quantize(rows, kind)
 
 
-def canonical(name: str) -> str | None:
-    """A tensor's name without a vision model around it; None for what is not the language's."""
-    for prefix, plain in LANGUAGE_PREFIXES.items():
-        if name.startswith(prefix):
-            return plain + name.removeprefix(prefix)
-    return None if name.startswith(VISION_PREFIXES) else name
-
-
 def rows_of(family: Family, hyper: Hyperparameters) -> dict[str, Row]:
     """The family's table with every layer's names written out, by name in the checkpoint."""
     rows = [
         Row(f"model.layers.{i}.{row.source}", f"blk.{i}.{row.target}",
-            row.shape, row.change, row.optional)
+            row.shape, row.change, row.promise)
         for i in range(hyper.n_layer)
         for row in family.layer
     ]  # fmt: skip
     return {row.source: row for row in (*family.model, *rows)}
 
 
+def base_tensors(
+    tensors: Mapping[str, Tensor], hyper: Hyperparameters, where: str
+) -> dict[str, Tensor]:
+    """A checkpoint's tensors by their plain names, without a head that is the embeddings'.
+
+    A config that ties the two does not have the last word: as in transformers, a
+    head that differs counts, and one that stands alone serves as both.
+    """
+    found = {plain: tensors[name] for plain, name in plain_names(tensors, where).items()}
+    if hyper.tied and HEAD in found:
+        if EMBEDDING not in found:
+            found[EMBEDDING] = found.pop(HEAD)
+        elif same_values(found[EMBEDDING], found[HEAD]):
+            del found[HEAD]
+    return found
+
+
 def plan(
     family: Family,
     hyper: Hyperparameters,
-    tensors: Mapping[str, Tensor],
+    found: Mapping[str, Tensor],
     merges: Mapping[str, Sequence[Merge]],
     config: str,
 ) -> list[Planned]:
     """Every tensor of the output, in order.
 
-    `merges` has the adapters' changes by the checkpoint's names; `config` names
-    the file whose promises the tensors have to keep. Raises SlmError "bad_file"
-    for a missing tensor or a wrong shape, "unsupported" for one too many.
+    `found` are `base_tensors`; `merges` has the adapters' changes by the same names;
+    `config` names the file whose promises the tensors have to keep. Raises SlmError
+    "bad_file" for a missing tensor or a wrong shape, "unsupported" for one too many.
     """
-    found = {plain: t for name, t in tensors.items() if (plain := canonical(name)) is not None}
+    sources = _sources(family, hyper, found, merges)
     table = rows_of(family, hyper)
-    embedding, head = "model.embed_tokens.weight", "lm_head.weight"
-    if hyper.tied:
-        # Many a checkpoint stores the tied head all the same; transformers ignores it.
-        found.pop(head, None)
-        if embedding in found and (head in merges or embedding in merges):
-            # What an adapter does to one of the two parts them.
-            found[head] = found[embedding]
-    _refuse_extra(found, table, family, config)
+    _refuse_extra(found, table, family, hyper, config)
+    if HEAD in sources and not family.untied_output:
+        raise SlmError(
+            "unsupported",
+            f"{sources[HEAD][0].file.path}: the output head differs from the embeddings, which "
+            f"{family.architecture} cannot express; "
+            + (
+                "leave both out of the adapter, or train them as one"
+                if merges.get(HEAD) or merges.get(EMBEDDING)
+                else "save the checkpoint with one matrix for both"
+            ),
+        )
     planned = []
     for row in table.values():
-        tensor = found.get(row.source)
-        if tensor is None:
-            if row.optional or (row.source == head and hyper.tied):
+        if row.source not in sources:
+            if row.promise or (row.source == HEAD and (hyper.tied or HEAD in found)):
                 continue
             file = next(iter(found.values())).file.path if found else config
             raise SlmError(
@@ -143,6 +167,7 @@ def plan(
                 f"{file} has no tensor '{row.source}', which {config} promises; "
                 "the checkpoint is incomplete, so download or save it again",
             )
+        tensor, changes = sources[row.source]
         shape = tuple(hyper.size(dimension) for dimension in row.shape)
         if tensor.shape != shape:
             raise SlmError(
@@ -150,29 +175,60 @@ def plan(
                 f"{tensor.file.path}: tensor '{tensor.name}' has the shape {list(tensor.shape)}, "
                 f"but {config} asks for {list(shape)}; use the config that belongs to the weights",
             )
-        planned.append(
-            Planned(row.target, shape, tensor, row.change, tuple(merges.get(row.source, ())))
-        )
+        planned.append(Planned(row.target, shape, tensor, row.change, changes))
     return planned
 
 
+def _sources(
+    family: Family,
+    hyper: Hyperparameters,
+    found: Mapping[str, Tensor],
+    merges: Mapping[str, Sequence[Merge]],
+) -> dict[str, tuple[Tensor, tuple[Merge, ...]]]:
+    """Every tensor with the changes that remain once replaced ones are replaced."""
+    tensors, changes = dict(found), {name: tuple(c) for name, c in merges.items()}
+    on_both = tuple(c for c in changes.get(EMBEDDING, ()) if c.shared)
+    tied = hyper.tied and HEAD not in found and EMBEDDING in found
+    if tied and (HEAD in changes or len(on_both) < len(changes.get(EMBEDDING, ()))):
+        # What an adapter does to one of the two parts them.
+        tensors[HEAD] = tensors[EMBEDDING]
+        changes[HEAD] = on_both + changes.get(HEAD, ())
+    sources = {}
+    for name, tensor in tensors.items():
+        rest = changes.get(name, ())
+        for i, change in enumerate(rest):
+            if (whole := change.whole) is not None:
+                tensor, rest = whole, changes[name][i + 1 :]
+        sources[name] = tensor, rest
+    if HEAD in sources and (tied or not family.untied_output) and EMBEDDING in sources:
+        (a, on_a), (b, on_b) = sources[EMBEDDING], sources[HEAD]
+        if on_a == on_b and same_values(a, b):
+            del sources[HEAD]
+    return sources
+
+
 def _refuse_extra(
-    found: Mapping[str, Tensor], table: Mapping[str, Row], family: Family, config: str
+    found: Mapping[str, Tensor],
+    table: Mapping[str, Row],
+    family: Family,
+    hyper: Hyperparameters,
+    config: str,
 ) -> None:
     for name, tensor in found.items():
         # Rotary frequencies that old versions of transformers saved are computed anew.
-        if name in table or name.endswith(".rotary_emb.inv_freq"):
-            if name == "lm_head.weight" and not family.untied_output:
-                raise SlmError(
-                    "unsupported",
-                    f"{tensor.file.path}: the output head differs from the embeddings, which "
-                    f"{family.architecture} cannot express; tie them (tie_word_embeddings in "
-                    f"{config}) or leave both out of the adapter",
-                )
+        if name.endswith(".rotary_emb.inv_freq"):
             continue
-        raise SlmError(
-            "unsupported",
-            f"{tensor.file.path}: tensor '{tensor.name}' is not part of {family.model_type} as "
-            "known here, and leaving it out would give wrong answers; convert a plain "
-            "checkpoint of this family",
-        )
+        if name not in table:
+            raise SlmError(
+                "unsupported",
+                f"{tensor.file.path}: tensor '{tensor.name}' is not part of {family.model_type} as "
+                "known here, and leaving it out would give wrong answers; convert a plain "
+                "checkpoint of this family",
+            )
+        if (promise := table[name].promise) and promise not in hyper.biases:
+            raise SlmError(
+                "unsupported",
+                f"{tensor.file.path} has the tensor '{tensor.name}', but {config} does not say "
+                f"{promise}, so transformers leaves it out; set {promise} there to true if the "
+                "model was trained with it",
+            )

@@ -7,7 +7,7 @@ are read together. The two formats have files of their own; no text is tokenized
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from typing import Any
 from gguf import GGUFWriter, TokenType
 
 from ..errors import SlmError
-from .checkpoint import Json, read_json_if_there, read_text
+from .checkpoint import Json, first_with, read_json_if_there, read_text
 
 TOKENIZER_JSON = "tokenizer.json"
 SENTENCEPIECE = "tokenizer.model"
+SETTINGS = "tokenizer_config.json"
 ADDED_SCORE = -1000.0  # llama.cpp's, of what is never merged
 
 # Tokens that end a turn or a message; llama.cpp and the core know them by name.
@@ -117,23 +118,27 @@ class Vocabulary:
             self.scores.append(ADDED_SCORE)
 
 
-def read_vocabulary(folder: Path, n_vocab: int, config: Mapping[str, Any]) -> Vocabulary:
+def read_vocabulary(folders: Sequence[Path], n_vocab: int, config: Mapping[str, Any]) -> Vocabulary:
     """The vocabulary of a checkpoint, padded to `n_vocab` tokens.
 
+    `folders` are those of the adapters, the last one first, and the base's: the
+    first that has a tokenizer, a chat template, a generation config, gives it.
     tokenizer.json counts where there is one, since it is what transformers uses;
-    else tokenizer.model. Raises SlmError "unreadable" when both are missing,
-    "bad_file" and "unsupported".
+    otherwise tokenizer.model. Raises SlmError "unreadable", "bad_file" and
+    "unsupported".
     """
     from .sentencepiece import read_sentencepiece
     from .tokenizer_json import read_tokenizer_json
 
-    settings = read_json_if_there(folder / "tokenizer_config.json")
+    has = [f for f in folders if (f / TOKENIZER_JSON).exists() or (f / SENTENCEPIECE).exists()]
+    folder = has[0] if has else folders[-1]
     path = folder / TOKENIZER_JSON
     if path.exists():
         vocabulary = read_tokenizer_json(path, n_vocab)
     elif (path := folder / SENTENCEPIECE).exists():
         vocabulary = read_sentencepiece(path)
-        for token, text, special in _added_tokens(folder, settings):
+        added = _added_tokens(folder, read_json_if_there(folder / SETTINGS))
+        for token, text, special in added:
             vocabulary.add(token, text, special, n_vocab)
     else:
         raise SlmError(
@@ -142,14 +147,20 @@ def read_vocabulary(folder: Path, n_vocab: int, config: Mapping[str, Any]) -> Vo
             "tokenizer into the folder, or save it there (save_pretrained does)",
         )
     vocabulary.pad(n_vocab, path)
+    settings = read_json_if_there(first_with(SETTINGS, folders))
     for key in ("bos", "eos"):
         attribute, given = f"add_{key}", settings.get(f"add_{key}_token")
         if getattr(vocabulary, attribute) is None and isinstance(given, bool):
             setattr(vocabulary, attribute, given)
     if vocabulary.model == "gpt2" and vocabulary.add_bos is None:
         vocabulary.add_bos = False  # some pre-tokenizers stand for models that do
-    _find_special(vocabulary, folder, settings, config)
-    vocabulary.templates = _templates(folder, settings)
+    _find_special(vocabulary, first_with("generation_config.json", folders), settings, config)
+    for place in folders:
+        if (templates := _templates(place)) is not None:
+            vocabulary.templates = templates
+            if place != folders[-1]:
+                vocabulary.notes.append(f"the chat template is that of {place}")
+            break
     return vocabulary
 
 
@@ -165,10 +176,10 @@ def _added_tokens(folder: Path, settings: Json) -> Iterable[tuple[int, str, bool
 
 
 def _find_special(
-    vocabulary: Vocabulary, folder: Path, settings: Json, config: Mapping[str, Any]
+    vocabulary: Vocabulary, generation_config: Path, settings: Json, config: Mapping[str, Any]
 ) -> None:
     ids = {text: token for token, text in enumerate(vocabulary.tokens)}
-    generation = read_json_if_there(folder / "generation_config.json")
+    generation = read_json_if_there(generation_config)
     special = vocabulary.special
 
     def known(tokens: object) -> list[int]:
@@ -202,7 +213,7 @@ def _find_special(
                 special.setdefault(f"fim_{role}", ids[name])
 
 
-def _templates(folder: Path, settings: Json) -> str | list[dict[str, str]] | None:
+def _templates(folder: Path) -> str | list[dict[str, str]] | None:
     """The chat template, or several by name, from the newest place to the oldest."""
     path = folder / "chat_template.jinja"
     if path.exists():
@@ -213,7 +224,7 @@ def _templates(folder: Path, settings: Json) -> str | list[dict[str, str]] | Non
         named = [{"name": file.stem, "template": read_text(file)} for file in more]
         return [{"name": "default", "template": default}, *named]
     found = read_json_if_there(folder / "chat_template.json").get("chat_template")
-    found = found or settings.get("chat_template")
+    found = found or read_json_if_there(folder / SETTINGS).get("chat_template")
     if isinstance(found, list):
         return [
             {"name": str(entry["name"]), "template": str(entry["template"])}

@@ -114,6 +114,31 @@ def test_ids_of_the_corpus(
         )
 
 
+OVERLAPPING = ["1", "13", "314", "ab", "bcde", "cd", "<x>", "<x><y>", "y>z", "aab", "aa"]
+
+
+@pytest.mark.parametrize("special", [True, False], ids=["special", "visible"])
+@pytest.mark.parametrize("name", ["smollm", "gemma"])
+def test_added_tokens_that_overlap(
+    name: str, special: bool, models: Callable[[str], Path], tmp_path: Path, core: Instance
+) -> None:
+    """The leftmost is taken, and of those that begin together the longest."""
+    from tokenizers import AddedToken
+    from transformers import AutoTokenizer
+
+    architecture, make = TOKENIZERS[name]
+    tokenizer = make()
+    tokenizer.add_tokens(
+        [AddedToken(t, special=special) for t in OVERLAPPING], special_tokens=special
+    )
+    path = converted(models(architecture), tokenizer, tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "it")
+    with Model.open(path, weights=False, core=core) as model:
+        for text in ("1314151", "abcde", "xabcdey 13 1 314", "<x><y>z", "<x>y>z", "aaab aaaab"):
+            expected = tokenizer.encode(text, add_special_tokens=False)
+            assert model.tokenizer.encode(text, bos=False) == expected, text
+
+
 @pytest.mark.parametrize("gemma", [True, False], ids=["gemma", "llama2"])
 def test_tokenizer_model_alone(
     gemma: bool, models: Callable[[str], Path], tmp_path: Path, core: Instance

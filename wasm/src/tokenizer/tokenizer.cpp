@@ -72,41 +72,35 @@ bool Tokenizer::is_special(int32_t id, bool special) const {
   return special ? attributes & kSpecial : (attributes & kSpecial) == kTokenUserDefined;
 }
 
-/// Longer special tokens are cut out of the whole text before shorter ones, so
-/// that none is taken for the end or the beginning of another.
+/// Of special tokens that overlap the leftmost is cut out, and of those that
+/// begin together the longest, as transformers does it.
 void Tokenizer::cut_special(std::string_view text, bool special, std::vector<Fragment> &fragments) const {
-  fragments.assign(1, {0, text.size(), -1});
-  std::vector<Fragment> cut;
-  for (const SpecialLength &lengths : special_lengths_) {
-    const size_t n = lengths.length;
-    if (n > text.size() || !(special || lengths.user_defined)) continue;
-    cut.clear();
-    for (const Fragment &fragment : fragments) {
-      if (fragment.token >= 0) {
-        cut.push_back(fragment);
-        continue;
-      }
-      size_t begin = fragment.begin;
-      for (size_t at = begin; at + n <= fragment.end;) {
-        const auto first = static_cast<uint8_t>(text[at]);
-        int32_t id = -1;
-        if (lengths.first_bytes[first / 32] >> first % 32 & 1) id = vocabulary_.find(text.substr(at, n));
-        if (id < 0 || !is_special(id, special)) {
-          ++at;
-          continue;
-        }
-        if (at > begin) cut.push_back({begin, at, -1});
-        cut.push_back({at, at + n, id});
-        at += n;
-        if (vocabulary_.attributes(id) & kTokenStripsRight)
-          while (at < fragment.end && is_ascii_space(text[at]))
-            ++at;
-        begin = at;
-      }
-      if (begin < fragment.end) cut.push_back({begin, fragment.end, -1});
+  size_t begin = 0, at = 0;
+  while (at < text.size()) {
+    const auto first = static_cast<uint8_t>(text[at]);
+    int32_t id = -1;
+    size_t n = 0;
+    for (const SpecialLength &lengths : special_lengths_) {
+      n = lengths.length;
+      if (n > text.size() - at || !(lengths.first_bytes[first / 32] >> first % 32 & 1)) continue;
+      if (!(special || lengths.user_defined)) continue;
+      id = vocabulary_.find(text.substr(at, n));
+      if (id >= 0 && is_special(id, special)) break;
+      id = -1;
     }
-    fragments.swap(cut);
+    if (id < 0) {
+      ++at;
+      continue;
+    }
+    if (at > begin) fragments.push_back({begin, at, -1});
+    fragments.push_back({at, at + n, id});
+    at += n;
+    if (vocabulary_.attributes(id) & kTokenStripsRight)
+      while (at < text.size() && is_ascii_space(text[at]))
+        ++at;
+    begin = at;
   }
+  if (begin < text.size()) fragments.push_back({begin, text.size(), -1});
 }
 
 void Tokenizer::encode(std::string_view text, bool special, bool bos, std::vector<int32_t> &ids) const {

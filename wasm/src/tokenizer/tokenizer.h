@@ -1,7 +1,8 @@
 // tokenizer.h: text to token ids and back, from a GGUF's own vocabulary. Two
 // algorithms (SentencePiece-style scored merges in spm.cpp, byte-level BPE in
 // bpe.cpp) behind one class; special tokens are cut out here, once for both.
-// Exact: ids equal llama.cpp's on any bytes, invalid UTF-8 included.
+// Exact: ids equal llama.cpp's on any bytes, invalid UTF-8 included, but for
+// special tokens that overlap, which are taken in transformers' order.
 #pragma once
 
 #include <cstdint>

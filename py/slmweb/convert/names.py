@@ -1,0 +1,82 @@
+"""What a checkpoint's tensors are called without what was put around the model: vision
+models, and the wrappers with which training libraries save.
+
+Owns the prefixes. The plain names are those of transformers' causal language models,
+"model.layers.0.…" and "lm_head.weight".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import SlmError
+
+# Parts of names that torch.compile, FSDP, activation checkpoints and DeepSpeed leave.
+_WRAPPERS = frozenset(
+    ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
+)
+_VISION = ("vision_tower", "multi_modal_projector")
+# Where a vision model keeps its language model.
+_LANGUAGE = ("language_model.model.", "model.language_model.", "model.")
+_HEAD = "lm_head.weight"
+_FIRST = "layers.0.input_layernorm.weight"  # every family has it, and no vision model
+_BARE = ("layers.", "embed_tokens.", "norm.")
+
+
+def canonical(name: str) -> str | None:
+    """The plain name of one tensor or module; None for what is not the language model's.
+
+    Knows the prefixes of transformers' own classes, the bare model among them.
+    """
+    parts = [part for part in name.split(".") if part not in _WRAPPERS]
+    plain = ".".join(parts)
+    if any(part in _VISION for part in parts[:2]):
+        return None
+    for prefix in _LANGUAGE:
+        if plain.startswith(prefix):
+            return "model." + plain.removeprefix(prefix)
+    if plain.startswith(_BARE):
+        return "model." + plain
+    return plain.removeprefix("language_model.") if plain.startswith("language_model.") else plain
+
+
+def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
+    """The plain names of a checkpoint's tensors to those in its files, without what is not
+    the language model's.
+
+    Whatever all layers' names begin with is a prefix. Raises SlmError "unsupported"
+    where there are several.
+    """
+    given = {name: ".".join(p for p in name.split(".") if p not in _WRAPPERS) for name in names}
+    prefixes = {
+        name.removesuffix(_FIRST)
+        for name in given.values()
+        if name == _FIRST or name.endswith("." + _FIRST)
+    }
+    # A second stack of layers beside a plain one is refused by its tensors' names.
+    prefix = "model." if "model." in prefixes or not prefixes else min(prefixes)
+    if len(prefixes) > 1 and "model." not in prefixes:
+        listed = " and ".join(repr(p) for p in sorted(prefixes))
+        raise SlmError(
+            "unsupported",
+            f"{where} has the layers of several models, with the prefixes {listed}; save the one "
+            "to be converted alone",
+        )
+    plain: dict[str, str] = {}
+    for name, short in given.items():
+        if any(f"{part}." in short for part in _VISION):
+            continue
+        if short == _HEAD or (
+            short.endswith("." + _HEAD) and prefix.startswith(short.removesuffix(_HEAD))
+        ):
+            short = _HEAD
+        elif short.startswith(prefix):
+            short = "model." + short.removeprefix(prefix)
+        if short in plain:
+            raise SlmError(
+                "unsupported",
+                f"{where} has both '{plain[short]}' and '{name}', which are one tensor under "
+                "different prefixes; save the checkpoint with one of them",
+            )
+        plain[short] = name
+    return plain
