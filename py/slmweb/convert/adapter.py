@@ -37,9 +37,11 @@ _TOKENS = re.compile(
     r"base_model\.model\.(?P<module>.+)\.token_adapter\.trainable_tokens_delta(\.default)?"
 )
 _WHOLE = re.compile(
-    r"base_model\.model\.(?P<module>(?!.*\.lora_).+?)(\.modules_to_save)?(\.default)?(\.base_layer)?"
-    r"\.(?P<kind>weight|bias)"
+    r"base_model\.model\.(?P<module>(?!.*\.lora_).+?)(?P<trained>\.modules_to_save)?(\.default)?"
+    r"(\.token_adapter)?(\.base_layer)?\.(?P<kind>weight|bias)"
 )
+# What a module was before it was trained whole, which nothing uses any more.
+_REPLACED = re.compile(r"base_model\.model\..+\.original_module\.(weight|bias)")
 # Ways to begin training that leave the base as it is; the others (PiSSA, OLoRA,
 # LoftQ…) change it, and a merge into the original would be wrong.
 _PLAIN_BEGINNINGS = (True, False, None, "gaussian", "eva", "orthogonal")
@@ -113,8 +115,8 @@ class Tokens:
     name: str
     indices: tuple[int, ...]
     values: F32  # (len(indices), embd)
+    shared: bool = True  # with a tied head, unless that has tokens of its own
     whole = None
-    shared = True  # peft ties them where the head is tied
 
     def apply(self, rows: F32, start: int) -> F32:
         changed = rows.copy()
@@ -235,10 +237,15 @@ class Adapter:
                 parts.setdefault(match["module"], {})[match["part"]] = tensor
             elif match := _TOKENS.fullmatch(name):
                 whole.append(self._tokens(match["module"], tensor))
+            elif _REPLACED.fullmatch(name):
+                continue
             elif match := _WHOLE.fullmatch(name):
                 module, kind = match["module"], match["kind"]
-                trained = kind == "bias" or self._is_saved(module)
-                whole.append(Replacement(self._plain(f"{module}.{kind}"), tensor, trained))
+                trained = kind == "bias" or bool(match["trained"]) or self._is_saved(module)
+                plain = self._plain(f"{module}.{kind}")
+                # A module trained whole is saved twice where the vocabulary was resized.
+                if not any(isinstance(c, Replacement) and c.name == plain for c in whole):
+                    whole.append(Replacement(plain, tensor, trained))
             else:
                 raise SlmError(
                     "unsupported",
@@ -253,6 +260,8 @@ class Adapter:
                 f"{self.path} has no rows for the trainable_token_indices of {self.config_path}; "
                 "save the adapter again",
             )
+        if any(isinstance(c, Tokens) and c.name == HEAD for c in whole):
+            whole = [replace(c, shared=False) if isinstance(c, Tokens) else c for c in whole]
         whole.sort(key=lambda change: isinstance(change, Tokens))
         changes = whole + [self._low_rank(module, part) for module, part in parts.items()]
         if not changes:
@@ -269,8 +278,10 @@ class Adapter:
     def _tokens(self, module: str, values: Tensor) -> Tokens:
         given = self.config.get("trainable_token_indices")
         if isinstance(given, dict):
+            # What the embeddings train, a head that is tied to them does too.
+            only = next(iter(given.values())) if len(given) == 1 else None
             given = next(
-                (i for name, i in given.items() if f".{module}".endswith(f".{name}")), None
+                (i for name, i in given.items() if f".{module}".endswith(f".{name}")), only
             )
         if (
             not isinstance(given, list)
@@ -351,6 +362,7 @@ def merges_of(
     """
     merges: dict[str, list[Merge]] = {}
     for adapter in adapters:
+        _refuse_half_tied(adapter, hyper)
         for change in adapter.changes:
             row = table.get(change.name)
             if row is None:
@@ -373,15 +385,6 @@ def merges_of(
                     f"{adapter.path} replaces '{change.name}', which another adapter changes; "
                     "merge one of them",
                 )
-            if adapter.config.get("ensure_weight_tying") and row.target in (
-                "token_embd.weight",
-                "output.weight",
-            ):
-                raise SlmError(
-                    "unsupported",
-                    f"{adapter.config_path} asks for ensure_weight_tying of trained embeddings; "
-                    "merge this adapter with peft and convert the result",
-                )
             merges.setdefault(change.name, []).append(change)
     return merges
 
@@ -403,11 +406,24 @@ def _require_shape(adapter: Adapter, change: Change, shape: tuple[int, ...]) -> 
         )
 
 
+def _refuse_half_tied(adapter: Adapter, hyper: Hyperparameters) -> None:
+    """peft saves both of a tied pair that it was told to keep tied; the first versions that
+    could be told so saved one. Raises SlmError "unsupported"."""
+    pair = [c for c in adapter.changes if c.name in (EMBEDDING, HEAD)]
+    alone = len({change.name for change in pair}) == 1 and not all(c.shared for c in pair)
+    if adapter.config.get("ensure_weight_tying") and hyper.tied and alone:
+        raise SlmError(
+            "unsupported",
+            f"{adapter.config_path} asks for ensure_weight_tying, but only '{pair[0].name}' is in "
+            "the adapter; merge this one with peft and convert the result",
+        )
+
+
 def resized(hyper: Hyperparameters, adapters: Iterable[Adapter], tied: bool) -> Hyperparameters:
     """The base's numbers with the vocabulary to which an adapter has resized it.
 
     Training libraries do that for a pad token, and save both matrices whole. `tied`
-    says that one is enough.
+    says that one is enough. Raises SlmError "bad_file" where one is missing.
     """
     for adapter in adapters:
         rows = {
@@ -416,7 +432,15 @@ def resized(hyper: Hyperparameters, adapters: Iterable[Adapter], tied: bool) -> 
             if isinstance(change, Replacement) and change.name in (EMBEDDING, HEAD)
         }
         sizes = set(rows.values())
-        complete = EMBEDDING in rows and (tied or HEAD in rows)
-        if complete and len(sizes) == 1 and sizes != {hyper.n_vocab}:
-            hyper = replace(hyper, n_vocab=sizes.pop())
+        if len(sizes) != 1 or sizes == {hyper.n_vocab}:
+            continue
+        size = sizes.pop()
+        if len(rows) == 1 and not tied:
+            raise SlmError(
+                "bad_file",
+                f"{adapter.path} resizes the vocabulary from {hyper.n_vocab} to {size} tokens, "
+                f"but holds only '{next(iter(rows))}' of the embeddings and the output head; "
+                "save the adapter again with save_embedding_layers=True",
+            )
+        hyper = replace(hyper, n_vocab=size)
     return hyper

@@ -34,7 +34,7 @@ from .tensors import (
     rows_of,
     stored_type,
 )
-from .vocabulary import read_vocabulary
+from .vocabulary import read_templates, read_vocabulary
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,12 @@ def convert_adapter(
 
         size = write_gguf(out, family.architecture, describe, outputs, progress)
         notes = tuple(loaded.notes(source))
+        templates = read_templates(adapter)
+        if templates is not None and templates != read_templates(base):
+            notes += (
+                f"the chat template of {adapter} is left out, since an adapter beside a base has "
+                "the base's; merge it with --adapter to keep it",
+            )
     parameters = sum(pair.a.size + pair.b.size for pair in pairs)
     return Converted(family.architecture, len(outputs), parameters, size, notes)
 

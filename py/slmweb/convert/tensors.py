@@ -146,15 +146,15 @@ def plan(
     table = rows_of(family, hyper)
     _refuse_extra(found, table, family, hyper, config)
     if HEAD in sources and not family.untied_output:
+        apart = (
+            "an adapter parts the output head from the embeddings"
+            if merges.get(HEAD) or merges.get(EMBEDDING)
+            else f"{sources[HEAD][0].file.path}: the output head differs from the embeddings"
+        )
         raise SlmError(
             "unsupported",
-            f"{sources[HEAD][0].file.path}: the output head differs from the embeddings, which "
-            f"{family.architecture} cannot express; "
-            + (
-                "leave both out of the adapter, or train them as one"
-                if merges.get(HEAD) or merges.get(EMBEDDING)
-                else "save the checkpoint with one matrix for both"
-            ),
+            f"{apart}, which {family.architecture} cannot express; train them as one matrix, or "
+            "leave both as they were",
         )
     planned = []
     for row in table.values():
@@ -187,8 +187,12 @@ def _sources(
 ) -> dict[str, tuple[Tensor, tuple[Merge, ...]]]:
     """Every tensor with the changes that remain once replaced ones are replaced."""
     tensors, changes = dict(found), {name: tuple(c) for name, c in merges.items()}
-    on_both = tuple(c for c in changes.get(EMBEDDING, ()) if c.shared)
     tied = hyper.tied and HEAD not in found and EMBEDDING in found
+    both = tuple(c for c in changes.get(HEAD, ()) if c.shared and c.whole is not None)
+    if tied and both and not any(c.whole for c in changes.get(EMBEDDING, ())):
+        # A resized pair, of which the adapter saved the half that it adapts.
+        changes[EMBEDDING] = both + changes.get(EMBEDDING, ())
+    on_both = tuple(c for c in changes.get(EMBEDDING, ()) if c.shared)
     if tied and (HEAD in changes or len(on_both) < len(changes.get(EMBEDDING, ()))):
         # What an adapter does to one of the two parts them.
         tensors[HEAD] = tensors[EMBEDDING]
@@ -202,9 +206,26 @@ def _sources(
         sources[name] = tensor, rest
     if HEAD in sources and (tied or not family.untied_output) and EMBEDDING in sources:
         (a, on_a), (b, on_b) = sources[EMBEDDING], sources[HEAD]
-        if on_a == on_b and same_values(a, b):
+        if _same_results(a, on_a, b, on_b):
             del sources[HEAD]
     return sources
+
+
+def _same_results(a: Tensor, on_a: tuple[Merge, ...], b: Tensor, on_b: tuple[Merge, ...]) -> bool:
+    """Whether two tensors are one once they are merged."""
+    if not on_a and not on_b:
+        return a is b or same_values(a, b)
+    if a.shape != b.shape:
+        return False
+    for start, stop in a.blocks():
+        rows_a, rows_b = a.read(start, stop), b.read(start, stop)
+        for change in on_a:
+            rows_a = change.apply(rows_a, start)
+        for change in on_b:
+            rows_b = change.apply(rows_b, start)
+        if not np.array_equal(rows_a, rows_b):
+            return False
+    return True
 
 
 def _refuse_extra(

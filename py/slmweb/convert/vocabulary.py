@@ -156,7 +156,7 @@ def read_vocabulary(folders: Sequence[Path], n_vocab: int, config: Mapping[str, 
         vocabulary.add_bos = False  # some pre-tokenizers stand for models that do
     _find_special(vocabulary, first_with("generation_config.json", folders), settings, config)
     for place in folders:
-        if (templates := _templates(place)) is not None:
+        if (templates := read_templates(place)) is not None:
             vocabulary.templates = templates
             if place != folders[-1]:
                 vocabulary.notes.append(f"the chat template is that of {place}")
@@ -213,7 +213,7 @@ def _find_special(
                 special.setdefault(f"fim_{role}", ids[name])
 
 
-def _templates(folder: Path) -> str | list[dict[str, str]] | None:
+def read_templates(folder: Path) -> str | list[dict[str, str]] | None:
     """The chat template, or several by name, from the newest place to the oldest."""
     path = folder / "chat_template.jinja"
     if path.exists():

@@ -15,6 +15,7 @@ import peft
 import pytest
 import torch
 from gguf import GGUFReader
+from transformers import AutoModelForCausalLM
 
 from slmweb.convert import convert, convert_adapter
 from slmweb.core import Instance
@@ -34,6 +35,7 @@ pytestmark = [
 BOUND = 1e-4
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 MODELS = checkpoints.models()
+N_VOCAB = checkpoints.N_VOCAB
 
 
 @cache
@@ -155,6 +157,108 @@ def test_a_tied_head_stays_as_it_was_trained(
     )
 
 
+def trained(name: str, base: Path, folder: Path, n_vocab: int | None, **options: Any) -> Any:
+    """A model under an adapter as a training library leaves it, saved to `folder`; with the
+    vocabulary resized to `n_vocab` first."""
+    auto: Any = AutoModelForCausalLM
+    model = auto.from_pretrained(base, attn_implementation="eager")
+    if n_vocab is not None:
+        model.resize_token_embeddings(n_vocab)
+    wrapped: Any = peft.get_peft_model(model, settings(**{"r": 2, **options})).eval()
+    randomize(wrapped, "default", 0)
+    save(wrapped, folder)
+    return wrapped
+
+
+BOTH = ["embed_tokens", "lm_head"]
+
+
+@pytest.mark.parametrize("name", ["qwen2", "qwen2-untied", "gemma2", "gemma3"])
+@pytest.mark.parametrize(
+    ("resizes", "options"),
+    [
+        (True, {}),
+        (True, {"modules_to_save": BOTH}),
+        (True, {"modules_to_save": ["embed_tokens"]}),
+        (True, {"target_modules": ["q_proj", "lm_head"]}),
+        (True, {"target_modules": ["q_proj", *BOTH]}),
+        (False, {"target_modules": ["q_proj", *BOTH]}),
+        (False, {"trainable_token_indices": [3, 7]}),
+        (False, {"trainable_token_indices": {"embed_tokens": [3, 7], "lm_head": [4]}}),
+        (True, {"trainable_token_indices": [3, N_VOCAB]}),
+        (True, {"trainable_token_indices": {"embed_tokens": [N_VOCAB]}}),
+        (False, {"target_modules": ["embed_tokens"], "ensure_weight_tying": True}),
+        (False, {"modules_to_save": ["embed_tokens"], "ensure_weight_tying": True}),
+    ],
+    ids=lambda value: str(value) if isinstance(value, bool) else ",".join(value) or "plain",
+)
+def test_embeddings_and_head_as_they_were_trained(
+    name: str,
+    resizes: bool,
+    options: dict[str, Any],
+    bases: Callable[[str], Path],
+    tmp_path: Path,
+    core: Instance,
+) -> None:
+    """Resized by a token, trained whole, by rank, by token, with copies of the base that
+    peft saves along; tied or not. What cannot be written is refused."""
+    options = {"target_modules": ["q_proj"], **options}
+    folder = tmp_path / "adapter"
+    model = trained(name, bases(name), folder, N_VOCAB + 1 if resizes else None, **options)
+    targets = set(options["target_modules"]) | set(options.get("modules_to_save", ()))
+    tokens = options.get("trainable_token_indices")
+    # Tied, but trained apart.
+    apart = bool(targets & set(BOTH)) and not options.get("ensure_weight_tying")
+    reason = None
+    if name == "gemma2" and (apart or (isinstance(tokens, dict) and "lm_head" in tokens)):
+        reason = "parts the output head from the embeddings"
+    elif name == "qwen2-untied" and resizes and "lm_head" in options["target_modules"]:
+        reason = None if "embed_tokens" in options["target_modules"] else "holds only"
+    if reason is not None:
+        with pytest.raises(SlmError, match=reason):
+            convert(bases(name), tmp_path / "out.gguf", adapters=[(folder, 1.0)])
+        return
+    convert(bases(name), tmp_path / "out.gguf", type="f32", adapters=[(folder, 1.0)])
+    ids = sequence(MODELS[name])
+    ids = [*ids[:20], N_VOCAB, *ids[20:]] if resizes else ids
+    expected = checkpoints.logits(model, ids)
+    assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+
+
+def test_what_training_saved_beside_the_adapter_wins(
+    bases: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Its chat template, its tokenizer with a token more, its generation config; a base
+    without a template was trained to chat by the adapter."""
+    folder = tmp_path / "adapter"
+    trained("qwen2", bases("qwen2"), folder, N_VOCAB + 1, target_modules=["q_proj"])
+    tokenizer = checkpoints.tokenizer_of(MODELS["qwen2"])
+    filler = [f"<more{i}>" for i in range(len(tokenizer), N_VOCAB)]
+    tokenizer.add_tokens([*filler, "<turn>"], special_tokens=True)
+    tokenizer.chat_template = "{{ messages[0]['content'] }}<turn>"
+    tokenizer.save_pretrained(folder)
+    (folder / "generation_config.json").write_text(
+        json.dumps({"eos_token_id": [1, N_VOCAB], "temperature": 0.25})
+    )
+    result = convert(bases("qwen2"), tmp_path / "out.gguf", adapters=[(folder, 1.0)])
+    assert f"the chat template is that of {folder}" in result.notes
+    fields = GGUFReader(tmp_path / "out.gguf").fields
+    assert fields["tokenizer.chat_template"].contents() == tokenizer.chat_template
+    assert fields["tokenizer.ggml.tokens"].contents()[N_VOCAB] == "<turn>"
+    assert fields["general.sampling.temp"].contents() == 0.25
+    ends = {
+        key: f.contents()
+        for key, f in fields.items()
+        if key.endswith(("eot_token_id", "eom_token_id"))
+    }
+    assert N_VOCAB in ends.values()
+    # Alone it cannot take its template along, which is said.
+    alone = convert_adapter(
+        save(adapted("qwen2", settings(r=1)), folder), tmp_path / "a.gguf", base=bases("qwen2")
+    )
+    assert any("chat template" in note for note in alone.notes)
+
+
 def test_16_bit_bases_are_merged_before_rounding(
     bases: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -249,7 +353,7 @@ def test_an_untied_head_is_refused_where_gemma_has_none(
 ) -> None:
     model = adapted("gemma2", settings(modules_to_save=["embed_tokens"]))
     folder = save(model, tmp_path / "adapter")
-    with pytest.raises(SlmError, match="differs from the embeddings"):
+    with pytest.raises(SlmError, match="parts the output head from the embeddings"):
         convert(bases("gemma2"), tmp_path / "out.gguf", adapters=[(folder, 1.0)])
 
 
@@ -259,7 +363,7 @@ def test_an_untied_head_is_refused_where_gemma_has_none(
         ({"peft_type": "IA3"}, "peft_type 'IA3'"),
         ({"init_lora_weights": "pissa"}, "'pissa', which changes the base"),
         ({"lora_bias": True}, "lora_bias True"),
-        ({"trainable_token_indices": [1]}, "trainable_token_indices"),
+        ({"trainable_token_indices": [1]}, "has no rows for the trainable_token_indices"),
         ({"lora_alpha": "much"}, "lora_alpha is 'much'"),
         ({"alpha_pattern": {"(": 1}}, "is no pattern"),
     ],
