@@ -14,6 +14,7 @@ namespace {
 constexpr uint32_t kMaxRank = 4096;
 
 constexpr std::string_view kA = ".lora_a", kB = ".lora_b";
+constexpr std::string_view kEmbedding = "token_embd.weight", kHead = "output.weight";
 
 } // namespace
 
@@ -60,21 +61,23 @@ Status Adapter::check_kind(float &alpha) const {
 
 Status Adapter::claim(float alpha) {
   const std::span<const TensorSlot> slots = base_.slots();
-  changes_ = std::vector<LowRank>(slots.size());
+  changes_ = std::vector<LowRank>(slots.size() + 1);
   max_rank_ = 0;
   for (const GgufTensor &t : file_.tensors())
     SLM_TRY(claim(t));
   if (tensors_.empty()) return fail(SLM_ERR_BAD_FILE, "the adapter has no tensors; convert it again");
   for (uint32_t i = 0; i < changes_.size(); i++) {
     LowRank &l = changes_[i];
+    const bool embedding = i == slots.size();
+    const uint32_t rank = embedding ? l.a.columns : l.a.rows;
     // A half that is not there has rank 0.
-    if (l.a.rows != l.b.columns)
-      return fail(SLM_ERR_BAD_FILE, "the halves of '", slots[i].tensor->name, "' have the ranks ", l.a.rows,
-                  " (lora_a) and ", l.b.columns, " (lora_b, 0 is missing), which should be equal; ",
-                  "convert the adapter again");
-    if (l.a.rows == 0) continue;
-    l.scale = alpha / float(l.a.rows);
-    max_rank_ = std::max(max_rank_, l.a.rows);
+    if (rank != l.b.columns)
+      return fail(SLM_ERR_BAD_FILE, "the halves of '", embedding ? kEmbedding : slots[i].tensor->name,
+                  "' have the ranks ", rank, " (lora_a) and ", l.b.columns,
+                  " (lora_b, 0 is missing), which should be equal; ", "convert the adapter again");
+    if (rank == 0) continue;
+    l.scale = alpha / float(rank);
+    max_rank_ = std::max(max_rank_, rank);
   }
   return SLM_OK;
 }
@@ -82,21 +85,26 @@ Status Adapter::claim(float alpha) {
 Status Adapter::claim(const GgufTensor &t) {
   const bool is_a = t.name.ends_with(kA), is_b = t.name.ends_with(kB);
   const std::string_view base = t.name.substr(0, t.name.size() - (is_a || is_b ? kA.size() : 0));
+  const bool embedding = base == kEmbedding;
   // A name that is not there ends the search for good, so this costs no more than the base is large.
   const std::span<const TensorSlot> slots = base_.slots();
-  size_t i = 0;
-  while (i < slots.size() && slots[i].tensor->name != base)
-    i++;
+  const auto place = [&](std::string_view name) {
+    size_t i = 0;
+    while (i < slots.size() && slots[i].tensor->name != name)
+      i++;
+    return i;
+  };
+  size_t i = place(base);
+  if (i == slots.size() && base == kHead) i = place(kEmbedding); // a tied head multiplies by the embeddings
   if (i == slots.size() || slots[i].matrix == nullptr || (!is_a && !is_b))
     return fail(SLM_ERR_BAD_FILE, "tensor '", t.name,
                 "' is not named for a matrix of the base model and '.lora_a' or '.lora_b'; ",
                 "give an adapter made for this base");
-  if (base == "token_embd.weight")
-    return fail(SLM_ERR_UNSUPPORTED, "tensor '", t.name, "' changes the token embedding, which an adapter cannot do ",
-                "here; merge the adapter into its base instead");
   const Matrix &w = *slots[i].matrix;
-  const uint64_t rank = t.ne[is_a ? 1 : 0];
-  if (t.ne[is_a ? 0 : 1] != (is_a ? w.columns : w.rows) || t.ne[2] != 1 || t.ne[3] != 1)
+  // The embedding's A is looked up by rows and not multiplied, so both halves have the rank in front.
+  const uint32_t at = is_a && !embedding ? 1 : 0;
+  const uint64_t rank = t.ne[at];
+  if (t.ne[1 - at] != (is_a != embedding ? w.columns : w.rows) || t.ne[2] != 1 || t.ne[3] != 1)
     return fail(SLM_ERR_BAD_FILE, "tensor '", t.name, "' has the shape ", t.ne[0], " x ", t.ne[1],
                 ", but the base's matrix is ", w.columns, " x ", w.rows, "; give an adapter made for this base");
   if (rank > kMaxRank)
@@ -104,7 +112,8 @@ Status Adapter::claim(const GgufTensor &t) {
                 " are supported");
   // Quantized adapters are widened as they come: their rows seldom fill a vector of products.
   const bool quantized = matmul_kernel(t.type)->rounding != Rounding::None;
-  Matrix &m = is_a ? changes_[i].a : changes_[i].b;
+  LowRank &change = embedding ? changes_.back() : changes_[i];
+  Matrix &m = is_a ? change.a : change.b;
   m.kernel = matmul_kernel(quantized ? TensorType::F32 : t.type);
   m.columns = static_cast<uint32_t>(t.ne[0]);
   m.rows = static_cast<uint32_t>(t.ne[1]);
@@ -279,27 +288,40 @@ void Ops::lower(const float *x, uint32_t n, std::initializer_list<Product> produ
   cut(units, ws_.result_floats() / (n * kRows), uint64_t(kRows) * columns * n, compute, commit);
 }
 
-void Ops::raise(uint32_t n, std::initializer_list<Product> products, uint32_t index, Range rows, float *y) {
+namespace {
+/// Adds scale * B x to rows `rows` of y (n, y_width), which begins with the first of them; x is (n, r).
+void add_raised(const LowRank &l, float scale, const float *x, uint32_t n, Range rows, float *y, uint32_t y_width) {
   // B's products come in tiles, since the kernels store and do not add.
   constexpr uint32_t kTokens = 16, kWidth = 64;
   float tile[kTokens * kWidth];
-  const uint32_t y_width = rows.end - rows.begin;
-  each_lowered(*ws_.adapted, n, products, [&](uint32_t of, const LowRank &l, float scale, const float *lowered) {
-    if (of != index) return;
-    for (uint32_t t = 0; t < n; t += kTokens)
-      for (uint32_t row = rows.begin; row < rows.end; row += kWidth) {
-        const uint32_t tokens = std::min(kTokens, n - t), width = std::min(kWidth, rows.end - row);
-        Matrix part = l.b;
-        part.data += row / kRows * part.group_bytes();
-        part.rows -= row;
-        part.kernel->multiply()(part, {lowered + size_t(t) * part.columns, {}, tokens}, tile, kWidth, 0,
-                                (width + kRows - 1) / kRows, nullptr);
-        for (uint32_t i = 0; i < tokens; i++) {
-          slm::scale(tile + i * kWidth, scale * l.scale, width);
-          add(y + size_t(t + i) * y_width + (row - rows.begin), tile + i * kWidth, width);
-        }
+  for (uint32_t t = 0; t < n; t += kTokens)
+    for (uint32_t row = rows.begin; row < rows.end; row += kWidth) {
+      const uint32_t tokens = std::min(kTokens, n - t), width = std::min(kWidth, rows.end - row);
+      Matrix part = l.b;
+      part.data += row / kRows * part.group_bytes();
+      part.rows -= row;
+      part.kernel->multiply()(part, {x + size_t(t) * part.columns, {}, tokens}, tile, kWidth, 0,
+                              (width + kRows - 1) / kRows, nullptr);
+      for (uint32_t i = 0; i < tokens; i++) {
+        slm::scale(tile + i * kWidth, scale * l.scale, width);
+        add(y + size_t(t + i) * y_width + (row - rows.begin), tile + i * kWidth, width);
       }
+    }
+}
+} // namespace
+
+void Ops::raise(uint32_t n, std::initializer_list<Product> products, uint32_t index, Range rows, float *y) {
+  each_lowered(*ws_.adapted, n, products, [&](uint32_t of, const LowRank &l, float scale, const float *lowered) {
+    if (of == index) add_raised(l, scale, lowered, n, rows, y, rows.end - rows.begin);
   });
+}
+
+void Ops::adapt_embedding(uint32_t id, float *row) {
+  for (const Adaptation::Use &use : ws_.adapted->uses)
+    if (const LowRank *l = use.adapter->find_embedding(); l != nullptr) {
+      l->a.kernel->dequantize(l->a.data + id / 4 * l->a.group_bytes(), l->a.columns, id % 4, own_.results);
+      add_raised(*l, use.scale, own_.results, 1, {0, l->b.rows}, row, l->b.rows);
+    }
 }
 
 } // namespace slm

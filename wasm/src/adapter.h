@@ -12,10 +12,11 @@
 
 namespace slm {
 
-/// What an adapter adds to y = W x: scale * B (A x).
+/// What an adapter adds to y = W x: scale * B (A x); to a token's embedding: scale * B a,
+/// where a is the token's row of A.
 struct LowRank {
-  Matrix a;        // (r, columns of W)
-  Matrix b;        // (rows of W, r)
+  Matrix a;        // (r, columns of W); of the embedding (n_vocab, r)
+  Matrix b;        // (rows of W, r); of the embedding (n_embd, r)
   float scale = 0; // alpha / r
 };
 
@@ -42,6 +43,8 @@ public:
     const LowRank &l = changes_[slot];
     return l.a.data == nullptr ? nullptr : &l;
   }
+  /// What it adds to the embeddings. A head that is tied to them has the tensor's slot.
+  const LowRank *find_embedding() const { return find(uint32_t(changes_.size()) - 1); }
 
 private:
   Status expect(std::string_view key, std::string_view expected) const;
@@ -53,7 +56,7 @@ private:
   const LoadedModel &base_;
   Gguf file_;
   std::vector<TensorSlot> tensors_; // in the file's order
-  std::vector<LowRank> changes_;    // by the base's slot
+  std::vector<LowRank> changes_;    // by the base's slot of a product; the embedding's comes last
   Block packed_;                    // all of it
   Block zeros_, widened_;           // rows that a last group lacks; a group of a quantized tensor as float32
   uint32_t max_rank_ = 0;

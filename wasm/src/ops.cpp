@@ -65,6 +65,7 @@ void Ops::embed(const Matrix &table, float factor, Rows out) {
       const uint32_t id = static_cast<uint32_t>(batch.ids[t]);
       float *row = out.data + size_t(t) * out.width;
       table.kernel->dequantize(table.data + id / 4 * table.group_bytes(), table.columns, id % 4, row);
+      if (ws_.adapted != nullptr) adapt_embedding(id, row);
       if (factor != 1) scale(row, factor, out.width);
     }
   });

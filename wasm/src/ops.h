@@ -164,6 +164,8 @@ private:
   /// Adds the squares of x's `n` rows, column by column, and after the last
   /// column the number of rows.
   void collect(const float *x, uint32_t n, const Matrix &w);
+  /// Adds what the adapters in use make of token `id` to its embedding.
+  void adapt_embedding(uint32_t id, float *row);
   /// A x of the adapters in use, for each product.
   void lower(const float *x, uint32_t n, std::initializer_list<Product> products);
   /// Adds what the adapters make of that to y (n, rows.end - rows.begin), rows of product `index`.

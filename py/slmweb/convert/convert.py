@@ -141,17 +141,17 @@ def convert_adapter(
         outputs = []
         for pair in pairs:
             row = table[pair.name]
-            if pair.embedding or (row.target == "output.weight" and hyper.tied):
-                raise SlmError(
-                    "unsupported",
-                    f"{adapter} adapts '{pair.name}', which an adapter beside a base cannot do; "
-                    "merge it into the base with --adapter",
-                )
-            b = pair.b * np.float32(pair.scale * pair.rank / alpha)
-            # The conventions change rows of W, which are rows of B; a bias-like
-            # change ("plus_one") is for norms, and those are no matrices.
-            for suffix, values in (("a", pair.a), ("b", changed(b, row.change, hyper))):
-                outputs.append(_matrix(f"{row.target}.lora_{suffix}", values, wanted))
+            factor = np.float32(pair.scale * pair.rank / alpha)
+            if pair.embedding:
+                # Tokens look A up by rows, so llama.cpp has it as (n_vocab, rank) and B as
+                # (n_embd, rank).
+                a, b = pair.b, np.ascontiguousarray(pair.a.T) * factor
+            else:
+                # The conventions change rows of W, which are rows of B; a bias-like
+                # change ("plus_one") is for norms, and those are no matrices.
+                a, b = pair.a, changed(pair.b * factor, row.change, hyper)
+            outputs.append(_matrix(f"{row.target}.lora_a", a, wanted))
+            outputs.append(_matrix(f"{row.target}.lora_b", b, wanted))
 
         def describe(writer: GGUFWriter) -> None:
             writer.add_type("adapter")

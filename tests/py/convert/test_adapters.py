@@ -18,10 +18,10 @@ from gguf import GGUFReader
 from transformers import AutoModelForCausalLM
 
 from slmweb.convert import convert, convert_adapter
-from slmweb.core import Instance
+from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
 from tests.goldens.tiny_models import sequence
-from tests.parity.logits import assert_close
+from tests.parity.logits import assert_close, evaluate
 from tests.py.convert import checkpoints
 from tests.py.convert.test_logits import core_logits
 
@@ -326,13 +326,42 @@ def test_an_adapter_alone_adds_what_merging_adds(
         np.testing.assert_allclose(merged[target], values + scale * product, atol=2e-6)
 
 
+@pytest.mark.parametrize("n_batch", [1, 128])
+@pytest.mark.parametrize("targets", [["embed_tokens"], ["lm_head", "q_proj"], BOTH], ids=",".join)
+@pytest.mark.parametrize("name", ["llama-gqa", "qwen2-untied", "gemma2", "gemma3"])
+def test_embeddings_and_head_beside_a_base(
+    name: str,
+    targets: list[str],
+    n_batch: int,
+    bases: Callable[[str], Path],
+    tmp_path: Path,
+    core: Instance,
+) -> None:
+    """At run time each of the two is adapted alone, even where they are one matrix. The copies
+    of the base that peft saves along are no change."""
+    folder = tmp_path / "adapter"
+    model = trained(name, bases(name), folder, None, target_modules=targets, use_rslora=True)
+    convert(bases(name), tmp_path / "base.gguf", type="f32")
+    convert_adapter(folder, tmp_path / "adapter.gguf", base=bases(name), type="f32")
+    ids = sequence(MODELS[name])
+    plain = checkpoints.logits(checkpoints.model_of(MODELS[name]), ids)
+    expected = checkpoints.logits(model, ids)
+    assert np.linalg.norm(plain - expected) > 0.02 * np.linalg.norm(expected), "too faint a test"
+    with Model.open(tmp_path / "base.gguf", core=core) as base:
+        adapter = base.load_adapter(tmp_path / "adapter.gguf")
+        with base.session(128, n_batch=n_batch) as session:
+            for used, logits in (([], plain), ([(adapter, 1.0)], expected), ([], plain)):
+                session.adapters(used)
+                session.reuse([])
+                assert_close(evaluate(session, ids), logits, BOUND)
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"use_dora": True}, "DoRA"),
         ({"modules_to_save": ["lm_head"]}, "trained whole"),
-        ({"target_modules": ["embed_tokens", "q_proj"]}, "embed_tokens"),
-        ({"target_modules": ["lm_head", "q_proj"]}, "lm_head"),
+        ({"trainable_token_indices": [3]}, "single tokens"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )

@@ -84,10 +84,15 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, F32], tuple[str, ...]]] = {
         {"blk.0.attn_q.weight": ones(4, 64)},
         ("'blk.0.attn_q.weight'", "'.lora_a'"),
     ),
-    "the embedding": (
+    "the embedding as if it were multiplied": (
         {},
-        {"token_embd.weight.lora_a": ones(307, 4), "token_embd.weight.lora_b": ones(64, 4)},
-        ("'token_embd.weight.lora_a'", "merge the adapter"),
+        {"token_embd.weight.lora_a": ones(4, 64), "token_embd.weight.lora_b": ones(307, 4)},
+        ("'token_embd.weight.lora_a' has the shape 64 x 4", "64 x 307"),
+    ),
+    "the embedding's A alone": (
+        {},
+        {"token_embd.weight.lora_a": ones(307, 4)},
+        ("'token_embd.weight'", "ranks 4 (lora_a) and 0 (lora_b"),
     ),
     "no A": ({}, without("_a"), ("'blk.0.attn_q.weight'", "ranks 0 (lora_a) and 4 (lora_b")),
     "no B": ({}, without("_b"), ("'blk.0.attn_q.weight'", "ranks 4 (lora_a) and 0 (lora_b")),
