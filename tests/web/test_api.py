@@ -124,10 +124,12 @@ def test_a_request_in_openai_words_is_the_same_request(loaded: Page) -> None:
         const ours = await slm.chat.completions.create({temperature: 0, max_tokens: 8, messages: [
           {role: 'system', content: 'Be brief.'}, {role: 'user', content: 'Name\\na colour.'}]});
         const theirs = await slm.chat.completions.create({
-          model: 'any', temperature: 0, max_completion_tokens: 8, n: 1, tools: [], stop: null,
-          top_p: null, seed: null, logprobs: null, logit_bias: null, response_format: {type: 'text'},
-          messages: [{role: 'developer', content: [{type: 'text', text: 'Be brief.'}]}, {role: 'user',
-            content: [{type: 'text', text: 'Name'}, {type: 'text', text: 'a colour.'}]}]});
+          model: 'any', temperature: 0, max_completion_tokens: 8, n: 1, tools: [],
+          stop: null,
+          top_p: null, seed: null, logprobs: null, response_format: {type: 'text'},
+          messages: [{role: 'developer', content: [{type: 'text', text: 'Be brief.'}]},
+            {role: 'user', content: [
+              {type: 'text', text: 'Name'}, {type: 'text', text: 'a colour.'}]}]});
         return [ours, theirs];
         """,
     )

@@ -61,6 +61,7 @@ def create_app(
         routes=[
             Route("/", site.index),
             Route("/slmweb.js", site.api_bundle),
+            Route("/slmweb.d.ts", site.api_bundle),
             Route("/sw.js", site.service_worker),
             Route("/assets/{name}", site.asset),
             Route("/wasm/{name}", site.wasm),
@@ -133,7 +134,7 @@ class _Site:
 
     async def api_bundle(self, request: Request) -> Response:
         try:
-            name = self.pages.asset("slmweb.js")
+            name = self.pages.asset(request.url.path.rpartition("/")[2])
             return send_file(
                 request, self.folders.web, name, cache_control=REVALIDATE, precompressed=True
             )
