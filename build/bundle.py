@@ -22,6 +22,7 @@ from pathlib import Path
 
 import brotli
 
+from declarations import declarations
 from script import DIST, ROOT, BuildError, gzip_compress, replace, run
 
 SOURCES = ROOT / "web/src"
@@ -123,6 +124,7 @@ def bundle(debug: bool) -> dict[str, bytes]:
                 files[name] = (folder / name).read_bytes()
                 sources.update(inputs)
     files["frame.js"] = inlinable(files["frame.js"].decode()).encode()
+    files["slmweb.d.ts"] = declarations()
     files["licenses.txt"] = licenses(sources).encode()
     if STATIC.is_dir():
         for path in sorted(p for p in STATIC.rglob("*") if p.is_file()):
@@ -132,7 +134,8 @@ def bundle(debug: bool) -> dict[str, bytes]:
 
 def fingerprint(debug: bool) -> str:
     """Names, sizes and dates of all that goes in: enough to see that nothing changed."""
-    inputs = [Path(__file__), ROOT / "package-lock.json"]
+    scripts = Path(__file__), Path(__file__).with_name("declarations.py")
+    inputs = [*scripts, ROOT / "package-lock.json", ROOT / "tsconfig.json"]
     inputs += (p for folder in (SOURCES, STATIC) for p in sorted(folder.rglob("*")) if p.is_file())
     facts = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in inputs]
     return hashlib.sha256(repr((debug, facts)).encode()).hexdigest()

@@ -97,6 +97,46 @@ def test_chunks_add_up_to_the_completion(loaded: Page) -> None:
     assert whole["timings"]["decode_tokens_per_second"] > 0
 
 
+@pytest.mark.parametrize("call", ["ask('Hello.', params)", "complete('Hello.', params)"])
+def test_usage_in_a_last_chunk_without_choices(loaded: Page, call: str) -> None:
+    chunks = evaluate(
+        loaded,
+        f"""
+        const params = {{stream: true, stream_options: {{include_usage: true}}, stop: null}};
+        const chunks = [];
+        for await (const chunk of await {call}) chunks.push(chunk);
+        return chunks;
+        """,
+    )
+    *others, end, last = chunks
+    assert last["choices"] == []
+    assert last["usage"]["completion_tokens"] > 0
+    assert last["timings"]["decode_tokens"] > 0
+    assert end["choices"][0]["finish_reason"] in ("stop", "length")
+    assert all(chunk["usage"] is None for chunk in [*others, end])
+    assert {chunk["id"] for chunk in chunks} == {last["id"]}
+
+
+def test_a_request_in_openai_words_is_the_same_request(loaded: Page) -> None:
+    ours, theirs = evaluate(
+        loaded,
+        """
+        const ours = await slm.chat.completions.create({temperature: 0, max_tokens: 8, messages: [
+          {role: 'system', content: 'Be brief.'}, {role: 'user', content: 'Name\\na colour.'}]});
+        const theirs = await slm.chat.completions.create({
+          model: 'any', temperature: 0, max_completion_tokens: 8, n: 1, tools: [],
+          stop: null,
+          top_p: null, seed: null, logprobs: null, response_format: {type: 'text'},
+          messages: [{role: 'developer', content: [{type: 'text', text: 'Be brief.'}]},
+            {role: 'user', content: [
+              {type: 'text', text: 'Name'}, {type: 'text', text: 'a colour.'}]}]});
+        return [ours, theirs];
+        """,
+    )
+    assert theirs["choices"] == ours["choices"]
+    assert theirs["usage"]["prompt_tokens"] == ours["usage"]["prompt_tokens"]
+
+
 def test_the_second_request_finds_its_prompt_in_the_cache(loaded: Page) -> None:
     first, second = evaluate(
         loaded,
@@ -354,7 +394,8 @@ def test_generation_ends_where_the_context_does(loaded: Page) -> None:
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        ("ask('x', {tools: []})", "parameters that slmweb knows, found tools"),
+        ("ask('x', {temprature: 1})", "parameters that slmweb knows, found temprature"),
+        ("ask('x', {tools: [{}]})", "no tools that asks for more"),
         ("ask('x', {temperature: -1})", "temperature to be a number from 0 to 100, found -1"),
         ("slm.chat.completions.create({messages: []})", "at least one message"),
         ("slm.chat.completions.create({messages: [{role: 'me', content: ''}]})", "found me"),

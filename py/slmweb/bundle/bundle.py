@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # bytes of models done, bytes in all
 
 # Assets that have a place of their own: inside the page, and at the top.
-_ELSEWHERE = (FRAME_SCRIPT, "slmweb.js")
+_ELSEWHERE = (FRAME_SCRIPT, "slmweb.js", "slmweb.d.ts")
 _COMPRESSED = {".css", ".html", ".js", ".json", ".svg", ".txt", ".wasm", ".webmanifest"}
 _BASE_PATH = re.compile(r"/((?!\.\.?/)[A-Za-z0-9._~-]+/)*")
 _TOP = {"404.html", "README.txt", "_headers", "assets", "hosting", "index.html", "models",
-        "slmweb.js", "sw.js", "wasm"}  # fmt: skip
+        "slmweb.d.ts", "slmweb.js", "sw.js", "wasm"}  # fmt: skip
 _SITE_NAMES = {name + suffix for name in _TOP for suffix in ("", ".br", ".gz")}
 
 
@@ -167,8 +167,9 @@ class _Folder:
         self.write("index.html", index.body)
         self.write("404.html", self.pages.error(404, missing).encode())
         self.write("sw.js", worker.body)
-        api = self.pages.web / self.pages.asset("slmweb.js")
-        self.write("slmweb.js", _read(api), api)
+        for name in "slmweb.js", "slmweb.d.ts":  # TypeScript looks for the types beside the script
+            api = self.pages.web / self.pages.asset(name)
+            self.write(name, _read(api), api)
         listing = json.loads(_read(self.pages.web / "assets.json"))
         kept = {name: file for name, file in sorted(listing.items()) if name not in _ELSEWHERE}
         for file in kept.values():

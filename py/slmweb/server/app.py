@@ -65,6 +65,7 @@ def create_app(
         routes=[
             Route("/", routes.index),
             Route("/slmweb.js", routes.api_bundle),
+            Route("/slmweb.d.ts", routes.api_bundle),
             Route("/sw.js", routes.service_worker),
             Route("/assets/{name}", routes.asset),
             Route("/wasm/{name}", routes.wasm),
@@ -141,7 +142,7 @@ class _Routes:
 
     async def api_bundle(self, request: Request) -> Response:
         try:
-            name = self.pages.asset("slmweb.js")
+            name = self.pages.asset(request.url.path.rpartition("/")[2])
             return send_file(
                 request, self.folders.web, name, cache_control=REVALIDATE, precompressed=True
             )

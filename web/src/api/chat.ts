@@ -4,6 +4,7 @@
 import { SlmError } from '../core/error';
 import type { Engine, Generation } from '../engine/engine';
 import { chatShape } from './logprobs';
+import { chatParams, usageApart } from './openai';
 import { dropOldest } from './overflow';
 import { chatLogprobs, checkNames, invalid, sampling } from './params';
 import type { Queue } from './queue';
@@ -15,9 +16,11 @@ import type {
   ChatCompletions,
   ChatMessage,
   ChatParams,
+  ChatRequest,
   RequestOptions,
   SamplingDefaults,
   Stream,
+  WithUsageApart,
 } from './types';
 
 export interface ChatContext {
@@ -37,17 +40,22 @@ export class Chat implements ChatCompletions {
   }
 
   create(
-    params: ChatParams & { stream: true },
+    request: ChatRequest & { stream: true; stream_options: { include_usage: true } },
+    options?: RequestOptions,
+  ): Promise<Stream<WithUsageApart<ChatCompletionChunk>>>;
+  create(
+    request: ChatRequest & { stream: true },
     options?: RequestOptions,
   ): Promise<Stream<ChatCompletionChunk>>;
-  create(params: ChatParams & { stream?: false }, options?: RequestOptions): Promise<ChatCompletion>;
+  create(request: ChatRequest & { stream?: false | null }, options?: RequestOptions): Promise<ChatCompletion>;
   async create(
-    params: ChatParams,
+    request: ChatRequest,
     options: RequestOptions = {},
-  ): Promise<Stream<ChatCompletionChunk> | ChatCompletion> {
+  ): Promise<Stream<ChatCompletionChunk> | Stream<WithUsageApart<ChatCompletionChunk>> | ChatCompletion> {
     options.signal?.throwIfAborted();
+    const params = chatParams(request);
+    const apart = usageApart(request);
     checkNames(params);
-    checkMessages(params.messages);
     const { engine, queue, model, defaults } = this.#context;
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = chatLogprobs(params);
@@ -56,7 +64,7 @@ export class Chat implements ChatCompletions {
     options.signal?.throwIfAborted();
     const generation: Generation = { ...common, ids, logprobs, adapters, echo: false };
     const head = envelope('chatcmpl', model);
-    if (params.stream === true) return this.#stream(generation, options, head, dropped);
+    if (params.stream === true) return this.#stream(generation, options, head, dropped, apart);
     const answer = await collect(engine, queue, generation, options);
     return {
       ...head,
@@ -80,7 +88,8 @@ export class Chat implements ChatCompletions {
     options: RequestOptions,
     head: ReturnType<typeof envelope>,
     dropped: number,
-  ): Stream<ChatCompletionChunk> {
+    apart: boolean,
+  ): Stream<ChatCompletionChunk> | Stream<WithUsageApart<ChatCompletionChunk>> {
     const { engine, queue } = this.#context;
     let first = true;
     const opening = () => {
@@ -89,7 +98,8 @@ export class Chat implements ChatCompletions {
       return opens;
     };
     const object = 'chat.completion.chunk';
-    return stream<ChatCompletionChunk>(
+    const none = apart ? { usage: null } : {};
+    return stream<ChatCompletionChunk | WithUsageApart<ChatCompletionChunk>>(
       engine,
       queue,
       generation,
@@ -103,19 +113,21 @@ export class Chat implements ChatCompletions {
           logprobs: logprobs && chatShape([logprobs]),
           finish_reason: null,
         } as const;
-        return { ...head, object, choices: [choice], ...(opens ? { dropped_messages: dropped } : {}) };
+        const first = opens ? { dropped_messages: dropped } : {};
+        return { ...head, object, choices: [choice], ...none, ...first };
       },
       ({ finish_reason, usage, timings }) => {
         const delta = opening() ? ({ role: 'assistant' } as const) : {};
-        return {
-          ...head,
-          object,
-          choices: [{ index: 0, delta, logprobs: null, finish_reason }],
-          usage,
-          timings,
-        };
+        const choices = [{ index: 0, delta, logprobs: null, finish_reason }] as const;
+        const end = { ...head, object } as const;
+        return apart
+          ? [
+              { ...end, choices, usage: null },
+              { ...end, choices: [], usage, timings },
+            ]
+          : [{ ...end, choices, usage, timings }];
       },
-    );
+    ) as Stream<ChatCompletionChunk> | Stream<WithUsageApart<ChatCompletionChunk>>;
   }
 
   async #prompt({
@@ -158,14 +170,4 @@ export function fits(ids: Int32Array, n_ctx: number): Int32Array {
     `Expected at most ${n_ctx} tokens, found a prompt of ${ids.length}; shorten it, start a new chat, load the model with a longer context or ask for context_overflow 'drop_oldest'.`,
     { details: { prompt_tokens: ids.length, n_ctx } },
   );
-}
-
-function checkMessages(messages: unknown): void {
-  if (!Array.isArray(messages) || messages.length === 0)
-    invalid('messages to be a list of at least one message', messages);
-  for (const message of messages as Partial<ChatMessage>[]) {
-    if (!['system', 'user', 'assistant', 'tool'].includes(message.role ?? ''))
-      invalid("a message's role to be system, user, assistant or tool", message.role);
-    if (typeof message.content !== 'string') invalid("a message's content to be text", message.content);
-  }
 }

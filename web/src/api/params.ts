@@ -46,20 +46,17 @@ const CHAT = new Set([
   'template_args',
 ]);
 const COMPLETION = new Set([...COMMON, 'prompt', 'echo']);
-/** Fields that OpenAI clients send and that change nothing here. */
-const IGNORED = new Set(['model', 'user', 'stream_options']);
 
 export function invalid(expected: string, found: unknown): never {
   const shown = (typeof found === 'object' ? JSON.stringify(found) : String(found)).slice(0, 80);
   throw new SlmError('invalid_argument', `Expected ${expected}, found ${shown}.`);
 }
 
-/** Refuses what would otherwise be silently left undone, such as `tools` or `n`. */
+/** Refuses what would otherwise be silently left undone, such as a name with a typing error. */
 export function checkNames(params: ChatParams | CompletionParams): void {
   const known = 'messages' in params ? CHAT : COMPLETION;
   for (const [name, value] of Object.entries(params))
-    if (value !== undefined && !known.has(name) && !IGNORED.has(name))
-      invalid('only parameters that slmweb knows', name);
+    if (value !== undefined && !known.has(name)) invalid('only parameters that slmweb knows', name);
 }
 
 /** Alternatives to report for each token, or null for none. */
@@ -120,6 +117,8 @@ export function sampling(
 }
 
 function bias(given: SamplingParams['logit_bias'], n_vocab: number): [number, number][] {
+  if (given !== undefined && (typeof given !== 'object' || Array.isArray(given)))
+    invalid('logit_bias to be an object such as {"42": -100}', given);
   return Object.entries(given ?? {}).map(([key, value]) => {
     const token = Number(key);
     if (!Number.isInteger(token) || token < 0 || token >= n_vocab)

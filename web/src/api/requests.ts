@@ -79,14 +79,14 @@ export async function collect(
   return { ...outcome, text, logprobs: generation.logprobs === null ? null : logprobs };
 }
 
-/** Chunks as they come; `wrap` gives a piece its shape, `last` ends the stream. */
+/** Chunks as they come; `wrap` gives a piece its shape, `last` is how the stream ends. */
 export function stream<Chunk>(
   engine: Engine,
   queue: Queue,
   generation: Generation,
   options: RequestOptions,
   wrap: (piece: Piece) => Chunk,
-  last: (outcome: Outcome) => Chunk,
+  last: (outcome: Outcome) => readonly Chunk[],
 ): PushStream<Chunk> {
   const stop = new AbortController();
   const forward = () => stop.abort(options.signal?.reason);
@@ -96,7 +96,7 @@ export function stream<Chunk>(
   run(engine, queue, generation, { ...options, signal: stop.signal }, (piece) => chunks.push(wrap(piece)))
     .then(
       (outcome) => {
-        chunks.push(last(outcome));
+        for (const chunk of last(outcome)) chunks.push(chunk);
         chunks.close();
       },
       (error: unknown) => chunks.fail(error),

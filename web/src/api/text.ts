@@ -3,17 +3,19 @@
 import type { Engine, Generation } from '../engine/engine';
 import { fits } from './chat';
 import { completionShape, joined } from './logprobs';
-import { checkNames, completionLogprobs, echoes, invalid, sampling } from './params';
+import { completionParams, usageApart } from './openai';
+import { checkNames, completionLogprobs, echoes, sampling } from './params';
 import type { Queue } from './queue';
 import { collect, envelope, stream } from './requests';
 import type {
   Completion,
   CompletionChunk,
-  CompletionParams,
+  CompletionRequest,
   Completions,
   RequestOptions,
   SamplingDefaults,
   Stream,
+  WithUsageApart,
 } from './types';
 
 export interface TextContext {
@@ -31,17 +33,25 @@ export class TextCompletions implements Completions {
   }
 
   create(
-    params: CompletionParams & { stream: true },
+    request: CompletionRequest & { stream: true; stream_options: { include_usage: true } },
+    options?: RequestOptions,
+  ): Promise<Stream<WithUsageApart<CompletionChunk>>>;
+  create(
+    request: CompletionRequest & { stream: true },
     options?: RequestOptions,
   ): Promise<Stream<CompletionChunk>>;
-  create(params: CompletionParams & { stream?: false }, options?: RequestOptions): Promise<Completion>;
+  create(
+    request: CompletionRequest & { stream?: false | null },
+    options?: RequestOptions,
+  ): Promise<Completion>;
   async create(
-    params: CompletionParams,
+    request: CompletionRequest,
     options: RequestOptions = {},
-  ): Promise<Stream<CompletionChunk> | Completion> {
+  ): Promise<Stream<CompletionChunk> | Stream<WithUsageApart<CompletionChunk>> | Completion> {
     options.signal?.throwIfAborted();
+    const params = completionParams(request);
+    const apart = usageApart(request);
     checkNames(params);
-    if (typeof params.prompt !== 'string') invalid('prompt to be text', params.prompt);
     const { engine, queue, model, defaults } = this.#context;
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = completionLogprobs(params);
@@ -51,7 +61,8 @@ export class TextCompletions implements Completions {
     const head = { ...envelope('cmpl', model), object: 'text_completion' as const };
     if (params.stream === true) {
       let offset = 0;
-      return stream<CompletionChunk>(
+      const none = apart ? { usage: null } : {};
+      return stream<CompletionChunk | WithUsageApart<CompletionChunk>>(
         engine,
         queue,
         generation,
@@ -62,15 +73,19 @@ export class TextCompletions implements Completions {
           return {
             ...head,
             choices: [{ index: 0, text: piece.text, logprobs: shaped, finish_reason: null }],
+            ...none,
           };
         },
-        ({ finish_reason, usage, timings }) => ({
-          ...head,
-          choices: [{ index: 0, text: '', logprobs: null, finish_reason }],
-          usage,
-          timings,
-        }),
-      );
+        ({ finish_reason, usage, timings }) => {
+          const choices = [{ index: 0, text: '', logprobs: null, finish_reason }] as const;
+          return apart
+            ? [
+                { ...head, choices, usage: null },
+                { ...head, choices: [], usage, timings },
+              ]
+            : [{ ...head, choices, usage, timings }];
+        },
+      ) as Stream<CompletionChunk> | Stream<WithUsageApart<CompletionChunk>>;
     }
     const {
       text,

@@ -280,6 +280,66 @@ export interface CompletionParams extends SamplingParams {
   readonly echo?: boolean;
 }
 
+/** OpenAI's clients send null for what they do not set; it is as good as absent. */
+type OrNull<T> = { readonly [K in keyof T]?: T[K] | null | undefined };
+
+export interface StreamOptions {
+  /** A last chunk has `choices: []` and the usage; the others have `usage: null`. */
+  readonly include_usage?: boolean | null;
+  /** Changes nothing: no network sees the chunks. */
+  readonly include_obfuscation?: boolean | null;
+}
+
+interface StreamedWithUsage {
+  readonly stream: true;
+  readonly stream_options: { readonly include_usage: true };
+}
+
+/** Further names of OpenAI's. `model`, `user`, `metadata` and the like change nothing. Those that
+ *  ask for what slmweb does not do are refused by name, unless they ask for nothing: `n: 1`,
+ *  `tools: []`, `tool_choice: 'auto'`, `response_format: {type: 'text'}`, `modalities: ['text']`. */
+interface OpenAiParams {
+  readonly model?: string | null;
+  readonly user?: string | null;
+  readonly metadata?: Readonly<Record<string, string>> | null;
+  readonly stream_options?: StreamOptions | null;
+  readonly n?: number | null;
+  readonly store?: boolean | null;
+  readonly service_tier?: string | null;
+  readonly safety_identifier?: string | null;
+  readonly prompt_cache_key?: string | null;
+}
+
+export interface TextPart {
+  readonly type: 'text';
+  readonly text: string;
+}
+
+/** A message as OpenAI's clients write it: `developer` is `system`, and parts of text are joined by
+ *  a line break. */
+export interface ChatMessageParam {
+  readonly role: Role | 'developer';
+  readonly content?: string | readonly TextPart[] | null;
+  readonly name?: string | null;
+}
+
+/** What chat.completions.create takes: ChatParams, or the same in OpenAI's words. */
+export interface ChatRequest extends OrNull<Omit<ChatParams, 'messages'>>, OpenAiParams {
+  readonly messages: readonly ChatMessageParam[];
+  /** The same as `max_tokens`. */
+  readonly max_completion_tokens?: number | null;
+  readonly tools?: readonly unknown[] | null;
+  readonly tool_choice?: unknown;
+  readonly parallel_tool_calls?: boolean | null;
+  readonly response_format?: { readonly type: string } | null;
+  readonly modalities?: readonly string[] | null;
+}
+
+/** What completions.create takes: CompletionParams, or the same in OpenAI's words. */
+export interface CompletionRequest extends OrNull<Omit<CompletionParams, 'prompt'>>, OpenAiParams {
+  readonly prompt: string | readonly string[];
+}
+
 export interface RequestOptions {
   readonly signal?: AbortSignal;
   readonly onPrefill?: (progress: PrefillProgress) => void;
@@ -332,17 +392,17 @@ export interface ChatCompletion extends Answer {
   readonly dropped_messages: number;
 }
 
+export interface ChatChunkChoice {
+  readonly index: 0;
+  readonly delta: { readonly role?: 'assistant'; readonly content?: string };
+  readonly logprobs: ChatLogprobs | null;
+  readonly finish_reason: FinishReason | null;
+}
+
 /** The last chunk has an empty delta, the finish_reason, `usage` and `timings`. */
 export interface ChatCompletionChunk extends Answer {
   readonly object: 'chat.completion.chunk';
-  readonly choices: readonly [
-    {
-      readonly index: 0;
-      readonly delta: { readonly role?: 'assistant'; readonly content?: string };
-      readonly logprobs: ChatLogprobs | null;
-      readonly finish_reason: FinishReason | null;
-    },
-  ];
+  readonly choices: readonly [ChatChunkChoice];
   readonly usage?: Usage;
   readonly timings?: Timings;
   /** On the first chunk: messages that 'drop_oldest' left out. */
@@ -377,24 +437,45 @@ export interface CompletionChunk extends Answer {
   readonly timings?: Timings;
 }
 
+/** A chunk of a stream with `include_usage`: the last one has no choices, but `usage` and `timings`. */
+export type WithUsageApart<Chunk extends { readonly choices: readonly unknown[] }> = Omit<
+  Chunk,
+  'choices' | 'usage'
+> & {
+  readonly choices: readonly Chunk['choices'][number][];
+  /** null on every other chunk. */
+  readonly usage: Usage | null;
+};
+
 /** An async iterable to be read once; leaving the loop early ends the generation. */
 export type Stream<T> = AsyncIterableIterator<T>;
 
 export interface ChatCompletions {
   create(
-    params: ChatParams & { readonly stream: true },
+    params: ChatRequest & StreamedWithUsage,
+    options?: RequestOptions,
+  ): Promise<Stream<WithUsageApart<ChatCompletionChunk>>>;
+  create(
+    params: ChatRequest & { readonly stream: true },
     options?: RequestOptions,
   ): Promise<Stream<ChatCompletionChunk>>;
-  create(params: ChatParams & { readonly stream?: false }, options?: RequestOptions): Promise<ChatCompletion>;
+  create(
+    params: ChatRequest & { readonly stream?: false | null },
+    options?: RequestOptions,
+  ): Promise<ChatCompletion>;
 }
 
 export interface Completions {
   create(
-    params: CompletionParams & { readonly stream: true },
+    params: CompletionRequest & StreamedWithUsage,
+    options?: RequestOptions,
+  ): Promise<Stream<WithUsageApart<CompletionChunk>>>;
+  create(
+    params: CompletionRequest & { readonly stream: true },
     options?: RequestOptions,
   ): Promise<Stream<CompletionChunk>>;
   create(
-    params: CompletionParams & { readonly stream?: false },
+    params: CompletionRequest & { readonly stream?: false | null },
     options?: RequestOptions,
   ): Promise<Completion>;
 }
