@@ -36,7 +36,7 @@ VARIABLES: dict[str, Any] = {
     "options": {"b": 1, "a": [True, None, 1.5, "é<&>\"'\n\u2028"], "C": {"x": {}}, "d": []},
     "empty": "",
     "nothing": None,
-    "html": "<b>\"it's\" &amp; more</b> <!-- gone --> text",
+    "html": '<b>"it\'s" &amp; more</b> <!-- gone --> text',
     "long": "The quick brown fox jumps over the lazy dog and then some-thing supercalifragilistic.",
 }
 
