@@ -115,9 +115,17 @@ def write_cases() -> None:
                 case["error"] = f"{type(error).__name__}: {error}"
         results.append(case)
     versions = f"transformers {transformers.__version__}, jinja2 {jinja2.__version__}"
-    content = {"command": COMMAND, "versions": versions, "now": NOW.isoformat(), "variables": VARIABLES, "cases": results}
+    content = {
+        "command": COMMAND,
+        "versions": versions,
+        "now": NOW.isoformat(),
+        "variables": VARIABLES,
+        "cases": results,
+    }
     CASES_GOLDEN.write_text(json.dumps(content, indent=1) + "\n")
-    print(f"{len(results)} cases, {sum('expected' not in case for case in results)} of them refusals")
+    print(
+        f"{len(results)} cases, {sum('expected' not in case for case in results)} of them refusals"
+    )
 
 
 def main(smollm2: Path) -> None:

@@ -36,7 +36,7 @@ VARIABLES: dict[str, Any] = {
     "options": {"b": 1, "a": [True, None, 1.5, "é<&>\"'\n\u2028"], "C": {"x": {}}, "d": []},
     "empty": "",
     "nothing": None,
-    "html": "<b>\"it's\" &amp; more</b> <!-- gone --> text",
+    "html": '<b>"it\'s" &amp; more</b> <!-- gone --> text',
     "long": "The quick brown fox jumps over the lazy dog and then some-thing supercalifragilistic.",
 }
 
@@ -61,7 +61,7 @@ floats
 'say "x"'
 ['it\'s', 'say "x"', 'both \' and "', 'a\nb\t\\', 'é\x01\u200b\xa0']
 messages[3].content.split(' ')
-'a\tb\u00e9\x41\101\q'
+'a\tb\u00e9\x41\101'
 1_000 + 0x1F + 0b11 + 0o17
 1e3
 1.5e-3

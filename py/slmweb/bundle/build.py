@@ -87,6 +87,8 @@ def build(
     _check_type(wanted, max_size)
     mix: str | None = None
     notes: tuple[str, ...] = ()
+    if is_gguf:
+        _check_template(checkpoint)
     with work_folder(out) as work:
         model = checkpoint
         if not is_gguf:
@@ -111,6 +113,16 @@ def build(
         with step("bundling") as progress:
             made = bundle([model], out, site=site, base_path=base_path, key=key, progress=progress)
     return Built(made, wanted, mix, notes)
+
+
+def _check_template(model: Path) -> None:
+    """Refuses one that cannot be parsed before minutes of work, not after them."""
+    from ..core.chat import check_template
+    from ..core.model import Model
+
+    with Model.open(model, weights=False) as opened:
+        if opened.info["chat_template"]:
+            check_template(opened.info["chat_template"])
 
 
 def _check_type(wanted: str | None, max_size: int | None) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..core.session import Generation, Sampling, Session
 
 HELP = (
-    "/reset begins a new conversation, /exit or Ctrl-D leaves, "
+    "/continue goes on with the last answer, /reset begins a new conversation, /exit or Ctrl-D leaves, "
     "Ctrl-C stops an answer; everything else goes to the model"
 )
 
@@ -152,10 +152,19 @@ class _Conversation:
 
         Raises SlmError, after which the conversation is as before the question.
         """
+        self._answer([*self.messages, {"role": "user", "content": question}], "")
+
+    def go_on(self) -> None:
+        """Goes on with the last answer, as one that was cut. Raises SlmError as `ask`."""
+        if not self.messages or self.messages[-1]["role"] != "assistant":
+            raise SlmError("invalid_argument", "there is no answer to continue; ask something")
+        self._answer(self.messages[:-1], self.messages[-1]["content"])
+
+    def _answer(self, turn: list[dict[str, str]], begun: str) -> None:
         from ..core.chat import chat_prompt
 
-        turn = [*self.messages, {"role": "user", "content": question}]
-        ids = chat_prompt(self.model, turn)
+        answered = [{"role": "assistant", "content": begun}] if begun else []
+        ids = chat_prompt(self.model, [*turn, *answered])
         pieces: list[str] = []
         with _interruptible() as stopped:
             answer = self.session.generate(
@@ -169,7 +178,7 @@ class _Conversation:
             finally:
                 if pieces and not self.json:
                     print(flush=True)
-        content = "".join(pieces)
+        content = begun + "".join(pieces)
         self.messages = [*turn, {"role": "assistant", "content": content}]
         if self.json:
             print_json({"content": content, **_numbers(answer)})
@@ -240,7 +249,10 @@ def _talk(conversation: _Conversation) -> None:
             note("a new conversation begins" if question == "/reset" else HELP)
         elif question:
             try:
-                conversation.ask(question)
+                if question == "/continue":
+                    conversation.go_on()
+                else:
+                    conversation.ask(question)
             except SlmError as error:
                 # In a pipe nobody could react to it.
                 if not interactive or error.code == "crashed":

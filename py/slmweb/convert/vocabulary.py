@@ -170,6 +170,7 @@ def read_vocabulary(folders: Sequence[Path], n_vocab: int, config: Mapping[str, 
     _find_special(vocabulary, first_with("generation_config.json", folders), settings, config)
     for place in folders:
         if (templates := read_templates(place)) is not None:
+            _check_templates(templates, place)
             vocabulary.templates = templates
             if place != folders[-1]:
                 vocabulary.notes.append(f"the chat template is that of {place}")
@@ -243,6 +244,19 @@ def read_templates(folder: Path) -> str | list[dict[str, str]] | None:
             if isinstance(entry, dict) and {"name", "template"} <= entry.keys()
         ]
     return found if isinstance(found, str) else None
+
+
+def _check_templates(templates: str | list[dict[str, str]], place: Path) -> None:
+    """Refuses one that cannot be parsed: nothing would ever be able to chat with the model."""
+    from ..core.chat import check_template
+
+    named = [{"template": templates}] if isinstance(templates, str) else templates
+    for entry in named:
+        try:
+            check_template(entry["template"])
+        except SlmError as error:
+            which = f" ({entry['name']!r})" if "name" in entry else ""
+            raise SlmError(error.code, f"{place}{which}: {error.message}") from None
 
 
 def _looks_special(text: str) -> bool:

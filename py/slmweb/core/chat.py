@@ -40,7 +40,9 @@ def _compiled(template: str, now: datetime.datetime | None) -> jinja2.Template:
     # Python's own compiler refuses what Jinja's parser lets pass, a stray `break`.
     except (jinja2.TemplateSyntaxError, SyntaxError) as error:
         line = error.lineno
-        reason = (error.message if isinstance(error, jinja2.TemplateSyntaxError) else error.msg) or ""
+        reason = (
+            error.message if isinstance(error, jinja2.TemplateSyntaxError) else error.msg
+        ) or ""
     place = "" if line is None else f"line {line}: "
     raise SlmError(
         "bad_template",

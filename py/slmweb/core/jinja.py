@@ -200,9 +200,7 @@ def _title(value: Any) -> Text:
     return joined(words)
 
 
-def _indent(
-    value: Any, width: int | str = 4, first: bool = False, blank: bool = False
-) -> Text:
+def _indent(value: Any, width: int | str = 4, first: bool = False, blank: bool = False) -> Text:
     prefix = Text(width if isinstance(width, str) else " " * width)
     newline = Text("\n")
     lines = (Text(shown(value)) + newline).splitlines()

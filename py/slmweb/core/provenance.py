@@ -256,7 +256,9 @@ def _container(value: Any, otherwise: Callable[[Any], str]) -> str:
     return otherwise(value)
 
 
-_CONVERSION = re.compile(r"%(?:\((?P<key>[^)]*)\))?[-+ #0]*(?:\*|\d+)?(?:\.(?:\*|\d*))?[hlL]?(?P<type>.)", re.DOTALL)
+_CONVERSION = re.compile(
+    r"%(?:\((?P<key>[^)]*)\))?[-+ #0]*(?:\*|\d+)?(?:\.(?:\*|\d*))?[hlL]?(?P<type>.)", re.DOTALL
+)
 
 
 def percent(template: str, values: Any) -> Text:
@@ -292,9 +294,7 @@ def dumps(
 ) -> Text:
     """json.dumps, with the mask of the texts in it."""
     options: dict[str, Any] = {"ensure_ascii": ensure_ascii}
-    text = json.dumps(
-        value, indent=indent, separators=separators, sort_keys=sort_keys, **options
-    )
+    text = json.dumps(value, indent=indent, separators=separators, sort_keys=sort_keys, **options)
     if not is_foreign(value):
         return Text(text)
     step = " " * indent if isinstance(indent, int) else indent
@@ -308,7 +308,9 @@ def dumps(
     def wrapped(ends: str, items: list[Text], depth: int) -> Text:
         if not items:
             return Text(ends)
-        inner, outer = ("", "") if step is None else ("\n" + step * (depth + 1), "\n" + step * depth)
+        inner, outer = (
+            ("", "") if step is None else ("\n" + step * (depth + 1), "\n" + step * depth)
+        )
         return joined([ends[0] + inner, Text(between + inner).join(items), outer + ends[1]])
 
     def item(one: Any, depth: int) -> Text:

@@ -85,6 +85,7 @@ class Prompt:
     messages: tuple[Message, ...]  # empty: plain text
     glue: str  # between the prompt and an answer
     end: str  # what ends an answer; "" when nothing does
+    plain: tuple[tuple[int, int], ...] = ()  # where control tokens are text
 
     @property
     def special(self) -> bool:
@@ -124,8 +125,9 @@ def make_prompt(model: Model, item: Item, wording: Wording) -> Prompt:
     if system and messages[0]["role"] != "system":
         messages = ({"role": "system", "content": system}, *messages)
     text, bos = chat_text(model, messages)
-    ids = model.tokenizer.encode(text, bos=bos)
-    return Prompt(text, bos, tuple(ids), messages, "", _turn_end(model))
+    plain = tuple(text.spans)
+    ids = model.tokenizer.encode(text, bos=bos, plain=plain)
+    return Prompt(str.__str__(text), bos, tuple(ids), messages, "", _turn_end(model), plain)
 
 
 def continue_prompt(model: Model, prompt: Prompt, answer: str) -> Continuation:
@@ -134,8 +136,11 @@ def continue_prompt(model: Model, prompt: Prompt, answer: str) -> Continuation:
     Both are tokenized together, as a trained answer was; where a token spans the
     seam, it counts as the answer's.
     """
+    begin = len(prompt.text + prompt.glue)
     text = prompt.text + prompt.glue + answer + prompt.end
-    ids = model.tokenizer.encode(text, special=prompt.special, bos=prompt.bos)
+    # In an answer, too, control tokens are text.
+    plain = (*prompt.plain, (begin, begin + len(answer)))
+    ids = model.tokenizer.encode(text, special=prompt.special, bos=prompt.bos, plain=plain)
     pairs = zip(ids, prompt.ids, strict=False)
     shared = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(ids), len(prompt.ids)))
     first = max(1, min(shared, len(ids) - 1))

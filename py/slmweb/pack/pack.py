@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..atomic import atomic_file
 from ..core.adapter import Adapter
+from ..core.chat import check_template
 from ..core.files import ByteFile, model_files, split_stem
 from ..core.model import Model, TensorInfo
 from ..errors import SlmError, os_reason
@@ -81,7 +82,7 @@ def pack(
     its own; the page offers them as domains. `chunk_size` is the most bytes of a
     chunk; `key` a private key to sign with.
     Raises SlmError: what `Model.open` and `Model.load_adapter` raise, "invalid_argument",
-    "unreadable" and "unwritable".
+    "bad_template" for a template that cannot be parsed, "unreadable" and "unwritable".
     """
     paths = model_files(files)
     name = name if name is not None else default_name(paths[0])
@@ -91,6 +92,8 @@ def pack(
     with Model.open(*paths, weights=False) as model:
         model.layout()  # refuses what the browser could not run
         info = model.info
+        if info["chat_template"]:
+            check_template(info["chat_template"])
         listed, adapter_tensors = _adapters(model, adapters, len(paths))
         n_ctx_train = info["n_ctx_train"] or 2048
         contexts = tuple(

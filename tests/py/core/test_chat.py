@@ -45,7 +45,7 @@ def test_what_templates_expect_is_there() -> None:
         now=datetime.datetime(2026, 7, 4),
         extra="!",
     )
-    assert text == ('<s>{"role": "user", "content": "Hi <b>&\\n"}04 Jul 2026></s>False!')
+    assert text == ('<s>{"role": "user", "content": "Hi <b>&\\n"}04 Jul 2026></s>True!')
 
 
 @pytest.mark.parametrize(
