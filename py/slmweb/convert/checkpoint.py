@@ -195,8 +195,8 @@ class Checkpoint:
         asked = f" of {base}" if isinstance(base, str) and base else ""
         raise SlmError(
             "invalid_argument",
-            f"{self.folder} is an adapter{asked}, not a whole model; give the folder of its base "
-            "with --base, which merges the two (or with --adapter-only writes the adapter alone)",
+            f"{self.folder} is an adapter{asked}, not a whole model; name the folder of its base, "
+            f"and this one with --adapter {self.folder}",
         )
 
 

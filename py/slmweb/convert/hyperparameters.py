@@ -88,8 +88,12 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
             raise SlmError(
                 "bad_file", f"{checkpoint.config_path} has no text_config; download it again"
             )
-        # What ties the head may stand outside.
-        config = {"tie_word_embeddings": config.get("tie_word_embeddings", True), **text}
+        # The head is the whole model's, which says whether it is tied; it is quantized as one.
+        config = {
+            "quantization_config": config.get("quantization_config"),
+            **text,
+            "tie_word_embeddings": config.get("tie_word_embeddings", True),
+        }
         model_type = MULTIMODAL[str(model_type)]
     for family in FAMILIES:
         if family.model_type == model_type:

@@ -15,6 +15,7 @@ import peft
 import pytest
 import torch
 from gguf import GGUFReader
+from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from slmweb.convert import convert, convert_adapter
@@ -120,6 +121,25 @@ def test_merged_as_peft_merges(
     expected = merged_logits(model, ids)
     assert np.linalg.norm(plain - expected) > 0.05 * np.linalg.norm(expected), "too faint a test"
     assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: name.replace("base_model.model.model.", "base_model.model."),
+        lambda name: name.replace("base_model.model.", "base_model.model._orig_mod."),
+    ],
+    ids=["bare", "compiled"],
+)
+def test_adapters_of_a_wrapped_model(
+    rename: Callable[[str], str], bases: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = save(adapted("qwen2", settings()), tmp_path / "adapter")
+    convert(bases("qwen2"), tmp_path / "a.gguf", adapters=[(folder, 1.0)])
+    path = folder / "adapter_model.safetensors"
+    save_file({rename(name): tensor for name, tensor in load_file(path).items()}, path)
+    convert(bases("qwen2"), tmp_path / "b.gguf", adapters=[(folder, 1.0)])
+    assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()
 
 
 def test_two_weighted_adapters_are_a_sum(

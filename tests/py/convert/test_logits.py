@@ -106,6 +106,19 @@ def test_the_language_model_of_a_multimodal_gemma3(tmp_path: Path, core: Instanc
     ids = sequence(tiny)
     expected = checkpoints.logits(text, ids)
     assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+    # Whether the head is tied is said outside, whatever the language model's part says.
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    config["text_config"]["tie_word_embeddings"] = False
+    path.write_text(json.dumps(config))
+    assert_close(
+        checkpoints.logits(type(whole).from_pretrained(folder).eval(), ids), expected, 1e-5
+    )
+    convert(folder, tmp_path / "out.gguf", type="f32")
+    assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+    path.write_text(json.dumps(config | {"quantization_config": {"quant_method": "gptq"}}))
+    with pytest.raises(SlmError, match="quantized checkpoint"):
+        convert(folder, tmp_path / "out.gguf")
 
 
 def test_configs_of_transformers_4(tmp_path: Path, core: Instance) -> None:
