@@ -61,7 +61,8 @@ def read_tokenizer_json(path: Path, n_vocab: int) -> Vocabulary:
         raise SlmError("bad_file", f"{path} has no usable vocabulary; download it again")
     read = _read_sentencepiece_like if model.get("byte_fallback") else _read_byte_level
     vocabulary = read(path, file, model, texts, merges)
-    for entry in sorted(_objects(file.get("added_tokens")), key=lambda e: int(e.get("id", -1))):
+    added = sorted(_objects(file.get("added_tokens")), key=lambda e: int(e.get("id", -1)))
+    for entry in added:
         text, token = entry.get("content"), entry.get("id")
         if not isinstance(text, str) or not isinstance(token, int) or token < 0:
             raise SlmError("bad_file", f"{path} has a damaged added token; download it again")
@@ -71,6 +72,11 @@ def read_tokenizer_json(path: Path, n_vocab: int) -> Vocabulary:
                 f"the token {text!r} takes white space beside it along in transformers, "
                 "which llama.cpp and the core leave"
             )
+    if (pair := _taken_out_of_order(added)) is not None:
+        vocabulary.notes.append(
+            f"where the tokens {pair[0]!r} and {pair[1]!r} overlap in a text, the leftmost is "
+            "taken, while transformers takes the second, which it looks for before normalizing"
+        )
     if vocabulary.model == "llama":
         _check_splits(path, vocabulary, merges)
     vocabulary.add_bos, vocabulary.add_eos = _adds(file.get("post_processor"))
@@ -222,6 +228,25 @@ def _check_splits(path: Path, vocabulary: Vocabulary, merges: Sequence[tuple[str
             f"{missing} of {splits} possible merges are not in the tokenizer's list, "
             "so rare texts may be tokenized differently"
         )
+
+
+def _taken_out_of_order(added: Sequence[Json]) -> tuple[str, str] | None:
+    """Two added tokens of which transformers takes the second first, wherever it stands: those
+    that are looked for before the text is normalized precede the others."""
+    first = {str(e["content"]) for e in added if e["content"] and not e.get("normalized")}
+    beginnings = {text[:n]: text for text in sorted(first) for n in range(1, len(text) + 1)}
+    for entry in added:
+        text = str(entry["content"])
+        if not entry.get("normalized"):
+            continue
+        for start in range(len(text)):
+            # It may end in the other's beginning, or hold all of it.
+            ends = range(start + 1, len(text) + 1)
+            inside = next((text[start:end] for end in ends if text[start:end] in first), None)
+            other = inside or (beginnings.get(text[start:]) if start > 0 else None)
+            if other is not None and other != text:
+                return text, other
+    return None
 
 
 def _adds(post_processor: object) -> tuple[bool | None, bool | None]:

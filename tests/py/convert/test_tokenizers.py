@@ -139,6 +139,33 @@ def test_added_tokens_that_overlap(
             assert model.tokenizer.encode(text, bos=False) == expected, text
 
 
+@pytest.mark.parametrize(
+    ("other", "text", "noted"),
+    [("y@", "y@x@", True), ("a@x@b", "a@x@b", True), ("@x@y", "@x@y", True), ("@y", "@x@y", False)],
+)
+def test_added_tokens_that_transformers_takes_out_of_order(
+    other: str,
+    text: str,
+    noted: bool,
+    models: Callable[[str], Path],
+    tmp_path: Path,
+    core: Instance,
+) -> None:
+    """Those that are not normalized come first, wherever they stand; a GGUF cannot say it, so
+    it is noted where it matters."""
+    from tokenizers import AddedToken
+
+    tokenizer = checkpoints.byte_level_tokenizer("smollm")
+    tokenizer.add_tokens([AddedToken("@x@", normalized=False), AddedToken(other, normalized=True)])
+    folder = Path(shutil.copytree(models("llama"), tmp_path / "it"))
+    tokenizer.save_pretrained(folder)
+    notes = convert(folder, tmp_path / "out.gguf").notes
+    assert any(f"{other!r} and '@x@' overlap" in note for note in notes) == noted
+    with Model.open(tmp_path / "out.gguf", weights=False, core=core) as model:
+        expected = tokenizer.encode(text, add_special_tokens=False)
+        assert (model.tokenizer.encode(text, bos=False) != expected) == noted
+
+
 @pytest.mark.parametrize("gemma", [True, False], ids=["gemma", "llama2"])
 def test_tokenizer_model_alone(
     gemma: bool, models: Callable[[str], Path], tmp_path: Path, core: Instance
