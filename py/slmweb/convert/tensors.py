@@ -206,7 +206,7 @@ def _sources(
         sources[name] = tensor, rest
     if HEAD in sources and (tied or not family.untied_output) and EMBEDDING in sources:
         (a, on_a), (b, on_b) = sources[EMBEDDING], sources[HEAD]
-        if _same_results(a, on_a, b, on_b):
+        if a.shape[:1] == (hyper.n_vocab,) and _same_results(a, on_a, b, on_b):
             del sources[HEAD]
     return sources
 

@@ -10,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gguf import GGUFReader
+from safetensors.numpy import save_file
 
 LIMIT = 200 << 20
 
@@ -78,9 +80,11 @@ def large(qwen2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         json.dumps({"peft_type": "LORA", "lora_alpha": 8, "r": 4})
     )
     prefix = "base_model.model.model.embed_tokens.lora_embedding_"
-    write_zeros(
+    # Not zeros: an adapter that changes nothing would leave the head tied.
+    ones = {f"{prefix}A": (4, n_vocab), f"{prefix}B": (n_embd, 4)}
+    save_file(
+        {name: np.ones(shape, np.float32) for name, shape in ones.items()},
         adapter / "adapter_model.safetensors",
-        {f"{prefix}A": (4, n_vocab), f"{prefix}B": (n_embd, 4)},
     )
     return folder
 
