@@ -16,7 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import uvicorn
+from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOGIN_PAGE = "<!doctype html><title>Log in</title><form>" + "<p>Who are you?</p>" * 400
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Fault:
     flip: bool = False  # the first byte of the body is another one
     status: int | None = None
     ignore_range: bool = False
+    page: bool = False  # a login page with status 200 comes instead
 
 
 @dataclass
@@ -90,6 +94,9 @@ class _Faulty:
         fault = site.fault(scope["path"]) or Fault("")
         if fault.ignore_range:
             scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"range"]}
+        if fault.page:
+            await HTMLResponse(LOGIN_PAGE)(scope, receive, send)
+            return
         sent = 0
 
         async def faulty_send(message: Message) -> None:

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from script import DIST
 from slmweb.bundle.bundle import bundle
@@ -25,7 +27,7 @@ from slmweb.server.app import Folders, create_app
 from slmweb.server.site import Site
 from tests.py.models import CHATML, tiny, with_template
 from tests.web.plain_host import plain_host, visit
-from tests.web.serving import serve
+from tests.web.serving import Fault, serve
 from tests.web.test_page import Chat
 
 PATH = "/~user/site/"
@@ -157,6 +159,69 @@ def test_the_server_s_page_opens_without_the_server(
         chat.ready("tiny")
         # A host that sends the headers needs no reload, and the worker comes in the background.
         assert page.evaluate("navigator.serviceWorker.controller") is None
+        page.evaluate("navigator.serviceWorker.ready")
+    page.reload()
+    offline = Chat.of(page)
+    offline.ready("tiny")
+    assert offline.ask("Hello")
+
+
+def test_a_page_in_place_of_everything_takes_nothing_away(
+    context: BrowserContext, model: Path, tmp_path: Path
+) -> None:
+    """A proxy whose login has run out sends one, with status 200, also in place of sw.js."""
+    pack([model], tmp_path / "models" / "tiny-chat")
+    page = context.new_page()
+    with serve(create_app(Folders.default(tmp_path / "models"))) as running:
+        Chat.open(page, running).ready("tiny")
+        page.evaluate("navigator.serviceWorker.ready")
+        page.reload()
+        Chat.of(page).ready("tiny")
+        before = page.evaluate(CACHES)
+        running.hits.clear()
+        running.faults.append(Fault("", times=10**6, page=True))
+        for _ in range(2):
+            with page.expect_event("console", lambda m: m.text == "asked", timeout=10_000):
+                page.reload()
+                page.evaluate(
+                    "fetch('sw.js', {cache: 'no-store'}).then(() => console.log('asked'))"
+                )
+            chat = Chat.of(page)
+            chat.ready("tiny")
+        assert len(running.paths("sw.js")) >= 2
+        assert page.evaluate(CACHES) == before
+        assert page.evaluate("navigator.serviceWorker.controller !== null")
+        assert chat.ask("Hello")
+
+
+def below(path: str, app: ASGIApp) -> ASGIApp:
+    """A proxy that has the app at a path of its own."""
+
+    async def proxy(scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["path"].startswith(path):
+            await PlainTextResponse("not of this app", 404)(scope, receive, send)
+            return
+        cut = len(path) - 1
+        inner = {**scope, "path": scope["path"][cut:], "raw_path": scope["raw_path"][cut:]}
+        await app(inner, receive, send)
+
+    return proxy
+
+
+def test_behind_a_proxy_that_adds_a_path(
+    context: BrowserContext, model: Path, tmp_path: Path
+) -> None:
+    pack([model], tmp_path / "models" / "tiny-chat")
+    page = context.new_page()
+    with serve(below(PATH, create_app(Folders.default(tmp_path / "models")))) as running:
+        top = running.url + PATH
+        page.goto(f"{top}no/such/page")
+        loaded = page.evaluate("[...document.styleSheets].map((sheet) => sheet.href)")
+        assert loaded
+        assert all(href.startswith(f"{top}assets/") for href in loaded)
+        page.get_by_role("link").click()
+        assert page.url == top
+        Chat.of(page).ready("tiny")
         page.evaluate("navigator.serviceWorker.ready")
     page.reload()
     offline = Chat.of(page)

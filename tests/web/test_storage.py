@@ -158,6 +158,46 @@ def test_dead_server_is_given_up_with_a_sentence(harness: Page, site: Site, mode
     assert "HTTP 503" in failed["error"]
 
 
+def test_a_page_in_place_of_a_chunk_is_no_data(harness: Page, site: Site, models: Path) -> None:
+    """With status 200, as a proxy sends it whose login has run out."""
+    model = small(models)
+    site.faults.append(Fault(CHUNK, times=2, page=True))
+    assert_whole(open_model(harness, model), model)
+
+
+def test_a_page_that_stays_is_named(harness: Page, site: Site, models: Path) -> None:
+    site.faults.append(Fault(CHUNK, times=1000, page=True))
+    failed = open_model(harness, small(models))
+    assert failed["code"] == "network"
+    assert "a web page in place of" in failed["error"]
+
+
+def test_a_page_in_place_of_the_rest_leaves_what_has_arrived(
+    harness: Page, site: Site, models: Path
+) -> None:
+    model = pack_bytes(models, "large", [[2 * MIB]])
+    site.faults.append(Fault(CHUNK, times=2, page=True))
+    start_and_break(harness, site)
+    assert_whole(harness.evaluate("globalThis.result"), model)
+    first, *others = site.paths(CHUNK)
+    assert first.range is None
+    assert len(others) == 3
+    # Every other one asks for the same rest.
+    assert {hit.range for hit in others} == {others[0].range}
+    assert others[0].range is not None
+
+
+def test_a_page_in_place_of_a_manifest_is_no_manifest(
+    harness: Page, site: Site, models: Path
+) -> None:
+    model = small(models)
+    site.faults.append(Fault(r"manifest\.json$", page=True))
+    failed = open_model(harness, model)
+    assert failed["code"] == "network"
+    assert "a web page in place of" in failed["error"]
+    assert_whole(open_model(harness, model), model)
+
+
 def test_corrupted_chunk_is_fetched_again(harness: Page, site: Site, models: Path) -> None:
     model = small(models)
     site.faults.append(Fault(model.chunks[1], flip=True))

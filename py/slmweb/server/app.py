@@ -76,6 +76,8 @@ def create_app(
         ],
         exception_handlers={HTTPException: routes.http_error, Exception: routes.crash},
     )
+    # They would name this server's address, where a proxy may have another name and a longer path.
+    app.router.redirect_slashes = False
     # From outside: Starlette's own error responses, and refusals, must be sealed as well.
     return SealMiddleware(HostMiddleware(app, allowed_hosts), routes.pages.current_hash)
 
@@ -215,7 +217,7 @@ class _Routes:
             raise self._no_model(model)
         raise not_found(
             f"model {model!r} has no chunk {chunk!r}; its chunks are named by their SHA-256 "
-            f"in /models/{model}/manifest.json, which may have changed since you fetched it"
+            f"in models/{model}/manifest.json, which may have changed since you fetched it"
         )
 
     def _model(self, request: Request) -> str:
@@ -227,15 +229,15 @@ class _Routes:
     def _no_model(self, model: str) -> HTTPException:
         names = ", ".join(entry["name"] for entry in self.model_folder.entries())
         offer = f"there are {names}" if names else "this server has none yet"
-        return not_found(f"there is no model {model!r}; {offer} (see /{MODEL_LIST})")
+        return not_found(f"there is no model {model!r}; {offer} (see {MODEL_LIST})")
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         sentence = error.detail
         if error.status_code == 404 and sentence == "Not Found":
             sentence = (
-                f"there is nothing at {request.url.path}; the chat page is at /, "
-                f"the list of models at /{MODEL_LIST}"
+                f"there is nothing at {request.url.path}; the chat page is at the top of this "
+                f"site, the list of models at {MODEL_LIST}"
             )
         elif error.status_code == 405:
             sentence = f"{request.method} is not possible here; everything is fetched with GET"
@@ -252,9 +254,16 @@ class _Routes:
         sent = {**(headers if isinstance(headers, dict) else {}), "cache-control": "no-store"}
         # A person gets a page, a program one line.
         if "text/html" in request.headers.get("accept", ""):
-            page = self.pages.error(status, sentence)
+            page = self.pages.error(status, sentence, _way_up(request))
             return HTMLResponse(page, status_code=status, headers=sent)
         return PlainTextResponse(sentence + "\n", status_code=status, headers=sent)
+
+
+def _way_up(request: Request) -> str:
+    """From the address that was asked for to the site's top, however long a path a proxy puts
+    before both. Slashes that are encoded separate nothing."""
+    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
+    return "../" * (raw.partition(b"?")[0].count(b"/") - 1) or "./"
 
 
 def _page_response(request: Request, page: Page, cache_control: str = REVALIDATE) -> Response:

@@ -159,7 +159,9 @@ class PageCache:
         )
         return Page.of(body.encode(), "text/javascript")
 
-    def error(self, status: int, sentence: str) -> str:
+    def error(self, status: int, sentence: str, base: str | None = None) -> str:
+        """`base` leads to the site's top from where the page will stand, by default the path that
+        this cache was given."""
         # A page that says that the bundle is missing does without its style.
         with suppress(SlmError):
             self._refresh()
@@ -170,7 +172,7 @@ class PageCache:
         return self._templates.get_template("error.html.j2").render(
             status=status,
             sentence=_whole(sentence),
-            base=self.base,
+            base=self.base if base is None else base,
             site=self.site,
             words=words(self.site.language),
             styles=[style for style in styles if style is not None],

@@ -339,7 +339,7 @@ def test_folders_and_pipes_are_not_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/chat", ["/chat", "/models/index.json"]),
+        ("/chat", ["/chat", " models/index.json"]),
         ("/assets/shell-0123456789abcdef.js", ["reload"]),
         ("/wasm/sse2.wasm", ["sse2.wasm", "relaxed.wasm"]),
         ("/wasm/simd-mt.wasm", ["simd-mt", "make wasm"]),

@@ -60,7 +60,7 @@ KINDS = {
     "chunk-range": ("GET", "{chunk}", {"Range": "bytes=5-9"}, 206),
     "chunk-bad-range": ("GET", "{chunk}", {"Range": "bytes=999999999-"}, 416),
     "service-worker": ("GET", "/sw.js", {}, 200),
-    "redirect": ("GET", "/sw.js/", {}, 307),
+    "slash-at-the-end": ("GET", "/sw.js/", {}, 404),
     "no-page": ("GET", "/nothing/here", {}, 404),
     "no-page-html": ("GET", "/nothing", {"Accept": "text/html"}, 404),
     "no-asset": ("GET", "/assets/gone-0123456789abcdef.js", {}, 404),

@@ -22,11 +22,13 @@ worker.addEventListener('install', (event) => event.waitUntil(install()));
 worker.addEventListener('activate', (event) => event.waitUntil(deleteCaches((name) => name !== CACHE)));
 
 async function install(): Promise<void> {
+  const wasThere = await caches.has(CACHE);
   const cache = await caches.open(CACHE);
   try {
     await Promise.all(SITE.files.map(async (file) => cache.put(SCOPE + file.path, await fetchExact(file))));
   } catch (error) {
-    await caches.delete(CACHE);
+    // What an earlier worker of the same version has may be all that opens the page.
+    if (!wasThere) await caches.delete(CACHE);
     throw error;
   }
 }
@@ -71,12 +73,13 @@ async function sealed(request: Request): Promise<Response> {
   return new Response(response.body, { status, statusText, headers });
 }
 
-/** Makes room when this address has become another site's: its pages must not stay hidden behind ours. */
+/** Makes room when this address says that the site is gone: another one must not stay hidden behind it. A page
+ *  in place of the script says nothing of the kind: so answer proxies whose login has run out, and hosts that
+ *  are starting, and what is kept here may be all that still works. */
 async function leaveWhenGone(): Promise<void> {
   const answer = await fetch(`${SCOPE}sw.js`, { cache: 'no-store' }).catch(() => null);
   if (answer === null) return; // offline
-  const isScript = answer.headers.get('content-type')?.includes('javascript') ?? false;
-  if (!(answer.status === 404 || answer.status === 410 || (answer.ok && !isScript))) return;
+  if (answer.status !== 404 && answer.status !== 410) return;
   await worker.registration.unregister();
   await deleteCaches(() => true);
 }

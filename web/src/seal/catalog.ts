@@ -7,6 +7,7 @@
 import type { Manifest } from '../api/types';
 import { Reader } from '../core/check';
 import { SlmError } from '../core/error';
+import { fetchData, PageInsteadError } from '../store/data';
 import { checkMemory, httpsOrNull, isModelName, versionLabel } from '../store/manifest';
 import { fetchManifest, type SourceManifest } from '../store/remote';
 import { missingBytes } from '../store/reuse';
@@ -195,8 +196,8 @@ export class Catalog {
         `Expected the list of models at ${url.href}, found ${found}; check that the server is running.`,
         { cause },
       );
-    const response = await fetch(url, { cache: 'no-cache' }).catch((error: unknown) => {
-      throw failed('no connection', error);
+    const response = await fetchData(url.href, { cache: 'no-cache' }).catch((error: unknown) => {
+      throw failed(error instanceof PageInsteadError ? error.message : 'no connection', error);
     });
     if (!response.ok) throw failed(`HTTP ${response.status}`);
     return reader.array(reader.parse(await response.text()), 'the whole', 0, MAX_MODELS).map((value, i) => {

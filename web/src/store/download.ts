@@ -6,6 +6,7 @@
 
 import type { ManifestChunk } from '../api/types';
 import { SlmError } from '../core/error';
+import { fetchData } from './data';
 import { toHex } from './manifest';
 import type { Meter } from './meter';
 import type { ChunkSink } from './sink';
@@ -130,12 +131,13 @@ async function fetchRest(
   let stall = setTimeout(() => attempt.abort(), STALL_MS);
   try {
     const start = sink.received(index);
-    const response = await fetch(url, {
+    const asked: RequestInit = {
       headers: start > 0 ? { Range: `bytes=${start}-` } : {},
       cache: bypassCache ? 'reload' : cache,
       credentials: 'same-origin',
       signal: attempt.signal,
-    });
+    };
+    const response = await fetchData(url, asked, chunk.size);
     const restart = () => {
       meter.take(sink.received(index));
       sink.discard(index);

@@ -3,6 +3,7 @@
 
 import type { Manifest } from '../api/types';
 import { SlmError } from '../core/error';
+import { fetchData, PageInsteadError } from './data';
 import { parseManifest } from './manifest';
 import { verifySignature } from './signature';
 
@@ -63,10 +64,11 @@ async function fetchSignature(url: string, signal: AbortSignal | undefined): Pro
 
 async function get(url: string, signal: AbortSignal | undefined): Promise<Response> {
   try {
-    return await fetch(url, { signal: signal ?? null, cache: 'no-cache' });
+    return await fetchData(url, { signal: signal ?? null, cache: 'no-cache' });
   } catch (error) {
     signal?.throwIfAborted();
-    throw new SlmError('network', `Expected ${url}, found no connection; check that the server is running.`, {
+    const found = error instanceof PageInsteadError ? error.message : 'no connection';
+    throw new SlmError('network', `Expected ${url}, found ${found}; check that the server is running.`, {
       cause: error,
     });
   }
