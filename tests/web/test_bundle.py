@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -147,6 +147,34 @@ def test_without_headers_and_then_without_a_network(
     assert page.evaluate("crossOriginIsolated") is True
     assert offline.ask("Hello again")
     assert scripts(page, releases[0])
+
+
+def test_the_page_can_be_installed_also_below_a_path_and_without_a_network(
+    context: BrowserContext, site: Path, tmp_path: Path
+) -> None:
+    page = context.new_page()
+    with plain_host(tmp_path / "host") as host:
+        visit(page, host + PATH)
+        Chat.of(page).ready("tiny")
+        session = context.new_cdp_session(page)
+        found = session.send("Page.getAppManifest")
+        assert found["errors"] == []
+        manifest = json.loads(found["data"])
+        at = found["url"]
+        assert at.startswith(f"{host}{PATH}assets/manifest-")
+        assert urljoin(at, manifest["start_url"]) == host + PATH
+        faults = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+        # A test's context is a private window, which installs nothing.
+        assert [fault["errorId"] for fault in faults] in ([], ["in-incognito"])
+    icons = [urljoin(at, icon["src"]) for icon in manifest["icons"]]
+    kept = page.evaluate(
+        """async (urls) => {
+          const answers = await Promise.all(urls.map((url) => fetch(url)));
+          return answers.map(({ headers }) => headers.get('content-type'));
+        }""",
+        [at, *icons],
+    )
+    assert kept == ["application/manifest+json", *["image/png"] * 3]
 
 
 def test_the_server_s_page_opens_without_the_server(

@@ -73,8 +73,8 @@ def test_chunks_are_the_file_and_the_manifest_says_so(llama: Path, tmp_path: Pat
 
 
 def test_what_a_model_is_good_for_reaches_the_list_of_models(llama: Path, tmp_path: Path) -> None:
-    pack([llama], tmp_path / "one", good_for="Short  answers\nin English.")
-    pack([llama], tmp_path / "two")
+    pack([llama], tmp_path / "one", name="one", good_for="Short  answers\nin English.")
+    pack([llama], tmp_path / "two", name="two")
     assert read_manifest(tmp_path / "one").good_for == "Short answers in English."
     assert "good_for" not in json.loads((tmp_path / "two/manifest.json").read_text())
     entries = ModelFolder(tmp_path).entries()
