@@ -3,6 +3,8 @@
 // that nothing on the screen changes shape a moment later. Pure text to text;
 // a finished answer never passes through here.
 
+import { endOfMath, maskMath, openMath } from './math';
+
 const OPENING_FENCE = /^ {0,3}(`{3,}|~{3,})/;
 /** A last line that may become a list, a rule, a heading, a quote, a fence or a table's ruler. */
 const ONLY_MARKS = /^\s*(?:[-=*_+#>`~:|\s]+|\d{1,3}[.)]?\s*|[-*+] \[[ xX]?\]?\s*)$/;
@@ -36,15 +38,26 @@ function startOfLastParagraph(text: string): number {
   return blank === -1 ? 0 : blank + 2;
 }
 
-/** Closes code spans and emphasis left open; shows a half-written link as its text. */
+/** Closes code spans, emphasis and tags left open; shows a half-written link as its text,
+ *  and nothing yet of a formula, a footnote's mark or a tag. */
 function closeInline(paragraph: string): string {
-  let text = paragraph.replace(/!?\[([^\]\n]*)(?:\](?:\([^)\n]*)?)?$/, '$1').replace(/(?:[*_~]+|`+)$/, '');
-  const outsideCode = text.replace(/`[^`]*`/g, '');
+  const formula = openMath(paragraph);
+  const shown = formula === -1 ? paragraph : paragraph.slice(0, formula);
+  const whole = endOfMath(shown);
+  let text =
+    shown.slice(0, whole) +
+    shown
+      .slice(whole)
+      .replace(/\[\^[^\]\n]*\]?$|<\/?[a-z]*$/i, '')
+      .replace(/!?\[([^\]\n]*)(?:\](?:\([^)\n]*)?)?$/, '$1')
+      .replace(/(?:[*_~]+|`+)$/, '');
+  const outsideCode = maskMath(text.replace(/`[^`]*`/g, ''));
   if (outsideCode.includes('`')) return `${text}\``;
   const strong = outsideCode.split('**').length - 1;
   const single = outsideCode.replace(/\*\*/g, '').match(/(?<=^|[^\s*\\])\*|\*(?=\S)/g)?.length ?? 0;
   if (strong % 2 === 1 || single % 2 === 1) text = text.trimEnd();
   if (single % 2 === 1) text += '*';
   if (strong % 2 === 1) text += '**';
-  return text;
+  const tag = /<(sub|sup|summary)>(?![\s\S]*<\/\1>)/i.exec(outsideCode)?.[1];
+  return tag === undefined ? text : `${text}</${tag}>`;
 }

@@ -5,10 +5,11 @@ import composer from './composer.css';
 import narrow from './narrow.css';
 import page from './page.css';
 import panel from './panel.css';
+import print from './print.css';
 import prose from './prose.css';
 import turn from './turn.css';
 
-const styles = [base, page, turn, prose, composer, panel, narrow].join('\n');
+const styles = [base, page, turn, prose, composer, panel, narrow, print].join('\n');
 
 /** Adopted rather than inserted: the shell's policy, which the frame inherits,
  *  allows no inline style element. */

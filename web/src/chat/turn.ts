@@ -11,10 +11,8 @@ import { describeError } from './errors';
 import { count, speed } from './format';
 import { icon } from './icons';
 import { MarkdownView } from './markdown';
+import { questionBody } from './question';
 import { S } from './strings';
-
-/** Longer questions, and those of several lines, are set as text and not as a heading. */
-const HEADLINE_CHARACTERS = 160;
 
 export interface TurnActions {
   readonly retry: (turn: Turn, dropOldest?: boolean) => void;
@@ -54,7 +52,7 @@ export class TurnView {
     this.markdown = turn.role === 'assistant' ? new MarkdownView() : null;
     this.who.id = `turn-${turn.id}`;
     this.who.textContent = turn.who;
-    this.words.append(this.markdown?.element ?? this.question());
+    this.words.append(this.markdown?.element ?? questionBody(turn.text));
     this.element = h(
       'article',
       { class: `turn ${turn.role}`, 'aria-labelledby': this.who.id },
@@ -77,7 +75,7 @@ export class TurnView {
   /** Turns a question into a field. */
   startEdit(): void {
     const close = (): void => {
-      this.words.replaceChildren(this.question());
+      this.words.replaceChildren(questionBody(this.turn.text));
       this.element.classList.remove('is-editing');
       this.foot.querySelector<HTMLElement>('[data-action=edit]')?.focus();
     };
@@ -121,12 +119,6 @@ export class TurnView {
   /** There are older turns to leave out, and that was not tried yet. */
   private canDrop(): boolean {
     return this.turn.parent?.parent !== null && !this.turn.dropOldest;
-  }
-
-  private question(): HTMLElement {
-    const { text } = this.turn;
-    const short = text.length <= HEADLINE_CHARACTERS && !text.includes('\n');
-    return h('div', { class: short ? 'question short' : 'question', dir: 'auto' }, text);
   }
 
   private drawFigures({ live }: TurnContext): void {

@@ -82,6 +82,11 @@ export const ar: Strings = {
   copyUrl: (url) => `نسخ العنوان ${name(url)}`,
   linkNote: 'لا تُفتح الروابط من هذه الصفحة؛ هذا ينسخ العنوان',
   image: (alt) => (alt === '' ? 'صورة' : `صورة: ${alt}`),
+  footnote: (label) => `حاشية ${name(label)}`,
+  toText: (label) => `حاشية ${name(label)}، العودة إلى النص`,
+  showAll: 'عرض الكل',
+  showLess: 'عرض أقل',
+  unfold: 'المزيد',
 
   // first screen
   headline: 'نموذج صغير، على جهازك.',

@@ -66,6 +66,11 @@ export const de: Strings = {
   copyUrl: (url) => `Die Adresse ${url} kopieren`,
   linkNote: 'Links öffnen sich von dieser Seite aus nicht; dies kopiert die Adresse',
   image: (alt) => (alt === '' ? 'Bild' : `Bild: ${alt}`),
+  footnote: (label) => `Fußnote ${label}`,
+  toText: (label) => `Fußnote ${label}, zurück zum Text`,
+  showAll: 'Alles zeigen',
+  showLess: 'Weniger zeigen',
+  unfold: 'Mehr',
 
   // first screen
   headline: 'Ein kleines Modell, auf Ihrem Gerät.',

@@ -69,6 +69,11 @@ export const en = {
   copyUrl: (url: string) => `Copy the address ${url}`,
   linkNote: 'Links do not open from this page; this copies the address',
   image: (alt: string) => (alt === '' ? 'Image' : `Image: ${alt}`),
+  footnote: (label: string) => `Footnote ${label}`,
+  toText: (label: string) => `Footnote ${label}, back to the text`,
+  showAll: 'Show all',
+  showLess: 'Show less',
+  unfold: 'More',
 
   // first screen
   headline: 'A small model, on your device.',

@@ -66,6 +66,11 @@ export const hi: Strings = {
   copyUrl: (url) => `पता ${url} कॉपी करें`,
   linkNote: 'इस पेज से लिंक नहीं खुलते; इससे पता कॉपी होता है',
   image: (alt) => (alt === '' ? 'चित्र' : `चित्र: ${alt}`),
+  footnote: (label) => `पाद टिप्पणी ${label}`,
+  toText: (label) => `पाद टिप्पणी ${label}, पाठ पर वापस`,
+  showAll: 'पूरा दिखाएँ',
+  showLess: 'कम दिखाएँ',
+  unfold: 'और',
 
   // first screen
   headline: 'एक छोटा मॉडल, आपके डिवाइस पर।',
