@@ -20,8 +20,8 @@ export interface ComposerEvents {
   readonly onFiles: (files: readonly File[]) => void;
 }
 
-/** No mouse and no pen: then the keyboard is one on the glass, too. */
-const touch = matchMedia('(pointer: coarse) and (not (any-pointer: fine))');
+/** Whoever points with a finger most likely types on the glass, too. */
+const touch = matchMedia('(pointer: coarse)');
 
 /** True for an Enter that means "send", in the composer and where a message is edited. */
 export function isSendKey(event: KeyboardEvent): boolean {
