@@ -45,7 +45,9 @@ export class Chat {
   readonly conversations: Conversation[] = [this.conversation];
   lastSeed: number | null = null;
   private run: Run | null = null;
-  private samplingOf: string | null = null;
+  /** The model whose sampling is in force, and what it brought. */
+  private own: { readonly model: string; readonly sampling: ReturnType<typeof defaultSampling> } | null =
+    null;
   private kept: Preferences;
   private afterAnswer: (() => void) | null = null;
 
@@ -207,21 +209,20 @@ export class Chat {
 
   /** Has the choices outlive the page, as far as they are ones of a list. */
   keep(theme: Preferences['theme'] = this.kept.theme): void {
-    const { choice, slm } = this.model;
-    const before = this.kept;
-    const own = defaultSampling(slm?.info ?? null);
-    // Without a model it is not known what was chosen, so the sampling stays as it was kept.
+    const { choice } = this.model;
+    const { own } = this;
+    // Before any model was open it is not known what differs from its own.
     const sampling =
-      slm === null
+      own === null
         ? {}
         : Object.fromEntries(
             SAMPLING_NAMES.map((name) => [
               name,
-              this.settings[name] === own[name] ? null : onGrid(name, this.settings[name]),
+              this.settings[name] === own.sampling[name] ? null : onGrid(name, this.settings[name]),
             ]),
           );
     const kept = {
-      ...before,
+      ...this.kept,
       theme,
       n_ctx: choice.n_ctx ?? null,
       threads: choice.threads ?? null,
@@ -229,7 +230,7 @@ export class Chat {
       ...sampling,
     };
     const chosen = SAMPLING_NAMES.some((name) => kept[name] !== null);
-    this.kept = slm === null ? kept : { ...kept, model: chosen ? slm.info.name : null };
+    this.kept = own === null ? kept : { ...kept, model: chosen ? own.model : null };
     this.host.keep(this.kept);
   }
 
@@ -320,8 +321,8 @@ export class Chat {
   /** A newly opened model brings its own sampling; reopening it keeps the person's. */
   private adoptSampling(): void {
     const { slm } = this.model;
-    if (slm === null || this.samplingOf === slm.info.name) return;
-    this.samplingOf = slm.info.name;
+    if (slm === null || this.own?.model === slm.info.name) return;
+    this.own = { model: slm.info.name, sampling: defaultSampling(slm.info) };
     Object.assign(this.settings, NO_DOMAIN);
     this.resetSampling();
     if (this.kept.model !== slm.info.name) return;

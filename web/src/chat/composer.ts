@@ -50,7 +50,6 @@ export class Composer {
       id: 'message',
       rows: 1,
       dir: 'auto',
-      enterkeyhint: touch.matches ? 'enter' : 'send',
       autocomplete: 'off',
       'aria-label': S.message,
       oninput: () => this.change(),
@@ -73,6 +72,9 @@ export class Composer {
     );
     this.element = h('div', {}, this.queue, h('div', { class: 'composer' }, this.field, this.action));
     this.action.disabled = true;
+    const hint = (): void => this.field.setAttribute('enterkeyhint', touch.matches ? 'enter' : 'send');
+    touch.addEventListener('change', hint); // a tablet that is put on its keyboard
+    hint();
   }
 
   setBusy(busy: boolean): void {
