@@ -391,7 +391,8 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   }
 
   function noteUnsaved(): void {
-    const typed = composer.field.value.trim() !== '' || chat.settings.systemPrompt.trim() !== '';
+    const instructed = chat.settings.systemPrompt.trim() !== (host.site.system_prompt ?? '').trim();
+    const typed = instructed || composer.field.value.trim() !== '';
     host.setUnsaved(typed || chat.conversations.some(({ empty }) => !empty));
   }
 
@@ -543,7 +544,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
 
   function iconCopy(): HTMLButtonElement {
     const copy = copyButton(S.copyAll, () => toMarkdown(chat.conversation), {
-      class: 'bare',
+      class: 'bare copy-all',
       title: S.copyAll,
     });
     copy.replaceChildren(icon('copy'), h('span', { class: 'label' }, S.copyAll));
