@@ -96,7 +96,8 @@ class ChatPage:
     def send(self, text: str) -> None:
         field = self.frame.locator("#message")
         field.fill(text)
-        field.press("Enter")
+        # With Control it sends on a touch screen too.
+        field.press("Control+Enter")
 
     def answer(self, text: str) -> None:
         """Lets the model say `text` and end."""

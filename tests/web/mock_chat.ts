@@ -21,6 +21,7 @@ import type {
 } from '../../web/src/api/types';
 import { startChat } from '../../web/src/chat/index';
 import { SlmError } from '../../web/src/core/error';
+import { NO_PREFERENCES, type Preferences } from '../../web/src/seal/preferences';
 import type { ChatHost, ModelEntry, OpenedModel, Site } from '../../web/src/seal/protocol';
 
 interface Config {
@@ -33,6 +34,7 @@ interface Config {
   readonly notice?: string;
   /** A sentence about a shorter context. */
   readonly roomNotice?: string;
+  readonly preferences?: Partial<Preferences>;
 }
 
 interface Piece {
@@ -107,6 +109,11 @@ class MockChat implements Slm {
   readonly removed: string[] = [];
   /** What was asked about versions: "update NAME", "go back NAME", "forget NAME". */
   readonly versions: string[] = [];
+  /** What the shell was told to keep last, and whether leaving loses something. */
+  kept: Preferences | null = null;
+  unsaved = false;
+  /** Of the prompt, in the timings of the next answers. */
+  cached = 0;
   info: ModelInfo = INFO;
   tokens = 0;
   past = 0;
@@ -221,7 +228,7 @@ class MockChat implements Slm {
       decode_tokens: this.tokens,
       decode_ms: 7 * this.tokens,
       decode_tokens_per_second: 148,
-      cached_tokens: 0,
+      cached_tokens: this.cached,
       memory_bytes: 148e6,
     };
   }
@@ -294,6 +301,13 @@ const change = (name: string, to: (entry: ModelEntry) => Partial<ModelEntry>) =>
 const host: ChatHost = {
   site: { ...SITE, ...config.site },
   models,
+  preferences: { ...NO_PREFERENCES, ...config.preferences },
+  keep: (preferences) => {
+    mock.kept = preferences;
+  },
+  setUnsaved: (something) => {
+    mock.unsaved = something;
+  },
   refresh: () => Promise.resolve(models),
   async open(name, options = {}): Promise<OpenedModel> {
     mock.openings.push(name);

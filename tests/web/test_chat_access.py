@@ -102,6 +102,33 @@ def choosing(chat: ChatPage) -> None:
     expect(chat.frame.get_by_role("list", name="Choose a model")).to_be_visible()
 
 
+def talks(chat: ChatPage) -> None:
+    chat.ask("How do tides work?", "They come.")
+    chat.frame.get_by_role("button", name="New chat", exact=True).click()
+    chat.ask("Why is the sky blue, and not of any other colour that there is?", "It is.")
+    chat.frame.get_by_role("button", name="Conversations", exact=True).click()
+
+
+def cut_short(chat: ChatPage) -> None:
+    chat.ask("How do tides work?", "They come.")
+    chat.send("And?")
+    chat.mock("emit('And they')")
+    chat.mock("past = 2048")
+    chat.mock("finish('length')")
+
+
+def nearly_full(chat: ChatPage) -> None:
+    chat.mock("past = 1700")
+    chat.ask("How do tides work?", "They come.")
+    message_field(chat).fill("x" * 900)
+
+
+def queued(chat: ChatPage) -> None:
+    writing(chat)
+    message_field(chat).fill("And then?")
+    message_field(chat).press("Enter")
+
+
 STATES: dict[str, tuple[Callable[[ChatPage], None], dict[str, Any]]] = {
     "first_screen": (first_screen, {}),
     "answered": (answered, {}),
@@ -111,6 +138,10 @@ STATES: dict[str, tuple[Callable[[ChatPage], None], dict[str, Any]]] = {
     "settings": (settings, {}),
     "model_card": (model_card, {"models": [{}, {"name": "b", "title": "B", "stored": True}]}),
     "context_full": (context_full, {}),
+    "talks": (talks, {}),
+    "cut_short": (cut_short, {}),
+    "nearly_full": (nearly_full, {}),
+    "queued": (queued, {}),
     "downloading": (downloading, {"manualOpen": True, "models": [{"stored": False}]}),
     "choosing": (choosing, {"models": [{"stored": False}, {"name": "b", "stored": False}]}),
 }
@@ -187,17 +218,160 @@ def test_shift_enter_breaks_the_line_and_enter_sends(chat: ChatPage) -> None:
     expect(field).to_be_focused()
 
 
-def test_nothing_is_sent_while_an_answer_is_written_or_when_empty(chat: ChatPage) -> None:
+def test_nothing_is_sent_when_the_field_is_empty(chat: ChatPage) -> None:
     field = message_field(chat)
     field.press("Enter")
     field.fill("   ")
     field.press("Enter")
     expect(chat.frame.locator(".turn")).to_have_count(0)
+
+
+@pytest.mark.parametrize("end", ["answered", "stopped", "failed", "changed", "not yet"])
+def test_enter_while_an_answer_is_written_waits_for_its_end(chat: ChatPage, end: str) -> None:
     writing(chat)
+    field = message_field(chat)
     field.fill("next")
     field.press("Enter")
+    note = chat.frame.get_by_text("It will be sent when the answer has ended.").first
+    expect(note).to_be_visible()
     expect(field).to_have_value("next")
     assert chat.frame.evaluate("mock.requests.length") == 1
+    if end == "changed":
+        field.press("!")
+    elif end == "not yet":
+        chat.frame.get_by_role("button", name="Not yet").click()
+        expect(field).to_be_focused()
+    if end == "stopped":
+        field.press("Escape")
+        chat.drawn()
+    elif end == "failed":
+        chat.mock("fail('invalid_argument', 'No.')")
+    else:
+        chat.mock("finish()")
+    expect(chat.frame.locator(".queue")).to_be_hidden()
+    sent = end == "answered"
+    expect(field).to_have_value("" if sent else "next!" if end == "changed" else "next")
+    assert chat.frame.evaluate("mock.requests.length") == (2 if sent else 1)
+
+
+def test_a_touch_keyboard_breaks_lines_and_the_button_sends(browser: Browser) -> None:
+    with browser.new_context(
+        viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True
+    ) as context:
+        chat = open_chat(context.new_page())
+        field = message_field(chat)
+        expect(field).to_have_attribute("enterkeyhint", "enter")
+        field.press_sequentially("one")
+        field.press("Enter")
+        field.press_sequentially("two")
+        expect(field).to_have_value("one\ntwo")
+        chat.frame.get_by_role("button", name="Send", exact=True).tap()
+        assert chat.last_request()["messages"] == [{"role": "user", "content": "one\ntwo"}]
+        # A keyboard that has the key for it sends all the same.
+        chat.answer("Good.")
+        field.fill("three")
+        field.press("Control+Enter")
+        chat.drawn()
+        assert chat.last_request()["messages"][-1]["content"] == "three"
+
+
+def focused(chat: ChatPage) -> str:
+    """What has the focus, in words; the page itself is "BODY"."""
+    chat.drawn()
+    name: str = chat.frame.evaluate(
+        """() => {
+          const { activeElement: element } = document;
+          const label = element?.getAttribute('aria-label') ?? element?.textContent ?? '';
+          return element === document.body ? 'BODY' : `${element?.tagName} ${label.slice(0, 40)}`;
+        }"""
+    )
+    return name
+
+
+def test_the_focus_never_falls_to_the_page(chat: ChatPage) -> None:
+    frame = chat.frame
+
+    def press(name: str, place: Locator | None = None) -> None:
+        control = (place or frame).get_by_role("button", name=name, exact=True).last
+        control.focus()
+        control.press("Enter")
+        assert (name, focused(chat)) != (name, "BODY")
+
+    def key(keys: str) -> None:
+        chat.page.keyboard.press(keys)
+        assert (keys, focused(chat)) != (keys, "BODY")
+
+    assert focused(chat) == "TEXTAREA Message"
+    example = frame.get_by_role("button", name="Why is the sky blue?")
+    example.focus()
+    example.press("Enter")
+    assert focused(chat) == "TEXTAREA Message"
+    chat.mock("emit('One')")
+    press("Stop")
+    press("Continue")
+    chat.answer(" two")
+    press("Retry")
+    chat.answer("Three")
+    press("Earlier version")
+    press("Later version")
+    press("Edit")
+    press("Cancel")
+    press("Edit")
+    key("Escape")
+    press("Edit")
+    press("Send again")
+    chat.mock("emit('Four')")
+    chat.mock("finish('length')")
+    press("Settings", frame.locator(".remedies"))
+    press("Close", frame.locator("dialog[open]"))
+    press("Continue")
+    chat.mock("fail('crashed', 'It stopped.')")
+    assert focused(chat) != "BODY"
+    press("Reload the model and try again")
+    chat.mock("fail('context_full', 'full', {prompt_tokens: 3000, n_ctx: 2048})")
+    press("Use 4,096 tokens and answer")
+    chat.answer("Five")
+    press("Copy chat")
+    theme = frame.get_by_role("button", name="Switch to")
+    theme.focus()
+    theme.press("Enter")
+    assert focused(chat).startswith("BUTTON Switch to")
+    press("New chat")
+    press("Undo")
+    for name in ["Conversations", "Settings", "About SmolLM2 135M Instruct"]:
+        control = frame.get_by_role("button", name=name, exact=True).first
+        control.focus()
+        control.press("Enter")
+        assert (name, focused(chat)) != (name, "BODY")
+        key("Escape")
+    press("Conversations")
+    panel = frame.locator("dialog[open]")
+    delete = panel.get_by_role("button", name="Delete:")
+    delete.focus()
+    delete.press("Enter")
+    assert focused(chat) != "BODY"
+    press("Undo", panel)
+    press("Close", panel)
+    key("Control+Shift+O")
+    key("Control+Shift+Enter")
+
+
+def test_what_loses_its_place_while_one_is_on_it_hands_the_focus_on(chat: ChatPage) -> None:
+    """Not an action of one's own: an answer's end takes the Stop button, a button is disabled."""
+    chat.ask("One?", "First.")
+    retry = chat.frame.get_by_role("button", name="Retry")
+    retry.focus()
+    chat.frame.evaluate("document.activeElement.remove()")
+    assert focused(chat) == "TEXTAREA Message"
+    copy = chat.frame.get_by_role("button", name="Copy chat")
+    copy.focus()
+    chat.frame.evaluate("document.activeElement.disabled = true")
+    assert focused(chat) == "TEXTAREA Message"
+    # Who clicks beside everything has chosen so: a growing answer takes nothing from them.
+    chat.send("Two?")
+    chat.page.mouse.click(5, 300)
+    chat.mock("emit('Sec')")
+    assert focused(chat) == "BODY"
 
 
 def test_the_enter_that_ends_a_composition_does_not_send(chat: ChatPage) -> None:
@@ -293,6 +467,14 @@ def test_the_page_has_landmarks_and_turns_are_named_articles(chat: ChatPage) -> 
     expect(chat.frame.get_by_role("article", name="SmolLM2")).to_contain_text("Hi")
     # An answer's own headings stand below those of the page.
     expect(chat.frame.get_by_role("heading", name="Hi")).to_have_js_property("tagName", "H4")
+
+
+def test_that_the_model_is_ready_is_announced(shared_page: Page) -> None:
+    chat = open_chat(shared_page, manualOpen=True, models=[{"stored": False}])
+    chat.drawn()
+    expect(live_region(chat)).to_have_text("")
+    chat.mock("opened()")
+    expect(live_region(chat)).to_have_text("SmolLM2 is ready.")
 
 
 # ---- what a person prefers

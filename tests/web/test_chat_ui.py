@@ -245,13 +245,51 @@ def test_settings_start_with_the_models_own_and_reach_the_request(chat: ChatPage
 def test_a_value_outside_its_range_becomes_the_nearest_inside(chat: ChatPage) -> None:
     settings = open_settings(chat)
     exact = settings.get_by_role("spinbutton", name="Temperature")
-    for typed, kept in [("9", "2"), ("-1", "0"), ("", "0")]:
+    for typed, kept in [("9", "2"), ("-1", "0")]:
         exact.fill(typed)
         exact.press("Tab")
         expect(exact).to_have_value(kept)
     expect(settings.get_by_role("slider", name="Temperature")).to_have_value("0")
     settings.get_by_role("button", name="Reset to the model’s own").click()
     expect(settings.get_by_role("spinbutton", name="Temperature")).to_have_value("0.2")
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("", "0.2"),
+        ("warm", "0.2"),
+        ("1 2", "0.2"),
+        ("0,7", "0.7"),
+        (".5", "0.5"),
+        (" 1.25 ", "1.25"),
+        ("٠٫٥", "0.5"),
+        ("१.५", "1.5"),
+    ],
+)
+def test_a_number_is_read_as_people_write_it_and_what_is_none_changes_nothing(
+    chat: ChatPage, typed: str, kept: str
+) -> None:
+    settings = open_settings(chat)
+    exact = settings.get_by_role("spinbutton", name="Temperature")
+    exact.fill(typed)
+    exact.press("Tab")
+    expect(exact).to_have_value(kept)
+    exact.press("ArrowUp")
+    expect(exact).to_have_value(f"{float(kept) + 0.05:g}")
+
+
+def test_the_longest_answer_is_no_longer_than_the_context(chat: ChatPage) -> None:
+    settings = open_settings(chat)
+    longest = settings.get_by_role("spinbutton", name="Longest answer")
+    longest.fill("9000")
+    longest.press("Tab")
+    expect(longest).to_have_value("2048")
+    settings.get_by_role("combobox", name="Context length").select_option("512")
+    settings.get_by_role("button", name="Reload with these").click()
+    settings = open_settings(chat)
+    expect(longest).to_have_value("512")
+    expect(longest).to_have_attribute("aria-valuemax", "512")
 
 
 def test_each_answer_has_a_new_seed_until_one_is_kept(chat: ChatPage) -> None:
@@ -303,12 +341,31 @@ def test_a_full_context_is_said_in_numbers_and_solved_in_one_click(chat: ChatPag
     expect(seen).to_have_count(2)
 
 
-def test_what_does_not_fit_even_alone_asks_for_a_longer_context(chat: ChatPage) -> None:
+def test_what_does_not_fit_even_alone_is_answered_in_a_longer_context_in_one_step(
+    chat: ChatPage,
+) -> None:
     chat.send("A very long text")
     chat.mock("fail('context_full', 'full', {prompt_tokens: 2210, n_ctx: 2048})")
     expect(button(chat, "Drop the oldest turns")).to_have_count(0)
-    button(chat, "Use a longer context").click()
-    expect(chat.frame.get_by_role("combobox", name="Context length")).to_be_visible()
+    button(chat, "Use 4,096 tokens and answer").click()
+    chat.answer("A long answer.")
+    expect(answers(chat).locator(".prose")).to_have_text("A long answer.")
+    expect(chat.frame.get_by_text("/ 4,096 context")).to_be_visible()
+    assert chat.frame.evaluate("mock.openings.length") == 2
+    assert chat.frame.evaluate("mock.kept.n_ctx") == 4096
+
+
+@pytest.mark.parametrize(
+    ("prompt", "offered"),
+    [(3500, "Use 4,096"), (3700, "Use 8,192"), (8000, "Use 8,192"), (9000, None)],
+)
+def test_the_longer_context_leaves_room_for_an_answer_and_is_one_that_the_model_has(
+    chat: ChatPage, prompt: int, offered: str | None
+) -> None:
+    chat.send("A very long text")
+    chat.mock(f"fail('context_full', 'full', {{prompt_tokens: {prompt}, n_ctx: 2048}})")
+    offers = chat.frame.get_by_role("alert").get_by_role("button", name="tokens and answer")
+    expect(offers).to_have_text([f"{offered} tokens and answer"] if offered else [])
 
 
 def test_dropping_can_be_chosen_beforehand(chat: ChatPage) -> None:
@@ -334,16 +391,49 @@ def test_an_answer_cut_short_says_why(chat: ChatPage, past: int, note: str) -> N
     expect(answers(chat)).to_contain_text(note)
 
 
-def test_an_answer_cut_short_by_the_context_can_be_given_room(chat: ChatPage) -> None:
+@pytest.mark.parametrize("how", ["drop", "longer"])
+def test_an_answer_cut_short_by_the_context_is_gone_on_with_in_one_step(
+    chat: ChatPage, how: str
+) -> None:
     chat.ask("One?", "First.")
     chat.send("Two?")
     chat.mock("emit('Sec')")
     chat.mock("past = 2048")
     chat.mock("finish('length')")
-    button(chat, "Drop the oldest turns").click()
-    assert chat.last_request()["context_overflow"] == "drop_oldest"
-    chat.answer("Second.")
-    expect(answers(chat).last).to_contain_text("2 / 2")
+    longer = "Use 4,096 tokens and continue"
+    button(chat, "Drop the oldest turns and continue" if how == "drop" else longer).click()
+    chat.drawn()
+    request = chat.last_request()
+    assert request["context_overflow"] == ("drop_oldest" if how == "drop" else "error")
+    assert request["messages"][-1] == {"role": "assistant", "content": "Sec"}
+    chat.answer("ond.")
+    expect(answers(chat).last.locator(".prose")).to_have_text("Second.")
+    expect(answers(chat).last).not_to_contain_text("context is full")
+    assert chat.frame.evaluate("mock.openings.length") == (1 if how == "drop" else 2)
+
+
+@pytest.mark.parametrize("cut", ["limit", "stop"])
+def test_an_answer_that_was_cut_goes_on_from_its_last_word(chat: ChatPage, cut: str) -> None:
+    chat.send("Count")
+    chat.mock("emit('One, two')")
+    if cut == "limit":
+        chat.mock("finish('length')")
+    else:
+        message_field(chat).press("Escape")
+    button(chat, "Continue").click()
+    chat.drawn()
+    assert chat.last_request()["messages"] == [
+        {"role": "user", "content": "Count"},
+        {"role": "assistant", "content": "One, two"},
+    ]
+    chat.answer(", three")
+    expect(answers(chat).locator(".prose")).to_have_text("One, two, three")
+    expect(answers(chat)).to_have_count(1)
+    expect(answers(chat)).not_to_contain_text("1 / ")
+    expect(button(chat, "Continue")).to_have_count(0)
+    # A whole answer is not gone on with, and neither is one that something follows.
+    chat.ask("And?", "four")
+    expect(button(chat, "Continue")).to_have_count(0)
 
 
 # ---- failing
@@ -371,6 +461,17 @@ def test_an_unforeseen_error_is_named_and_can_be_tried_again(chat: ChatPage) -> 
     chat.answer("Hi")
     expect(answers(chat)).to_have_count(1)
     expect(answers(chat)).not_to_contain_text("1 / ")
+
+
+@pytest.mark.parametrize("code", ["context_full", "invalid_argument", "crashed", "bad_template"])
+def test_every_failed_turn_can_be_tried_again(chat: ChatPage, code: str) -> None:
+    chat.send("Hello")
+    chat.mock(f"fail({code!r}, 'That failed; do something else.')")
+    again = chat.frame.get_by_role("button", name="try again").or_(button(chat, "Retry"))
+    again.first.click()
+    chat.answer("Hi")
+    expect(answers(chat).locator(".prose")).to_have_text("Hi")
+    assert chat.frame.evaluate("mock.openings.length") == (2 if code == "crashed" else 1)
 
 
 # ---- opening a model

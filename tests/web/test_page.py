@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Frame, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Frame, Locator, Page, expect
 
 from slmweb.pack.manifest import read_manifest
 from slmweb.server.app import create_app
@@ -220,3 +220,56 @@ def test_the_shell_answers_no_stranger(chat: Chat) -> None:
         })"""
     )
     assert received == [["echo", 0], ["echo", 0]]
+
+
+def test_the_browser_asks_before_a_conversation_is_lost_and_not_where_there_is_none(
+    chat: Chat,
+) -> None:
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    chat.page.on("dialog", answer)
+    chat.ready()
+    chat.page.reload()
+    chat = Chat.of(chat.page)
+    chat.ready()
+    assert asked == []
+    chat.ask("Hello")
+    chat.page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_choices_survive_a_reload_and_nothing_that_was_typed_is_kept(chat: Chat) -> None:
+    chat.ready()
+    chat.button("Switch to dark colours").click()
+    chat.button("Settings").click()
+    settings = chat.frame.get_by_role("dialog", name="Settings")
+    settings.get_by_role("textbox", name="System prompt").fill("a secret thing")
+    settings.get_by_role("spinbutton", name="Temperature").fill("0.65")
+    settings.get_by_role("combobox", name="Threads").select_option("1")
+    settings.get_by_role("combobox", name="Context length").select_option("512")
+    settings.get_by_role("button", name="Reload with these").click()
+    chat.ready()
+    chat.page.reload()
+    again = Chat.of(chat.page)
+    again.ready()
+    expect(again.button("Switch to light colours")).to_be_visible()
+    expect(again.frame.get_by_text("/ 512 context")).to_be_visible()
+    again.button("Settings").click()
+    settings = again.frame.get_by_role("dialog", name="Settings")
+    expect(settings.get_by_role("spinbutton", name="Temperature")).to_have_value("0.65")
+    expect(settings.get_by_role("combobox", name="Threads")).to_have_value("1")
+    expect(settings.get_by_role("textbox", name="System prompt")).to_have_value("")
+    kept = again.page.evaluate("Object.values(localStorage).join()")
+    assert "secret" not in kept
+    # What somebody else has written there is not taken for choices.
+    again.page.evaluate(
+        "for (const key of Object.keys(localStorage)) localStorage[key] = '{\"theme\":7}'"
+    )
+    again.page.reload()
+    last = Chat.of(again.page)
+    last.ready()
+    expect(last.button("Switch to dark colours")).to_be_visible()

@@ -82,6 +82,8 @@ PROBES = {
     "meta refresh": "add('meta', {httpEquiv: 'refresh', content: `0;url=${url}`})",
     "link": "click(`<a href='${url}'>x</a>`)",
     "link to a new window": "click(`<a target=_blank href='${url}'>x</a>`)",
+    "link to a download": "click(`<a download href='${url}'>x</a>`)",
+    "link to a named download": "click(`<a download='x.txt' href='${url}'>x</a>`)",
     "link ping": "click(`<a href='#x' ping='${url}'>x</a>`)",
     "popup": "open(url)",
     "fetch in a blob worker": "worker(`fetch('${url}')`)",

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readFrameMessage } from '../../../web/src/seal/messages';
+import { NO_PREFERENCES } from '../../../web/src/seal/preferences';
 
 const MODELS = new Set(['smol', 'gemma']);
 
@@ -16,6 +17,8 @@ const GOOD = [
   { type: 'forget', id: 7, model: 'gemma' },
   { type: 'wasm', id: 4, variant: 'relaxed-mt' },
   { type: 'cancel', id: 2 },
+  { type: 'unsaved', something: true },
+  { type: 'keep', preferences: { ...NO_PREFERENCES, model: 'smol', theme: 'dark' } },
 ];
 
 test('the vocabulary', () => {
@@ -58,6 +61,12 @@ test('values outside the lists are refused', () => {
     { type: 'list', id: 1.5 },
     { type: 'list', id: 1e9 },
     { type: 'list', id: '1' },
+    { type: 'unsaved', something: 'a secret' },
+    { type: 'unsaved', something: 1 },
+    { type: 'keep', preferences: { ...NO_PREFERENCES, theme: 'a secret' } },
+    { type: 'keep', preferences: { ...NO_PREFERENCES, model: 'other' } },
+    { type: 'keep', preferences: { ...NO_PREFERENCES, text: 'a secret' } },
+    { type: 'keep', preferences: null },
   ];
   for (const message of bad) assert.equal(readFrameMessage(message, MODELS), null, JSON.stringify(message));
 });

@@ -4,8 +4,10 @@
 
 import type { AdapterInfo, Slm } from '../api/types';
 import { SlmError } from '../core/error';
+import { onGrid, type Preferences, SAMPLING_NAMES } from '../seal/preferences';
 import type { ChatHost, ModelEntry } from '../seal/protocol';
 import { answer } from './answer';
+import { longerContext, tokensOf } from './budget';
 import { Conversation, type Turn } from './conversation';
 import { Model } from './model';
 import {
@@ -39,20 +41,29 @@ export class Chat {
   readonly settings: Settings = defaultSettings();
   readonly model: Model;
   conversation = new Conversation();
+  /** The tab's conversations, the one shown among them, oldest first. */
+  readonly conversations: Conversation[] = [this.conversation];
   lastSeed: number | null = null;
   private run: Run | null = null;
-  private samplingOf: string | null = null;
+  /** The model whose sampling is in force, and what it brought. */
+  private own: { readonly model: string; readonly sampling: ReturnType<typeof defaultSampling> } | null =
+    null;
+  private kept: Preferences;
   private afterAnswer: (() => void) | null = null;
 
   constructor(
-    host: ChatHost,
+    private readonly host: ChatHost,
     private readonly events: ChatEvents,
   ) {
+    this.kept = host.preferences;
+    this.settings.dropOldest = this.kept.drop_oldest;
     this.model = new Model(host, () => {
       this.adoptSampling();
       events.onModel();
     });
     this.settings.systemPrompt = host.site.system_prompt ?? '';
+    const { n_ctx, threads } = this.kept;
+    this.model.choice = { ...(n_ctx === null ? {} : { n_ctx }), ...(threads === null ? {} : { threads }) };
   }
 
   get busy(): boolean {
@@ -83,9 +94,34 @@ export class Chat {
   retry(turn: Turn, dropOldest = this.settings.dropOldest): void {
     const question = turn.role === 'user' ? turn : turn.parent;
     if (this.busy || question === null) return;
+    // Nothing more comes from an engine that has stopped.
+    if (this.model.slm !== null && isDead(turn.error)) this.reload();
     // An answer without a word is no version worth keeping.
     if (turn.role === 'assistant' && turn.text === '') this.conversation.remove(turn);
     this.answerTo(question, dropOldest);
+  }
+
+  /** Goes on with an answer that was cut, from its last word. */
+  resume(turn: Turn, dropOldest = this.settings.dropOldest): void {
+    if (this.busy || turn.role !== 'assistant' || turn.text === '') return;
+    if (this.model.slm !== null && isDead(turn.error)) this.reload();
+    Object.assign(turn, { state: 'waiting', note: null, error: null, prefill: null, timings: null });
+    this.begin(turn, dropOldest);
+  }
+
+  /** The context length that would do for an answer that had too little; null where there is none. */
+  roomFor(turn: Turn | null): number | null {
+    const info = this.model.slm?.info;
+    return info === undefined
+      ? null
+      : longerContext(info, (turn && (tokensOf(turn.error) ?? turn.used)) ?? info.n_ctx);
+  }
+
+  /** Opens the model again with room for `n_ctx` tokens. */
+  lengthen(n_ctx: number): void {
+    this.model.choice = { ...this.model.choice, n_ctx };
+    this.keep();
+    this.reload();
   }
 
   /** Sends another version of a question; what followed the old one stays with it. */
@@ -104,11 +140,46 @@ export class Chat {
     this.run?.abort.abort();
   }
 
-  newChat(): void {
-    this.stop();
-    this.run = null; // its end concerns nobody any more
-    this.conversation = new Conversation();
+  /** Begins another conversation. The one before is kept, and returned; null: there was none. */
+  newChat(): Conversation | null {
+    this.leave();
+    const former = this.conversation;
+    if (former.empty) {
+      this.events.onPath();
+      return null;
+    }
+    this.show(new Conversation());
+    return former;
+  }
+
+  /** Shows another of the tab's conversations, or one that is new to it. */
+  show(conversation: Conversation): void {
+    this.leave();
+    const list = this.conversations;
+    if (this.conversation.empty && this.conversation !== conversation)
+      list.splice(list.indexOf(this.conversation), 1);
+    if (!list.includes(conversation)) list.push(conversation);
+    this.conversation = conversation;
     this.events.onPath();
+  }
+
+  /** Takes a conversation off the list; what it returns puts it back in its place. */
+  forget(conversation: Conversation): () => void {
+    const list = this.conversations;
+    const place = list.indexOf(conversation);
+    const shown = conversation === this.conversation;
+    if (shown) this.leave();
+    list.splice(place, 1);
+    if (shown) {
+      this.conversation = new Conversation();
+      list.push(this.conversation);
+    }
+    this.events.onPath();
+    return () => {
+      list.splice(place, 0, conversation);
+      if (shown) this.show(conversation);
+      else this.events.onPath();
+    };
   }
 
   /** Opens the current model again, with the choice of engine as it is now. */
@@ -142,6 +213,33 @@ export class Chat {
     return this.model.slm !== null;
   }
 
+  /** Has the choices outlive the page, as far as they are ones of a list. */
+  keep(theme: Preferences['theme'] = this.kept.theme): void {
+    const { choice } = this.model;
+    const { own } = this;
+    // Before any model was open it is not known what differs from its own.
+    const sampling =
+      own === null
+        ? {}
+        : Object.fromEntries(
+            SAMPLING_NAMES.map((name) => [
+              name,
+              this.settings[name] === own.sampling[name] ? null : onGrid(name, this.settings[name]),
+            ]),
+          );
+    const kept = {
+      ...this.kept,
+      theme,
+      n_ctx: choice.n_ctx ?? null,
+      threads: choice.threads ?? null,
+      drop_oldest: this.settings.dropOldest,
+      ...sampling,
+    };
+    const chosen = SAMPLING_NAMES.some((name) => kept[name] !== null);
+    this.kept = own === null ? kept : { ...kept, model: chosen ? own.model : null };
+    this.host.keep(this.kept);
+  }
+
   resetSampling(): void {
     Object.assign(this.settings, defaultSampling(this.model.slm?.info ?? null));
   }
@@ -150,18 +248,22 @@ export class Chat {
     const { shortName } = this.model;
     const who = this.domain === null ? shortName : S.inDomain(shortName, this.domain.title);
     const turn = this.conversation.add(question, 'assistant', who);
+    this.begin(turn, dropOldest);
+  }
+
+  private begin(turn: Turn, dropOldest: boolean): void {
     turn.dropOldest = dropOldest;
     const run = { turn, abort: new AbortController() };
     this.run = run;
     this.events.onPath();
-    void this.finish(run, this.generate(run, question, dropOldest));
+    void this.finish(run, this.generate(run, dropOldest));
   }
 
-  private async generate({ turn, abort }: Run, question: Turn, dropOldest: boolean): Promise<void> {
+  private async generate({ turn, abort }: Run, dropOldest: boolean): Promise<void> {
     const slm = await this.model.ready(abort.signal);
     const seed = this.settings.seed ?? newSeed();
     this.lastSeed = seed;
-    const messages = this.conversation.messages(this.settings.systemPrompt, question);
+    const messages = this.conversation.messages(this.settings.systemPrompt, turn);
     const system = messages[0]?.role === 'system' ? 1 : 0;
     this.enter(turn, 'reading');
     const params = {
@@ -184,6 +286,7 @@ export class Chat {
       },
     });
     turn.timings = end.timings;
+    turn.used = slm.stats().n_past;
     if (end.finish === 'length') turn.note = contextIsFull(slm) ? 'context' : 'limit';
     turn.state = 'done';
   }
@@ -196,11 +299,15 @@ export class Chat {
       turn.state = abort.signal.aborted ? 'stopped' : 'failed';
       turn.error = error;
       // Before the first word the figures are still those of the request before.
-      if (turn.text !== '') turn.timings = this.model.slm?.stats().timings ?? null;
+      const { slm } = this.model;
+      if (turn.text !== '') turn.timings = slm?.stats().timings ?? null;
+      turn.used = tokensOf(error) ?? (turn.text === '' ? null : (slm?.stats().n_past ?? null));
     }
-    if (this.run === run) this.run = null;
-    this.events.onEnd(turn);
-    this.events.onPath();
+    if (this.run === run) {
+      this.run = null;
+      this.events.onEnd(turn);
+      this.events.onPath();
+    }
     if (this.busy) return;
     this.afterAnswer?.();
     this.afterAnswer = null;
@@ -211,19 +318,32 @@ export class Chat {
     this.events.onTurn(turn);
   }
 
+  /** Before another conversation is shown: the answer being written ends, and concerns nobody any more. */
+  private leave(): void {
+    this.stop();
+    this.run = null;
+  }
+
   /** A newly opened model brings its own sampling; reopening it keeps the person's. */
   private adoptSampling(): void {
     const { slm } = this.model;
-    if (slm === null || this.samplingOf === slm.info.name) return;
-    this.samplingOf = slm.info.name;
+    if (slm === null || this.own?.model === slm.info.name) return;
+    this.own = { model: slm.info.name, sampling: defaultSampling(slm.info) };
     Object.assign(this.settings, NO_DOMAIN);
     this.resetSampling();
+    if (this.kept.model !== slm.info.name) return;
+    for (const name of SAMPLING_NAMES) this.settings[name] = this.kept[name] ?? this.settings[name];
   }
 }
 
 function contextIsFull(slm: Slm): boolean {
   const { n_past, n_ctx } = slm.stats();
   return n_past >= n_ctx - 1;
+}
+
+/** After these the engine answers nothing until it is loaded again. */
+function isDead(error: unknown): boolean {
+  return ['crashed', 'disposed', 'out_of_memory'].includes(codeOf(error) ?? '');
 }
 
 /** The code of an error of ours; null for anything unforeseen. */

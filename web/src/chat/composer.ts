@@ -1,8 +1,12 @@
 // The field where one writes, and its one button, which sends or stops. Enter
 // sends, Shift+Enter breaks the line, and an Enter that ends an input method's
-// composition does neither. It knows no model: it hands over text.
+// composition does neither; on a touch keyboard, which has no Shift+Enter, Enter
+// breaks the line and the button sends. What is sent while an answer is being
+// written waits in the field until that has ended. It knows no model: it hands
+// over text.
 
-import { h, iconButton } from './dom';
+import { announce } from './announce';
+import { button, h, iconButton } from './dom';
 import { icon } from './icons';
 import { S } from './strings';
 
@@ -11,19 +15,19 @@ export interface ComposerEvents {
   readonly onStop: () => void;
   /** ArrowUp in the empty field. */
   readonly onRecall: () => void;
+  /** The field holds other words. */
+  readonly onDraft: (text: string) => void;
+  readonly onFiles: (files: readonly File[]) => void;
 }
+
+/** Whoever points with a finger most likely types on the glass, too. */
+const touch = matchMedia('(pointer: coarse)');
 
 /** True for an Enter that means "send", in the composer and where a message is edited. */
 export function isSendKey(event: KeyboardEvent): boolean {
   const composing = event.isComposing || event.keyCode === 229; // Safari ends the composition first, and says 229
-  return (
-    event.key === 'Enter' &&
-    !composing &&
-    !event.shiftKey &&
-    !event.ctrlKey &&
-    !event.metaKey &&
-    !event.altKey
-  );
+  if (event.key !== 'Enter' || composing || event.shiftKey || event.altKey) return false;
+  return event.ctrlKey || event.metaKey || !touch.matches;
 }
 
 /** A field as tall as its text; CSS bounds it. */
@@ -37,22 +41,40 @@ export class Composer {
   readonly field: HTMLTextAreaElement;
   readonly element: HTMLElement;
   private readonly action: HTMLButtonElement;
+  private readonly queue: HTMLElement;
   private busy = false;
+  private queued = false;
 
   constructor(private readonly events: ComposerEvents) {
     this.field = h('textarea', {
       id: 'message',
       rows: 1,
       dir: document.documentElement.dir,
-      enterkeyhint: 'send',
       autocomplete: 'off',
       'aria-label': S.message,
-      oninput: () => this.update(),
+      oninput: () => this.change(),
       onkeydown: (event: KeyboardEvent) => this.onKey(event),
+      onpaste: (event: ClipboardEvent) => {
+        const files = [...(event.clipboardData?.files ?? [])];
+        // Programs put a picture beside the text that they copy: then the text is meant.
+        if (files.length === 0 || event.clipboardData?.getData('text/plain') !== '') return;
+        event.preventDefault();
+        events.onFiles(files);
+      },
     });
     this.action = iconButton(icon('send'), S.send, () => this.act(), { class: 'send icon-only' });
-    this.element = h('div', { class: 'composer' }, this.field, this.action);
+    this.queue = h(
+      'p',
+      { class: 'queue', hidden: true },
+      S.queued,
+      ' ',
+      button(S.notYet, () => this.unqueue(), { class: 'quiet' }),
+    );
+    this.element = h('div', {}, this.queue, h('div', { class: 'composer' }, this.field, this.action));
     this.action.disabled = true;
+    const hint = (): void => this.field.setAttribute('enterkeyhint', touch.matches ? 'enter' : 'send');
+    touch.addEventListener('change', hint); // a tablet that is put on its keyboard
+    hint();
   }
 
   setBusy(busy: boolean): void {
@@ -65,6 +87,13 @@ export class Composer {
     this.update();
   }
 
+  /** An answer has ended; `whole`: nobody stopped it, and it did not fail. */
+  answered(whole: boolean): void {
+    const goes = this.queued && whole;
+    this.queueUp(false);
+    if (goes) this.send();
+  }
+
   setPlaceholder(text: string, enabled: boolean): void {
     this.field.placeholder = text;
     this.field.disabled = !enabled;
@@ -72,7 +101,19 @@ export class Composer {
 
   fill(text: string): void {
     this.field.value = text;
-    this.update();
+    this.change();
+    this.focus();
+  }
+
+  /** Puts text where the caret is, as a paragraph of its own. */
+  insert(text: string): void {
+    const { field } = this;
+    const before = field.value.slice(0, field.selectionStart).trimEnd();
+    const after = field.value.slice(field.selectionEnd).trimStart();
+    const head = before === '' ? text : `${before}\n\n${text}`;
+    field.value = `${head}\n\n${after}`;
+    field.setSelectionRange(head.length + 2, head.length + 2);
+    this.change();
     this.focus();
   }
 
@@ -88,9 +129,14 @@ export class Composer {
 
   private send(): void {
     const text = this.field.value;
-    if (this.busy || text.trim() === '') return;
+    if (text.trim() === '') return;
+    if (this.busy) {
+      this.queueUp(true);
+      announce(S.queued);
+      return;
+    }
     this.field.value = '';
-    this.update();
+    this.change();
     this.events.onSend(text.trim());
   }
 
@@ -102,6 +148,23 @@ export class Composer {
       event.preventDefault();
       this.events.onRecall();
     }
+  }
+
+  private unqueue(): void {
+    this.queueUp(false);
+    this.focus();
+  }
+
+  private queueUp(queued: boolean): void {
+    this.queued = queued;
+    this.queue.hidden = !queued;
+  }
+
+  /** What is changed is not what was sent. */
+  private change(): void {
+    this.queueUp(false);
+    this.update();
+    this.events.onDraft(this.field.value);
   }
 
   private update(): void {

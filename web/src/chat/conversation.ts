@@ -1,7 +1,8 @@
 // The conversation as a tree of turns. Retrying an answer or editing a question
 // adds a sibling, so nothing written is lost and one can page between versions;
 // the path of chosen children is what is shown and sent. It knows no DOM, no
-// model and no storage: history lives in memory, the frame has nowhere else.
+// model, no storage and no file formats: history lives in memory, the frame has
+// nowhere else.
 
 import type { ChatMessage, Timings } from '../api/types';
 
@@ -26,6 +27,8 @@ export interface Turn {
   state: TurnState;
   prefill: { readonly done: number; readonly total: number } | null;
   timings: Timings | null;
+  /** Tokens of the context that the path takes up to here; null until it is known. */
+  used: number | null;
   /** Why an answer ended early, when that needs saying. */
   note: 'limit' | 'context' | null;
   error: unknown;
@@ -35,10 +38,22 @@ export interface Turn {
   dropOldest: boolean;
 }
 
+const TITLE_CHARACTERS = 80;
+
 export class Conversation {
-  private readonly roots: Turn[] = [];
-  private chosenRoot = 0;
+  readonly roots: Turn[] = [];
+  chosenRoot = 0;
   private nextId = 1;
+
+  get empty(): boolean {
+    return this.roots.length === 0;
+  }
+
+  /** What a list calls it: how it begins. */
+  get title(): string {
+    const [first] = this.path();
+    return (first?.text ?? '').trim().replace(/\s+/g, ' ').slice(0, TITLE_CHARACTERS);
+  }
 
   /** The turns shown, first to last. */
   path(): Turn[] {
@@ -69,6 +84,7 @@ export class Conversation {
       state: role === 'user' ? 'done' : 'waiting',
       prefill: null,
       timings: null,
+      used: null,
       note: null,
       error: null,
       dropped: 0,
@@ -117,13 +133,5 @@ export class Conversation {
     }
     const system = systemPrompt.trim();
     return system === '' ? messages : [{ role: 'system', content: system }, ...messages];
-  }
-
-  /** The path as Markdown, for the clipboard. */
-  toMarkdown(): string {
-    return this.path()
-      .filter((turn) => turn.text !== '')
-      .map((turn) => `**${turn.who}:**\n\n${turn.text.trim()}\n`)
-      .join('\n');
   }
 }

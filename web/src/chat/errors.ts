@@ -34,7 +34,7 @@ export function describeError(error: unknown, canDrop: boolean): Failure {
         details === undefined || !('prompt_tokens' in details)
           ? error.message
           : S.contextFull(count(details.prompt_tokens), count(details.n_ctx));
-      return { sentence, remedies: [canDrop ? remedy.drop : remedy.settings, remedy.newChat] };
+      return { sentence, remedies: [remedy.settings, ...(canDrop ? [remedy.drop] : []), remedy.newChat] };
     }
     case 'crashed':
     case 'disposed':

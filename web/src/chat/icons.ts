@@ -5,6 +5,7 @@ const paths = {
   send: 'M10 16V4.5M4.8 9.5 10 4.3l5.2 5.2',
   stop: 'M6 6h8v8H6z',
   plus: 'M10 4v12M4 10h12',
+  list: 'M7 5h10M7 10h10M7 15h10M3 5h.5M3 10h.5M3 15h.5',
   sliders: 'M3 6h7M14 6h3M3 14h3M10 14h7M12 4v4M8 12v4',
   copy: 'M7.5 7.5h8v9h-8zM12.5 7.5v-4h-8v9h3',
   moon: 'M16.2 11.8A6.6 6.6 0 0 1 8.2 3.8a6.6 6.6 0 1 0 8 8z',

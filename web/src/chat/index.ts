@@ -4,14 +4,18 @@
 
 import type { SlmStats } from '../api/types';
 import type { ChatHost, ModelEntry } from '../seal/protocol';
+import { type Advice, AdviceView } from './advice';
 import { announce, liveRegion } from './announce';
+import { estimate, longerContext, TIGHT, usedBy } from './budget';
 import { drawCard } from './card';
 import { Chat } from './chat';
 import { Composer } from './composer';
-import type { Turn } from './conversation';
+import type { Conversation, Turn } from './conversation';
 import { copyButton } from './copy';
 import { h, iconButton, setText } from './dom';
 import { describeError } from './errors';
+import { keepFocus } from './focus';
+import { count } from './format';
 import { icon, mark } from './icons';
 import { listenToKeys } from './keys';
 import { adoptLanguage } from './language';
@@ -19,12 +23,16 @@ import { Meter } from './meter';
 import { OpeningView } from './opening';
 import { Panel } from './panel';
 import { drawPicker } from './picker';
+import { saveFile } from './save';
 import { drawSettings } from './settings';
 import { adoptAccent, siteMark } from './site';
 import { S } from './strings';
 import { adoptStyles } from './styles';
-import { isDark, onThemeChange, toggleTheme } from './theme';
+import { drawTalks } from './talks';
+import { readFiles, readTextFile } from './textfile';
+import { isDark, onThemeChange, setTheme, toggleTheme } from './theme';
 import { Transcript } from './transcript';
+import { fromFile, isSaved, toJson, toMarkdown } from './transfer';
 import type { TurnContext } from './turn';
 import { UpdateView } from './update';
 import { WelcomeView } from './welcome';
@@ -33,11 +41,22 @@ import { WelcomeView } from './welcome';
 const METER_MS = 250;
 /** Coming back to a page that was open for so long, one may find a new version. */
 const LOOK_MS = 10 * 60 * 1000;
+/** Longer than any conversation that a tab holds. */
+const MAX_FILE_BYTES = 50e6;
 
 export function startChat(host: ChatHost, root: HTMLElement): void {
   adoptLanguage();
+  /** Why the last file was not opened. */
+  let refusal: string | null = null;
+  let undoDelete: (() => void) | null = null;
+  let advice: Advice | null = null;
+  let draft = '';
+  let draftTokens = 0;
+  let weighing = false;
+  let wasReady = false;
   adoptStyles();
   adoptAccent(host.site);
+  setTheme(host.preferences.theme);
   const chat = new Chat(host, { onPath: drawPath, onTurn: touch, onEnd: sayEnd, onModel: drawModel });
   const scroller = h('main', { class: 'scroll', id: 'conversation' });
   const open = (entry: ModelEntry, force = false): void => {
@@ -67,9 +86,26 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
       chat.reload();
       go(() => chat.retry(turn));
     },
+    resume: (turn, dropOldest) => go(() => chat.resume(turn, dropOldest)),
+    lengthen: (turn, n_ctx) => {
+      chat.lengthen(n_ctx);
+      go(() => (turn.text === '' || turn.state === 'failed' ? chat.retry(turn) : chat.resume(turn)));
+    },
     openSettings: () => settingsPanel.open(),
   });
-  const composer = new Composer({ onSend: send, onStop: () => chat.stop(), onRecall: editLast });
+  const composer = new Composer({
+    onSend: send,
+    onStop: () => chat.stop(),
+    onRecall: editLast,
+    onDraft: (text) => {
+      draft = text;
+      advice = null;
+      noteUnsaved();
+      void weigh();
+    },
+    onFiles: (files) => void takeFiles(files),
+  });
+  const adviceView = new AdviceView();
   const card = new Panel('card', S.aboutShort, () =>
     drawCard({
       site: host.site,
@@ -103,22 +139,51 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
       remove: (entry) => void chat.remove(entry),
     }),
   );
-  const settingsPanel: Panel = new Panel('settings', S.settings, () =>
-    drawSettings({
-      settings: chat.settings,
-      info: chat.model.slm?.info ?? null,
-      adapters: chat.adapters,
-      choice: chat.model.choice,
-      lastSeed: chat.lastSeed,
-      reset: () => chat.resetSampling(),
-      reload: (choice) => {
-        chat.model.choice = choice;
-        settingsPanel.close();
-        chat.reload();
-      },
-      redraw: () => settingsPanel.redraw(),
-      onDomain: drawModel,
-    }),
+  const settingsPanel: Panel = new Panel(
+    'settings',
+    S.settings,
+    () =>
+      drawSettings({
+        settings: chat.settings,
+        info: chat.model.slm?.info ?? null,
+        adapters: chat.adapters,
+        choice: chat.model.choice,
+        lastSeed: chat.lastSeed,
+        reset: () => chat.resetSampling(),
+        reload: (choice) => {
+          chat.model.choice = choice;
+          settingsPanel.close();
+          chat.reload();
+        },
+        redraw: () => settingsPanel.redraw(),
+        onDomain: drawModel,
+      }),
+    () => {
+      chat.keep();
+      noteUnsaved();
+    },
+  );
+  const talks: Panel = new Panel(
+    'talks',
+    S.conversations,
+    () =>
+      drawTalks({
+        conversations: chat.conversations,
+        shown: chat.conversation,
+        refusal,
+        undo: undoDelete,
+        show: (conversation) => {
+          talks.close();
+          show(conversation);
+        },
+        remove,
+        save,
+        openFile: (file) => void openFile(file),
+      }),
+    () => {
+      refusal = null;
+      undoDelete = null;
+    },
   );
   const meter = new Meter(() => card.open());
 
@@ -142,6 +207,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
       'div',
       { class: 'tools' },
       iconButton(icon('plus'), S.newChat, newChat, { class: 'bare' }),
+      iconButton(icon('list'), S.conversations, () => talks.open(), { class: 'bare' }),
       copyAll,
       iconButton(icon('sliders'), S.settings, () => settingsPanel.open(), { class: 'bare' }),
       theme,
@@ -152,13 +218,14 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     { class: 'bottom' },
     transcript.jump,
     meter.line,
-    h('div', { class: 'column' }, composer.element, meter.element),
+    h('div', { class: 'column' }, adviceView.element, composer.element, meter.element),
   );
   root.append(
     h('div', { class: 'app' }, h('div', {}, header, updateView.element), scroller, bottom),
     card.element,
     picker.element,
     settingsPanel.element,
+    talks.element,
     liveRegion(),
   );
 
@@ -171,7 +238,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     },
     newChat,
     focusComposer: () => composer.focus(),
-    blocked: () => card.isOpen || picker.isOpen || settingsPanel.isOpen,
+    blocked: () => card.isOpen || picker.isOpen || settingsPanel.isOpen || talks.isOpen,
   });
   let lookedAt = performance.now();
   document.addEventListener('visibilitychange', () => {
@@ -181,6 +248,8 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     void chat.model.look();
   });
   onThemeChange(drawTheme);
+  keepFocus(root, composer.field);
+  listenToDrops();
   drawTheme();
   drawModel();
   drawPath();
@@ -195,6 +264,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   // ---- what the person does
 
   function send(text: string): void {
+    advice = null;
     go(() => chat.send(text));
   }
 
@@ -206,8 +276,76 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   }
 
   function newChat(): void {
-    chat.newChat();
+    const former = chat.newChat();
+    const undo = former && { label: S.undo, run: () => show(former) };
+    if (undo !== null) advise({ sentence: S.keptFormer, action: undo });
     composer.focus();
+  }
+
+  function show(conversation: Conversation): void {
+    transcript.follow();
+    chat.show(conversation);
+    composer.focus();
+  }
+
+  function remove(conversation: Conversation): void {
+    const putBack = chat.forget(conversation);
+    undoDelete = () => {
+      putBack();
+      undoDelete = null;
+      talks.redraw();
+    };
+    talks.redraw();
+    talks.element.querySelector<HTMLElement>('[data-action=undo]')?.focus();
+  }
+
+  function save(kind: 'md' | 'json'): void {
+    const day = new Date().toISOString().slice(0, 10);
+    const { conversation } = chat;
+    if (kind === 'md') saveFile(`chat-${day}.md`, 'text/markdown', toMarkdown(conversation));
+    else saveFile(`chat-${day}.json`, 'application/json', toJson(conversation));
+  }
+
+  async function openFile(file: File): Promise<void> {
+    try {
+      const opened = fromFile(await readTextFile(file, MAX_FILE_BYTES));
+      talks.close();
+      show(opened);
+    } catch (error) {
+      refusal = (error as Error).message;
+      talks.redraw();
+    }
+  }
+
+  async function takeFiles(files: readonly File[]): Promise<void> {
+    try {
+      const [only] = files;
+      if (files.length === 1 && only?.name.endsWith('.json')) {
+        const text = await readTextFile(only, MAX_FILE_BYTES);
+        if (isSaved(text)) return show(fromFile(text));
+      }
+      composer.insert(await readFiles(files));
+    } catch (error) {
+      advise({ sentence: (error as Error).message, action: null });
+    }
+  }
+
+  function listenToDrops(): void {
+    const mark = (on: boolean) => document.body.classList.toggle('is-dropping', on);
+    document.addEventListener('dragover', (event) => {
+      if (!event.dataTransfer?.types.includes('Files')) return;
+      event.preventDefault(); // else the browser would open the file in place of the chat
+      mark(true);
+    });
+    document.addEventListener('dragleave', ({ relatedTarget }) => relatedTarget === null && mark(false));
+    document.addEventListener('drop', (event) => {
+      mark(false);
+      const files = [...(event.dataTransfer?.files ?? [])];
+      if (files.length === 0) return;
+      event.preventDefault();
+      if (composer.field.disabled) return;
+      void takeFiles(files);
+    });
   }
 
   function editLast(): void {
@@ -228,8 +366,95 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   }
 
   function switchTheme(): void {
-    toggleTheme();
+    chat.keep(toggleTheme());
     drawTheme();
+  }
+
+  // ---- what there is to lose, and how much fits
+
+  /** Counts what the field holds, once the count before is there. */
+  async function weigh(): Promise<void> {
+    if (weighing) return;
+    weighing = true;
+    try {
+      for (let counted: string | null = null; counted !== draft; ) {
+        counted = draft;
+        const { slm } = chat.model;
+        // An engine that answers would count only afterwards.
+        if (slm === null || chat.busy) break;
+        draftTokens = counted.trim() === '' ? 0 : await estimate(slm, [counted]).catch(() => 0);
+      }
+    } finally {
+      weighing = false;
+    }
+    if (draft.trim() === '') draftTokens = 0;
+    drawMeter();
+  }
+
+  /** A branch whose answers know no count, as one from a file, is counted. */
+  async function weighPath(path: readonly Turn[]): Promise<void> {
+    const tip = path.findLast(({ text }) => text !== '');
+    const { slm } = chat.model;
+    if (slm === null || chat.busy || tip === undefined || path.some(({ used }) => used !== null)) return;
+    const system = chat.settings.systemPrompt.trim();
+    const texts = [system, ...path.map(({ text }) => text)].filter((text) => text !== '');
+    const tokens = await estimate(slm, texts).catch(() => null);
+    if (tip.used !== null) return;
+    tip.used = tokens;
+    drawMeter();
+  }
+
+  function noteUnsaved(): void {
+    const instructed = chat.settings.systemPrompt.trim() !== (host.site.system_prompt ?? '').trim();
+    const typed = instructed || composer.field.value.trim() !== '';
+    host.setUnsaved(typed || chat.conversations.some(({ empty }) => !empty));
+  }
+
+  /** What has just been done stays in sight until the next step. */
+  function advise(about: Advice): void {
+    advice = about;
+    drawAdvice();
+  }
+
+  function drawMeter(): void {
+    const stats = chat.model.slm?.stats() ?? null;
+    meter.update(stats, used(stats), chat.busy ? 0 : draftTokens);
+    drawAdvice();
+  }
+
+  /** Of the branch shown; while an answer is written to it, as the engine counts. */
+  function used(stats: SlmStats | null): number {
+    const known = usedBy(chat.conversation.path());
+    const state = chat.answering?.state;
+    return state === 'reading' || state === 'writing' ? (stats?.n_past ?? known) : known;
+  }
+
+  function drawAdvice(): void {
+    const told = advice ?? (chat.busy ? null : tightness());
+    adviceView.show(told, advice !== null);
+  }
+
+  function tightness(): Advice | null {
+    const { slm } = chat.model;
+    const tip = chat.conversation.tip();
+    // An answer that failed or was cut for want of context says so itself.
+    if (slm === null || tip?.note === 'context' || tip?.state === 'failed') return null;
+    const { n_ctx } = slm.info;
+    const before = used(null);
+    const all = before + draftTokens;
+    if (all < TIGHT * n_ctx) return null;
+    const longer = longerContext(slm.info, all);
+    const action =
+      longer === null ? null : { label: S.useTokens(count(longer)), run: () => lengthen(longer) };
+    const share = Math.round((100 * before) / n_ctx);
+    const sentence =
+      all > n_ctx && draftTokens > 0 ? S.willNotFit(count(all), count(n_ctx)) : S.nearlyFull(String(share));
+    return { sentence, action };
+  }
+
+  function lengthen(n_ctx: number): void {
+    chat.lengthen(n_ctx);
+    composer.focus();
   }
 
   // ---- what is drawn
@@ -251,7 +476,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     transcript.update(turn, contextOf(turn, stats));
     if (now - meterDrawnAt < METER_MS) return;
     meterDrawnAt = now;
-    meter.update(stats);
+    drawMeter();
   }
 
   function drawPath(): void {
@@ -266,7 +491,9 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     }
     copyAll.hidden = empty;
     composer.setBusy(chat.busy);
-    meter.update(stats);
+    noteUnsaved();
+    drawMeter();
+    void weighPath(path);
   }
 
   function contextOf(turn: Turn, stats: SlmStats | null): TurnContext {
@@ -276,6 +503,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
       busy: chat.busy,
       last: turn === chat.conversation.tip(),
       live: turn.state === 'writing' ? live : null,
+      longer: turn.state === 'failed' || turn.note === 'context' ? chat.roomFor(turn) : null,
     };
   }
 
@@ -284,6 +512,10 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     transcript.update(turn, contextOf(turn, null));
     if (turn.state === 'stopped') announce(S.stopped);
     else if (turn.state === 'done') announce(S.said(turn.who, transcript.plainText(turn)));
+    queueMicrotask(() => {
+      composer.answered(turn.state === 'done');
+      void weigh();
+    });
   }
 
   function drawModel(): void {
@@ -296,8 +528,12 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     openingView.update(state);
     updateView.update(chat.model, chat.busy);
     welcome.update(chat.model);
-    meter.update(slm?.stats() ?? null);
+    drawMeter();
     pick.hidden = chat.model.models.length < 2;
+    void weigh();
+    void weighPath(chat.conversation.path());
+    if (slm !== null && !wasReady && !chat.busy) announce(S.ready(chat.model.shortName));
+    wasReady = slm !== null;
     for (const panel of [card, picker]) if (panel.isOpen && state.kind !== 'opening') panel.redraw();
   }
 
@@ -322,8 +558,8 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   }
 
   function iconCopy(): HTMLButtonElement {
-    const copy = copyButton(S.copyAll, () => chat.conversation.toMarkdown(), {
-      class: 'bare',
+    const copy = copyButton(S.copyAll, () => toMarkdown(chat.conversation), {
+      class: 'bare copy-all',
       title: S.copyAll,
     });
     copy.replaceChildren(icon('copy'), h('span', { class: 'label' }, S.copyAll));

@@ -1,7 +1,8 @@
 // The line under the composer: where this runs, how full the context is, and
-// how much memory. It draws SlmStats and knows no conversation.
+// how much memory. It draws numbers and knows no conversation.
 
 import type { SlmStats } from '../api/types';
+import { TIGHT } from './budget';
 import { button, h, setText } from './dom';
 import { bytes, count } from './format';
 import { S } from './strings';
@@ -30,14 +31,17 @@ export class Meter {
     this.update(null);
   }
 
-  update(stats: SlmStats | null): void {
-    const n_past = stats?.n_past ?? 0;
+  /** `used`: tokens of the branch shown. `draft`: what the message in the field would add, about. */
+  update(stats: SlmStats | null, used = 0, draft = 0): void {
     const n_ctx = stats?.n_ctx ?? 1;
-    this.line.style.setProperty('--done', String(n_past / n_ctx));
-    this.line.classList.toggle('is-tight', n_past > 0.9 * n_ctx);
+    const now = Math.min(used, n_ctx);
+    this.line.style.setProperty('--done', String(now / n_ctx));
+    this.line.classList.toggle('is-tight', used + draft >= TIGHT * n_ctx && stats !== null);
     this.line.setAttribute('aria-valuemax', String(n_ctx));
-    this.line.setAttribute('aria-valuenow', String(n_past));
-    setText(this.context, stats === null ? '' : S.contextOf(count(n_past), count(n_ctx)));
+    this.line.setAttribute('aria-valuenow', String(now));
+    const all = count(n_ctx);
+    const words = draft === 0 ? S.contextOf(count(used), all) : S.contextWith(count(used), count(draft), all);
+    setText(this.context, stats === null ? '' : words);
     setText(this.memory, stats === null ? '' : S.memory(bytes(stats.memory_bytes)));
   }
 }

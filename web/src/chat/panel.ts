@@ -14,6 +14,7 @@ export class Panel {
     id: string,
     title: string,
     private readonly draw: () => readonly (Node | null)[],
+    onClose: () => void = () => {},
   ) {
     const heading = h('h2', { id: `${id}-title` }, title);
     const close = iconButton(icon('close'), S.close, () => this.close(), { class: 'bare icon-only' });
@@ -23,6 +24,7 @@ export class Panel {
       h('div', { class: 'panel-head' }, heading, close),
       this.body,
     );
+    this.element.addEventListener('close', onClose);
     // A click on the backdrop lands on the dialog itself.
     this.element.addEventListener('click', (event) => {
       if (event.target === this.element) this.close();

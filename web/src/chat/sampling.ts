@@ -2,6 +2,7 @@
 // they become the parameters of a request. No DOM here; settings.ts draws them.
 
 import type { AdapterInfo, AdapterUse, ModelInfo, SamplingParams } from '../api/types';
+import { GRIDS, SAMPLING_NAMES, type SamplingName } from '../seal/preferences';
 import { S } from './strings';
 
 export interface Settings {
@@ -21,7 +22,6 @@ export interface Settings {
   strength: number;
 }
 
-type SamplingName = 'temperature' | 'top_p' | 'top_k' | 'min_p' | 'repeat_penalty' | 'max_tokens';
 export type SliderName = SamplingName | 'strength';
 
 export interface Slider {
@@ -33,18 +33,12 @@ export interface Slider {
   readonly step: number;
 }
 
-const MAX_TOKENS_STEP = 32;
-
 /** The sliders of a model whose context holds n_ctx tokens. */
 export function sliders(n_ctx: number): readonly Slider[] {
-  return [
-    slider('temperature', 0, 2, 0.05),
-    slider('top_p', 0.05, 1, 0.01),
-    slider('top_k', 0, 200, 1),
-    slider('min_p', 0, 0.5, 0.01),
-    slider('repeat_penalty', 1, 2, 0.01),
-    slider('max_tokens', MAX_TOKENS_STEP, Math.max(n_ctx, 2 * MAX_TOKENS_STEP), MAX_TOKENS_STEP),
-  ];
+  return SAMPLING_NAMES.map((name) => {
+    const { min, max, step } = GRIDS[name];
+    return slider(name, min, name === 'max_tokens' ? Math.max(n_ctx, 2 * step) : max, step);
+  });
 }
 
 export const STRENGTH: Slider = slider('strength', 0, 2, 0.05);

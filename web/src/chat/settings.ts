@@ -3,14 +3,13 @@
 // the engine's, with a reload, because they reshape its memory.
 
 import type { AdapterInfo, ModelInfo } from '../api/types';
+import { CONTEXT_LENGTHS, MAX_THREADS } from '../seal/preferences';
 import { button, h, setText } from './dom';
 import { count } from './format';
 import type { EngineChoice } from './model';
+import { readNumber } from './number';
 import { clamp, domainOf, type Settings, type Slider, STRENGTH, sliders } from './sampling';
 import { S } from './strings';
-
-const CONTEXT_LENGTHS = [512, 1024, 2048, 4096, 8192, 16384, 32768];
-const MAX_THREADS = 8;
 
 export interface SettingsSource {
   readonly settings: Settings;
@@ -99,16 +98,24 @@ function sliderRow(slider: Slider, settings: Settings): HTMLElement {
     step,
     'aria-describedby': `hint-${name}`,
   });
-  const exact = h('input', { type: 'number', min, max, step, 'aria-label': slider.label });
+  const exact = numberField(
+    slider.label,
+    slider,
+    () => settings[name],
+    (value) => {
+      if (value !== null) settings[name] = value;
+      show();
+    },
+  );
   const show = (): void => {
-    range.value = exact.value = String(settings[name]);
+    const value = clamp(settings[name], slider);
+    range.value = exact.value = String(value);
+    exact.setAttribute('aria-valuenow', String(value));
   };
-  const take = (text: string): void => {
-    settings[name] = clamp(Number.parseFloat(text), slider);
+  range.addEventListener('input', () => {
+    settings[name] = Number(range.value);
     show();
-  };
-  range.addEventListener('input', () => take(range.value));
-  exact.addEventListener('change', () => take(exact.value));
+  });
   show();
   return h(
     'div',
@@ -121,20 +128,25 @@ function sliderRow(slider: Slider, settings: Settings): HTMLElement {
 }
 
 function seedRow({ settings, lastSeed, redraw }: SettingsSource): HTMLElement {
-  const field = h('input', {
-    type: 'number',
-    id: 'set-seed',
-    min: 0,
-    step: 1,
-    placeholder: S.seedAny,
-    'aria-describedby': 'hint-seed',
-    onchange: () => {
-      const seed = Math.floor(Number.parseFloat(field.value));
-      settings.seed = Number.isNaN(seed) ? null : clamp(seed, { min: 0, max: Number.MAX_SAFE_INTEGER });
-      field.value = settings.seed === null ? '' : String(settings.seed);
+  const range = { min: 0, max: Number.MAX_SAFE_INTEGER, step: 1 };
+  const show = (): void => {
+    field.value = settings.seed === null ? '' : String(settings.seed);
+  };
+  const field = numberField(
+    S.seedLabel,
+    range,
+    () => settings.seed ?? 0,
+    (value) => {
+      // Here an emptied field says something: any seed.
+      if (value !== null) settings.seed = value;
+      else if (field.value.trim() === '') settings.seed = null;
+      show();
     },
-  });
-  field.value = settings.seed === null ? '' : String(settings.seed);
+  );
+  field.id = 'set-seed';
+  field.placeholder = S.seedAny;
+  field.setAttribute('aria-describedby', 'hint-seed');
+  show();
   const keep =
     lastSeed === null || lastSeed === settings.seed
       ? null
@@ -174,7 +186,7 @@ function overflowRow(settings: Settings): HTMLElement {
 
 function engine(source: SettingsSource, info: ModelInfo): HTMLElement {
   const choice = { ...source.choice };
-  const lengths = CONTEXT_LENGTHS.filter((n) => n <= info.n_ctx_train);
+  const lengths: number[] = CONTEXT_LENGTHS.filter((n) => n <= info.n_ctx_train);
   if (!lengths.includes(info.n_ctx)) lengths.push(info.n_ctx);
   lengths.sort((a, b) => a - b);
   const apply = button(S.applyReload, () => source.reload(choice), { class: 'primary', disabled: true });
@@ -219,6 +231,40 @@ function engine(source: SettingsSource, info: ModelInfo): HTMLElement {
     reason,
     apply,
   );
+}
+
+/** A field for one number, taken when it is left or Enter is pressed: null for what is no number, else
+ *  the nearest that the range allows. The arrow keys take a step. */
+function numberField(
+  label: string,
+  range: Pick<Slider, 'min' | 'max' | 'step'>,
+  now: () => number,
+  take: (value: number | null) => void,
+): HTMLInputElement {
+  const { min, max, step } = range;
+  const read = (): number | null => {
+    const value = readNumber(field.value);
+    return value === null ? null : clamp(Number.isInteger(step) ? Math.round(value) : value, range);
+  };
+  const field = h('input', {
+    type: 'text',
+    class: 'number',
+    role: 'spinbutton',
+    inputmode: Number.isInteger(step) ? 'numeric' : 'decimal',
+    autocomplete: 'off',
+    'aria-label': label,
+    'aria-valuemin': min,
+    'aria-valuemax': max,
+    onchange: () => take(read()),
+    onkeydown: (event: KeyboardEvent) => {
+      const direction = event.key === 'ArrowUp' ? 1 : event.key === 'ArrowDown' ? -1 : 0;
+      if (direction === 0) return;
+      event.preventDefault();
+      const steps = Math.round((read() ?? now()) / step) + direction;
+      take(clamp(Number((steps * step).toFixed(2)), range));
+    },
+  });
+  return field;
 }
 
 function select(

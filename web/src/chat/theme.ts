@@ -1,5 +1,5 @@
-// Dark or light. Follows the system until the person chooses; the choice lasts as
-// long as the page, since an opaque frame has nowhere to keep it.
+// Dark or light. Follows the system until the person chooses. It keeps nothing
+// itself: an opaque frame has nowhere to, so chat.ts has the shell do it.
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 let chosen: 'dark' | 'light' | null = null;
@@ -8,9 +8,17 @@ export function isDark(): boolean {
   return chosen === null ? dark.matches : chosen === 'dark';
 }
 
-export function toggleTheme(): void {
-  chosen = isDark() ? 'light' : 'dark';
-  document.documentElement.style.colorScheme = chosen;
+/** Returns what is shown now. */
+export function toggleTheme(): 'dark' | 'light' {
+  const theme = isDark() ? 'light' : 'dark';
+  setTheme(theme);
+  return theme;
+}
+
+/** null follows the system. */
+export function setTheme(theme: 'dark' | 'light' | null): void {
+  chosen = theme;
+  document.documentElement.style.colorScheme = theme ?? '';
 }
 
 export function onThemeChange(listener: () => void): void {

@@ -20,6 +20,10 @@ export interface TurnActions {
   readonly show: (turn: Turn) => void;
   readonly newChat: () => void;
   readonly reload: (turn: Turn) => void;
+  /** Goes on with an answer that was cut. */
+  readonly resume: (turn: Turn, dropOldest?: boolean) => void;
+  /** Reopens the model with a longer context and answers, or goes on. */
+  readonly lengthen: (turn: Turn, n_ctx: number) => void;
   readonly openSettings: () => void;
 }
 
@@ -32,7 +36,12 @@ export interface TurnContext {
   readonly last: boolean;
   /** Figures of the answer being written. */
   readonly live: Timings | null;
+  /** The context length that would do, where one was too short; null: there is none. */
+  readonly longer: number | null;
 }
+
+/** A prompt of which so much was cached has no speed worth telling. */
+const MOSTLY = 0.9;
 
 export class TurnView {
   readonly element: HTMLElement;
@@ -68,7 +77,7 @@ export class TurnView {
     this.element.classList.toggle('is-last', context.last);
     this.markdown?.show(turn.text, running);
     this.drawFigures(context);
-    this.drawStatus(running);
+    this.drawStatus(context, running);
     this.drawFoot(context, running);
   }
 
@@ -121,6 +130,12 @@ export class TurnView {
     return this.turn.parent?.parent !== null && !this.turn.dropOldest;
   }
 
+  /** Among the remedies of a failure. */
+  private offersRetry(): boolean {
+    const { remedies } = describeError(this.turn.error, false);
+    return remedies.some(({ action }) => action === 'retry' || action === 'reload');
+  }
+
   private drawFigures({ live }: TurnContext): void {
     const timings = live ?? this.turn.timings;
     const lines: string[] = [];
@@ -128,7 +143,10 @@ export class TurnView {
       const { decode_tokens, decode_tokens_per_second, prefill_tokens_per_second } = timings;
       if (decode_tokens_per_second > 0) lines.push(S.perSecond(speed(decode_tokens_per_second)));
       lines.push(S.tokens(decode_tokens, count(decode_tokens)));
-      if (prefill_tokens_per_second > 0) lines.push(S.promptPerSecond(speed(prefill_tokens_per_second)));
+      const { cached_tokens, prefill_tokens } = timings;
+      if (cached_tokens >= MOSTLY * (cached_tokens + prefill_tokens) && cached_tokens > 0)
+        lines.push(S.promptCached);
+      else if (prefill_tokens_per_second > 0) lines.push(S.promptPerSecond(speed(prefill_tokens_per_second)));
     }
     while (this.figures.childElementCount > lines.length) this.figures.lastElementChild?.remove();
     while (this.figures.childElementCount < lines.length) this.figures.append(h('span'));
@@ -138,12 +156,12 @@ export class TurnView {
     });
   }
 
-  private drawStatus(running: boolean): void {
+  private drawStatus({ busy, last, longer }: TurnContext, running: boolean): void {
     const { turn } = this;
-    const key = `${turn.state} ${turn.prefill?.done} ${turn.note} ${turn.text === ''} ${turn.timings?.decode_tokens}`;
+    const key = `${turn.state} ${turn.prefill?.done} ${turn.note} ${turn.text === ''} ${turn.timings?.decode_tokens} ${busy} ${last} ${longer}`;
     if (key === this.drawnStatus) return;
     this.drawnStatus = key;
-    this.status.replaceChildren(...(running ? this.progress() : this.ending()));
+    this.status.replaceChildren(...(running ? this.progress() : this.ending(last && !busy, longer)));
   }
 
   private progress(): Node[] {
@@ -158,7 +176,8 @@ export class TurnView {
     return [h('div', { class: 'late' }, h('p', { class: 'note' }, label), bar)];
   }
 
-  private ending(): Node[] {
+  /** `open`: the turn can be gone on with. */
+  private ending(open: boolean, longer: number | null): Node[] {
     const { turn, actions } = this;
     if (turn.role === 'user') return [];
     if (turn.state === 'failed') {
@@ -171,11 +190,18 @@ export class TurnView {
         retry: () => actions.retry(turn),
         newChat: () => actions.newChat(),
         reload: () => actions.reload(turn),
-        settings: () => actions.openSettings(),
+        settings: () => (longer === null ? actions.openSettings() : actions.lengthen(turn, longer)),
       };
-      const buttons = remedies.map(({ label, action }, i) =>
-        button(label, run[action], { class: i === 0 ? 'primary' : '' }),
-      );
+      const buttons = remedies
+        // A longer context is offered where the model has one.
+        .filter(({ action }) => action !== 'settings' || longer !== null)
+        .map(({ label, action }, i) =>
+          button(
+            action === 'settings' && longer !== null ? S.useAndAnswer(count(longer)) : label,
+            run[action],
+            { class: i === 0 ? 'primary' : '' },
+          ),
+        );
       return [
         h(
           'div',
@@ -185,15 +211,25 @@ export class TurnView {
         ),
       ];
     }
-    if (turn.state === 'stopped') return [h('p', { class: 'note' }, S.stopped)];
+    const resume = button(S.goOn, () => actions.resume(turn), { class: 'primary' });
+    const remedies = (...offered: (Node | null)[]): Node[] =>
+      open && turn.text !== '' ? [h('div', { class: 'remedies' }, ...offered)] : [];
+    if (turn.state === 'stopped') return [h('p', { class: 'note' }, S.stopped), ...remedies(resume)];
     if (turn.note === 'context') {
-      const drop = button(S.dropOldest, () => actions.retry(turn, true), { class: 'quiet' });
-      return [h('p', { class: 'note' }, S.contextEnded, ' ', this.canDrop() ? drop : null)];
+      const more =
+        longer === null
+          ? null
+          : button(S.useAndGoOn(count(longer)), () => actions.lengthen(turn, longer), { class: 'primary' });
+      const drop = button(S.dropAndGoOn, () => actions.resume(turn, true));
+      return [h('p', { class: 'note' }, S.contextEnded), ...remedies(more, this.canDrop() ? drop : null)];
     }
     if (turn.note === 'limit') {
       const n = turn.timings?.decode_tokens ?? 0;
-      const settings = button(S.settings, () => actions.openSettings(), { class: 'quiet' });
-      return [h('p', { class: 'note' }, S.limitReached(S.tokens(n, count(n))), ' ', settings)];
+      const settings = button(S.settings, () => actions.openSettings());
+      return [
+        h('p', { class: 'note' }, S.limitReached(S.tokens(n, count(n)))),
+        ...remedies(resume, settings),
+      ];
     }
     return turn.text.trim() === '' ? [h('p', { class: 'note' }, S.emptyAnswer)] : [];
   }
@@ -213,8 +249,7 @@ export class TurnView {
       const change = { class: 'quiet', disabled: busy };
       if (turn.role === 'user') {
         parts.push(button(S.edit, () => this.startEdit(), { ...change, 'data-action': 'edit' }));
-      } else if (turn.state !== 'failed') {
-        // A failure offers its own remedies.
+      } else if (turn.state !== 'failed' || !this.offersRetry()) {
         parts.push(button(S.retry, () => actions.retry(turn), { ...change, 'data-action': 'retry' }));
       }
       if (versions.length > 1) parts.push(this.versionSwitch(versions, index, busy));

@@ -4,6 +4,7 @@
 import { LoadedModel } from '../api/slm';
 import type { EngineOptions, LoadProgress, Variant } from '../api/types';
 import { SlmError } from '../core/error';
+import type { Preferences } from './preferences';
 import type {
   ChatHost,
   FrameMessage,
@@ -14,7 +15,7 @@ import type {
   Site,
 } from './protocol';
 
-type Request = Exclude<FrameMessage, { type: 'ready' | 'cancel' }>;
+type Request = Exclude<FrameMessage, { type: 'ready' | 'cancel' | 'unsaved' | 'keep' }>;
 type Body = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never) : never;
 type Answer<T extends ShellMessage['type']> = Extract<ShellMessage, { type: T; id: number }>;
 
@@ -30,17 +31,20 @@ export class FrameHost implements ChatHost {
   readonly #workerUrl: string;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
+  #unsaved = false;
   readonly site: Site;
   models: readonly ModelEntry[];
+  readonly preferences: Preferences;
 
   private constructor(
     port: MessagePort,
-    { script, models, site }: Extract<ShellMessage, { type: 'welcome' }>,
+    { script, models, preferences, site }: Extract<ShellMessage, { type: 'welcome' }>,
   ) {
     this.#port = port;
     this.#workerUrl = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
     this.site = site;
     this.models = models;
+    this.preferences = preferences;
     port.onmessage = ({ data }: MessageEvent<ShellMessage>) => this.#receive(data);
   }
 
@@ -53,6 +57,16 @@ export class FrameHost implements ChatHost {
       };
       port.postMessage({ type: 'ready' } satisfies FrameMessage);
     });
+  }
+
+  keep(preferences: Preferences): void {
+    this.#post({ type: 'keep', preferences });
+  }
+
+  setUnsaved(something: boolean): void {
+    if (something === this.#unsaved) return;
+    this.#unsaved = something;
+    this.#post({ type: 'unsaved', something });
   }
 
   async refresh(): Promise<readonly ModelEntry[]> {

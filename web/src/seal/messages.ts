@@ -3,6 +3,7 @@
 // are from its own list; anything else is null, and shell.ts then hangs up.
 
 import { VARIANTS } from '../generated/abi';
+import { readPreferences } from './preferences';
 import type { FrameMessage } from './protocol';
 
 const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
@@ -15,6 +16,8 @@ const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
   forget: ['type', 'id', 'model'],
   wasm: ['type', 'id', 'variant'],
   cancel: ['type', 'id'],
+  unsaved: ['type', 'something'],
+  keep: ['type', 'preferences'],
 };
 
 const MAX_ID = 1e6;
@@ -23,7 +26,7 @@ const MAX_N_CTX = 2 ** 20;
 export function readFrameMessage(data: unknown, models: ReadonlySet<string>): FrameMessage | null {
   if (typeof data !== 'object' || data === null) return null;
   const message = data as Record<string, unknown>;
-  const { type, id, model, variant, verify, n_ctx, force } = message;
+  const { type, id, model, variant, verify, n_ctx, force, something, preferences } = message;
   if (typeof type !== 'string' || !Object.hasOwn(FIELDS, type)) return null;
   const fields = FIELDS[type as FrameMessage['type']];
   const keys = Object.keys(message);
@@ -40,5 +43,7 @@ export function readFrameMessage(data: unknown, models: ReadonlySet<string>): Fr
     return null;
   if (keys.includes('force') && typeof force !== 'boolean') return null;
   if (keys.includes('verify') && typeof verify !== 'boolean') return null;
+  if (keys.includes('something') && typeof something !== 'boolean') return null;
+  if (keys.includes('preferences') && readPreferences(preferences, models) === null) return null;
   return data as FrameMessage;
 }

@@ -8,6 +8,7 @@
 import type { EngineOptions, LoadProgress, Manifest, Slm, Variant } from '../api/types';
 import type { WireError } from '../core/error';
 import type { Room } from '../store/device';
+import type { Preferences } from './preferences';
 
 /** The only message between the windows themselves. Both sides call out when they start and whoever
  *  comes second is heard; the shell answers with the port. */
@@ -92,7 +93,11 @@ export type FrameMessage =
   | { readonly type: 'forget'; readonly id: number; readonly model: string }
   | { readonly type: 'wasm'; readonly id: number; readonly variant: Variant }
   /** Gives up the request `id`: the download stops, what is verified stays. */
-  | { readonly type: 'cancel'; readonly id: number };
+  | { readonly type: 'cancel'; readonly id: number }
+  /** One bit: leaving the page would lose what the person has written or been told. */
+  | { readonly type: 'unsaved'; readonly something: boolean }
+  /** To be handed back by the next 'welcome'. */
+  | { readonly type: 'keep'; readonly preferences: Preferences };
 
 export type ShellMessage =
   /** Follows 'ready'. `script` is the classic worker's text: the frame can start workers from blob: URLs only. */
@@ -101,6 +106,7 @@ export type ShellMessage =
       readonly script: string;
       readonly models: readonly ModelEntry[];
       readonly site: Site;
+      readonly preferences: Preferences;
     }
   | { readonly type: 'models'; readonly id: number; readonly models: readonly ModelEntry[] }
   /** Before anything is fetched for an 'open': with what the model will be opened here. */
@@ -140,6 +146,12 @@ export interface OpenWish extends EngineOptions {
 export interface ChatHost {
   readonly site: Site;
   readonly models: readonly ModelEntry[];
+  /** As they were kept, on this device, before this page was loaded. */
+  readonly preferences: Preferences;
+  /** Keeps them for the next load. */
+  keep(preferences: Preferences): void;
+  /** Whether leaving the page would lose something; the browser then asks first. */
+  setUnsaved(something: boolean): void;
   /** The list again, with `stored` as it is now. */
   refresh(): Promise<readonly ModelEntry[]>;
   /** Downloads if need be, then loads; too_large where it would not fit. Dispose the model that is

@@ -18,6 +18,7 @@ import {
   removeStored,
 } from '../store/store';
 import { Catalog } from './catalog';
+import { keepPreferences, keptPreferences } from './kept';
 import { readFrameMessage } from './messages';
 import type { FrameMessage, Hello, ShellMessage, Site, StorageReport } from './protocol';
 
@@ -50,7 +51,8 @@ export class Shell {
 
   #receive(data: unknown): void {
     const message = readFrameMessage(data, this.#catalog.names);
-    this.#messages += 1;
+    // Only what may lead to a request has a rhythm that the network could see.
+    if (message?.type !== 'unsaved' && message?.type !== 'keep') this.#messages += 1;
     if (message === null || this.#messages > MAX_MESSAGES) {
       this.#post({
         type: 'fatal',
@@ -63,7 +65,9 @@ export class Shell {
       for (const controller of this.#running.values()) controller.abort();
       return;
     }
-    if (message.type === 'cancel') this.#running.get(message.id)?.abort();
+    if (message.type === 'unsaved') warnOnLeaving(message.something);
+    else if (message.type === 'keep') keepPreferences(message.preferences);
+    else if (message.type === 'cancel') this.#running.get(message.id)?.abort();
     else if (message.type === 'ready')
       this.#welcome().catch((error: unknown) => this.#post({ type: 'fatal', error: toWire(error) }));
     else
@@ -83,10 +87,13 @@ export class Shell {
       fetchOk(this.#assets.worker).then((response) => response.text()),
       this.#catalog.refresh(),
     ]);
-    this.#post({ type: 'welcome', script, models, site: this.#assets.site });
+    const preferences = keptPreferences(this.#catalog.names);
+    this.#post({ type: 'welcome', script, models, preferences, site: this.#assets.site });
   }
 
-  async #serve(message: Exclude<FrameMessage, { type: 'ready' | 'cancel' }>): Promise<void> {
+  async #serve(
+    message: Exclude<FrameMessage, { type: 'ready' | 'cancel' | 'unsaved' | 'keep' }>,
+  ): Promise<void> {
     const { id } = message;
     switch (message.type) {
       case 'list':
@@ -179,6 +186,16 @@ export class Shell {
   #post(message: ShellMessage): void {
     this.#port.postMessage(message);
   }
+}
+
+/** Has the browser ask before the page goes away, in its own words. */
+function warnOnLeaving(wanted: boolean): void {
+  if (wanted) addEventListener('beforeunload', ask);
+  else removeEventListener('beforeunload', ask);
+}
+
+function ask(event: BeforeUnloadEvent): void {
+  event.preventDefault();
 }
 
 async function fetchOk(url: string, integrity = ''): Promise<Response> {

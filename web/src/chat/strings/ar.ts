@@ -151,6 +151,50 @@ export const ar: Strings = {
   goBack: (version) => (version === null ? 'العودة إليه' : `العودة إلى ${name(version)}`),
   keptSize: (size) => `على هذا الجهاز، ${size}`,
 
+  // conversations
+  conversations: 'المحادثات',
+  thisConversation: 'هذه المحادثة',
+  inThisTab: 'في علامة التبويب هذه',
+  noConversations: 'لم يُقل شيء بعد.',
+  saveMarkdown: 'حفظ كنص (Markdown)',
+  saveJson: 'حفظ مع كل النسخ (JSON)',
+  openFile: 'فتح ملف',
+  openNamed: (title) => `فتح: ${name(title)}`,
+  delete: 'حذف',
+  deleteNamed: (title) => `حذف: ${name(title)}`,
+  deleted: 'حُذفت المحادثة.',
+  undo: 'تراجع',
+  isShown: 'معروضة الآن',
+  messages: (n, shown) =>
+    plural(n, {
+      zero: `${shown} رسالة`,
+      one: 'رسالة واحدة',
+      two: 'رسالتان',
+      few: `${shown} رسائل`,
+      many: `${shown} رسالة`,
+      other: `${shown} رسالة`,
+    }),
+  keptFormer: 'محادثة جديدة. السابقة محفوظة في المحادثات.',
+  fileNoConversation: 'هذا الملف ليس محادثة حُفظت هنا؛ اختر ملفًا ينتهي بـ .json أو .md.',
+  fileTooLong: (most) => `لا تزيد المحادثة على ${most} حرفًا؛ وفي هذا الملف أكثر.`,
+  fileTooLarge: (file, size, most) =>
+    `حجم ${name(file)} هو ${size}، ولا يُقرأ أكثر من ${most}؛ خذ الجزء الذي تحتاج إليه.`,
+  fileNoText: (file) => `${name(file)} ليس ملفًا نصيًا؛ لا يُقرأ في السؤال إلا النص.`,
+
+  // going on, and room for it
+  goOn: 'متابعة',
+  useAndAnswer: (n) => `استخدام ${n} رمز والإجابة`,
+  useAndGoOn: (n) => `استخدام ${n} رمز والمتابعة`,
+  dropAndGoOn: 'ترك أقدم الرسائل والمتابعة',
+  useTokens: (n) => `استخدام ${n} رمز`,
+  nearlyFull: (percent) => `امتلأ ${percent}% من السياق. إذا امتلأ كله لم يعد النموذج يرى المحادثة كاملة.`,
+  willNotFit: (all, n_ctx) => `مع هذه الرسالة يصير المجموع نحو ${all} رمز، والسياق يتسع لـ ${n_ctx}.`,
+  queued: 'ستُرسل حين ينتهي الجواب.',
+  notYet: 'ليس بعد',
+  ready: (who) => `${name(who)} جاهز.`,
+  promptCached: 'السؤال مقروء من قبل',
+  contextWith: (used, draft, all) => `السياق ${used} + نحو ${draft} / ${all}`,
+
   // errors
   noStart: 'تعذّر بدء المحادثة.',
   dropOldest: 'ترك أقدم الرسائل',
@@ -241,7 +285,8 @@ export const ar: Strings = {
     }),
   whereFrame:
     'تكتب داخل إطار مختوم. سياسته الأمنية تمنعه من كل طلب عبر الشبكة، وليس له مكان حفظ. الصفحة المحيطة به تجلب النموذج ولا تُخبَر أبدًا بما تكتب.',
-  whereMemory: 'المحادثة في الذاكرة: إن أعدت تحميل علامة التبويب أو أغلقتها ذهبت.',
+  whereMemory:
+    'المحادثات في علامة التبويب هذه: إن أعدت تحميلها أو أغلقتها ذهبت. احفظ في ملف ما تريد الاحتفاظ به.',
   siteInstructions: 'تعليمات هذا الموقع',
   siteInstructionsNote: 'كل محادثة هنا تبدأ بهذه الكلمات. يمكنك تغييرها في الإعدادات.',
   others: 'نماذج هذا الموقع',

@@ -137,6 +137,45 @@ export const de: Strings = {
   goBack: (version) => (version === null ? 'Zu ihr zurückkehren' : `Zu ${version} zurückkehren`),
   keptSize: (size) => `auf diesem Gerät, ${size}`,
 
+  // conversations
+  conversations: 'Gespräche',
+  thisConversation: 'Dieses Gespräch',
+  inThisTab: 'In diesem Tab',
+  noConversations: 'Noch wurde nichts gesagt.',
+  saveMarkdown: 'Als Text speichern (Markdown)',
+  saveJson: 'Mit allen Fassungen speichern (JSON)',
+  openFile: 'Datei öffnen',
+  openNamed: (title) => `Öffnen: ${title}`,
+  delete: 'Löschen',
+  deleteNamed: (title) => `Löschen: ${title}`,
+  deleted: 'Das Gespräch ist gelöscht.',
+  undo: 'Rückgängig',
+  isShown: 'gerade zu sehen',
+  messages: (n, shown) => plural(n, { one: `${shown} Nachricht`, other: `${shown} Nachrichten` }),
+  keptFormer: 'Ein neuer Chat. Der vorige steht noch unter Gespräche.',
+  fileNoConversation:
+    'Diese Datei ist kein hier gespeichertes Gespräch; wählen Sie eine, die auf .json oder .md endet.',
+  fileTooLong: (most) => `Ein Gespräch darf höchstens ${most} Zeichen haben; diese Datei hat mehr.`,
+  fileTooLarge: (name, size, most) =>
+    `${name} hat ${size}, und höchstens ${most} werden gelesen; nehmen Sie den Teil, den Sie brauchen.`,
+  fileNoText: (name) => `${name} ist keine Textdatei; nur Text kann in eine Frage gelesen werden.`,
+
+  // going on, and room for it
+  goOn: 'Fortsetzen',
+  useAndAnswer: (n) => `${n} Tokens nehmen und antworten`,
+  useAndGoOn: (n) => `${n} Tokens nehmen und fortsetzen`,
+  dropAndGoOn: 'Die ältesten Nachrichten weglassen und fortsetzen',
+  useTokens: (n) => `${n} Tokens nehmen`,
+  nearlyFull: (percent) =>
+    `Der Kontext ist zu ${percent} % voll. Ist er voll, sieht das Modell nicht mehr das ganze Gespräch.`,
+  willNotFit: (all, n_ctx) =>
+    `Mit dieser Nachricht wären es etwa ${all} Tokens, und der Kontext fasst ${n_ctx}.`,
+  queued: 'Wird gesendet, sobald die Antwort zu Ende ist.',
+  notYet: 'Noch nicht',
+  ready: (who) => `${who} ist bereit.`,
+  promptCached: 'Frage im Cache',
+  contextWith: (used, draft, all) => `Kontext ${used} + etwa ${draft} / ${all}`,
+
   // errors
   noStart: 'Der Chat konnte nicht starten.',
   dropOldest: 'Die ältesten Nachrichten weglassen',
@@ -230,7 +269,7 @@ export const de: Strings = {
   whereFrame:
     'Sie schreiben in einem versiegelten Rahmen. Seine Sicherheitsregeln verbieten ihm jede Anfrage ans Netz, und er hat keinen Speicher. Die Seite um ihn herum holt das Modell und erfährt nie, was Sie schreiben.',
   whereMemory:
-    'Das Gespräch liegt im Arbeitsspeicher: Wenn Sie den Tab neu laden oder schließen, ist es weg.',
+    'Gespräche leben in diesem Tab: Wenn Sie ihn neu laden oder schließen, sind sie weg. Speichern Sie in einer Datei, was Sie behalten wollen.',
   siteInstructions: 'Anweisungen dieser Website',
   siteInstructionsNote:
     'Jedes Gespräch hier beginnt mit diesen Worten. Sie können sie in den Einstellungen ändern.',

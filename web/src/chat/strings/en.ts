@@ -140,6 +140,45 @@ export const en = {
   goBack: (version: string | null) => `Go back to ${version ?? 'it'}`,
   keptSize: (size: string) => `on this device, ${size}`,
 
+  // conversations
+  conversations: 'Conversations',
+  thisConversation: 'This conversation',
+  inThisTab: 'In this tab',
+  noConversations: 'Nothing has been said yet.',
+  saveMarkdown: 'Save as text (Markdown)',
+  saveJson: 'Save with all versions (JSON)',
+  openFile: 'Open a file',
+  openNamed: (title: string) => `Open: ${title}`,
+  delete: 'Delete',
+  deleteNamed: (title: string) => `Delete: ${title}`,
+  deleted: 'The conversation is deleted.',
+  undo: 'Undo',
+  isShown: 'shown now',
+  messages: (n: number, shown: string) => plural(n, { one: `${shown} message`, other: `${shown} messages` }),
+  keptFormer: 'A new chat. The one before is kept in Conversations.',
+  fileNoConversation:
+    'This file is no conversation that was saved here; choose one that ends in .json or .md.',
+  fileTooLong: (most: string) => `A conversation may have at most ${most} characters; this file has more.`,
+  fileTooLarge: (name: string, size: string, most: string) =>
+    `${name} has ${size}, and at most ${most} are read; take the part that you need.`,
+  fileNoText: (name: string) => `${name} is no text file; only text can be read into a question.`,
+
+  // going on, and room for it
+  goOn: 'Continue',
+  useAndAnswer: (n: string) => `Use ${n} tokens and answer`,
+  useAndGoOn: (n: string) => `Use ${n} tokens and continue`,
+  dropAndGoOn: 'Drop the oldest turns and continue',
+  useTokens: (n: string) => `Use ${n} tokens`,
+  nearlyFull: (percent: string) =>
+    `The context is ${percent}% full. When it is full, the model cannot see the whole conversation any more.`,
+  willNotFit: (all: string, n_ctx: string) =>
+    `With this message it would be about ${all} tokens, and the context holds ${n_ctx}.`,
+  queued: 'It will be sent when the answer has ended.',
+  notYet: 'Not yet',
+  ready: (who: string) => `${who} is ready.`,
+  promptCached: 'prompt cached',
+  contextWith: (used: string, draft: string, all: string) => `${used} + about ${draft} / ${all} context`,
+
   // errors
   noStart: 'The chat could not start.',
   dropOldest: 'Drop the oldest turns',
@@ -227,7 +266,8 @@ export const en = {
   threadCount: (n: number) => plural(n, { one: 'one thread', other: `${n} threads` }),
   whereFrame:
     'You type into a sealed frame. Its security policy forbids it every network request, and it has no storage. The page around it fetches the model and is never told what you write.',
-  whereMemory: 'The conversation lives in memory: reload or close the tab and it is gone.',
+  whereMemory:
+    'Conversations live in this tab: reload or close it and they are gone. Save to a file what you want to keep.',
   siteInstructions: 'Instructions of this site',
   siteInstructionsNote: 'Every conversation here begins with these words. You can change them in Settings.',
   others: 'Models on this site',

@@ -136,6 +136,42 @@ export const hi: Strings = {
   goBack: (version) => (version === null ? 'इस पर लौटें' : `${version} पर लौटें`),
   keptSize: (size) => `इस डिवाइस पर, ${size}`,
 
+  // conversations
+  conversations: 'बातचीत की सूची',
+  thisConversation: 'यह बातचीत',
+  inThisTab: 'इस टैब में',
+  noConversations: 'अभी तक कुछ नहीं कहा गया।',
+  saveMarkdown: 'पाठ के रूप में सहेजें (Markdown)',
+  saveJson: 'सभी रूपों के साथ सहेजें (JSON)',
+  openFile: 'फ़ाइल खोलें',
+  openNamed: (title) => `खोलें: ${title}`,
+  delete: 'मिटाएँ',
+  deleteNamed: (title) => `मिटाएँ: ${title}`,
+  deleted: 'बातचीत मिटा दी गई।',
+  undo: 'वापस लाएँ',
+  isShown: 'अभी दिख रही है',
+  messages: (n, shown) => plural(n, { one: `${shown} संदेश`, other: `${shown} संदेश` }),
+  keptFormer: 'नई चैट। पिछली चैट बातचीत की सूची में है।',
+  fileNoConversation: 'यह फ़ाइल यहाँ सहेजी गई बातचीत नहीं है; .json या .md पर ख़त्म होने वाली फ़ाइल चुनें।',
+  fileTooLong: (most) => `बातचीत में ज़्यादा से ज़्यादा ${most} अक्षर हो सकते हैं; इस फ़ाइल में उससे ज़्यादा हैं।`,
+  fileTooLarge: (name, size, most) =>
+    `${name} का आकार ${size} है, और ज़्यादा से ज़्यादा ${most} पढ़े जाते हैं; केवल ज़रूरी हिस्सा लें।`,
+  fileNoText: (name) => `${name} पाठ की फ़ाइल नहीं है; सवाल में केवल पाठ पढ़ा जा सकता है।`,
+
+  // going on, and room for it
+  goOn: 'आगे लिखें',
+  useAndAnswer: (n) => `${n} टोकन लेकर जवाब दें`,
+  useAndGoOn: (n) => `${n} टोकन लेकर आगे लिखें`,
+  dropAndGoOn: 'सबसे पुराने संदेश छोड़कर आगे लिखें',
+  useTokens: (n) => `${n} टोकन लें`,
+  nearlyFull: (percent) => `संदर्भ ${percent}% भर गया है। भर जाने पर मॉडल पूरी बातचीत नहीं देख पाएगा।`,
+  willNotFit: (all, n_ctx) => `इस संदेश के साथ लगभग ${all} टोकन होंगे, और संदर्भ में ${n_ctx} ही समाते हैं।`,
+  queued: 'जवाब ख़त्म होते ही भेजा जाएगा।',
+  notYet: 'अभी नहीं',
+  ready: (who) => `${who} तैयार है।`,
+  promptCached: 'सवाल पहले से पढ़ा हुआ',
+  contextWith: (used, draft, all) => `संदर्भ ${used} + लगभग ${draft} / ${all}`,
+
   // errors
   noStart: 'चैट शुरू नहीं हो सकी।',
   dropOldest: 'सबसे पुराने संदेश छोड़ दें',
@@ -224,7 +260,8 @@ export const hi: Strings = {
   threadCount: (n) => plural(n, { one: 'एक थ्रेड', other: `${n} थ्रेड` }),
   whereFrame:
     'आप एक सीलबंद फ़्रेम में लिखते हैं। उसकी सुरक्षा नीति उसे कोई भी नेटवर्क अनुरोध नहीं करने देती, और उसके पास कोई भंडार नहीं है। उसके आसपास का पेज मॉडल लाता है और उसे कभी नहीं बताया जाता कि आप क्या लिखते हैं।',
-  whereMemory: 'बातचीत मेमोरी में रहती है: टैब दोबारा लोड करें या बंद करें, तो वह चली जाती है।',
+  whereMemory:
+    'बातचीत इसी टैब में रहती है: टैब दोबारा लोड करें या बंद करें, तो वह चली जाती है। जो रखना हो, उसे फ़ाइल में सहेजें।',
   siteInstructions: 'इस साइट के निर्देश',
   siteInstructionsNote: 'यहाँ हर बातचीत इन शब्दों से शुरू होती है। आप इन्हें सेटिंग में बदल सकते हैं।',
   others: 'इस साइट के मॉडल',

@@ -1,0 +1,148 @@
+// A conversation as a file. Markdown holds the turns shown and is for reading;
+// JSON holds every version and comes back whole. Both are read with distrust: a
+// file may come from anywhere, so each limit has a name and a refusal one sentence.
+
+import { Conversation, type Turn } from './conversation';
+import { count } from './format';
+import { S } from './strings';
+
+/** Far more than anybody writes in a tab, and little enough to draw. */
+const MAX_TURNS = 10_000;
+const MAX_CHARACTERS = 20_000_000;
+const MAX_NAME = 200;
+const FORMAT = 'slmweb-conversation';
+
+interface SavedTurn {
+  readonly role: Turn['role'];
+  readonly who: string;
+  readonly text: string;
+  /** Place of the turn above it in the list; null: it begins the conversation. */
+  readonly parent: number | null;
+  /** It is the version shown. */
+  readonly chosen: boolean;
+  /** Why it is not whole, if so. */
+  readonly cut: 'limit' | 'context' | 'stopped' | 'failed' | null;
+}
+
+const SPEAKER = /^(\\*)\*\*(.+):\*\*$/;
+
+/** The turns shown, as Markdown. */
+export function toMarkdown(conversation: Conversation): string {
+  return conversation
+    .path()
+    .filter((turn) => turn.text !== '')
+    .map((turn) => `**${turn.who}:**\n\n${escapeSpeakers(turn.text.trim())}\n`)
+    .join('\n');
+}
+
+/** Every version of every turn, as JSON. */
+export function toJson(conversation: Conversation): string {
+  const turns: SavedTurn[] = [];
+  const walk: { turn: Turn; parent: number | null; chosen: boolean }[] = conversation.roots
+    .map((turn, i) => ({ turn, parent: null, chosen: i === conversation.chosenRoot }))
+    .reverse();
+  for (let next = walk.pop(); next !== undefined; next = walk.pop()) {
+    const { turn, parent, chosen } = next;
+    const place = turns.length;
+    turns.push({ role: turn.role, who: turn.who, text: turn.text, parent, chosen, cut: cutOf(turn) });
+    for (let i = turn.children.length - 1; i >= 0; i--)
+      walk.push({ turn: turn.children[i]!, parent: place, chosen: i === turn.chosen });
+  }
+  return `${JSON.stringify({ format: FORMAT, version: 1, turns }, null, 1)}\n`;
+}
+
+/** Reads either form. Throws an Error whose message is a sentence for people. */
+export function fromFile(text: string): Conversation {
+  if (text.length > MAX_CHARACTERS) throw new Error(S.fileTooLong(count(MAX_CHARACTERS)));
+  return text.trimStart().startsWith('{') ? fromJson(text) : fromMarkdown(text);
+}
+
+/** True for a text that toJson wrote, or that says so. */
+export function isSaved(text: string): boolean {
+  return text.trimStart().startsWith('{') && text.slice(0, 200).includes(`"${FORMAT}"`);
+}
+
+function fromJson(text: string): Conversation {
+  let saved: unknown;
+  try {
+    saved = JSON.parse(text);
+  } catch {
+    return refuse();
+  }
+  const { format, version, turns } = saved as Record<string, unknown>;
+  if (format !== FORMAT || version !== 1 || !Array.isArray(turns)) return refuse();
+  if (turns.length === 0 || turns.length > MAX_TURNS) return refuse();
+  const conversation = new Conversation();
+  const made: Turn[] = [];
+  const shown: Turn[] = [];
+  for (const one of turns as unknown[]) {
+    const { role, who, text: words, parent, chosen, cut } = checkTurn(one, made.length);
+    const above = parent === null ? null : made[parent]!;
+    // Questions stand at the start and below answers, answers below questions.
+    if (role === (above?.role ?? 'assistant')) return refuse();
+    const turn = conversation.add(above, role, who, words);
+    mend(turn, cut);
+    made.push(turn);
+    if (chosen) shown.push(turn);
+  }
+  for (const turn of shown) conversation.choose(turn);
+  return conversation;
+}
+
+function checkTurn(value: unknown, place: number): SavedTurn {
+  if (typeof value !== 'object' || value === null) return refuse();
+  const { role, who, text, parent, chosen, cut } = value as Record<string, unknown>;
+  const good =
+    (role === 'user' || role === 'assistant') &&
+    typeof who === 'string' &&
+    who.length <= MAX_NAME &&
+    typeof text === 'string' &&
+    (parent === null ||
+      (Number.isInteger(parent) && (parent as number) >= 0 && (parent as number) < place)) &&
+    typeof chosen === 'boolean' &&
+    [null, 'limit', 'context', 'stopped', 'failed'].includes(cut as null);
+  return good ? (value as SavedTurn) : refuse();
+}
+
+function fromMarkdown(text: string): Conversation {
+  const turns: { readonly who: string; readonly lines: string[] }[] = [];
+  for (const line of text.replace(/\r\n?/g, '\n').split('\n')) {
+    const speaker = SPEAKER.exec(line);
+    if (speaker !== null && speaker[1] === '') turns.push({ who: speaker[2]!, lines: [] });
+    else if (turns.length > 0) turns.at(-1)!.lines.push(speaker === null ? line : line.slice(1));
+    else if (line.trim() !== '') return refuse();
+  }
+  const [first] = turns;
+  if (first === undefined || turns.length > MAX_TURNS) return refuse();
+  const conversation = new Conversation();
+  for (const { who, lines } of turns) {
+    const above = conversation.tip();
+    // Who speaks first is the person: a conversation begins with a question.
+    const role = who === first.who ? 'user' : 'assistant';
+    if (role === (above?.role ?? 'assistant') || who.length > MAX_NAME) return refuse();
+    mend(conversation.add(above, role, who, lines.join('\n').trim()), null);
+  }
+  return conversation;
+}
+
+function mend(turn: Turn, cut: SavedTurn['cut']): void {
+  turn.state = cut === 'stopped' || cut === 'failed' ? 'stopped' : 'done';
+  if (cut === 'limit' || cut === 'context') turn.note = cut;
+}
+
+function cutOf({ role, state, note }: Turn): SavedTurn['cut'] {
+  if (role === 'user' || state === 'done') return note;
+  return state === 'failed' ? 'failed' : 'stopped';
+}
+
+/** A line of a text that looks like a speaker's is told apart by a backslash more. */
+function escapeSpeakers(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => (SPEAKER.test(line) ? `\\${line}` : line))
+    .join('\n');
+}
+
+function refuse(): never {
+  throw new Error(S.fileNoConversation);
+}
