@@ -34,7 +34,7 @@ const results = golden.cases.map((c) => {
   try {
     const template = new ChatTemplate(golden.templates[c.template], { bos_token, eos_token });
     const args = { add_generation_prompt: c.add_generation_prompt, ...c.variables };
-    return { text: template.render(c.messages, args).text };
+    return template.render(c.messages, args);
   } catch (error) {
     return { error: error.message };
   }
@@ -76,25 +76,38 @@ def title(case: dict[str, Any]) -> str:
     return f"{case['template']} {case['conversation']}"
 
 
+def python(case: dict[str, Any]) -> str:
+    return render(
+        golden()["templates"][case["template"]],
+        case["messages"],
+        bos_token=case["bos_token"],
+        eos_token=case["eos_token"],
+        add_generation_prompt=case["add_generation_prompt"],
+        **case["variables"],
+    )
+
+
+def marks(text: str, plain: list[tuple[int, int]]) -> str:
+    """The mask of the page's spans, which count UTF-16 units."""
+    units = ["0"] * (len(text.encode("utf-16-le")) // 2)
+    for begin, end in plain:
+        units[begin:end] = "1" * (end - begin)
+    mask, at = [], 0
+    for character in text:
+        mask.append(units[at])
+        at += len(character.encode("utf-16-le")) // 2
+    return "".join(mask)
+
+
 @pytest.mark.parametrize("case", golden()["cases"], ids=title)
 def test_python(case: dict[str, Any]) -> None:
-    def rendered() -> str:
-        return render(
-            golden()["templates"][case["template"]],
-            case["messages"],
-            bos_token=case["bos_token"],
-            eos_token=case["eos_token"],
-            add_generation_prompt=case["add_generation_prompt"],
-            **case["variables"],
-        )
-
     if "error" in case:
         with pytest.raises(SlmError) as caught:
-            rendered()
+            python(case)
         assert caught.value.code == "bad_template"
         assert case["error"] in caught.value.message
     else:
-        assert rendered() == case["expected"]
+        assert python(case) == case["expected"]
 
 
 def in_node(script: str, data: Path, folder: Path) -> list[dict[str, Any]]:
@@ -121,7 +134,9 @@ def test_typescript(typescript: list[dict[str, Any]], index: int) -> None:
     if "error" in case:
         assert case["error"] in result["error"], title(case)
     else:
-        assert result == {"text": case["expected"]}, title(case)
+        assert result["text"] == case["expected"], title(case)
+        # Which characters came from messages decides what is a control token.
+        assert marks(result["text"], result["plain"]) == mask_of(python(case)), title(case)
 
 
 def test_the_table_is_the_golden_s() -> None:

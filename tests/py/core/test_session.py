@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slmweb.core import Model, Sampling, Session
+from slmweb.core import Generation, Model, Sampling, Session
 from slmweb.errors import SlmError
 from tests.goldens.tiny_gguf import write_model
 from tests.goldens.tiny_models import TinyModel, weights
@@ -273,3 +273,55 @@ def test_sizes_past_32_bits_are_refused_not_wrapped(tmp_path: Path) -> None:
         assert "keys and values" in error.value.message
         with Session(model, 64, 8) as session:
             assert session.eval([1, 2, 3]) is not None
+
+
+def forced(
+    session: Session, tokens: list[int], stop: str, *, n: int = 12
+) -> tuple[str, Generation]:
+    """An answer that goes through `tokens` again and again, whatever the model thinks."""
+    bias = {token: 1e4 - 40 * i for i, token in enumerate(tokens)}
+    sampling = Sampling(temperature=0, logit_bias=bias, presence_penalty=100, stop=[stop])
+    answer = session.generate(PROMPT[1:2], sampling, max_tokens=n)
+    return "".join(answer), answer
+
+
+@pytest.mark.parametrize(
+    ("stop", "shown"),
+    [
+        ("<start_of_turn>", "A"),  # it is one
+        ("<start_of_turn>B", "A"),  # begins with one
+        ("A<start_of_turn>", ""),  # ends with one
+        ("A<start_of_turn>B", ""),  # contains one
+        ("_of_turn>B", "A"),  # begins inside of one
+        ("B", "A"),
+    ],
+)
+def test_a_stop_string_sees_special_tokens(
+    model: Model, session: Session, stop: str, shown: str
+) -> None:
+    a, b = (model.tokenizer.encode(c, bos=False)[-1] for c in "ab")
+    text = {c: model.tokenizer.decode([t]).decode() for c, t in (("A", a), ("B", b))}
+    (special,) = model.tokenizer.encode("<start_of_turn>", bos=False)
+    wanted = stop.replace("A", text["A"]).replace("B", text["B"])
+    found, answer = forced(session, [a, special, b], wanted)
+    assert answer.ids == [a, special, b][: len(answer.ids)]
+    assert (found, answer.finish_reason) == (shown.replace("A", text["A"]), "stop")
+
+
+def test_an_end_token_completes_a_stop_string(model: Model, session: Session) -> None:
+    (a,) = model.tokenizer.encode("a", bos=False)[-1:]
+    (end,) = model.tokenizer.encode("<end_of_turn>", bos=False)
+    text = model.tokenizer.decode([a]).decode()
+    found, answer = forced(session, [a, end], f"{text}<end_of_turn>")
+    assert (found, answer.ids, answer.finish_reason) == ("", [a, end], "stop")
+    # Without that stop string the text stays, and the token gives none.
+    found, answer = forced(session, [a, end], "zzz")
+    assert (found, answer.finish_reason) == (text, "stop")
+
+
+def test_special_tokens_give_no_text(model: Model, session: Session) -> None:
+    (a,) = model.tokenizer.encode("a", bos=False)[-1:]
+    (special,) = model.tokenizer.encode("<start_of_turn>", bos=False)
+    text = model.tokenizer.decode([a]).decode()
+    found, answer = forced(session, [a, special], "<start_of_turn><start", n=2)
+    assert (found, answer.finish_reason) == (text, "length")
