@@ -65,10 +65,13 @@ def convert(
     """Convert a checkpoint to GGUF, merging LoRA adapters, or an adapter alone."""
     from ..convert import convert as write
     from ..convert import convert_adapter
+    from ..convert.checkpoint import refuse_adapter
 
     adapters = [parse_adapter(item) for item in adapter or ()]
     if base is not None:
         checkpoint, adapters = base, [(checkpoint, 1.0), *adapters]
+    if adapter_only and not adapters:
+        refuse_adapter(checkpoint)
     if adapter_only and len(adapters) != 1:
         raise SlmError(
             "invalid_argument",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -82,7 +83,7 @@ class Checkpoint:
             )
         self.config_path = folder / "config.json"
         if not self.config_path.exists():
-            self._refuse_adapter()
+            refuse_adapter(self.folder)
             raise SlmError(
                 "unreadable",
                 f"{self.config_path} is missing; name the folder of a Hugging Face checkpoint",
@@ -153,7 +154,7 @@ class Checkpoint:
         there have to be."""
         shards = sorted(p for p in self.folder.iterdir() if _SHARD.fullmatch(p.name))
         if not shards:
-            self._refuse_adapter()
+            refuse_adapter(self.folder)
             refuse_pickle(self.folder, "pytorch_model*.bin", WEIGHTS)
             raise SlmError(
                 "unreadable",
@@ -186,18 +187,20 @@ class Checkpoint:
                 tensors[name] = tensor
         return tensors
 
-    def _refuse_adapter(self) -> None:
-        """Raises SlmError "invalid_argument" where an adapter lies and no model."""
-        path = self.folder / ADAPTER_CONFIG
-        if not path.exists():
-            return
-        base = read_json(path).get("base_model_name_or_path")
-        asked = f" of {base}" if isinstance(base, str) and base else ""
-        raise SlmError(
-            "invalid_argument",
-            f"{self.folder} is an adapter{asked}, not a whole model; name the folder of its base, "
-            f"and this one with --adapter {self.folder}",
-        )
+
+def refuse_adapter(folder: Path) -> None:
+    """Raises SlmError "invalid_argument" for an adapter in place of a model, with the base
+    that it asks for."""
+    path = folder / ADAPTER_CONFIG
+    if not path.exists():
+        return
+    base = read_json(path).get("base_model_name_or_path")
+    asked = f" of {base}" if isinstance(base, str) and base else ""
+    raise SlmError(
+        "invalid_argument",
+        f"{folder} is an adapter{asked}, not a whole model; name the folder of its base, "
+        f"and this one with --adapter {shlex.quote(str(folder))}",
+    )
 
 
 def refuse_pickle(folder: Path, pattern: str, wanted: str) -> None:

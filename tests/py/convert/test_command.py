@@ -69,6 +69,26 @@ def test_an_adapter_by_either_order(qwen2: Path, adapter: Path, tmp_path: Path) 
     assert len(names) == 2 * MODELS["qwen2-untied"].n_layer
 
 
+@pytest.mark.parametrize("options", [(), ("--adapter-only",)])
+def test_an_adapter_without_its_base(
+    options: tuple[str, ...], adapter: Path, tmp_path: Path
+) -> None:
+    """It names the base that it asks for, and how to give both."""
+    config = adapter / "adapter_config.json"
+    copy = tmp_path / "my lora"
+    copy.mkdir()
+    (copy / "adapter_model.safetensors").write_bytes(
+        (adapter / "adapter_model.safetensors").read_bytes()
+    )
+    base = {"base_model_name_or_path": "google/gemma-2b"}
+    (copy / config.name).write_text(json.dumps(json.loads(config.read_text()) | base))
+    done = slmweb("convert", str(copy), *options, "-o", str(tmp_path / "out.gguf"))
+    assert done.returncode == 2
+    assert b"is an adapter of google/gemma-2b" in done.stderr
+    assert f"--adapter '{copy}'".encode() in done.stderr
+    assert not (tmp_path / "out.gguf").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
