@@ -31,7 +31,16 @@ export interface SlmExports {
   slm_adapter_describe(a: Pointer): Pointer;
   slm_adapter_feed(a: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
   slm_adapter_ready(a: Pointer): number;
-  slm_tokenize(m: Pointer, text: Pointer, n: number, flags: number, plain: Pointer, n_plain: number, ids: Pointer, capacity: number): number;
+  slm_tokenize(
+    m: Pointer,
+    text: Pointer,
+    n: number,
+    flags: number,
+    plain: Pointer,
+    n_plain: number,
+    ids: Pointer,
+    capacity: number,
+  ): number;
   slm_detokenize(m: Pointer, ids: Pointer, n: number, flags: number, text: Pointer, capacity: number): number;
   slm_session_new(m: Pointer, n_ctx: number, n_batch: number): Pointer;
   slm_session_free(s: Pointer): void;
