@@ -26,14 +26,20 @@ export function drawPicker(source: PickerSource): HTMLElement[] {
 
 function line(entry: ModelEntry, { current, open, remove }: PickerSource): HTMLElement {
   const isOpen = entry.name === current?.name;
-  const size = `${parameters(entry.parameters)} · ${bytes(entry.size)}`;
   return h(
     'li',
     {},
     h('span', { dir: 'auto' }, entry.title),
     h('span', { class: 'detail' }, where(entry, isOpen)),
-    entry.good_for === null ? null : h('span', { class: 'good-for', dir: 'auto' }, entry.good_for),
-    h('span', { class: 'size' }, size),
+    entry.good_for === null ? null : h('span', { class: 'good-for' }, entry.good_for),
+    // Isolated, each: marks between figures of two scripts would go astray.
+    h(
+      'span',
+      { class: 'size' },
+      h('bdi', {}, parameters(entry.parameters)),
+      ' · ',
+      h('bdi', {}, bytes(entry.size)),
+    ),
     h(
       'span',
       { class: 'model-actions' },

@@ -56,7 +56,7 @@ export class WelcomeView {
     const detail = entry.stored ? S.storedHere : [S.download(bytes(entry.size)), ...need].join(', ');
     const line = button('', () => this.actions.open(entry), { class: 'line' });
     const words = h('span', {}, h('span', { class: 'offer-title' }, entry.title));
-    if (entry.good_for !== null) words.append(h('span', { class: 'good-for', dir: 'auto' }, entry.good_for));
+    if (entry.good_for !== null) words.append(h('span', { class: 'good-for' }, entry.good_for));
     line.append(words, h('span', { class: 'detail' }, detail));
     return line;
   }
