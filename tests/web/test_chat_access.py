@@ -22,7 +22,7 @@ Tides **rise**, see [the table](https://example.org/a/very/long/address/that/doe
 def tide(place: str) -> str: return "a line that is far longer than any phone is wide" or 12  # why
 ```
 
-\\[ h(t) = \\sum_{i=1}^{n} A_i \\cos(\\omega_i t + \\varphi_i) + A_1 + A_2 + A_3 + A_4 + A_5 + A_6 + A_7 \\]
+\\[ h(t) = \\sum_{i=1}^{n} A_i \\cos(\\omega_i t + \\varphi_i) + A_1 + A_2 + A_3 + A_4 + A_5 + A_6 \\]
 
 ```js
 const a = /x/.test(`${b}`) ? null : new Map(); // why
