@@ -107,6 +107,8 @@ class MockChat implements Slm {
   readonly openings: string[] = [];
   readonly forced: boolean[] = [];
   readonly removed: string[] = [];
+  /** How tall the conversation is on paper, as it was last told. */
+  paper = 0;
   /** What was asked about versions: "update NAME", "go back NAME", "forget NAME". */
   readonly versions: string[] = [];
   /** What the shell was told to keep last, and whether leaving loses something. */
@@ -357,6 +359,9 @@ const host: ChatHost = {
   async forget(name) {
     mock.versions.push(`forget ${name}`);
     change(name, () => ({ previous: null }));
+  },
+  paper(pixels) {
+    mock.paper = pixels;
   },
   remove(name) {
     mock.removed.push(name);

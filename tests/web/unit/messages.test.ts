@@ -9,6 +9,7 @@ const MODELS = new Set(['smol', 'gemma']);
 
 const GOOD = [
   { type: 'ready' },
+  { type: 'paper', pixels: 9874 },
   { type: 'list', id: 1 },
   { type: 'open', id: 2, model: 'smol', verify: false, n_ctx: null, force: false },
   { type: 'remove', id: 3, model: 'gemma' },
@@ -57,6 +58,10 @@ test('values outside the lists are refused', () => {
     { type: 'open', id: 2, model: 'smol', verify: false, n_ctx: null, force: 1 },
     { type: 'open', id: 2, model: 'smol', verify: 'yes', n_ctx: null, force: false },
     { type: 'wasm', id: 4, variant: 'relaxed?q=secret' },
+    { type: 'paper', pixels: 0 },
+    { type: 'paper', pixels: 1.5 },
+    { type: 'paper', pixels: 2 ** 23 },
+    { type: 'paper', pixels: '9' },
     { type: 'list', id: 0 },
     { type: 'list', id: 1.5 },
     { type: 'list', id: 1e9 },

@@ -23,6 +23,7 @@ import { Meter } from './meter';
 import { OpeningView } from './opening';
 import { Panel } from './panel';
 import { drawPicker } from './picker';
+import { Paper } from './print';
 import { saveFile } from './save';
 import { drawSettings } from './settings';
 import { adoptAccent, siteMark } from './site';
@@ -54,7 +55,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   let draftTokens = 0;
   let weighing = false;
   let wasReady = false;
-  adoptStyles();
+  const paperSheet = adoptStyles();
   adoptAccent(host.site);
   setTheme(host.preferences.theme);
   const chat = new Chat(host, { onPath: drawPath, onTurn: touch, onEnd: sayEnd, onModel: drawModel });
@@ -220,14 +221,9 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     meter.line,
     h('div', { class: 'column' }, adviceView.element, composer.element, meter.element),
   );
-  root.append(
-    h('div', { class: 'app' }, h('div', {}, header, updateView.element), scroller, bottom),
-    card.element,
-    picker.element,
-    settingsPanel.element,
-    talks.element,
-    liveRegion(),
-  );
+  const app = h('div', { class: 'app' }, h('div', {}, header, updateView.element), scroller, bottom);
+  const paper = new Paper(paperSheet, app, scroller, (pixels) => host.paper(pixels));
+  root.append(app, card.element, picker.element, settingsPanel.element, talks.element, liveRegion());
 
   listenToKeys({
     canStop: () => chat.busy,
@@ -490,6 +486,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
       (empty ? welcome.slot : scroller).append(openingView.element);
     }
     copyAll.hidden = empty;
+    paper.changed();
     composer.setBusy(chat.busy);
     noteUnsaved();
     drawMeter();
@@ -510,6 +507,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   function sayEnd(turn: Turn): void {
     // Drawn first: the words are read from the page, without their marks.
     transcript.update(turn, contextOf(turn, null));
+    paper.changed();
     if (turn.state === 'stopped') announce(S.stopped);
     else if (turn.state === 'done') announce(S.said(turn.who, transcript.plainText(turn)));
     queueMicrotask(() => {

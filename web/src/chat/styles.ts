@@ -9,12 +9,15 @@ import print from './print.css';
 import prose from './prose.css';
 import turn from './turn.css';
 
-const styles = [base, page, turn, prose, composer, panel, narrow, print].join('\n');
+const styles = [base, page, turn, prose, composer, panel, narrow].join('\n');
 
 /** Adopted rather than inserted: the shell's policy, which the frame inherits,
- *  allows no inline style element. */
-export function adoptStyles(): void {
+ *  allows no inline style element. Returns the sheet for paper. */
+export function adoptStyles(): CSSStyleSheet {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(styles);
-  document.adoptedStyleSheets = [sheet];
+  const paper = new CSSStyleSheet({ media: 'print' });
+  paper.replaceSync(print);
+  document.adoptedStyleSheets = [sheet, paper];
+  return paper;
 }

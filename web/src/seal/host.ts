@@ -15,7 +15,7 @@ import type {
   Site,
 } from './protocol';
 
-type Request = Exclude<FrameMessage, { type: 'ready' | 'cancel' | 'unsaved' | 'keep' }>;
+type Request = Exclude<FrameMessage, { type: 'ready' | 'paper' | 'cancel' | 'unsaved' | 'keep' }>;
 type Body = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never) : never;
 type Answer<T extends ShellMessage['type']> = Extract<ShellMessage, { type: T; id: number }>;
 
@@ -86,6 +86,10 @@ export class FrameHost implements ChatHost {
 
   async remove(name: string): Promise<void> {
     await this.#ask('done', { type: 'remove', model: name });
+  }
+
+  paper(pixels: number): void {
+    this.#post({ type: 'paper', pixels });
   }
 
   async update(name: string, options: EngineOptions = {}): Promise<void> {

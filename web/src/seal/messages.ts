@@ -8,6 +8,7 @@ import type { FrameMessage } from './protocol';
 
 const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
   ready: ['type'],
+  paper: ['type', 'pixels'],
   list: ['type', 'id'],
   open: ['type', 'id', 'model', 'verify', 'n_ctx', 'force'],
   remove: ['type', 'id', 'model'],
@@ -22,6 +23,7 @@ const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
 
 const MAX_ID = 1e6;
 const MAX_N_CTX = 2 ** 20;
+const MAX_PIXELS = 2 ** 22;
 
 export function readFrameMessage(data: unknown, models: ReadonlySet<string>): FrameMessage | null {
   if (typeof data !== 'object' || data === null) return null;
@@ -32,6 +34,12 @@ export function readFrameMessage(data: unknown, models: ReadonlySet<string>): Fr
   const keys = Object.keys(message);
   if (keys.length !== fields.length || !fields.every((field) => keys.includes(field))) return null;
   if (keys.includes('id') && !(Number.isInteger(id) && (id as number) > 0 && (id as number) < MAX_ID))
+    return null;
+  const { pixels } = message;
+  if (
+    keys.includes('pixels') &&
+    !(Number.isInteger(pixels) && (pixels as number) > 0 && (pixels as number) <= MAX_PIXELS)
+  )
     return null;
   if (keys.includes('model') && !(typeof model === 'string' && models.has(model))) return null;
   if (keys.includes('variant') && !VARIANTS.some(({ name }) => name === variant)) return null;

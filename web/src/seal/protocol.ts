@@ -72,6 +72,8 @@ export interface Site {
 
 export type FrameMessage =
   | { readonly type: 'ready' }
+  /** How tall the conversation is on paper, in CSS pixels: a page prints of a frame what its box shows. */
+  | { readonly type: 'paper'; readonly pixels: number }
   | { readonly type: 'list'; readonly id: number }
   /** `verify`: what is stored was no use; hash it again and fetch what is damaged. */
   | {
@@ -164,6 +166,8 @@ export interface ChatHost {
   goBack(name: string): Promise<void>;
   /** Deletes the version of the entry's `previous`. */
   forget(name: string): Promise<void>;
+  /** Tells how tall the conversation is on paper, in CSS pixels. */
+  paper(pixels: number): void;
   /** Deletes the stored bytes of a model. */
   remove(name: string): Promise<void>;
 }

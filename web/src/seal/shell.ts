@@ -23,6 +23,8 @@ import { readFrameMessage } from './messages';
 import type { FrameMessage, Hello, ShellMessage, Site, StorageReport } from './protocol';
 
 const MAX_MESSAGES = 1000;
+/** What leads to no request. */
+const QUIET: ReadonlySet<FrameMessage['type']> = new Set(['unsaved', 'keep', 'paper']);
 
 interface Assets {
   readonly worker: string;
@@ -52,7 +54,7 @@ export class Shell {
   #receive(data: unknown): void {
     const message = readFrameMessage(data, this.#catalog.names);
     // Only what may lead to a request has a rhythm that the network could see.
-    if (message?.type !== 'unsaved' && message?.type !== 'keep') this.#messages += 1;
+    if (message === null || !QUIET.has(message.type)) this.#messages += 1;
     if (message === null || this.#messages > MAX_MESSAGES) {
       this.#post({
         type: 'fatal',
@@ -67,6 +69,7 @@ export class Shell {
     }
     if (message.type === 'unsaved') warnOnLeaving(message.something);
     else if (message.type === 'keep') keepPreferences(message.preferences);
+    else if (message.type === 'paper') setPaper(message.pixels);
     else if (message.type === 'cancel') this.#running.get(message.id)?.abort();
     else if (message.type === 'ready')
       this.#welcome().catch((error: unknown) => this.#post({ type: 'fatal', error: toWire(error) }));
@@ -92,7 +95,7 @@ export class Shell {
   }
 
   async #serve(
-    message: Exclude<FrameMessage, { type: 'ready' | 'cancel' | 'unsaved' | 'keep' }>,
+    message: Exclude<FrameMessage, { type: 'ready' | 'paper' | 'cancel' | 'unsaved' | 'keep' }>,
   ): Promise<void> {
     const { id } = message;
     switch (message.type) {
@@ -196,6 +199,11 @@ function warnOnLeaving(wanted: boolean): void {
 
 function ask(event: BeforeUnloadEvent): void {
   event.preventDefault();
+}
+
+/** For the print style of shell.css. */
+function setPaper(pixels: number): void {
+  document.documentElement.style.setProperty('--paper-height', `${pixels}px`);
 }
 
 async function fetchOk(url: string, integrity = ''): Promise<Response> {
