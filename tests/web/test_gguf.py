@@ -7,6 +7,7 @@ the file is compared with what Python's pack says of the same bytes.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,16 +180,48 @@ def test_a_redirect_is_followed(own: Page, elsewhere: Site) -> None:
     assert "error" not in load(own, f"{elsewhere.url}/moved.gguf")
 
 
-def test_a_broken_download_goes_on_with_range(own: Page, elsewhere: Site, folder: Path) -> None:
-    size = (folder / "Tiny Chat.gguf").stat().st_size
-    elsewhere.faults.append(Fault(r"Tiny", times=1, hold_after=size // 2))
-    own.evaluate(
-        "([load, args]) => { globalThis.result = eval(load)(args); }",
-        [f"({LOAD})", [f"{elsewhere.url}/Tiny%20Chat.gguf", {}]],
+def begin(page: Page, elsewhere: Site, held: int) -> None:
+    """Begins `globalThis.result`, whose download stops after `held` bytes."""
+    elsewhere.faults.append(Fault(r"Tiny", times=1, hold_after=held))
+    page.evaluate(
+        f"(args) => {{ globalThis.result = ({LOAD})(args); }}",
+        [f"{elsewhere.url}/Tiny%20Chat.gguf", {}],
     )
-    own.wait_for_function(
+    page.wait_for_function(
         "harness.progress.some(({phase, loaded}) => phase === 'download' && loaded > 0)"
     )
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_closed_tab_is_continued_unless_the_file_has_changed(
+    own: Page, context: BrowserContext, site: Site, folder: Path, tmp_path: Path, changed: bool
+) -> None:
+    """Halves of two files are never joined."""
+    offered = tmp_path / "offered"
+    offered.mkdir()
+    content = (folder / "Tiny Chat.gguf").read_bytes()
+    path = offered / "Tiny Chat.gguf"
+    path.write_bytes(content)
+    open_to_all = Middleware(CORSMiddleware, allow_origins=["*"])
+    with serve(file_site(offered, open_to_all)) as elsewhere:
+        begin(own, elsewhere, len(content) // 2)
+        own.close()
+        if changed:
+            os.utime(path, (1e9, 1e9))
+        page = open_harness(context.new_page(), site)
+        (stored,) = page.evaluate("harness.SLM.stored()")
+        assert stored["state"] == "partial"
+        result = load(page, f"{elsewhere.url}/Tiny%20Chat.gguf")
+        assert "error" not in result, result
+        ranges = [hit.range is not None for hit in elsewhere.hits]
+        assert ranges == ([False, True, False] if changed else [False, True])
+    (stored,) = page.evaluate("harness.SLM.stored()")
+    (made,) = page.evaluate("(name) => harness.manifests(name)", stored["name"])
+    assert made["files"][0]["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_a_broken_download_goes_on_with_range(own: Page, elsewhere: Site, folder: Path) -> None:
+    begin(own, elsewhere, (folder / "Tiny Chat.gguf").stat().st_size // 2)
     elsewhere.release()
     result = own.evaluate("globalThis.result")
     assert "error" not in result, result
