@@ -137,7 +137,9 @@ const harness = {
   reported,
   open: (model: string, options?: StoreOptions) => outcome(open(model, options)),
   abort: () => controller.abort(),
-  stored: SLM.stored,
+  /** Names of the models that are whole on this device. */
+  stored: async () => (await SLM.stored()).flatMap(({ name, state }) => (state === 'whole' ? [name] : [])),
+  manifests: (model: string) => manifests(model, null),
   versions,
   titles: async (model: string) => (await manifests(model, null)).map(({ title }) => title),
   goBack: (model: string, root: string) => goBack(model, root, '/assets/store.js'),

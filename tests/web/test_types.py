@@ -69,7 +69,7 @@ for await (const chunk of stream) {
   const total: number | undefined = chunk.usage?.total_tokens;
   console.log(text, total, variant, answer.choices[0].message.content);
 }
-try { await slm.dispose(); } catch (error) { if (error instanceof SlmError) console.log(error.code); }
+try { await slm.dispose(); } catch (error) { if (error instanceof SlmError) throw error; }
 """
     assert compiled(tmp_path, source) == ""
 

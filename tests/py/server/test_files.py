@@ -48,6 +48,7 @@ def test_what_keeps_its_name_is_asked_for_again(site: Site) -> None:
     for path in (
         "/",
         "/slmweb.js",
+        "/slmweb.d.ts",
         "/assets/assets.json",
         "/wasm/simd.wasm",
         "/sw.js",

@@ -5,21 +5,23 @@ import { SlmError } from '../core/error';
 import { probe } from '../engine/probe';
 import { chooseVariant } from '../engine/variant';
 import { isModelName } from '../store/manifest';
-import { fetchManifest, type SourceManifest } from '../store/remote';
 import { publicKeyBytes } from '../store/signature';
-import { listStored, makeRoom, openModel, storedVersions } from '../store/store';
+import { bytesOnDevice, listStored, removeStored } from '../store/store';
+import { opened } from './open';
 import { LoadedModel } from './slm';
-import type { LoadOptions, Slm, Variant } from './types';
+import type { LoadOptions, LoadSource, Slm, StoredModel, Variant } from './types';
 
 export class SLM extends LoadedModel {
   /** Fetches what is not yet on this device, stores it and loads it. Of a new version only what
-   *  changed is fetched; when the server is out of reach, the version on this device is loaded. */
-  static async load(manifestUrl: string, options: LoadOptions = {}): Promise<Slm> {
-    const { signal, onProgress, onNotice, storage, publicKey = null } = options;
+   *  changed is fetched; when the server is out of reach, the version on this device is loaded. A
+   *  plain GGUF file, from any site that lets others read it, is described and hashed here; the next
+   *  time it comes from this device, until it is removed. */
+  static async load(source: LoadSource, options: LoadOptions = {}): Promise<Slm> {
+    const { signal, publicKey = null } = options;
+    signal?.throwIfAborted();
     if (publicKey !== null) publicKeyBytes(publicKey); // a mistake is named before anything is fetched
     const base =
       options.baseUrl === undefined ? new URL('.', import.meta.url) : new URL(options.baseUrl, location.href);
-    const url = new URL(manifestUrl, location.href).href;
     // What does not wait for one another is fetched together: the wasm too, as soon as it is known
     // which one it will be.
     const fetched = new Map<Variant, Promise<ArrayBuffer>>();
@@ -33,53 +35,38 @@ export class SLM extends LoadedModel {
     };
     const early = probe().then((found) => wasm(chooseVariant(found, options).variant));
     early.catch(() => undefined);
-    const [names, source] = await Promise.all([
-      fetchOk(new URL('assets/assets.json', base), signal).then(
-        (response) => response.json() as Promise<Record<string, string>>,
-      ),
-      offered(url, publicKey, signal),
-    ]);
-    const asset = (name: string) => new URL(`assets/${names[name]}`, base).href;
-    const room = await makeRoom(source, options);
-    if (room.notice !== null) onNotice?.(room.notice);
-    const { files } = await openModel(source, url, {
-      storeUrl: asset('store.js'),
-      storage,
-      onProgress,
-      onNotice,
-      signal,
-    });
-    const { manifest } = source;
-    return SLM.fromSource(
-      { manifest, files, wasm, workerUrl: asset('worker.js') },
-      {
-        ...options,
-        n_ctx: room.n_ctx,
-      },
+    const names = fetchOk(new URL('assets/assets.json', base), signal).then(
+      (response) => response.json() as Promise<Record<string, string>>,
     );
+    names.catch(() => undefined);
+    const asset = async (name: string) => new URL(`assets/${(await names)[name]}`, base).href;
+    const { manifest, files, n_ctx } = await opened(source, options, {
+      store: () => asset('store.js'),
+      // Not the one that will compute: its bytes are given away, and it may want threads.
+      describing: () =>
+        fetchOk(new URL('wasm/simd.wasm', base), signal).then((response) => response.arrayBuffer()),
+    });
+    const workerUrl = await asset('worker.js');
+    return SLM.fromSource({ manifest, files, wasm, workerUrl }, { ...options, n_ctx });
   }
 
-  /** Names of the models that are whole on this device. */
-  static async stored(): Promise<string[]> {
-    const models = [...(await listStored(null))];
-    return models.flatMap(([name, { current }]) => (current === null ? [] : [name]));
+  /** The models on this device, whole or in part. */
+  static async stored(): Promise<StoredModel[]> {
+    const sizes = await bytesOnDevice();
+    return Array.from(await listStored(null), ([name, { current }]) => ({
+      name,
+      title: current?.manifest.title ?? name,
+      size: sizes.get(name) ?? 0,
+      state: current === null ? ('partial' as const) : ('whole' as const),
+      source: current?.manifest.source ?? null,
+    }));
   }
-}
 
-/** The server's manifest, or the one on this device of the model that its folder is named for. */
-async function offered(
-  url: string,
-  publicKey: string | null,
-  signal: AbortSignal | undefined,
-): Promise<SourceManifest> {
-  try {
-    return await fetchManifest(url, publicKey, signal);
-  } catch (error) {
-    const name = new URL(url).pathname.split('/').at(-2);
-    if (!(error instanceof SlmError) || error.code !== 'network' || !isModelName(name)) throw error;
-    const { current, refused } = await storedVersions(name, publicKey);
-    if (current === null) throw refused ?? error;
-    return current;
+  /** Deletes a model from this device, with all its versions; the ones that are loaded go on. */
+  static async remove(name: string): Promise<void> {
+    if (!isModelName(name))
+      throw new SlmError('invalid_argument', `Expected the name of a stored model, found ${String(name)}.`);
+    await removeStored(name);
   }
 }
 

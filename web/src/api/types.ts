@@ -160,9 +160,29 @@ export interface LoadOptions extends EngineOptions {
   readonly storage?: 'opfs' | 'memory';
   /** Load it although the estimate of this device's memory says that it will not fit. */
   readonly force?: boolean;
+  /** Under which a plain GGUF file is kept: letters, digits, dots and dashes. By default made of
+   *  its address, or of its name and size. */
+  readonly name?: string;
   /** A sentence to show: why the model is not stored, or what limits it. */
   readonly onNotice?: (sentence: string) => void;
 }
+
+/** A model on this device: what SLM.stored() lists. */
+export interface StoredModel {
+  readonly name: string;
+  /** For people; the name where nothing else is known. */
+  readonly title: string;
+  /** Bytes on this device, older versions and half a download included. */
+  readonly size: number;
+  /** 'whole' opens without a network; 'partial' is half a download, which goes on where it stopped. */
+  readonly state: 'whole' | 'partial';
+  /** Where it comes from: an address, when it was loaded as a plain GGUF file. */
+  readonly source: string | null;
+}
+
+/** What SLM.load takes: the address of a manifest or of a GGUF file (which ends in .gguf), a GGUF
+ *  file itself, or the name of a model that is whole on this device. */
+export type LoadSource = string | URL | Blob | { readonly stored: string };
 
 export interface ModelInfo {
   readonly name: string;

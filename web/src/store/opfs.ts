@@ -235,14 +235,14 @@ async function chunkListHash(file: ManifestFile): Promise<Uint8Array<ArrayBuffer
   return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(list)));
 }
 
-async function rename(handle: FileSystemFileHandle, name: string): Promise<void> {
+export async function rename(handle: FileSystemFileHandle, name: string): Promise<void> {
   if (handle.move === undefined)
     throw new DOMException('This browser cannot rename stored files.', 'NotSupportedError');
   await handle.move(name);
 }
 
 // The worker of a tab that was just closed holds its handles a moment longer than its lock.
-async function openSync(handle: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle> {
+export async function openSync(handle: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle> {
   for (let attempt = 0; ; attempt++) {
     try {
       return await handle.createSyncAccessHandle();
@@ -254,7 +254,11 @@ async function openSync(handle: FileSystemFileHandle): Promise<FileSystemSyncAcc
   }
 }
 
-function writeAll(handle: FileSystemSyncAccessHandle, bytes: Uint8Array | Uint32Array, at: number): void {
+export function writeAll(
+  handle: FileSystemSyncAccessHandle,
+  bytes: Uint8Array | Uint32Array,
+  at: number,
+): void {
   const written = handle.write(bytes, { at });
   if (written !== bytes.byteLength)
     throw new DOMException(

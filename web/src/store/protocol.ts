@@ -20,6 +20,21 @@ export interface DownloadRequest {
   readonly retryMs: number;
 }
 
+/** Makes a model of a plain GGUF file. */
+export interface PackRequest {
+  readonly type: 'pack';
+  readonly source: string | Blob;
+  /** Under which it is kept. */
+  readonly name: string;
+  /** What the file is called, for people. */
+  readonly stem: string;
+  /** A variant of the core for one thread. */
+  readonly wasm: ArrayBuffer;
+  readonly storage: 'opfs' | 'memory';
+  readonly orMemory: boolean;
+  readonly retryMs: number;
+}
+
 /** Makes another version that is there the one that opens. */
 export interface GoBackRequest {
   readonly type: 'go-back';
@@ -27,9 +42,11 @@ export interface GoBackRequest {
   readonly root: string;
 }
 
-export type StoreRequest = DownloadRequest | GoBackRequest | { readonly type: 'cancel' };
+export type StoreRequest = DownloadRequest | PackRequest | GoBackRequest | { readonly type: 'cancel' };
 
 export type StoreReply =
+  /** Of a model that was packed here; comes before its end. */
+  | { readonly type: 'manifest'; readonly text: string }
   | { readonly type: 'progress'; readonly progress: LoadProgress }
   | { readonly type: 'notice'; readonly sentence: string }
   /** The files have their final names in OPFS, and `current` is what was asked for. */

@@ -5,9 +5,9 @@
 import type { LoadProgress } from '../api/types';
 import { SlmError } from '../core/error';
 import { findRoom, measure, type Room, type Wish } from './device';
-import { isModelName } from './manifest';
+import { isModelName, parseManifest } from './manifest';
 import { lockName, modelDirectory, modelsDirectory, storedFiles } from './opfs';
-import type { StoreReply, StoreRequest } from './protocol';
+import type { PackRequest, StoreReply, StoreRequest } from './protocol';
 import type { SourceManifest } from './remote';
 import { NO_VERSIONS, prune, readVersions, type StoredVersions, versionLock } from './versions';
 
@@ -88,6 +88,35 @@ export async function openModel(
       'Expected the stored model to be whole after its download, found a file missing; reload the page to fetch it again.',
     );
   return { files, kind: 'opfs' };
+}
+
+/** A model made of a plain GGUF file: its manifest, and its bytes from the device or from memory. */
+export async function packModel(
+  request: Pick<PackRequest, 'source' | 'name' | 'stem' | 'wasm'>,
+  options: OpenOptions,
+): Promise<{ readonly source: SourceManifest; readonly files: readonly Blob[] }> {
+  const { storage = 'opfs', retryMs = 500, signal } = options;
+  signal?.throwIfAborted();
+  if (storage === 'opfs') void navigator.storage.persist?.().catch(() => false);
+  let text = '';
+  const blobs = await runWorker(
+    { ...request, type: 'pack', storage, orMemory: true, retryMs },
+    {
+      ...options,
+      onManifest: (manifest) => {
+        text = manifest;
+      },
+    },
+  );
+  const source: SourceManifest = { manifest: await parseManifest(text), text, signature: null };
+  if (blobs !== null) return { source, files: blobs };
+  await claim(request.name, source.manifest.root);
+  const files = await filesOnDevice(source, true);
+  if (files !== null) return { source, files };
+  throw new SlmError(
+    'corrupt',
+    'Expected the stored model to be whole after it was packed, found it gone; load it again.',
+  );
 }
 
 /** What is on this device of each model. With a key, only versions that it has signed. */
@@ -194,10 +223,14 @@ async function filesOnDevice(source: SourceManifest, turn: boolean): Promise<rea
   return same && (same === current || !turn) ? same.files : null;
 }
 
+interface WorkerOptions extends OpenOptions {
+  readonly onManifest?: (text: string) => void;
+}
+
 /** Resolves to the blobs, or to null when the files are in OPFS. */
 function runWorker(
   request: StoreRequest,
-  { storeUrl, onProgress, onNotice, signal }: OpenOptions,
+  { storeUrl, onProgress, onNotice, onManifest, signal }: WorkerOptions,
 ): Promise<readonly Blob[] | null> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(storeUrl);
@@ -221,6 +254,9 @@ function runWorker(
       switch (data.type) {
         case 'progress':
           onProgress?.(data.progress);
+          break;
+        case 'manifest':
+          onManifest?.(data.text);
           break;
         case 'notice':
           onNotice?.(data.sentence);

@@ -5,15 +5,21 @@
 import type { Manifest } from '../api/types';
 import { SlmError } from '../core/error';
 import { formatBytes } from '../core/units';
+import { Describer } from './describe';
 import { type DownloadOptions, download } from './download';
+import { type PackOptions, prove, receive } from './gguf';
+import { MemoryIncoming, OpfsIncoming } from './incoming';
 import { Meter } from './meter';
-import { lockName, modelDirectory, OpfsSink, storedFiles } from './opfs';
-import type { DownloadRequest, GoBackRequest, StoreReply, StoreRequest } from './protocol';
+import { lockName, modelDirectory, modelsDirectory, OpfsSink, storedFiles } from './opfs';
+import type { DownloadRequest, GoBackRequest, PackRequest, StoreReply, StoreRequest } from './protocol';
 import { reuse } from './reuse';
 import { MemorySink } from './sink';
 import { NO_VERSIONS, prune, readVersions, type StoredVersion, storeRecord, turnTo } from './versions';
 
 const FROM_MEMORY = 'stays in memory and will be downloaded again next time';
+
+/** A file on the device is copied in pieces of this size. */
+const COPY_BYTES = 16 * 1024 * 1024;
 
 const cancel = new AbortController();
 
@@ -35,8 +41,103 @@ self.addEventListener('message', ({ data }: MessageEvent<StoreRequest>) => {
     });
 });
 
-async function serve(request: DownloadRequest | GoBackRequest): Promise<StoreReply> {
-  return request.type === 'download' ? bring(request) : goBack(request);
+async function serve(request: DownloadRequest | PackRequest | GoBackRequest): Promise<StoreReply> {
+  switch (request.type) {
+    case 'download':
+      return bring(request);
+    case 'pack':
+      return pack(request);
+    case 'go-back':
+      return goBack(request);
+  }
+}
+
+async function pack(request: PackRequest): Promise<StoreReply> {
+  const { source, name, storage, retryMs } = request;
+  const describer = await Describer.start(request.wasm);
+  const meter = new Meter((progress) => post({ type: 'progress', progress }));
+  const options = { signal: cancel.signal, meter, retryMs, describer };
+  const origin = typeof source === 'string' ? source : null;
+  const facts = { name, stem: request.stem, source: origin };
+  const directory = storage === 'opfs' ? await modelDirectory(name).catch(() => null) : null;
+  if (directory !== null) {
+    try {
+      await withLock(
+        name,
+        async () => {
+          const manifest = await packInto(directory, request, options);
+          post({ type: 'manifest', text: manifest });
+        },
+        options,
+      );
+      return { type: 'stored' };
+    } catch (error) {
+      if (!(error instanceof DOMException) || cancel.signal.aborted) throw error;
+      const size = typeof source === 'string' ? null : source.size;
+      const why = isFull(error)
+        ? await noRoom({ size })
+        : `This browser could not store the model (${error.name}), so it`;
+      fallBack(request, why, isFull(error) ? '; free some space to keep it.' : '.');
+    } finally {
+      // A folder without a model would be listed as one that is on its way.
+      await (await modelsDirectory()).removeEntry(name).catch(() => undefined);
+    }
+  } else if (storage === 'opfs')
+    fallBack(request, 'This browser keeps no files for this page (a private window?), so the model');
+  const incoming = new MemoryIncoming(typeof source === 'string' ? undefined : source);
+  if (typeof source === 'string')
+    await receive(source, incoming, { ...options, requireRoom: async () => {} });
+  post({ type: 'manifest', text: JSON.stringify(await prove(incoming, facts, options)) });
+  return { type: 'blobs', files: [incoming.blob()] };
+}
+
+/** Stores a plain GGUF as the version that opens; returns its manifest's text. */
+async function packInto(
+  directory: FileSystemDirectoryHandle,
+  { source, name, stem }: PackRequest,
+  options: Omit<PackOptions, 'requireRoom'>,
+): Promise<string> {
+  const incoming = await OpfsIncoming.open(directory);
+  try {
+    const facts = { name, stem, source: typeof source === 'string' ? source : null };
+    const requireBytes = async (bytes: number) => {
+      const { quota, usage } = await navigator.storage.estimate();
+      if (quota !== undefined && usage !== undefined && bytes > quota - usage)
+        throw new DOMException('The estimate is too small.', 'QuotaExceededError');
+    };
+    let manifest: Manifest;
+    if (typeof source === 'string') {
+      await receive(source, incoming, { ...options, requireRoom: requireBytes });
+      manifest = await prove(incoming, facts, options);
+    } else {
+      // A file on the device is described before it is copied, and not copied twice.
+      manifest = await prove(new MemoryIncoming(source), facts, options);
+      if ((await storedFiles(directory, manifest)) === null) {
+        await requireBytes(source.size);
+        await incoming.begin({ url: '', validator: null });
+        for (let at = 0; at < source.size; at += COPY_BYTES) {
+          options.signal.throwIfAborted();
+          incoming.append(new Uint8Array(await source.slice(at, at + COPY_BYTES).arrayBuffer()));
+        }
+      }
+    }
+    const text = JSON.stringify(manifest);
+    const version = { manifest, text, signature: null };
+    // Before the last rename, so that a whole model is never one without a record.
+    await storeRecord(directory, version);
+    if ((await storedFiles(directory, manifest)) === null) await incoming.finish(manifest.files[0]!.sha256);
+    else await incoming.remove();
+    await turnTo(directory, manifest.root, false);
+    await prune(directory, name, [version]);
+    return text;
+  } catch (error) {
+    // What has arrived over a bad line is kept; what can never become a model is not.
+    const lost = (error instanceof SlmError && error.code === 'network') || options.signal.aborted;
+    if (!lost || incoming.size === 0 || typeof source !== 'string') await incoming.remove();
+    throw error;
+  } finally {
+    incoming.close();
+  }
 }
 
 async function goBack({ model, root }: GoBackRequest): Promise<StoreReply> {
@@ -151,7 +252,7 @@ const isFull = (error: unknown): boolean =>
   error instanceof DOMException && error.name === 'QuotaExceededError';
 
 /** Says why the model is not stored, or fails with it where memory would not do. */
-function fallBack({ orMemory }: DownloadRequest, why: string, end = '.'): void {
+function fallBack({ orMemory }: Pick<DownloadRequest, 'orMemory'>, why: string, end = '.'): void {
   if (!orMemory) throw new SlmError('no_room', `${why} was not fetched${end}`);
   post({ type: 'notice', sentence: `${why} ${FROM_MEMORY}${end}` });
 }
@@ -173,11 +274,13 @@ async function requireRoom(
     throw new DOMException('The estimate is too small.', 'QuotaExceededError');
 }
 
-async function noRoom(manifest: Manifest): Promise<string> {
+/** `size` may be unknown. */
+async function noRoom({ size }: { readonly size: number | null }): Promise<string> {
   const { quota = 0, usage = 0 } = await navigator.storage.estimate();
-  const admitted = manifest.size > quota - usage;
+  const admitted = size === null || size > quota - usage;
   const numbers = admitted ? ` (${formatBytes(usage)} in use of ${formatBytes(quota)})` : '';
-  return `The model needs ${formatBytes(manifest.size)} of storage, more than this browser gives this site${numbers}, so it`;
+  const needed = size === null ? 'more storage' : `${formatBytes(size)} of storage, more`;
+  return `The model needs ${needed} than this browser gives this site${numbers}, so it`;
 }
 
 async function sizeOf(directory: FileSystemDirectoryHandle, name: string): Promise<number> {
@@ -193,7 +296,11 @@ async function discard(directory: FileSystemDirectoryHandle, manifest: Manifest)
 
 // Tabs take turns; the second one then finds the files whole. A browser without
 // Web Locks still has the exclusive sync handle, whose error leads to memory.
-async function withLock(model: string, work: () => Promise<void>, options?: DownloadOptions): Promise<void> {
+async function withLock(
+  model: string,
+  work: () => Promise<void>,
+  options?: Pick<DownloadOptions, 'meter'>,
+): Promise<void> {
   if (navigator.locks === undefined) return work();
   const name = lockName(model);
   const { held } = await navigator.locks.query();
