@@ -98,7 +98,7 @@ class _Clock(datetime.datetime):
 
 def write_cases() -> None:
     """Writes template_cases.json: needs transformers, but no model."""
-    chat_template_utils.datetime = _Clock
+    vars(chat_template_utils)["datetime"] = _Clock
     results: list[dict[str, str]] = []
     for template in templates():
         case = {"template": template}

@@ -4,6 +4,8 @@ A case is a template. All of them are given VARIABLES. make_templates.py writes
 what transformers makes of them, or that it refuses, into template_cases.json.
 """
 
+# ruff: noqa: E501 (a table)
+
 from __future__ import annotations
 
 from pathlib import Path

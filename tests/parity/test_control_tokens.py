@@ -85,7 +85,7 @@ def test_control_tokens_in_messages_are_text(base: Path, tmp_path: Path, family:
     with Model.open(path, weights=False) as model:
         control = {token: model.tokenizer.encode(token, bos=False)[0] for token in tokens}
         assert len(set(control.values())) == len(tokens)
-        variables = {"date_string": "today"} if family == "llama3" else {}
+        variables: dict[str, Any] = {"date_string": "today"} if family == "llama3" else {}
 
         def counted(messages: list[dict[str, str]], **options: Any) -> dict[str, int]:
             ids = chat_prompt(model, messages, **variables, **options)

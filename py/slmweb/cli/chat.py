@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from ..core.session import Generation, Sampling, Session
 
 HELP = (
-    "/continue goes on with the last answer, /reset begins a new conversation, /exit or Ctrl-D leaves, "
-    "Ctrl-C stops an answer; everything else goes to the model"
+    "/continue goes on with the last answer, /reset begins a new conversation, "
+    "/exit or Ctrl-D leaves, Ctrl-C stops an answer; everything else goes to the model"
 )
 
 

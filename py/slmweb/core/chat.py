@@ -27,7 +27,7 @@ _FOREIGN = ("tools", "documents")
 
 
 def check_template(template: str) -> None:
-    """Raises SlmError "bad_template" where `template` has a syntax error, and says in which line."""
+    """Raises SlmError "bad_template" where `template` has a syntax error, with its line."""
     _compiled(template, None)
 
 

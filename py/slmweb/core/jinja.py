@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import jinja2
 from jinja2 import nodes, utils
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.exceptions import FilterArgumentError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.filters import _word_beginning_split_re
 from jinja2.parser import Parser
@@ -39,7 +40,7 @@ class _Generation(Extension):
 
 
 class _Generator(CodeGenerator):
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 (Jinja's)
         self.write("environment.concat((")
         for part in node.nodes:
             self.visit(part, frame)
@@ -100,7 +101,7 @@ class Environment(ImmutableSandboxedEnvironment):
         )
         self.globals.update(
             raise_exception=_raise_exception,
-            strftime_now=lambda format: now().strftime(format),
+            strftime_now=lambda pattern: now().strftime(pattern),
             dict=_Dict(),
             namespace=_Namespace,
         )
@@ -125,7 +126,7 @@ class Environment(ImmutableSandboxedEnvironment):
         def run(*args: Any, **kwargs: Any) -> str:
             result = str.__str__(wrapped(*args, **kwargs))
             if value.__name__ == "format_map":
-                args, kwargs = (), args[0]
+                return _formatted(self, template, (), args[0], result)
             return _formatted(self, template, args, kwargs, result)
 
         return run
@@ -200,16 +201,18 @@ def _title(value: Any) -> Text:
     return joined(words)
 
 
-def _indent(value: Any, width: int | str = 4, first: bool = False, blank: bool = False) -> Text:
+def _indent(value: Any, width: int | str = 4, first: bool = False, blank: bool = False) -> Any:
     prefix = Text(width if isinstance(width, str) else " " * width)
     newline = Text("\n")
     lines = (Text(shown(value)) + newline).splitlines()
     if blank:
         result = (newline + prefix).join(lines)
     else:
-        result = Text(lines.pop(0))
+        result = lines.pop(0)
         if lines:
-            result += newline + newline.join([prefix + line if line else line for line in lines])
+            result = (
+                result + newline + newline.join([prefix + line if line else line for line in lines])
+            )
     return prefix + result if first else result
 
 
@@ -221,12 +224,10 @@ def _join(context: Any, value: Any, d: Any = "", attribute: Any = None) -> Text:
 
 
 def _safe(value: Any) -> Markup:
-    return Markup(shown(value))
+    return Markup(shown(value))  # noqa: S704 (of a prompt, which no browser shows)
 
 
 def _format(value: Any, *args: Any, **kwargs: Any) -> Any:
     if args and kwargs:
-        raise jinja2.filters.FilterArgumentError(
-            "can't handle positional and keyword arguments at the same time"
-        )
+        raise FilterArgumentError("can't handle positional and keyword arguments at the same time")
     return provenance.percent(Text(shown(value)), kwargs or args)

@@ -38,7 +38,7 @@ class Text(str):
     def __getitem__(self, key: SupportsIndex | slice) -> Text:
         return Text(str.__getitem__(self, key), self._mask[key])
 
-    def __iter__(self) -> Iterator[Text]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Text]:
         return (self[i] for i in range(len(self)))
 
     def __add__(self, other: Any) -> Any:
@@ -62,7 +62,7 @@ class Text(str):
     def __rmod__(self, template: Any) -> Any:
         return percent(template, self) if isinstance(template, str) else NotImplemented
 
-    def join(self, parts: Iterable[str]) -> Text:  # type: ignore[override]
+    def join(self, parts: Iterable[str]) -> Text:
         items = list(parts)
         masks = [mask_of(part) if isinstance(part, str) else "" for part in items]
         return Text(str.join(self, items), self._mask.join(masks))
@@ -102,17 +102,17 @@ class Text(str):
             at = begin + len(part) + len(sep or "")
         return found
 
-    def partition(self, sep: str) -> tuple[Text, Text, Text]:  # type: ignore[override]
+    def partition(self, sep: str) -> tuple[Text, Text, Text]:
         return self._three(str.partition(self, sep))
 
-    def rpartition(self, sep: str) -> tuple[Text, Text, Text]:  # type: ignore[override]
+    def rpartition(self, sep: str) -> tuple[Text, Text, Text]:
         return self._three(str.rpartition(self, sep))
 
     def _three(self, parts: tuple[str, str, str]) -> tuple[Text, Text, Text]:
         a, b = len(parts[0]), len(parts[0]) + len(parts[1])
         return self[:a], self[a:b], self[b:]
 
-    def replace(self, old: str, new: str, count: SupportsIndex = -1) -> Text:  # type: ignore[override]
+    def replace(self, old: str, new: str, count: SupportsIndex = -1) -> Text:
         result = str.replace(self, old, new, count)
         by, most = mask_of(new), int(count)
         if old == "":
