@@ -141,6 +141,7 @@ def make_folders(root: Path) -> Folders:
         "store.js": "onmessage = () => 1;\n",
         "sw.js": "onfetch = () => 2;\n",
         "slmweb.js": "export const SLM = 0;\n",
+        "slmweb.d.ts": "export declare const SLM: 0;\n",
         "shell.css": "body { margin: 0; }\n",
         "icon.svg": '<svg xmlns="http://www.w3.org/2000/svg"/>\n',
     }
