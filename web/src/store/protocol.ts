@@ -27,7 +27,12 @@ export interface GoBackRequest {
   readonly root: string;
 }
 
-export type StoreRequest = DownloadRequest | GoBackRequest | { readonly type: 'cancel' };
+export type StoreRequest =
+  | DownloadRequest
+  | GoBackRequest
+  | { readonly type: 'cancel' }
+  /** The device has a network again: what waits goes on at once. */
+  | { readonly type: 'online' };
 
 export type StoreReply =
   | { readonly type: 'progress'; readonly progress: LoadProgress }
