@@ -11,6 +11,7 @@ import type {
   FinishReason,
   LoadProgress,
   ModelInfo,
+  NetworkDetails,
   RequestOptions,
   Slm,
   SlmErrorCode,
@@ -71,6 +72,8 @@ const ENTRY: ModelEntry = {
   good_for: null,
   kept: 98_362_432,
   stored: true,
+  arrived: 0,
+  halted: false,
   version: null,
   update: null,
   previous: null,
@@ -176,7 +179,7 @@ class MockChat implements Slm {
     this.resolveOpen?.(null);
   }
 
-  openFails(code: SlmErrorCode, message: string, details?: TooLargeDetails): void {
+  openFails(code: SlmErrorCode, message: string, details?: TooLargeDetails | NetworkDetails): void {
     this.resolveOpen?.(new SlmError(code, message, details === undefined ? {} : { details }));
   }
 

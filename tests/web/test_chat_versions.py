@@ -133,8 +133,10 @@ def test_the_version_before_can_be_removed(shared_page: Page) -> None:
 
 def test_a_version_that_is_refused_is_said_to_be(shared_page: Page) -> None:
     chat = opened(shared_page, update=None, refused="Expected it to be signed, found no signature.")
-    expect(strip(chat)).to_contain_text(
-        "The new version is not used. Expected it to be signed, found no signature."
-    )
+    expect(strip(chat)).to_contain_text("could not be verified and is not used")
+    exact = strip(chat).get_by_text("Expected it to be signed, found no signature.")
+    expect(exact).to_be_hidden()
+    strip(chat).get_by_text("Details").click()
+    expect(exact).to_be_visible()
     button(chat, "Close").click()
     expect(strip(chat)).to_be_hidden()

@@ -121,7 +121,8 @@ def test_closed_tab_is_continued_with_range(
     page.close()
     second = open_harness(context.new_page(), site)
     unfinished = second.evaluate("harness.entries()")
-    assert {entry.split()[0].rpartition(".")[2] for entry in unfinished} == {"part", "journal"}
+    kinds = {entry.split()[0].rpartition(".")[2] for entry in unfinished}
+    assert kinds == {"part", "journal", "version"}
     assert second.evaluate("harness.stored()") == []
     site.hits.clear()
     assert_whole(open_model(second, model), model)
@@ -154,7 +155,7 @@ def test_dead_server_is_given_up_with_a_sentence(harness: Page, site: Site, mode
     site.faults.append(Fault(model.chunks[0], status=503, times=100))
     failed = open_model(harness, model)
     assert failed["code"] == "network"
-    assert "after 7 attempts" in failed["error"]
+    assert "after 10 attempts" in failed["error"]
     assert "HTTP 503" in failed["error"]
 
 

@@ -214,3 +214,14 @@ def test_the_page_is_told_what_the_protocol_says() -> None:
     source = (ROOT / "web/src/seal/protocol.ts").read_text()
     block = source.split("export interface Site {")[1].split("\n}")[0]
     assert set(page_identity(Site())) == set(re.findall(r"readonly (\w+):", block))
+
+
+def test_the_headline_seen_before_the_chat_is_the_one_of_the_chat() -> None:
+    own = pages(make_site(headline="घर का मॉडल <1>", lang="hi")).index().body.decode()
+    before_the_frame = own.split("<iframe")[0]
+    assert "<h1>घर का मॉडल &lt;1&gt;</h1>" in before_the_frame
+    for language in LANGUAGES:
+        strings = (ROOT / f"web/src/chat/strings/{language}.ts").read_text("utf-8")
+        assert f"headline: '{words(language)['headline']}'," in strings
+        plain = pages(make_site(lang=language)).index().body.decode().split("<iframe")[0]
+        assert f"<h1>{words(language)['headline']}</h1>" in plain

@@ -9,6 +9,7 @@ const MODELS = new Set(['smol', 'gemma']);
 
 const GOOD = [
   { type: 'ready' },
+  { type: 'drawn' },
   { type: 'paper', pixels: 9874 },
   { type: 'list', id: 1 },
   { type: 'open', id: 2, model: 'smol', verify: false, n_ctx: null, force: false },

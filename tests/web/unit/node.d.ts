@@ -3,6 +3,13 @@
 
 declare module 'node:test' {
   export function test(name: string, body: () => void | Promise<void>): Promise<void>;
+  export const mock: {
+    readonly timers: {
+      enable(options: { apis: readonly ('setTimeout' | 'Date')[] }): void;
+      tick(milliseconds: number): void;
+      reset(): void;
+    };
+  };
 }
 
 declare module 'node:assert/strict' {
@@ -16,4 +23,8 @@ declare module 'node:assert/strict' {
   }
   const assert: Assert;
   export default assert;
+}
+
+declare module 'node:fs' {
+  export function readFileSync(path: string, encoding: 'utf8'): string;
 }

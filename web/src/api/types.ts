@@ -43,6 +43,12 @@ export interface TooLargeDetails {
   readonly estimate: boolean;
 }
 
+/** What stands behind a `network` error. */
+export interface NetworkDetails {
+  /** The server's answer; null where there was none. */
+  readonly http_status: number | null;
+}
+
 export interface Manifest {
   readonly schema: 2;
   readonly name: string;
@@ -124,6 +130,7 @@ export type LoadPhase =
   | 'check' // looking at what is stored
   | 'wait' // another tab is downloading it
   | 'download'
+  | 'lost' // no byte of the download comes any more; it is tried again
   | 'compile' // the wasm module, on every thread
   | 'load'; // tensors into memory, and timing the dot kernels
 

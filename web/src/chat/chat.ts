@@ -3,12 +3,12 @@
 // file makes no element.
 
 import type { AdapterInfo, Slm } from '../api/types';
-import { SlmError } from '../core/error';
 import { onGrid, type Preferences, SAMPLING_NAMES } from '../seal/preferences';
 import type { ChatHost, ModelEntry } from '../seal/protocol';
 import { answer } from './answer';
 import { longerContext, tokensOf } from './budget';
 import { Conversation, type Turn } from './conversation';
+import { codeOf } from './errors';
 import { Model } from './model';
 import {
   defaultSampling,
@@ -344,9 +344,4 @@ function contextIsFull(slm: Slm): boolean {
 /** After these the engine answers nothing until it is loaded again. */
 function isDead(error: unknown): boolean {
   return ['crashed', 'disposed', 'out_of_memory'].includes(codeOf(error) ?? '');
-}
-
-/** The code of an error of ours; null for anything unforeseen. */
-export function codeOf(error: unknown): SlmError['code'] | null {
-  return error instanceof SlmError ? error.code : null;
 }

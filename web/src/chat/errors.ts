@@ -1,15 +1,18 @@
 // What to say when something fails, and what the person can do about it: one
-// sentence and the remedies in order of promise. Our own errors already speak
-// in sentences; anything else is named as unforeseen.
+// sentence for a visitor and the remedies in order of promise. The errors
+// themselves speak to who runs the site or wrote the page; their words are kept
+// as `exact`.
 
-import { SlmError } from '../core/error';
-import { count } from './format';
+import { isPassing, SlmError } from '../core/error';
+import { bytes, count } from './format';
 import { S } from './strings';
 
 export type Remedy = 'drop' | 'retry' | 'newChat' | 'reload' | 'settings';
 
 export interface Failure {
   readonly sentence: string;
+  /** The error's own words. */
+  readonly exact: string | null;
   readonly remedies: readonly { readonly label: string; readonly action: Remedy }[];
 }
 
@@ -24,23 +27,41 @@ const remedy = {
 /** `canDrop`: there are older turns to leave out, and that was not tried yet. */
 export function describeError(error: unknown, canDrop: boolean): Failure {
   if (!(error instanceof SlmError)) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { sentence: S.unforeseen(message), remedies: [remedy.retry, remedy.reload] };
+    const exact = error instanceof Error ? error.message : String(error);
+    return { sentence: S.unforeseen, exact, remedies: [remedy.retry, remedy.reload] };
   }
+  const said = { sentence: sentenceOf(error), exact: error.message };
   switch (error.code) {
-    case 'context_full': {
-      const { details } = error;
-      const sentence =
-        details === undefined || !('prompt_tokens' in details)
-          ? error.message
-          : S.contextFull(count(details.prompt_tokens), count(details.n_ctx));
-      return { sentence, remedies: [remedy.settings, ...(canDrop ? [remedy.drop] : []), remedy.newChat] };
-    }
+    case 'context_full':
+      return { ...said, remedies: [remedy.settings, ...(canDrop ? [remedy.drop] : []), remedy.newChat] };
     case 'crashed':
     case 'disposed':
     case 'out_of_memory':
-      return { sentence: error.message, remedies: [remedy.reload] };
+      return { ...said, remedies: [remedy.reload] };
     default:
-      return { sentence: error.message, remedies: [remedy.retry] };
+      return { ...said, remedies: [remedy.retry] };
   }
+}
+
+/** The server was away: what failed may well succeed later on, with nobody doing anything. */
+export function isAway(error: unknown): boolean {
+  if (!(error instanceof SlmError) || error.code !== 'network') return false;
+  const { details } = error;
+  return details === undefined || !('http_status' in details) || isPassing(details.http_status);
+}
+
+/** The code of an error of ours; null for anything unforeseen. */
+export function codeOf(error: unknown): SlmError['code'] | null {
+  return error instanceof SlmError ? error.code : null;
+}
+
+function sentenceOf(error: SlmError): string {
+  const { code, details } = error;
+  if (details !== undefined && 'prompt_tokens' in details)
+    return S.contextFull(count(details.prompt_tokens), count(details.n_ctx));
+  if (details !== undefined && 'estimate' in details) {
+    const say = details.estimate ? S.tooLargeEstimate : S.tooLarge;
+    return say(bytes(details.needed), bytes(details.available));
+  }
+  return code === 'network' && !isAway(error) ? S.incompleteSite : S.failures[code];
 }

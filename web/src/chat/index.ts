@@ -5,15 +5,18 @@
 import type { SlmStats } from '../api/types';
 import type { ChatHost, ModelEntry } from '../seal/protocol';
 import { type Advice, AdviceView } from './advice';
+import { later } from './again';
 import { announce, liveRegion } from './announce';
+import { beginning, thisLine } from './begin';
 import { estimate, longerContext, TIGHT, usedBy } from './budget';
 import { drawCard } from './card';
 import { Chat } from './chat';
 import { Composer } from './composer';
 import type { Conversation, Turn } from './conversation';
 import { copyButton } from './copy';
-import { h, iconButton, setText } from './dom';
-import { describeError } from './errors';
+import { button, h, iconButton, setText } from './dom';
+import { codeOf, describeError, isAway } from './errors';
+import { exactWords } from './failure';
 import { keepFocus } from './focus';
 import { count } from './format';
 import { icon, mark } from './icons';
@@ -254,8 +257,10 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   requestAnimationFrame(() => {
     if (document.activeElement === document.body) composer.focus();
   });
-  const first = modelToOpen(host.models);
-  if (first !== null) open(first);
+  const first = beginning(host.models, thisLine());
+  if (first?.kind === 'open') open(first.entry);
+  else if (first?.kind === 'halted') chat.model.resumable(first.entry);
+  else if (first?.kind === 'ask') chat.model.ask(first.entry, first.reason);
 
   // ---- what the person does
 
@@ -267,7 +272,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   function go(action: () => void): void {
     transcript.follow();
     action();
-    if (chat.busy) announce(S.answering(chat.model.shortName));
+    if (chat.busy) announce(isComing() ? S.answering(chat.model.shortName) : S.waitingClosed);
     composer.focus();
   }
 
@@ -498,10 +503,17 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     return {
       versions: chat.conversation.siblings(turn),
       busy: chat.busy,
+      coming: isComing(),
       last: turn === chat.conversation.tip(),
       live: turn.state === 'writing' ? live : null,
       longer: turn.state === 'failed' || turn.note === 'context' ? chat.roomFor(turn) : null,
     };
+  }
+
+  /** The model is open or on its way. */
+  function isComing(): boolean {
+    const { kind } = chat.model.state;
+    return kind === 'ready' || kind === 'opening';
   }
 
   function sayEnd(turn: Turn): void {
@@ -524,6 +536,8 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     modelButton.setAttribute('aria-label', aboutModel());
     composer.setPlaceholder(placeholder(), state.kind !== 'none');
     openingView.update(state);
+    const { answering } = chat;
+    if (answering?.state === 'waiting') transcript.update(answering, contextOf(answering, null));
     updateView.update(chat.model, chat.busy);
     welcome.update(chat.model);
     drawMeter();
@@ -565,21 +579,36 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   }
 }
 
-/** In place of the chat, when it cannot even begin. */
-export function showFailure(error: unknown, root: HTMLElement): void {
+/** In place of the chat, when it cannot even begin. Resolves when it is time to try again, by itself where
+ *  the site was away, or when the person says so. */
+export function showFailure(error: unknown, root: HTMLElement, failures: number): Promise<void> {
   adoptLanguage();
   adoptStyles();
-  const { sentence } = describeError(error, false);
-  root.replaceChildren(
-    h('div', { class: 'fatal', role: 'alert' }, mark(), h('h1', {}, S.noStart), h('p', {}, sentence)),
-  );
-}
-
-/** What to open unasked: what is on the device; else the only model there is,
- *  unless the person has asked the browser to save data. */
-function modelToOpen(models: readonly ModelEntry[]): ModelEntry | null {
-  const stored = models.find((entry) => entry.stored);
-  if (stored !== undefined) return stored;
-  const { connection } = navigator as Navigator & { connection?: { readonly saveData?: boolean } };
-  return models.length === 1 && connection?.saveData !== true ? (models[0] ?? null) : null;
+  const { sentence, exact } = describeError(error, false);
+  const away = isAway(error);
+  return new Promise((resolve) => {
+    const end = () => {
+      callOff();
+      again.disabled = true;
+      resolve();
+    };
+    const again = button(S.tryAgain, end, { class: 'primary' });
+    const callOff = away ? later(failures, end) : () => {};
+    // The shell has hung up: nothing that one could ask would be answered.
+    const way = codeOf(error) === 'invalid_argument' ? null : h('div', { class: 'remedies' }, again);
+    const words = away ? `${sentence} ${S.triesAgain}` : sentence;
+    const focused = root.contains(document.activeElement);
+    root.replaceChildren(
+      h(
+        'div',
+        { class: 'fatal', role: 'alert' },
+        mark(),
+        h('h1', {}, S.noStart),
+        h('p', {}, words),
+        way,
+        exactWords(exact),
+      ),
+    );
+    if (focused) again.focus();
+  });
 }

@@ -4,6 +4,9 @@
 import type { EngineOptions, LoadProgress, Slm } from '../api/types';
 import type { ChatHost, ModelEntry, StorageReport } from '../seal/protocol';
 import type { Room } from '../store/device';
+import { later } from './again';
+import type { AskReason } from './begin';
+import { isAway } from './errors';
 import { S } from './strings';
 
 export type ModelState =
@@ -14,8 +17,15 @@ export type ModelState =
       readonly room: Room | null;
       readonly progress: LoadProgress | null;
     }
-  | { readonly kind: 'halted'; readonly entry: ModelEntry } // by the person
-  | { readonly kind: 'failed'; readonly entry: ModelEntry; readonly error: unknown }
+  | { readonly kind: 'asking'; readonly entry: ModelEntry; readonly reason: AskReason } // before the download
+  | { readonly kind: 'halted'; readonly entry: ModelEntry; readonly kept: number } // by the person
+  | {
+      readonly kind: 'failed';
+      readonly entry: ModelEntry;
+      readonly error: unknown;
+      /** Bytes that have arrived. */
+      readonly kept: number;
+    }
   | {
       readonly kind: 'ready';
       readonly entry: ModelEntry;
@@ -47,6 +57,8 @@ export class Model {
   later = false;
   private updating: AbortController | null = null;
   private attempt: AbortController | null = null;
+  private failures = 0;
+  private callOff = () => {};
   /** Models that the person wants although the estimate of memory says no. */
   private readonly forced = new Set<string>();
   private readonly waiters = new Set<Waiter>();
@@ -78,7 +90,23 @@ export class Model {
   /** Opens `entry` with the present choice of engine, in place of what is open. `force`: although
    *  the estimate of this device's memory says that it will not fit. */
   async open(entry: ModelEntry, force = false): Promise<void> {
+    this.failures = 0;
+    await this.try(entry, force);
+  }
+
+  /** Waits for the person before it fetches anything. */
+  ask(entry: ModelEntry, reason: AskReason): void {
+    this.set({ kind: 'asking', entry, reason });
+  }
+
+  /** Begins with a download that was stopped before. */
+  resumable(entry: ModelEntry): void {
+    this.set({ kind: 'halted', entry, kept: entry.arrived });
+  }
+
+  private async try(entry: ModelEntry, force = false): Promise<void> {
     if (force) this.forced.add(entry.name);
+    this.callOff();
     this.attempt?.abort();
     const attempt = new AbortController();
     this.attempt = attempt;
@@ -86,7 +114,9 @@ export class Model {
     if (this.update.kind !== 'fetching') this.update = { kind: 'none' };
     const previous = this.slm;
     let room: Room | null = null;
-    this.set({ kind: 'opening', entry, room, progress: null });
+    let kept = entry.arrived;
+    // What tries again by itself is seen once there is something new to say.
+    if (this.failures === 0) this.set({ kind: 'opening', entry, room, progress: null });
     try {
       await previous?.dispose();
       const opened = await this.host.open(entry.name, {
@@ -98,6 +128,7 @@ export class Model {
           if (this.attempt === attempt) this.set({ kind: 'opening', entry, room, progress: null });
         },
         onProgress: (progress) => {
+          if (progress.phase === 'download' || progress.phase === 'lost') kept = progress.loaded;
           if (this.attempt === attempt) this.set({ kind: 'opening', entry, room, progress });
         },
       });
@@ -108,7 +139,14 @@ export class Model {
       this.waiters.clear();
     } catch (error) {
       if (this.attempt !== attempt) return;
-      this.set(attempt.signal.aborted ? { kind: 'halted', entry } : { kind: 'failed', entry, error });
+      if (attempt.signal.aborted) {
+        this.set({ kind: 'halted', entry, kept });
+        return;
+      }
+      this.set({ kind: 'failed', entry, error, kept });
+      if (!isAway(error)) return;
+      this.failures += 1;
+      this.callOff = later(this.failures, () => void this.try(this.entry ?? entry));
     }
   }
 

@@ -1,13 +1,14 @@
 // A model on its way: what is being done, how much, how fast, how long still;
-// or why it did not come, and what to do; what it will take of this device, and
-// why it got a shorter context. It draws a ModelState and knows
-// nothing of downloads.
+// whether to fetch it at all; or why it did not come, how much of it is here, and
+// what to do; what it will take of this device, and why it got a shorter context.
+// It draws a ModelState and knows nothing of downloads.
 
 import type { LoadProgress } from '../api/types';
 import { SlmError } from '../core/error';
 import type { ModelEntry } from '../seal/protocol';
 import { button, h, setText } from './dom';
-import { describeError } from './errors';
+import { describeError, isAway } from './errors';
+import { failureBox } from './failure';
 import { bytes, duration } from './format';
 import type { ModelState } from './model';
 import { S } from './strings';
@@ -30,6 +31,7 @@ export class OpeningView {
   });
   private readonly progress: HTMLElement;
   private drawn: ModelState['kind'] | null = null;
+  private drawnEnd = '';
 
   constructor(private readonly actions: OpeningActions) {
     const cancel = button(S.cancel, () => actions.halt(), { class: 'quiet' });
@@ -48,10 +50,14 @@ export class OpeningView {
     this.element.hidden = state.kind === 'none' || (state.kind === 'ready' && note === null);
     this.note.hidden = note === null;
     setText(this.note, note ?? '');
+    const focused = this.element.contains(document.activeElement);
     if (state.kind === 'opening') this.drawProgress(state);
     else if (state.kind === 'ready') this.element.replaceChildren(this.note);
-    else if (this.drawn !== state.kind && !this.element.hidden) this.drawEnd(state);
+    else if (!this.element.hidden) this.drawEnd(state);
     this.drawn = state.kind;
+    // Who was at a button of the one state goes on at that of the next.
+    if (focused && !this.element.contains(document.activeElement))
+      this.element.querySelector('button')?.focus();
   }
 
   private drawProgress({ entry, room, progress }: Extract<ModelState, { kind: 'opening' }>): void {
@@ -69,30 +75,41 @@ export class OpeningView {
       this.bar.setAttribute('aria-valuenow', String(Math.round((100 * progress.loaded) / progress.total)));
     else this.bar.removeAttribute('aria-valuenow');
     const need = room?.needed ?? entry.memory;
-    const fetching = progress?.phase === 'download' || (progress === null && !entry.stored);
+    const fetching =
+      progress === null ? !entry.stored : progress.phase === 'download' || progress.phase === 'lost';
     const parts = known ? numbers(progress) : fetching ? [bytes(entry.size)] : [];
     if (fetching && need !== null) parts.push(S.need(bytes(need)));
     setText(this.numbers, parts.join(' · ') || '\u00a0');
   }
 
   private drawEnd(state: ModelState): void {
-    if (state.kind === 'halted') {
-      const resume = button(S.resume, () => this.actions.open(state.entry), { class: 'primary' });
-      this.element.replaceChildren(
-        h('p', {}, S.halted(state.entry.title)),
-        h('div', { class: 'remedies' }, resume),
-      );
-    } else if (state.kind === 'failed') {
-      const { sentence } = describeError(state.error, false);
-      const again = this.again(state.entry, state.error);
-      const failure = h(
-        'div',
-        { class: 'failure', role: 'alert' },
-        h('p', {}, sentence),
-        again === null ? null : h('div', { class: 'remedies' }, again),
-      );
-      this.element.replaceChildren(failure);
+    const failure = state.kind === 'failed' ? describeError(state.error, false) : null;
+    const key = `${state.kind} ${'entry' in state ? state.entry.name : ''} ${failure?.exact}`;
+    // Tried again by itself and failed as before: nothing to announce once more.
+    if (this.drawn === state.kind && key === this.drawnEnd) return;
+    this.drawnEnd = key;
+    if (state.kind === 'asking') {
+      const { entry, reason } = state;
+      const missing = bytes(entry.size - entry.arrived);
+      this.question(S.ask[reason](entry.title, missing), S.download(missing), entry);
+    } else if (state.kind === 'halted') {
+      const { entry, kept } = state;
+      const amount = kept > 0 ? ` ${S.kept(bytes(kept), bytes(entry.size))}` : '';
+      this.question(`${S.halted(entry.title)}${amount}`, S.resume, entry);
+    } else if (state.kind === 'failed' && failure !== null) {
+      const { entry, error, kept } = state;
+      const parts = [failure.sentence];
+      if (kept > 0 && !entry.stored) parts.push(S.kept(bytes(kept), bytes(entry.size)));
+      if (isAway(error)) parts.push(S.triesAgain);
+      const again = this.again(entry, error);
+      const buttons = again === null ? [] : [again];
+      this.element.replaceChildren(failureBox({ ...failure, sentence: parts.join(' ') }, ...buttons));
     }
+  }
+
+  private question(sentence: string, label: string, entry: ModelEntry): void {
+    const go = button(label, () => this.actions.open(entry), { class: 'primary' });
+    this.element.replaceChildren(h('p', {}, sentence), h('div', { class: 'remedies' }, go));
   }
 
   /** The way on: none where a hard limit stands in it. */

@@ -8,6 +8,7 @@ import type { Turn } from './conversation';
 import { copyButton } from './copy';
 import { button, h, iconButton, setText } from './dom';
 import { describeError } from './errors';
+import { failureBox } from './failure';
 import { count, speed } from './format';
 import { icon } from './icons';
 import { MarkdownView } from './markdown';
@@ -32,6 +33,8 @@ export interface TurnContext {
   readonly versions: readonly Turn[];
   /** No action may change the conversation now. */
   readonly busy: boolean;
+  /** A model that is not open yet is on its way. */
+  readonly coming: boolean;
   /** The last turn: its actions are always in sight. */
   readonly last: boolean;
   /** Figures of the answer being written. */
@@ -51,6 +54,10 @@ export class TurnView {
   private readonly status = h('div', { class: 'turn-status' });
   private readonly foot = h('div', { class: 'actions' });
   private readonly markdown: MarkdownView | null;
+  /** What says that the model is at work. It stays one element, for its fade-in begins anew in another. */
+  private readonly working = h('div', { class: 'late' });
+  private readonly workingNote = h('p', { class: 'note' });
+  private readonly workingBar = h('div', { class: 'bar' });
   private drawnFoot = '';
   private drawnStatus = '';
 
@@ -62,6 +69,7 @@ export class TurnView {
     this.who.id = `turn-${turn.id}`;
     this.who.textContent = turn.who;
     this.words.append(this.markdown?.element ?? questionBody(turn.text));
+    this.working.append(this.workingNote, this.workingBar);
     this.element = h(
       'article',
       { class: `turn ${turn.role}`, 'aria-labelledby': this.who.id },
@@ -156,24 +164,30 @@ export class TurnView {
     });
   }
 
-  private drawStatus({ busy, last, longer }: TurnContext, running: boolean): void {
+  private drawStatus({ busy, last, longer, coming }: TurnContext, running: boolean): void {
     const { turn } = this;
-    const key = `${turn.state} ${turn.prefill?.done} ${turn.note} ${turn.text === ''} ${turn.timings?.decode_tokens} ${busy} ${last} ${longer}`;
+    if (turn.state === 'reading') this.drawWorking();
+    const prefill = turn.state === 'reading' ? '' : turn.prefill?.done;
+    const key = `${turn.state} ${coming} ${prefill} ${turn.note} ${turn.text === ''} ${turn.timings?.decode_tokens} ${busy} ${last} ${longer}`;
     if (key === this.drawnStatus) return;
     this.drawnStatus = key;
-    this.status.replaceChildren(...(running ? this.progress() : this.ending(last && !busy, longer)));
+    this.status.replaceChildren(...(running ? this.progress(coming) : this.ending(last && !busy, longer)));
   }
 
-  private progress(): Node[] {
-    const { state, prefill } = this.turn;
-    if (state === 'writing') return [];
-    if (state === 'waiting') return [h('p', { class: 'note' }, S.waiting)];
-    if (prefill === null || prefill.done >= prefill.total)
-      return [h('p', { class: 'note late' }, S.thinking)];
-    const bar = h('div', { class: 'bar' });
-    bar.style.setProperty('--done', String(prefill.done / prefill.total));
-    const label = S.reading(count(prefill.done), count(prefill.total));
-    return [h('div', { class: 'late' }, h('p', { class: 'note' }, label), bar)];
+  private progress(coming: boolean): Node[] {
+    const { state } = this.turn;
+    if (state === 'reading') return [this.working];
+    return state === 'waiting' ? [h('p', { class: 'note' }, coming ? S.waiting : S.waitingClosed)] : [];
+  }
+
+  /** How much of the prompt is read. */
+  private drawWorking(): void {
+    const { prefill } = this.turn;
+    const known = prefill !== null && prefill.done < prefill.total;
+    this.workingBar.hidden = !known;
+    if (known) this.workingBar.style.setProperty('--done', String(prefill.done / prefill.total));
+    const label = known ? S.reading(count(prefill.done), count(prefill.total)) : S.thinking;
+    setText(this.workingNote, label);
   }
 
   /** `open`: the turn can be gone on with. */
@@ -181,10 +195,7 @@ export class TurnView {
     const { turn, actions } = this;
     if (turn.role === 'user') return [];
     if (turn.state === 'failed') {
-      const { sentence, remedies } = describeError(
-        turn.error,
-        turn.parent?.parent !== null && !turn.dropOldest,
-      );
+      const failure = describeError(turn.error, turn.parent?.parent !== null && !turn.dropOldest);
       const run = {
         drop: () => actions.retry(turn, true),
         retry: () => actions.retry(turn),
@@ -192,7 +203,7 @@ export class TurnView {
         reload: () => actions.reload(turn),
         settings: () => (longer === null ? actions.openSettings() : actions.lengthen(turn, longer)),
       };
-      const buttons = remedies
+      const buttons = failure.remedies
         // A longer context is offered where the model has one.
         .filter(({ action }) => action !== 'settings' || longer !== null)
         .map(({ label, action }, i) =>
@@ -202,14 +213,7 @@ export class TurnView {
             { class: i === 0 ? 'primary' : '' },
           ),
         );
-      return [
-        h(
-          'div',
-          { class: 'failure', role: 'alert' },
-          h('p', {}, sentence),
-          h('div', { class: 'remedies' }, ...buttons),
-        ),
-      ];
+      return [failureBox(failure, ...buttons)];
     }
     const resume = button(S.goOn, () => actions.resume(turn), { class: 'primary' });
     const remedies = (...offered: (Node | null)[]): Node[] =>

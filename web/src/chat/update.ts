@@ -7,6 +7,7 @@ import type { ModelEntry } from '../seal/protocol';
 import { announce } from './announce';
 import { button, h, setText } from './dom';
 import { describeError } from './errors';
+import { exactWords } from './failure';
 import { bytes, duration } from './format';
 import type { Model, UpdateState } from './model';
 import { S } from './strings';
@@ -29,11 +30,12 @@ export class UpdateView {
     'aria-valuemin': 0,
     'aria-valuemax': 100,
   });
+  private readonly details = h('div', { class: 'update-details', hidden: true });
   private readonly foot = h('div', { class: 'update-actions' });
   private drawn = '';
 
   constructor(private readonly actions: UpdateActions) {
-    this.element.append(this.words, this.foot, this.bar);
+    this.element.append(this.words, this.foot, this.details, this.bar);
   }
 
   /** `busy`: an answer is being written, which a version that was fetched waits for. */
@@ -42,14 +44,18 @@ export class UpdateView {
     let kind: Kind = update.kind;
     if (kind === 'none' && entry !== null && slm !== null && !later) kind = offerOf(entry);
     if (kind === 'fetched' && !busy) kind = 'none'; // it opens right now
-    const sentence =
-      update.kind === 'failed' ? describeError(update.error, false).sentence : sentenceOf(kind, entry);
-    const key = `${kind} ${sentence}`;
+    const failure = update.kind === 'failed' ? describeError(update.error, false) : null;
+    const sentence = failure?.sentence ?? sentenceOf(kind, entry);
+    const exact = failure?.exact ?? (kind === 'refused' ? (entry?.refused ?? null) : null);
+    const key = `${kind} ${sentence} ${exact}`;
     if (key !== this.drawn) {
       const focused = this.element.contains(document.activeElement);
       this.drawn = key;
       this.element.hidden = kind === 'none';
       setText(this.words, sentence);
+      const details = exactWords(exact);
+      this.details.replaceChildren(...(details === null ? [] : [details]));
+      this.details.hidden = details === null;
       this.foot.replaceChildren(...this.buttons(kind));
       this.bar.hidden = kind !== 'fetching';
       if (kind !== 'none') announce(sentence);
@@ -106,7 +112,7 @@ function sentenceOf(kind: Kind, entry: ModelEntry | null): string {
       return S.newVersion(entry.title, version, n === 0 ? S.nothingToFetch : S.toFetch(bytes(n)));
     }
     case 'refused':
-      return S.refused(entry.refused!);
+      return S.refused;
     case 'fetching':
       return S.fetching;
     case 'fetched':

@@ -2,10 +2,14 @@
 // callers that branch look at `code`, people read `message`. `toWire` and
 // `fromWire` carry it through postMessage, which would lose the code.
 
-import type { ContextFullDetails, SlmErrorCode, TooLargeDetails } from '../api/types';
+import type { ContextFullDetails, NetworkDetails, SlmErrorCode, TooLargeDetails } from '../api/types';
 
-/** The numbers of a context_full or a too_large error. */
-export type ErrorDetails = ContextFullDetails | TooLargeDetails;
+/** The numbers of a context_full, a too_large or a network error. */
+export type ErrorDetails = ContextFullDetails | TooLargeDetails | NetworkDetails;
+
+/** Whether a server may answer otherwise in a while; null is no answer at all. */
+export const isPassing = (http_status: number | null): boolean =>
+  http_status === null || http_status >= 500 || http_status === 429 || http_status === 408;
 
 export interface WireError {
   readonly code: SlmErrorCode;

@@ -6,21 +6,25 @@
 
 import type { Manifest } from '../api/types';
 import { Reader } from '../core/check';
-import { SlmError } from '../core/error';
-import { fetchData, PageInsteadError } from '../store/data';
+import { isPassing, SlmError } from '../core/error';
+import { PageInsteadError } from '../store/data';
 import { checkMemory, httpsOrNull, isModelName, versionLabel } from '../store/manifest';
-import { fetchManifest, type SourceManifest } from '../store/remote';
+import { ANSWER_MS, fetchManifest, fetchWithin, SHORT_ANSWER_MS, type SourceManifest } from '../store/remote';
 import { missingBytes } from '../store/reuse';
 import { linearBytes, type Memory } from '../store/room';
 import { bytesOnDevice, listStored, storedVersions } from '../store/store';
 import { NO_VERSIONS, type StoredVersion, type StoredVersions } from '../store/versions';
+import { isHalted } from './halted';
 import type { ModelEntry } from './protocol';
 
 const MAX_MODELS = 1000;
 const reader = new Reader('The list of models', 'bad_manifest');
 
 /** What the server says of a model before its manifest is read. */
-type Listed = Omit<ModelEntry, 'stored' | 'kept' | 'update' | 'previous' | 'refused'> & {
+type Listed = Omit<
+  ModelEntry,
+  'stored' | 'kept' | 'arrived' | 'halted' | 'update' | 'previous' | 'refused'
+> & {
   readonly root: string | null;
 };
 
@@ -59,11 +63,13 @@ export class Catalog {
   async refresh(): Promise<readonly ModelEntry[]> {
     const stored = await listStored(this.#publicKey);
     const kept = await bytesOnDevice();
-    const onDevice = new Set([...stored].flatMap(([name, { current }]) => (current === null ? [] : [name])));
+    const onDevice = new Set(
+      [...stored].flatMap(([name, { current, unfinished }]) => ((current ?? unfinished) ? [name] : [])),
+    );
     try {
-      this.#listed = await this.#fetchList();
+      this.#listed = await this.#fetchList(onDevice.size > 0 ? SHORT_ANSWER_MS : ANSWER_MS);
     } catch (error) {
-      // Offline, what is stored can still be opened.
+      // Offline, what is stored can still be opened, and what is unfinished be waited for.
       if (onDevice.size === 0 && this.#entries.length === 0)
         throw [...stored.values()].find(({ refused }) => refused !== null)?.refused ?? error;
     }
@@ -87,14 +93,20 @@ export class Catalog {
     const stored = await storedVersions(name, this.#publicKey);
     const same = versionsOf(stored).find(({ manifest }) => manifest.root === this.#running.get(name));
     if (same !== undefined) return { source: same, turn: false };
-    const { current } = stored;
+    const { current, unfinished } = stored;
+    const answerMs = (current ?? unfinished) ? SHORT_ANSWER_MS : ANSWER_MS;
     try {
-      const source = await this.#fetchManifest(name, signal);
+      const source = await this.#fetchManifest(name, signal, answerMs);
       // One root, one content: then the server's words about it are the newer ones.
       if (current === null || current.manifest.root === source.manifest.root) return { source, turn: true };
     } catch (error) {
       if (!(error instanceof SlmError)) throw error;
-      if (current === null) throw error.code === 'network' ? (stored.refused ?? error) : error;
+      if (current === null) {
+        if (error.code !== 'network') throw error;
+        // Its chunks have addresses of their own, so that the download can go on when the server is back.
+        if (unfinished !== null && isAway(error)) return { source: unfinished, turn: true };
+        throw stored.refused ?? error;
+      }
     }
     return { source: current, turn: false };
   }
@@ -130,9 +142,9 @@ export class Catalog {
     });
   }
 
-  async #fetchManifest(name: string, signal?: AbortSignal): Promise<SourceManifest> {
+  async #fetchManifest(name: string, signal?: AbortSignal, answerMs?: number): Promise<SourceManifest> {
     try {
-      const source = await fetchManifest(this.manifestUrl(name), this.#publicKey, signal);
+      const source = await fetchManifest(this.manifestUrl(name), this.#publicKey, signal, answerMs);
       if (source.manifest.name !== name) reader.fail('name', name, source.manifest.name);
       this.#offered.set(name, source);
       this.#refused.delete(name);
@@ -166,16 +178,31 @@ export class Catalog {
     const root = this.#runningRoot(name, stored);
     const opens = versions.find(({ manifest }) => manifest.root === root);
     if (opens === undefined) {
-      if (listed === undefined) return null;
-      const { root: _, ...facts } = listed;
-      return { ...facts, kept, stored: false, update: null, previous: null, refused: null };
+      const { unfinished } = stored;
+      const known = listed ?? (unfinished === null ? null : factsOf(unfinished.manifest));
+      if (known === null) return null;
+      const { root: offered, ...facts } = known;
+      const arrived = offered === null || offered === unfinished?.manifest.root ? unfinished?.arrived : 0;
+      return {
+        ...facts,
+        kept,
+        stored: false,
+        arrived: arrived ?? 0,
+        halted: isHalted(name),
+        update: null,
+        previous: null,
+        refused: null,
+      };
     }
     const newer = this.#candidate(name, stored);
     const previous = this.#previous(name, stored);
+    const { root: _, ...facts } = factsOf(opens.manifest);
     return {
-      ...factsOf(opens.manifest),
+      ...facts,
       kept,
       stored: true,
+      arrived: 0,
+      halted: false,
       update: newer
         ? {
             version: newer.manifest.version,
@@ -188,19 +215,20 @@ export class Catalog {
     };
   }
 
-  async #fetchList(): Promise<Listed[]> {
+  async #fetchList(answerMs: number): Promise<Listed[]> {
     const url = new URL('index.json', this.#url);
-    const failed = (found: string, cause?: unknown) =>
+    const failed = (found: string, http_status: number | null, cause?: unknown) =>
       new SlmError(
         'network',
         `Expected the list of models at ${url.href}, found ${found}; check that the server is running.`,
-        { cause },
+        { cause, details: { http_status } },
       );
-    const response = await fetchData(url.href, { cache: 'no-cache' }).catch((error: unknown) => {
-      throw failed(error instanceof PageInsteadError ? error.message : 'no connection', error);
+    const [response, body] = await fetchWithin(answerMs, url.href).catch((error: unknown) => {
+      throw failed(error instanceof PageInsteadError ? error.message : 'no connection', null, error);
     });
-    if (!response.ok) throw failed(`HTTP ${response.status}`);
-    return reader.array(reader.parse(await response.text()), 'the whole', 0, MAX_MODELS).map((value, i) => {
+    if (!response.ok) throw failed(`HTTP ${response.status}`, response.status);
+    const text = new TextDecoder().decode(body);
+    return reader.array(reader.parse(text), 'the whole', 0, MAX_MODELS).map((value, i) => {
       const entry = reader.object(value, `[${i}]`);
       if (!isModelName(entry.name)) return reader.fail(`[${i}].name`, 'a model name', entry.name);
       return {
@@ -227,8 +255,13 @@ const needOf = (memory: Memory) => linearBytes(memory, memory.n_ctx_default);
 const versionsOf = ({ current, others }: StoredVersions): StoredVersion[] =>
   current === null ? [] : [current, ...others];
 
-function factsOf(manifest: Manifest): Omit<Listed, 'root'> {
-  const { name, title, version, architecture, parameters, size, license, license_url, source } = manifest;
+/** The server does not answer, or not as one that runs. */
+const isAway = ({ details }: SlmError): boolean =>
+  details !== undefined && 'http_status' in details && isPassing(details.http_status);
+
+function factsOf(manifest: Manifest): Listed {
+  const { name, title, version, architecture, parameters, size, license, license_url, source, root } =
+    manifest;
   const memory = needOf(manifest.memory);
   const good_for = manifest.good_for ?? null;
   return {
@@ -243,6 +276,7 @@ function factsOf(manifest: Manifest): Omit<Listed, 'root'> {
     license_url,
     source,
     good_for,
+    root,
   };
 }
 

@@ -1,12 +1,12 @@
 // The bootstrap of the sandboxed frame: disarms it, waits for the shell's port
-// and starts the chat on it. It is inlined into the srcdoc, whose policies allow
-// this one script by its hash.
+// and starts the chat on it, again and again while the site is away. It is
+// inlined into the srcdoc, whose policies allow this one script by its hash.
 
 import './disarm'; // first, before any module can keep what it takes away
 
 import { showFailure, startChat } from '../chat/index';
 import { FrameHost } from './host';
-import type { Hello } from './protocol';
+import type { FrameMessage, Hello } from './protocol';
 
 const root = document.getElementById('root')!;
 const hello: Hello = { type: 'slmweb' };
@@ -19,9 +19,27 @@ addEventListener('message', function meet({ source, data, ports }: MessageEvent)
     return;
   }
   removeEventListener('message', meet);
-  FrameHost.connect(port).then(
-    (host) => startChat(host, root),
-    (error: unknown) => showFailure(error, root),
-  );
+  void begin(port);
 });
 parent.postMessage(hello, '*');
+
+async function begin(port: MessagePort): Promise<void> {
+  for (let failures = 1; ; failures++) {
+    try {
+      const host = await FrameHost.connect(port);
+      root.replaceChildren(); // what had failed before
+      startChat(host, root);
+      drawn(port);
+      return;
+    } catch (error) {
+      const again = showFailure(error, root, failures);
+      drawn(port);
+      await again;
+    }
+  }
+}
+
+/** Once it can be seen, not before. */
+function drawn(port: MessagePort): void {
+  requestAnimationFrame(() => port.postMessage({ type: 'drawn' } satisfies FrameMessage));
+}

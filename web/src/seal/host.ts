@@ -15,7 +15,7 @@ import type {
   Site,
 } from './protocol';
 
-type Request = Exclude<FrameMessage, { type: 'ready' | 'paper' | 'cancel' | 'unsaved' | 'keep' }>;
+type Request = Exclude<FrameMessage, { type: 'ready' | 'drawn' | 'paper' | 'cancel' | 'unsaved' | 'keep' }>;
 type Body = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never) : never;
 type Answer<T extends ShellMessage['type']> = Extract<ShellMessage, { type: T; id: number }>;
 
@@ -48,7 +48,7 @@ export class FrameHost implements ChatHost {
     port.onmessage = ({ data }: MessageEvent<ShellMessage>) => this.#receive(data);
   }
 
-  /** Resolves when the shell has said what there is. */
+  /** Resolves when the shell has said what there is. After a rejection one may ask again. */
   static connect(port: MessagePort): Promise<FrameHost> {
     return new Promise((resolve, reject) => {
       port.onmessage = ({ data }: MessageEvent<ShellMessage>) => {

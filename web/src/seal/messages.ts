@@ -8,6 +8,7 @@ import type { FrameMessage } from './protocol';
 
 const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
   ready: ['type'],
+  drawn: ['type'],
   paper: ['type', 'pixels'],
   list: ['type', 'id'],
   open: ['type', 'id', 'model', 'verify', 'n_ctx', 'force'],

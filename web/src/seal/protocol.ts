@@ -36,6 +36,10 @@ export interface ModelEntry {
   readonly kept: number;
   /** Whole and verified on this device: opening it needs no network. */
   readonly stored: boolean;
+  /** Bytes of it that are on this device while it is not whole. */
+  readonly arrived: number;
+  /** The person has stopped its download. */
+  readonly halted: boolean;
   /** Another version that the server has. */
   readonly update: {
     readonly version: string | null;
@@ -71,7 +75,10 @@ export interface Site {
 }
 
 export type FrameMessage =
+  /** Again after 'fatal': is there something now? */
   | { readonly type: 'ready' }
+  /** There is something to see: what the shell showed in its place may go. */
+  | { readonly type: 'drawn' }
   /** How tall the conversation is on paper, in CSS pixels: a page prints of a frame what its box shows. */
   | { readonly type: 'paper'; readonly pixels: number }
   | { readonly type: 'list'; readonly id: number }
@@ -126,7 +133,7 @@ export type ShellMessage =
   | { readonly type: 'done'; readonly id: number }
   | { readonly type: 'wasm'; readonly id: number; readonly bytes: ArrayBuffer }
   | { readonly type: 'error'; readonly id: number; readonly error: WireError }
-  /** The shell itself could not start (no models, server gone): nothing else will come. */
+  /** The shell itself could not start (no models, server gone): nothing else will come before another 'ready'. */
   | { readonly type: 'fatal'; readonly error: WireError };
 
 /** A model that is open and computing, with what to say about its storage. */

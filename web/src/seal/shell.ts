@@ -18,6 +18,7 @@ import {
   removeStored,
 } from '../store/store';
 import { Catalog } from './catalog';
+import { setHalted } from './halted';
 import { keepPreferences, keptPreferences } from './kept';
 import { readFrameMessage } from './messages';
 import type { FrameMessage, Hello, ShellMessage, Site, StorageReport } from './protocol';
@@ -69,6 +70,7 @@ export class Shell {
     }
     if (message.type === 'unsaved') warnOnLeaving(message.something);
     else if (message.type === 'keep') keepPreferences(message.preferences);
+    else if (message.type === 'drawn') document.getElementById('skeleton')?.remove();
     else if (message.type === 'paper') setPaper(message.pixels);
     else if (message.type === 'cancel') this.#running.get(message.id)?.abort();
     else if (message.type === 'ready')
@@ -81,11 +83,12 @@ export class Shell {
 
   async #welcome(): Promise<void> {
     const preparing = document.getElementById('preparing')!;
-    await sealPage(() => {
-      preparing.hidden = false;
-    }).finally(() => {
-      preparing.hidden = true;
-    });
+    const skeleton = document.getElementById('skeleton');
+    const showPreparing = (shown: boolean) => {
+      preparing.hidden = !shown;
+      if (skeleton !== null) skeleton.hidden = shown;
+    };
+    await sealPage(() => showPreparing(true)).finally(() => showPreparing(false));
     const [script, models] = await Promise.all([
       fetchOk(this.#assets.worker).then((response) => response.text()),
       this.#catalog.refresh(),
@@ -95,7 +98,7 @@ export class Shell {
   }
 
   async #serve(
-    message: Exclude<FrameMessage, { type: 'ready' | 'paper' | 'cancel' | 'unsaved' | 'keep' }>,
+    message: Exclude<FrameMessage, { type: 'ready' | 'drawn' | 'paper' | 'cancel' | 'unsaved' | 'keep' }>,
   ): Promise<void> {
     const { id } = message;
     switch (message.type) {
@@ -104,6 +107,7 @@ export class Shell {
         break;
       case 'remove':
         await removeStored(message.model);
+        setHalted(message.model, false);
         this.#post({ type: 'done', id });
         break;
       case 'forget':
@@ -146,6 +150,8 @@ export class Shell {
     { id, model, verify, n_ctx, force }: Extract<FrameMessage, { type: 'open' }>,
     signal: AbortSignal,
   ): Promise<void> {
+    setHalted(model, false);
+    signal.addEventListener('abort', () => setHalted(model, true));
     const { source, turn } = await this.#catalog.choose(model, signal);
     const room = await makeRoom(source, { n_ctx: n_ctx ?? undefined, force });
     this.#post({ type: 'room', id, room });
@@ -212,11 +218,13 @@ async function fetchOk(url: string, integrity = ''): Promise<Response> {
     throw new SlmError(
       'network',
       `Expected ${url}, found ${found}; check that the server is running and reload the page.`,
-      { cause: error },
+      { cause: error, details: { http_status: null } },
     );
   });
   if (!response.ok)
-    throw new SlmError('network', `Expected ${url}, found HTTP ${response.status}; run \`make wasm web\`.`);
+    throw new SlmError('network', `Expected ${url}, found HTTP ${response.status}; run \`make wasm web\`.`, {
+      details: { http_status: response.status },
+    });
   return response;
 }
 

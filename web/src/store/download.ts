@@ -5,7 +5,7 @@
 // is store/worker.ts's.
 
 import type { ManifestChunk } from '../api/types';
-import { SlmError } from '../core/error';
+import { isPassing, SlmError } from '../core/error';
 import { fetchData } from './data';
 import { toHex } from './manifest';
 import type { Meter } from './meter';
@@ -13,11 +13,17 @@ import type { ChunkSink } from './sink';
 
 const PARALLEL = 4;
 /** Failures in a row, without a byte of progress, before giving up. */
-const MAX_FAILURES = 6;
+const MAX_FAILURES = 9;
 /** Times that a chunk may arrive whole and wrong. */
 const MAX_CORRUPT = 3;
-/** A connection that says nothing for this long is given up and made again. */
-const STALL_MS = 30_000;
+/** A connection that says nothing for so long is given up and made again; after each failure the next one
+ *  is given as much more, since some servers think for long before they begin. */
+const STALL_MS = 10_000;
+const MAX_STALL_MS = 30_000;
+/** No pause before another attempt is longer. */
+const MAX_PAUSE_MS = 5000;
+/** A connection that outlives a moment without network goes on by itself. */
+const ALIVE_MS = 1000;
 
 export interface DownloadOptions {
   /** Folder of the chunks, ending in a slash. */
@@ -26,12 +32,25 @@ export interface DownloadOptions {
   readonly meter: Meter;
   /** What is stored needs no second copy in the HTTP cache; what is not may gain from one. */
   readonly cache: 'no-store' | 'default';
-  /** First delay before a retry; it doubles. */
+  /** First pause before another attempt; it doubles up to a few seconds. */
   readonly retryMs: number;
+  /** Tells 'online' when the device has a network again. */
+  readonly network: EventTarget;
 }
 
 /** Worth another attempt: the message says what happened. */
-class Transient extends Error {}
+class Transient extends Error {
+  constructor(
+    message: string,
+    readonly status: number | null,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** The connection was made on a network that is gone, and there is another one: worth an attempt at once. */
+class Renewed extends Error {}
 
 /** Makes every chunk of every sink verified, or throws. */
 export async function download(sinks: readonly ChunkSink[], options: DownloadOptions): Promise<void> {
@@ -66,6 +85,7 @@ export async function download(sinks: readonly ChunkSink[], options: DownloadOpt
     const failed = (await Promise.allSettled(lanes)).find((result) => result.status === 'rejected');
     if (failed) throw stop.signal.reason;
   } finally {
+    options.meter.end();
     options.signal.removeEventListener('abort', forward);
   }
 }
@@ -83,9 +103,12 @@ async function fetchChunk(
     options.signal.throwIfAborted();
     const before = sink.received(index);
     try {
-      if (before < chunk.size) await fetchRest(url, sink, index, chunk, corrupt > 0, options);
+      const stallMs = Math.min(MAX_STALL_MS, STALL_MS * (failures + 1));
+      if (before < chunk.size)
+        await fetchRest(url, sink, index, chunk, { ...options, stallMs, bypassCache: corrupt > 0 });
     } catch (error) {
       options.signal.throwIfAborted();
+      if (error instanceof Renewed) continue;
       if (!(error instanceof Transient)) throw error;
       failures = sink.received(index) > before ? 1 : failures + 1;
       if (failures > MAX_FAILURES)
@@ -93,9 +116,9 @@ async function fetchChunk(
           'network',
           `Expected ${chunk.size} bytes from ${url}, found ${sink.received(index)} after ${failures} attempts` +
             ` (${error.message}); check the connection and try again, what has arrived is kept.`,
-          { cause: error },
+          { cause: error, details: { http_status: error.status } },
         );
-      await delay(options.retryMs * 2 ** (failures - 1), options.signal);
+      await pause(Math.min(MAX_PAUSE_MS, options.retryMs * 2 ** (failures - 1)), options);
       continue;
     }
     const bytes = sink.read(index);
@@ -116,19 +139,30 @@ async function fetchChunk(
   }
 }
 
+interface Attempt extends DownloadOptions {
+  readonly stallMs: number;
+  readonly bypassCache: boolean;
+}
+
 /** Appends what a chunk still lacks. Throws Transient when another attempt may help. */
 async function fetchRest(
   url: string,
   sink: ChunkSink,
   index: number,
   chunk: ManifestChunk,
-  bypassCache: boolean,
-  { signal, meter, cache }: DownloadOptions,
+  { signal, meter, cache, network, stallMs, bypassCache }: Attempt,
 ): Promise<void> {
   const attempt = new AbortController();
   const forward = () => attempt.abort(signal.reason);
   signal.addEventListener('abort', forward);
-  let stall = setTimeout(() => attempt.abort(), STALL_MS);
+  let heard = performance.now();
+  let stall = setTimeout(() => attempt.abort(), stallMs);
+  let renewed = false;
+  const online = () => {
+    renewed = performance.now() - heard > ALIVE_MS;
+    if (renewed) attempt.abort();
+  };
+  network.addEventListener('online', online);
   try {
     const start = sink.received(index);
     const asked: RequestInit = {
@@ -144,14 +178,14 @@ async function fetchRest(
     };
     if (response.status === 416) {
       restart();
-      throw new Transient('the server refused the range');
+      throw new Transient('the server refused the range', 416);
     }
-    if (response.status >= 500 || response.status === 429 || response.status === 408)
-      throw new Transient(`HTTP ${response.status}`);
+    if (isPassing(response.status)) throw new Transient(`HTTP ${response.status}`, response.status);
     if (!response.ok || response.body === null)
       throw new SlmError(
         'network',
         `Expected a part of the model at ${url}, found HTTP ${response.status}; pack the model again or correct the address.`,
+        { details: { http_status: response.status } },
       );
     if (response.status !== 206 && start > 0) restart();
     else if (
@@ -159,14 +193,15 @@ async function fetchRest(
       !response.headers.get('Content-Range')?.startsWith(`bytes ${start}-`)
     ) {
       restart();
-      throw new Transient('the server sent another range than asked');
+      throw new Transient('the server sent another range than asked', response.status);
     }
     const body = response.body.getReader();
     for (;;) {
       const { done, value } = await body.read();
       if (done) break;
       clearTimeout(stall);
-      stall = setTimeout(() => attempt.abort(), STALL_MS);
+      stall = setTimeout(() => attempt.abort(), stallMs);
+      heard = performance.now();
       // Too many bytes are as wrong as other bytes: let the hash say so.
       const room = chunk.size - sink.received(index);
       const bytes = value.length > room ? value.subarray(0, room) : value;
@@ -174,31 +209,36 @@ async function fetchRest(
       meter.add(bytes.length);
       if (value.length > room) attempt.abort();
     }
-    if (sink.received(index) < chunk.size) throw new Transient('the answer ended early');
+    if (sink.received(index) < chunk.size) throw new Transient('the answer ended early', null);
   } catch (error) {
     // fetch reports a lost connection as TypeError, and our own abort as AbortError.
-    if (error instanceof TypeError) throw new Transient(error.message, { cause: error });
+    if (error instanceof TypeError) throw new Transient(error.message, null, { cause: error });
     if (attempt.signal.aborted && !signal.aborted) {
       if (sink.received(index) === chunk.size) return;
-      throw new Transient(`no byte for ${STALL_MS / 1000} s`);
+      if (renewed) throw new Renewed();
+      throw new Transient(`no byte for ${Math.round((performance.now() - heard) / 1000)} s`, null);
     }
     throw error;
   } finally {
     clearTimeout(stall);
     signal.removeEventListener('abort', forward);
+    network.removeEventListener('online', online);
   }
 }
 
-function delay(ms: number, signal: AbortSignal): Promise<void> {
+/** Ends early when there is a network again. */
+function pause(ms: number, { signal, network }: DownloadOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', aborted);
-      resolve();
-    }, ms);
-    const aborted = () => {
+    const end = (finish: () => void) => {
       clearTimeout(timer);
-      reject(signal.reason);
+      signal.removeEventListener('abort', aborted);
+      network.removeEventListener('online', resumed);
+      finish();
     };
-    signal.addEventListener('abort', aborted, { once: true });
+    const aborted = () => end(() => reject(signal.reason));
+    const resumed = () => end(resolve);
+    const timer = setTimeout(resumed, ms);
+    signal.addEventListener('abort', aborted);
+    network.addEventListener('online', resumed);
   });
 }

@@ -1,11 +1,14 @@
 // Counts bytes and turns them into a progress report: done, rate and seconds
 // left. The rate is that of the last few seconds, because a mean since the
-// start hides that a connection has slowed down.
+// start hides that a connection has slowed down. A download of which nothing
+// comes has no rate at all: it is reported as lost until the next byte.
 
 import type { LoadPhase, LoadProgress } from '../api/types';
 
 const WINDOW_MS = 5000;
 const REPORT_EVERY_MS = 100;
+/** A download that is silent for so long is a lost one. */
+const SILENCE_MS = 2500;
 
 export class Meter {
   readonly #report: (progress: LoadProgress) => void;
@@ -17,6 +20,7 @@ export class Meter {
   #moved = 0;
   #lastReport = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #silence: ReturnType<typeof setTimeout> | undefined;
 
   constructor(report: (progress: LoadProgress) => void, now: () => number = () => performance.now()) {
     this.#report = report;
@@ -31,11 +35,14 @@ export class Meter {
     this.#samples = [];
     this.#moved = 0;
     this.#emit(this.#now());
+    this.#listen();
   }
 
   add(bytes: number): void {
+    if (this.#phase === 'lost') this.start('download', this.#loaded, this.#total);
     this.#loaded += bytes;
     this.#moved += bytes;
+    this.#listen();
     const now = this.#now();
     if (this.#loaded >= this.#total || now - this.#lastReport >= REPORT_EVERY_MS) this.#emit(now);
     // A connection may fall silent right now: then this is the last word for a while.
@@ -45,6 +52,19 @@ export class Meter {
   /** Bytes that turned out to be worthless. */
   take(bytes: number): void {
     this.#loaded -= bytes;
+  }
+
+  /** Nothing more is expected to come. */
+  end(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#silence);
+  }
+
+  /** Waits for the next byte of a download. */
+  #listen(): void {
+    clearTimeout(this.#silence);
+    if (this.#phase !== 'download' || this.#loaded >= this.#total) return;
+    this.#silence = setTimeout(() => this.start('lost', this.#loaded, this.#total), SILENCE_MS);
   }
 
   #emit(now: number): void {

@@ -230,6 +230,22 @@ async function readJournal(
   return state;
 }
 
+/** Bytes of a file that have arrived, whole or not, by its journal, as a page can read it. */
+export async function arrivedBytes(
+  directory: FileSystemDirectoryHandle,
+  file: ManifestFile,
+): Promise<number> {
+  if ((await entryOf(directory, file.sha256))?.size === file.size) return file.size;
+  const journal = await entryOf(directory, `${file.sha256}.journal`);
+  const bytes = await journal?.arrayBuffer().catch(() => null); // being written by another tab
+  if (!bytes || bytes.byteLength !== JOURNAL_HEADER + 4 * file.chunks.length) return 0;
+  const hash = await chunkListHash(file);
+  if (!new Uint8Array(bytes, 0, JOURNAL_HEADER).every((byte, i) => byte === hash[i])) return 0;
+  // A verified chunk counts more than it has.
+  const counts = new Uint32Array(bytes, JOURNAL_HEADER);
+  return file.chunks.reduce((sum, { size }, i) => sum + Math.min(size, counts[i]!), 0);
+}
+
 async function chunkListHash(file: ManifestFile): Promise<Uint8Array<ArrayBuffer>> {
   const list = file.chunks.map((chunk) => `${chunk.sha256} ${chunk.size}\n`).join('');
   return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(list)));

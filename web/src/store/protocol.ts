@@ -42,7 +42,13 @@ export interface GoBackRequest {
   readonly root: string;
 }
 
-export type StoreRequest = DownloadRequest | PackRequest | GoBackRequest | { readonly type: 'cancel' };
+export type StoreRequest =
+  | DownloadRequest
+  | PackRequest
+  | GoBackRequest
+  | { readonly type: 'cancel' }
+  /** The device has a network again: what waits goes on at once. */
+  | { readonly type: 'online' };
 
 export type StoreReply =
   /** Of a model that was packed here; comes before its end. */

@@ -235,12 +235,15 @@ function runWorker(
   return new Promise((resolve, reject) => {
     const worker = new Worker(storeUrl);
     const cancel = () => worker.postMessage({ type: 'cancel' } satisfies StoreRequest);
+    const online = () => worker.postMessage({ type: 'online' } satisfies StoreRequest);
     const settle = (finish: () => void) => {
       worker.terminate();
       signal?.removeEventListener('abort', cancel);
+      removeEventListener('online', online);
       finish();
     };
     signal?.addEventListener('abort', cancel);
+    addEventListener('online', online);
     worker.onerror = (event) =>
       settle(() =>
         reject(

@@ -8,7 +8,7 @@
 
 import { Reader } from '../core/check';
 import { SlmError } from '../core/error';
-import { replaceFile, storedFiles, textOf } from './opfs';
+import { arrivedBytes, replaceFile, storedFiles, textOf } from './opfs';
 import { proveManifest, type SourceManifest } from './remote';
 
 const CURRENT = 'current';
@@ -22,6 +22,11 @@ export interface StoredVersion extends SourceManifest {
   readonly files: readonly File[];
 }
 
+/** A version of which not every byte has arrived. */
+export interface UnfinishedVersion extends SourceManifest {
+  readonly arrived: number;
+}
+
 export interface StoredVersions {
   /** What opens; null while no version is whole. */
   readonly current: StoredVersion | null;
@@ -31,9 +36,17 @@ export interface StoredVersions {
   readonly wentBack: boolean;
   /** Why a version that is there was passed over: its signature, say. */
   readonly refused: SlmError | null;
+  /** The download that has come furthest. */
+  readonly unfinished: UnfinishedVersion | null;
 }
 
-export const NO_VERSIONS: StoredVersions = { current: null, others: [], wentBack: false, refused: null };
+export const NO_VERSIONS: StoredVersions = {
+  current: null,
+  others: [],
+  wentBack: false,
+  refused: null,
+  unfinished: null,
+};
 
 interface Pointer {
   readonly current: string;
@@ -44,6 +57,8 @@ interface Pointer {
 /** A tab holds this lock, shared, as long as it runs the version. */
 export const versionLock = (model: string, root: string) => `slmweb-version:${model}:${root}`;
 
+export const recordName = (root: string) => root + VERSION;
+
 /** With a key, only versions that are signed by it count. */
 export async function readVersions(
   directory: FileSystemDirectoryHandle,
@@ -51,6 +66,7 @@ export async function readVersions(
 ): Promise<StoredVersions> {
   const found = new Map<string, StoredVersion>();
   let refused: SlmError | null = null;
+  let unfinished: UnfinishedVersion | null = null;
   for await (const name of directory.keys()) {
     if (!name.endsWith(VERSION)) continue;
     const record = await textOf(directory, name);
@@ -60,7 +76,12 @@ export async function readVersions(
       const source = await proveManifest(manifest, signature, publicKey, 'the stored model');
       const files = await storedFiles(directory, source.manifest);
       const { root } = source.manifest;
-      if (files !== null && name === root + VERSION) found.set(root, { ...source, files });
+      if (name !== recordName(root)) continue;
+      if (files !== null) found.set(root, { ...source, files });
+      else {
+        const arrived = await arrivedInAll(directory, source);
+        if (arrived > (unfinished?.arrived ?? 0)) unfinished = { ...source, arrived };
+      }
     } catch (error) {
       // A record that cannot be read is that of a version to be downloaded again.
       if (!(error instanceof SlmError)) throw error;
@@ -77,7 +98,15 @@ export async function readVersions(
     pointer?.wentBack === true &&
     current?.manifest.root === pointer.current &&
     others[0]?.manifest.root === pointer.other;
-  return { current: current ?? null, others, wentBack, refused };
+  return { current: current ?? null, others, wentBack, refused, unfinished };
+}
+
+async function arrivedInAll(
+  directory: FileSystemDirectoryHandle,
+  { manifest }: SourceManifest,
+): Promise<number> {
+  const counts = await Promise.all(manifest.files.map((file) => arrivedBytes(directory, file)));
+  return counts.reduce((sum, n) => sum + n, 0);
 }
 
 function readRecord(text: string): { manifest: string; signature: string | null } {
@@ -110,7 +139,7 @@ export async function storeRecord(
   directory: FileSystemDirectoryHandle,
   { manifest, text, signature }: SourceManifest,
 ): Promise<void> {
-  await replaceFile(directory, manifest.root + VERSION, JSON.stringify({ manifest: text, signature }));
+  await replaceFile(directory, recordName(manifest.root), JSON.stringify({ manifest: text, signature }));
 }
 
 /** Makes a whole version the one that opens; the one that was becomes the one before. */
@@ -133,7 +162,7 @@ export async function prune(
 ): Promise<void> {
   const wanted = new Set([CURRENT]);
   const want = ({ manifest }: SourceManifest) => {
-    wanted.add(manifest.root + VERSION);
+    wanted.add(recordName(manifest.root));
     for (const { sha256 } of manifest.files)
       wanted.add(sha256).add(`${sha256}.part`).add(`${sha256}.journal`);
   };

@@ -14,7 +14,15 @@ import { lockName, modelDirectory, modelsDirectory, OpfsSink, storedFiles } from
 import type { DownloadRequest, GoBackRequest, PackRequest, StoreReply, StoreRequest } from './protocol';
 import { reuse } from './reuse';
 import { MemorySink } from './sink';
-import { NO_VERSIONS, prune, readVersions, type StoredVersion, storeRecord, turnTo } from './versions';
+import {
+  NO_VERSIONS,
+  prune,
+  readVersions,
+  recordName,
+  type StoredVersion,
+  storeRecord,
+  turnTo,
+} from './versions';
 
 const FROM_MEMORY = 'stays in memory and will be downloaded again next time';
 
@@ -22,6 +30,7 @@ const FROM_MEMORY = 'stays in memory and will be downloaded again next time';
 const COPY_BYTES = 16 * 1024 * 1024;
 
 const cancel = new AbortController();
+const network = new EventTarget();
 
 function post(reply: StoreReply): void {
   self.postMessage(reply);
@@ -29,6 +38,7 @@ function post(reply: StoreReply): void {
 
 self.addEventListener('message', ({ data }: MessageEvent<StoreRequest>) => {
   if (data.type === 'cancel') cancel.abort();
+  else if (data.type === 'online') network.dispatchEvent(new Event('online'));
   else
     void serve(data).then(post, (error: unknown) => {
       if (cancel.signal.aborted) post({ type: 'cancelled' });
@@ -154,6 +164,7 @@ async function bring(request: DownloadRequest): Promise<StoreReply> {
     cache: 'no-store',
     meter: new Meter((progress) => post({ type: 'progress', progress })),
     retryMs: request.retryMs,
+    network,
   };
   let directory: FileSystemDirectoryHandle | null = null;
   if (request.storage === 'opfs') {
@@ -204,11 +215,11 @@ async function store(
       return openSinks(directory, source, verify);
     });
     try {
+      // Before the first byte: what has arrived can then be shown, and gone on with, while the server is away.
+      await storeRecord(directory, source);
       const sources = verify ? [] : versionsOf(current, others);
       await reuse(sinks, sources, options.meter, options.signal);
       await download(sinks, options);
-      // Before the last rename, so that a whole model is never one without a record.
-      await storeRecord(directory, source);
       for (const sink of sinks) await sink.finish();
     } finally {
       for (const sink of sinks) sink.close();
@@ -289,9 +300,9 @@ async function sizeOf(directory: FileSystemDirectoryHandle, name: string): Promi
 
 // Half a model that can never be completed only takes the room of others.
 async function discard(directory: FileSystemDirectoryHandle, manifest: Manifest): Promise<void> {
-  for (const { sha256 } of manifest.files)
-    for (const name of [`${sha256}.part`, `${sha256}.journal`])
-      await directory.removeEntry(name).catch(() => undefined);
+  const parts = manifest.files.flatMap(({ sha256 }) => [`${sha256}.part`, `${sha256}.journal`]);
+  for (const name of [...parts, recordName(manifest.root)])
+    await directory.removeEntry(name).catch(() => undefined);
 }
 
 // Tabs take turns; the second one then finds the files whole. A browser without

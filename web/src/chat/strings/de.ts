@@ -44,6 +44,7 @@ export const de: Strings = {
   nextVersion: 'Spätere Fassung',
   version: (i, n) => `${i} / ${n}`,
   waiting: 'Wartet auf das Modell',
+  waitingClosed: 'Wartet: Das Modell ist nicht geöffnet.',
   reading: (done, total) => `Liest ${done} von ${total} Tokens`,
   thinking: 'Beginnt',
   stopped: 'Angehalten.',
@@ -107,6 +108,7 @@ export const de: Strings = {
     check: 'Sieht nach, was gespeichert ist',
     wait: 'Wartet auf einen anderen Tab, der es herunterlädt',
     download: 'Lädt herunter',
+    lost: 'Verbindung verloren, versucht es erneut',
     compile: 'Bereitet das Rechenwerk vor',
     load: 'Lädt in den Arbeitsspeicher',
   },
@@ -114,7 +116,16 @@ export const de: Strings = {
   rate: (rate) => `${rate}/s`,
   left: (time) => `noch ${time}`,
   need: (size) => `etwa ${size} Arbeitsspeicher`,
-  halted: (title) => `${title} ist nicht geöffnet. Was angekommen ist, bleibt erhalten.`,
+  halted: (title) => `${title} ist nicht geöffnet.`,
+  kept: (loaded, total) => `${loaded} von ${total} sind hier und bleiben erhalten.`,
+  ask: {
+    large: (title, size) =>
+      `${title} ist ein Download von ${size}. Er geschieht einmal; danach ist das Modell auf diesem Gerät.`,
+    metered: (title, size) =>
+      `${title} ist ein Download von ${size}, und Sie scheinen in einem Mobilfunknetz zu sein. Er geschieht einmal; auf WLAN zu warten, kann Geld sparen.`,
+    saveData: (title, size) =>
+      `${title} ist ein Download von ${size}, und Ihr Browser soll Daten sparen. Er geschieht einmal.`,
+  },
   resume: 'Fortfahren',
 
   // versions
@@ -128,7 +139,7 @@ export const de: Strings = {
   fetched: 'Die neue Version ist da. Sie öffnet sich, wenn diese Antwort zu Ende ist.',
   updated: (title, version) =>
     version === null ? `${title} ist auf dem neuesten Stand.` : `${title} läuft jetzt in Version ${version}.`,
-  refused: (sentence) => `Die neue Version wird nicht verwendet. ${sentence}`,
+  refused: 'Die neue Version ließ sich nicht prüfen und wird nicht verwendet. Die vorhandene läuft weiter.',
   versionFact: 'Version',
   versions: 'Andere Versionen',
   aNewVersion: 'Neue Version',
@@ -185,8 +196,40 @@ export const de: Strings = {
   reloadModel: 'Das Modell neu laden und noch einmal versuchen',
   contextFull: (prompt, nCtx) =>
     `Dieses Gespräch hat ${prompt} Tokens, und der Kontext des Modells fasst ${nCtx}.`,
-  unforeseen: (message) => `Etwas ist fehlgeschlagen, das nicht vorgesehen war (${message}).`,
-  noModels: 'Diese Website bietet kein Modell an; wer sie betreibt, kann mit `make model` eines hinzufügen.',
+  unforeseen: 'Etwas ist fehlgeschlagen, das nicht vorgesehen war.',
+  details: 'Einzelheiten',
+  triesAgain: 'Es wird von selbst wieder versucht.',
+  failures: {
+    invalid_argument: 'Das ging so nicht. Ändern Sie die Einstellungen, oder laden Sie die Seite neu.',
+    bad_file:
+      'Das Modell auf diesem Gerät lässt sich nicht lesen. Versuchen Sie es erneut, dann wird Beschädigtes neu geholt.',
+    unsupported:
+      'Das Modell läuft nicht in diesem Browser, oder nicht so, wie diese Seite geöffnet wurde. Meist hilft ein aktueller Browser in einem gewöhnlichen Fenster.',
+    out_of_memory:
+      'Der Arbeitsspeicher reichte nicht. Schließen Sie andere Tabs, oder wählen Sie einen kürzeren Kontext oder ein kleineres Modell.',
+    context_full: 'Dieses Gespräch ist länger, als das Modell zurückblicken kann.',
+    wrong_state: 'Das Modell war mit etwas anderem beschäftigt. Versuchen Sie es gleich noch einmal.',
+    bad_manifest:
+      'Was diese Website über das Modell angibt, ist nicht verwendbar. Wer sie betreibt, muss es beheben.',
+    bad_signature:
+      'Das Modell trägt nicht die Unterschrift, die diese Seite verlangt, und wird deshalb nicht geöffnet. Wer die Website betreibt, muss es beheben.',
+    no_room:
+      'Dieser Browser hat keinen Platz mehr, um das Modell zu behalten. Schaffen Sie Platz, und versuchen Sie es erneut.',
+    too_large:
+      'Das Modell braucht mehr Arbeitsspeicher, als dieses Gerät geben kann. Wählen Sie ein kleineres.',
+    network: 'Die Website ist nicht erreichbar. Prüfen Sie Ihre Verbindung.',
+    corrupt:
+      'Was von dieser Website ankommt, ist beschädigt. Versuchen Sie es später; vielleicht muss es beheben, wer sie betreibt.',
+    bad_template: 'Dieses Gespräch ließ sich dem Modell nicht geben. Beginnen Sie ein neues.',
+    crashed: 'Das Modell ist stehen geblieben. Laden Sie es neu, und versuchen Sie es noch einmal.',
+    disposed: 'Das Modell wurde geschlossen. Laden Sie es neu, und versuchen Sie es noch einmal.',
+  },
+  incompleteSite: 'Diese Website hat nicht das ganze Modell. Wer sie betreibt, muss es beheben.',
+  tooLarge: (needed, available) =>
+    `Das Modell braucht ${needed} Arbeitsspeicher, und eine Seite kann hier ${available} haben. Wählen Sie ein kleineres Modell.`,
+  tooLargeEstimate: (needed, available) =>
+    `Das Modell braucht ${needed} Arbeitsspeicher, und mehr als ${available} sollte eine Seite auf diesem Gerät nicht nehmen. Sonst könnte der Tab geschlossen werden: Wählen Sie ein kleineres Modell, oder versuchen Sie es trotzdem.`,
+  noModels: 'Diese Website bietet noch kein Modell an. Wer sie betreibt, muss eines hinzufügen.',
 
   // meter
   contextUse: 'Belegter Kontext',

@@ -3,7 +3,8 @@
 // plain sentences, or functions from numbers (already formatted) and names to
 // sentences. Where a number changes the words, it comes along as a number.
 
-import type { LoadPhase } from '../../api/types';
+import type { LoadPhase, SlmErrorCode } from '../../api/types';
+import type { AskReason } from '../begin';
 import { pluralOf } from '../language';
 
 const plural = pluralOf<'one' | 'other'>('en');
@@ -47,6 +48,7 @@ export const en = {
   nextVersion: 'Later version',
   version: (i: number, n: number) => `${i} / ${n}`,
   waiting: 'Waiting for the model',
+  waitingClosed: 'Waiting: the model is not open.',
   reading: (done: string, total: string) => `Reading ${done} of ${total} tokens`,
   thinking: 'Starting',
   stopped: 'Stopped.',
@@ -110,6 +112,7 @@ export const en = {
     check: 'Looking at what is stored',
     wait: 'Waiting for another tab that is downloading it',
     download: 'Downloading',
+    lost: 'Connection lost, trying again',
     compile: 'Preparing the engine',
     load: 'Loading into memory',
   } satisfies Record<LoadPhase, string>,
@@ -117,7 +120,16 @@ export const en = {
   rate: (rate: string) => `${rate}/s`,
   left: (time: string) => `${time} left`,
   need: (size: string) => `about ${size} of memory`,
-  halted: (title: string) => `${title} is not open. What has arrived is kept.`,
+  halted: (title: string) => `${title} is not open.`,
+  kept: (loaded: string, total: string) => `${loaded} of ${total} are here and kept.`,
+  ask: {
+    large: (title: string, size: string) =>
+      `${title} is a download of ${size}. It happens once; after that the model is on this device.`,
+    metered: (title: string, size: string) =>
+      `${title} is a download of ${size}, and you seem to be on a mobile network. It happens once; waiting for Wi-Fi may save you money.`,
+    saveData: (title: string, size: string) =>
+      `${title} is a download of ${size}, and your browser is set to save data. It happens once.`,
+  } satisfies Record<AskReason, (title: string, size: string) => string>,
   resume: 'Continue',
 
   // versions
@@ -131,7 +143,7 @@ export const en = {
   fetched: 'The new version is here. It opens when this answer has ended.',
   updated: (title: string, version: string | null) =>
     version === null ? `${title} is up to date.` : `${title} now runs version ${version}.`,
-  refused: (sentence: string) => `The new version is not used. ${sentence}`,
+  refused: 'The new version could not be verified and is not used. The one you have goes on.',
   versionFact: 'Version',
   versions: 'Other versions',
   aNewVersion: 'New version',
@@ -188,8 +200,37 @@ export const en = {
   reloadModel: 'Reload the model and try again',
   contextFull: (prompt: string, nCtx: string) =>
     `This conversation takes ${prompt} tokens and the model's context holds ${nCtx}.`,
-  unforeseen: (message: string) => `Something failed that was not foreseen (${message}).`,
-  noModels: 'This site offers no model; whoever runs it can add one with `make model`.',
+  unforeseen: 'Something failed that was not foreseen.',
+  details: 'Details',
+  triesAgain: 'It is tried again by itself.',
+  /** One for each code of SlmError; the error's own words stand behind "Details". */
+  failures: {
+    invalid_argument: 'That could not be done as asked. Change the settings, or reload the page.',
+    bad_file: 'The model on this device cannot be read. Try again, and what is damaged is fetched anew.',
+    unsupported:
+      'The model cannot run in this browser, or not in the way this page was opened. A current browser in an ordinary window helps most often.',
+    out_of_memory:
+      'There was not enough memory. Close other tabs, or choose a shorter context or a smaller model.',
+    context_full: 'This conversation is longer than what the model can look back on.',
+    wrong_state: 'The model was busy with something else. Try again in a moment.',
+    bad_manifest: 'What this site says about the model cannot be used. Whoever runs the site has to mend it.',
+    bad_signature:
+      'The model does not carry the signature that this page asks for, so it is not opened. Whoever runs the site has to mend it.',
+    no_room: 'This browser has no room left to keep the model. Free some space and try again.',
+    too_large: 'The model needs more memory than this device can give. Choose a smaller one.',
+    network: 'The site cannot be reached. Check your connection.',
+    corrupt:
+      'What arrives from this site is damaged. Try again later; whoever runs the site may have to mend it.',
+    bad_template: 'The model could not be given this conversation. Start a new chat.',
+    crashed: 'The model has stopped. Reload it and try again.',
+    disposed: 'The model was closed. Reload it and try again.',
+  } satisfies Record<SlmErrorCode, string>,
+  incompleteSite: 'This site does not have all of the model. Whoever runs the site has to mend it.',
+  tooLarge: (needed: string, available: string) =>
+    `The model needs ${needed} of memory, and a page can have ${available} here. Choose a smaller model.`,
+  tooLargeEstimate: (needed: string, available: string) =>
+    `The model needs ${needed} of memory, and ${available} is what a page should take of this device. More could close the tab: choose a smaller model, or try anyway.`,
+  noModels: 'This site offers no model yet. Whoever runs it has to add one.',
 
   // meter
   contextUse: 'Context in use',

@@ -1,0 +1,196 @@
+"""The released page on bad lines: stalled, cut, slow, and without its server.
+
+A tiny model in many chunks behind slmweb's own server; the browser's network is
+taken away and given back, as in a tunnel.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from slmweb.pack.pack import pack
+from slmweb.server.app import Folders, create_app
+from tests.py.models import CHATML, tiny, with_template
+from tests.web.conftest import ROOT
+from tests.web.serving import Fault, Site, serve
+from tests.web.test_page import CHUNK, PATIENCE_MS, Chat
+
+# Where the pictures go, for whoever wants to look at them.
+PICTURES = os.environ.get("SLMWEB_PICTURES")
+HEADLINE = "A small model, on your device."
+CELLULAR = (
+    "Object.defineProperty(Navigator.prototype, 'connection', {get: () => ({type: 'cellular'})});"
+)
+
+
+@pytest.fixture(scope="module")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gguf")
+    return with_template(tiny("qwen2", folder), folder / "tiny.gguf", CHATML)
+
+
+@pytest.fixture
+def site(gguf: Path, tmp_path: Path) -> Iterator[Site]:
+    pack([gguf], tmp_path / "models/tiny", name="tiny", title="Tiny", chunk_size=30_000)
+    folders = Folders(ROOT / "dist/web", ROOT / "dist/wasm", tmp_path / "models")
+    with serve(create_app(folders)) as running:
+        yield running
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with browser.new_context() as context:
+        yield context
+
+
+def picture(page: Page, name: str) -> None:
+    if PICTURES:
+        page.screenshot(path=f"{PICTURES}/{name}.png")
+
+
+def hold(site: Site) -> None:
+    """Of each further chunk a few bytes come and then nothing, once one has come whole."""
+    site.faults += [Fault(CHUNK, times=1), Fault(CHUNK, times=1000, hold_after=10_000)]
+
+
+def half_a_model(context: BrowserContext, site: Site) -> Chat:
+    """The page with its download stalled, and kept for use without a server."""
+    hold(site)
+    chat = Chat.open(context.new_page(), site)
+    expect(chat.frame.get_by_text("Connection lost, trying again")).to_be_visible()
+    chat.page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+    return chat
+
+
+def test_a_stalled_download_says_so_and_goes_on_when_the_line_is_back(
+    context: BrowserContext, site: Site
+) -> None:
+    chat = half_a_model(context, site)
+    numbers = chat.frame.locator(".opening-numbers")
+    expect(numbers).to_contain_text(re.compile(r"^\d+ kB of \d+ kB"))
+    expect(numbers).not_to_contain_text("/s")
+    expect(numbers).not_to_contain_text("left")
+    picture(chat.page, "lost-line")
+    context.set_offline(True)
+    site.faults.clear()
+    context.set_offline(False)
+    chat.ready("Tiny")
+    assert chat.ask("Hello")
+
+
+def test_half_a_model_without_its_server_is_shown_and_goes_on_by_itself(
+    context: BrowserContext, site: Site
+) -> None:
+    chat = half_a_model(context, site)
+    context.set_offline(True)
+    chat.page.reload()
+    chat = Chat.of(chat.page)
+    numbers = chat.frame.locator(".opening-numbers")
+    expect(numbers).to_contain_text(re.compile(r"^\d+ kB of \d+ kB"), timeout=PATIENCE_MS)
+    expect(chat.frame.get_by_text("Connection lost, trying again")).to_be_visible()
+    expect(chat.button("Cancel")).to_be_visible()
+    picture(chat.page, "half-a-model-without-a-server")
+    site.faults.clear()
+    before = {hit.path for hit in site.paths(CHUNK)}
+    site.hits.clear()
+    context.set_offline(False)
+    chat.ready("Tiny")
+    # What had come whole was not fetched again.
+    assert before - {hit.path for hit in site.paths(CHUNK)}
+    assert chat.ask("Hello")
+
+
+@pytest.mark.parametrize("how", ["button", "online", "itself"])
+def test_a_page_that_could_not_start_starts_when_the_site_is_back(
+    context: BrowserContext, site: Site, how: str
+) -> None:
+    times = 1 if how == "itself" else 99
+    site.faults.append(Fault(r"/models/index\.json$", status=503, times=times))
+    chat = Chat.open(context.new_page(), site)
+    alert = chat.frame.get_by_role("alert")
+    expect(alert).to_contain_text("The site cannot be reached.")
+    expect(alert.get_by_text("HTTP 503")).to_be_hidden()
+    picture(chat.page, "no-start")
+    if how == "button":
+        site.faults.clear()
+        chat.button("Try again").click()
+    elif how == "online":
+        context.set_offline(True)
+        site.faults.clear()
+        context.set_offline(False)
+    chat.ready("Tiny")
+    expect(alert).to_have_count(0)
+
+
+def test_a_cancelled_download_stays_cancelled_after_a_reload(
+    context: BrowserContext, site: Site
+) -> None:
+    hold(site)
+    chat = Chat.open(context.new_page(), site)
+    expect(chat.frame.get_by_text(re.compile(r"\d+ kB of \d+ kB"))).to_be_visible()
+    chat.button("Cancel").click()
+    expect(chat.button("Continue")).to_be_visible()
+    site.faults.clear()
+    site.hits.clear()
+    again = Chat.open(chat.page, site)
+    expect(again.button("Continue")).to_be_visible(timeout=PATIENCE_MS)
+    again.send("Hello")
+    expect(again.answers).to_contain_text("the model is not open")
+    assert site.paths(CHUNK) == []
+    picture(again.page, "sent-while-cancelled")
+    again.button("Continue").click()
+    expect(again.answers.locator(".prose")).not_to_be_empty(timeout=PATIENCE_MS)
+
+
+def test_a_metered_line_is_asked_about_before_the_first_byte(
+    context: BrowserContext, site: Site
+) -> None:
+    page = context.new_page()
+    page.add_init_script(CELLULAR)
+    chat = Chat.open(page, site)
+    expect(chat.frame.get_by_text("you seem to be on a mobile network")).to_be_visible(
+        timeout=PATIENCE_MS
+    )
+    picture(page, "asked-on-a-metered-line")
+    assert site.paths(CHUNK) == []
+    chat.frame.get_by_role("button", name=re.compile("^Download")).click()
+    chat.ready("Tiny")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 800, 360])
+def test_the_headline_is_there_before_the_frame(
+    browser: Browser, site: Site, width: int, scheme: str
+) -> None:
+    """Of the page only the beginning has come; what follows takes its place without a jump."""
+    look: dict[str, Any] = {
+        "viewport": {"width": width, "height": 800},
+        "color_scheme": scheme,
+    }
+    paint = "getComputedStyle(document.body).backgroundColor"
+    with browser.new_context(**look) as slow, browser.new_context(**look) as fast:
+        site.faults.append(Fault("^/$", hold_after=20_000))
+        page = slow.new_page()
+        page.goto(site.url, wait_until="commit")
+        early = page.get_by_role("heading", name=HEADLINE)
+        expect(early).to_be_visible()
+        assert page.locator("iframe").count() == 0
+        picture(page, f"skeleton-{width}-{scheme}")
+        chat = Chat.open(fast.new_page(), site)
+        chat.ready("Tiny")
+        # The frame has it now, in the same place and colours, and the shell's is gone.
+        expect(chat.page.locator("#skeleton")).to_have_count(0)
+        late = chat.frame.get_by_role("heading", name=HEADLINE)
+        before, after = early.bounding_box(), late.bounding_box()
+        assert before is not None
+        assert after is not None
+        assert (before["x"], before["height"]) == (after["x"], after["height"])
+        assert abs(before["y"] - after["y"]) <= 1
+        assert chat.frame.evaluate(paint) == page.evaluate(paint)

@@ -1,0 +1,50 @@
+// What a page that has just come does about a model, unasked: opens one, offers
+// to go on with a download that the person has stopped, or asks before it takes
+// much of a line that may cost money. It decides; it opens nothing.
+
+import type { ModelEntry } from '../seal/protocol';
+
+/** More than this is fetched only when somebody has said so. */
+const LARGE_BYTES = 150e6;
+
+export type AskReason = 'large' | 'metered' | 'saveData';
+
+export interface Line {
+  /** A mobile network, or shared from one. */
+  readonly metered: boolean;
+  /** The person has asked the browser to save data. */
+  readonly saveData: boolean;
+}
+
+export type Beginning =
+  | { readonly kind: 'open'; readonly entry: ModelEntry }
+  | { readonly kind: 'halted'; readonly entry: ModelEntry }
+  | { readonly kind: 'ask'; readonly entry: ModelEntry; readonly reason: AskReason };
+
+/** Null: the person has to choose one. */
+export function beginning(models: readonly ModelEntry[], line: Line): Beginning | null {
+  const stored = models.find((entry) => entry.stored);
+  if (stored !== undefined) return { kind: 'open', entry: stored };
+  const begun = models.filter((entry) => entry.arrived > 0 || entry.halted);
+  const [entry, another] = begun.length > 0 ? begun : models;
+  if (entry === undefined || another !== undefined) return null;
+  if (entry.halted) return { kind: 'halted', entry };
+  const reason = reasonToAsk(entry, line);
+  return reason === null ? { kind: 'open', entry } : { kind: 'ask', entry, reason };
+}
+
+function reasonToAsk({ size, arrived }: ModelEntry, { metered, saveData }: Line): AskReason | null {
+  if (saveData) return 'saveData';
+  if (metered) return 'metered';
+  // What is half here was wanted.
+  return arrived === 0 && size > LARGE_BYTES ? 'large' : null;
+}
+
+/** The line as far as the browser tells. */
+export function thisLine(): Line {
+  const { connection } = navigator as Navigator & {
+    connection?: { readonly saveData?: boolean; readonly type?: string };
+  };
+  const { saveData, type = '' } = connection ?? {};
+  return { metered: ['cellular', 'bluetooth', 'wimax'].includes(type), saveData: saveData === true };
+}
