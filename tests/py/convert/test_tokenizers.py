@@ -314,6 +314,18 @@ def test_chat_templates_wherever_they_are(
     assert field(tmp_path / "out.gguf", "tokenizer.chat_template.tool_use") == expected
 
 
+def test_a_template_that_cannot_be_parsed_is_refused(
+    models: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(models("qwen2"), tmp_path / "in"))
+    checkpoints.byte_level_tokenizer("qwen2").save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text("one\n{{ a b }}")
+    with pytest.raises(SlmError, match=r"in: the chat template has a syntax error \(line 2: ") as e:
+        convert(folder, tmp_path / "out.gguf")
+    assert e.value.code == "bad_template"
+    assert not (tmp_path / "out.gguf").exists()
+
+
 Json = dict[str, Any]
 
 

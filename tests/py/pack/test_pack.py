@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from slmweb.bundle.build import build
 from slmweb.core.model import Model
 from slmweb.errors import SlmError
 from slmweb.pack.manifest import MODEL_NAME, read_manifest
 from slmweb.pack.pack import context_lengths, default_name, pack, verify
 from slmweb.server.models import ModelFolder
 from tests.goldens.tiny_gguf import write_gguf
+from tests.py.models import with_template
 
 CHUNK = 100_000
 
@@ -308,3 +310,14 @@ def test_names_come_from_file_names() -> None:
     assert default_name(Path("Big Model-00001-of-00002.GGUF")) == "big-model"
     assert default_name(Path("語.gguf")) == "model"
     assert MODEL_NAME.fullmatch(default_name(Path("__x__.gguf")))
+
+
+def test_a_template_that_cannot_be_parsed_is_refused(llama: Path, tmp_path: Path) -> None:
+    path = with_template(llama, tmp_path / "broken.gguf", "one\n{% for m in messages %}")
+    with pytest.raises(SlmError, match=r"syntax error \(line 2: ") as caught:
+        pack([path], tmp_path / "out")
+    assert caught.value.code == "bad_template"
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(SlmError, match=r"syntax error \(line 2: "):
+        build(path, tmp_path / "site")
+    assert not (tmp_path / "site").exists()

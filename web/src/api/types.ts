@@ -276,6 +276,8 @@ export interface SamplingParams {
 }
 
 export interface ChatParams extends SamplingParams {
+  /** Where the model's template refuses a system message (Gemma 2), its text opens the first user
+   *  message instead. */
   readonly messages: readonly ChatMessage[];
   /** For this request alone; by default those of adapters.use(). */
   readonly adapters?: readonly AdapterUse[];
