@@ -22,7 +22,7 @@ Tides **rise**, see [the table](https://example.org/a/very/long/address/that/doe
 def tide(place: str) -> str: return "a line that is far longer than any phone is wide" or 12  # why
 ```
 
-\\[ h(t) = \\sum_{i=1}^{n} A_i \\cos(\\omega_i t + \\varphi_i) + A_1 + A_2 + A_3 + A_4 + A_5 + A_6 \\]
+\\[ h(t) = \\sum_{i=1}^{n} A_i \\cos(\\omega_i t + \\varphi_i) + A_1 + A_2 + A_3 + A_4 + A_5 \\]
 
 ```js
 const a = /x/.test(`${b}`) ? null : new Map(); // why
@@ -532,26 +532,36 @@ def test_the_view_follows_the_words_until_one_scrolls_away(page: Page) -> None:
     assert main.evaluate(from_end) == 0
 
 
+TALLER = """(than) => new Promise((end) => {
+  const look = () => (mock.paper > than ? end(mock.paper) : requestAnimationFrame(look));
+  look();
+})"""
+
+
 def test_print_gives_every_turn_dark_on_white_and_nothing_to_press(chat: ChatPage) -> None:
     chat.page.emulate_media(color_scheme="dark")
     words = "\n".join(f"Line {i}" for i in range(60))
     chat.ask(words, "\n\n".join(f"Paragraph {i} " + "word " * 60 for i in range(30)))
-    chat.frame.wait_for_function("mock.paper > 3000")
-    first = chat.frame.evaluate("mock.paper")
+    first = chat.frame.evaluate(TALLER, 3000)
     long_line = "x = " + "1 + " * 200
     chat.ask("And?", f"```python\n{long_line}\n```\n\n<details>\n\nHidden.\n\n</details>\n\nLast.")
     place = chat.frame.evaluate("document.querySelector('.scroll').scrollTop")
-    chat.frame.wait_for_function("(first) => mock.paper > first", arg=first)
+    height = chat.frame.evaluate(TALLER, first)
     assert chat.frame.evaluate("document.querySelector('.scroll').scrollTop") == place
     expect(message_field(chat)).to_be_focused()
     # The shell of this page is empty: what it does with the height is done here.
-    height = chat.frame.evaluate("mock.paper")
     chat.page.evaluate(
         "(px) => document.documentElement.style.setProperty('--paper-height', `${px}px`)", height
     )
     pages = chat.page.pdf(format="A4").count(b"/Type /Page\n")
     assert height / 1200 < pages < height / 900 + 1
     chat.page.emulate_media(media="print", color_scheme="dark")
+    chat.frame.evaluate(
+        """() => new Promise((end) => {
+          const look = () => (innerWidth === 704 ? end() : requestAnimationFrame(look));
+          look();
+        })"""
+    )
     found = chat.frame.evaluate(
         """() => {
           const clipped = [...document.querySelectorAll('.app, .app *')].filter((element) =>
