@@ -213,11 +213,21 @@ def ts_type(c_type: str) -> str:
     return "void" if c_type == "void" else "number"
 
 
+TS_WIDTH = 110  # as biome.json has it
+
+
 def abi_ts(abi: Abi) -> str:
     functions = []
     for function in abi.functions:
-        parameters = ", ".join(f"{p.name}: {ts_type(p.type)}" for p in function.parameters)
-        functions.append(f"  {function.name}({parameters}): {ts_type(function.result)};")
+        parameters = [f"{p.name}: {ts_type(p.type)}" for p in function.parameters]
+        result = f"): {ts_type(function.result)};"
+        line = f"  {function.name}({', '.join(parameters)}{result}"
+        if len(line) <= TS_WIDTH:
+            functions.append(line)
+        else:
+            functions.append(f"  {function.name}(")
+            functions += [f"    {parameter}," for parameter in parameters]
+            functions.append(f"  {result}")
     enums = []
     for enum in abi.enums:
         name = camel(enum.name)
