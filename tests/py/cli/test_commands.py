@@ -213,6 +213,20 @@ def test_the_second_question_evaluates_only_what_is_new(qwen2: Path) -> None:
     assert cached >= first["usage"]["prompt_tokens"]
 
 
+def test_an_answer_that_was_cut_goes_on(qwen2: Path) -> None:
+    chat = ("chat", str(qwen2), "--json", "--temperature", "0", "--max-tokens", "3")
+    done = slmweb(*chat, text=b"hi\n/continue\n")
+    cut, rest = (json.loads(line) for line in done.stdout.splitlines())
+    assert rest["content"].startswith(cut["content"])
+    # No turn was closed and none opened: what was cached is the question and its answer.
+    assert rest["usage"]["prompt_tokens"] > cut["usage"]["prompt_tokens"]
+    cached = rest["usage"]["prompt_tokens_details"]["cached_tokens"]
+    assert cached >= cut["usage"]["prompt_tokens"]
+    alone = slmweb(*chat, text=b"/continue\n")
+    assert alone.returncode != 0
+    assert b"no answer to continue" in alone.stderr
+
+
 def test_a_system_prompt_and_a_reset_change_what_is_asked(qwen2: Path) -> None:
     plain = ask(qwen2, text=b"hi\n")[0]["usage"]["prompt_tokens"]
     system = ask(qwen2, "--system", "be kind", text=b"hi\n")[0]["usage"]["prompt_tokens"]
