@@ -18,7 +18,7 @@ from tests.goldens.chat_templates import GOLDEN
 
 TEMPLATES: dict[str, str] = json.loads(GOLDEN.read_text())["templates"]
 FAMILIES = [name for name in TEMPLATES if name != "filters"]
-VARIABLES = {"bos_token": "<s>", "eos_token": "</s>", "date_string": "today"}
+VARIABLES: dict[str, Any] = {"bos_token": "<s>", "eos_token": "</s>", "date_string": "today"}
 USER = {"role": "user", "content": "Count."}
 BEGUN = [
     "One, two",
@@ -38,10 +38,10 @@ def ours(name: str, messages: list[dict[str, str]], continues: bool | None = Non
 
 
 def theirs(name: str, messages: list[dict[str, str]], **options: Any) -> str:
-    texts, _ = render_jinja_template(
+    rendered: Any = render_jinja_template(
         [messages], chat_template=TEMPLATES[name], **VARIABLES, **options
     )
-    return str(texts[0])
+    return str(rendered[0][0])
 
 
 @pytest.mark.parametrize("name", FAMILIES)
