@@ -92,7 +92,7 @@ def test_failure_is_one_sentence_and_exit_code_1() -> None:
 def test_python_and_typescript_agree() -> None:
     typescript = (ROOT / "web/src/generated/abi.ts").read_text()
     for name, (result, _) in python_abi.FUNCTIONS.items():
-        (line,) = re.findall(rf"^  {name}\(.*\): (\w+);$", typescript, re.MULTILINE)
+        (line,) = re.findall(rf"^  {name}\([^)]*\): (\w+);$", typescript, re.MULTILINE)
         assert (line == "void") == (result == "void")
     enums = [e for e in vars(python_abi).values() if isinstance(e, type) and issubclass(e, IntEnum)]
     for enum in enums:

@@ -50,7 +50,8 @@ def test_it_holds_what_was_built_and_nothing_of_the_build(wheel: Path) -> None:
     assets = json.loads((DIST / "web/assets.json").read_text())
     assert {f"slmweb/_dist/web/{file}" for file in assets.values()} <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"slmweb"}
-    assert not [name for name in names if name.endswith((".gguf", ".cpp", ".ts", ".o"))]
+    assert not [name for name in names if name.endswith((".gguf", ".cpp", ".o"))]
+    assert all(name.endswith(".d.ts") for name in names if name.endswith(".ts"))
 
 
 def test_without_dist_there_is_no_wheel(tmp_path: Path) -> None:

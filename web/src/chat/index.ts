@@ -538,14 +538,15 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     openingView.update(state);
     const { answering } = chat;
     if (answering?.state === 'waiting') transcript.update(answering, contextOf(answering, null));
+    // Before the offer of a new version, which one should hear last.
+    if (slm !== null && !wasReady && !chat.busy) announce(S.ready(chat.model.shortName));
+    wasReady = slm !== null;
     updateView.update(chat.model, chat.busy);
     welcome.update(chat.model);
     drawMeter();
     pick.hidden = chat.model.models.length < 2;
     void weigh();
     void weighPath(chat.conversation.path());
-    if (slm !== null && !wasReady && !chat.busy) announce(S.ready(chat.model.shortName));
-    wasReady = slm !== null;
     for (const panel of [card, picker]) if (panel.isOpen && state.kind !== 'opening') panel.redraw();
   }
 
