@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 
 PANELS = {"decode_tokens_per_s": "Decode", "prefill_tokens_per_s": "Prefill of 256 tokens"}
 ENGINES = {"wllama": "#b8b8b8", "native": "#6b7f99", "slmweb": "#d9622b"}
-LABELS = {"wllama": "wllama 3.8.1", "native": "native llama.cpp", "slmweb": "slmweb"}
+LABELS = {"wllama": "wllama", "native": "native llama.cpp", "slmweb": "slmweb"}
 
 
 def show(value: float) -> str:

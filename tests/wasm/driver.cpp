@@ -33,9 +33,9 @@ struct Session {
 
 void tokenize(slm_model *model, uint32_t flags, const uint8_t *bytes, uint32_t n) {
   const char *text = reinterpret_cast<const char *>(bytes);
-  const int32_t count = slm_tokenize(model, text, n, flags, nullptr, 0);
+  const int32_t count = slm_tokenize(model, text, n, flags, nullptr, 0, nullptr, 0);
   std::vector<int32_t> ids(count > 0 ? static_cast<size_t>(count) : 0);
-  slm_tokenize(model, text, n, flags, ids.data(), static_cast<uint32_t>(ids.size()));
+  slm_tokenize(model, text, n, flags, nullptr, 0, ids.data(), static_cast<uint32_t>(ids.size()));
   answer(count, ids.data(), ids.size() * sizeof(int32_t));
 }
 
@@ -77,11 +77,11 @@ int main() {
       continue;
     }
     case 't': // text to ids; the number is the flags
-      if ((status = slm_tokenize(model, "", 0, 0, nullptr, 0)) < 0) break;
+      if ((status = slm_tokenize(model, "", 0, 0, nullptr, 0, nullptr, 0)) < 0) break;
       tokenize(model, static_cast<uint32_t>(number), bytes.get(), n);
       continue;
     case 'u': // ids to text
-      if ((status = slm_tokenize(model, "", 0, 0, nullptr, 0)) < 0) break;
+      if ((status = slm_tokenize(model, "", 0, 0, nullptr, 0, nullptr, 0)) < 0) break;
       detokenize(model, static_cast<uint32_t>(number), bytes.get(), n);
       continue;
     default:
