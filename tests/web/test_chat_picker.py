@@ -68,6 +68,7 @@ def test_the_open_model_can_be_removed_and_the_answer_stops(page: Page) -> None:
 def test_a_download_can_be_given_up_and_removed(page: Page) -> None:
     half = {**MODELS[2], "name": "half"}
     chat = open_chat(page, models=[half], manualOpen=True)
+    chat.frame.get_by_role("button", name="Download 800 MB").click()
     expect(chat.frame.get_by_role("progressbar")).to_be_visible()
     chat.frame.locator(".top .model").click()
     chat.frame.locator("#card").get_by_role("button", name="Remove Half 1B").click()

@@ -211,7 +211,7 @@ def test_a_page_with_a_key_opens_what_is_signed_and_refuses_the_rest(
         publish(folders, releases, "2026-12")
         chat = Chat.open(chat.page, site)
         chat.ready("Tiny")
-        expect(strip(chat)).to_contain_text("The new version is not used.")
+        expect(strip(chat)).to_contain_text("could not be verified and is not used")
         expect(strip(chat)).to_contain_text("found no signature")
         runs(chat, "2026-10")
         # Who has nothing yet gets nothing.
