@@ -98,7 +98,8 @@ def test_no_update_restarts_an_animation(
         chat.send("Hello")
     elif start is not None:
         button(chat, start).click()
-    assert set(stream(chat, update, at_least=2)["begun"]) >= set(names)
+    # What the first updates put there begins once, on a busy machine some frames later.
+    assert set(stream(chat, update, at_least=30)["begun"]) >= set(names)
     assert stream(chat, update)["begun"] == []
 
 
