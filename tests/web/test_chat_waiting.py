@@ -66,7 +66,8 @@ def progress(chat: ChatPage, phase: str, loaded: float, total: float, **more: An
 def test_words_that_fade_in_become_visible_while_updates_stream(shared_page: Page) -> None:
     chat = open_chat(shared_page)
     chat.send("A long text")
-    opaque = "getComputedStyle(document.querySelector('.turn .late')).opacity === '1'"
+    late = "document.querySelector('.turn .late')"
+    opaque = f"{late} !== null && getComputedStyle({late}).opacity === '1'"
     found = stream(chat, "mock.prefill(n, 4000)", opaque, at_least=0)
     assert found == {"begun": ["appear"], "done": True}
     expect(chat.frame.get_by_text("of 4,000 tokens")).to_be_visible()
