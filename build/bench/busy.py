@@ -98,19 +98,17 @@ def metric(level: int, name: str) -> str:
 
 
 def run(runner: Runner, model: Model, engines: Sequence[Engine], threads: Sequence[int]) -> None:
-    """Measures every engine at every level; slmweb also with twice the threads of all others."""
+    """Measures every engine at every level."""
     prompts = make_prompts(model, runner.plan)
-    for n in (*threads, 2 * max(threads)):
+    for n in threads:
         for level in LEVELS:
             key = Key(results.MACHINE, model.name, n, metric(level, FAIR))
             runner.results.add(key, fair_share(n, level), 1)
     for engine in engines:
         runner.attempt(engine.name, runner.store, engine, model, prompts)
     for repetition in range(1, runner.plan.repetitions + 1):
-        for n in (*threads, 2 * max(threads)):
+        for n in threads:
             for engine in engines:
-                if n > max(threads) and engine.name != "slmweb":
-                    continue
                 for level in LEVELS:
                     where = (engine, model, prompts, n, level, repetition)
                     runner.attempt(engine.name, measure, runner, *where, disturbed=level == 0)
@@ -148,7 +146,7 @@ def print_busy(
     medians = found.medians()
     for model in models:
         for name, title in ((results.DECODE, "decode"), (results.PREFILL, "prefill")):
-            console.print(table(medians, model, name, title, (*threads, 2 * max(threads))))
+            console.print(table(medians, model, name, title, threads))
 
 
 def ratios(

@@ -290,25 +290,27 @@ def test_requests_are_answered_in_order(loaded: Page) -> None:
     assert queued == 3
 
 
-def test_abort_stops_within_one_token(loaded: Page) -> None:
+def test_an_abort_ends_a_stream_at_once_and_then_the_work(loaded: Page) -> None:
     result = evaluate(
         loaded,
         """
         const stop = new AbortController();
-        const params = {max_tokens: 200, stream: true, ignore_eog: true, logprobs: true};
+        const params = {max_tokens: 400, stream: true, ignore_eog: true, logprobs: true};
         const stream = await ask('Tell a long story.', params, {signal: stop.signal});
-        let chunks = 0, name = null, at = 0;
+        let chunks = 0, name = null;
         try {
-          for await (const chunk of stream)
-            if (++chunks === 3) { at = slm.stats().n_past; stop.abort(); }
+          for await (const chunk of stream) if (++chunks === 3) stop.abort();
         } catch (error) { name = error.name; }
-        return {chunks, name, grown: slm.stats().n_past - at};
+        const {busy} = slm.stats();
+        while (slm.stats().busy) await new Promise((resolve) => setTimeout(resolve, 5));
+        return {chunks, name, busy, n_past: slm.stats().n_past};
         """,
     )
     assert result["name"] == "AbortError"
-    # The message crosses while at most one more token is computed on each side of it.
-    assert result["chunks"] <= 4
-    assert result["grown"] <= 2
+    assert result["chunks"] == 3
+    # The worker learns of it a few milliseconds later, and has not gone on to the end.
+    assert result["busy"]
+    assert result["n_past"] < N_CTX
 
 
 def test_abort_during_prefill(loaded: Page) -> None:
@@ -322,14 +324,14 @@ def test_abort_during_prefill(loaded: Page) -> None:
         let name = null;
         try { await complete(text, {}, {signal: stop.signal, onPrefill}); }
         catch (error) { name = error.name; }
+        while (slm.stats().busy) await new Promise((resolve) => setTimeout(resolve, 5));
         return {name, progress, n_past: slm.stats().n_past};
         """,
     )
     assert result["name"] == "AbortError"
-    # While the word crosses, the worker may begin one more chunk.
-    assert 1 <= len(result["progress"]) <= 2
-    last = result["progress"][-1]
-    assert result["n_past"] == last["done"] < last["total"]
+    # While the word crosses, the worker may begin more chunks.
+    (report,) = result["progress"]
+    assert report["done"] <= result["n_past"] < report["total"]
 
 
 def test_leaving_the_loop_frees_the_model(loaded: Page) -> None:
@@ -348,7 +350,7 @@ def test_a_prompt_that_does_not_fit_says_by_how_much(loaded: Page) -> None:
     result = evaluate(
         loaded,
         """
-        try { await ask('word '.repeat(400)); }
+        try { await ask('word '.repeat(200)); }
         catch (error) { return {code: error.code, details: error.details, message: error.message}; }
         """,
     )

@@ -58,6 +58,23 @@ test('a waiting request leaves at once when aborted', async () => {
   assert.equal(queue.waiting, 0);
 });
 
+test('who aborts what runs is told at once, and the next waits for its end', async () => {
+  const queue = new Queue();
+  const first = gate();
+  const controller = new AbortController();
+  const running = queue.run(() => first.opened, controller.signal);
+  await Promise.resolve(); // it has begun
+  controller.abort(new Error('enough'));
+  await assert.rejects(running, { message: 'enough' });
+  const next = queue.run(async () => 'next');
+  await Promise.resolve();
+  assert.equal(queue.running, true);
+  assert.equal(queue.waiting, 1);
+  first.open();
+  assert.equal(await next, 'next');
+  assert.equal(queue.running, false);
+});
+
 test('an aborted signal never enters', async () => {
   const queue = new Queue();
   await assert.rejects(
@@ -90,6 +107,14 @@ test('an error comes after what was already there, and once', async () => {
   assert.deepEqual(await stream.next(), { done: false, value: 1 });
   await assert.rejects(stream.next(), { message: 'broken' });
   assert.deepEqual(await stream.next(), { done: true, value: undefined });
+});
+
+test('what is dropped is not read any more', async () => {
+  const stream = new PushStream<number>(() => {});
+  stream.push(1);
+  stream.drop();
+  stream.fail(new Error('enough'));
+  await assert.rejects(stream.next(), { message: 'enough' });
 });
 
 test('an error reaches a reader that waits', async () => {

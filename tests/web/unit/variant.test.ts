@@ -53,7 +53,9 @@ test('one processor needs no shared memory', () => {
 test('threads by default and by wish', () => {
   const counts = [1, 2, 3, 4, 6, 8, 12, 16, 64].map((cores) => chooseVariant({ ...FULL, cores }).threads);
   assert.deepEqual(counts, [1, 2, 3, 4, 4, 4, 6, 8, 8]);
-  assert.equal(chooseVariant(FULL, { threads: 12 }).threads, 12);
+  assert.equal(chooseVariant({ ...FULL, cores: 16 }, { threads: 12 }).threads, 12);
+  assert.equal(chooseVariant(FULL, { threads: 12 }).threads, 4); // no more than there are processors
+  assert.equal(chooseVariant({ ...FULL, cores: 1 }, { threads: 2, variant: 'relaxed-mt' }).threads, 1);
   for (const threads of [0, -1, 1.5, 65, Number.NaN])
     assert.throws(() => chooseVariant(FULL, { threads }), { code: 'invalid_argument' });
 });

@@ -1,5 +1,6 @@
-// One request at a time, the others in order. A request that is aborted while
-// it waits leaves at once; one that runs is its own work's to end.
+// One request at a time, the others in order. Who aborts a request is told at
+// once. One that was waiting leaves; the work of one that runs ends itself, and
+// the next begins only then.
 
 export class Queue {
   #tail: Promise<unknown> = Promise.resolve();
@@ -18,16 +19,18 @@ export class Queue {
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise<T>((resolve, reject) => {
       this.#waiting += 1;
-      let left = false;
+      let state: 'waiting' | 'running' | 'left' = 'waiting';
       const leave = () => {
-        left = true;
-        this.#waiting -= 1;
+        if (state === 'waiting') {
+          state = 'left';
+          this.#waiting -= 1;
+        }
         reject(signal!.reason);
       };
       signal?.addEventListener('abort', leave, { once: true });
       this.#tail = this.#tail.then(async () => {
-        if (left) return;
-        signal?.removeEventListener('abort', leave);
+        if (state === 'left') return;
+        state = 'running';
         this.#waiting -= 1;
         this.#running = true;
         try {
@@ -35,6 +38,7 @@ export class Queue {
         } catch (error) {
           reject(error);
         } finally {
+          signal?.removeEventListener('abort', leave);
           this.#running = false;
         }
       });

@@ -28,7 +28,8 @@ export interface Answer extends Outcome {
   readonly logprobs: readonly (readonly RawTokenLogprob[])[] | null;
 }
 
-/** Runs a generation in its turn; rejects with the signal's reason when aborted. */
+/** Runs a generation in its turn. An abort rejects at once with the signal's reason, and no piece
+ *  comes after it, though the worker may be a few milliseconds from stopping. */
 export function run(
   engine: Engine,
   queue: Queue,
@@ -39,8 +40,11 @@ export function run(
   return queue.run(async () => {
     const done = await engine.generate(generation, {
       signal,
-      onPrefill: (progress) => onPrefill?.(progress),
+      onPrefill: (progress) => {
+        if (!signal?.aborted) onPrefill?.(progress);
+      },
       onToken: ({ text, logprobs }) => {
+        if (signal?.aborted) return;
         if (text !== '' || logprobs !== null) onPiece({ text, logprobs });
       },
     });
@@ -99,7 +103,11 @@ export function stream<Chunk>(
         for (const chunk of last(outcome)) chunks.push(chunk);
         chunks.close();
       },
-      (error: unknown) => chunks.fail(error),
+      (error: unknown) => {
+        // As fetch does: what was not read yet is not wanted any more.
+        if (stop.signal.aborted) chunks.drop();
+        chunks.fail(error);
+      },
     )
     .finally(() => options.signal?.removeEventListener('abort', forward));
   return chunks;

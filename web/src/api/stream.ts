@@ -1,5 +1,6 @@
 // A stream that one side fills and the other iterates. Values that came before
-// an error are still delivered; leaving the loop early calls `cancel`.
+// an error are still delivered, unless they are dropped; leaving the loop early
+// calls `cancel`.
 
 export class PushStream<T> implements AsyncIterableIterator<T> {
   readonly #cancel: () => void;
@@ -15,6 +16,11 @@ export class PushStream<T> implements AsyncIterableIterator<T> {
     const reader = this.#waiting.shift();
     if (reader) reader.resolve({ done: false, value });
     else this.#values.push(value);
+  }
+
+  /** Forgets what was pushed and not read yet. */
+  drop(): void {
+    this.#values = [];
   }
 
   close(): void {
@@ -42,7 +48,7 @@ export class PushStream<T> implements AsyncIterableIterator<T> {
   }
 
   return(): Promise<IteratorResult<T>> {
-    this.#values = [];
+    this.drop();
     if (this.#end === null) this.#cancel();
     this.#end = 'done';
     return Promise.resolve({ done: true, value: undefined });

@@ -146,7 +146,8 @@ export interface LoadProgress {
 }
 
 export interface EngineOptions {
-  /** Compute threads; by default all of up to 4 processors, half of more, at most 8. */
+  /** Compute threads, as many as there are processors at most; by default all of up to 4
+   *  processors, half of more, at most 8. */
   readonly threads?: number;
   /** Context length in tokens; by default the manifest's n_ctx_default. */
   readonly n_ctx?: number;
@@ -551,7 +552,8 @@ export interface Adapters {
 }
 
 /** What the class SLM offers; a page that takes this interface can be given a fake.
- *  Requests run one at a time and in order. An abort rejects with the signal's reason. */
+ *  Requests run one at a time and in order. An abort rejects at once with the
+ *  signal's reason; the next request begins when the work behind it has stopped. */
 export interface Slm {
   readonly info: ModelInfo;
   readonly chat: { readonly completions: ChatCompletions };

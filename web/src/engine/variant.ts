@@ -42,7 +42,9 @@ export function chooseVariant(probe: Probe, wish: Wish = {}): Choice {
     );
 
   const canThread = probe.threads && probe.crossOriginIsolated;
-  const wanted = wish.threads ?? defaultThreads(probe.cores);
+  // More threads than processors only take each other's: between two tokens the main one alone can
+  // go on, and beside busy programs four on two processors fell to 0.8 of what one does.
+  const wanted = Math.min(wish.threads ?? defaultThreads(probe.cores), Math.max(1, probe.cores));
   if (wish.variant !== undefined) return forced(wish.variant, probe, canThread, wanted);
 
   const threads = canThread ? wanted : 1;
