@@ -27,6 +27,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import llama
 from script import ROOT, BuildError, run
 
 VENV = ROOT / ".venv"
@@ -41,9 +42,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *, size_t) { return 0; }
 """
 
 
-def call(arguments: Sequence[str | Path], otherwise: str) -> None:
+def call(
+    arguments: Sequence[str | Path], otherwise: str, environment: dict[str, str] | None = None
+) -> None:
     """Runs a command, its output visible; its failure is the sentence `otherwise`."""
-    if subprocess.run(arguments, cwd=ROOT, check=False).returncode != 0:
+    if subprocess.run(arguments, cwd=ROOT, env=environment, check=False).returncode != 0:
         raise BuildError(otherwise)
 
 
@@ -109,11 +112,13 @@ def install_python(extra: str) -> None:
         print("install: the Python environment .venv", flush=True)
         make_venv(VENV)
     print(f"install: Python packages ({extra})", flush=True)
+    options, environment = llama.pip_options() if extra == "llama" else ([], None)
     call(
-        [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options,
          "--constraint", LOCK, "--editable", f".[{extra}]"],
         "pip could not install the Python packages (its words are above); check the network, "
         "then run make again",
+        environment,
     )  # fmt: skip
     stamp.write_text(fingerprint(inputs))
 
@@ -126,10 +131,12 @@ def install_goldens() -> None:
     if not python.is_file():
         make_venv(folder)
     print("install: torch, transformers and llama.cpp (built here, about 7 minutes)", flush=True)
+    options, environment = llama.pip_options()
     call(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options,
          "--requirement", listing],
         "pip could not install what makes the golden files (its words are above)",
+        environment,
     )  # fmt: skip
     stamp.write_text(fingerprint([listing]))
 

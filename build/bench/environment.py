@@ -13,6 +13,7 @@ import sys
 import venv
 from pathlib import Path
 
+import llama
 from script import DIST, ROOT, BuildError
 
 HERE = ROOT / "build" / "bench"
@@ -23,10 +24,14 @@ PAGES = DIST / "bench"
 TIMEOUT_S = 600  # of what runs in the bench environment, as of a page
 
 
-def call(what: str, command: list[str], cwd: Path = ROOT) -> None:
+def call(
+    what: str, command: list[str], cwd: Path = ROOT, environment: dict[str, str] | None = None
+) -> None:
     print(f"{what} ...", flush=True)
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        )
     except FileNotFoundError:
         raise BuildError(f"{what}: expected the program {command[0]}, found none") from None
     if done.returncode != 0:
@@ -46,9 +51,11 @@ def bench_python() -> Path:
     stamp = PYTHON.parents[1] / "requirements.txt"
     if not stamp.exists() or stamp.read_text() != requirements.read_text():
         venv.create(PYTHON.parents[1], with_pip=True)
+        options, environment = llama.pip_options()
         call(
             "installing llama-cpp-python and matplotlib (builds llama.cpp: about 7 minutes)",
-            [str(PYTHON), "-m", "pip", "install", "--quiet", "-r", str(requirements)],
+            [str(PYTHON), "-m", "pip", "install", "--quiet", *options, "-r", str(requirements)],
+            environment=environment,
         )
         stamp.write_text(requirements.read_text())
     return PYTHON
@@ -72,7 +79,8 @@ def run_module(module: str, *arguments: str, stdin: str | None = None) -> str:
             f"bench.{module} {arguments[0]} has no result after {TIMEOUT_S} s"
         ) from None
     if done.returncode != 0:
-        last = (done.stderr.strip() or "no output").splitlines()[-1]
+        killed = f"killed by signal {-done.returncode}" if done.returncode < 0 else "no output"
+        last = (done.stderr.strip() or killed).splitlines()[-1]
         raise BuildError(f"bench.{module} {arguments[0]} failed: {last}")
     return done.stdout
 

@@ -1,0 +1,64 @@
+"""How pip builds llama.cpp: for this machine's own instructions, if they are what it says.
+
+Owns one doubt only. llama.cpp asks the processor and the kernel whether there are matrix tiles
+(Intel AMX) and believes them; some virtual machines say yes and then end whoever uses one with an
+illegal instruction. There it is built without them, and not out of pip's cache, which does not
+know the difference.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+ARCH_REQ_XCOMP_PERM, XTILEDATA = 0x1023, 18  # Linux, arch_prctl(2)
+
+PROBE = f"""
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+__attribute__((target("amx-tile"))) int main(void) {{
+  _Alignas(64) unsigned char config[64] = {{1}}; /* palette 1; one tile of 16 rows of 64 bytes */
+  /* llama.cpp asks for permission too, and does without where it is refused. */
+  if (syscall(SYS_arch_prctl, {ARCH_REQ_XCOMP_PERM}, {XTILEDATA})) return 0;
+  config[16] = 64;
+  config[48] = 16;
+  _tile_loadconfig(config);
+  _tile_zero(0);
+  _tile_release();
+  return 0;
+}}
+"""
+
+WITHOUT_TILES = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+
+
+def has_false_tiles(compiler: str = "cc") -> bool:
+    """Whether a program that uses tiles, as it may, is killed for it."""
+    try:
+        if "amx_tile" not in Path("/proc/cpuinfo").read_text():
+            return False
+    except OSError:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "probe.c"
+        source.write_text(PROBE)
+        binary = source.with_suffix("")
+        command = [compiler, "-O1", str(source), "-o", str(binary)]
+        try:
+            if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+                return False
+        except FileNotFoundError:
+            return False  # pip will say what is missing
+        return subprocess.run([binary], capture_output=True, check=False).returncode < 0
+
+
+def pip_options() -> tuple[list[str], dict[str, str]]:
+    """Further arguments and the environment for a `pip install` that may build llama.cpp."""
+    if not has_false_tiles():
+        return [], dict(os.environ)
+    flags = f"-DCMAKE_C_FLAGS='{WITHOUT_TILES}' -DCMAKE_CXX_FLAGS='{WITHOUT_TILES}'"
+    given = os.environ.get("CMAKE_ARGS", "")
+    return ["--no-cache-dir"], {**os.environ, "CMAKE_ARGS": f"{given} {flags}".strip()}
