@@ -127,9 +127,11 @@ def bench(
         print_report(console, found, ready_models, plan.threads, plan.n_prompt, runner.texts)
     if not quick:
         found.append_to(results_file)
+        console.print(f"appended to {results_file}", highlight=False)
+    if not quick and not busy:
         plot = results_file.with_suffix(".svg")
         environment.run_module("plot", str(results_file.absolute()), str(plot.absolute()))
-        console.print(f"appended to {results_file}, drawn in {plot}", highlight=False)
+        console.print(f"drawn in {plot}", highlight=False)
 
 
 app(prog_name="bench")

@@ -1,4 +1,4 @@
-"""Draws the medians of the last run in a results CSV, as an SVG.
+"""Draws the medians of the last run in a results CSV that is not one beside busy programs.
 
 Runs in the bench environment, which has matplotlib. It reads only the CSV, so that a plot can be
 drawn again from what is kept: python -m bench.plot RESULTS.csv PLOT.svg
@@ -27,9 +27,10 @@ def show(value: float) -> str:
 def main(source: Path, target: Path) -> None:
     with source.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["repetition"] == "median"]
-    if not rows:
+    runs = [row["date"] for row in rows if row["metric"] in PANELS]
+    if not runs:
         raise SystemExit(f"expected medians in {source}, found none; run make bench")
-    run = rows[-1]["date"]
+    run = runs[-1]
     rows = [row for row in rows if row["date"] == run]
     values = {
         (row["engine"], row["model"], row["threads"], row["metric"]): float(row["value"])
