@@ -25,9 +25,21 @@ def tiny(name: str, folder: Path) -> Path:
 
 def with_template(source: Path, target: Path, template: str) -> Path:
     """A copy of a GGUF with a chat template in its metadata."""
+    copy_with_template(source, target, template, 0)
+    return target
+
+
+def split_set(source: Path, target: Path, template: str, max_tensors: int) -> list[Path]:
+    """The same as a split set: its files, as the gguf package cuts them and names them."""
+    return copy_with_template(source, target, template, max_tensors)
+
+
+def copy_with_template(
+    source: Path, target: Path, template: str, split_max_tensors: int
+) -> list[Path]:
     reader = gguf.GGUFReader(source)
     architecture = str(reader.fields["general.architecture"].contents())
-    writer = gguf.GGUFWriter(target, architecture)
+    writer = gguf.GGUFWriter(target, architecture, split_max_tensors=split_max_tensors)
     for key, field in reader.fields.items():
         if key.startswith("GGUF.") or key == "general.architecture":
             continue
@@ -39,5 +51,6 @@ def with_template(source: Path, target: Path, template: str) -> Path:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
+    files = writer.format_shard_names(target)
     writer.close()
-    return target
+    return files

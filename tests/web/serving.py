@@ -19,6 +19,8 @@ import uvicorn
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+# What a slow line takes at once.
+PIECE = 4096
 LOGIN_PAGE = "<!doctype html><title>Log in</title><form>" + "<p>Who are you?</p>" * 400
 
 
@@ -53,6 +55,8 @@ class Site:
     active: int = 0
     most_active: int = 0
     removed_headers: set[str] = field(default_factory=set)
+    rate: int | None = None  # bytes a second that the line takes, for all answers together
+    _line_free: float = 0
     _released: threading.Event = field(default_factory=threading.Event)
 
     def paths(self, pattern: str) -> list[Hit]:
@@ -68,6 +72,13 @@ class Site:
                 fault.times -= 1
                 return fault
         return None
+
+    async def pace(self, sent: int) -> None:
+        """Waits until the line has taken so many bytes."""
+        if self.rate is not None:
+            now = asyncio.get_running_loop().time()
+            self._line_free = max(now, self._line_free) + sent / self.rate
+            await asyncio.sleep(self._line_free - now)
 
     async def released(self) -> None:
         while not self._released.is_set():
@@ -95,7 +106,9 @@ class _Faulty:
         if fault.ignore_range:
             scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"range"]}
         if fault.page:
-            await HTMLResponse(LOGIN_PAGE)(scope, receive, send)
+            # Other sites may read it where they may read the data.
+            page = HTMLResponse(LOGIN_PAGE, headers={"access-control-allow-origin": "*"})
+            await page(scope, receive, send)
             return
         sent = 0
 
@@ -119,7 +132,12 @@ class _Faulty:
                 await site.released()
                 raise _BrokenError
             sent += len(body)
+            while site.rate is not None and len(body) > PIECE:
+                await send({**message, "body": body[:PIECE], "more_body": True})
+                await site.pace(PIECE)
+                body = body[PIECE:]
             await send({**message, "body": body})
+            await site.pace(len(body))
 
         site.active += 1
         site.most_active = max(site.most_active, site.active)

@@ -24,6 +24,7 @@ from tests.web.test_page import CHUNK, PATIENCE_MS, Chat
 
 # Where the pictures go, for whoever wants to look at them.
 PICTURES = os.environ.get("SLMWEB_PICTURES")
+SLOW_LINE = 50_000  # bytes a second
 HEADLINE = "A small model, on your device."
 CELLULAR = (
     "Object.defineProperty(Navigator.prototype, 'connection', {get: () => ({type: 'cellular'})});"
@@ -164,33 +165,105 @@ def test_a_metered_line_is_asked_about_before_the_first_byte(
     chat.ready("Tiny")
 
 
+# What the browser itself says of the page on its way: when the headline was painted, when the
+# skeleton was to be seen (not covered, not transparent), and when the frame came.
+WATCH = """if (top === self) {
+  globalThis.seen = {bars: []};
+  new PerformanceObserver((list) => {
+    for (const {element, renderTime: time} of list.getEntries())
+      if (element?.tagName === 'H1') seen.headline ??= {text: element.textContent, time};
+  }).observe({type: 'largest-contentful-paint', buffered: true});
+  const visible = new IntersectionObserver((entries) => {
+    for (const {target, time, isVisible} of entries) {
+      if (!isVisible) continue;
+      visible.unobserve(target);
+      seen.bars.push(time);
+      const {x, y, height} = document.querySelector('#skeleton h1').getBoundingClientRect();
+      seen.place ??= {x, y, height, paper: getComputedStyle(document.body).backgroundColor};
+    }
+  }, {trackVisibility: true, delay: 100});
+  const watched = new Set();
+  new MutationObserver(() => {
+    for (const bar of document.querySelectorAll('#skeleton span'))
+      if (!watched.has(bar)) visible.observe(bar), watched.add(bar);
+    if (document.querySelector('iframe')) seen.frame ??= performance.now();
+  }).observe(document, {childList: true, subtree: true});
+}"""
+
+UNTIL = """(fact) => new Promise((resolve) => {
+  const look = () => (seen[fact] === undefined ? requestAnimationFrame(look) : resolve(seen));
+  look();
+})"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 800, 360])
 def test_the_headline_is_there_before_the_frame(
-    browser: Browser, site: Site, width: int, scheme: str
+    browser: Browser, site: Site, width: int, scheme: Any
 ) -> None:
-    """Of the page only the beginning has come; what follows takes its place without a jump."""
-    look: dict[str, Any] = {
-        "viewport": {"width": width, "height": 800},
-        "color_scheme": scheme,
-    }
-    paint = "getComputedStyle(document.body).backgroundColor"
-    with browser.new_context(**look) as slow, browser.new_context(**look) as fast:
-        site.faults.append(Fault("^/$", hold_after=20_000))
-        page = slow.new_page()
+    """On a slow line the frame is long in coming; it then takes its place without a jump."""
+    viewport: Any = {"width": width, "height": 800}
+    with browser.new_context(viewport=viewport, color_scheme=scheme) as context:
+        site.rate = SLOW_LINE
+        page = context.new_page()
+        page.add_init_script(WATCH)
         page.goto(site.url, wait_until="commit")
-        early = page.get_by_role("heading", name=HEADLINE)
-        expect(early).to_be_visible()
-        assert page.locator("iframe").count() == 0
+        page.evaluate(UNTIL, "headline")
         picture(page, f"skeleton-{width}-{scheme}")
-        chat = Chat.open(fast.new_page(), site)
+        seen = page.evaluate(UNTIL, "frame")
+        assert seen["headline"]["text"] == HEADLINE
+        # At least as long before as anybody needs to notice.
+        assert seen["headline"]["time"] + 300 < seen["frame"]
+        assert len(seen["bars"]) == 2
+        assert max(seen["bars"]) + 300 < seen["frame"]
+        site.rate = None
+        chat = Chat.of(page)
         chat.ready("Tiny")
         # The frame has it now, in the same place and colours, and the shell's is gone.
-        expect(chat.page.locator("#skeleton")).to_have_count(0)
-        late = chat.frame.get_by_role("heading", name=HEADLINE)
-        before, after = early.bounding_box(), late.bounding_box()
-        assert before is not None
-        assert after is not None
-        assert (before["x"], before["height"]) == (after["x"], after["height"])
-        assert abs(before["y"] - after["y"]) <= 1
-        assert chat.frame.evaluate(paint) == page.evaluate(paint)
+        expect(page.locator("#skeleton")).to_have_count(0)
+        late = chat.frame.get_by_role("heading", name=HEADLINE).bounding_box()
+        early = seen["place"]
+        assert late is not None
+        assert (early["x"], early["height"]) == (late["x"], late["height"])
+        assert abs(early["y"] - late["y"]) <= 1
+        paper = chat.frame.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert paper == early["paper"]
+
+
+@pytest.mark.parametrize("what", [r"/models/index\.json$", r"/manifest\.json$", CHUNK])
+def test_a_login_page_in_place_of_data_is_waited_out(
+    context: BrowserContext, site: Site, what: str
+) -> None:
+    """With status 200, on a first visit: it is no list, no manifest and no part of a model."""
+    site.faults.append(Fault(what, times=2, page=True))
+    chat = Chat.open(context.new_page(), site)
+    chat.ready("Tiny")
+    assert len(site.paths(what)) >= 3
+    assert chat.ask("Hello")
+
+
+@pytest.mark.parametrize("what", [r"/models/index\.json$", r"/manifest\.json$", CHUNK, r"/sw\.js$"])
+def test_a_login_page_in_place_of_data_takes_nothing_away(
+    context: BrowserContext, site: Site, what: str
+) -> None:
+    chat = Chat.open(context.new_page(), site)
+    chat.ready("Tiny")
+    chat.page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+    site.faults.append(Fault(what, times=1000, page=True))
+    for _ in range(2):
+        again = Chat.open(chat.page, site)
+        again.ready("Tiny")
+        assert again.ask("Hello")
+    # It is asked for again when the site is itself again.
+    site.faults.clear()
+    chat.page.reload()
+    Chat.of(chat.page).ready("Tiny")
+
+
+def test_what_browsers_tell_of_a_line(context: BrowserContext, site: Site) -> None:
+    """Without a `type`, as on a computer, only saveData speaks of cost; the rest is speed."""
+    page = context.new_page()
+    page.goto(site.url)
+    told = page.evaluate("(({type, effectiveType}) => [type, effectiveType])(navigator.connection)")
+    assert told[0] is None
+    assert told[1] in ("slow-2g", "2g", "3g", "4g")

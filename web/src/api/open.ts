@@ -1,11 +1,12 @@
-// From what a page names to a manifest and its files: a pack by its address, a
-// plain GGUF file by its address or as bytes, or a model that is on the device.
+// From what a page names to a manifest and its files: a pack by its address, plain
+// GGUF files by their addresses or as bytes, or a model that is on the device.
 // What happens to the bytes is the store's business.
 
 import { SlmError } from '../core/error';
 import { isModelName } from '../store/manifest';
 import { fetchManifest, type SourceManifest } from '../store/remote';
 import { makeRoom, openModel, packModel, storedVersions } from '../store/store';
+import { fileNameOf, inOrder, placeOf, wholeSet } from './split';
 import type { LoadOptions, LoadSource, Manifest } from './types';
 
 export interface Opened {
@@ -22,10 +23,11 @@ export interface Own {
 }
 
 export async function opened(source: LoadSource, options: LoadOptions, own: Own): Promise<Opened> {
-  if (source instanceof Blob) return packed(source, options, own);
+  if (source instanceof Blob) return packed([source], options, own);
+  if (isList(source)) return packed(filesOf(source), options, own);
   if (typeof source === 'object' && 'stored' in source) return stored(source.stored, options, own);
   const url = new URL(source, location.href);
-  if (/\.gguf$/i.test(url.pathname)) return packed(url, options, own);
+  if (/\.gguf$/i.test(url.pathname)) return packed(wholeSet(url), options, own);
   return open(await offered(url.href, options), url.href, options, own);
 }
 
@@ -51,33 +53,54 @@ async function stored(name: string, options: LoadOptions, own: Own): Promise<Ope
   return open(current, location.href, options, own);
 }
 
-/** A plain GGUF file, packed here unless that has been done before. */
-async function packed(source: URL | Blob, options: LoadOptions, own: Own): Promise<Opened> {
-  const { publicKey, storage, onProgress, onNotice, signal } = options;
+type List = readonly (string | URL)[] | readonly Blob[];
+type Files = readonly URL[] | readonly Blob[];
+
+const isList = (source: LoadSource): source is List => Array.isArray(source);
+
+/** What an array names, in order. */
+function filesOf(list: List): Files {
+  const blobs = list.filter((item) => item instanceof Blob);
+  if (list.length === 0 || (blobs.length > 0 && blobs.length < list.length))
+    throw new SlmError(
+      'invalid_argument',
+      `Expected the addresses or the files of one model, found ${list.length === 0 ? 'none' : 'both'}; name either all addresses or all files.`,
+    );
+  if (blobs.length > 0) return inOrder(blobs, nameOf);
+  const urls = list.map((item) => new URL(item as string | URL, location.href));
+  return urls.length === 1 ? wholeSet(urls[0]!) : inOrder(urls, fileNameOf);
+}
+
+const areBlobs = (files: Files): files is readonly Blob[] => files[0] instanceof Blob;
+
+/** Plain GGUF files, packed here unless that has been done before. */
+async function packed(sources: Files, options: LoadOptions, own: Own): Promise<Opened> {
+  const { publicKey, storage, onProgress, onNotice, signal, n_ctx, force } = options;
   if (publicKey !== undefined)
     throw new SlmError(
       'bad_signature',
       'Expected a manifest that is signed by the public key, found a plain GGUF file, which cannot be; pack and sign it, or give no key.',
     );
-  const file = source instanceof URL ? source.pathname.split('/').at(-1)! : nameOf(source);
-  const stem = decodeURIComponent(file).replace(/\.gguf$/i, '');
-  if (/-\d{5}-of-\d{5}$/.test(stem))
+  const files = areBlobs(sources) ? sources : sources.map(({ href }) => href);
+  const file = areBlobs(sources) ? nameOf(sources[0]!) : fileNameOf(sources[0]!);
+  const { stem, count } = placeOf(file);
+  if (areBlobs(sources) && sources.length === 1 && count > 1)
     throw new SlmError(
-      'unsupported',
-      `Expected one GGUF file, found ${file}, a part of a split set; pack the set with \`slmweb pack\` and load its manifest.`,
+      'invalid_argument',
+      `Expected all ${count} files of the split set, found ${file} alone; give them together, as an array.`,
     );
-  const name = options.name ?? (await nameFor(stem, source));
+  const name = options.name ?? (await nameFor(stem, files));
   if (!isModelName(name))
     throw new SlmError(
       'invalid_argument',
       `Expected a name of letters, digits, dots and dashes, found ${name}.`,
     );
-  if (source instanceof URL && storage !== 'memory') {
+  if (typeof files[0] === 'string' && storage !== 'memory') {
     const { current } = await storedVersions(name, null);
-    if (current?.manifest.source === source.href) return open(current, source.href, options, own);
+    if (current?.manifest.source === files[0]) return open(current, files[0], options, own);
   }
   const [storeUrl, wasm] = await Promise.all([own.store(), own.describing()]);
-  const packing = { source: source instanceof URL ? source.href : source, name, stem, wasm };
+  const packing = { sources: files, name, stem, wasm, wish: { n_ctx, force } };
   const made = await packModel(packing, { storeUrl, storage, onProgress, onNotice, signal });
   const room = await makeRoom(made.source, options);
   if (room.notice !== null) onNotice?.(room.notice);
@@ -86,9 +109,11 @@ async function packed(source: URL | Blob, options: LoadOptions, own: Own): Promi
 
 const nameOf = (blob: Blob): string => (blob instanceof File && blob.name !== '' ? blob.name : 'model');
 
-/** Two files of one name are two models. */
-async function nameFor(stem: string, source: URL | Blob): Promise<string> {
-  const what = source instanceof URL ? source.href : `${stem} ${source.size}`;
+/** Two models of one name are two. */
+async function nameFor(stem: string, files: readonly string[] | readonly Blob[]): Promise<string> {
+  const urls = files.filter((file) => typeof file === 'string');
+  const size = files.reduce((sum: number, file) => sum + (file instanceof Blob ? file.size : 0), 0);
+  const what = urls.length > 0 ? urls.join('\n') : `${stem} ${size}`;
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(what)));
   const mark = Array.from(hash.subarray(0, 4), (byte) => byte.toString(16).padStart(2, '0')).join('');
   const slug = stem

@@ -168,7 +168,7 @@ export interface LoadOptions extends EngineOptions {
   readonly storage?: 'opfs' | 'memory';
   /** Load it although the estimate of this device's memory says that it will not fit. */
   readonly force?: boolean;
-  /** Under which a plain GGUF file is kept: letters, digits, dots and dashes. By default made of
+  /** Under which a plain GGUF model is kept: letters, digits, dots and dashes. By default made of
    *  its address, or of its name and size. */
   readonly name?: string;
   /** A sentence to show: why the model is not stored, or what limits it. */
@@ -189,8 +189,16 @@ export interface StoredModel {
 }
 
 /** What SLM.load takes: the address of a manifest or of a GGUF file (which ends in .gguf), a GGUF
- *  file itself, or the name of a model that is whole on this device. */
-export type LoadSource = string | URL | Blob | { readonly stored: string };
+ *  file itself, or the name of a model that is whole on this device. Of a split set, the address of any
+ *  file that is named as gguf-split names them (`name-00001-of-00003.gguf`) stands for all of them,
+ *  and an array holds all addresses, or all files. */
+export type LoadSource =
+  | string
+  | URL
+  | Blob
+  | readonly (string | URL)[]
+  | readonly Blob[]
+  | { readonly stored: string };
 
 export interface ModelInfo {
   readonly name: string;

@@ -42,11 +42,17 @@ export type Spans = readonly (readonly [begin: number, end: number])[];
 export class Model {
   readonly core: Core;
   readonly pointer: number;
+  #missing = 0;
 
   /** A new model, or one that another thread has made. */
   constructor(core: Core, pointer?: number) {
     this.core = core;
     this.pointer = pointer ?? core.checkPointer(core.exports.slm_model_new());
+  }
+
+  /** Files of the set whose headers have yet to come. */
+  get missing(): number {
+    return this.#missing;
   }
 
   /** Hands over the next file's first bytes. False asks for more of them. */
@@ -56,7 +62,7 @@ export class Model {
       this.core.bytes(buffer, bytes.length).set(bytes);
       const status = this.core.exports.slm_model_header(this.pointer, buffer, bytes.length, fileSize);
       if (status === Status.NEED_MORE && bytes.length < fileSize) return false;
-      this.core.check(status);
+      this.#missing = this.core.check(status);
       return true;
     } finally {
       this.core.free(buffer);

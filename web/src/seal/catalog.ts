@@ -7,7 +7,7 @@
 import type { Manifest } from '../api/types';
 import { Reader } from '../core/check';
 import { isPassing, SlmError } from '../core/error';
-import { PageInsteadError } from '../store/data';
+import { PageInsteadError, whatToDo } from '../store/data';
 import { checkMemory, httpsOrNull, isModelName, versionLabel } from '../store/manifest';
 import { ANSWER_MS, fetchManifest, fetchWithin, SHORT_ANSWER_MS, type SourceManifest } from '../store/remote';
 import { missingBytes } from '../store/reuse';
@@ -217,16 +217,17 @@ export class Catalog {
 
   async #fetchList(answerMs: number): Promise<Listed[]> {
     const url = new URL('index.json', this.#url);
-    const failed = (found: string, http_status: number | null, cause?: unknown) =>
-      new SlmError(
-        'network',
-        `Expected the list of models at ${url.href}, found ${found}; check that the server is running.`,
-        { cause, details: { http_status } },
-      );
+    const failed = (found: string, todo: string, http_status: number | null, cause?: unknown) =>
+      new SlmError('network', `Expected the list of models at ${url.href}, found ${found}; ${todo}.`, {
+        cause,
+        details: { http_status },
+      });
+    const start = 'check that the server is running';
     const [response, body] = await fetchWithin(answerMs, url.href).catch((error: unknown) => {
-      throw failed(error instanceof PageInsteadError ? error.message : 'no connection', null, error);
+      throw failed(error instanceof PageInsteadError ? error.message : 'no connection', start, null, error);
     });
-    if (!response.ok) throw failed(`HTTP ${response.status}`, response.status);
+    const { ok, status } = response;
+    if (!ok) throw failed(`HTTP ${status}`, whatToDo(response, start), status);
     const text = new TextDecoder().decode(body);
     return reader.array(reader.parse(text), 'the whole', 0, MAX_MODELS).map((value, i) => {
       const entry = reader.object(value, `[${i}]`);

@@ -1,11 +1,14 @@
-// What a manifest says of a plain GGUF file, asked of the core: the same facts
-// that `slmweb pack` writes down. It sees the file's first bytes and its hashes;
-// where they come from, and where the file is kept, is gguf.ts's.
+// What a manifest says of a plain GGUF model, asked of the core: the same facts
+// that `slmweb pack` writes down. It sees the first bytes of the model's files and
+// their hashes; where they come from, and where they are kept, is gguf.ts's.
 
 import type { Manifest, ManifestFile } from '../api/types';
 import { Core } from '../core/core';
+import { SlmError } from '../core/error';
 import { Model, type ModelFacts } from '../core/model';
+import { apart } from '../core/units';
 import { contentRoot } from './manifest';
+import { WORKING_BYTES } from './room';
 
 // The contexts whose memory a manifest states, as in py/slmweb/pack/pack.py.
 const SMALLEST_CONTEXT = 512;
@@ -13,27 +16,69 @@ const LARGEST_CONTEXT = 131072;
 const DEFAULT_CONTEXT = 2048;
 const N_BATCH = 128;
 
-type Facts = Omit<ModelFacts, 'tensors'> & Pick<Manifest, 'memory'>;
+export type Facts = Omit<ModelFacts, 'tensors'> & Pick<Manifest, 'memory'>;
 
 export class Describer {
+  readonly #module: WebAssembly.Module;
   readonly #model: Model;
+  readonly #n_files: number;
+  #described = 0;
   #facts: Facts | null = null;
 
-  private constructor(model: Model) {
-    this.#model = model;
+  private constructor(module: WebAssembly.Module, core: Core, n_files: number) {
+    this.#module = module;
+    this.#model = new Model(core);
+    this.#n_files = n_files;
   }
 
-  /** `wasm`: a variant for one thread. */
-  static async start(wasm: ArrayBuffer): Promise<Describer> {
-    return new Describer(new Model(await Core.instantiate(await WebAssembly.compile(wasm), null, true)));
+  /** `wasm`: a variant for one thread. `n_files`: what the model consists of. */
+  static async start(wasm: ArrayBuffer, n_files: number): Promise<Describer> {
+    return Describer.#of(await WebAssembly.compile(wasm), n_files);
   }
 
-  /** False asks for more of the file's first bytes. Throws what the core says of a file that it cannot run. */
+  static async #of(module: WebAssembly.Module, n_files: number): Promise<Describer> {
+    return new Describer(module, await Core.instantiate(module, null, true), n_files);
+  }
+
+  /** One that has seen nothing yet. */
+  again(): Promise<Describer> {
+    return Describer.#of(this.#module, this.#n_files);
+  }
+
+  /** Files whose beginning was enough. */
+  get described(): number {
+    return this.#described;
+  }
+
+  /** Null until every file is described. */
+  get facts(): Facts | null {
+    return this.#facts;
+  }
+
+  /** Hands over the next file's first bytes. False asks for more of them. Throws what the core says of a file
+   *  that it cannot run. */
   head(bytes: Uint8Array, fileSize: number): boolean {
-    if (this.#facts !== null) return true;
     const model = this.#model;
     if (!model.header(bytes, fileSize)) return false;
-    model.layout();
+    this.#described += 1;
+    const n = this.#described + model.missing;
+    if (n !== this.#n_files)
+      throw new SlmError(
+        'bad_file',
+        `Expected ${n === 1 ? 'one GGUF file, which is a whole model' : `all ${n} GGUF files of the split set`}, found ${this.#n_files}; give what belongs to one model, as an array.`,
+      );
+    if (model.missing === 0) this.#facts = this.#ask();
+    return true;
+  }
+
+  #ask(): Facts {
+    const model = this.#model;
+    try {
+      model.layout();
+    } catch (error) {
+      if (!(error instanceof SlmError) || error.code !== 'out_of_memory') throw error;
+      throw tooLarge(model.describe(), model.core.memoryBytes);
+    }
     const { tensors: _, ...facts } = model.describe();
     const n_ctx_train = facts.n_ctx_train || DEFAULT_CONTEXT;
     const contexts = contextLengths(n_ctx_train).map((n_ctx) => ({
@@ -41,17 +86,21 @@ export class Describer {
       bytes: model.core.exports.slm_session_bytes(model.pointer, n_ctx, N_BATCH),
     }));
     const n_ctx_default = Math.min(DEFAULT_CONTEXT, n_ctx_train);
-    this.#facts = { ...facts, n_ctx_train, memory: { weights: facts.packed_bytes, n_ctx_default, contexts } };
-    return true;
+    return { ...facts, n_ctx_train, memory: { weights: facts.packed_bytes, n_ctx_default, contexts } };
   }
 
-  /** After a head that was enough. */
-  async manifest(name: string, stem: string, source: string | null, file: ManifestFile): Promise<Manifest> {
+  /** After all heads. */
+  async manifest(
+    name: string,
+    stem: string,
+    source: string | null,
+    files: readonly ManifestFile[],
+  ): Promise<Manifest> {
     const facts = this.#facts!;
     return {
       schema: 2,
       name,
-      title: (facts.name || stem).slice(0, 200),
+      title: titleOf(facts, stem),
       version: null,
       architecture: facts.architecture,
       parameters: facts.parameters,
@@ -60,13 +109,27 @@ export class Describer {
       license_url: null,
       source,
       chat_template: facts.chat_template,
-      size: file.size,
+      size: files.reduce((sum, { size }) => sum + size, 0),
       memory: facts.memory,
       sampling: {},
-      root: await contentRoot([file]),
-      files: [file],
+      root: await contentRoot(files),
+      files,
     };
   }
+}
+
+/** What a model is called, for people. */
+export const titleOf = ({ name }: Pick<Facts, 'name'>, stem: string): string => (name || stem).slice(0, 200);
+
+/** The weights alone are more than linear memory can have here, so that the core could not even lay them out. */
+function tooLarge({ name, tensors }: ModelFacts, available: number): SlmError {
+  const needed = tensors.reduce((sum, { size }) => sum + size, 0) + WORKING_BYTES;
+  const [needs, gives] = apart(needed, available);
+  return new SlmError(
+    'too_large',
+    `${name || 'The model'} needs more than ${needs} of memory, and this browser gives a page no more than ${gives}. Choose a smaller model.`,
+    { details: { needed, available, estimate: false } },
+  );
 }
 
 function contextLengths(n_ctx_train: number): number[] {

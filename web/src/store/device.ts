@@ -22,8 +22,11 @@ export interface Room {
   readonly notice: string | null;
 }
 
+/** What the rule has to know of a model. */
+export type Needs = Pick<Manifest, 'title' | 'memory' | 'context_length' | 'size'>;
+
 /** Finds room for a model, or throws too_large with the numbers. */
-export function findRoom(manifest: Manifest, limits: Limits, { n_ctx, force }: Wish): Room {
+export function findRoom(manifest: Omit<Needs, 'size'>, limits: Limits, { n_ctx, force }: Wish): Room {
   const { memory, title } = manifest;
   const wanted = Math.min(n_ctx ?? memory.n_ctx_default, manifest.context_length);
   const found = fit(memory, wanted, limits, force);
@@ -39,7 +42,7 @@ export function findRoom(manifest: Manifest, limits: Limits, { n_ctx, force }: W
 /** The limits here. `stored`: the files are on this device already, else they may have to stay in
  *  memory. */
 export async function measure(
-  manifest: Manifest,
+  manifest: Pick<Needs, 'memory' | 'size'>,
   storage: 'opfs' | 'memory',
   stored: boolean,
 ): Promise<Limits> {
@@ -49,7 +52,7 @@ export async function measure(
 }
 
 /** Asks for addresses only when it matters: the reservation lives until it is collected. */
-function wasmLimit({ memory }: Manifest): number {
+function wasmLimit({ memory }: Pick<Needs, 'memory'>): number {
   if (!globalThis.crossOriginIsolated || linearBytes(memory, memory.n_ctx_default) <= LEAST_RESERVED)
     return MOST_BYTES;
   return reserveMemory()?.maximum ?? LEAST_RESERVED;

@@ -6,9 +6,10 @@
 
 import type { ManifestChunk } from '../api/types';
 import { isPassing, SlmError } from '../core/error';
-import { fetchData } from './data';
+import { fetchData, whatToDo } from './data';
 import { toHex } from './manifest';
 import type { Meter } from './meter';
+import { pause } from './pause';
 import type { ChunkSink } from './sink';
 
 const PARALLEL = 4;
@@ -118,7 +119,11 @@ async function fetchChunk(
             ` (${error.message}); check the connection and try again, what has arrived is kept.`,
           { cause: error, details: { http_status: error.status } },
         );
-      await pause(Math.min(MAX_PAUSE_MS, options.retryMs * 2 ** (failures - 1)), options);
+      await pause(
+        Math.min(MAX_PAUSE_MS, options.retryMs * 2 ** (failures - 1)),
+        options.signal,
+        options.network,
+      );
       continue;
     }
     const bytes = sink.read(index);
@@ -184,7 +189,7 @@ async function fetchRest(
     if (!response.ok || response.body === null)
       throw new SlmError(
         'network',
-        `Expected a part of the model at ${url}, found HTTP ${response.status}; pack the model again or correct the address.`,
+        `Expected a part of the model at ${url}, found HTTP ${response.status}; ${whatToDo(response, 'pack the model again or correct the address')}.`,
         { details: { http_status: response.status } },
       );
     if (response.status !== 206 && start > 0) restart();
@@ -224,21 +229,4 @@ async function fetchRest(
     signal.removeEventListener('abort', forward);
     network.removeEventListener('online', online);
   }
-}
-
-/** Ends early when there is a network again. */
-function pause(ms: number, { signal, network }: DownloadOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = (finish: () => void) => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', aborted);
-      network.removeEventListener('online', resumed);
-      finish();
-    };
-    const aborted = () => end(() => reject(signal.reason));
-    const resumed = () => end(resolve);
-    const timer = setTimeout(resumed, ms);
-    signal.addEventListener('abort', aborted);
-    network.addEventListener('online', resumed);
-  });
 }

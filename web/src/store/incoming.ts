@@ -1,12 +1,13 @@
-// Where a file of unknown hash goes while it arrives: in OPFS as `incoming`,
-// beside a note of where it comes from, or in memory. It gets its final name,
-// its SHA-256, when it is whole and proved; until then nothing opens it.
+// Where a file of unknown hash goes while it arrives: in OPFS as `incoming` (the
+// further files of a split set as `incoming-2` and so on), beside a note of where
+// it comes from, or in memory. It gets its final name, its SHA-256, when it is
+// whole and proved; until then nothing opens it.
 
 import { Reader } from '../core/check';
 import { entryOf, openSync, rename, replaceFile, textOf, writeAll } from './opfs';
 
-const DATA = 'incoming';
-const NOTE = 'incoming.note';
+const dataName = (index: number) => (index === 0 ? 'incoming' : `incoming-${index + 1}`);
+const noteName = (index: number) => `${dataName(index)}.note`;
 
 /** Where the bytes come from, and what tells one state of that file from another. */
 export interface Origin {
@@ -19,8 +20,10 @@ export interface Incoming {
   readonly size: number;
   /** What has arrived is of this origin; null when nothing has. */
   readonly origin: Origin | null;
-  /** Forgets what has arrived. */
-  begin(origin: Origin): Promise<void>;
+  /** Forgets what has arrived. Throws QuotaExceededError where there is no room for `size` bytes. */
+  begin(origin: Origin, size: number): Promise<void>;
+  /** Forgets what lies beyond the first `size` bytes. */
+  keep(size: number): void;
   append(bytes: Uint8Array<ArrayBuffer>): void;
   read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -29,6 +32,7 @@ const reader = new Reader('A note of the store', 'bad_manifest');
 
 export class OpfsIncoming implements Incoming {
   readonly #directory: FileSystemDirectoryHandle;
+  readonly #index: number;
   readonly #data: FileSystemSyncAccessHandle;
   #origin: Origin | null;
   #size: number;
@@ -36,22 +40,22 @@ export class OpfsIncoming implements Incoming {
 
   private constructor(
     directory: FileSystemDirectoryHandle,
+    index: number,
     data: FileSystemSyncAccessHandle,
     origin: Origin | null,
   ) {
     this.#directory = directory;
+    this.#index = index;
     this.#data = data;
     this.#origin = origin;
     this.#size = origin === null ? 0 : data.getSize();
   }
 
-  static async open(directory: FileSystemDirectoryHandle): Promise<OpfsIncoming> {
-    const origin = await readNote(directory);
-    return new OpfsIncoming(
-      directory,
-      await openSync(await directory.getFileHandle(DATA, { create: true })),
-      origin,
-    );
+  /** `index`: its place among the files of the model. */
+  static async open(directory: FileSystemDirectoryHandle, index: number): Promise<OpfsIncoming> {
+    const origin = await readNote(directory, index);
+    const data = await directory.getFileHandle(dataName(index), { create: true });
+    return new OpfsIncoming(directory, index, await openSync(data), origin);
   }
 
   get size(): number {
@@ -63,13 +67,20 @@ export class OpfsIncoming implements Incoming {
   }
 
   // The note last: bytes without one are never continued.
-  async begin(origin: Origin): Promise<void> {
+  async begin(origin: Origin, size: number): Promise<void> {
     this.#origin = null;
-    await this.#directory.removeEntry(NOTE).catch(() => undefined);
-    this.#data.truncate(0);
     this.#size = 0;
-    await replaceFile(this.#directory, NOTE, JSON.stringify(origin));
+    const note = noteName(this.#index);
+    await this.#directory.removeEntry(note).catch(() => undefined);
+    // Some browsers report room that they do not grant: better to hear of it now than near the end.
+    this.#data.truncate(size);
+    this.#data.truncate(0);
+    await replaceFile(this.#directory, note, JSON.stringify(origin));
     this.#origin = origin;
+  }
+
+  keep(size: number): void {
+    this.#size = size;
   }
 
   append(bytes: Uint8Array<ArrayBuffer>): void {
@@ -85,10 +96,11 @@ export class OpfsIncoming implements Incoming {
 
   /** Gives the whole file its final name. */
   async finish(sha256: string): Promise<void> {
+    this.#data.truncate(this.#size);
     this.#data.flush();
     this.close();
-    await rename(await this.#directory.getFileHandle(DATA), sha256);
-    await this.#directory.removeEntry(NOTE).catch(() => undefined);
+    await rename(await this.#directory.getFileHandle(dataName(this.#index)), sha256);
+    await this.#directory.removeEntry(noteName(this.#index)).catch(() => undefined);
   }
 
   close(): void {
@@ -99,13 +111,14 @@ export class OpfsIncoming implements Incoming {
   /** Forgets it all: it can never become a model, or there is no room for it. */
   async remove(): Promise<void> {
     this.close();
-    for (const name of [NOTE, DATA]) await this.#directory.removeEntry(name).catch(() => undefined);
+    for (const name of [noteName(this.#index), dataName(this.#index)])
+      await this.#directory.removeEntry(name).catch(() => undefined);
   }
 }
 
-async function readNote(directory: FileSystemDirectoryHandle): Promise<Origin | null> {
-  const text = await textOf(directory, NOTE);
-  if (text === null || (await entryOf(directory, DATA)) === null) return null;
+async function readNote(directory: FileSystemDirectoryHandle, index: number): Promise<Origin | null> {
+  const text = await textOf(directory, noteName(index));
+  if (text === null || (await entryOf(directory, dataName(index))) === null) return null;
   try {
     const note = reader.object(reader.parse(text), 'the whole');
     return { url: reader.text(note.url, 'url'), validator: reader.optionalText(note.validator, 'validator') };
@@ -137,6 +150,10 @@ export class MemoryIncoming implements Incoming {
     this.#parts = [];
     this.#loose = 0;
     this.#origin = origin;
+  }
+
+  keep(size: number): void {
+    this.#blob = this.blob().slice(0, size);
   }
 
   // A Blob leaves the script's heap, and the browser may put it on disk.

@@ -3,6 +3,7 @@
 
 import type { LoadProgress } from '../api/types';
 import type { WireError } from '../core/error';
+import type { Wish } from './device';
 import type { SourceManifest } from './remote';
 
 export interface DownloadRequest {
@@ -20,13 +21,15 @@ export interface DownloadRequest {
   readonly retryMs: number;
 }
 
-/** Makes a model of a plain GGUF file. */
+/** Makes a model of a plain GGUF file, or of the files of a split set, in order. */
 export interface PackRequest {
   readonly type: 'pack';
-  readonly source: string | Blob;
+  readonly sources: readonly string[] | readonly Blob[];
+  /** What the device must have the memory for. */
+  readonly wish: Wish;
   /** Under which it is kept. */
   readonly name: string;
-  /** What the file is called, for people. */
+  /** What the model is called, for people. */
   readonly stem: string;
   /** A variant of the core for one thread. */
   readonly wasm: ArrayBuffer;

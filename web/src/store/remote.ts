@@ -3,7 +3,7 @@
 
 import type { Manifest } from '../api/types';
 import { SlmError } from '../core/error';
-import { fetchData, PageInsteadError } from './data';
+import { fetchData, PageInsteadError, whatToDo } from './data';
 import { parseManifest } from './manifest';
 import { verifySignature } from './signature';
 
@@ -43,7 +43,7 @@ export async function fetchManifest(
   if (!response.ok)
     throw new SlmError(
       'network',
-      `Expected a manifest at ${url}, found HTTP ${response.status}; check the address.`,
+      `Expected a manifest at ${url}, found HTTP ${response.status}; ${whatToDo(response, 'check the address')}.`,
       { details: { http_status: response.status } },
     );
   return proveManifest(

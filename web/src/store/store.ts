@@ -90,9 +90,10 @@ export async function openModel(
   return { files, kind: 'opfs' };
 }
 
-/** A model made of a plain GGUF file: its manifest, and its bytes from the device or from memory. */
+/** A model made of plain GGUF files: its manifest, and its bytes from the device or from memory. Throws
+ *  too_large before the files are fetched. */
 export async function packModel(
-  request: Pick<PackRequest, 'source' | 'name' | 'stem' | 'wasm'>,
+  request: Pick<PackRequest, 'sources' | 'name' | 'stem' | 'wasm' | 'wish'>,
   options: OpenOptions,
 ): Promise<{ readonly source: SourceManifest; readonly files: readonly Blob[] }> {
   const { storage = 'opfs', retryMs = 500, signal } = options;

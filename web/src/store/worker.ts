@@ -5,12 +5,13 @@
 import type { Manifest } from '../api/types';
 import { SlmError } from '../core/error';
 import { formatBytes } from '../core/units';
-import { Describer } from './describe';
+import { Describer, titleOf } from './describe';
+import { findRoom, measure } from './device';
 import { type DownloadOptions, download } from './download';
-import { type PackOptions, prove, receive } from './gguf';
+import { type Named, type PackOptions, prove, receive } from './gguf';
 import { MemoryIncoming, OpfsIncoming } from './incoming';
 import { Meter } from './meter';
-import { lockName, modelDirectory, modelsDirectory, OpfsSink, storedFiles } from './opfs';
+import { entryOf, lockName, modelDirectory, modelsDirectory, OpfsSink, storedFiles } from './opfs';
 import type { DownloadRequest, GoBackRequest, PackRequest, StoreReply, StoreRequest } from './protocol';
 import { reuse } from './reuse';
 import { MemorySink } from './sink';
@@ -63,27 +64,42 @@ async function serve(request: DownloadRequest | PackRequest | GoBackRequest): Pr
 }
 
 async function pack(request: PackRequest): Promise<StoreReply> {
-  const { source, name, storage, retryMs } = request;
-  const describer = await Describer.start(request.wasm);
+  const { sources, name, stem, storage, retryMs, wish } = request;
+  const describer = await Describer.start(request.wasm, sources.length);
   const meter = new Meter((progress) => post({ type: 'progress', progress }));
-  const options = { signal: cancel.signal, meter, retryMs, describer };
-  const origin = typeof source === 'string' ? source : null;
-  const facts = { name, stem: request.stem, source: origin };
+  const urls = areUrls(sources) ? sources : null;
+  const facts = { name, stem, urls };
   const directory = storage === 'opfs' ? await modelDirectory(name).catch(() => null) : null;
+  // Of a file from elsewhere, once its server has told it.
+  let size = areUrls(sources) ? null : sources.reduce((sum, blob) => sum + blob.size, 0);
+  const options = (kept: 'opfs' | 'memory', own: Describer): PackOptions => ({
+    signal: cancel.signal,
+    meter,
+    retryMs,
+    network,
+    describer: own,
+    requireRoom: async (more, total) => {
+      size = total;
+      if (kept === 'opfs') await requireBytes(more);
+    },
+    requireMemory: async ({ memory, n_ctx_train, ...named }, total) => {
+      const needs = { title: titleOf(named, stem), memory, context_length: n_ctx_train, size: total };
+      findRoom(needs, await measure(needs, kept, false), wish);
+    },
+  });
   if (directory !== null) {
     try {
       await withLock(
         name,
         async () => {
-          const manifest = await packInto(directory, request, options);
+          const manifest = await packInto(directory, sources, facts, options('opfs', describer));
           post({ type: 'manifest', text: manifest });
         },
-        options,
+        { meter },
       );
       return { type: 'stored' };
     } catch (error) {
       if (!(error instanceof DOMException) || cancel.signal.aborted) throw error;
-      const size = typeof source === 'string' ? null : source.size;
       const why = isFull(error)
         ? await noRoom({ size })
         : `This browser could not store the model (${error.name}), so it`;
@@ -94,59 +110,80 @@ async function pack(request: PackRequest): Promise<StoreReply> {
     }
   } else if (storage === 'opfs')
     fallBack(request, 'This browser keeps no files for this page (a private window?), so the model');
-  const incoming = new MemoryIncoming(typeof source === 'string' ? undefined : source);
-  if (typeof source === 'string')
-    await receive(source, incoming, { ...options, requireRoom: async () => {} });
-  post({ type: 'manifest', text: JSON.stringify(await prove(incoming, facts, options)) });
-  return { type: 'blobs', files: [incoming.blob()] };
+  const inMemory = options('memory', await describer.again());
+  const incoming = areUrls(sources)
+    ? sources.map(() => new MemoryIncoming())
+    : sources.map((blob) => new MemoryIncoming(blob));
+  if (urls !== null) await receive(urls, incoming, inMemory);
+  post({ type: 'manifest', text: JSON.stringify(await prove(incoming, facts, inMemory)) });
+  return { type: 'blobs', files: incoming.map((file) => file.blob()) };
 }
 
-/** Stores a plain GGUF as the version that opens; returns its manifest's text. */
+const areUrls = (sources: PackRequest['sources']): sources is readonly string[] =>
+  typeof sources[0] === 'string';
+
+async function requireBytes(bytes: number): Promise<void> {
+  const { quota, usage } = await navigator.storage.estimate();
+  if (quota !== undefined && usage !== undefined && bytes > quota - usage)
+    throw new DOMException('The estimate is too small.', 'QuotaExceededError');
+}
+
+/** Stores plain GGUF files as the version that opens; returns its manifest's text. */
 async function packInto(
   directory: FileSystemDirectoryHandle,
-  { source, name, stem }: PackRequest,
-  options: Omit<PackOptions, 'requireRoom'>,
+  sources: PackRequest['sources'],
+  named: Named,
+  options: PackOptions,
 ): Promise<string> {
-  const incoming = await OpfsIncoming.open(directory);
+  const incoming: OpfsIncoming[] = [];
+  let begun = false;
   try {
-    const facts = { name, stem, source: typeof source === 'string' ? source : null };
-    const requireBytes = async (bytes: number) => {
-      const { quota, usage } = await navigator.storage.estimate();
-      if (quota !== undefined && usage !== undefined && bytes > quota - usage)
-        throw new DOMException('The estimate is too small.', 'QuotaExceededError');
-    };
+    for (let i = 0; i < sources.length; i++) incoming.push(await OpfsIncoming.open(directory, i));
+    begun = sources.length === 1 || incoming.some(({ size }) => size > 0);
     let manifest: Manifest;
-    if (typeof source === 'string') {
-      await receive(source, incoming, { ...options, requireRoom: requireBytes });
-      manifest = await prove(incoming, facts, options);
+    if (areUrls(sources)) {
+      await receive(sources, incoming, options);
+      manifest = await prove(incoming, named, options);
     } else {
-      // A file on the device is described before it is copied, and not copied twice.
-      manifest = await prove(new MemoryIncoming(source), facts, options);
+      // Files on the device are described before they are copied, and not copied twice.
+      const blobs = sources.map((blob) => new MemoryIncoming(blob));
+      manifest = await prove(blobs, named, options);
       if ((await storedFiles(directory, manifest)) === null) {
-        await requireBytes(source.size);
-        await incoming.begin({ url: '', validator: null });
-        for (let at = 0; at < source.size; at += COPY_BYTES) {
-          options.signal.throwIfAborted();
-          incoming.append(new Uint8Array(await source.slice(at, at + COPY_BYTES).arrayBuffer()));
-        }
+        await options.requireRoom(manifest.size, manifest.size);
+        for (const [i, blob] of sources.entries()) await copy(blob, incoming[i]!, options.signal);
       }
     }
     const text = JSON.stringify(manifest);
     const version = { manifest, text, signature: null };
     // Before the last rename, so that a whole model is never one without a record.
     await storeRecord(directory, version);
-    if ((await storedFiles(directory, manifest)) === null) await incoming.finish(manifest.files[0]!.sha256);
-    else await incoming.remove();
+    for (const [i, { sha256, size }] of manifest.files.entries())
+      if ((await entryOf(directory, sha256))?.size === size) await incoming[i]!.remove();
+      else await incoming[i]!.finish(sha256);
     await turnTo(directory, manifest.root, false);
-    await prune(directory, name, [version]);
+    await prune(directory, named.name, [version]);
     return text;
   } catch (error) {
-    // What has arrived over a bad line is kept; what can never become a model is not.
+    // What has arrived over a bad line is kept, of a set once all its files are known to be there; what can
+    // never become a model is not.
     const lost = (error instanceof SlmError && error.code === 'network') || options.signal.aborted;
-    if (!lost || incoming.size === 0 || typeof source !== 'string') await incoming.remove();
+    const worth = begun || options.describer.facts !== null;
+    if (!lost || !worth || !areUrls(sources) || incoming.every(({ size }) => size === 0)) {
+      for (const file of incoming) await file.remove();
+      const { current, others } = await readVersions(directory, null);
+      await prune(directory, named.name, versionsOf(current, others));
+    }
     throw error;
   } finally {
-    incoming.close();
+    for (const file of incoming) file.close();
+  }
+}
+
+async function copy(blob: Blob, incoming: OpfsIncoming, signal: AbortSignal): Promise<void> {
+  await incoming.begin({ url: '', validator: null }, blob.size);
+  for (let at = 0; at < blob.size; at += COPY_BYTES) {
+    signal.throwIfAborted();
+    incoming.append(new Uint8Array(await blob.slice(at, at + COPY_BYTES).arrayBuffer()));
   }
 }
 
@@ -280,9 +317,7 @@ async function requireRoom(
     const there = names.has(sha256) ? sha256 : `${sha256}.part`;
     needed += Math.max(0, size - (names.has(there) ? await sizeOf(directory, there) : 0));
   }
-  const { quota, usage } = await navigator.storage.estimate();
-  if (quota !== undefined && usage !== undefined && needed > quota - usage)
-    throw new DOMException('The estimate is too small.', 'QuotaExceededError');
+  await requireBytes(needed);
 }
 
 /** `size` may be unknown. */
