@@ -11,26 +11,16 @@ import typer
 from .. import paths
 from ..errors import SlmError
 from .common import JsonOption, note, print_json
-from .site import (
-    AccentOption,
-    ExampleOption,
-    HeadlineOption,
-    IconOption,
-    IntroOption,
-    LangOption,
-    ShortNameOption,
-    SiteOption,
-    SystemPromptOption,
-    TitleOption,
-    site_of,
-)
+from .site import SiteOptions, takes_site
 
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: slmweb serve --port 8000")(serve)
 
 
+@takes_site
 def serve(
+    site: SiteOptions,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 8000,
     models: Annotated[
@@ -59,16 +49,6 @@ def serve(
         typer.Option(min=0, max=3600, help="Seconds that downloads may take to finish at the end."),
     ] = 10,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
-    site: SiteOption = None,
-    title: TitleOption = None,
-    short_name: ShortNameOption = None,
-    headline: HeadlineOption = None,
-    intro: IntroOption = None,
-    example: ExampleOption = None,
-    system_prompt: SystemPromptOption = None,
-    lang: LangOption = None,
-    icon: IconOption = None,
-    accent: AccentOption = None,
     json: JsonOption = False,
 ) -> None:
     """Serve the chat page. The model runs in the browser; nothing typed comes back here."""
@@ -78,18 +58,7 @@ def serve(
     from ..server.hosts import check_name
     from ..server.models import ModelFolder
 
-    identity = site_of(
-        site,
-        title=title,
-        short_name=short_name,
-        headline=headline,
-        intro=intro,
-        example=example,
-        system_prompt=system_prompt,
-        lang=lang,
-        icon=icon,
-        accent=accent,
-    )
+    identity = site.make()
     folders = web.Folders.default(models)
     if models is not None and not models.is_dir():
         raise SlmError(
