@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .. import paths
-from ..errors import SlmError
+from ..errors import SlmError, os_reason
 from .common import JsonOption, note, print_json
 from .site import SiteOptions, takes_site
 
@@ -66,6 +66,11 @@ def serve(
             f"{models} is not a folder of packed models; make one with "
             f"`slmweb pack MODEL.gguf -o {quote(str(models / 'NAME'))}`",
         )
+    if models is not None:
+        try:  # the server takes what it cannot list for a folder without models
+            next(models.iterdir(), None)
+        except OSError as error:
+            raise SlmError("unreadable", f"cannot read {models}: {os_reason(error)}") from None
     key = read_public_key(public_key) if public_key is not None else None
     entries = ModelFolder(folders.models).entries()
     names = [entry["name"] for entry in entries]
