@@ -2,8 +2,9 @@
 
 Owns the temporary name, the flush to disk and the rename. Whoever reads the
 final name finds the old content or the new one, whatever happened in between.
-A command says what it reads (`reading`); files are told apart by what they are
-and not by their names, so that no link and no other spelling gets past.
+A command says what it reads (`reading`); files and folders are told apart by
+what they are and not by their names, so that no link and no other spelling gets
+past, nor another case where the file system takes one for the other.
 """
 
 from __future__ import annotations
@@ -24,17 +25,22 @@ _inputs: ContextVar[dict[tuple[int, int], Path]] = ContextVar("_inputs")
 def reading(files: Iterable[Path]) -> Iterator[None]:
     """While the block runs, nothing is written over these files. Those that are not there, or
     are no regular files, need no protection."""
-    known = dict(_inputs.get({}))
-    for file in files:
+    token = _inputs.set(dict(_inputs.get({})))
+    try:
+        for file in files:
+            also_reading(file)
+        yield
+    finally:
+        _inputs.reset(token)
+
+
+def also_reading(file: Path) -> None:
+    """One more file for the block of `reading` around, if there is one: that an input names."""
+    if (known := _inputs.get(None)) is not None:
         with contextlib.suppress(OSError):
             if file.is_file():
                 found = file.stat()
                 known[found.st_dev, found.st_ino] = file
-    token = _inputs.set(known)
-    try:
-        yield
-    finally:
-        _inputs.reset(token)
 
 
 def check_output(path: Path) -> None:
@@ -50,9 +56,10 @@ def check_output(path: Path) -> None:
                 " which would be lost; choose another file",
             )
         if path.is_dir():
-            whole = path.resolve()
-            for file in inputs.values():
-                if file.resolve().is_relative_to(whole):
+            # Inputs share folders: each is looked at once.
+            above = {folder: file for file in inputs.values() for folder in file.resolve().parents}
+            for folder, file in above.items():
+                if folder.samefile(path):
                     raise SlmError(
                         "invalid_argument",
                         f"the input {file} lies in {path}, which would be replaced; choose "

@@ -6,8 +6,9 @@ the site and are gone at the end. Each step is another module's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,7 +90,7 @@ def build(
     notes: tuple[str, ...] = ()
     if is_gguf:
         _check_template(checkpoint)
-    with work_folder(out) as work:
+    with work_folder(out) as work, _as_site(work, out):
         model = checkpoint
         if not is_gguf:
             kind = wanted if wanted in CONVERTED else "f16"
@@ -113,6 +114,18 @@ def build(
         with step("bundling") as progress:
             made = bundle([model], out, site=site, base_path=base_path, key=key, progress=progress)
     return Built(made, wanted, mix, notes)
+
+
+@contextmanager
+def _as_site(work: Path, out: Path) -> Iterator[None]:
+    """What cannot be written is the site, whichever file in between did not fit."""
+    try:
+        yield
+    except SlmError as error:
+        if error.code != "unwritable":
+            raise
+        sentence = re.sub(rf"{re.escape(str(work))}/[^/]*?(?=: )", str(out), error.message)
+        raise SlmError(error.code, sentence) from None
 
 
 def _check_template(model: Path) -> None:

@@ -22,7 +22,8 @@ from ..errors import SlmError, os_reason
 def work_folder(out: Path) -> Iterator[Path]:
     """A temporary folder on the same disk as `out`, gone when the block ends.
 
-    Raises SlmError "unwritable", also for what the operating system refuses in the block.
+    Raises SlmError "unwritable", also for what the operating system refuses in the block, or
+    "unreadable" where that is about a file elsewhere.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +35,9 @@ def work_folder(out: Path) -> Iterator[Path]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        named = Path(os.fsdecode(error.filename)) if error.filename else out
+        if named != out and not named.is_relative_to(folder):
+            raise SlmError("unreadable", f"cannot read {named}: {os_reason(error)}") from None
         raise SlmError("unwritable", f"cannot write {out}: {os_reason(error)}") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import SlmError
+from ..errors import SlmError, os_reason
 from . import (
     bench,
     build,
@@ -113,6 +113,10 @@ def run(arguments: Sequence[str]) -> int:
         if not sentence:  # a bare `slmweb` has printed its help
             return code
         return _fail(f"{sentence.rstrip('.')}; see `{command} --help`", code, error)
+    except OSError as error:
+        # What nobody had expected to be refused; the machine's doing, not a fault of slmweb.
+        what = f"use {error.filename}" if error.filename else "go on"
+        return _fail(f"cannot {what}: {os_reason(error)}", 1, error)
     except MemoryError as error:
         return _fail("there is not enough memory; use a smaller model or context", 1, error)
     except Exception as error:

@@ -10,25 +10,14 @@ import typer
 
 from .bundle import BasePathOption, OutOption
 from .common import JsonOption, bytes_text, note, print_json, progress_bar
-from .site import (
-    AccentOption,
-    ExampleOption,
-    HeadlineOption,
-    IconOption,
-    IntroOption,
-    LangOption,
-    ShortNameOption,
-    SiteOption,
-    SystemPromptOption,
-    TitleOption,
-    site_of,
-)
+from .site import SiteOptions, takes_site
 
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: slmweb build gemma-ft/ -o site --adapter lora/")(build)
 
 
+@takes_site
 def build(
     checkpoint: Annotated[
         Path,
@@ -39,6 +28,7 @@ def build(
         ),
     ],
     out: OutOption,
+    site: SiteOptions,
     adapter: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,16 +60,6 @@ def build(
         str | None,
         typer.Option(help="The model's name for people.", show_default="the folder's"),
     ] = None,
-    site: SiteOption = None,
-    title: TitleOption = None,
-    short_name: ShortNameOption = None,
-    headline: HeadlineOption = None,
-    intro: IntroOption = None,
-    example: ExampleOption = None,
-    system_prompt: SystemPromptOption = None,
-    lang: LangOption = None,
-    icon: IconOption = None,
-    accent: AccentOption = None,
     base_path: BasePathOption = "/",
     json: JsonOption = False,
 ) -> None:
@@ -89,18 +69,7 @@ def build(
     from .convert import parse_adapter
     from .quantize import parse_size
 
-    identity = site_of(
-        site,
-        title=title,
-        short_name=short_name,
-        headline=headline,
-        intro=intro,
-        example=example,
-        system_prompt=system_prompt,
-        lang=lang,
-        icon=icon,
-        accent=accent,
-    )
+    identity = site.make()
     key = read_private_key(sign) if sign is not None else None
     built = make(
         checkpoint,

@@ -9,19 +9,7 @@ from typing import Annotated
 import typer
 
 from .common import JsonOption, bytes_text, print_json, progress_bar
-from .site import (
-    AccentOption,
-    ExampleOption,
-    HeadlineOption,
-    IconOption,
-    IntroOption,
-    LangOption,
-    ShortNameOption,
-    SiteOption,
-    SystemPromptOption,
-    TitleOption,
-    site_of,
-)
+from .site import SiteOptions, takes_site
 
 OutOption = Annotated[
     Path,
@@ -38,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: slmweb bundle MODEL.gguf -o site")(bundle)
 
 
+@takes_site
 def bundle(
     models: Annotated[
         list[Path],
@@ -48,16 +37,7 @@ def bundle(
         ),
     ],
     out: OutOption,
-    site: SiteOption = None,
-    title: TitleOption = None,
-    short_name: ShortNameOption = None,
-    headline: HeadlineOption = None,
-    intro: IntroOption = None,
-    example: ExampleOption = None,
-    system_prompt: SystemPromptOption = None,
-    lang: LangOption = None,
-    icon: IconOption = None,
-    accent: AccentOption = None,
+    site: SiteOptions,
     base_path: BasePathOption = "/",
     public_key: Annotated[
         str | None,
@@ -73,18 +53,7 @@ def bundle(
     from ..bundle.bundle import bundle as write
     from ..pack.sign import read_public_key
 
-    identity = site_of(
-        site,
-        title=title,
-        short_name=short_name,
-        headline=headline,
-        intro=intro,
-        example=example,
-        system_prompt=system_prompt,
-        lang=lang,
-        icon=icon,
-        accent=accent,
-    )
+    identity = site.make()
     with progress_bar("bundling", "bytes") as progress:
         made = write(
             models,

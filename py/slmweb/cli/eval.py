@@ -131,7 +131,7 @@ def evaluate(
     from ..evaluate import gate, metrics
     from ..evaluate.data import choose, parse_items
     from ..evaluate.prompts import Wording, check_wording
-    from ..evaluate.report import results_json, table, write_reports
+    from ..evaluate.report import check_reports, results_json, table, write_reports
     from ..evaluate.run import run
     from ..evaluate.tasks import Settings
 
@@ -144,6 +144,8 @@ def evaluate(
     classes = _labels(labels, task)
     wording = Wording(task, prompt, system, raw, classes)
     check_wording(wording)
+    if out is not None:
+        check_reports(out)
     name = "stdin" if str(data) == "-" else str(data)
     items = choose(parse_items(read_bytes(data), name, task, classes), limit, seed)
     settings = Settings(wording, by, max_tokens, temperature, seed, n_ctx)

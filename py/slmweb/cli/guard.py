@@ -62,7 +62,7 @@ def expand(path: Path) -> Iterator[Path]:
     from ..core.files import model_files
 
     if path.is_dir():
-        yield from (file for file in path.rglob("*") if file.suffix != ".gguf")
+        yield from (file for file in path.rglob("*") if file.suffix.lower() != ".gguf")
         return
     yield path
     with contextlib.suppress(SlmError):

@@ -9,28 +9,18 @@ from typing import Annotated
 import typer
 
 from .. import paths
-from ..errors import SlmError
+from ..errors import SlmError, os_reason
 from .common import JsonOption, note, print_json
-from .site import (
-    AccentOption,
-    ExampleOption,
-    HeadlineOption,
-    IconOption,
-    IntroOption,
-    LangOption,
-    ShortNameOption,
-    SiteOption,
-    SystemPromptOption,
-    TitleOption,
-    site_of,
-)
+from .site import SiteOptions, takes_site
 
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: slmweb serve --port 8000")(serve)
 
 
+@takes_site
 def serve(
+    site: SiteOptions,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 8000,
     models: Annotated[
@@ -59,16 +49,6 @@ def serve(
         typer.Option(min=0, max=3600, help="Seconds that downloads may take to finish at the end."),
     ] = 10,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
-    site: SiteOption = None,
-    title: TitleOption = None,
-    short_name: ShortNameOption = None,
-    headline: HeadlineOption = None,
-    intro: IntroOption = None,
-    example: ExampleOption = None,
-    system_prompt: SystemPromptOption = None,
-    lang: LangOption = None,
-    icon: IconOption = None,
-    accent: AccentOption = None,
     json: JsonOption = False,
 ) -> None:
     """Serve the chat page. The model runs in the browser; nothing typed comes back here."""
@@ -78,18 +58,7 @@ def serve(
     from ..server.hosts import check_name
     from ..server.models import ModelFolder
 
-    identity = site_of(
-        site,
-        title=title,
-        short_name=short_name,
-        headline=headline,
-        intro=intro,
-        example=example,
-        system_prompt=system_prompt,
-        lang=lang,
-        icon=icon,
-        accent=accent,
-    )
+    identity = site.make()
     folders = web.Folders.default(models)
     if models is not None and not models.is_dir():
         raise SlmError(
@@ -97,6 +66,11 @@ def serve(
             f"{models} is not a folder of packed models; make one with "
             f"`slmweb pack MODEL.gguf -o {quote(str(models / 'NAME'))}`",
         )
+    if models is not None:
+        try:  # the server takes what it cannot list for a folder without models
+            next(models.iterdir(), None)
+        except OSError as error:
+            raise SlmError("unreadable", f"cannot read {models}: {os_reason(error)}") from None
     key = read_public_key(public_key) if public_key is not None else None
     entries = ModelFolder(folders.models).entries()
     names = [entry["name"] for entry in entries]

@@ -1,79 +1,98 @@
 """The options by which `bundle`, `build` and `serve` are told what a site says of itself.
 
-Owns their names and help; what each may be is server/site.py's.
+Owns their names and help, once for the three; what each may be is server/site.py's.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
     from ..server.site import Site
 
-_PANEL = "What the site says of itself"
+PANEL = "What the site says of itself"
 
 
 def _text(about: str, metavar: str = "TEXT") -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(
-        metavar=metavar, help=about, show_default=False, rich_help_panel=_PANEL
+        metavar=metavar, help=about, show_default=False, rich_help_panel=PANEL
     )
     return option
 
 
-SiteOption = Annotated[
-    Path | None,
-    _text("A site.toml with these by name (title, examples, …); the options win.", "FILE"),
-]
-TitleOption = Annotated[
-    str | None, _text("The page's title in tabs and bookmarks, and the installed app's name.")
-]
-ShortNameOption = Annotated[str | None, _text("The name below the installed app's icon.")]
-HeadlineOption = Annotated[str | None, _text("What the first screen says in large letters.")]
-IntroOption = Annotated[str | None, _text("One paragraph below it.")]
-ExampleOption = Annotated[
-    list[str] | None, _text("A question that one press asks; repeat it for more.")
-]
-SystemPromptOption = Annotated[
-    str | None, _text("Instructions before every conversation; visitors can read and change them.")
-]
-LangOption = Annotated[
-    str | None, _text("en, de, hi or ar; without it the page follows each visitor's.", "LANG")
-]
-IconOption = Annotated[Path | None, _text("A square PNG or an SVG.", "FILE")]
-AccentOption = Annotated[
-    str | None,
-    _text("A colour as #rrggbb, or one for the light and one for the dark page: A,B.", "COLOUR"),
-]
+@dataclass(frozen=True)
+class SiteOptions:
+    """What a command line says of its site: each field is an option."""
+
+    site: Annotated[
+        Path | None,
+        _text("A site.toml with these by name (title, examples, …); the options win.", "FILE"),
+    ] = None
+    title: Annotated[
+        str | None, _text("The page's title in tabs and bookmarks, and the installed app's name.")
+    ] = None
+    short_name: Annotated[str | None, _text("The name below the installed app's icon.")] = None
+    headline: Annotated[str | None, _text("What the first screen says in large letters.")] = None
+    intro: Annotated[str | None, _text("One paragraph below it.")] = None
+    example: Annotated[
+        list[str] | None, _text("A question that one press asks; repeat it for more.")
+    ] = None
+    system_prompt: Annotated[
+        str | None,
+        _text("Instructions before every conversation; visitors can read and change them."),
+    ] = None
+    lang: Annotated[
+        str | None, _text("en, de, hi or ar; without it the page follows each visitor's.", "LANG")
+    ] = None
+    icon: Annotated[Path | None, _text("A square PNG or an SVG.", "FILE")] = None
+    accent: Annotated[
+        str | None,
+        _text(
+            "A colour as #rrggbb, or one for the light and one for the dark page: A,B.", "COLOUR"
+        ),
+    ] = None
+
+    def make(self) -> Site:
+        """The site. Raises what `make_site` raises."""
+        from ..server.site import make_site
+
+        given = dict(vars(self))
+        return make_site(given.pop("site"), examples=given.pop("example"), **given)
 
 
-def site_of(
-    path: Path | None,
-    *,
-    title: str | None,
-    short_name: str | None,
-    headline: str | None,
-    intro: str | None,
-    example: list[str] | None,
-    system_prompt: str | None,
-    lang: str | None,
-    icon: Path | None,
-    accent: str | None,
-) -> Site:
-    """The site of the options' values. Raises what `make_site` raises."""
-    from ..server.site import make_site
+def takes_site(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each field of SiteOptions in place of its parameter `site`.
 
-    return make_site(
-        path,
-        title=title,
-        short_name=short_name,
-        headline=headline,
-        intro=intro,
-        examples=example,
-        system_prompt=system_prompt,
-        lang=lang,
-        icon=icon,
-        accent=accent,
-    )
+    typer reads a function's signature, so the options are put into it; called with them, the
+    command is given one SiteOptions.
+    """
+    hints = get_type_hints(SiteOptions, include_extras=True)
+    options = {
+        field.name: inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in dataclasses.fields(SiteOptions)
+    }
+    own = inspect.signature(command, eval_str=True)
+    others = [p.replace(kind=p.KEYWORD_ONLY) for p in own.parameters.values() if p.name != "site"]
+
+    @functools.wraps(command)
+    def with_site(**given: Any) -> None:
+        site = SiteOptions(**{name: given.pop(name) for name in options})
+        command(site=site, **given)
+
+    signature = own.replace(parameters=[*others, *options.values()])
+    with_site.__signature__ = signature  # type: ignore[attr-defined]
+    with_site.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    return with_site

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..atomic import check_output
 from ..errors import SlmError, os_reason
 
 FILE = "items.jsonl"
@@ -28,7 +29,7 @@ def fingerprint(*parts: object) -> str:
 class Journal:
     """The records in a folder, which is made; None keeps nothing.
 
-    Raises SlmError "unwritable".
+    Raises SlmError "unwritable", and what check_output raises.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -37,6 +38,7 @@ class Journal:
         if folder is None:
             return
         self._path = folder / FILE
+        check_output(self._path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)

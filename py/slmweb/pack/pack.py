@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from ..atomic import atomic_file
+from ..atomic import atomic_file, check_output
 from ..core.adapter import Adapter
 from ..core.chat import check_template
 from ..core.files import ByteFile, model_files, split_stem
@@ -82,7 +82,8 @@ def pack(
     its own; the page offers them as domains. `chunk_size` is the most bytes of a
     chunk; `key` a private key to sign with.
     Raises SlmError: what `Model.open` and `Model.load_adapter` raise, "invalid_argument",
-    "bad_template" for a template that cannot be parsed, "unreadable" and "unwritable".
+    "bad_template" for a template that cannot be parsed, "unreadable" and "unwritable", and what
+    check_output raises.
     """
     paths = model_files(files)
     name = name if name is not None else default_name(paths[0])
@@ -102,6 +103,7 @@ def pack(
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _spare_inputs(folder)
     except OSError as error:
         raise SlmError("unwritable", f"cannot make {folder}: {os_reason(error)}") from None
 
@@ -260,6 +262,13 @@ def _check(
 def _https(url: str | None) -> str | None:
     """The address if a page may link to it."""
     return url if url and re.fullmatch(r"https://[^\s\"'<>]{1,500}", url) else None
+
+
+def _spare_inputs(folder: Path) -> None:
+    """Raises what check_output raises if anything that a pack writes or deletes is an input."""
+    chunks = [path for path in folder.iterdir() if _CHUNK_FILE.fullmatch(path.name)]
+    for path in (folder / MANIFEST, folder / SIGNATURE, *chunks):
+        check_output(path)
 
 
 def _pack_file(

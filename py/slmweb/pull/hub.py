@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..atomic import atomic_file
+from ..atomic import atomic_file, check_output
 from ..errors import SlmError, os_reason
 from .registry import Repo
 
@@ -39,7 +39,8 @@ _CHECKPOINT = re.compile(
     r"|LICENSE[^/]*|README\.md",
     re.I,
 )
-_LAST = ("config.json", "adapter_config.json")
+# A folder with one of these is whole, so they come last.
+LAST = ("config.json", "adapter_config.json")
 _SPLIT = re.compile(r"(?P<stem>.*)-\d{5}-of-(?P<count>\d{5})\.gguf", re.I)
 
 _ADVICE = {
@@ -110,11 +111,13 @@ class Hub:
         """Brings the listed files into `folder`, under their base names for a GGUF.
 
         What is there already and proved stays; what was begun goes on. Raises SlmError "network",
-        "corrupt" (the file is then gone) or "unwritable".
+        "corrupt" (the file is then gone) or "unwritable", and what check_output raises.
         """
+        for file in listing.files:
+            check_output(folder / PurePosixPath(file.path).name)
         record = read_record(folder)
         # A folder with a config.json is a whole checkpoint, so that file goes first and comes last.
-        files = sorted(listing.files, key=lambda file: file.path in _LAST)
+        files = sorted(listing.files, key=lambda file: file.path in LAST)
 
         def is_current(file: RemoteFile) -> bool:
             target = folder / PurePosixPath(file.path).name
@@ -126,7 +129,7 @@ class Hub:
         progress(done, listing.size)
         try:
             (folder / PARTIAL).mkdir(parents=True, exist_ok=True)
-            if wanted and files[-1].path in _LAST and files[-1] not in wanted:
+            if wanted and files[-1].path in LAST and files[-1] not in wanted:
                 wanted.append(files[-1])
                 done -= files[-1].size
             for file in reversed(wanted):

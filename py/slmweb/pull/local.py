@@ -11,16 +11,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ..atomic import atomic_file
-from ..core.files import model_files
+from ..atomic import atomic_file, check_output, reading
+from ..core.files import ByteFile, model_files
 from ..errors import SlmError, os_reason
+from .hub import LAST
 from .registry import Entry, Local
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 
 def source_files(entry: Entry) -> list[Path]:
-    """The files to take: all parts of a GGUF, or the files of a folder. Raises "unreadable"."""
+    """The files to take: all parts of a GGUF, or the files of a folder.
+
+    Raises SlmError "unreadable" and "bad_file".
+    """
     assert isinstance(entry.origin, Local)
     path = entry.origin.path
     if path.is_dir():
@@ -34,16 +38,27 @@ def source_files(entry: Entry) -> list[Path]:
         )
     if not path.is_file():
         raise SlmError("unreadable", f"{path} does not exist; correct the path")
-    return model_files([path])
+    files = model_files([path])
+    for file in files:
+        with ByteFile(file) as opened:
+            opened.read_into(memoryview(magic := bytearray(min(4, opened.size))), 0)
+        if magic != b"GGUF":
+            raise SlmError(
+                "bad_file",
+                f"{file} is not a GGUF file; name one, or the folder of a checkpoint",
+            )
+    return files
 
 
 def take(entry: Entry, folder: Path, progress: Progress) -> list[Path]:
     """Puts the files into `folder`, and returns them there.
 
-    The SHA-256 of an entry that has one is checked. Raises SlmError "unreadable", "corrupt" or
-    "unwritable".
+    The SHA-256 of an entry that has one is checked. Raises SlmError "unreadable", "corrupt",
+    "unwritable", and what check_output raises.
     """
-    files = source_files(entry)
+    files = sorted(source_files(entry), key=lambda file: file.name in LAST)
+    for file in files:
+        check_output(folder / file.name)
     total = sum(file.stat().st_size for file in files)
     done = 0
     taken: list[Path] = []
@@ -51,7 +66,10 @@ def take(entry: Entry, folder: Path, progress: Progress) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for file in files:
             target = folder / file.name
-            digest = _hash(file, lambda n, at=done: progress(at + n, total))  # type: ignore[misc]
+            try:
+                digest = _hash(file, lambda n, at=done: progress(at + n, total))  # type: ignore[misc]
+            except OSError as error:
+                raise SlmError("unreadable", f"cannot read {file}: {os_reason(error)}") from None
             if entry.sha256 is not None and len(files) == 1 and digest != entry.sha256:
                 raise SlmError(
                     "corrupt",
@@ -59,13 +77,12 @@ def take(entry: Entry, folder: Path, progress: Progress) -> list[Path]:
                     "get the file again, or correct the registry",
                 )
             if not (target.exists() and target.samefile(file)):
-                _link_or_copy(file, target)
+                with reading(files):  # a link in the folder may lead back to one of them
+                    _link_or_copy(file, target)
             done += file.stat().st_size
             taken.append(target)
     except OSError as error:
-        raise SlmError(
-            "unwritable", f"cannot bring {entry.origin} to {folder}: {os_reason(error)}"
-        ) from None
+        raise SlmError("unwritable", f"cannot write {folder}: {os_reason(error)}") from None
     return taken
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..atomic import also_reading
 from ..errors import SlmError, os_reason
 from .icons import read_icon
 
@@ -105,6 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise _refused(f"{path} has {name!r}, which says nothing about a site; {hint}")
     if isinstance(values.get("icon"), str):
         values["icon"] = path.parent / values["icon"]  # beside the file, wherever one stands
+        also_reading(values["icon"])
     return values
 
 

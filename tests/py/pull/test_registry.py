@@ -52,7 +52,7 @@ def test_a_registry_of_ones_own(tmp_path: Path) -> None:
     assert registry.models["mine"].origin == Local(model)
     target = pull("mine", out=tmp_path / "out", registry=registry)
     assert target.read_bytes() == b"GGUF"
-    model.write_bytes(b"GGUX")
+    model.write_bytes(b"GGUF, but another")
     with pytest.raises(SlmError, match="should have the SHA-256"):
         pull("mine", out=tmp_path / "again", registry=registry)
     assert list((tmp_path / "again").iterdir()) == []

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from ... import __version__
-from ...atomic import atomic_file
+from ...atomic import atomic_file, check_output
 from ...jsonable import jsonable
 from ..metrics import SHARES
 from ..run import Evaluated, Result
@@ -29,14 +29,22 @@ from .figures import (
 )
 from .text import about, answers_title, heading, markdown, title
 
+RESULTS, MARKDOWN, HTML = "results.json", "report.md", "report.html"
+
+
+def check_reports(folder: Path) -> None:
+    """Raises SlmError "invalid_argument" if writing them there would destroy an input."""
+    for name in (RESULTS, MARKDOWN, HTML):
+        check_output(folder / name)
+
 
 def write_reports(result: Result, folder: Path) -> None:
-    """Writes the three files. Raises SlmError "unwritable"."""
+    """Writes the three files. Raises SlmError "unwritable", and what check_reports raises."""
     document = json.dumps(jsonable(results_json(result)), ensure_ascii=False, indent=1) + "\n"
     for name, text in (
-        ("results.json", document),
-        ("report.md", markdown(result)),
-        ("report.html", html(result)),
+        (RESULTS, document),
+        (MARKDOWN, markdown(result)),
+        (HTML, html(result)),
     ):
         with atomic_file(folder / name) as file:
             file.write(text.encode())
