@@ -3,8 +3,10 @@
 // what they show, their own files know.
 
 import type { ChatHost, ModelEntry } from '../seal/protocol';
+import { announce } from './announce';
 import { drawCard } from './card';
 import type { Chat } from './chat';
+import { Confirm } from './confirm';
 import type { Conversation } from './conversation';
 import { openConversation, saveConversation } from './files';
 import { Panel } from './panel';
@@ -32,6 +34,7 @@ export class Drawers {
   /** Why the last file was not opened. */
   private refusal: string | null = null;
   private undoDelete: (() => void) | null = null;
+  private readonly confirm = new Confirm();
 
   constructor(
     private readonly host: ChatHost,
@@ -70,7 +73,7 @@ export class Drawers {
   }
 
   private drawCard(): readonly (Node | null)[] {
-    const { chat, card, actions } = this;
+    const { chat, card, actions, confirm } = this;
     return drawCard({
       site: this.host.site,
       state: chat.model.state,
@@ -80,7 +83,7 @@ export class Drawers {
         card.close();
         actions.open(entry);
       },
-      remove: (entry) => void chat.remove(entry),
+      remove: (entry) => void this.remove(entry),
       update: () => {
         card.close();
         actions.update();
@@ -90,11 +93,12 @@ export class Drawers {
         actions.goBack();
       },
       forget: (entry) => void chat.model.forget(entry),
+      confirm,
     });
   }
 
   private drawPicker(): readonly Node[] {
-    const { chat, picker, actions } = this;
+    const { chat, picker, actions, confirm } = this;
     return drawPicker({
       models: chat.model.models,
       current: chat.model.entry,
@@ -102,7 +106,8 @@ export class Drawers {
         picker.close();
         actions.open(entry);
       },
-      remove: (entry) => void chat.remove(entry),
+      remove: (entry) => void this.remove(entry),
+      confirm,
     });
   }
 
@@ -140,6 +145,11 @@ export class Drawers {
       save: (kind) => saveConversation(chat.conversation, kind),
       openFile: (file) => void this.openFile(file),
     });
+  }
+
+  private async remove(entry: ModelEntry): Promise<void> {
+    await this.chat.remove(entry);
+    announce(S.removed(entry.title));
   }
 
   private delete(conversation: Conversation): void {
