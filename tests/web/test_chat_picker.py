@@ -190,6 +190,9 @@ def test_the_picker_is_there_in_every_language_on_a_phone(page: Page) -> None:
         expect(chat.frame.locator("#picker .models li")).to_have_count(4)
         wide = "document.querySelector('.app').scrollWidth"
         assert (language, chat.frame.evaluate(wide)) == (language, 320)
+        # What a model is good for may be in another language; it stands at the page's side.
+        side = "getComputedStyle(document.querySelector('#picker .good-for')).textAlign"
+        assert chat.frame.evaluate(side) == ("right" if language == "ar" else "left")
         remove = chat.frame.locator("#picker [data-action^=remove]").first
         remove.click()
         expect(remove).to_contain_text("98")
