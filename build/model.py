@@ -31,7 +31,8 @@ def is_packed(entry: Entry, folder: Path) -> bool:
         (file,) = manifest["files"]
         sizes = {folder / chunk["sha256"]: chunk["size"] for chunk in file["chunks"]}
         said = [manifest[key] for key in ("schema", "title", "license_url", "source", "sampling")]
-        wanted = [SCHEMA, entry.title, url, entry.source, entry.sampling]
+        said.append(manifest.get("good_for"))  # left out where there is none
+        wanted = [SCHEMA, entry.title, url, entry.source, entry.sampling, entry.good_for]
         same = file["sha256"] == entry.sha256 and said == wanted
         return same and all(chunk.stat().st_size == size for chunk, size in sizes.items())
     except (OSError, ValueError, KeyError, TypeError):
@@ -44,6 +45,8 @@ def pack(entry: Entry, gguf: Path, folder: Path) -> None:
         "--name", str(entry.name), "--title", entry.title, "--source", entry.source or "",
         *(f"--sampling={key}={value}" for key, value in entry.sampling.items()),
     ]  # fmt: skip
+    if entry.good_for is not None:
+        arguments += ["--good-for", entry.good_for]
     if entry.license is not None:
         arguments += ["--license", entry.license.id]
         arguments += ["--license-url", entry.license.url] if entry.license.url else []

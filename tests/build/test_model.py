@@ -19,6 +19,7 @@ from script import DIST, ROOT
 from slmweb.errors import SlmError
 from slmweb.pack.manifest import SCHEMA
 from slmweb.pull.registry import Entry, License, Registry, Wheels, read_registry
+from slmweb.server.models import ModelFolder
 
 WHOLE = b"GGUF" + bytes(1000)
 TERMS = License("toy", "Toy Terms", "https://example.org/license", ask_first=True)
@@ -44,6 +45,13 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
     done = script("gpt5")
     assert done.returncode == 1
     assert done.stderr == "model.py: there is no model 'gpt5'; choose from smollm2, gemma3-270m\n"
+
+
+def test_the_packed_demo_model_says_what_it_is_good_for() -> None:
+    """From the registry through the manifest to the list that the page reads."""
+    entry = read_registry().models["smollm2"]
+    models = {model["name"]: model for model in ModelFolder(DIST / "models").entries()}
+    assert models[str(entry.name)]["good_for"] == entry.good_for is not None
 
 
 def test_the_demo_model_is_there() -> None:
@@ -76,6 +84,11 @@ def test_a_whole_pack_is_not_made_again_and_a_broken_one_is(tmp_path: Path) -> N
     (tmp_path / chunk).write_bytes(WHOLE)
     assert model.is_packed(ENTRY, tmp_path)
     assert not model.is_packed(dataclasses.replace(ENTRY, title="Other"), tmp_path)
+    good = dataclasses.replace(ENTRY, good_for="Tests.")
+    assert not model.is_packed(good, tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"good_for": "Tests."}))
+    assert model.is_packed(good, tmp_path)
+    assert not model.is_packed(ENTRY, tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"schema": SCHEMA - 1}))
     assert not model.is_packed(ENTRY, tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))

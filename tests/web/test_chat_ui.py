@@ -577,6 +577,7 @@ def test_a_stored_model_that_is_not_open_can_be_removed_or_opened(shared_page: P
     chat = open_chat(shared_page, models=[{}, {**TWO[1], "stored": True}])
     button(chat, "About SmolLM2 135M Instruct").click()
     button(chat, "Remove Other 270M from this device (98.4 MB)").click()
+    button(chat, "Other 270M: Remove and free 98.4 MB?").click()
     other = chat.frame.locator("#card .models li", has_text="Other 270M")
     expect(other).to_contain_text("not on this device")
     assert chat.frame.evaluate("mock.removed") == ["other"]

@@ -126,7 +126,9 @@ def test_the_version_before_can_be_removed(shared_page: Page) -> None:
     lines = card(chat)
     expect(lines).to_contain_text("Version before")
     expect(lines).to_contain_text("Go back to it")
-    lines.get_by_role("button", name="Remove from this device").click()
+    lines.get_by_role("button", name="Remove Version before from this device (98.0 MB)").click()
+    assert chat.mock("versions") == []
+    lines.get_by_role("button", name="Version before: Remove and free 98.0 MB?").click()
     expect(lines).not_to_contain_text("Other versions")
     assert chat.mock("versions") == ["forget smollm2-135m-instruct-q4_1"]
 

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Frame, Locator, Page, expect
 
 from slmweb.pack.manifest import read_manifest
+from slmweb.pull.registry import read_registry
 from slmweb.server.app import create_app
 from tests.web.conftest import ROOT
 from tests.web.plain_host import visit
@@ -164,6 +165,47 @@ def test_stop_ends_a_real_answer(chat: Chat) -> None:
     chat.button("Stop").click()
     expect(chat.answers).to_contain_text("Stopped.")
     assert chat.ask("Hello")
+
+
+def test_an_answer_cut_by_the_limit_goes_on_from_its_last_word(chat: Chat) -> None:
+    chat.ready()
+    chat.button("Settings").click()
+    settings = chat.frame.get_by_role("dialog", name="Settings")
+    settings.get_by_role("spinbutton", name="Temperature").fill("0")
+    settings.get_by_role("spinbutton", name="Longest answer").fill("32")
+    chat.page.keyboard.press("Tab")
+    chat.button("Close").click()
+    chat.send("Write a long story about a ship at sea.")
+    limit = chat.answers.get_by_text("Stopped after 32 tokens, the limit in Settings.")
+    expect(limit).to_be_visible(timeout=PATIENCE_MS)
+    prose = chat.answers.locator(".prose")
+    before = prose.inner_text().strip()
+    assert before
+
+    chat.answers.get_by_role("button", name="Continue").click()
+    # The note goes before the first new word comes, and is back after the last one.
+    chat.frame.wait_for_function(
+        "(n) => document.querySelector('.turn.assistant .prose').innerText.trim().length > n",
+        arg=len(before),
+        timeout=PATIENCE_MS,
+    )
+    expect(limit).to_be_visible(timeout=PATIENCE_MS)
+    after = prose.inner_text().strip()
+    assert after.startswith(before)
+    # Words that are a sentence's next ones, neither a new answer nor the first one once more.
+    more = after.removeprefix(before)
+    assert len(more.split()) > 8
+    assert before[:24] not in more
+    expect(chat.answers).to_have_count(1)
+    expect(chat.answers.locator(".versions")).to_have_count(0)
+
+
+def test_what_the_registry_calls_a_model_good_for_stands_in_the_card(chat: Chat) -> None:
+    good_for = read_registry().models["smollm2"].good_for
+    assert good_for
+    chat.ready()
+    chat.button("About SmolLM2 135M Instruct").click()
+    expect(chat.frame.locator("#card .good-for")).to_have_text(good_for)
 
 
 def test_a_proxy_that_drops_the_isolation_costs_one_reload(

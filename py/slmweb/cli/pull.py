@@ -102,6 +102,7 @@ def _show(table: Any, json: bool) -> None:
                 "name": key,
                 "title": entry.title,
                 "kind": entry.kind,
+                "good_for": entry.good_for,
                 "size": entry.size,
                 "license": terms and terms.id,
                 "license_url": terms and terms.url,
@@ -122,3 +123,5 @@ def _show(table: Any, json: bool) -> None:
             f"{row['name']:<{width}}  {row['kind']:<5}  {size:<10}  {row['title']}{here}, "
             f"{row['license'] or 'licence not stated'}{asks}"
         )
+        if row["good_for"]:
+            print(f"{'':<{width}}  {row['good_for']}")

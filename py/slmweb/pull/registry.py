@@ -57,7 +57,8 @@ class Local:
 
 @dataclass(frozen=True)
 class Entry:
-    """One model and where it comes from. `size` and `sha256` are those of the finished GGUF."""
+    """One model and where it comes from. `size` and `sha256` are those of the finished GGUF,
+    `good_for` one line for people who choose."""
 
     key: str
     title: str
@@ -68,6 +69,7 @@ class Entry:
     size: int | None = None
     sha256: str | None = None
     source: str | None = None
+    good_for: str | None = None
     sampling: Mapping[str, float] = field(default_factory=dict)
     config: Mapping[str, Any] | None = None
 
@@ -130,6 +132,8 @@ def _entry(key: str, table: dict[str, Any], licenses: Mapping[str, License], fol
         table["license"] = licenses[license_id]
     if (digest := table.get("sha256")) is not None and not _SHA256.fullmatch(digest):
         raise ValueError(f"the sha256 of {key} is not 64 lower-case hex digits")
+    if not isinstance(table.get("good_for", ""), str):
+        raise ValueError(f"what {key} is good for is not a text")
     origin: Wheels | Repo | Local
     if "packages" in table:
         origin = Wheels(tuple(table.pop("packages")), tuple(table.pop("parts")))

@@ -148,4 +148,6 @@ def test_the_list_of_what_can_be_pulled() -> None:
     assert {"name": "gemma2-2b-it", "kind": "hf", "consent": True}.items() <= next(
         model for model in told if model["name"] == "gemma2-2b-it"
     ).items()
+    shown = slmweb("pull", "--list").stdout.decode()
+    assert all(model["good_for"] in shown for model in told)
     assert slmweb("pull").stderr == b"slmweb: no model was named; see `slmweb pull --list`\n"

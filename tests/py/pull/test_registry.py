@@ -22,6 +22,10 @@ def test_every_entry_can_be_found_and_has_terms() -> None:
         assert registry.find(key) is entry
         assert entry.license is not None, key
         assert entry.config is not None, key
+        # What `slmweb pack --good-for` takes, and fits beside a title.
+        assert entry.good_for is not None, key
+        assert 1 <= len(entry.good_for) <= 100, key
+        assert entry.good_for.isprintable(), key
         # Hashes are of files that somebody has hashed; the hub vouches for its own.
         assert (entry.sha256 is not None) == isinstance(entry.origin, Wheels), key
     assert registry.licenses["gemma"].ask_first
@@ -50,6 +54,7 @@ def test_a_registry_of_ones_own(tmp_path: Path) -> None:
     path.write_text(f'[model.mine]\ntitle = "Mine"\npath = "mine.gguf"\nsha256 = "{digest}"\n')
     registry = read_registry(path)
     assert registry.models["mine"].origin == Local(model)
+    assert registry.models["mine"].good_for is None
     target = pull("mine", out=tmp_path / "out", registry=registry)
     assert target.read_bytes() == b"GGUF"
     model.write_bytes(b"GGUF, but another")
@@ -67,6 +72,7 @@ def test_a_registry_of_ones_own(tmp_path: Path) -> None:
         '[model.a]\ntitle="A"\npath="b"\nsha256="c"\n',
         '[model.a]\ntitle="A"\nrepo="a/b"\nlicense="none"\n',
         '[model.a]\nrepo="a/b"\nstrange=1\n',
+        '[model.a]\ntitle="A"\nrepo="a/b"\ngood_for=1\n',
     ],
 )
 def test_a_broken_registry_is_one_sentence(tmp_path: Path, text: str) -> None:

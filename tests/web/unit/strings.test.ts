@@ -2,6 +2,7 @@
 // the language has, the arguments in the sentence; and which language is chosen.
 
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { chooseLanguage, LANGUAGES } from '../../../web/src/chat/language';
 import { ALL } from '../../../web/src/chat/strings';
@@ -70,4 +71,19 @@ test('numbers take the words that the language has for them', () => {
   assert.equal(ALL.ar.tokens(100, '١٠٠'), '١٠٠ رمز');
   for (const language of LANGUAGES)
     for (const n of [0, 1, 2, 3, 11, 100, 1.5]) assert.match(ALL[language].dropped(n), /\S/);
+});
+
+test('every word is said somewhere in the chat', () => {
+  const sources = readdirSync('web/src/chat').filter((file) => file.endsWith('.ts'));
+  const text = sources.map((file) => readFileSync(`web/src/chat/${file}`, 'utf8')).join('\n');
+  const said = new Set([...text.matchAll(/\bS\.(\w+)/g)].map(([, key]) => key));
+  assert.deepEqual(
+    Object.keys(ALL.en).filter((key) => !said.has(key)),
+    [],
+  );
+  // The groups are asked by a key that the compiler holds to them; nothing else may be.
+  assert.deepEqual(
+    Object.keys(ALL.en).filter((key) => typeof ALL.en[key as keyof typeof ALL.en] === 'object'),
+    ['examples', 'baseExamples', 'phase', 'ask', 'failures', 'sliders', 'keyList'],
+  );
 });

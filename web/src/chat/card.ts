@@ -4,6 +4,7 @@
 
 import type { ModelInfo } from '../api/types';
 import type { ModelEntry, Site } from '../seal/protocol';
+import type { Confirm } from './confirm';
 import { copyButton } from './copy';
 import { button, h } from './dom';
 import { bytes, count, parameters } from './format';
@@ -22,12 +23,13 @@ export interface CardSource {
   readonly update: () => void;
   readonly goBack: () => void;
   readonly forget: (entry: ModelEntry) => void;
+  readonly confirm: Confirm;
 }
 
 type Fact = readonly [label: string, value: string | Node | null];
 
 export function drawCard(source: CardSource): (Node | null)[] {
-  const { state, entry, models } = source;
+  const { state, entry, models, open, remove, confirm } = source;
   const ready = state.kind === 'ready' ? state : null;
   return [
     entry === null ? null : section(S.model, factList(modelFacts(entry, ready?.slm.info ?? null))),
@@ -35,7 +37,7 @@ export function drawCard(source: CardSource): (Node | null)[] {
     ready === null ? null : section(S.here, factList(engineFacts(ready))),
     section(S.where, ...whereabouts(entry, ready?.slm.info ?? null)),
     instructions(source.site),
-    section(S.others, ...drawPicker({ models, current: entry, open: source.open, remove: source.remove })),
+    section(S.others, ...drawPicker({ models, current: entry, open, remove, confirm })),
     section(
       S.keys,
       factList(
@@ -107,7 +109,7 @@ function instructions({ system_prompt }: Site): HTMLElement | null {
   );
 }
 
-function versions(entry: ModelEntry, { update, goBack, forget }: CardSource): HTMLElement | null {
+function versions(entry: ModelEntry, { update, goBack, forget, confirm }: CardSource): HTMLElement | null {
   const { update: newer, previous } = entry;
   if (newer === null && previous === null) return null;
   const named = (version: string | null, otherwise: string) =>
@@ -118,18 +120,28 @@ function versions(entry: ModelEntry, { update, goBack, forget }: CardSource): HT
       line(
         named(newer.version, S.aNewVersion),
         newer.bytes === 0 ? S.nothingToFetch : S.toFetch(bytes(newer.bytes)),
-        button(S.update, update, { class: 'quiet' }),
+        button(S.update, update, { class: 'quiet', 'data-action': 'update' }),
       ),
     );
-  if (previous !== null)
+  if (previous !== null) {
+    const title = named(previous.version, S.theVersionBefore);
+    const size = bytes(previous.size);
     lines.push(
       line(
-        named(previous.version, S.theVersionBefore),
-        S.keptSize(bytes(previous.size)),
-        button(S.goBack(previous.version), goBack, { class: 'quiet' }),
-        button(S.removeStored, () => forget(entry), { class: 'quiet' }),
+        title,
+        S.keptSize(size),
+        button(S.goBack(previous.version), goBack, { class: 'quiet', 'data-action': 'back' }),
+        confirm.button({
+          key: 'forget',
+          label: S.removeStored,
+          name: S.removeNamed(title, size),
+          subject: title,
+          question: S.removeSure(size),
+          run: () => forget(entry),
+        }),
       ),
     );
+  }
   return section(S.versions, h('ul', { class: 'models' }, ...lines));
 }
 

@@ -7,39 +7,32 @@ import { isPassing, SlmError } from '../core/error';
 import { bytes, count } from './format';
 import { S } from './strings';
 
-export type Remedy = 'drop' | 'retry' | 'newChat' | 'reload' | 'settings';
+/** `lengthen`: a longer context, where the model has one. */
+export type Remedy = 'drop' | 'retry' | 'newChat' | 'reload' | 'lengthen';
 
 export interface Failure {
   readonly sentence: string;
   /** The error's own words. */
   readonly exact: string | null;
-  readonly remedies: readonly { readonly label: string; readonly action: Remedy }[];
+  readonly remedies: readonly Remedy[];
 }
-
-const remedy = {
-  drop: { label: S.dropOldest, action: 'drop' },
-  retry: { label: S.tryAgain, action: 'retry' },
-  newChat: { label: S.newChat, action: 'newChat' },
-  reload: { label: S.reloadModel, action: 'reload' },
-  settings: { label: S.longerContext, action: 'settings' },
-} as const;
 
 /** `canDrop`: there are older turns to leave out, and that was not tried yet. */
 export function describeError(error: unknown, canDrop: boolean): Failure {
   if (!(error instanceof SlmError)) {
     const exact = error instanceof Error ? error.message : String(error);
-    return { sentence: S.unforeseen, exact, remedies: [remedy.retry, remedy.reload] };
+    return { sentence: S.unforeseen, exact, remedies: ['retry', 'reload'] };
   }
   const said = { sentence: sentenceOf(error), exact: error.message };
   switch (error.code) {
     case 'context_full':
-      return { ...said, remedies: [remedy.settings, ...(canDrop ? [remedy.drop] : []), remedy.newChat] };
+      return { ...said, remedies: ['lengthen', ...(canDrop ? (['drop'] as const) : []), 'newChat'] };
     case 'crashed':
     case 'disposed':
     case 'out_of_memory':
-      return { ...said, remedies: [remedy.reload] };
+      return { ...said, remedies: ['reload'] };
     default:
-      return { ...said, remedies: [remedy.retry] };
+      return { ...said, remedies: ['retry'] };
   }
 }
 

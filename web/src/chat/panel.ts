@@ -45,7 +45,12 @@ export class Panel {
     this.element.close();
   }
 
+  /** The keyboard stays at the button that has taken the place of the one where it was. */
   redraw(): void {
+    const focused = this.body.querySelector<HTMLElement>(':focus')?.dataset.action;
     this.body.replaceChildren(...this.draw().filter((node) => node !== null));
+    if (focused === undefined) return;
+    const actions = [...this.body.querySelectorAll<HTMLElement>('[data-action]')];
+    actions.find(({ dataset }) => dataset.action === focused)?.focus();
   }
 }

@@ -1,8 +1,10 @@
 // The models of the site as a list to choose from: what each is good for, what it
 // takes, and what of it is on this device, which can be removed, the open one and
-// half a download too. It draws entries and decides nothing.
+// half a download too, once that has been asked. It draws entries and decides
+// nothing.
 
 import type { ModelEntry } from '../seal/protocol';
+import type { Confirm } from './confirm';
 import { button, h } from './dom';
 import { bytes, parameters } from './format';
 import { S } from './strings';
@@ -13,6 +15,7 @@ export interface PickerSource {
   readonly current: ModelEntry | null;
   readonly open: (entry: ModelEntry) => void;
   readonly remove: (entry: ModelEntry) => void;
+  readonly confirm: Confirm;
 }
 
 export function drawPicker(source: PickerSource): HTMLElement[] {
@@ -24,7 +27,7 @@ export function drawPicker(source: PickerSource): HTMLElement[] {
   ];
 }
 
-function line(entry: ModelEntry, { current, open, remove }: PickerSource): HTMLElement {
+function line(entry: ModelEntry, { current, open, remove, confirm }: PickerSource): HTMLElement {
   const isOpen = entry.name === current?.name;
   return h(
     'li',
@@ -47,11 +50,16 @@ function line(entry: ModelEntry, { current, open, remove }: PickerSource): HTMLE
         ? null
         : button(entry.stored ? S.open : S.download(bytes(entry.size)), () => open(entry), {
             class: 'quiet',
+            'data-action': `open ${entry.name}`,
           }),
       entry.kept > 0
-        ? button(S.removeStored, () => remove(entry), {
-            class: 'quiet',
-            'aria-label': S.removeNamed(entry.title, bytes(entry.kept)),
+        ? confirm.button({
+            key: `remove ${entry.name}`,
+            label: S.removeStored,
+            name: S.removeNamed(entry.title, bytes(entry.kept)),
+            subject: entry.title,
+            question: S.removeSure(bytes(entry.kept)),
+            run: () => remove(entry),
           })
         : null,
     ),

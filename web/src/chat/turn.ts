@@ -7,7 +7,7 @@ import { autoGrow, isSendKey } from './composer';
 import type { Turn } from './conversation';
 import { copyButton } from './copy';
 import { button, h, iconButton, setText } from './dom';
-import { describeError } from './errors';
+import { describeError, type Remedy } from './errors';
 import { failureBox } from './failure';
 import { count, speed } from './format';
 import { icon } from './icons';
@@ -141,7 +141,7 @@ export class TurnView {
   /** Among the remedies of a failure. */
   private offersRetry(): boolean {
     const { remedies } = describeError(this.turn.error, false);
-    return remedies.some(({ action }) => action === 'retry' || action === 'reload');
+    return remedies.some((remedy) => remedy === 'retry' || remedy === 'reload');
   }
 
   private drawFigures({ live }: TurnContext): void {
@@ -196,23 +196,17 @@ export class TurnView {
     if (turn.role === 'user') return [];
     if (turn.state === 'failed') {
       const failure = describeError(turn.error, turn.parent?.parent !== null && !turn.dropOldest);
-      const run = {
-        drop: () => actions.retry(turn, true),
-        retry: () => actions.retry(turn),
-        newChat: () => actions.newChat(),
-        reload: () => actions.reload(turn),
-        settings: () => (longer === null ? actions.openSettings() : actions.lengthen(turn, longer)),
+      const ways: Record<Remedy, readonly [label: string, run: () => void] | null> = {
+        drop: [S.dropOldest, () => actions.retry(turn, true)],
+        retry: [S.tryAgain, () => actions.retry(turn)],
+        newChat: [S.newChat, () => actions.newChat()],
+        reload: [S.reloadModel, () => actions.reload(turn)],
+        lengthen:
+          longer === null ? null : [S.useAndAnswer(count(longer)), () => actions.lengthen(turn, longer)],
       };
       const buttons = failure.remedies
-        // A longer context is offered where the model has one.
-        .filter(({ action }) => action !== 'settings' || longer !== null)
-        .map(({ label, action }, i) =>
-          button(
-            action === 'settings' && longer !== null ? S.useAndAnswer(count(longer)) : label,
-            run[action],
-            { class: i === 0 ? 'primary' : '' },
-          ),
-        );
+        .flatMap((remedy) => (ways[remedy] === null ? [] : [ways[remedy]]))
+        .map(([label, run], i) => button(label, run, { class: i === 0 ? 'primary' : '' }));
       return [failureBox(failure, ...buttons)];
     }
     const resume = button(S.goOn, () => actions.resume(turn), { class: 'primary' });

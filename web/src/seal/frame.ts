@@ -4,7 +4,8 @@
 
 import './disarm'; // first, before any module can keep what it takes away
 
-import { showFailure, startChat } from '../chat/index';
+import { startChat } from '../chat/index';
+import { showFailure } from '../chat/nostart';
 import { FrameHost } from './host';
 import type { FrameMessage, Hello } from './protocol';
 

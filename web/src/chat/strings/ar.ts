@@ -209,7 +209,6 @@ export const ar: Strings = {
   // errors
   noStart: 'تعذّر بدء المحادثة.',
   dropOldest: 'ترك أقدم الرسائل',
-  longerContext: 'استعمال سياق أطول',
   tryAgain: 'المحاولة من جديد',
   tryAnyway: 'المحاولة على أي حال',
   reloadModel: 'إعادة تحميل النموذج والمحاولة من جديد',
@@ -331,6 +330,9 @@ export const ar: Strings = {
   notHere: 'ليس على هذا الجهاز',
   keptInAll: (size) => `تأخذ كل النماذج هنا ${size} من هذا الجهاز.`,
   removeNamed: (title, size) => `إزالة ${name(title)} من هذا الجهاز (${size})`,
+  removeSure: (size) => `إزالته وتحرير ${size}؟`,
+  pressAgain: 'اضغط مرة أخرى لإزالته، أو انتقل إلى غيره للإبقاء عليه.',
+  removed: (title) => `لم يعد ${name(title)} على هذا الجهاز.`,
   isOpen: 'مفتوح',
   keys: 'لوحة المفاتيح',
   keyList: [

@@ -190,7 +190,6 @@ export const de: Strings = {
   // errors
   noStart: 'Der Chat konnte nicht starten.',
   dropOldest: 'Die ältesten Nachrichten weglassen',
-  longerContext: 'Einen längeren Kontext verwenden',
   tryAgain: 'Noch einmal versuchen',
   tryAnyway: 'Trotzdem versuchen',
   reloadModel: 'Das Modell neu laden und noch einmal versuchen',
@@ -322,6 +321,9 @@ export const de: Strings = {
   notHere: 'nicht auf diesem Gerät',
   keptInAll: (size) => `Alle Modelle hier belegen ${size} auf diesem Gerät.`,
   removeNamed: (title, size) => `${title} von diesem Gerät entfernen (${size})`,
+  removeSure: (size) => `Entfernen und ${size} freigeben?`,
+  pressAgain: 'Noch einmal drücken entfernt es; wer weitergeht, behält es.',
+  removed: (title) => `${title} ist nicht mehr auf diesem Gerät.`,
   isOpen: 'geöffnet',
   keys: 'Tastatur',
   keyList: [

@@ -194,7 +194,6 @@ export const en = {
   // errors
   noStart: 'The chat could not start.',
   dropOldest: 'Drop the oldest turns',
-  longerContext: 'Use a longer context',
   tryAgain: 'Try again',
   tryAnyway: 'Try anyway',
   reloadModel: 'Reload the model and try again',
@@ -317,6 +316,9 @@ export const en = {
   notHere: 'not on this device',
   keptInAll: (size: string) => `All models here take ${size} of this device.`,
   removeNamed: (title: string, size: string) => `Remove ${title} from this device (${size})`,
+  removeSure: (size: string) => `Remove and free ${size}?`,
+  pressAgain: 'Press again to remove it, or move on to keep it.',
+  removed: (title: string) => `${title} is no longer on this device.`,
   isOpen: 'open',
   keys: 'Keyboard',
   keyList: [

@@ -186,7 +186,6 @@ export const hi: Strings = {
   // errors
   noStart: 'चैट शुरू नहीं हो सकी।',
   dropOldest: 'सबसे पुराने संदेश छोड़ दें',
-  longerContext: 'ज़्यादा लंबा संदर्भ लें',
   tryAgain: 'फिर कोशिश करें',
   tryAnyway: 'फिर भी कोशिश करें',
   reloadModel: 'मॉडल दोबारा लोड करके फिर कोशिश करें',
@@ -307,6 +306,9 @@ export const hi: Strings = {
   notHere: 'इस डिवाइस पर नहीं',
   keptInAll: (size) => `यहाँ के सभी मॉडल इस डिवाइस पर ${size} लेते हैं।`,
   removeNamed: (title, size) => `${title} को इस डिवाइस से हटाएँ (${size})`,
+  removeSure: (size) => `हटाकर ${size} खाली करें?`,
+  pressAgain: 'हटाने के लिए फिर दबाएँ; रखने के लिए आगे बढ़ें।',
+  removed: (title) => `${title} अब इस डिवाइस पर नहीं है।`,
   isOpen: 'खुला है',
   keys: 'कीबोर्ड',
   keyList: [

@@ -1,0 +1,51 @@
+// Files that come into the chat and go out of it: a conversation to be saved or
+// gone on with, or texts for the question. What is in them, transfer.ts and
+// textfile.ts know; what becomes of them, the caller.
+
+import type { Conversation } from './conversation';
+import { saveFile } from './save';
+import { readFiles, readTextFile } from './textfile';
+import { fromFile, isSaved, toJson, toMarkdown } from './transfer';
+
+/** Longer than any conversation that a tab holds. */
+const MAX_BYTES = 50e6;
+
+export function saveConversation(conversation: Conversation, kind: 'md' | 'json'): void {
+  const day = new Date().toISOString().slice(0, 10);
+  if (kind === 'md') saveFile(`chat-${day}.md`, 'text/markdown', toMarkdown(conversation));
+  else saveFile(`chat-${day}.json`, 'application/json', toJson(conversation));
+}
+
+/** The conversation in a file. Throws an Error whose message is a sentence. */
+export async function openConversation(file: File): Promise<Conversation> {
+  return fromFile(await readTextFile(file, MAX_BYTES));
+}
+
+/** What was dropped or pasted: a conversation that was saved here, else text for the question.
+ *  Throws an Error whose message is a sentence. */
+export async function takeFiles(files: readonly File[]): Promise<Conversation | string> {
+  const [only] = files;
+  if (files.length === 1 && only?.name.endsWith('.json')) {
+    const text = await readTextFile(only, MAX_BYTES);
+    if (isSaved(text)) return fromFile(text);
+  }
+  return readFiles(files);
+}
+
+/** Files may be dropped anywhere on the page, while `canTake` says so. */
+export function listenToDrops(canTake: () => boolean, take: (files: readonly File[]) => void): void {
+  const mark = (on: boolean) => document.body.classList.toggle('is-dropping', on);
+  document.addEventListener('dragover', (event) => {
+    if (!event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault(); // else the browser would open the file in place of the chat
+    mark(true);
+  });
+  document.addEventListener('dragleave', ({ relatedTarget }) => relatedTarget === null && mark(false));
+  document.addEventListener('drop', (event) => {
+    mark(false);
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (files.length === 0) return;
+    event.preventDefault();
+    if (canTake()) take(files);
+  });
+}
