@@ -47,6 +47,7 @@ ENTRIES = (
     Entry("shell.js", "seal/shell.ts", "esm"),
     Entry("slmweb.js", "index.ts", "esm"),
     Entry("frame.js", "seal/frame.ts", "iife"),
+    Entry("early.js", "seal/early.ts", "iife"),
     Entry("worker.js", "worker/index.ts", "iife"),
     Entry("store.js", "store/worker.ts", "iife"),
     Entry("sw.js", "offline/sw.ts", "iife"),

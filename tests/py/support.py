@@ -136,6 +136,7 @@ def make_folders(root: Path) -> Folders:
         folder.mkdir(parents=True)
     sources = {
         "shell.js": "console.log('shell');\n" * 40,
+        "early.js": "console.log('early');\n",
         "frame.js": FRAME_SCRIPT,
         "worker.js": "onmessage = () => 0;\n",
         "store.js": "onmessage = () => 1;\n",

@@ -57,6 +57,7 @@ def page_and_headers(
     files = {
         "frame.js": prelude + _mock_script(),
         "shell.js": "",
+        "early.js": "",
         "worker.js": "",
         "store.js": "",
         "shell.css": (ROOT / "web/src/seal/shell.css").read_text(),

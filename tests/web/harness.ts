@@ -19,6 +19,7 @@ interface Opened {
   readonly kind: 'opfs' | 'memory';
   readonly names: readonly string[];
   readonly notices: readonly string[];
+  readonly codes: readonly unknown[];
   readonly phases: readonly string[];
   /** SHA-256 of each file's bytes, as a reader of the Blob sees them. */
   readonly sha256: readonly string[];
@@ -71,6 +72,7 @@ async function outcome<T>(work: Promise<T>): Promise<T | { error: string; code: 
 async function open(model: string, options: StoreOptions = {}): Promise<Opened> {
   const url = new URL(`/models/${model}/manifest.json`, location.href).href;
   const notices: string[] = [];
+  const codes: unknown[] = [];
   const phases: string[] = [];
   controller = new AbortController();
   const { publicKey = null, ...rest } = options;
@@ -79,7 +81,10 @@ async function open(model: string, options: StoreOptions = {}): Promise<Opened> 
     retryMs: 1,
     ...rest,
     signal: controller.signal,
-    onNotice: (sentence) => notices.push(sentence),
+    onNotice: (sentence, notice) => {
+      notices.push(sentence);
+      codes.push(notice);
+    },
     onProgress: (report) => {
       progress.push(report);
       for (const { resolve } of watchers.filter(({ wanted }) => wanted(report))) resolve();
@@ -91,6 +96,7 @@ async function open(model: string, options: StoreOptions = {}): Promise<Opened> 
     kind: stored.kind,
     names: stored.files.map((file) => (file instanceof File ? file.name : '')),
     notices,
+    codes,
     phases,
     sha256: await Promise.all(stored.files.map(sha256)),
   };

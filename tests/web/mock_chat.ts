@@ -8,6 +8,7 @@ import type {
   ChatParams,
   CompletionChunk,
   CompletionParams,
+  ContextNotice,
   FinishReason,
   LoadProgress,
   ModelInfo,
@@ -16,6 +17,7 @@ import type {
   Slm,
   SlmErrorCode,
   SlmStats,
+  StorageNotice,
   Stream,
   Timings,
   TooLargeDetails,
@@ -32,9 +34,9 @@ interface Config {
   readonly adapters?: readonly AdapterInfo[];
   /** Opening waits for mock.opened(). */
   readonly manualOpen?: boolean;
-  readonly notice?: string;
-  /** A sentence about a shorter context. */
-  readonly roomNotice?: string;
+  readonly notice?: StorageNotice;
+  /** About a shorter context. */
+  readonly roomNotice?: ContextNotice;
   readonly preferences?: Partial<Preferences>;
 }
 
@@ -99,8 +101,8 @@ const INFO: ModelInfo = {
   has_chat_template: true,
   sampling: { temperature: 0.2, top_p: 0.9 },
   variant: 'relaxed-mt',
-  variant_reason:
-    'This browser offers relaxed SIMD and the page is isolated, so the core runs on 2 threads with 8-bit dot products.',
+  variant_reason: 'Runs with relaxed SIMD on 2 threads of 4 logical processors.',
+  variant_notices: [{ code: 'relaxed_simd' }, { code: 'threads', threads: 2, cores: 4 }],
   threads: 2,
   dot: 'i16x8.relaxed_dot',
 };

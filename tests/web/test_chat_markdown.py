@@ -147,7 +147,65 @@ def test_markdown_becomes_structure(chat: ChatPage) -> None:
     expect(shown.locator("h4")).to_have_text(["How high", "Setext is rare"])
     expect(shown.locator("td")).to_have_text(["Fundy", "11.7 m"])
     expect(shown.locator("blockquote")).to_have_text("Not the season.")
-    expect(shown.locator("> ul > li")).to_have_text(["☑ done", "☐ open"])
+    expect(shown.locator("> ul > li")).to_have_text(["done", "open"])
+
+
+TASKS = """\
+- [x] Pack the *bag*
+  - [ ] with [the map](https://example.org/map)
+- [X] Lock up
+
+  and leave the key
+- no task
+1. [ ] Go
+"""
+
+
+def test_tasks_are_boxes_with_labels_that_nobody_can_tick(chat: ChatPage) -> None:
+    chat.send("What is left?")
+    write(chat, TASKS, step=3)
+    chat.mock("finish()")
+    shown = prose(chat)
+    boxes = shown.get_by_role("checkbox")
+    expect(boxes).to_have_count(4)
+    found = boxes.evaluate_all(
+        "(all) => all.map((box) => [box.labels[0].innerText.trim(), box.checked, box.disabled])"
+    )
+    assert [done for _, done, _ in found] == [True, False, True, False]
+    assert all(disabled for *_, disabled in found)
+    assert [text for text, *_ in found] == [
+        "Pack the bag", "with the map https://example.org/map", "Lock up", "Go",
+    ]  # fmt: skip
+    expect(shown.get_by_role("checkbox", name="Pack the bag", checked=True)).to_be_visible()
+    expect(shown.locator("li")).to_have_count(5)
+    # A box takes the place of its item's mark; others keep theirs.
+    marks = "(all) => all.map((item) => getComputedStyle(item).listStyleType)"
+    assert shown.locator("li").evaluate_all(marks) == ["none", "none", "none", "disc", "none"]
+    # Who hears the answer hears what is done.
+    expect(chat.frame.get_by_role("status")).to_contain_text("☑ Pack the bag")
+
+
+def test_tasks_are_copied_as_they_were_written(chat: ChatPage) -> None:
+    chat.ask("What is left?", TASKS)
+    chat.frame.locator(".turn.assistant [data-action=copy]").click()
+    field = chat.frame.locator("#message")
+    field.press("Control+V")
+    expect(field).to_have_value(TASKS)
+
+
+def test_no_item_of_a_growing_list_is_ever_gone(chat: ChatPage) -> None:
+    chat.send("Tides?")
+    chat.frame.evaluate(
+        """() => {
+          globalThis.counts = [];
+          globalThis.seen = () => counts.push(document.querySelectorAll('.prose li').length);
+        }"""
+    )
+    write(chat, "- one\n- two\n\n  and more\n- [x] three\n\n1. four\n2. five\n")
+    counts = chat.frame.evaluate("counts")
+    assert counts == sorted(counts)
+    chat.mock("finish()")
+    expect(prose(chat).locator("li")).to_have_count(5)
 
 
 def test_single_line_breaks_are_kept(chat: ChatPage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.web.chat_page import open_chat
 from tests.web.test_chat_access import AXE
 
 ROOT = Path(__file__).resolve().parents[2]
+FULL = {"size": 98e6, "usage": 2e6, "quota": 5e6}
 
 SITE = Site(
     title="Hafenklinik",
@@ -93,6 +95,40 @@ def test_a_site_chooses_the_language_whatever_the_visitor_speaks(page: Page, lan
     root = chat.frame.locator("html")
     expect(root).to_have_attribute("lang", language)
     expect(root).to_have_attribute("dir", "rtl" if language == "ar" else "ltr")
+
+
+@pytest.mark.parametrize("storage", [{"code": "keeps_no_files"}, {"code": "storage_full", **FULL}])
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_what_the_engine_and_the_store_have_to_say_is_in_the_pages_language(
+    page: Page, language: str, storage: dict[str, Any]
+) -> None:
+    room = {"n_ctx": 512, "wanted": 2048, "needed": 454e6, "available": 429e6}
+    codes = (
+        {"code": "plain_simd"},
+        {"code": "not_isolated"},
+        {"code": "few_addresses", "bytes": 1e9},
+    )
+    chat = open_chat(
+        page,
+        site=Site(lang=language),
+        models=[{"source": None, "good_for": None}],
+        roomNotice={"code": "context_by_device", **room, "device_memory": 1},
+        notice=storage,
+        info={"variant_notices": list(codes), "types": {}},
+    )
+    expect(chat.frame.locator(".opening-note")).to_contain_text("429")
+    shown = [chat.frame.locator(".opening-note").inner_text()]
+    for opener, panel in ((".top .model", "#card"), (".tools button:nth-child(4)", "#settings")):
+        chat.frame.locator(opener).click()
+        shown.append(chat.frame.locator(panel).inner_text())
+        chat.page.keyboard.press("Escape")
+    card, settings = shown[1:]
+    assert "429" in card
+    assert "COOP" in card
+    assert "COOP" in settings
+    # Words that no sentence of ours in English does without, and no other language has.
+    english = re.compile(r"\b(the|this|it|has|of|with|which)\b", re.I)
+    assert [english.findall(text) for text in shown] == [[], [], []]
 
 
 @pytest.mark.parametrize(

@@ -556,7 +556,7 @@ def test_the_card_tells_licence_variant_and_what_runs_where(chat: ChatPage) -> N
     card = chat.frame.get_by_role("dialog", name="About")
     for fact in [
         "apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0", "135 M", "relaxed-mt",
-        "the page is isolated, so the core runs on 2 threads", "2,048 tokens", "148 MB",
+        "relaxed SIMD. It has 2 threads; logical processors here: 4.", "2,048 tokens", "148 MB",
         "Runs on this device. Nothing you type leaves this page.",
     ]:  # fmt: skip
         expect(card).to_contain_text(fact)
@@ -566,10 +566,12 @@ def test_the_card_tells_licence_variant_and_what_runs_where(chat: ChatPage) -> N
 
 
 def test_storage_that_failed_is_told_on_the_card(shared_page: Page) -> None:
-    chat = open_chat(shared_page, notice="There is no room; the model runs from memory.")
+    full = {"code": "storage_full", "size": 98_362_432, "usage": 2e6, "quota": 5e6}
+    chat = open_chat(shared_page, notice=full)
     button(chat, "About SmolLM2 135M Instruct").click()
     expect(chat.frame.get_by_role("dialog")).to_contain_text(
-        "There is no room; the model runs from memory."
+        "free some space to keep it. It takes 98.4 MB. "
+        "Of the 5.0 MB for this site, 2.0 MB are in use."
     )
 
 

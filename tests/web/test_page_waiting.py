@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from slmweb.pack.pack import pack
 from slmweb.server.app import Folders, create_app
+from slmweb.server.identity import words
+from slmweb.server.site import Site as Identity
 from tests.py.models import CHATML, tiny, with_template
 from tests.web.conftest import ROOT
 from tests.web.serving import Fault, Site, serve
@@ -267,3 +269,56 @@ def test_what_browsers_tell_of_a_line(context: BrowserContext, site: Site) -> No
     told = page.evaluate("(({type, effectiveType}) => [type, effectiveType])(navigator.connection)")
     assert told[0] is None
     assert told[1] in ("slow-2g", "2g", "3g", "4g")
+
+
+@pytest.mark.parametrize(
+    ("lang", "visitor", "spoken"),
+    [
+        (None, "de-AT", "de"),
+        (None, "hi-IN", "hi"),
+        (None, "ar-EG", "ar"),
+        (None, "fr-FR", "en"),
+        ("hi", "de-AT", "hi"),
+    ],
+)
+def test_the_first_words_are_in_the_language_of_the_chat(
+    browser: Browser, tmp_path: Path, lang: str | None, visitor: str, spoken: str
+) -> None:
+    """Before the frame has arrived: the site's language, else the visitor's."""
+    folders = Folders(ROOT / "dist/web", ROOT / "dist/wasm", tmp_path)
+    app = create_app(folders, site=Identity(lang=lang))
+    with serve(app) as site, browser.new_context(locale=visitor) as context:
+        site.faults.append(Fault("^/$", hold_after=20_000))
+        page = context.new_page()
+        page.goto(site.url, wait_until="commit")
+        headline = page.locator("#skeleton h1:visible")
+        expect(headline).to_have_text([words(spoken)["headline"]])
+        assert page.locator("iframe").count() == 0
+        root = page.locator("html")
+        expect(root).to_have_attribute("lang", spoken)
+        expect(root).to_have_attribute("dir", "rtl" if spoken == "ar" else "ltr")
+        picture(page, f"first-words-{lang}-{visitor}")
+
+
+def test_the_frame_is_called_what_it_is_in_the_language_of_the_page(
+    browser: Browser, site: Site
+) -> None:
+    with browser.new_context(locale="de-AT") as context:
+        page = context.new_page()
+        page.goto(site.url)
+        expect(page.locator("iframe#sandbox")).to_have_attribute("title", words("de")["chat"])
+
+
+def test_without_scripts_every_language_is_said_or_the_sites(
+    browser: Browser, site: Site, tmp_path: Path
+) -> None:
+    with browser.new_context(java_script_enabled=False, locale="de-AT") as context:
+        page = context.new_page()
+        page.goto(site.url)
+        titles = [words(language)["noscript_title"] for language in ("en", "de", "hi", "ar")]
+        expect(page.locator("h1:visible")).to_have_text(titles)
+        picture(page, "no-scripts")
+        folders = Folders(ROOT / "dist/web", ROOT / "dist/wasm", tmp_path / "none")
+        with serve(create_app(folders, site=Identity(lang="hi"))) as hindi:
+            page.goto(hindi.url)
+            expect(page.locator("h1:visible")).to_have_text([words("hi")["noscript_title"]])

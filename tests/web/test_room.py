@@ -79,16 +79,21 @@ def test_the_api_refuses_and_shortens_too(harness: Page, models: Path, site: Sit
     harness.reload()
     load = """async (name) => {
       const notices = [];
+      const codes = [];
       const outcome = await harness.outcome(harness.SLM.load(`/models/${name}/manifest.json`, {
-        baseUrl: '/', onNotice: (sentence) => notices.push(sentence),
+        baseUrl: '/', onNotice: (sentence, { code }) => {
+          notices.push(sentence);
+          codes.push(code);
+        },
       }));
-      return {outcome, notices};
+      return {outcome, notices, codes};
     }"""
     huge = harness.evaluate(load, "huge")
     assert huge["outcome"]["code"] == "too_large"
     assert site.paths(CHUNK) == []
     shortened = harness.evaluate(load, "large")
     assert "512 tokens instead of 2,048 tokens" in shortened["notices"][0]
+    assert shortened["codes"] == ["context_by_device"]
     assert len(site.paths(CHUNK)) == 1
 
 
@@ -115,8 +120,12 @@ def test_opening_says_what_it_takes(page: Page) -> None:
 
 
 def test_a_shorter_context_is_said_until_the_chat_begins(page: Page) -> None:
-    notice = "The context is 1,024 tokens instead of 2,048."
-    chat = open_chat(page, roomNotice=notice)
+    figures = {"n_ctx": 1024, "wanted": 2048, "needed": 454e6, "available": 429e6}
+    chat = open_chat(page, roomNotice={"code": "context_by_device", **figures, "device_memory": 1})
+    notice = (
+        "The context is 1,024 tokens instead of 2,048, which would need 454 MB of memory; "
+        "a page should take at most 429 MB of the 1 GB that this device reports."
+    )
     note = chat.frame.locator(".opening-note")
     expect(note).to_have_text(notice)
     chat.ask("Hello", "Hi.")

@@ -317,6 +317,7 @@ def test_without_opfs_it_runs_from_memory_and_says_so(page: Page, site: Site, mo
     assert_whole(result, model, kind="memory")
     (notice,) = result["notices"]
     assert "keeps no files" in notice
+    assert result["codes"] == [{"code": "keeps_no_files"}]
     assert page.evaluate("harness.stored()") == []
 
 
@@ -332,6 +333,8 @@ def test_without_room_it_runs_from_memory_with_the_numbers(
     (notice,) = result["notices"]
     assert "needs 4.2 MB" in notice
     assert "2.0 MB in use of 5.0 MB" in notice
+    figures = {"size": 4 * MIB, "usage": 2_000_000, "quota": 5_000_000}
+    assert result["codes"] == [{"code": "storage_full", **figures}]
 
 
 def test_refused_room_leads_to_memory_as_well(

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from .icons import data_url, picture
-from .site import Site
+from .site import LANGUAGES, Site, direction
 
 # Of the page's light theme (web/src/chat/base.css): the ground of a maskable icon, and of an
 # installed app while it starts.
@@ -34,6 +35,21 @@ def words(language: str) -> dict[str, str]:
     table = tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
     found: dict[str, str] = table[language]
     return found
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """One language that the page has words in."""
+
+    language: str
+    direction: str
+    words: dict[str, str]
+
+
+def spoken(site: Site) -> list[Spoken]:
+    """What the page says before the chat: in the site's language, else in each."""
+    languages = LANGUAGES if site.lang is None else (site.lang,)
+    return [Spoken(one, direction(one), words(one)) for one in languages]
 
 
 def page_identity(site: Site) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from ..errors import SlmError
 from ..pack.sign import PublicKey
 from .files import MEDIA_TYPES
 from .headers import integrity, sandbox_policy, script_hash, seal_headers
-from .identity import made_files, page_identity, words
+from .identity import made_files, page_identity, spoken, words
 from .site import Site
 
 ASSET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
@@ -246,6 +246,7 @@ class PageCache:
             sandbox=sandbox,
             site=self.site,
             words=words(self.site.language),
+            spoken=spoken(self.site),
             identity=json.dumps(page_identity(self.site)),
             public_key=self.public_key.base64 if self.public_key else None,
             wasm=json.dumps(self._variants),

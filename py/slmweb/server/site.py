@@ -63,7 +63,12 @@ class Site:
 
     @property
     def direction(self) -> str:
-        return "rtl" if self.language in RIGHT_TO_LEFT else "ltr"
+        return direction(self.language)
+
+
+def direction(language: str) -> str:
+    """Which way a language is written, as HTML's dir says it."""
+    return "rtl" if language in RIGHT_TO_LEFT else "ltr"
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Site))

@@ -156,8 +156,8 @@ def test_words_of_a_site_cannot_become_markup() -> None:
     assert attribute is not None
     assert "<" not in attribute[1]
     assert "'" not in attribute[1]
-    # The one other script is the sandbox's own, inside an attribute.
-    assert body.count("<script") == 1
+    # The one script beside them is the sandbox's own, inside an attribute.
+    assert body.count("<script") == 2  # early.js and shell.js
     assert "<script>alert" not in cache.error(404, evil)
     manifest = next(v for k, v in cache.made().items() if k.startswith("manifest-"))
     assert json.loads(manifest)["name"] == evil
@@ -219,9 +219,23 @@ def test_the_page_is_told_what_the_protocol_says() -> None:
 def test_the_headline_seen_before_the_chat_is_the_one_of_the_chat() -> None:
     own = pages(make_site(headline="घर का मॉडल <1>", lang="hi")).index().body.decode()
     before_the_frame = own.split("<iframe")[0]
-    assert "<h1>घर का मॉडल &lt;1&gt;</h1>" in before_the_frame
+    assert '<h1 dir="auto">घर का मॉडल &lt;1&gt;</h1>' in before_the_frame
     for language in LANGUAGES:
         strings = (ROOT / f"web/src/chat/strings/{language}.ts").read_text("utf-8")
         assert f"headline: '{words(language)['headline']}'," in strings
         plain = pages(make_site(lang=language)).index().body.decode().split("<iframe")[0]
         assert f"<h1>{words(language)['headline']}</h1>" in plain
+        assert "early.js" not in plain
+
+
+def test_without_a_language_the_page_has_the_words_of_each() -> None:
+    before_the_frame = pages(Site()).index().body.decode().split("<iframe")[0]
+    assert '<html lang="en" dir="ltr">' in before_the_frame
+    assert '<script src="assets/early' in before_the_frame
+    for language in LANGUAGES:
+        for key in ("headline", "preparing_title", "preparing"):
+            assert f'lang="{language}">{words(language)[key]}</' in before_the_frame
+        assert f"<p>{words(language)['noscript']}</p>" in before_the_frame
+    # The style sheet knows them too.
+    style = (ROOT / "web/src/seal/shell.css").read_text()
+    assert tuple(re.findall(r":root:lang\((\w+)\) \.words:not\(:lang\(\1\)\)", style)) == LANGUAGES

@@ -6,7 +6,7 @@ import type { Manifest } from '../../../web/src/api/types';
 import { SlmError } from '../../../web/src/core/error';
 import { apart } from '../../../web/src/core/units';
 import { findRoom } from '../../../web/src/store/device';
-import { fit, type Limits } from '../../../web/src/store/room';
+import { fit, type Limits, whyShorter } from '../../../web/src/store/room';
 import vectors from '../../goldens/memory_rule.json';
 
 const memoryOf = (weights: number, contexts: readonly (readonly number[])[], n_ctx_default = 2048) => ({
@@ -45,9 +45,19 @@ test('a shorter context is said with the numbers', () => {
   const room = findRoom(manifest(300e6), LIMITS, {});
   assert.equal(room.n_ctx, 1024);
   assert.match(
-    room.notice!,
+    whyShorter(room.notice!),
     /^The context is 1,024 tokens instead of 2,048 tokens, which would need 454 MB of memory: a page should take at most 429 MB of the 1 GB that this device reports\.$/,
   );
+  assert.deepEqual(room.notice, {
+    code: 'context_by_device',
+    n_ctx: 1024,
+    wanted: 2048,
+    needed: 453554432,
+    available: 429496729,
+    device_memory: 1,
+  });
+  const wide = findRoom(manifest(300e6), { ...LIMITS, wasm: 400e6 }, {});
+  assert.equal(wide.notice?.code, 'context_by_browser');
 });
 
 test('the context never exceeds the model', () => {

@@ -15,16 +15,18 @@ const FULL: Probe = {
 };
 
 test('everything there', () => {
-  const { variant, threads, reason } = chooseVariant(FULL);
+  const { variant, threads, reason, notices } = chooseVariant(FULL);
   assert.equal(variant, 'relaxed-mt');
   assert.equal(threads, 4);
   assert.equal(reason, 'Runs with relaxed SIMD on 4 threads of 4 logical processors.');
+  assert.deepEqual(notices, [{ code: 'relaxed_simd' }, { code: 'threads', threads: 4, cores: 4 }]);
 });
 
 test('no relaxed SIMD', () => {
   const choice = chooseVariant({ ...FULL, relaxedSimd: false });
   assert.equal(choice.variant, 'simd-mt');
   assert.match(choice.reason, /without its relaxed instructions/);
+  assert.equal(choice.notices[0]?.code, 'plain_simd');
 });
 
 test('no isolation', () => {
@@ -32,12 +34,14 @@ test('no isolation', () => {
   assert.equal(choice.variant, 'relaxed');
   assert.equal(choice.threads, 1);
   assert.match(choice.reason, /not cross-origin isolated/);
+  assert.deepEqual(choice.notices.at(-1), { code: 'not_isolated' });
 });
 
 test('no threads in an isolated page', () => {
   const choice = chooseVariant({ ...FULL, threads: false });
   assert.equal(choice.variant, 'relaxed');
   assert.match(choice.reason, /no WebAssembly threads/);
+  assert.deepEqual(choice.notices.at(-1), { code: 'no_threads' });
 });
 
 test('neither', () => {
@@ -47,7 +51,9 @@ test('neither', () => {
 
 test('one processor needs no shared memory', () => {
   assert.equal(chooseVariant({ ...FULL, cores: 1 }).variant, 'relaxed');
-  assert.equal(chooseVariant(FULL, { threads: 1 }).variant, 'relaxed');
+  const one = chooseVariant(FULL, { threads: 1 });
+  assert.equal(one.variant, 'relaxed');
+  assert.deepEqual(one.notices.at(-1), { code: 'one_thread' });
 });
 
 test('threads by default and by wish', () => {
@@ -69,7 +75,9 @@ test('a browser that cannot run it is told what can', () => {
 });
 
 test('a forced variant runs or fails, and nothing else', () => {
-  assert.equal(chooseVariant(FULL, { variant: 'simd' }).threads, 1);
+  const asked = chooseVariant(FULL, { variant: 'simd' });
+  assert.equal(asked.threads, 1);
+  assert.deepEqual(asked.notices, [{ code: 'variant_asked', variant: 'simd' }]);
   assert.equal(chooseVariant(FULL, { variant: 'simd-mt', threads: 2 }).threads, 2);
   assert.throws(() => chooseVariant({ ...FULL, relaxedSimd: false }, { variant: 'relaxed' }), {
     code: 'unsupported',

@@ -5,6 +5,7 @@
 import { SlmError } from '../core/error';
 import { isModelName } from '../store/manifest';
 import { fetchManifest, type SourceManifest } from '../store/remote';
+import { whyShorter } from '../store/room';
 import { makeRoom, openModel, packModel, storedVersions } from '../store/store';
 import { fileNameOf, inOrder, placeOf, wholeSet } from './split';
 import type { LoadOptions, LoadSource, Manifest } from './types';
@@ -34,7 +35,7 @@ export async function opened(source: LoadSource, options: LoadOptions, own: Own)
 async function open(source: SourceManifest, url: string, options: LoadOptions, own: Own): Promise<Opened> {
   const { storage, onProgress, onNotice, signal } = options;
   const room = await makeRoom(source, options);
-  if (room.notice !== null) onNotice?.(room.notice);
+  if (room.notice !== null) onNotice?.(whyShorter(room.notice), room.notice);
   const storeUrl = await own.store();
   const { files } = await openModel(source, url, { storeUrl, storage, onProgress, onNotice, signal });
   return { manifest: source.manifest, files, n_ctx: room.n_ctx };
@@ -103,7 +104,7 @@ async function packed(sources: Files, options: LoadOptions, own: Own): Promise<O
   const packing = { sources: files, name, stem, wasm, wish: { n_ctx, force } };
   const made = await packModel(packing, { storeUrl, storage, onProgress, onNotice, signal });
   const room = await makeRoom(made.source, options);
-  if (room.notice !== null) onNotice?.(room.notice);
+  if (room.notice !== null) onNotice?.(whyShorter(room.notice), room.notice);
   return { manifest: made.source.manifest, files: made.files, n_ctx: room.n_ctx };
 }
 

@@ -71,10 +71,9 @@ export class LoadedModel implements Slm {
 
 function describe({ facts, choice }: Engine, { manifest }: ModelSource): ModelInfo {
   const { model, memory_maximum } = facts;
+  const few = memory_maximum !== null && memory_maximum < MEMORY.maximum * 65536 ? memory_maximum : null;
   const ceiling =
-    memory_maximum !== null && memory_maximum < MEMORY.maximum * 65536
-      ? ` This device let it reserve ${formatBytes(memory_maximum)} of memory addresses only.`
-      : '';
+    few === null ? '' : ` This device let it reserve ${formatBytes(few)} of memory addresses only.`;
   return {
     name: manifest.name,
     title: manifest.title,
@@ -95,6 +94,10 @@ function describe({ facts, choice }: Engine, { manifest }: ModelSource): ModelIn
     sampling: manifest.sampling,
     variant: choice.variant,
     variant_reason: choice.reason + ceiling,
+    variant_notices: [
+      ...choice.notices,
+      ...(few === null ? [] : [{ code: 'few_addresses', bytes: few } as const]),
+    ],
     threads: facts.threads,
     dot: facts.dot,
   };

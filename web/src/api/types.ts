@@ -171,9 +171,50 @@ export interface LoadOptions extends EngineOptions {
   /** Under which a plain GGUF model is kept: letters, digits, dots and dashes. By default made of
    *  its address, or of its name and size. */
   readonly name?: string;
-  /** A sentence to show: why the model is not stored, or what limits it. */
-  readonly onNotice?: (sentence: string) => void;
+  /** A sentence to show, in English: why the model is not stored, or what limits it. `notice` says the
+   *  same as a code with its figures, for pages that have words of their own. */
+  readonly onNotice?: (sentence: string, notice: ContextNotice | StorageNotice) => void;
 }
+
+/** Why the context is shorter than it was to be: `wanted` tokens would need more bytes than there are,
+ *  by what the browser gives a page, or by an estimate from the memory (in GiB) that the device reports. */
+export type ContextNotice =
+  | ({ readonly code: 'context_by_browser' } & ContextFigures)
+  | ({ readonly code: 'context_by_device'; readonly device_memory: number } & ContextFigures);
+
+export interface ContextFigures {
+  readonly n_ctx: number;
+  readonly wanted: number;
+  readonly needed: number;
+  readonly available: number;
+}
+
+/** Why the model is not kept on this device. */
+export type StorageNotice =
+  | { readonly code: 'keeps_no_files' } // a private window, say
+  | { readonly code: 'not_stored'; readonly error: string } // the name of a DOMException
+  | {
+      readonly code: 'storage_full';
+      /** Bytes of the model; null until it has arrived. */
+      readonly size: number | null;
+      /** As the browser reports them; null where it reports room that it does not give. */
+      readonly usage: number | null;
+      readonly quota: number | null;
+    };
+
+/** Why this variant of the core runs, and on so many threads. */
+export type VariantNotice =
+  | { readonly code: 'relaxed_simd' }
+  | { readonly code: 'plain_simd' } // this browser lacks relaxed SIMD: slower
+  | { readonly code: 'variant_asked'; readonly variant: Variant }
+  | { readonly code: 'one_thread' } // as wished, or for want of processors
+  | { readonly code: 'threads'; readonly threads: number; readonly cores: number }
+  | { readonly code: 'no_threads' } // this browser has none
+  | { readonly code: 'not_isolated' } // this page may have none
+  | { readonly code: 'few_addresses'; readonly bytes: number };
+
+/** All that is worth saying and is no error. */
+export type Notice = ContextNotice | StorageNotice | VariantNotice;
 
 /** A model on this device: what SLM.stored() lists. */
 export interface StoredModel {
@@ -223,6 +264,8 @@ export interface ModelInfo {
   readonly variant: Variant;
   /** One sentence: why this variant, and what it cost or gained. */
   readonly variant_reason: string;
+  /** What it says, as codes with their figures, for pages that have words of their own. */
+  readonly variant_notices: readonly VariantNotice[];
   readonly threads: number;
   /** The integer dot-product form in use. */
   readonly dot: string;

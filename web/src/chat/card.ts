@@ -9,6 +9,7 @@ import { copyButton } from './copy';
 import { button, h } from './dom';
 import { bytes, count, parameters } from './format';
 import type { ModelState } from './model';
+import { say, sayAll } from './notice';
 import { drawPicker } from './picker';
 import { S } from './strings';
 
@@ -79,15 +80,17 @@ function modelFacts(entry: ModelEntry, info: ModelInfo | null): Fact[] {
 
 function engineFacts({ slm, storage, room }: Extract<ModelState, { kind: 'ready' }>): Fact[] {
   const { info } = slm;
+  const kept = storage.kind === 'opfs' ? S.storedOpfs : S.storedMemory;
+  const why = sayAll(info.variant_notices);
   const context = h('span', {}, S.tokensUnit(count(info.n_ctx)));
-  if (room.notice !== null) context.append(h('span', { class: 'why' }, room.notice));
+  if (room.notice !== null) context.append(h('span', { class: 'why' }, say(room.notice)));
   return [
-    [S.variant, h('span', {}, h('code', {}, info.variant), h('span', { class: 'why' }, info.variant_reason))],
+    [S.variant, h('span', {}, h('code', {}, info.variant), h('span', { class: 'why' }, why))],
     [S.threadsLabel, String(info.threads)],
     [S.kernel, h('code', {}, info.dot)],
     [S.context, context],
     [S.memoryLabel, bytes(slm.stats().memory_bytes)],
-    [S.stored, storage.notice ?? (storage.kind === 'opfs' ? S.storedOpfs : S.storedMemory)],
+    [S.stored, storage.notice === null ? kept : say(storage.notice)],
   ];
 }
 

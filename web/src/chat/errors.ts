@@ -4,7 +4,7 @@
 // as `exact`.
 
 import { isPassing, SlmError } from '../core/error';
-import { bytes, count } from './format';
+import { apart, count } from './format';
 import { S } from './strings';
 
 /** `lengthen`: a longer context, where the model has one. */
@@ -54,7 +54,7 @@ function sentenceOf(error: SlmError): string {
     return S.contextFull(count(details.prompt_tokens), count(details.n_ctx));
   if (details !== undefined && 'estimate' in details) {
     const say = details.estimate ? S.tooLargeEstimate : S.tooLarge;
-    return say(bytes(details.needed), bytes(details.available));
+    return say(...apart(details.needed, details.available));
   }
   return code === 'network' && !isAway(error) ? S.incompleteSite : S.failures[code];
 }

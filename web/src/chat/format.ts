@@ -20,6 +20,20 @@ export function bytes(n: number): string {
   return inUnit(n / 1e9, 'gigabyte', 1);
 }
 
+/** Two sizes that a sentence compares: exact where they would read the same and are not. */
+export function apart(a: number, b: number): [string, string] {
+  const shown: [string, string] = [bytes(a), bytes(b)];
+  const exact = new Intl.NumberFormat(locale, { style: 'unit', unit: 'byte', unitDisplay: 'long' });
+  return a === b || shown[0] !== shown[1] ? shown : [exact.format(a), exact.format(b)];
+}
+
+/** As devices report their memory: 0.5 GB, 8 GB. */
+export function gigabytes(n: number): string {
+  return new Intl.NumberFormat(locale, { style: 'unit', unit: 'gigabyte', maximumFractionDigits: 2 }).format(
+    n,
+  );
+}
+
 function inUnit(value: number, unit: Unit, digits: number): string {
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return new Intl.NumberFormat(locale, { style: 'unit', unit, ...options }).format(value);

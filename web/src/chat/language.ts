@@ -24,10 +24,10 @@ export function chooseLanguage(site: string, visitor: readonly string[]): Langua
 }
 
 /** Lets the document say its language and direction, which style sheets and screen readers follow. */
-export function adoptLanguage(): void {
+export function adoptLanguage(of: Language = language): void {
   const { documentElement: root } = document;
-  root.lang = language;
-  root.dir = RIGHT_TO_LEFT.includes(language) ? 'rtl' : 'ltr';
+  root.lang = of;
+  root.dir = RIGHT_TO_LEFT.includes(of) ? 'rtl' : 'ltr';
 }
 
 /** The words for a number, by the rules of a language; `C` are all the cases that it tells apart. */

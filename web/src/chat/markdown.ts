@@ -19,10 +19,12 @@ const ALLOWED_TAGS = [
   'h3', 'h4', 'h5', 'h6', 'table', 'thead', 'tbody', 'tr', 'th', 'td',
   'sub', 'sup', 'details', 'summary',
 ]; // biome-ignore format: a list reads better in rows
-const DATA = ['data-url', 'data-lang', 'data-math', 'data-show', 'data-note', 'data-noted'];
+const DATA = ['data-url', 'data-lang', 'data-math', 'data-show', 'data-note', 'data-noted', 'data-task'];
 const ALLOWED_ATTR = ['start', 'align', ...DATA];
 /** Paragraphs of either writing direction may follow one another. */
 const DIRECTED = 'p, li, h3, h4, h5, h6, th, td, blockquote, summary';
+/** What stands in an item of a list below its words. */
+const BLOCKS = 'p, ul, ol, pre, figure, blockquote, table, details, hr, h3, h4, h5, h6';
 
 const ESCAPES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -62,7 +64,7 @@ const marked = new Marked({
       return token.block ? codeHtml(token.text.trimEnd(), 'html') : escapeHtml(token.text);
     },
     checkbox({ checked }) {
-      return checked ? '☑ ' : '☐ ';
+      return `<span data-task="${checked ? 'done' : ''}"></span>`;
     },
     link({ href, tokens }) {
       return addressHtml(href, this.parser.parseInline(tokens));
@@ -88,6 +90,7 @@ function toFragment(token: Token): DocumentFragment {
   for (const pre of fragment.querySelectorAll('pre')) frameCode(pre);
   for (const span of fragment.querySelectorAll<HTMLElement>('span[data-url]')) showAddress(span);
   for (const span of fragment.querySelectorAll<HTMLElement>('span[data-math]')) showMath(span);
+  for (const span of fragment.querySelectorAll<HTMLElement>('span[data-task]')) showTask(span);
   for (const table of fragment.querySelectorAll('table')) {
     const scroller = h('div', { class: 'table', tabindex: 0 });
     table.replaceWith(scroller);
@@ -130,6 +133,19 @@ function showAddress(span: HTMLElement): void {
   });
   if (span.textContent === url || span.textContent === '') span.replaceChildren(copy);
   else span.replaceChildren(h('span', { class: 'link' }, ...span.childNodes), ' ', copy);
+}
+
+/** A task's box, with the words behind it as its label. What is done is the model's to say, so nobody
+ *  can tick it. */
+function showTask(span: HTMLElement): void {
+  const words: ChildNode[] = [];
+  for (let node = span.nextSibling; node !== null; node = node.nextSibling) {
+    if (node instanceof Element && node.matches(BLOCKS)) break;
+    words.push(node);
+  }
+  const box = h('input', { type: 'checkbox', disabled: true, checked: span.dataset.task === 'done' });
+  span.closest('li')?.classList.add('task');
+  span.replaceWith(h('label', {}, box, ' ', ...words));
 }
 
 interface Block {
@@ -287,7 +303,8 @@ function growList(block: Block, token: Token): boolean {
   let same = 0;
   while (same < before.items.length && before.items[same]?.raw === now.items[same]?.raw) same++;
   const items = now.items.slice(same);
-  const made = toFragment({ ...now, items }).querySelector(':scope > :is(ul, ol)');
+  // The list itself: ":scope >" finds nothing in a fragment.
+  const made = toFragment({ ...now, items }).firstElementChild;
   for (const item of [...list.children].slice(same)) item.remove();
   if (made !== null) list.append(...made.childNodes);
   return true;

@@ -11,6 +11,7 @@ import { describeError, isAway } from './errors';
 import { failureBox } from './failure';
 import { bytes, duration } from './format';
 import type { ModelState } from './model';
+import { say } from './notice';
 import { S } from './strings';
 
 export interface OpeningActions {
@@ -46,7 +47,8 @@ export class OpeningView {
   }
 
   update(state: ModelState): void {
-    const note = state.kind === 'opening' || state.kind === 'ready' ? (state.room?.notice ?? null) : null;
+    const notice = state.kind === 'opening' || state.kind === 'ready' ? state.room?.notice : null;
+    const note = notice ? say(notice) : null;
     this.element.hidden = state.kind === 'none' || (state.kind === 'ready' && note === null);
     this.note.hidden = note === null;
     setText(this.note, note ?? '');

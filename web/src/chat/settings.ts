@@ -7,6 +7,7 @@ import { CONTEXT_LENGTHS, MAX_THREADS } from '../seal/preferences';
 import { button, h, setText } from './dom';
 import { count } from './format';
 import type { EngineChoice } from './model';
+import { sayAll } from './notice';
 import { readNumber } from './number';
 import { clamp, domainOf, type Settings, type Slider, STRENGTH, sliders } from './sampling';
 import { S } from './strings';
@@ -209,7 +210,7 @@ function engine(source: SettingsSource, info: ModelInfo): HTMLElement {
   });
   threads.disabled = !crossOriginIsolated;
   const reason = h('p', { class: 'hint' });
-  setText(reason, info.variant_reason);
+  setText(reason, sayAll(info.variant_notices));
   return h(
     'section',
     { 'aria-labelledby': 'engine-title' },

@@ -69,7 +69,11 @@ export class Transcript {
 
   /** The words of an answer without its marks. */
   plainText(turn: Turn): string {
-    return (this.views.get(turn)?.element.querySelector('.prose')?.textContent ?? turn.text).trim();
+    const prose = this.views.get(turn)?.element.querySelector('.prose');
+    if (!prose) return turn.text.trim();
+    const words = prose.cloneNode(true) as Element;
+    for (const box of words.querySelectorAll('input')) box.replaceWith(box.checked ? '☑' : '☐');
+    return (words.textContent ?? '').trim();
   }
 
   /** Goes to the newest words and stays with them. */

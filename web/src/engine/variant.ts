@@ -1,9 +1,9 @@
 // Chooses the variant of the core and the number of threads from what the
-// browser can do, and says why in one sentence. Each missing feature costs one
-// step; a browser without WebAssembly SIMD ends in an error, because a scalar
+// browser can do, and says why: in one sentence, and as codes for who has other
+// words. Each missing feature costs one step; a browser without WebAssembly SIMD ends in an error, because a scalar
 // core would be too slow to be worth its download.
 
-import type { Variant } from '../api/types';
+import type { Variant, VariantNotice } from '../api/types';
 import { SlmError } from '../core/error';
 import { VARIANTS } from '../generated/abi';
 import type { Probe } from './probe';
@@ -12,6 +12,7 @@ export interface Choice {
   readonly variant: Variant;
   readonly threads: number;
   readonly reason: string;
+  readonly notices: readonly VariantNotice[];
 }
 
 export interface Wish {
@@ -20,6 +21,11 @@ export interface Wish {
 }
 
 const MAX_THREADS = 64;
+
+const SIMD = {
+  relaxed_simd: 'relaxed SIMD',
+  plain_simd: 'SIMD without its relaxed instructions, which this browser lacks (slower)',
+} as const;
 
 export function chooseVariant(probe: Probe, wish: Wish = {}): Choice {
   if (!probe.wasm)
@@ -48,13 +54,13 @@ export function chooseVariant(probe: Probe, wish: Wish = {}): Choice {
   if (wish.variant !== undefined) return forced(wish.variant, probe, canThread, wanted);
 
   const threads = canThread ? wanted : 1;
-  const simd = probe.relaxedSimd
-    ? 'relaxed SIMD'
-    : 'SIMD without its relaxed instructions, which this browser lacks (slower)';
   const variant = VARIANTS.find(
     (v) => (v.simd === 'relaxed') === probe.relaxedSimd && v.threads === threads > 1,
   )!.name;
-  return { variant, threads, reason: `Runs with ${simd} on ${threadReason(probe, canThread, wanted)}.` };
+  const simd = probe.relaxedSimd ? 'relaxed_simd' : 'plain_simd';
+  const team = threadNotice(probe, canThread, wanted);
+  const reason = `Runs with ${SIMD[simd]} on ${onThreads(team)}.`;
+  return { variant, threads, reason, notices: [{ code: simd }, team] };
 }
 
 /** All of a few processors, half of many (the other half are hyperthreads or a phone's slow cores),
@@ -63,13 +69,28 @@ function defaultThreads(cores: number): number {
   return Math.min(8, Math.max(Math.min(cores, 4), Math.floor(cores / 2)));
 }
 
-function threadReason(probe: Probe, canThread: boolean, wanted: number): string {
-  if (canThread)
-    return wanted === 1 ? 'one thread' : `${wanted} threads of ${probe.cores} logical processors`;
-  if (wanted === 1) return 'one thread';
-  return probe.crossOriginIsolated
-    ? 'one thread, because this browser has no WebAssembly threads'
-    : 'one thread, because the page is not cross-origin isolated (its server sends no COOP and COEP headers)';
+type ThreadNotice = Extract<
+  VariantNotice,
+  { code: 'one_thread' | 'threads' | 'no_threads' | 'not_isolated' }
+>;
+
+function threadNotice(probe: Probe, canThread: boolean, wanted: number): ThreadNotice {
+  if (wanted === 1) return { code: 'one_thread' };
+  if (canThread) return { code: 'threads', threads: wanted, cores: probe.cores };
+  return { code: probe.crossOriginIsolated ? 'no_threads' : 'not_isolated' };
+}
+
+function onThreads(team: ThreadNotice): string {
+  switch (team.code) {
+    case 'one_thread':
+      return 'one thread';
+    case 'threads':
+      return `${team.threads} threads of ${team.cores} logical processors`;
+    case 'no_threads':
+      return 'one thread, because this browser has no WebAssembly threads';
+    case 'not_isolated':
+      return 'one thread, because the page is not cross-origin isolated (its server sends no COOP and COEP headers)';
+  }
 }
 
 function forced(variant: Variant, probe: Probe, canThread: boolean, wanted: number): Choice {
@@ -84,7 +105,12 @@ function forced(variant: Variant, probe: Probe, canThread: boolean, wanted: numb
       'unsupported',
       `Expected a cross-origin isolated page for the variant ${variant}, found another; leave out the option.`,
     );
-  return { variant, threads: threads ? wanted : 1, reason: `Runs the variant ${variant}, as asked.` };
+  return {
+    variant,
+    threads: threads ? wanted : 1,
+    reason: `Runs the variant ${variant}, as asked.`,
+    notices: [{ code: 'variant_asked', variant }],
+  };
 }
 
 function unknown(variant: string): never {

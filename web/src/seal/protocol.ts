@@ -5,7 +5,7 @@
 // shell can check a message by looking it up and has no text to relay. One
 // MessagePort carries all of it.
 
-import type { EngineOptions, LoadProgress, Manifest, Slm, Variant } from '../api/types';
+import type { EngineOptions, LoadProgress, Manifest, Slm, StorageNotice, Variant } from '../api/types';
 import type { WireError } from '../core/error';
 import type { Room } from '../store/device';
 import type { Preferences } from './preferences';
@@ -57,7 +57,7 @@ export interface ModelEntry {
 /** Where a model's bytes are, and what to tell the person when that is not OPFS. */
 export interface StorageReport {
   readonly kind: 'opfs' | 'memory';
-  readonly notice: string | null;
+  readonly notice: StorageNotice | null;
 }
 
 /** What the site says of itself; null is the page's own words and looks. Text, never markup. */

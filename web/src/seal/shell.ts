@@ -4,7 +4,7 @@
 // list, and each wasm variant is fetched once. How often the frame may ask is
 // limited too, so that even the rhythm of requests cannot spell much.
 
-import type { Variant } from '../api/types';
+import type { StorageNotice, Variant } from '../api/types';
 import { SlmError, type WireError } from '../core/error';
 import { sealPage } from '../offline/seal';
 import type { SourceManifest } from '../store/remote';
@@ -155,9 +155,9 @@ export class Shell {
     const { source, turn } = await this.#catalog.choose(model, signal);
     const room = await makeRoom(source, { n_ctx: n_ctx ?? undefined, force });
     this.#post({ type: 'room', id, room });
-    let notice: string | null = null;
-    const onNotice = (sentence: string) => {
-      notice = sentence;
+    let notice: StorageNotice | null = null;
+    const onNotice = (_sentence: string, told: StorageNotice) => {
+      notice = told;
     };
     const { files, kind } = await this.#bring(id, source, { turn, verify, signal, onNotice });
     const storage: StorageReport = { kind, notice };
@@ -250,6 +250,8 @@ function start(frame: HTMLIFrameElement, assets: Assets): void {
 
 const { worker, store, wasm, site, publicKey = null } = document.body.dataset;
 const sandbox = document.querySelector<HTMLIFrameElement>('iframe#sandbox')!;
+// What screen readers call the frame: in the language that early.ts has chosen, if the site has not.
+sandbox.title = sandbox.getAttribute(`data-title-${document.documentElement.lang}`) ?? sandbox.title;
 start(sandbox, {
   worker: worker!,
   store: store!,

@@ -1,10 +1,10 @@
 // What this device can give a model: the numbers for the rule in room.ts, and its
-// verdict as the page's own words. Nothing is fetched and nothing is kept.
+// verdict as codes and figures. Nothing is fetched and nothing is kept.
 
-import type { Manifest } from '../api/types';
+import type { ContextNotice, Manifest } from '../api/types';
 import { SlmError } from '../core/error';
 import { LEAST_RESERVED, MOST_BYTES, reserveMemory } from '../core/reserve';
-import { fit, type Limits, linearBytes, whyRefused, whyShorter } from './room';
+import { fit, type Limits, linearBytes, shorterNotice, whyRefused } from './room';
 
 export interface Wish {
   /** Context length in tokens; by default the manifest's. */
@@ -18,8 +18,8 @@ export interface Room {
   readonly n_ctx: number;
   /** Bytes of memory that it is expected to take. */
   readonly needed: number;
-  /** A sentence, when the context is shorter than it was to be. */
-  readonly notice: string | null;
+  /** When the context is shorter than it was to be. */
+  readonly notice: ContextNotice | null;
 }
 
 /** What the rule has to know of a model. */
@@ -35,7 +35,7 @@ export function findRoom(manifest: Omit<Needs, 'size'>, limits: Limits, { n_ctx,
     throw new SlmError('too_large', whyRefused(title, limits, found), {
       details: { needed, available: available!, estimate: found.limit === 'device' },
     });
-  const notice = found.verdict === 'shorter' ? whyShorter(memory, wanted, limits, found) : null;
+  const notice = found.verdict === 'shorter' ? shorterNotice(memory, wanted, limits, found) : null;
   return { n_ctx: found.n_ctx, needed, notice };
 }
 

@@ -1,7 +1,7 @@
 // Messages between a page and the store worker; types only. One worker serves
 // one download and is then terminated, so messages carry no ids.
 
-import type { LoadProgress } from '../api/types';
+import type { LoadProgress, StorageNotice } from '../api/types';
 import type { WireError } from '../core/error';
 import type { Wish } from './device';
 import type { SourceManifest } from './remote';
@@ -57,7 +57,7 @@ export type StoreReply =
   /** Of a model that was packed here; comes before its end. */
   | { readonly type: 'manifest'; readonly text: string }
   | { readonly type: 'progress'; readonly progress: LoadProgress }
-  | { readonly type: 'notice'; readonly sentence: string }
+  | { readonly type: 'notice'; readonly sentence: string; readonly notice: StorageNotice }
   /** The files have their final names in OPFS, and `current` is what was asked for. */
   | { readonly type: 'stored' }
   /** There is no room for files: here are the bytes. */

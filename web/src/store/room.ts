@@ -3,7 +3,7 @@
 // py/slmweb/plan/memory.py is the same rule for devices that are not at hand;
 // tests/goldens/memory_rule.json holds the two together.
 
-import type { ContextMemory, Manifest } from '../api/types';
+import type { ContextMemory, ContextNotice, Manifest } from '../api/types';
 import { apart } from '../core/units';
 
 /** Staging buffers, the tokenizer, the threads' stacks and the allocator's own. */
@@ -74,12 +74,22 @@ function bytesAt(contexts: readonly ContextMemory[], n_ctx: number): number {
 const tokens = (n: number) => `${n.toLocaleString()} tokens`;
 
 /** Why a context is shorter than `wanted`. */
-export function whyShorter(memory: Memory, wanted: number, limits: Limits, found: Fit): string {
-  const needed = linearBytes(memory, wanted) + (found.limit === 'device' ? limits.blob : 0);
-  const [needs, available] = apart(needed, found.available!);
+export function shorterNotice(memory: Memory, wanted: number, limits: Limits, found: Fit): ContextNotice {
+  const byDevice = found.limit === 'device';
+  const needed = linearBytes(memory, wanted) + (byDevice ? limits.blob : 0);
+  const figures = { n_ctx: found.n_ctx, wanted, needed, available: found.available! };
+  return byDevice
+    ? { code: 'context_by_device', ...figures, device_memory: limits.deviceMemory! }
+    : { code: 'context_by_browser', ...figures };
+}
+
+/** The same in one sentence. */
+export function whyShorter(notice: ContextNotice): string {
+  const [needs, available] = apart(notice.needed, notice.available);
+  const reported = notice.code === 'context_by_device' ? notice.device_memory : null;
   return (
-    `The context is ${tokens(found.n_ctx)} instead of ${tokens(wanted)}, which would need ` +
-    `${needs} of memory: ${mayTake(limits, found, available)}.`
+    `The context is ${tokens(notice.n_ctx)} instead of ${tokens(notice.wanted)}, which would need ` +
+    `${needs} of memory: ${mayTake(reported, available)}.`
   );
 }
 
@@ -93,12 +103,13 @@ export function whyRefused(title: string, limits: Limits, found: Fit): string {
   const [needs, available] = apart(found.needed, found.available!);
   return (
     `${title} needs ${needs} of memory even with a context of ${tokens(found.n_ctx)}${blob}, ` +
-    `and ${mayTake(limits, found, available)}. ${advice}`
+    `and ${mayTake(found.limit === 'device' ? limits.deviceMemory : null, available)}. ${advice}`
   );
 }
 
-function mayTake({ deviceMemory }: Limits, { limit }: Fit, available: string): string {
-  return limit === 'wasm'
+/** `reported`: GiB that the device reports, where that decided. */
+function mayTake(reported: number | null, available: string): string {
+  return reported === null
     ? `this browser gives a page at most ${available}`
-    : `a page should take at most ${available} of the ${deviceMemory} GB that this device reports`;
+    : `a page should take at most ${available} of the ${reported} GB that this device reports`;
 }

@@ -2,7 +2,7 @@
 // versions that are on the device, go back to one, remove them. Everything heavy
 // happens in the store worker, because sync file handles exist only there.
 
-import type { LoadProgress } from '../api/types';
+import type { LoadProgress, StorageNotice } from '../api/types';
 import { SlmError } from '../core/error';
 import { findRoom, measure, type Room, type Wish } from './device';
 import { isModelName, parseManifest } from './manifest';
@@ -23,7 +23,7 @@ export interface OpenOptions {
   readonly verify?: boolean | undefined;
   readonly retryMs?: number | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  readonly onNotice?: ((sentence: string) => void) | undefined;
+  readonly onNotice?: ((sentence: string, notice: StorageNotice) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -263,7 +263,7 @@ function runWorker(
           onManifest?.(data.text);
           break;
         case 'notice':
-          onNotice?.(data.sentence);
+          onNotice?.(data.sentence, data.notice);
           break;
         case 'stored':
           settle(() => resolve(null));

@@ -2,15 +2,15 @@
 // device keeps nothing, and says which. It decides between the two; how bytes
 // are fetched and proved is download.ts's, how they lie on disk opfs.ts's.
 
-import type { Manifest } from '../api/types';
+import type { Manifest, StorageNotice } from '../api/types';
 import { SlmError } from '../core/error';
-import { formatBytes } from '../core/units';
 import { Describer, titleOf } from './describe';
 import { findRoom, measure } from './device';
 import { type DownloadOptions, download } from './download';
 import { type Named, type PackOptions, prove, receive } from './gguf';
 import { MemoryIncoming, OpfsIncoming } from './incoming';
 import { Meter } from './meter';
+import { whyNotKept } from './notice';
 import { entryOf, lockName, modelDirectory, modelsDirectory, OpfsSink, storedFiles } from './opfs';
 import type { DownloadRequest, GoBackRequest, PackRequest, StoreReply, StoreRequest } from './protocol';
 import { reuse } from './reuse';
@@ -100,16 +100,12 @@ async function pack(request: PackRequest): Promise<StoreReply> {
       return { type: 'stored' };
     } catch (error) {
       if (!(error instanceof DOMException) || cancel.signal.aborted) throw error;
-      const why = isFull(error)
-        ? await noRoom({ size })
-        : `This browser could not store the model (${error.name}), so it`;
-      fallBack(request, why, isFull(error) ? '; free some space to keep it.' : '.');
+      fallBack(request, await whyNot(error, size));
     } finally {
       // A folder without a model would be listed as one that is on its way.
       await (await modelsDirectory()).removeEntry(name).catch(() => undefined);
     }
-  } else if (storage === 'opfs')
-    fallBack(request, 'This browser keeps no files for this page (a private window?), so the model');
+  } else if (storage === 'opfs') fallBack(request, { code: 'keeps_no_files' });
   const inMemory = options('memory', await describer.again());
   const incoming = areUrls(sources)
     ? sources.map(() => new MemoryIncoming())
@@ -206,8 +202,7 @@ async function bring(request: DownloadRequest): Promise<StoreReply> {
   let directory: FileSystemDirectoryHandle | null = null;
   if (request.storage === 'opfs') {
     directory = await modelDirectory(manifest.name).catch(() => null);
-    if (directory === null)
-      fallBack(request, 'This browser keeps no files for this page (a private window?), so the model');
+    if (directory === null) fallBack(request, { code: 'keeps_no_files' });
   }
   if (directory !== null) {
     const into = directory;
@@ -217,13 +212,8 @@ async function bring(request: DownloadRequest): Promise<StoreReply> {
     } catch (error) {
       if (!(error instanceof DOMException) || cancel.signal.aborted) throw error;
       // Whatever else goes wrong with files, the model can still be used from memory.
-      const full = error.name === 'QuotaExceededError';
-      if (full) await discard(into, manifest);
-      fallBack(
-        request,
-        full ? await noRoom(manifest) : `This browser could not store the model (${error.name}), so it`,
-        full ? '; free some space to keep it.' : '.',
-      );
+      if (isFull(error)) await discard(into, manifest);
+      fallBack(request, await whyNot(error, manifest.size));
     }
   }
   const sinks = manifest.files.map((file) => new MemorySink(file));
@@ -300,9 +290,9 @@ const isFull = (error: unknown): boolean =>
   error instanceof DOMException && error.name === 'QuotaExceededError';
 
 /** Says why the model is not stored, or fails with it where memory would not do. */
-function fallBack({ orMemory }: Pick<DownloadRequest, 'orMemory'>, why: string, end = '.'): void {
-  if (!orMemory) throw new SlmError('no_room', `${why} was not fetched${end}`);
-  post({ type: 'notice', sentence: `${why} ${FROM_MEMORY}${end}` });
+function fallBack({ orMemory }: Pick<DownloadRequest, 'orMemory'>, notice: StorageNotice): void {
+  if (!orMemory) throw new SlmError('no_room', whyNotKept(notice, 'was not fetched'));
+  post({ type: 'notice', sentence: whyNotKept(notice, FROM_MEMORY), notice });
 }
 
 /** Fails early where the browser admits that it has less room than the model needs; some report a
@@ -320,13 +310,12 @@ async function requireRoom(
   await requireBytes(needed);
 }
 
-/** `size` may be unknown. */
-async function noRoom({ size }: { readonly size: number | null }): Promise<string> {
+/** Of a model whose `size` may be unknown. */
+async function whyNot(error: DOMException, size: number | null): Promise<StorageNotice> {
+  if (!isFull(error)) return { code: 'not_stored', error: error.name };
   const { quota = 0, usage = 0 } = await navigator.storage.estimate();
   const admitted = size === null || size > quota - usage;
-  const numbers = admitted ? ` (${formatBytes(usage)} in use of ${formatBytes(quota)})` : '';
-  const needed = size === null ? 'more storage' : `${formatBytes(size)} of storage, more`;
-  return `The model needs ${needed} than this browser gives this site${numbers}, so it`;
+  return { code: 'storage_full', size, ...(admitted ? { usage, quota } : { usage: null, quota: null }) };
 }
 
 async function sizeOf(directory: FileSystemDirectoryHandle, name: string): Promise<number> {

@@ -230,6 +230,32 @@ export const de: Strings = {
     `Das Modell braucht ${needed} Arbeitsspeicher, und mehr als ${available} sollte eine Seite auf diesem Gerät nicht nehmen. Sonst könnte der Tab geschlossen werden: Wählen Sie ein kleineres Modell, oder versuchen Sie es trotzdem.`,
   noModels: 'Diese Website bietet noch kein Modell an. Wer sie betreibt, muss eines hinzufügen.',
 
+  // how it runs
+  notices: {
+    relaxed_simd: 'Das Rechenwerk läuft mit Relaxed SIMD.',
+    plain_simd: 'Das Rechenwerk läuft ohne Relaxed SIMD, das diesem Browser fehlt: Das ist langsamer.',
+    variant_asked: (variant) => `Das Rechenwerk läuft in der Bauart ${variant}, wie verlangt.`,
+    one_thread: 'Es hat einen Thread.',
+    threads: (n, cores) =>
+      `Es hat ${plural(n, { one: 'einen Thread', other: `${n} Threads` })}; logische Prozessoren hier: ${cores}.`,
+    no_threads: 'Es hat einen Thread, weil dieser Browser keine Threads für WebAssembly hat.',
+    not_isolated:
+      'Es hat einen Thread, weil diese Seite nicht isoliert ist: Ihr Server sendet die Kopfzeilen dafür nicht (COOP und COEP).',
+    few_addresses: (size) => `Auf diesem Gerät ließen sich nur ${size} Speicheradressen reservieren.`,
+    context_by_browser: (n_ctx, wanted, needed, available) =>
+      `Der Kontext fasst ${n_ctx} Tokens statt ${wanted}, die ${needed} Arbeitsspeicher brauchten; dieser Browser gibt einer Seite höchstens ${available}.`,
+    context_by_device: (n_ctx, wanted, needed, available, reported) =>
+      `Der Kontext fasst ${n_ctx} Tokens statt ${wanted}, die ${needed} Arbeitsspeicher brauchten; von den ${reported}, die dieses Gerät angibt, sollte eine Seite höchstens ${available} nehmen.`,
+    keeps_no_files:
+      'Dieser Browser behält keine Dateien dieser Seite (ein privates Fenster?). Das Modell bleibt im Arbeitsspeicher und wird beim nächsten Mal neu geladen.',
+    not_stored: (error) =>
+      `Dieser Browser konnte das Modell nicht speichern (${error}). Es bleibt im Arbeitsspeicher und wird beim nächsten Mal neu geladen.`,
+    storage_full:
+      'Dieser Browser hat zu wenig Platz für das Modell. Es bleibt im Arbeitsspeicher und wird beim nächsten Mal neu geladen; schaffen Sie Platz, um es zu behalten.',
+  },
+  storageNeeds: (size) => `Es belegt ${size}.`,
+  storageUsed: (used, quota) => `Von den ${quota} für diese Website sind ${used} belegt.`,
+
   // meter
   contextUse: 'Belegter Kontext',
   contextOf: (used, all) => `Kontext ${used} / ${all}`,

@@ -3,7 +3,7 @@
 // plain sentences, or functions from numbers (already formatted) and names to
 // sentences. Where a number changes the words, it comes along as a number.
 
-import type { LoadPhase, SlmErrorCode } from '../../api/types';
+import type { LoadPhase, Notice, SlmErrorCode } from '../../api/types';
 import type { AskReason } from '../begin';
 import { pluralOf } from '../language';
 
@@ -230,6 +230,33 @@ export const en = {
   tooLargeEstimate: (needed: string, available: string) =>
     `The model needs ${needed} of memory, and ${available} is what a page should take of this device. More could close the tab: choose a smaller model, or try anyway.`,
   noModels: 'This site offers no model yet. Whoever runs it has to add one.',
+
+  // how it runs
+  /** One for each code of Notice: what is worth saying about how the model runs here. */
+  notices: {
+    relaxed_simd: 'The engine runs with relaxed SIMD.',
+    plain_simd: 'The engine runs without relaxed SIMD, which this browser lacks: it is slower.',
+    variant_asked: (variant: string) => `The engine runs in the build ${variant}, as was asked.`,
+    one_thread: 'It has one thread.',
+    threads: (n: number, cores: string) =>
+      `It has ${plural(n, { one: 'one thread', other: `${n} threads` })}; logical processors here: ${cores}.`,
+    no_threads: 'It has one thread, because this browser has no WebAssembly threads.',
+    not_isolated:
+      'It has one thread, because this page is not isolated: its server does not send the headers for that (COOP and COEP).',
+    few_addresses: (size: string) => `This device let it reserve only ${size} of memory addresses.`,
+    context_by_browser: (n_ctx: string, wanted: string, needed: string, available: string) =>
+      `The context is ${n_ctx} tokens instead of ${wanted}, which would need ${needed} of memory; this browser gives a page at most ${available}.`,
+    context_by_device: (n_ctx: string, wanted: string, needed: string, available: string, reported: string) =>
+      `The context is ${n_ctx} tokens instead of ${wanted}, which would need ${needed} of memory; a page should take at most ${available} of the ${reported} that this device reports.`,
+    keeps_no_files:
+      'This browser keeps no files for this page (a private window?). The model stays in memory and will be downloaded again next time.',
+    not_stored: (error: string) =>
+      `This browser could not store the model (${error}). It stays in memory and will be downloaded again next time.`,
+    storage_full:
+      'This browser has too little room for the model. It stays in memory and will be downloaded again next time; free some space to keep it.',
+  } satisfies Record<Notice['code'], string | ((...given: never[]) => string)>,
+  storageNeeds: (size: string) => `It takes ${size}.`,
+  storageUsed: (used: string, quota: string) => `Of the ${quota} for this site, ${used} are in use.`,
 
   // meter
   contextUse: 'Context in use',
