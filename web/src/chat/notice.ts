@@ -13,7 +13,7 @@ export function sayAll(notices: readonly Notice[]): string {
 
 /** `words` are the page's own, where no test asks for others. */
 export function say(notice: Notice, words: Strings = S): string {
-  const { notices } = words;
+  const notices = words.notices;
   switch (notice.code) {
     case 'variant_asked':
       return notices.variant_asked(notice.variant);

@@ -97,7 +97,8 @@ export class OpeningView {
     } else if (state.kind === 'halted') {
       const { entry, kept } = state;
       const amount = kept > 0 ? ` ${S.kept(bytes(kept), bytes(entry.size))}` : '';
-      this.question(`${S.halted(entry.title)}${amount}`, S.resume, entry);
+      const label = kept > 0 ? S.resume : S.download(bytes(entry.size));
+      this.question(`${S.halted(entry.title)}${amount}`, label, entry);
     } else if (state.kind === 'failed' && failure !== null) {
       const { entry, error, kept } = state;
       const parts = [failure.sentence];

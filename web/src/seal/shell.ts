@@ -107,7 +107,7 @@ export class Shell {
         break;
       case 'remove':
         await removeStored(message.model);
-        setHalted(message.model, false);
+        setHalted(message.model, true); // else the next visit would fetch it again unasked
         this.#post({ type: 'done', id });
         break;
       case 'forget':
