@@ -225,7 +225,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     h('div', { class: 'column' }, adviceView.element, composer.element, meter.element),
   );
   const app = h('div', { class: 'app' }, h('div', {}, header, updateView.element), scroller, bottom);
-  const paper = new Paper(paperSheet, app, scroller, (pixels) => host.paper(pixels));
+  const paper = new Paper(paperSheet, app, scroller, (size) => host.paper(size));
   root.append(app, card.element, picker.element, settingsPanel.element, talks.element, liveRegion());
 
   listenToKeys({
