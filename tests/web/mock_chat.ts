@@ -112,7 +112,7 @@ class MockChat implements Slm {
   readonly openings: string[] = [];
   readonly forced: boolean[] = [];
   readonly removed: string[] = [];
-  /** How tall the conversation is on paper, as it was last told. */
+  /** How tall the conversation is on paper in one piece, as it was last told. */
   paper = 0;
   /** What was asked about versions: "update NAME", "go back NAME", "forget NAME". */
   readonly versions: string[] = [];
@@ -365,7 +365,7 @@ const host: ChatHost = {
     mock.versions.push(`forget ${name}`);
     change(name, () => ({ previous: null }));
   },
-  paper(pixels) {
+  paper({ pixels }) {
     mock.paper = pixels;
   },
   remove(name) {

@@ -117,7 +117,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     h('div', { class: 'column' }, advice.element, composer.element, meter.element),
   );
   const app = h('div', { class: 'app' }, h('div', {}, header.element, update.element), scroller, bottom);
-  const paper = new Paper(paperSheet, app, scroller, (pixels) => host.paper(pixels));
+  const paper = new Paper(paperSheet, app, scroller, (size) => host.paper(size));
   const screen = new Screen(
     chat,
     { header, update, scroller, welcome, opening, transcript, fullness, composer, drawers, paper },

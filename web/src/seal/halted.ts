@@ -1,6 +1,7 @@
 // Which downloads the person has stopped, and which models they have removed: a
-// page that comes back does not fetch them again unasked. The shell remembers it, since the frame can keep nothing;
-// where the browser keeps nothing for the shell either, it is forgotten.
+// page that comes back does not fetch them again unasked. The shell remembers
+// it, since the frame can keep nothing; where the browser keeps nothing for the
+// shell either, it is forgotten.
 
 const keyOf = (model: string) => `slmweb-halted:${model}`;
 

@@ -4,6 +4,7 @@
 import { LoadedModel } from '../api/slm';
 import type { EngineOptions, LoadProgress, Variant } from '../api/types';
 import { SlmError } from '../core/error';
+import type { PaperSize } from './paper';
 import type { Preferences } from './preferences';
 import type {
   ChatHost,
@@ -88,8 +89,8 @@ export class FrameHost implements ChatHost {
     await this.#ask('done', { type: 'remove', model: name });
   }
 
-  paper(pixels: number): void {
-    this.#post({ type: 'paper', pixels });
+  paper({ pixels, sheets }: PaperSize): void {
+    this.#post({ type: 'paper', pixels, sheets });
   }
 
   async update(name: string, options: EngineOptions = {}): Promise<void> {

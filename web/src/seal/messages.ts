@@ -3,13 +3,14 @@
 // are from its own list; anything else is null, and shell.ts then hangs up.
 
 import { VARIANTS } from '../generated/abi';
+import { TEXT_HEIGHTS } from './paper';
 import { readPreferences } from './preferences';
 import type { FrameMessage } from './protocol';
 
 const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
   ready: ['type'],
   drawn: ['type'],
-  paper: ['type', 'pixels'],
+  paper: ['type', 'pixels', 'sheets'],
   list: ['type', 'id'],
   open: ['type', 'id', 'model', 'verify', 'n_ctx', 'force'],
   remove: ['type', 'id', 'model'],
@@ -25,6 +26,7 @@ const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
 const MAX_ID = 1e6;
 const MAX_N_CTX = 2 ** 20;
 const MAX_PIXELS = 2 ** 22;
+const MAX_SHEETS = 1e4;
 
 export function readFrameMessage(data: unknown, models: ReadonlySet<string>): FrameMessage | null {
   if (typeof data !== 'object' || data === null) return null;
@@ -36,12 +38,13 @@ export function readFrameMessage(data: unknown, models: ReadonlySet<string>): Fr
   if (keys.length !== fields.length || !fields.every((field) => keys.includes(field))) return null;
   if (keys.includes('id') && !(Number.isInteger(id) && (id as number) > 0 && (id as number) < MAX_ID))
     return null;
-  const { pixels } = message;
+  const { pixels, sheets } = message;
   if (
     keys.includes('pixels') &&
     !(Number.isInteger(pixels) && (pixels as number) > 0 && (pixels as number) <= MAX_PIXELS)
   )
     return null;
+  if (keys.includes('sheets') && !areSheets(sheets)) return null;
   if (keys.includes('model') && !(typeof model === 'string' && models.has(model))) return null;
   if (keys.includes('variant') && !VARIANTS.some(({ name }) => name === variant)) return null;
   if (
@@ -55,4 +58,9 @@ export function readFrameMessage(data: unknown, models: ReadonlySet<string>): Fr
   if (keys.includes('something') && typeof something !== 'boolean') return null;
   if (keys.includes('preferences') && readPreferences(preferences, models) === null) return null;
   return data as FrameMessage;
+}
+
+function areSheets(sheets: unknown): boolean {
+  if (!Array.isArray(sheets) || sheets.length !== TEXT_HEIGHTS.length) return false;
+  return sheets.every((n) => Number.isInteger(n) && n > 0 && n <= MAX_SHEETS);
 }

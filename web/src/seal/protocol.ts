@@ -8,6 +8,7 @@
 import type { EngineOptions, LoadProgress, Manifest, Slm, StorageNotice, Variant } from '../api/types';
 import type { WireError } from '../core/error';
 import type { Room } from '../store/device';
+import type { PaperSize } from './paper';
 import type { Preferences } from './preferences';
 
 /** The only message between the windows themselves. Both sides call out when they start and whoever
@@ -79,8 +80,8 @@ export type FrameMessage =
   | { readonly type: 'ready' }
   /** There is something to see: what the shell showed in its place may go. */
   | { readonly type: 'drawn' }
-  /** How tall the conversation is on paper, in CSS pixels: a page prints of a frame what its box shows. */
-  | { readonly type: 'paper'; readonly pixels: number }
+  /** How much paper the conversation takes. */
+  | ({ readonly type: 'paper' } & PaperSize)
   | { readonly type: 'list'; readonly id: number }
   /** `verify`: what is stored was no use; hash it again and fetch what is damaged. */
   | {
@@ -173,8 +174,8 @@ export interface ChatHost {
   goBack(name: string): Promise<void>;
   /** Deletes the version of the entry's `previous`. */
   forget(name: string): Promise<void>;
-  /** Tells how tall the conversation is on paper, in CSS pixels. */
-  paper(pixels: number): void;
+  /** Tells how much paper the conversation takes. */
+  paper(size: PaperSize): void;
   /** Deletes the stored bytes of a model. */
   remove(name: string): Promise<void>;
 }

@@ -21,6 +21,7 @@ import { Catalog } from './catalog';
 import { setHalted } from './halted';
 import { keepPreferences, keptPreferences } from './kept';
 import { readFrameMessage } from './messages';
+import type { PaperSize } from './paper';
 import type { FrameMessage, Hello, ShellMessage, Site, StorageReport } from './protocol';
 
 const MAX_MESSAGES = 1000;
@@ -71,7 +72,7 @@ export class Shell {
     if (message.type === 'unsaved') warnOnLeaving(message.something);
     else if (message.type === 'keep') keepPreferences(message.preferences);
     else if (message.type === 'drawn') document.getElementById('skeleton')?.remove();
-    else if (message.type === 'paper') setPaper(message.pixels);
+    else if (message.type === 'paper') setPaper(message);
     else if (message.type === 'cancel') this.#running.get(message.id)?.abort();
     else if (message.type === 'ready')
       this.#welcome().catch((error: unknown) => this.#post({ type: 'fatal', error: toWire(error) }));
@@ -208,8 +209,10 @@ function ask(event: BeforeUnloadEvent): void {
 }
 
 /** For the print style of shell.css. */
-function setPaper(pixels: number): void {
-  document.documentElement.style.setProperty('--paper-height', `${pixels}px`);
+function setPaper({ pixels, sheets }: PaperSize): void {
+  const { style } = document.documentElement;
+  style.setProperty('--paper-height', `${pixels}px`);
+  for (const [i, n] of sheets.entries()) style.setProperty(`--sheets-${i}`, String(n));
 }
 
 async function fetchOk(url: string, integrity = ''): Promise<Response> {
