@@ -28,6 +28,11 @@ const make = (tag, fields) => Object.assign(document.createElement(tag), fields)
 const add = (tag, fields) => document.body.append(make(tag, fields));
 const link = (rel, fields) => add('link', {rel, href: url, ...fields});
 const html = (text) => { document.body.innerHTML = text; };
+const press = (element, how, type = 'click') => element.dispatchEvent(
+  new PointerEvent(type, {bubbles: true, cancelable: true, composed: true, view: window, ...how}));
+const pressed = (text, selector, how, type) => {
+  html(text); press(document.querySelector(selector), how, type); };
+const nested = () => { add('iframe', {}); return document.body.lastChild.contentWindow; };
 const click = (text) => { html(text); document.querySelector('a').click(); };
 const submit = (text) => { html(text); document.forms[0].submit(); };
 const worker = (text) => new Worker(URL.createObjectURL(new Blob([text])));
@@ -94,6 +99,37 @@ PROBES = {
         "add('iframe', {}); turn(document.body.lastChild.contentWindow.RTCPeerConnection)"
     ),
 }
+
+# A click with a modifier or the middle button opens a tab although no popup is allowed.
+A, CTRL = "`<a href='${url}'>x</a>`, 'a'", "{ctrlKey: true}"
+TABS = {
+    "link pressed with Ctrl": f"pressed({A}, {CTRL})",
+    "link pressed with Ctrl and Shift": f"pressed({A}, {{ctrlKey: true, shiftKey: true}})",
+    "link pressed with Shift": f"pressed({A}, {{shiftKey: true}})",
+    "link pressed with the middle button": f"pressed({A}, {{button: 1}})",
+    "link pressed with the middle button, by auxclick": f"pressed({A}, {{button: 1}}, 'auxclick')",
+    "link in no document": f"press(make('a', {{href: url}}), {CTRL})",
+    "link in a shadow tree": (
+        "const root = add('p', {}).attachShadow({mode: 'closed'});"
+        f"root.innerHTML = `<a href='${{url}}'>x</a>`; press(root.firstChild, {CTRL})"
+    ),
+    "named link": f"pressed(`<a target=x rel=noopener href='${{url}}'>x</a>`, 'a', {CTRL})",
+    "link to a download with Ctrl": f"pressed(`<a download href='${{url}}'>x</a>`, 'a', {CTRL})",
+    "area pressed with Ctrl": (
+        "pressed(`<img usemap='#m' src='data:,'><map name=m><area href='${url}'></map>`,"
+        f" 'area', {CTRL})"
+    ),
+    "svg link pressed with Ctrl": f"pressed(`<svg><a href='${{url}}'></a></svg>`, 'a', {CTRL})",
+    "link in a nested frame": (
+        "const inside = nested().document; inside.body.innerHTML = `<a href='${url}'>x</a>`;"
+        f"press(inside.body.firstChild, {CTRL})"
+    ),
+    "link pressed by a nested frame's function": (
+        "nested().EventTarget.prototype.dispatchEvent.call("
+        f"make('a', {{href: url}}), new MouseEvent('click', {CTRL}))"
+    ),
+}
+PROBES |= TABS
 
 # These ask for no path: a connection is all that can be seen of them.
 BARE = {"preconnect", "WebSocket", "TURN over TCP", "TURN by the peer connection of a new frame"}
