@@ -47,9 +47,7 @@ def sandbox_policy(sandbox_script_hash: str) -> str:
     return (
         f"default-src 'none'; script-src '{sandbox_script_hash}' 'wasm-unsafe-eval'; "
         "worker-src blob: data:; connect-src 'none'; style-src 'unsafe-inline'; "
-        "img-src data: blob:; frame-src 'none'; form-action 'none'; base-uri 'none'; "
-        # For web/src/seal/disarm.ts: no text becomes a nested frame.
-        "require-trusted-types-for 'script'; trusted-types default"
+        "img-src data: blob:; frame-src 'none'; form-action 'none'; base-uri 'none'"
     )
 
 

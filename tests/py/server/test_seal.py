@@ -194,8 +194,7 @@ def test_the_sandbox_has_its_own_policy_first_and_its_script_whole(site: Site) -
     assert meta["content"] == (
         f"default-src 'none'; script-src '{expected_hash()}' 'wasm-unsafe-eval'; "
         "worker-src blob: data:; connect-src 'none'; style-src 'unsafe-inline'; "
-        "img-src data: blob:; frame-src 'none'; form-action 'none'; base-uri 'none'; "
-        "require-trusted-types-for 'script'; trusted-types default"
+        "img-src data: blob:; frame-src 'none'; form-action 'none'; base-uri 'none'"
     )
     assert sandbox.script == FRAME_SCRIPT
     assert expected_hash(sandbox.script) in site.request("/").headers["content-security-policy"]

@@ -1,78 +1,58 @@
 // Takes away from the frame what no policy of a page can forbid it. Must be the
 // first import of the frame, before any other module can keep a reference.
 //
-// WebRTC, for browsers that do not enforce Connection-Allowlist. And links: a
-// click with a modifier or the middle button opens a new tab even where a sandbox
-// forbids popups, and a script could make up such a click. This chat has no links
-// and dispatches no events, so it loses nothing. A script that got in here all the
-// same must not find the functions again in the fresh globals of a nested frame,
-// and not by changing a built-in that we call: so we call none by its name later.
+// WebRTC, for browsers that do not enforce Connection-Allowlist. And links: what a
+// person presses with Ctrl, Shift or the middle button opens in a new tab although
+// the sandbox allows no popups, at this site's own server even where there is a
+// Connection-Allowlist. The chat has no links; a script that got in here all the
+// same could put one under the pointer. It finds the built-ins changed as it likes,
+// so those that run later are kept here, and what would hide a link is removed.
 
 const { apply, deleteProperty } = Reflect;
-const { exec } = RegExp.prototype;
-const { closest } = Element.prototype;
+const { closest, remove } = Element.prototype;
 const { preventDefault } = Event.prototype;
+const queryDocument = Document.prototype.querySelector;
 const targetOf = getter(Event.prototype, 'target');
-const localNameOf = getter(Element.prototype, 'localName');
+const nodeTypeOf = getter(Node.prototype, 'nodeType');
+const framesIn = getter(globalThis, 'length');
 
-/** Markup that makes a frame, in HTML, in XML, or in XML from an entity. */
-const FRAME_MARKUP = /<(?:[^\s<>/]*:)?(?:i?frame|object|embed|fencedframe|portal)|<!entity/i;
-/** Whatever a click may follow. */
+const ELEMENT = 1;
+/** Whatever a press may follow, an image map's areas included. */
 const LINKS = 'a, area, [href], [usemap]';
+const FRAMES = 'iframe, frame, object, embed, fencedframe';
 
-interface TrustedTypes {
-  createPolicy(
-    name: 'default',
-    rules: Record<'createHTML' | 'createScriptURL', (text: string) => string | null>,
-  ): unknown;
-}
+take(globalThis, /^(webkit|moz)?RTC/);
+take(EventTarget.prototype, /^dispatchEvent$/); // presses that a script makes up, in no document even
+take(Element.prototype, /^attachShadow$|HTMLUnsafe/);
+take(Document, /HTMLUnsafe/);
+take(Document.prototype, /^(open|write|writeln)$/); // would remove the listeners, too
 
-for (const name of Object.getOwnPropertyNames(globalThis))
-  if (/^(webkit|moz)?RTC/.test(name)) deleteProperty(globalThis, name);
+// As early as can be, and before any listener of somebody else.
+for (const type of ['click', 'auxclick', 'contextmenu', 'dragstart'])
+  addEventListener(type, followNothing, true);
 
-// The frame's policy sends every text that is to become markup, or a worker, through here.
-(globalThis as { trustedTypes?: TrustedTypes }).trustedTypes?.createPolicy('default', {
-  createHTML: (text) => (apply(exec, FRAME_MARKUP, [text]) === null ? text : null),
-  createScriptURL: (url) => (apply(exec, /^blob:/, [url]) === null ? null : url),
-});
-
-for (const name of ['createElement', 'createElementNS'] as const) {
-  const create = Document.prototype[name] as (...args: unknown[]) => Element;
-  const createNoFrame = function (this: Document, ...args: unknown[]): Element {
-    const element = apply(create, this, args);
-    switch (apply(localNameOf, element, [])) {
-      case 'iframe':
-      case 'frame':
-      case 'object':
-      case 'embed':
-      case 'fencedframe':
-      case 'portal':
-        throw new TypeError('Expected an element that holds no document: this page is sealed.');
-    }
-    return element;
-  };
-  Object.defineProperty(Document.prototype, name, { value: createNoFrame });
-}
-
-take(globalThis, 'trustedTypes', 'XSLTProcessor');
-take(EventTarget.prototype, 'dispatchEvent');
-take(Document.prototype, 'open', 'write', 'writeln'); // markup in pieces, each harmless
-take(DOMImplementation.prototype, 'createDocument');
-take(CustomElementRegistry.prototype, 'define'); // makes frames without createElement
-take(Element.prototype, 'attachShadow'); // would hide a link from `closest`
-
-// What a person clicks, with whatever key: no other way has an event to follow a link.
-for (const type of ['click', 'auxclick']) addEventListener(type, followNothing, true);
+// A nested document would have no such listeners: it is gone before a person can press anything in it.
+new MutationObserver(removeFrames).observe(document, { childList: true, subtree: true });
 
 function followNothing(event: Event): void {
   const target = apply(targetOf, event, []) as Element;
+  if (apply(nodeTypeOf, target, []) !== ELEMENT) return; // the text that is dragged, the document
   if (apply(closest, target, [LINKS]) !== null) apply(preventDefault, event, []);
 }
 
-function getter(prototype: object, name: string): () => unknown {
-  return Object.getOwnPropertyDescriptor(prototype, name)!.get!;
+function removeFrames(): void {
+  if (apply(framesIn, globalThis, []) === 0) return;
+  for (;;) {
+    const frame = apply(queryDocument, document, [FRAMES]);
+    if (frame === null) return;
+    apply(remove, frame, []);
+  }
 }
 
-function take(from: object, ...names: string[]): void {
-  for (const name of names) deleteProperty(from, name);
+function getter(of: object, name: string): () => unknown {
+  return Object.getOwnPropertyDescriptor(of, name)!.get!;
+}
+
+function take(from: object, names: RegExp): void {
+  for (const name of Object.getOwnPropertyNames(from)) if (names.test(name)) deleteProperty(from, name);
 }
