@@ -52,6 +52,7 @@ def serve(
     json: JsonOption = False,
 ) -> None:
     """Serve the chat page. The model runs in the browser; nothing typed comes back here."""
+    from ..pack.manifest import MANIFEST
     from ..pack.sign import read_public_key
     from ..server import app as web
     from ..server import run as runner
@@ -65,6 +66,12 @@ def serve(
             "unreadable",
             f"{models} is not a folder of packed models; make one with "
             f"`slmweb pack MODEL.gguf -o {quote(str(models / 'NAME'))}`",
+        )
+    if models is not None and (models / MANIFEST).is_file():
+        raise SlmError(
+            "unreadable",
+            f"{models} is a packed model itself, and --models takes the folder around it: "
+            f"--models {quote(str(models.absolute().parent))}",
         )
     if models is not None:
         try:  # the server takes what it cannot list for a folder without models

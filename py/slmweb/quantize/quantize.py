@@ -205,7 +205,7 @@ def _check_source(model: _Source, choices: dict[str, Choice], requantize: bool) 
                 "invalid_argument",
                 f"{model.paths[0]} is quantized already ({tensor['name']} is {kind}), and doing it "
                 "again loses quality twice; start from an F16, BF16 or F32 file, or insist with "
-                "--requantize",
+                "`slmweb quantize --requantize`",
             )
 
 

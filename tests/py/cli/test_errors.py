@@ -65,6 +65,10 @@ BAD: dict[str, tuple[list[str], int, str]] = {
         ["logits", "{model}", "--ids", "1", "--out", "{model}/o.npy"], 1, "cannot write"),
     "batch of none": (
         ["logits", "{model}", "--ids", "1", "--out", "{dir}/o", "--n-batch", "0"], 2, "--n-batch"),
+    "folder without a pack": (
+        ["bundle", "{dir}", "-o", "{dir}/site"], 1, "expected a packed model"),
+    "a pack in place of the folder around it": (
+        ["serve", "--models", "{dir}/packed"], 1, "takes the folder around it"),
     "no text": (["perplexity", "{model}", "{dir}/absent.txt"], 1, "no such file"),
     "empty text": (["perplexity", "{model}", "{dir}/empty.gguf"], 2, "longer text"),
     "folder as text": (["perplexity", "{model}", "{dir}"], 1, "cannot read"),
@@ -107,6 +111,8 @@ def mess(tmp_path_factory: pytest.TempPathFactory, llama: Path) -> Path:
     (folder / "data.gguf").write_bytes(data[:-1000])
     (folder / "m-00001-of-00002.gguf").write_bytes(data)
     os.mkfifo(folder / "pipe")
+    (folder / "packed").mkdir()
+    (folder / "packed/manifest.json").write_text("{}")
     return folder
 
 
