@@ -1,4 +1,5 @@
-"""Builds the core for this machine with AddressSanitizer and UBSan, and fuzzes it.
+"""Builds the core for this machine with sanitizers (address and undefined behaviour, for the
+team of threads also races), and fuzzes it.
 
 Owns what is built natively (dist/native), the seeds and the running of libFuzzer
 (dist/fuzz, where what it learns is kept). Nothing here is shipped: the module
@@ -15,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -30,8 +31,10 @@ FUZZ = DIST / "fuzz"
 FLAGS = [
     "-std=c++20", "-Wall", "-Wextra", "-Werror", "-Wshadow",
     "-fno-exceptions", "-fno-rtti", "-O1", "-g", "-fno-omit-frame-pointer",
-    "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+    "-fno-sanitize-recover=all",
 ]  # fmt: skip
+
+MEMORY, RACES = "address,undefined", "thread"
 
 # The counters that tell libFuzzer where an input went cost little elsewhere.
 COVERAGE = "-fsanitize=fuzzer-no-link"
@@ -46,6 +49,7 @@ class Program:
     main: str  # from the root of the tree
     sources: tuple[str, ...]  # patterns below wasm/src
     fuzzer: bool = False
+    sanitizers: str = MEMORY
 
     @property
     def output(self) -> Path:
@@ -62,7 +66,9 @@ FUZZERS = {
 }  # fmt: skip
 DRIVER = Program("driver", "tests/wasm/driver.cpp", CORE)
 TEAM = Program("team", "tests/wasm/team.cpp", ("threads.cpp",))
-PROGRAMS = (*FUZZERS.values(), DRIVER, TEAM)
+TEAM_RACES = replace(TEAM, name="team-races", sanitizers=RACES)
+ADAPTED = Program("adapted", "tests/wasm/adapted.cpp", CORE)
+PROGRAMS = (*FUZZERS.values(), DRIVER, TEAM, TEAM_RACES, ADAPTED)
 
 
 @cache
@@ -79,7 +85,7 @@ def compiler() -> str:
 def has_fuzzer(clang: str) -> bool:
     """Whether its libraries are installed: they are a package of their own."""
     machine = os.uname().machine
-    for library in ("fuzzer", "asan"):
+    for library in ("fuzzer", "asan", "tsan"):
         # Newer packages leave the machine out of the file's name.
         names = (f"libclang_rt.{library}-{machine}.a", f"libclang_rt.{library}.a")
         calls = ([clang, f"-print-file-name={name}"] for name in names)
@@ -89,11 +95,13 @@ def has_fuzzer(clang: str) -> bool:
     return True
 
 
-def compilation(source: Path) -> Compilation:
+def compilation(source: Path, sanitizers: str) -> Compilation:
     name = source.relative_to(ROOT).as_posix()
-    output = NATIVE / "obj" / (name.removesuffix(".cpp") + ".o")
+    folder = "obj" if sanitizers == MEMORY else "obj-races"
+    output = NATIVE / folder / (name.removesuffix(".cpp") + ".o")
+    coverage = [COVERAGE] if sanitizers == MEMORY else []
     arguments = [
-        compiler(), *FLAGS, COVERAGE,
+        compiler(), *FLAGS, f"-fsanitize={sanitizers}", *coverage,
         *(f"-I{path}" for path in (ROOT / "wasm/include", SOURCES)),
         "-MMD", "-MF", str(output.with_suffix(".d")), "-c", str(source), "-o", str(output),
     ]  # fmt: skip
@@ -104,7 +112,7 @@ def link(program: Program, objects: Sequence[Path]) -> str:
     output = program.output
     made = output.stat().st_mtime_ns if output.is_file() else 0
     if any(path.stat().st_mtime_ns > made for path in objects):
-        sanitizers = "-fsanitize=address,undefined" + (",fuzzer" if program.fuzzer else "")
+        sanitizers = f"-fsanitize={program.sanitizers}" + (",fuzzer" if program.fuzzer else "")
         arguments = [compiler(), sanitizers, "-pthread", *map(str, objects), "-o", str(output)]
         command(arguments, f"{program.name}: linking")
     return program.name
@@ -114,7 +122,8 @@ def build(programs: Sequence[Program]) -> None:
     objects: dict[Program, list[Compilation]] = {}
     for program in programs:
         patterns = (path for pattern in program.sources for path in SOURCES.glob(pattern))
-        objects[program] = [compilation(path) for path in (ROOT / program.main, *sorted(patterns))]
+        paths = (ROOT / program.main, *sorted(patterns))
+        objects[program] = [compilation(path, program.sanitizers) for path in paths]
     stale = {c.output: c for needed in objects.values() for c in needed if c.is_stale()}
     if stale:
         parallel([c.run for c in stale.values()], counter(len(stale)))

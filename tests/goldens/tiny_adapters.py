@@ -23,12 +23,16 @@ MODULES = (
 )
 
 
+EMBEDDING, HEAD = "model.embed_tokens", "lm_head"
+
+
 @dataclass(frozen=True)
 class TinyAdapter:
     name: str
     rank: int
     alpha: float
-    modules: tuple[str, ...] = MODULES
+    modules: tuple[str, ...] = MODULES  # of every layer
+    whole: tuple[str, ...] = ()  # EMBEDDING, HEAD: of the model
     tensor_type: GGMLQuantizationType = GGMLQuantizationType.F32
     # Of the change, beside a matrix whose own gain is 1.
     gain: float = 0.5
@@ -37,11 +41,14 @@ class TinyAdapter:
 # A rank that fills no vector, and a second adapter that leaves some matrices alone.
 LAW = TinyAdapter("law", rank=3, alpha=6.0)
 TALE = TinyAdapter("tale", rank=8, alpha=4.0, modules=MODULES[1:6])
+# Everything that can be adapted.
+EVERY = TinyAdapter("every", rank=5, alpha=7.0, whole=(EMBEDDING, HEAD))
 
 
 @dataclass(frozen=True)
 class Factors:
-    """y += alpha / r * b (a x), with the values that the file's type can hold."""
+    """y += alpha / r * b (a x), with the values that the file's type can hold. Of the
+    embedding x is a token's unit vector."""
 
     a: F32  # [r, columns]
     b: F32  # [rows, r]
@@ -80,6 +87,16 @@ def factors(model: TinyModel, adapter: TinyAdapter) -> dict[str, Factors]:
                 draw(f"{name} a", (r, columns), columns**-0.5),
                 draw(f"{name} b", (rows, r), scale),
             )
+    scale = adapter.gain * np.sqrt(r) / adapter.alpha
+    embedding = 0.4 if model.is_gemma else 1.0  # the spread of the base's
+    for name in adapter.whole:
+        rows, columns = model.n_vocab, model.n_embd
+        std = columns**-0.5 * 4  # of logits
+        if name == EMBEDDING:
+            rows, columns, std = columns, rows, embedding
+        found[name] = Factors(
+            draw(f"{name} a", (r, columns), std), draw(f"{name} b", (rows, r), scale)
+        )
     return found
 
 
@@ -137,12 +154,15 @@ def gguf_tensors(model: TinyModel, adapter: TinyAdapter) -> dict[str, tuple[F32,
     names = gguf.get_tensor_name_map(arch, model.n_layer)
     tensors = {}
     for module, f in factors(model, adapter).items():
+        # A head that is tied has a name all the same.
         name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
+        name = "output.weight" if module == HEAD else name
         assert name is not None, module
-        b = f.b
+        # llama.cpp looks the embedding's A up by rows.
+        a, b = f.a.T if module == EMBEDDING else f.a, f.b
         if model.arch == "llama" and module.endswith("q_proj"):
             b = interleave_halves(b, model.n_head)
         elif model.arch == "llama" and module.endswith("k_proj"):
             b = interleave_halves(b, model.n_head_kv)
-        tensors[name] = (f.a, b)
+        tensors[name] = (a, b)
     return tensors

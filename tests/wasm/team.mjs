@@ -1,8 +1,9 @@
 // Evaluates a model on a team of threads, each a Node worker with an instance of
 // the module on the shared memory. Arguments: a JSON object {module, initial,
 // maximum, model, size: members of the team, started: how many of them ever
-// serve, prompt, tokens, n_ctx}. Prints JSON: a hash over the bits of all logits, and
-// the milliseconds of the prompt and of the tokens after it.
+// serve, prompt, tokens, n_ctx, mixes: for each evaluation of the whole the
+// adapters, as pairs of a file and a scale}. Prints JSON: for each mix a hash over
+// the bits of all logits, and the milliseconds of the prompt and of the tokens after it.
 import { createHash } from 'node:crypto';
 import { openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -21,26 +22,28 @@ function text(memory, at) {
   return Buffer.from(bytes.slice(at, bytes.indexOf(0, at))).toString();
 }
 
-function load(exports, memory, path) {
+// Loads a model, or an adapter of `base`: the ABI has the same calls for both.
+function load(exports, memory, path, kind, base = []) {
+  const call = (name, ...args) => exports[`slm_${kind}_${name}`](...args);
   const file = openSync(path);
   const size = statSync(path).size;
   const staging = 1 << 24;
   const buffer = exports.slm_alloc(staging);
   const read = (offset, n) => readSync(file, new Uint8Array(memory.buffer, buffer, n), 0, n, offset);
-  const model = exports.slm_model_new();
-  check(exports, memory, exports.slm_model_header(model, buffer, read(0, Math.min(size, staging)), size));
-  check(exports, memory, exports.slm_model_layout(model));
-  const { tensors, n_vocab } = JSON.parse(text(memory, exports.slm_model_describe(model)));
-  for (const [i, t] of tensors.entries()) {
+  const handle = call('new', ...base);
+  check(exports, memory, call('header', handle, buffer, read(0, Math.min(size, staging)), size));
+  if (kind === 'model') check(exports, memory, call('layout', handle));
+  const description = JSON.parse(text(memory, call('describe', handle)));
+  for (const [i, t] of description.tensors.entries()) {
     const step = Math.max(1, Math.floor(staging / t.granule)) * t.granule;
     for (let at = 0; at < t.size; at += step) {
       const n = read(t.offset + at, Math.min(step, t.size - at));
-      check(exports, memory, exports.slm_model_feed(model, i, at, buffer, n));
+      check(exports, memory, call('feed', handle, i, at, buffer, n));
     }
   }
-  check(exports, memory, exports.slm_model_ready(model));
+  check(exports, memory, call('ready', handle));
   exports.slm_free(buffer);
-  return { model, n_vocab };
+  return { handle, description };
 }
 
 async function start(exports, module, memory, { size, started }) {
@@ -63,33 +66,52 @@ async function main(options) {
   const memory = new WebAssembly.Memory({ initial, maximum, shared: true });
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   exports._initialize();
-  const { model, n_vocab } = load(exports, memory, options.model);
+  const { handle: model, description } = load(exports, memory, options.model, 'model');
+  const { n_vocab } = description;
+  const mixes = options.mixes ?? [[]];
+  const adapters = new Map(
+    mixes.flat().map(([path]) => [path, load(exports, memory, path, 'adapter', [model]).handle]),
+  );
   const helpers = await start(exports, module, memory, options);
   const n_ctx = options.n_ctx ?? 512;
   const n_batch = Math.min(n_ctx, 128);
   const session = exports.slm_session_new(model, n_ctx, n_batch);
   check(exports, memory, session === 0 ? -1 : 0);
+  const use = (mix) => {
+    const room = exports.slm_alloc(8 * mix.length + 8);
+    new Uint32Array(memory.buffer, room, mix.length).set(mix.map(([path]) => adapters.get(path)));
+    const scales = room + 4 * mix.length;
+    new Float32Array(memory.buffer, scales, mix.length).set(mix.map(([, scale]) => scale));
+    check(exports, memory, exports.slm_session_adapters(session, room, scales, mix.length));
+    exports.slm_free(room);
+    exports.slm_session_reuse(session, room, 0);
+  };
   const ids = exports.slm_alloc(n_batch * 4);
-  const hash = createHash('sha256');
   // Numbers of tokens that any vocabulary has.
   const token = (i) => (i * 7919 + 13) % Math.min(n_vocab, 40000);
-  const evaluate = (first, n) => {
+  const evaluate = (first, n, hash) => {
     new Int32Array(memory.buffer, ids, n).set(Array.from({ length: n }, (_, i) => token(first + i)));
     check(exports, memory, exports.slm_session_eval(session, ids, n, 1));
     hash.update(Buffer.from(new Uint8Array(memory.buffer, exports.slm_session_logits(session), n_vocab * 4)));
   };
-  let began = performance.now();
-  let at = 0;
-  for (; at < options.prompt; at += n_batch) evaluate(at, Math.min(n_batch, options.prompt - at));
-  const prefill_ms = performance.now() - began;
-  began = performance.now();
-  for (let i = 0; i < options.tokens; i++) evaluate(options.prompt + i, 1);
-  const decode_ms = performance.now() - began;
+  const measure = (mix) => {
+    use(mix);
+    const hash = createHash('sha256');
+    let began = performance.now();
+    for (let at = 0; at < options.prompt; at += n_batch)
+      evaluate(at, Math.min(n_batch, options.prompt - at), hash);
+    const prefill_ms = performance.now() - began;
+    began = performance.now();
+    for (let i = 0; i < options.tokens; i++) evaluate(options.prompt + i, 1, hash);
+    return { hash: hash.digest('hex'), prefill_ms, decode_ms: performance.now() - began };
+  };
+  const results = mixes.map(measure);
   exports.slm_session_free(session);
+  for (const adapter of adapters.values()) exports.slm_adapter_free(adapter);
   exports.slm_model_free(model);
   exports.slm_threads_stop();
   await Promise.all(helpers.map((worker) => new Promise((resolve) => worker.once('exit', resolve))));
-  console.log(JSON.stringify({ hash: hash.digest('hex'), prefill_ms, decode_ms }));
+  console.log(JSON.stringify(results));
 }
 
 if (isMainThread) {

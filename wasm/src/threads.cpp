@@ -3,6 +3,10 @@
 // whole product. Between jobs the page needs the core that a spin burns.
 #include "threads.h"
 
+#if !defined(__wasm__)
+#include <thread> // for tests
+#endif
+
 namespace slm {
 namespace {
 // Looks at a word, one to two nanoseconds each.
@@ -32,9 +36,11 @@ template <class Ready> void Team::Bell::sleep_until(Ready ready) {
     __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int *>(&tick), int(seen), -1);
   }
   sleepers.fetch_sub(1);
+#elif !defined(__wasm__)
+  while (!ready())
+    std::this_thread::yield();
 #else
-  while (!ready()) {
-  }
+  (void)ready; // one thread waits for nobody
 #endif
 }
 
@@ -88,6 +94,7 @@ void Team::pieces(uint64_t step, uint32_t thread, uint32_t n, uint64_t macs, con
 
 void Team::post(const Job &job) {
   epoch_.fetch_add(1);
+  open_.store(1); // not before: who has only the last job must see that it is over, or stay outside
   std::atomic_thread_fence(std::memory_order_seq_cst);
   job_ = job;
   epoch_.fetch_add(1);
@@ -95,10 +102,7 @@ void Team::post(const Job &job) {
 }
 
 void Team::run(const Job &job) {
-  if (size_ > 1) {
-    open_.store(1);
-    post(job);
-  }
+  if (size_ > 1) post(job);
   job.call(job, 0);
 }
 
@@ -117,12 +121,13 @@ void Team::serve(uint32_t thread) {
     const auto is_posted = [&] { return (epoch = epoch_.load()) != seen && epoch % 2 == 0; };
     if (!spin_until(kJobSpins, is_posted)) job_bell_.sleep_until(is_posted);
     inside_.fetch_add(1);
+    const bool open = open_.load() != 0; // before the epoch, or else a later job may have opened
     const Job job = job_;
     std::atomic_thread_fence(std::memory_order_seq_cst);
     const bool whole = epoch_.load() == epoch; // else another one came meanwhile
     const bool last = whole && job.call == nullptr;
     if (whole) seen = epoch;
-    if (whole && !last && open_.load() != 0) job.call(job, thread);
+    if (whole && !last && open) job.call(job, thread);
     if (inside_.fetch_sub(1) == 1) step_bell_.ring();
     if (last) return;
   }
