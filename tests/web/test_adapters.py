@@ -115,7 +115,7 @@ def core_answer(base: Path, mix: list[tuple[str, float]]) -> list[list[int]]:
     [
         ("tiny", "relaxed", 1),
         ("tiny", "relaxed-mt", 2),
-        ("tiny", "simd-mt", 3),
+        ("tiny", "simd-mt", 2),
         ("tiny-q4", "relaxed-mt", 1),
         ("tiny-q4", "relaxed-mt", 2),
     ],

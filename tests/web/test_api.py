@@ -350,7 +350,7 @@ def test_a_prompt_that_does_not_fit_says_by_how_much(loaded: Page) -> None:
     result = evaluate(
         loaded,
         """
-        try { await ask('word '.repeat(200)); }
+        try { await ask('word '.repeat(400)); }
         catch (error) { return {code: error.code, details: error.details, message: error.message}; }
         """,
     )
