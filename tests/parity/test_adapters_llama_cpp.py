@@ -9,15 +9,29 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gguf import GGUFReader
 
 from slmweb.core import Instance, Model
-from tests.goldens.tiny_adapters import EMBEDDING, HEAD, LAW, TALE, TinyAdapter, write_adapter
+from tests.goldens import distribution
+from tests.goldens.distribution import F64, log_softmax
+from tests.goldens.real_models import REAL_MODELS
+from tests.goldens.tiny_adapters import (
+    EMBEDDING,
+    HEAD,
+    LAW,
+    TALE,
+    TinyAdapter,
+    write_adapter,
+    write_adapter_file,
+)
 from tests.goldens.tiny_gguf import write_gguf, write_model
-from tests.goldens.tiny_models import MODELS, sequence, weights
+from tests.goldens.tiny_models import MODELS, sequence, uniform, weights
 from tests.parity.logits import F32, assert_close, evaluate, worst_position
 
 pytestmark = pytest.mark.llama
@@ -109,3 +123,45 @@ def test_what_llama_cpp_does_not_do(tmp_path: Path, name: str) -> None:
     )  # fmt: skip
     assert done.returncode < 0, done.stderr  # by a signal
     assert "GGML_ASSERT" in done.stderr
+
+
+def real_adapter(base: Path, path: Path, rank: int = 8) -> Path:
+    """Random changes of every matrix of every layer, a fraction of those matrices."""
+    reader = GGUFReader(base)
+    tensors = {}
+    for tensor in reader.tensors:
+        if tensor.name.startswith("blk.") and len(tensor.shape) == 2:
+            columns, rows = map(int, tensor.shape)
+            a = uniform(f"{tensor.name} a", (rank, columns)) * (3 / columns) ** 0.5
+            b = uniform(f"{tensor.name} b", (rows, rank)) * 0.05
+            tensors[f"{tensor.name}.lora_a"] = a.astype(np.float32)
+            tensors[f"{tensor.name}.lora_b"] = b.astype(np.float32)
+    architecture = str(reader.fields["general.architecture"].contents())
+    return write_adapter_file(path, tensors, architecture=architecture, alpha=float(rank))
+
+
+def kl(p: F64, q: F64) -> float:
+    return float((np.exp(p) * (p - q)).sum(axis=1).mean())
+
+
+@pytest.mark.parametrize("name", REAL_MODELS)
+def test_real_models(tmp_path: Path, name: str, real_model: Callable[[str], Path]) -> None:
+    """As in test_distributions.py, the same weights in F32 say what is right, for there llama.cpp
+    rounds nothing: we come about as near to it as llama.cpp does with the file as it is."""
+    from tests.goldens.llama_cpp_reference import quantize
+
+    base, exact_base = real_model(name), tmp_path / "f32.gguf"
+    mix = [(real_adapter(base, tmp_path / "adapter.gguf"), 1.5)]
+    core = Instance("relaxed")
+    with Model.open(base, core=core) as model:
+        text = distribution.TEXT.read_bytes()
+        ids = model.tokenizer.encode(text, special=False)[:96]
+    quantize(base, exact_base, "F32")
+    exact = log_softmax(llama_logits(exact_base, ids, mix))
+    plain = log_softmax(llama_logits(exact_base, ids, []))
+    exact_base.unlink()  # a gigabyte
+    theirs = kl(exact, log_softmax(llama_logits(base, ids, mix)))
+    ours = kl(exact, log_softmax(our_logits(core, base, ids, mix)))
+    print(f"{name} with an adapter, against exact weights: {ours:.5f}, llama.cpp {theirs:.5f}")
+    assert ours <= max(0.005, 1.2 * theirs)
+    assert kl(exact, plain) > 5 * ours, "too faint a test"

@@ -74,7 +74,8 @@ SLM_API int32_t slm_dot_select(int32_t i);
  * with 1, 2, ... n-1 in them. */
 SLM_API int32_t slm_threads_start(uint32_t n);
 
-/* Serves as compute thread `index` until slm_threads_stop(). Blocks. */
+/* Serves as compute thread `index` until slm_threads_stop(). Blocks. Threads are
+ * started again only when all of these calls have returned. */
 SLM_API void slm_thread_main(uint32_t index);
 
 SLM_API void slm_threads_stop(void);
