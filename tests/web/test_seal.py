@@ -248,7 +248,7 @@ FILL = """([text, where]) => {
   if (where === 'shadow' && holder.attachShadow)
     holder.attachShadow({mode: 'closed'}).innerHTML = text;
   else if (where === 'frame') {
-    holder.innerHTML = '<iframe style="width: 100%; height: 100%"></iframe>';
+    holder.innerHTML = '<iframe width=900 height=600></iframe>';
     holder.firstChild.srcdoc = text;
   } else {
     holder.innerHTML = text;
@@ -267,6 +267,8 @@ def press(page: Page, target: Page | Frame, how: str, url: str, where: str = "pa
     page.bring_to_front()  # a tab behind gets no mouse
     page.locator("#skeleton").wait_for(state="detached")  # it lies over the frame
     target.evaluate(FILL, [text, where])
+    if where == "frame":
+        page.wait_for_timeout(1000)  # for its document, if the frame may stay
     for key in keys:
         page.keyboard.down(key)
     if button is None:
@@ -328,3 +330,30 @@ def test_the_browser_alone_holds_no_press_of_a_person(
         press(chat, frame, how, f"{site.url}/leak", where)
     tab.value.wait_for_load_state()
     assert leaks(site)
+
+
+def test_connection_allowlist_holds_a_press_to_another_server(
+    pages: tuple[Page, Page, Page], site: Site
+) -> None:
+    """What opens at the page's own server, as the test above shows, asks no other for anything."""
+    chat, *_ = pages
+    open_frame(chat, site.url)
+    frame = without_script(chat)
+    with HitLogger() as logger:
+        press(chat, frame, "Ctrl", f"{logger.url}/leak")
+        assert frame.wait_for_function("globalThis.came").json_value() == "link"
+        chat.wait_for_timeout(1000)
+        assert logger.connections == 0, logger.requests
+
+
+def test_a_conversation_can_still_be_saved(page: Page, site: Site) -> None:
+    """As save.ts does it: the link is in no document, and its address is a blob of the frame."""
+    frame = open_frame(page, site.url)
+    with page.expect_download() as saved:
+        frame.evaluate("""() => {
+          const link = document.createElement('a');
+          link.href = URL.createObjectURL(new Blob(['a question']));
+          link.download = 'talk.md';
+          link.click();
+        }""")
+    assert saved.value.path().read_text() == "a question"
