@@ -161,7 +161,7 @@ def test_a_page_left_open_learns_of_a_new_version(
 ) -> None:
     publish(folders, releases, "2026-10")
     # The seal takes dispatchEvent away before any other script of the frame.
-    context.add_init_script("window.send = EventTarget.prototype.dispatchEvent")
+    context.add_init_script("globalThis.send = EventTarget.prototype.dispatchEvent")
     chat = open_chat(context, site)
     publish(folders, releases, "2026-12")
     come_back = "send.call(document, new Event('visibilitychange'))"
