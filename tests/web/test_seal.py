@@ -326,9 +326,11 @@ def test_the_browser_alone_holds_no_press_of_a_person(
     chat, *_ = pages
     open_frame(chat, site.url)
     frame = without_script(chat)
-    with chat.context.expect_page() as tab:
+    for _ in range(5):  # a press just after the frame's document was exchanged may reach nothing
         press(chat, frame, how, f"{site.url}/leak", where)
-    tab.value.wait_for_load_state()
+        chat.wait_for_timeout(1000)
+        if leaks(site):
+            break
     assert leaks(site)
 
 
