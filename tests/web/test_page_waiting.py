@@ -322,3 +322,20 @@ def test_without_scripts_every_language_is_said_or_the_sites(
         with serve(create_app(folders, site=Identity(lang="hi"))) as hindi:
             page.goto(hindi.url)
             expect(page.locator("h1:visible")).to_have_text([words("hi")["noscript_title"]])
+
+
+def test_what_was_removed_is_not_fetched_again_unasked(context: BrowserContext, site: Site) -> None:
+    chat = Chat.open(context.new_page(), site)
+    chat.ready("Tiny")
+    chat.button("About Tiny").click()
+    about = chat.frame.get_by_role("dialog", name="About")
+    about.get_by_role("button", name="Remove").click()
+    about.get_by_role("button", name="Remove and free").click()
+    expect(about).to_contain_text("not on this device")
+    site.hits.clear()
+    again = Chat.open(chat.page, site)
+    download = again.frame.get_by_role("button", name="Download")
+    expect(download).to_be_visible()
+    assert site.paths(CHUNK) == []
+    download.click()
+    again.ready("Tiny")
