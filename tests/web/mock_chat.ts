@@ -2,13 +2,13 @@
 // test's handle: it sees each request, and it alone makes tokens appear, so no
 // test waits for time to pass. Never part of a release.
 
+import type { ContextNotice, StorageNotice } from '../../web/src/api/notices';
 import type {
   AdapterInfo,
   ChatCompletionChunk,
   ChatParams,
   CompletionChunk,
   CompletionParams,
-  ContextNotice,
   FinishReason,
   LoadProgress,
   ModelInfo,
@@ -17,7 +17,6 @@ import type {
   Slm,
   SlmErrorCode,
   SlmStats,
-  StorageNotice,
   Stream,
   Timings,
   TooLargeDetails,

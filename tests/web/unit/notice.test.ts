@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Notice } from '../../../web/src/api/types';
+import type { Notice } from '../../../web/src/api/notices';
 import { LANGUAGES } from '../../../web/src/chat/language';
 import { say } from '../../../web/src/chat/notice';
 import { ALL } from '../../../web/src/chat/strings';

@@ -2,7 +2,7 @@
 // the page: they give a code and its figures. Their own sentences are English,
 // for those who make pages.
 
-import type { Notice } from '../api/types';
+import type { Notice } from '../api/notices';
 import { apart, bytes, count, gigabytes } from './format';
 import { S } from './strings';
 import type { Strings } from './strings/shape';

@@ -3,7 +3,8 @@
 // words. Each missing feature costs one step; a browser without WebAssembly SIMD ends in an error, because a scalar
 // core would be too slow to be worth its download.
 
-import type { Variant, VariantNotice } from '../api/types';
+import type { VariantNotice } from '../api/notices';
+import type { Variant } from '../api/types';
 import { SlmError } from '../core/error';
 import { VARIANTS } from '../generated/abi';
 import type { Probe } from './probe';

@@ -5,7 +5,8 @@
 // shell can check a message by looking it up and has no text to relay. One
 // MessagePort carries all of it.
 
-import type { EngineOptions, LoadProgress, Manifest, Slm, StorageNotice, Variant } from '../api/types';
+import type { StorageNotice } from '../api/notices';
+import type { EngineOptions, LoadProgress, Manifest, Slm, Variant } from '../api/types';
 import type { WireError } from '../core/error';
 import type { Room } from '../store/device';
 import type { PaperSize } from './paper';

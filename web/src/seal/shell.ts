@@ -4,7 +4,8 @@
 // list, and each wasm variant is fetched once. How often the frame may ask is
 // limited too, so that even the rhythm of requests cannot spell much.
 
-import type { StorageNotice, Variant } from '../api/types';
+import type { StorageNotice } from '../api/notices';
+import type { Variant } from '../api/types';
 import { SlmError, type WireError } from '../core/error';
 import { sealPage } from '../offline/seal';
 import type { SourceManifest } from '../store/remote';

@@ -1,7 +1,8 @@
 // What this device can give a model: the numbers for the rule in room.ts, and its
 // verdict as codes and figures. Nothing is fetched and nothing is kept.
 
-import type { ContextNotice, Manifest } from '../api/types';
+import type { ContextNotice } from '../api/notices';
+import type { Manifest } from '../api/types';
 import { SlmError } from '../core/error';
 import { LEAST_RESERVED, MOST_BYTES, reserveMemory } from '../core/reserve';
 import { fit, type Limits, linearBytes, shorterNotice, whyRefused } from './room';

@@ -1,7 +1,7 @@
 // Why a model is not kept on the device, in one English sentence: for developers,
 // and for pages that have no words of their own. It knows the notice alone.
 
-import type { StorageNotice } from '../api/types';
+import type { StorageNotice } from '../api/notices';
 import { formatBytes } from '../core/units';
 
 /** `so`: what that leads to, as in "was not fetched". */

@@ -1,7 +1,8 @@
 // Messages between a page and the store worker; types only. One worker serves
 // one download and is then terminated, so messages carry no ids.
 
-import type { LoadProgress, StorageNotice } from '../api/types';
+import type { StorageNotice } from '../api/notices';
+import type { LoadProgress } from '../api/types';
 import type { WireError } from '../core/error';
 import type { Wish } from './device';
 import type { SourceManifest } from './remote';

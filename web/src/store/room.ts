@@ -3,7 +3,8 @@
 // py/slmweb/plan/memory.py is the same rule for devices that are not at hand;
 // tests/goldens/memory_rule.json holds the two together.
 
-import type { ContextMemory, ContextNotice, Manifest } from '../api/types';
+import type { ContextNotice } from '../api/notices';
+import type { ContextMemory, Manifest } from '../api/types';
 import { apart } from '../core/units';
 
 /** Staging buffers, the tokenizer, the threads' stacks and the allocator's own. */

@@ -2,7 +2,8 @@
 // versions that are on the device, go back to one, remove them. Everything heavy
 // happens in the store worker, because sync file handles exist only there.
 
-import type { LoadProgress, StorageNotice } from '../api/types';
+import type { StorageNotice } from '../api/notices';
+import type { LoadProgress } from '../api/types';
 import { SlmError } from '../core/error';
 import { findRoom, measure, type Room, type Wish } from './device';
 import { isModelName, parseManifest } from './manifest';

@@ -2,7 +2,8 @@
 // device keeps nothing, and says which. It decides between the two; how bytes
 // are fetched and proved is download.ts's, how they lie on disk opfs.ts's.
 
-import type { Manifest, StorageNotice } from '../api/types';
+import type { StorageNotice } from '../api/notices';
+import type { Manifest } from '../api/types';
 import { SlmError } from '../core/error';
 import { Describer, titleOf } from './describe';
 import { findRoom, measure } from './device';

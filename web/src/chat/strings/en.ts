@@ -3,7 +3,8 @@
 // plain sentences, or functions from numbers (already formatted) and names to
 // sentences. Where a number changes the words, it comes along as a number.
 
-import type { LoadPhase, Notice, SlmErrorCode } from '../../api/types';
+import type { Notice } from '../../api/notices';
+import type { LoadPhase, SlmErrorCode } from '../../api/types';
 import type { AskReason } from '../begin';
 import { pluralOf } from '../language';
 
