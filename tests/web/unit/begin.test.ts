@@ -57,7 +57,12 @@ test('what is half here goes on, among several too, unless it was stopped', () =
   assert.equal(begins([{ size: 253e6, arrived: 1 }]), 'open one');
   assert.equal(begins([{}, { name: 'two', arrived: 1 }]), 'open two');
   assert.equal(begins([{ arrived: 1, halted: true }]), 'halted one');
-  assert.equal(begins([{}, { name: 'two', halted: true }]), 'halted two');
+  assert.equal(begins([{}, { name: 'two', arrived: 1, halted: true }]), 'halted two');
+});
+
+test('what was removed, or stopped before it began, is not fetched, and is one among several', () => {
+  assert.equal(begins([{ halted: true }]), 'halted one');
+  assert.equal(begins([{}, { name: 'two', halted: true }]), 'choose');
 });
 
 test('several models, or none, are a choice', () => {

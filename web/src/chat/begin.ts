@@ -25,7 +25,8 @@ export type Beginning =
 export function beginning(models: readonly ModelEntry[], line: Line): Beginning | null {
   const stored = models.find((entry) => entry.stored);
   if (stored !== undefined) return { kind: 'open', entry: stored };
-  const begun = models.filter((entry) => entry.arrived > 0 || entry.halted);
+  // Of one that was stopped before it began, or removed, nothing is here: it is one among several again.
+  const begun = models.filter((entry) => entry.arrived > 0);
   const [entry, another] = begun.length > 0 ? begun : models;
   if (entry === undefined || another !== undefined) return null;
   if (entry.halted) return { kind: 'halted', entry };
