@@ -149,12 +149,12 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError) or not folder.is_dir():
+            raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
         raise SlmError(
             "unreadable",
             f"expected a packed model, with its {MANIFEST}, found none in {folder}; "
             f"`slmweb pack` makes one of a GGUF, `slmweb build` a site of a checkpoint",
         ) from None
-    except OSError as error:
-        raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
     return parse_manifest(data, path)
