@@ -13,12 +13,13 @@ do not forbid.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import BrowserContext, Frame, Page, Playwright
+from playwright.sync_api import BrowserContext, Frame, Page, Playwright, TimeoutError
 
 from slmweb.bundle.bundle import bundle
 from slmweb.server.app import Folders, create_app
@@ -250,6 +251,7 @@ FILL = """([text, where]) => {
   else if (where === 'frame') {
     holder.innerHTML = '<iframe width=900 height=600></iframe>';
     holder.firstChild.srcdoc = text;
+    holder.firstChild.onload = () => { globalThis.nested = true; };
   } else {
     holder.innerHTML = text;
     holder.firstChild.focus();
@@ -267,8 +269,8 @@ def press(page: Page, target: Page | Frame, how: str, url: str, where: str = "pa
     page.bring_to_front()  # a tab behind gets no mouse
     page.locator("#skeleton").wait_for(state="detached")  # it lies over the frame
     target.evaluate(FILL, [text, where])
-    if where == "frame":
-        page.wait_for_timeout(1000)  # for its document, if the frame may stay
+    if where == "frame":  # until it has its document, or is gone
+        target.wait_for_function("globalThis.nested || !document.querySelector('iframe')")
     for key in keys:
         page.keyboard.down(key)
     if button is None:
@@ -291,6 +293,12 @@ def without_script(page: Page) -> Frame:
     return frame
 
 
+def knock(page: Page, site: Site) -> None:
+    """A visit that arrives: what a press before it had opened would have arrived before."""
+    page.goto(f"{site.url}/knock")
+    assert site.paths("/knock")
+
+
 def leaks(site: Site) -> list[str]:
     return [hit.path for hit in site.paths("/leak")]
 
@@ -301,18 +309,19 @@ def test_no_link_can_be_followed(
     how: str, where: str, pages: tuple[Page, Page, Page], site: Site
 ) -> None:
     """Not even to the page's own server, which Connection-Allowlist has to allow."""
-    chat, other, _ = pages
+    chat, other, third = pages
     with HitLogger() as logger:
-        for page, url in (chat, site.url), (other, logger.url):
-            frame = open_frame(page, site.url)
+        frames = [(page, open_frame(page, site.url)) for page in (chat, other)]
+        before = set(chat.context.pages)  # a tab of the test before may have come late
+        for (page, frame), url in zip(frames, (site.url, logger.url), strict=True):
             press(page, frame, how, f"{url}/leak", where)
             if PRESSES[how][1]:
                 # A nested frame is gone by then.
                 came = frame.wait_for_function("globalThis.came").json_value()
                 assert came == ("page" if where == "frame" else "link")
-        other.wait_for_timeout(500)
+        knock(third, site)
         assert (leaks(site), logger.requests) == ([], [])
-    assert len(chat.context.pages) == 4
+    assert set(chat.context.pages) <= before
 
 
 @pytest.mark.parametrize(
@@ -327,10 +336,11 @@ def test_the_browser_alone_holds_no_press_of_a_person(
     open_frame(chat, site.url)
     frame = without_script(chat)
     for _ in range(5):  # a press just after the frame's document was exchanged may reach nothing
-        press(chat, frame, how, f"{site.url}/leak", where)
-        chat.wait_for_timeout(1000)
-        if leaks(site):
+        with contextlib.suppress(TimeoutError):
+            with chat.context.expect_page(timeout=5000) as tab:
+                press(chat, frame, how, f"{site.url}/leak", where)
             break
+    tab.value.wait_for_load_state()
     assert leaks(site)
 
 
@@ -338,13 +348,13 @@ def test_connection_allowlist_holds_a_press_to_another_server(
     pages: tuple[Page, Page, Page], site: Site
 ) -> None:
     """What opens at the page's own server, as the test above shows, asks no other for anything."""
-    chat, *_ = pages
+    chat, other, _ = pages
     open_frame(chat, site.url)
     frame = without_script(chat)
     with HitLogger() as logger:
         press(chat, frame, "Ctrl", f"{logger.url}/leak")
         assert frame.wait_for_function("globalThis.came").json_value() == "link"
-        chat.wait_for_timeout(1000)
+        knock(other, site)
         assert logger.connections == 0, logger.requests
 
 
