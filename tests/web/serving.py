@@ -50,7 +50,7 @@ class Site:
     """A running server: its address, what was asked of it, and how it misbehaves."""
 
     url: str
-    hits: list[Hit] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)  # without what a browser asks for by itself
     faults: list[Fault] = field(default_factory=list)
     active: int = 0
     most_active: int = 0
@@ -101,7 +101,9 @@ class _Faulty:
         site = self.site
         headers = dict(scope["headers"])
         byte_range = headers.get(b"range")
-        site.hits.append(Hit(scope["path"], byte_range.decode() if byte_range else None))
+        # Whenever it likes after a page has loaded, a browser looks for the site's icon.
+        if scope["path"] != "/favicon.ico":
+            site.hits.append(Hit(scope["path"], byte_range.decode() if byte_range else None))
         fault = site.fault(scope["path"]) or Fault("")
         if fault.ignore_range:
             scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"range"]}
