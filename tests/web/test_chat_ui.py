@@ -420,6 +420,11 @@ def test_an_answer_that_was_cut_goes_on_from_its_last_word(chat: ChatPage, cut: 
         chat.mock("finish('length')")
     else:
         message_field(chat).press("Escape")
+    expect(answers(chat)).to_contain_text("1 token")
+    # What ends before its first word has written nothing.
+    button(chat, "Continue").click()
+    message_field(chat).press("Escape")
+    expect(answers(chat)).to_contain_text("1 token")
     button(chat, "Continue").click()
     chat.drawn()
     assert chat.last_request()["messages"] == [
@@ -428,6 +433,8 @@ def test_an_answer_that_was_cut_goes_on_from_its_last_word(chat: ChatPage, cut: 
     ]
     chat.answer(", three")
     expect(answers(chat).locator(".prose")).to_have_text("One, two, three")
+    # The figures are those of the whole answer.
+    expect(answers(chat)).to_contain_text("143 tokens/s2 tokens")
     expect(answers(chat)).to_have_count(1)
     expect(answers(chat)).not_to_contain_text("1 / ")
     expect(button(chat, "Continue")).to_have_count(0)

@@ -84,6 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i, part in enumerate(parts):
         shutil.copy(part, folder / f"other-{i}.gguf")
     shutil.copy(parts[0], folder / "Gap-00001-of-00003.gguf")
+    pack([folder / "Tiny Chat.gguf"], folder / "packed.v1")
     return folder
 
 
@@ -173,6 +174,23 @@ def test_a_gguf_of_another_site_is_packed_and_opens_without_a_network(
     own.evaluate("(name) => harness.SLM.remove(name)", stored["name"])
     assert own.evaluate("harness.SLM.stored()") == []
     assert load(own, {"stored": stored["name"]})["code"] == "invalid_argument"
+
+
+@pytest.mark.parametrize("address", ["packed.v1", "packed.v1/", "packed.v1/manifest.json?v=2"])
+def test_a_pack_is_its_folder_or_its_manifest(own: Page, elsewhere: Site, address: str) -> None:
+    loaded = load(own, f"{elsewhere.url}/{address}")
+    assert loaded.get("text", loaded) == load(own, f"{elsewhere.url}/Tiny%20Chat.gguf")["text"]
+    assert elsewhere.hits[0].path == "/packed.v1/manifest.json"
+
+
+def test_an_address_that_was_signed_at_length(own: Page, site: Site, elsewhere: Site) -> None:
+    address = f"{elsewhere.url}/Tiny%20Chat.gguf?signature={'5e' * 1500}"
+    first = load(own, address)
+    assert "error" not in first, first
+    open_harness(own, site)
+    elsewhere.hits.clear()
+    assert load(own, address)["text"] == first["text"]
+    assert elsewhere.hits == []
 
 
 def test_a_file_is_packed_once_and_opens_by_its_name(own: Page, elsewhere: Site) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,10 +31,17 @@ def model_files(paths: Sequence[Path]) -> list[Path]:
 
     One path is enough for a split set: any part stands for all of them, which
     are looked for beside it. Several paths are taken as they are given.
-    Raises SlmError "invalid_argument" (no path) or "unreadable" (a part is missing).
+    Raises SlmError "invalid_argument" (no path, or a checkpoint's weights) or "unreadable" (a part
+    is missing).
     """
     if not paths:
         raise SlmError("invalid_argument", "no model was given; name a .gguf file")
+    if paths[0].suffix.lower() == ".safetensors":
+        raise SlmError(
+            "invalid_argument",
+            f"expected a GGUF file, found the weights of a checkpoint, {paths[0]}; give their "
+            f"folder to `slmweb build` or `slmweb convert`: {shlex.quote(str(paths[0].parent))}",
+        )
     if len(paths) > 1 or not (match := _SPLIT.fullmatch(paths[0].name)):
         return list(paths)
     count = int(match["count"])

@@ -148,6 +148,8 @@ def recommend(options: Sequence[Option], device: Device, n_ctx: int) -> str:
         f"{bytes_text(found.needed)} of memory with {found.n_ctx:,} tokens of context, and about "
         f"{_rate(chosen.decode_tokens_per_second)} tokens/s."
     )
+    if chosen.type not in (AS_IT_IS, WEB):  # the mix is what they make unasked
+        sentence += f" `slmweb build` and `quantize` make it with `--type {chosen.type.lower()}`."
     if found.verdict == "shorter":
         sentence += (
             f" With {n_ctx:,} tokens it would need more than the "

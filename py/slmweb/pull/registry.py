@@ -21,6 +21,8 @@ _HUB = re.compile(
     r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<file>[^:]+))?", re.ASCII
 )
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# What ends so is meant as a path.
+_FILES = {".gguf", ".safetensors", ".json", ".bin"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class Registry:
     def find(self, name: str) -> Entry:
         """The entry of a registry name, of `hf:owner/name…`, or of a path on this machine.
 
-        Raises SlmError "invalid_argument" with what could have been meant.
+        Raises SlmError "unreadable" (a path that is not there) or "invalid_argument" with what
+        could have been meant.
         """
         if (known := self.models.get(name)) is not None:
             return known
@@ -104,6 +107,12 @@ class Registry:
         path = Path(name)
         if path.exists():
             return Entry(name, path.name, Local(path))
+        if path.name != name or path.suffix.lower() in _FILES:
+            raise SlmError(
+                "unreadable",
+                f"there is no {name}; give the path of a GGUF file or of a checkpoint's folder, "
+                "hf:owner/name, or a name of `slmweb pull --list`",
+            )
         raise SlmError(
             "invalid_argument",
             f"there is no model '{name}'; choose from {', '.join(self.models)}, or name "

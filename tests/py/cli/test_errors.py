@@ -43,6 +43,8 @@ BAD: dict[str, tuple[list[str], int, str]] = {
     "text file": (["inspect", "{dir}/notes.gguf"], 1, "notes.gguf"),
     "truncated header": (["tokenize", "{dir}/header.gguf"], 1, "header.gguf"),
     "truncated data": (["chat", "{dir}/data.gguf", "-p", "x"], 1, "data.gguf"),
+    "weights of a checkpoint": (["inspect", "{dir}/a.safetensors"], 2, "give their folder to"),
+    "path in place of a name": (["plan", "{dir}/absent.gguf"], 1, "absent.gguf; give the path"),
     "part missing": (["inspect", "{dir}/m-00001-of-00002.gguf"], 1, "m-00002-of-00002.gguf"),
     "pipe as model": (["inspect", "{dir}/pipe"], 1, "not a regular file"),
     "name too long": (["inspect", "{dir}/" + "x" * 300], 1, "too long"),

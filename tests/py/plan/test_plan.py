@@ -13,6 +13,7 @@ from slmweb.plan.browsers import Browser, read_browsers
 from slmweb.plan.plan import Plan, plan
 from slmweb.plan.rates import read_device
 from slmweb.quantize import quantize
+from slmweb.quantize.choice import tensor_type
 from slmweb.sizes import apart, bytes_text
 from tests.py.cli.program import slmweb
 from tests.py.models import tiny
@@ -30,6 +31,16 @@ def test_a_recommendation_has_numbers_and_fits() -> None:
     assert named.fit.verdict == "fits"
     assert named.type not in ("Q3_K", "Q2_K")
     assert f"{bytes_text(named.download_bytes)} to download" in found.recommendation
+
+
+def test_what_is_advised_can_be_asked_of_build() -> None:
+    for model, device in (("gemma3-270m", "laptop"), ("gemma2-2b-it", "phone")):
+        found = made(model, device)
+        (named,) = (o for o in found.options if f"use {o.type}:" in found.recommendation)
+        asked = re.findall(r"--type (\w+)", found.recommendation)
+        assert asked == ([] if named.type == "web" else [named.type.lower()])
+        for kind in asked:
+            assert tensor_type(kind).name == named.type
 
 
 def test_a_shorter_context_before_fewer_bits() -> None:

@@ -44,6 +44,9 @@ def test_names_of_the_hub() -> None:
             find(wrong)
     with pytest.raises(SlmError, match=r"no model 'gpt5'; choose from smollm2, .*hf:owner/name"):
         find("gpt5")
+    for path in ("nosuch.gguf", "./nosuch", "google/gemma-3-270m", "model.safetensors"):
+        with pytest.raises(SlmError, match=f"no {path}; give the path of .*hf:owner/name"):
+            find(path)
 
 
 def test_a_registry_of_ones_own(tmp_path: Path) -> None:

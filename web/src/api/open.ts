@@ -29,6 +29,8 @@ export async function opened(source: LoadSource, options: LoadOptions, own: Own)
   if (typeof source === 'object' && 'stored' in source) return stored(source.stored, options, own);
   const url = new URL(source, location.href);
   if (/\.gguf$/i.test(url.pathname)) return packed(wholeSet(url), options, own);
+  // A pack is a folder, with its manifest in it.
+  if (!/\.json$/i.test(url.pathname)) url.pathname = `${url.pathname.replace(/\/+$/, '')}/manifest.json`;
   return open(await offered(url.href, options), url.href, options, own);
 }
 

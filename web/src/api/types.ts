@@ -190,10 +190,10 @@ export interface StoredModel {
   readonly source: string | null;
 }
 
-/** What SLM.load takes: the address of a manifest or of a GGUF file (which ends in .gguf), a GGUF
- *  file itself, or the name of a model that is whole on this device. Of a split set, the address of any
- *  file that is named as gguf-split names them (`name-00001-of-00003.gguf`) stands for all of them,
- *  and an array holds all addresses, or all files. */
+/** What SLM.load takes: the address of a packed folder or of its manifest (which ends in .json), or of
+ *  a GGUF file (which ends in .gguf), a GGUF file itself, or the name of a model that is whole on this
+ *  device. Of a split set, the address of any file that is named as gguf-split names them
+ *  (`name-00001-of-00003.gguf`) stands for all of them, and an array holds all addresses, or all files. */
 export type LoadSource =
   | string
   | URL

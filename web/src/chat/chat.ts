@@ -7,7 +7,7 @@ import { onGrid, type Preferences, SAMPLING_NAMES } from '../seal/preferences';
 import type { ChatHost, ModelEntry } from '../seal/protocol';
 import { answer } from './answer';
 import { longerContext, tokensOf } from './budget';
-import { Conversation, type Turn } from './conversation';
+import { Conversation, type Turn, together } from './conversation';
 import { codeOf } from './errors';
 import { Model } from './model';
 import {
@@ -105,7 +105,8 @@ export class Chat {
   resume(turn: Turn, dropOldest = this.settings.dropOldest): void {
     if (this.busy || turn.role !== 'assistant' || turn.text === '') return;
     if (this.model.slm !== null && isDead(turn.error)) this.reload();
-    Object.assign(turn, { state: 'waiting', note: null, error: null, prefill: null, timings: null });
+    const before = together(turn.before, turn.timings);
+    Object.assign(turn, { state: 'waiting', note: null, error: null, prefill: null, timings: null, before });
     this.begin(turn, dropOldest);
   }
 
@@ -296,11 +297,11 @@ export class Chat {
     try {
       await generation;
     } catch (error) {
+      const { slm } = this.model;
+      // Before the first word the figures are still those of the request before.
+      if (turn.state === 'writing') turn.timings = slm?.stats().timings ?? null;
       turn.state = abort.signal.aborted ? 'stopped' : 'failed';
       turn.error = error;
-      // Before the first word the figures are still those of the request before.
-      const { slm } = this.model;
-      if (turn.text !== '') turn.timings = slm?.stats().timings ?? null;
       turn.used = tokensOf(error) ?? (turn.text === '' ? null : (slm?.stats().n_past ?? null));
     }
     if (this.run === run) {

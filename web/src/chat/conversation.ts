@@ -26,7 +26,10 @@ export interface Turn {
   text: string;
   state: TurnState;
   prefill: { readonly done: number; readonly total: number } | null;
+  /** Of the request that wrote its last part. */
   timings: Timings | null;
+  /** Of the requests that wrote what it goes on from. */
+  before: Timings | null;
   /** Tokens of the context that the path takes up to here; null until it is known. */
   used: number | null;
   /** Why an answer ended early, when that needs saying. */
@@ -39,6 +42,15 @@ export interface Turn {
 }
 
 const TITLE_CHARACTERS = 80;
+
+/** What several requests took that wrote one answer, of which only the first read a new prompt. */
+export function together(before: Timings | null, timings: Timings | null): Timings | null {
+  if (before === null || timings === null) return timings ?? before;
+  const decode_tokens = before.decode_tokens + timings.decode_tokens;
+  const decode_ms = before.decode_ms + timings.decode_ms;
+  const decode_tokens_per_second = decode_ms > 0 ? (decode_tokens * 1000) / decode_ms : 0;
+  return { ...before, decode_tokens, decode_ms, decode_tokens_per_second };
+}
 
 export class Conversation {
   readonly roots: Turn[] = [];
@@ -84,6 +96,7 @@ export class Conversation {
       state: role === 'user' ? 'done' : 'waiting',
       prefill: null,
       timings: null,
+      before: null,
       used: null,
       note: null,
       error: null,

@@ -4,7 +4,7 @@
 
 import type { Timings } from '../api/types';
 import { autoGrow, isSendKey } from './composer';
-import type { Turn } from './conversation';
+import { type Turn, together } from './conversation';
 import { copyButton } from './copy';
 import { button, h, iconButton, setText } from './dom';
 import { describeError, type Remedy } from './errors';
@@ -145,7 +145,7 @@ export class TurnView {
   }
 
   private drawFigures({ live }: TurnContext): void {
-    const timings = live ?? this.turn.timings;
+    const timings = together(this.turn.before, live ?? this.turn.timings);
     const lines: string[] = [];
     if (timings !== null && timings.decode_tokens > 0) {
       const { decode_tokens, decode_tokens_per_second, prefill_tokens_per_second } = timings;

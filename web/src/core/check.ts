@@ -54,8 +54,8 @@ export class Reader {
     return value;
   }
 
-  optionalText(value: unknown, path: string): string | null {
-    return value === undefined || value === null ? null : this.text(value, path);
+  optionalText(value: unknown, path: string, max?: number): string | null {
+    return value === undefined || value === null ? null : this.text(value, path, max);
   }
 
   integer(value: unknown, path: string, min: number, max: number): number {

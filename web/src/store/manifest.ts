@@ -22,6 +22,8 @@ const MAX_CHUNKS = 65536;
 const MAX_BYTES = 64 * 1024 ** 3;
 const MAX_CONTEXTS = 64;
 const MAX_TEMPLATE = 1024 * 1024;
+// Where it came from, which may be an address that storage services have signed at length.
+const MAX_SOURCE = 8192;
 
 // Names become OPFS entries and URL parts: no separators, no leading dot.
 const MODEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
@@ -98,7 +100,7 @@ function checkManifest(value: unknown): Manifest {
     context_length: reader.integer(top.context_length, 'context_length', 1, 2 ** 31),
     license: reader.optionalText(top.license, 'license'),
     license_url: httpsOrNull(top.license_url, 'license_url', reader),
-    source: reader.optionalText(top.source, 'source'),
+    source: reader.optionalText(top.source, 'source', MAX_SOURCE),
     chat_template:
       top.chat_template === null ? null : reader.text(top.chat_template, 'chat_template', MAX_TEMPLATE),
     size,
