@@ -99,11 +99,13 @@ class _Faulty:
             await self.app(scope, receive, send)
             return
         site = self.site
+        # Whenever it likes after a page has loaded, a browser looks for the site's icon.
+        if scope["path"] == "/favicon.ico":
+            await self.app(scope, receive, send)
+            return
         headers = dict(scope["headers"])
         byte_range = headers.get(b"range")
-        # Whenever it likes after a page has loaded, a browser looks for the site's icon.
-        if scope["path"] != "/favicon.ico":
-            site.hits.append(Hit(scope["path"], byte_range.decode() if byte_range else None))
+        site.hits.append(Hit(scope["path"], byte_range.decode() if byte_range else None))
         fault = site.fault(scope["path"]) or Fault("")
         if fault.ignore_range:
             scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"range"]}
