@@ -122,6 +122,7 @@ class MockChat implements Slm {
   cached = 0;
   info: ModelInfo = INFO;
   tokens = 0;
+  private counted = false;
   past = 0;
   onProgress: ((progress: LoadProgress) => void) | undefined;
   private readonly queue: Piece[] = [];
@@ -152,12 +153,14 @@ class MockChat implements Slm {
   // ---- what a test does
 
   emit(text: string): void {
+    this.count();
     this.tokens++;
     this.past++;
     this.push({ text, finish: null });
   }
 
   finish(reason: FinishReason = 'stop'): void {
+    this.count();
     this.push({ text: '', finish: reason });
   }
 
@@ -239,6 +242,12 @@ class MockChat implements Slm {
     };
   }
 
+  /** As in the engine, until something comes of a request the figures are those of the one before. */
+  private count(): void {
+    if (!this.counted) this.tokens = 0;
+    this.counted = true;
+  }
+
   private push(piece: Piece): void {
     this.queue.push(piece);
     this.wake();
@@ -252,7 +261,7 @@ class MockChat implements Slm {
     this.requests.push({ params, options });
     this.queue.length = 0;
     this.failure = null;
-    this.tokens = 0;
+    this.counted = false;
     const { signal } = options;
     signal?.addEventListener('abort', () => this.wake());
     for (;;) {
