@@ -36,7 +36,7 @@ def model_files(paths: Sequence[Path]) -> list[Path]:
     """
     if not paths:
         raise SlmError("invalid_argument", "no model was given; name a .gguf file")
-    if paths[0].suffix.lower() == ".safetensors":
+    if paths[0].suffix.lower() == ".safetensors" and paths[0].is_file():
         raise SlmError(
             "invalid_argument",
             f"expected a GGUF file, found the weights of a checkpoint, {paths[0]}; give their "

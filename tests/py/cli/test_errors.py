@@ -44,6 +44,7 @@ BAD: dict[str, tuple[list[str], int, str]] = {
     "truncated header": (["tokenize", "{dir}/header.gguf"], 1, "header.gguf"),
     "truncated data": (["chat", "{dir}/data.gguf", "-p", "x"], 1, "data.gguf"),
     "weights of a checkpoint": (["inspect", "{dir}/a.safetensors"], 2, "give their folder to"),
+    "no weights of a checkpoint": (["inspect", "{dir}/no.safetensors"], 1, "no such file"),
     "path in place of a name": (["plan", "{dir}/absent.gguf"], 1, "absent.gguf; give the path"),
     "part missing": (["inspect", "{dir}/m-00001-of-00002.gguf"], 1, "m-00002-of-00002.gguf"),
     "pipe as model": (["inspect", "{dir}/pipe"], 1, "not a regular file"),
@@ -108,6 +109,7 @@ def mess(tmp_path_factory: pytest.TempPathFactory, llama: Path) -> Path:
     folder = tmp_path_factory.mktemp("mess")
     data = llama.read_bytes()
     (folder / "empty.gguf").touch()
+    (folder / "a.safetensors").write_bytes(bytes(64))
     (folder / "notes.gguf").write_text("Dear diary\n" * 50)
     (folder / "header.gguf").write_bytes(data[:3000])
     (folder / "data.gguf").write_bytes(data[:-1000])
