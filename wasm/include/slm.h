@@ -188,6 +188,12 @@ SLM_API double slm_session_bytes(slm_model *m, uint32_t n_ctx, uint32_t n_batch)
  * base alone, and so is a scale of 0. On error nothing changes. */
 SLM_API int32_t slm_session_adapters(slm_session *s, slm_adapter *const *adapters, const float *scales, uint32_t n);
 
+/* `on` is 1: the following evaluations multiply float32 activations with the
+ * weights as they are stored, where other evaluations round activations first.
+ * Slow, and for checks: every device that is right comes within float32's
+ * rounding of it. 0 turns it off. A change empties the cache. */
+SLM_API int32_t slm_session_exact(slm_session *s, int32_t on);
+
 /* Keeps the longest prefix of `ids` that the cache already holds, computed with
  * the adapters of now, forgets what follows, and returns its length (at most
  * n - 1, so that there is always a token to evaluate). 0 forgets everything. */

@@ -194,6 +194,11 @@ int32_t slm_session_adapters(slm_session *s, slm_adapter *const *adapters, const
   return s->session->use(std::move(uses));
 }
 
+int32_t slm_session_exact(slm_session *s, int32_t on) {
+  s->session->exact(on != 0);
+  return SLM_OK;
+}
+
 int32_t slm_session_n_past(slm_session *s) { return static_cast<int32_t>(s->session->n_past()); }
 
 int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag) {

@@ -126,7 +126,7 @@ void Ops::products(Input x, uint32_t n, std::initializer_list<Product> products,
   const auto units_of = [](const Matrix &w) { return (w.rows + Workspace::kUnitRows - 1) / Workspace::kUnitRows; };
   for (const Product &p : products) {
     const Matrix &w = p.linear.weight;
-    roundings |= uint32_t(w.kernel->rounding);
+    if (!ws_.exact) roundings |= uint32_t(w.kernel->rounding);
     collecting |= w.input_squares != nullptr;
     units = paired ? units_of(w) : units + units_of(w);
   }
@@ -161,7 +161,8 @@ void Ops::products(Input x, uint32_t n, std::initializer_list<Product> products,
       const uint32_t width = rows.end - rows.begin;
       w.data += rows.begin / kRows * w.group_bytes();
       w.rows -= rows.begin;
-      w.kernel->multiply()(w, a, y, width, 0, (width + kRows - 1) / kRows, own_.panels);
+      const auto multiply = ws_.exact ? multiply_exact : &w.kernel->multiply();
+      multiply(w, a, y, width, 0, (width + kRows - 1) / kRows, own_.panels);
       if (p.linear.bias != nullptr)
         for (uint32_t t = 0; t < n; t++)
           add(y + size_t(t) * width, p.linear.bias + rows.begin, width);

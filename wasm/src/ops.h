@@ -83,6 +83,7 @@ struct Workspace {
   float *partial = nullptr;            // (n_segments, n_head) outputs of head_dim, then max and sum
   float *angles[kMaxRopes] = {};       // (n_batch, n_dims / 2, 2) cos and sin
   const Adaptation *adapted = nullptr; // the adapters in use, or null
+  bool exact = false;                  // activations are not rounded
 
   /// What one thread has for itself.
   struct Own {

@@ -98,6 +98,13 @@ Status Session::use(std::vector<Adaptation::Use> adapters) {
   return SLM_OK;
 }
 
+void Session::exact(bool on) {
+  if (workspace_.exact == on) return;
+  team().settle();
+  workspace_.exact = on;
+  reuse(nullptr, 0); // the other arithmetic made other keys and values
+}
+
 uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
   uint32_t keep = 0;
   // Other adapters would have made other keys and values of the same tokens.

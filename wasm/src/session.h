@@ -20,6 +20,8 @@ public:
 
   /// The adapters of the following evaluations; see slm_session_adapters.
   Status use(std::vector<Adaptation::Use> adapters);
+  /// Whether the following evaluations round no activations; see slm_session_exact.
+  void exact(bool on);
   uint32_t reuse(const int32_t *ids, uint32_t n);
   uint32_t n_past() const { return static_cast<uint32_t>(tokens_.size()); }
   Status eval(const int32_t *ids, uint32_t n, slm_eval_flag flag);

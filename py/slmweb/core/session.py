@@ -115,6 +115,11 @@ class Session:
             self.core.view(address, 8 * n)[:] = handles + scales
             self.core.check("slm_session_adapters", self.handle, address, address + 4 * n, n)
 
+    def exact(self, on: bool = True) -> None:
+        """Whether the evaluations to come multiply float32 activations with the weights as they
+        are stored, in place of rounded ones. Slow, and for checks. A change empties the cache."""
+        self.core.check("slm_session_exact", self.handle, int(on))
+
     def reuse(self, ids: Sequence[int]) -> int:
         """Keeps the longest prefix of `ids` that the cache holds, and returns its length.
 

@@ -82,6 +82,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_session_free": ("void", ("i32",)),
     "slm_session_bytes": ("f64", ("i32", "i32", "i32")),
     "slm_session_adapters": ("i32", ("i32", "i32", "i32", "i32")),
+    "slm_session_exact": ("i32", ("i32", "i32")),
     "slm_session_reuse": ("i32", ("i32", "i32", "i32")),
     "slm_session_n_past": ("i32", ("i32",)),
     "slm_session_eval": ("i32", ("i32", "i32", "i32", "i32")),

@@ -308,6 +308,20 @@ template <class W> void pack_float(const uint8_t *const (&rows)[4], uint32_t col
       std::memcpy(out, rows[r] + c * W::size, W::size);
 }
 
+/// The dot product of two vectors, in two chains of four lanes.
+inline float dot_exact(const float *a, const float *b, uint32_t n) {
+  v128 even = zero(), odd = zero();
+  uint32_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    even = add_f32(even, mul_f32(load(a + i), load(b + i)));
+    odd = add_f32(odd, mul_f32(load(a + i + 4), load(b + i + 4)));
+  }
+  float sum = sum_f32(add_f32(even, odd));
+  for (; i < n; i++)
+    sum += a[i] * b[i];
+  return sum;
+}
+
 // ---- the table ------------------------------------------------------------------------
 
 template <class... Dot> struct FormList {
@@ -360,6 +374,16 @@ const MatmulKernel *matmul_kernel(TensorType type) {
   for (const MatmulKernel &kernel : kKernels)
     if (kernel.type == type) return &kernel;
   return nullptr;
+}
+
+void multiply_exact(const Matrix &w, const Activations &x, float *y, size_t y_stride, uint32_t begin, uint32_t end,
+                    uint8_t *scratch) {
+  float *row = reinterpret_cast<float *>(scratch);
+  for (uint32_t r = begin * kRows; r < end * kRows && r < w.rows; r++) {
+    w.kernel->dequantize(w.data + r / kRows * w.group_bytes(), w.columns, r % kRows, row);
+    for (uint32_t t = 0; t < x.n_tokens; t++)
+      y[t * y_stride + r] = dot_exact(row, x.f32 + size_t(t) * w.columns, w.columns);
+  }
 }
 
 size_t matmul_scratch_bytes(uint32_t columns) {

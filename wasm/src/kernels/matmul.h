@@ -91,6 +91,9 @@ struct MatmulKernel {
 };
 
 const MatmulKernel *matmul_kernel(TensorType type);
+/// The same of any type, with float32 activations and a fixed order of sums: what
+/// the others are measured against. No fused products, so all builds agree.
+MatmulKernel::Multiply multiply_exact;
 /// Bytes of scratch that multiply() needs for matrices of up to `columns`.
 size_t matmul_scratch_bytes(uint32_t columns);
 

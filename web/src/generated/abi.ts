@@ -46,6 +46,7 @@ export interface SlmExports {
   slm_session_free(s: Pointer): void;
   slm_session_bytes(m: Pointer, n_ctx: number, n_batch: number): number;
   slm_session_adapters(s: Pointer, adapters: Pointer, scales: Pointer, n: number): number;
+  slm_session_exact(s: Pointer, on: number): number;
   slm_session_reuse(s: Pointer, ids: Pointer, n: number): number;
   slm_session_n_past(s: Pointer): number;
   slm_session_eval(s: Pointer, ids: Pointer, n: number, flag: number): number;
