@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from ..errors import SlmError, os_reason
 
 SCHEMA = 2
 MANIFEST = "manifest.json"
+MAX_BOUND = 0.1  # of a known answer; rounding to 8 bits is not much further off
 CHUNK_SIZE = 16 << 20  # bytes; what a browser hashes and resumes as one piece
 
 # The names that the browser takes for a model and its files, and the label of a version.
@@ -66,6 +68,18 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class KnownAnswer:
+    """What the weights make of a few tokens; see known_answer.py."""
+
+    tokens: tuple[int, ...]
+    ids: tuple[int, ...]  # with the greatest logits after the last token, greatest first
+    logits: tuple[float, ...]  # theirs
+    scale: float  # root mean square of all logits less their mean: what errors are measured in
+    bound: float  # the error that a right device stays under
+    arithmetic: str  # "exact": float32 activations, weights as they are stored
+
+
+@dataclass(frozen=True)
 class Manifest:
     name: str
     title: str
@@ -84,14 +98,16 @@ class Manifest:
     files: tuple[PackedFile, ...]  # the model's, then those of its adapters
     adapters: tuple[PackedAdapter, ...] = ()  # left out of the JSON when there is none
     good_for: str | None = None  # one line for people who choose; left out when there is none
+    known_answer: KnownAnswer | None = None  # left out when there is none
     schema: int = field(default=SCHEMA, kw_only=True)
 
     def to_json(self) -> bytes:
         fields = asdict(self)
         if not self.adapters:
             del fields["adapters"]
-        if self.good_for is None:
-            del fields["good_for"]
+        for key in ("good_for", "known_answer"):
+            if fields[key] is None:
+                del fields[key]
         return (
             json.dumps({"schema": fields.pop("schema"), **fields}, ensure_ascii=False, indent=1)
             + "\n"
@@ -131,7 +147,9 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
         contexts = tuple(ContextMemory(**context) for context in value["memory"]["contexts"])
         memory = Memory(**{**value["memory"], "contexts": contexts})
         adapters = tuple(PackedAdapter(**adapter) for adapter in value.get("adapters", []))
-        manifest = Manifest(**{**value, "memory": memory, "files": files, "adapters": adapters})
+        known_answer = _known_answer(value.get("known_answer"))
+        nested = {"memory": memory, "files": files, "adapters": adapters}
+        manifest = Manifest(**{**value, **nested, "known_answer": known_answer})
         if manifest.good_for is not None and not isinstance(manifest.good_for, str):
             raise ValueError("its good_for is not a text")
         if manifest.root != content_root(files):
@@ -142,6 +160,25 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
             "bad_manifest",
             f"{where} is not a manifest that can be used ({error}); pack the model again",
         ) from None
+
+
+def _known_answer(value: Any) -> KnownAnswer | None:
+    """Raises ValueError, or what a value of another type raises."""
+    if value is None:
+        return None
+    lists = {key: tuple(value[key]) for key in ("tokens", "ids", "logits")}
+    answer = KnownAnswer(**{**value, **lists})
+    ids = answer.tokens + answer.ids
+    if not all(isinstance(i, int) and 0 <= i < 1 << 31 for i in ids) or not answer.tokens:
+        raise ValueError("its known answer has tokens that are none")
+    numbers = (*answer.logits, answer.scale, answer.bound)
+    if len(answer.ids) != len(answer.logits) or not all(map(math.isfinite, numbers)):
+        raise ValueError("its known answer has not a number for each id")
+    if not (answer.ids and answer.scale > 0 and 0 < answer.bound <= MAX_BOUND):
+        raise ValueError("its known answer could never fail")
+    if answer.arithmetic != "exact":
+        raise ValueError(f"its known answer is of the arithmetic {answer.arithmetic!r}")
+    return answer
 
 
 def read_manifest(folder: Path) -> Manifest:

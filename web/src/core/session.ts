@@ -75,6 +75,11 @@ export class Session {
     this.#core.check(this.#core.exports.slm_session_adapters(this.#pointer, pointer, pointer + 4 * n, n));
   }
 
+  /** Whether the evaluations to come round no activations. A change empties the cache. */
+  exact(on: boolean): void {
+    this.#core.check(this.#core.exports.slm_session_exact(this.#pointer, on ? 1 : 0));
+  }
+
   /** Keeps the cached prefix of `ids`; returns its length. */
   reuse(ids: Int32Array): number {
     return this.#core.check(
@@ -100,6 +105,12 @@ export class Session {
       const bytes = core.bytes(start + 4 * this.n_vocab * i, 4 * this.n_vocab);
       return logSoftmax(new Float32Array(bytes.buffer, bytes.byteOffset, this.n_vocab), token);
     });
+  }
+
+  /** A copy of the last row of logits. */
+  logits(): Float32Array {
+    const start = this.#core.exports.slm_session_logits(this.#pointer);
+    return new Float32Array(this.#core.copy(start, 4 * this.n_vocab).buffer);
   }
 
   sample(): number {
