@@ -34,6 +34,7 @@ def is_packed(entry: Entry, folder: Path) -> bool:
         said.append(manifest.get("good_for"))  # left out where there is none
         wanted = [SCHEMA, entry.title, url, entry.source, entry.sampling, entry.good_for]
         same = file["sha256"] == entry.sha256 and said == wanted
+        same = same and "known_answer" in manifest  # packs of older releases have none
         return same and all(chunk.stat().st_size == size for chunk, size in sizes.items())
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -75,7 +75,7 @@ def test_a_whole_pack_is_not_made_again_and_a_broken_one_is(tmp_path: Path) -> N
     chunk = hashlib.sha256(WHOLE).hexdigest()
     manifest = {
         "schema": SCHEMA, "title": ENTRY.title, "license": TERMS.id, "license_url": TERMS.url,
-        "source": ENTRY.source, "sampling": {},
+        "source": ENTRY.source, "sampling": {}, "known_answer": {},
         "files": [{"sha256": chunk, "chunks": [{"sha256": chunk, "size": len(WHOLE)}]}],
     }  # fmt: skip
     assert not model.is_packed(ENTRY, tmp_path)
@@ -90,6 +90,9 @@ def test_a_whole_pack_is_not_made_again_and_a_broken_one_is(tmp_path: Path) -> N
     assert model.is_packed(good, tmp_path)
     assert not model.is_packed(ENTRY, tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"schema": SCHEMA - 1}))
+    assert not model.is_packed(ENTRY, tmp_path)
+    older = {key: value for key, value in manifest.items() if key != "known_answer"}
+    (tmp_path / "manifest.json").write_text(json.dumps(older))
     assert not model.is_packed(ENTRY, tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / chunk).write_bytes(WHOLE[:-1])

@@ -193,11 +193,13 @@ class _Folder:
         manifests: list[Manifest] = []
         sizes = {name: _size(path) for name, path in models.items()}
         total = sum(sizes.values())
+        before = 0
         for name, path in models.items():
-            before = sum(manifest.size for manifest in manifests)
 
-            def report(done: int, _: int, before: int = before) -> None:
-                progress(before + done, max(total, before + done))
+            def report(done: int, whole: int, at: int = before, size: int = sizes[name]) -> None:
+                progress(at + done * size // max(1, whole), total)
+
+            before += sizes[name]
 
             if path.is_dir():
                 manifests.append(_copy(path, folder / name, report))

@@ -16,6 +16,7 @@ from .common import (
     JsonOption,
     ModelArgument,
     VariantOption,
+    VerifyOption,
     bytes_text,
     print_json,
     print_table,
@@ -38,12 +39,14 @@ def bench(
     generate: Annotated[int, typer.Option(min=1, max=65536, help="Tokens to generate.")] = 64,
     repeat: Annotated[int, typer.Option(min=1, max=100, help="Runs; medians are shown.")] = 3,
     variant: VariantOption = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
 ) -> None:
     """Measure prefill and decode speed, in tokens per second."""
     from ..core.instance import Instance, choose_variant
     from ..core.model import Model
     from ..core.session import Sampling
+    from ..pack import known_answer
 
     chosen = variant or choose_variant()
     start = time.perf_counter()
@@ -55,6 +58,8 @@ def bench(
     sampling = Sampling(temperature=0, ignore_eog=True)
     prefill, decode = [], []
     with opened, opened.session(prompt + generate) as session:
+        if verify:
+            known_answer.verify(opened, model)
         words = opened.tokenizer.encode(_TEXT, bos=False)
         ids = (words * (prompt // len(words) + 1))[:prompt]
         with progress_bar("measuring", "tokens") as progress:

@@ -23,6 +23,7 @@ from .common import (
     JsonOption,
     ModelArgument,
     VariantOption,
+    VerifyOption,
     finite,
     loaded_adapters,
     note,
@@ -87,12 +88,14 @@ def chat(
     n_ctx: ContextOption = None,
     adapter: AdapterOption = None,
     variant: VariantOption = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
 ) -> None:
     """Chat with a model. Questions can also come from a pipe, one a line."""
     from ..core.chat import chat_prompt
     from ..core.model import Model
     from ..core.session import Sampling
+    from ..pack import known_answer
 
     _check_stops(stop or [])
     sampling = Sampling(
@@ -109,6 +112,8 @@ def chat(
     with progress_bar("loading", "bytes") as progress:
         opened = Model.open(model, variant=variant, progress=progress)
     with opened:
+        if verify:
+            known_answer.verify(opened, model)
         # Fails now rather than after the first question.
         chat_prompt(opened, [{"role": "user", "content": "?"}])
         with loaded_adapters(opened, adapter) as adapters, opened.session(n_ctx) as session:

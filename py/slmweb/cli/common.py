@@ -38,7 +38,7 @@ ModelArgument = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL.gguf",
-        help="The model; any file of a split set stands for all of them.",
+        help="The model; any file of a split set stands for all of them. Or a packed folder.",
         show_default=False,
     ),
 ]
@@ -67,6 +67,15 @@ AdapterOption = Annotated[
         metavar="FILE.gguf[:SCALE]",
         help="A LoRA adapter of the model, at this scale (1); repeatable, to mix several.",
         show_default=False,
+    ),
+]
+
+
+VerifyOption = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Hold a packed model to its known answer first, and stop where it is not that.",
     ),
 ]
 

@@ -16,6 +16,7 @@ from .common import (
     ContextOption,
     JsonOption,
     VariantOption,
+    VerifyOption,
     finite,
     note,
     print_json,
@@ -120,6 +121,7 @@ def evaluate(
     ] = None,
     n_ctx: ContextOption = None,
     variant: VariantOption = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
 ) -> None:
     """Measure models on your own data, beside each other and a reference.
@@ -160,6 +162,7 @@ def evaluate(
             folder=out,
             seed=seed,
             variant=variant,
+            verify=verify,
             bar=progress_bar,
         )
     except KeyboardInterrupt:

@@ -93,6 +93,13 @@ def pack(
             help="A LoRA adapter of the model that the page offers as a domain; repeatable.",
         ),
     ] = None,
+    known_answer: Annotated[
+        bool,
+        typer.Option(
+            "--known-answer/--no-known-answer",
+            help="Run the model for the known answer that devices are held to, or do not.",
+        ),
+    ] = True,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read everything back and compare.")
     ] = False,
@@ -123,6 +130,7 @@ def pack(
             source=source,
             sampling=dict(_sampling(item) for item in sampling or ()),
             chunk_size=chunk_size,
+            with_known_answer=known_answer,
             key=key,
             adapters=[_adapter(item) for item in adapter or ()],
             progress=progress,
@@ -144,6 +152,7 @@ def pack(
                 "chunks": chunks,
                 "signed": key is not None,
                 "verified": verify,
+                "known_answer": manifest.known_answer is not None,
             }
         )
     else:
@@ -152,6 +161,8 @@ def pack(
         )
         done = f"{', signed' if key else ''}{', verified' if verify else ''}"
         print(f"{bytes_text(manifest.size)} in {chunks} chunks{done}")
+        if known_answer and manifest.known_answer is None:
+            print("without a known answer: the model does not fit the memory of the core here")
 
 
 def _adapter(item: str) -> tuple[Path, str | None]:

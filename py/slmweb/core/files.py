@@ -1,7 +1,8 @@
 """The GGUF files of a model on disk: which ones belong together, and their bytes.
 
 Owns the naming of split sets and reading by position into somebody else's
-buffer. Knows nothing of GGUF's contents; the core parses them.
+buffer, also where a file lies in a packed model's chunks. Knows nothing of GGUF's
+contents; the core parses them.
 """
 
 from __future__ import annotations
@@ -31,11 +32,17 @@ def model_files(paths: Sequence[Path]) -> list[Path]:
 
     One path is enough for a split set: any part stands for all of them, which
     are looked for beside it. Several paths are taken as they are given.
-    Raises SlmError "invalid_argument" (no path, or a checkpoint's weights) or "unreadable" (a part
-    is missing).
+    Raises SlmError "invalid_argument" (no path, a checkpoint's weights, a packed model) or
+    "unreadable" (a part is missing).
     """
     if not paths:
         raise SlmError("invalid_argument", "no model was given; name a .gguf file")
+    if is_pack(paths[0]):
+        raise SlmError(
+            "invalid_argument",
+            f"expected a GGUF file, found the packed model {paths[0]}; give the file that it was "
+            "packed from",
+        )
     if paths[0].suffix.lower() == ".safetensors" and paths[0].is_file():
         raise SlmError(
             "invalid_argument",
@@ -57,6 +64,34 @@ def model_files(paths: Sequence[Path]) -> list[Path]:
                 f"but {part} does not exist; put all parts into one folder",
             )
     return parts
+
+
+def is_pack(path: Path) -> bool:
+    """Whether `path` is the folder of a packed model."""
+    return (path / "manifest.json").is_file()
+
+
+def open_files(paths: Sequence[Path]) -> list[ByteFile]:
+    """The files of one model, open: those of `model_files`, or a packed model's own.
+
+    Raises SlmError: what `model_files` and `read_manifest` raise.
+    """
+    if len(paths) == 1 and is_pack(paths[0]):
+        from ..pack.manifest import read_manifest
+
+        return [
+            ChunkedFile(paths[0], file.name, [(c.sha256, c.size) for c in file.chunks])
+            for file in read_manifest(paths[0]).model_files
+        ]
+    opened: list[ByteFile] = []
+    try:
+        for path in model_files(paths):
+            opened.append(ByteFile(path))
+    except BaseException:
+        for file in opened:
+            file.close()
+        raise
+    return opened
 
 
 class ByteFile:
@@ -112,3 +147,35 @@ class ByteFile:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class ChunkedFile(ByteFile):
+    """A file of a packed model: `chunks` are the names and sizes of its parts, in order.
+
+    What a chunk holds is not hashed here. Raises SlmError "unreadable" for one that is
+    missing and "corrupt" for one that is too short, when it is read.
+    """
+
+    def __init__(self, folder: Path, name: str, chunks: Sequence[tuple[str, int]]) -> None:
+        self.path = folder / name
+        self.fd = -1
+        self._chunks = [(folder / chunk, size) for chunk, size in chunks]
+        self.size = sum(size for _, size in chunks)
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        at, end = 0, offset + len(buffer)
+        for path, size in self._chunks:
+            first, last = max(offset, at), min(end, at + size)
+            if first < last:
+                self._read_chunk(path, buffer[first - offset : last - offset], first - at)
+            at += size
+
+    def _read_chunk(self, path: Path, buffer: memoryview, offset: int) -> None:
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                n = file.readinto(buffer)
+        except OSError as error:
+            raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
+        if n < len(buffer):
+            raise SlmError("corrupt", f"{path} does not hold what its name says; pack again")

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import SlmError
 from ..generated.abi import Status, TextFlag
-from .files import ByteFile, model_files
+from .files import ByteFile, open_files
 from .instance import U32, Instance, Variant
 
 if TYPE_CHECKING:
@@ -169,18 +169,17 @@ class Model:
         core: Instance | None = None,
         progress: Progress | None = None,
     ) -> Model:
-        """Opens a model from its GGUF file, or from any or all files of a split set.
+        """Opens a model from its GGUF file, from any or all files of a split set, or from the
+        folder of a packed model.
 
         Without `weights` only the headers are read: enough for `info` and
         `tokenizer`. `progress` is called with the bytes of weights loaded and in
         all. Raises SlmError: "unreadable", "bad_file", "unsupported",
         "out_of_memory", "not_built".
         """
-        names = model_files([Path(file) for file in files])
         model = cls(core or Instance(variant))
         try:
-            for name in names:
-                model._files.append(ByteFile(name))
+            model._files = open_files([Path(file) for file in files])
             model._read_headers()
             if weights:
                 model._load(progress or (lambda done, total: None))

@@ -19,6 +19,7 @@ from ..core.instance import Instance, Variant
 from ..core.model import Model, Progress
 from ..core.perplexity import log_likelihood
 from ..core.session import Logits, Sampling
+from ..pack import known_answer
 from .prompts import Continuation, Prompt
 
 
@@ -73,11 +74,14 @@ class CoreEngine:
         *,
         n_ctx: int | None = None,
         variant: Variant | None = None,
+        verify: bool = False,
         progress: Progress | None = None,
     ) -> None:
         core = Instance(variant)
         self.model = Model.open(path, core=core, progress=progress)
         try:
+            if verify:
+                known_answer.verify(self.model, path)
             self.session = self.model.session(n_ctx)
         except BaseException:
             self.model.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .. import __version__, paths
-from ..core.files import ByteFile, model_files, split_stem
+from ..core.files import ByteFile, is_pack, model_files, open_files, split_stem
 from ..core.instance import Variant, choose_variant
 from ..core.model import Model
 from ..errors import SlmError
@@ -93,14 +93,22 @@ def run(
     folder: Path | None = None,
     seed: int = 0,
     variant: Variant | None = None,
+    verify: bool = False,
     bar: Bar = no_bar,
 ) -> Result:
     """Evaluates every model, the reference first, on every item.
 
     `folder` keeps the records, and a second run with the same settings takes
-    them from there. Raises SlmError: what opening a model raises, "bad_data",
-    "bad_template", "unwritable", "missing_extra".
+    them from there. `verify` holds each model that is loaded, a packed one, to its
+    known answer. Raises SlmError: what opening a model raises, "bad_data",
+    "bad_template", "unwritable", "missing_extra", "corrupt".
     """
+    if browser and verify:
+        raise SlmError(
+            "invalid_argument",
+            "--verify checks what computes in this program; run it without --browser, whose page "
+            "checks by itself",
+        )
     if browser and reference is not None:
         raise SlmError(
             "invalid_argument",
@@ -126,12 +134,12 @@ def run(
             pending = [i for i, key in enumerate(keys) if journal.get(key) is None]
             if pending:
                 if compared and loaded_reference is None:
-                    loaded_reference = _open_core(compared, settings, variant, bar)
+                    loaded_reference = _open_core(compared, settings, variant, verify, bar)
                     opened.callback(loaded_reference.close)
                 engine = (
                     _open_browser(candidate, settings, variant, bar)
                     if browser
-                    else _open_core(candidate, settings, variant, bar)
+                    else _open_core(candidate, settings, variant, verify, bar)
                 )
                 with contextlib.closing(engine):
                     prepared = _prepare(engine, candidate, [items[i] for i in pending], settings)
@@ -163,19 +171,22 @@ def _candidates(
 ) -> list[Candidate]:
     """The reference first, then every model: also one with the same bytes as another, since each
     of them is judged. Only a file that is named twice among the models counts once."""
-    wanted = [model_files([path]) for path in ([reference] if reference else []) + list(models)]
-    total = sum(part.stat().st_size for files in wanted for part in files if part.is_file())
+    wanted = [_source(path) for path in ([reference] if reference else []) + list(models)]
+    total = 0
+    for path in wanted:
+        with _opened(path) as files:
+            total += sum(file.size for file in files)
     found: list[Candidate] = []
     seen: list[Path] = []
     done = 0
-    for index, files in enumerate(wanted):
+    for index, path in enumerate(wanted):
         if index >= (reference is not None):
-            if any(files[0].samefile(other) for other in seen if files[0].exists()):
+            if any(path.samefile(other) for other in seen):
                 continue
-            seen.append(files[0])
+            seen.append(path)
         sha, size = hashlib.sha256(), 0
-        for part in files:
-            with ByteFile(part) as file:
+        with _opened(path) as files:
+            for file in files:
                 for offset in range(0, file.size, 8 << 20):
                     piece = bytearray(min(8 << 20, file.size - offset))
                     file.read_into(memoryview(piece), offset)
@@ -183,12 +194,12 @@ def _candidates(
                     progress(done + offset + len(piece), total)
                 size += file.size
                 done += file.size
-        with Model.open(*files, weights=False) as model:
+        with Model.open(path, weights=False) as model:
             info = model.info
         found.append(
             Candidate(
-                path=files[0],
-                name=_name(files[0], [other.name for other in found]),
+                path=path,
+                name=_name(path, [other.name for other in found]),
                 size=size,
                 sha256=sha.hexdigest(),
                 types=info["types"],
@@ -198,6 +209,17 @@ def _candidates(
     if reference is not None:
         _check_vocabularies(found)
     return found
+
+
+def _source(path: Path) -> Path:
+    """What stands for a model: its first file, or its packed folder."""
+    return path if is_pack(path) else model_files([path])[0]
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[list[ByteFile]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(file) for file in open_files([path])]
 
 
 def _name(path: Path, taken: Sequence[str]) -> str:
@@ -233,10 +255,16 @@ def _relevant(settings: Settings) -> dict[str, Any]:
 
 
 def _open_core(
-    candidate: Candidate, settings: Settings, variant: Variant | None, bar: Bar
+    candidate: Candidate, settings: Settings, variant: Variant | None, verify: bool, bar: Bar
 ) -> CoreEngine:
     with bar(f"loading {candidate.name}", "bytes") as progress:
-        return CoreEngine(candidate.path, n_ctx=settings.n_ctx, variant=variant, progress=progress)
+        return CoreEngine(
+            candidate.path,
+            n_ctx=settings.n_ctx,
+            variant=variant,
+            verify=verify,
+            progress=progress,
+        )
 
 
 def _core_digest(variant: Variant | None, browser: bool) -> str:

@@ -11,42 +11,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from ..core.model import Model
+from ..core.files import is_pack
+from ..core.model import Model, Progress
 from ..core.session import Logits
 from ..errors import SlmError
-from .manifest import KnownAnswer
+from .manifest import KnownAnswer, read_manifest
 
 N_TOKENS = 24
 N_TOP = 32
-# Over twice the worst that a right device was off by, and a thirtieth of what rounding the
+# Over twice the worst that a right device was off by, a twentieth of what rounding the
 # activations to 8 bits does; docs/pack.md has the measurements.
-BOUND = 3e-3
-
-_TEXT = (
-    "The harbour lay quiet under the morning fog, and only the bell of the outer buoy could be "
-    "heard. A clerk counted 1,024 crates twice, wrote the number down, and began again."
-)
+BOUND = 5e-3
 
 
 def choose_tokens(model: Model) -> list[int]:
-    """BOS where there is one, ids from all over the vocabulary, and the beginning of a sentence.
-
-    The first make every part of a large embedding be read. After them text, where a model
-    is less chaotic than among strange tokens: rounding moves its logits half as far.
-    """
+    """BOS where there is one, and ids from all over the vocabulary, so that every part of a
+    large embedding is read. The same for all models of one vocabulary."""
     info = model.info
     n = min(N_TOKENS, info["n_ctx_train"] or N_TOKENS)
     begin = [] if info["bos"] is None else [info["bos"]]
-    text = model.tokenizer.encode(_TEXT, special=False, bos=False)[: N_TOKENS // 2]
-    spread = _spread(info["n_vocab"] or 1, N_TOKENS - len(begin) - len(text))
-    return [*begin, *spread, *text][-n:]
+    return [*begin, *_spread(info["n_vocab"] or 1, N_TOKENS)][:n]
 
 
 def _spread(n_vocab: int, n: int) -> list[int]:
-    """`n` ids of a vocabulary, each far from those before: multiples of the golden ratio."""
+    """`n` ids, each far from those before: multiples of the golden ratio, modulo 1."""
     return [(i * 2654435769 % (1 << 32)) * n_vocab >> 32 for i in range(1, n + 1)]
 
 
@@ -75,6 +67,22 @@ def compute(model: Model) -> KnownAnswer:
     )
 
 
+def of_files(files: Sequence[Path], progress: Progress) -> KnownAnswer | None:
+    """The known answer of a model's files; None where its weights and a session do not fit.
+
+    The plain variant computes it, whose products no machine fuses, so that the same
+    model has the same answer everywhere. `progress` is called with the bytes loaded and in
+    all. Raises SlmError: what `Model.open` and `compute` raise.
+    """
+    try:
+        with Model.open(*files, variant="simd", progress=progress) as model:
+            return compute(model)
+    except SlmError as error:
+        if error.code != "out_of_memory":
+            raise
+        return None
+
+
 def error_of(answer: KnownAnswer, logits: Logits) -> float:
     """How far `logits` are from the answer's, in its scale; infinity for what is no number.
 
@@ -92,7 +100,7 @@ def error_of(answer: KnownAnswer, logits: Logits) -> float:
 
 
 def check(model: Model, answer: KnownAnswer) -> float:
-    """Computes the answer with `model`; returns the error. Raises SlmError "corrupt" over the bound.
+    """The error of what `model` computes. Raises SlmError "corrupt" where it is over the bound.
 
     The last token comes alone, so that prefill and decode both take part.
     """
@@ -101,11 +109,32 @@ def check(model: Model, answer: KnownAnswer) -> float:
     if not error <= answer.bound:
         raise SlmError(
             "corrupt",
-            f"expected the pack's known answer within {answer.bound:g} of its scale, found an error "
-            f"of {error:.2g}: the weights are damaged, or this machine computes wrongly; "
-            "run `slmweb verify` on the pack, and try another machine",
+            f"expected the pack's known answer within {answer.bound:g} of its scale, found it off "
+            f"by {error:.2g}: the weights are damaged, or this machine computes wrongly; run "
+            "`slmweb verify` on the pack, and try another machine",
         )
     return error
+
+
+def verify(model: Model, folder: Path) -> float:
+    """Holds `model`, which came from `folder`, to the known answer of that pack; see `check`.
+
+    Raises SlmError "invalid_argument" where there is no such answer.
+    """
+    if not is_pack(folder):
+        raise SlmError(
+            "invalid_argument",
+            f"expected a packed model to verify, found {folder}, which says nothing of what it "
+            "should compute; pack it with `slmweb pack` and name the folder",
+        )
+    answer = read_manifest(folder).known_answer
+    if answer is None:
+        raise SlmError(
+            "invalid_argument",
+            f"expected a known answer in the manifest of {folder}, found none; pack the model "
+            "again with this slmweb",
+        )
+    return check(model, answer)
 
 
 def _evaluate(model: Model, pieces: Sequence[Sequence[int]]) -> Logits:

@@ -101,6 +101,12 @@ class Manifest:
     known_answer: KnownAnswer | None = None  # left out when there is none
     schema: int = field(default=SCHEMA, kw_only=True)
 
+    @property
+    def model_files(self) -> list[PackedFile]:
+        """Without those of the adapters."""
+        others = {adapter.file for adapter in self.adapters}
+        return [file for index, file in enumerate(self.files) if index not in others]
+
     def to_json(self) -> bytes:
         fields = asdict(self)
         if not self.adapters:

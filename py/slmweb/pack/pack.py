@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ..core.chat import check_template
 from ..core.files import ByteFile, model_files, split_stem
 from ..core.model import Model, TensorInfo
 from ..errors import SlmError, os_reason
+from . import known_answer
 from .cuts import Extent, cuts
 from .manifest import (
     CHUNK_SIZE,
@@ -69,6 +70,7 @@ def pack(
     sampling: Mapping[str, float] | None = None,
     adapters: Sequence[tuple[Path, str | None]] = (),
     chunk_size: int = CHUNK_SIZE,
+    with_known_answer: bool = True,
     key: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Manifest:
@@ -80,10 +82,11 @@ def pack(
     `good_for` one line for those who choose between models.
     `adapters` are GGUF LoRA adapters of the model, each with a title or None for
     its own; the page offers them as domains. `chunk_size` is the most bytes of a
-    chunk; `key` a private key to sign with.
-    Raises SlmError: what `Model.open` and `Model.load_adapter` raise, "invalid_argument",
-    "bad_template" for a template that cannot be parsed, "unreadable" and "unwritable", and what
-    check_output raises.
+    chunk; `key` a private key to sign with. `with_known_answer` runs the model on a few
+    tokens, which reads it twice; a model that does not fit the core has none.
+    Raises SlmError: what `known_answer.of_files` and `Model.load_adapter` raise,
+    "invalid_argument", "bad_template" for a template that cannot be parsed, "unreadable" and
+    "unwritable", and what check_output raises.
     """
     paths = model_files(files)
     name = name if name is not None else default_name(paths[0])
@@ -101,6 +104,10 @@ def pack(
             ContextMemory(n_ctx, model.session_bytes(n_ctx, _N_BATCH))
             for n_ctx in context_lengths(n_ctx_train)
         )
+    loading, known = _size(paths) if with_known_answer else 0, None
+    total = loading + _size(paths) + _size(path for path, _ in adapters)
+    if with_known_answer:
+        known = known_answer.of_files(paths, lambda done, _: progress(done, total))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _spare_inputs(folder)
@@ -112,10 +119,9 @@ def pack(
         for index in range(len(paths))
     ] + adapter_tensors
     paths = [*paths, *(path for path, _ in adapters)]
-    total = sum(path.stat().st_size for path in paths)
     packed: list[PackedFile] = []
     for path, described in zip(paths, tensors_of, strict=True):
-        done = sum(file.size for file in packed)
+        done = loading + sum(file.size for file in packed)
         tensors = [
             Extent(tensor["name"], tensor["offset"], tensor["granule"]) for tensor in described
         ]
@@ -146,6 +152,7 @@ def pack(
         files=tuple(packed),
         adapters=listed,
         good_for=good_for,
+        known_answer=known,
     )
     _write_manifest(folder, manifest.to_json())
     if private is not None:
@@ -306,6 +313,10 @@ def _write_manifest(folder: Path, data: bytes) -> None:
     (folder / SIGNATURE).unlink(missing_ok=True)
     with atomic_file(path) as out:
         out.write(data)
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
 
 
 def _read(path: Path) -> bytes:

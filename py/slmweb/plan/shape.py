@@ -7,14 +7,12 @@ Hugging Face config.json. Knows nothing of devices. Tensor names are GGUF's.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES
 
@@ -129,10 +127,9 @@ def read_shape(path: Path) -> Shape:
 
     Raises SlmError: "unreadable", "bad_file", "unsupported", "bad_manifest".
     """
+    if is_pack(path):
+        return _from_gguf(path)
     if path.is_dir():
-        if (path / "manifest.json").is_file():
-            with _headers_of_pack(path) as files:
-                return _from_gguf(files)
         path = path / "config.json"
     if path.suffix == ".json":
         try:
@@ -146,7 +143,7 @@ def read_shape(path: Path) -> Shape:
         except ValueError as error:
             raise SlmError("bad_file", f"{path} is not JSON ({error})") from None
         return from_config(config, str(path))
-    return _from_gguf([path])
+    return _from_gguf(path)
 
 
 def from_config(config: Mapping[str, Any], where: str) -> Shape:
@@ -229,12 +226,12 @@ def _windows(architecture: str, n_layer: int, window: int) -> tuple[int, ...]:
     return tuple(0 if period is None or (i + 1) % period == 0 else window for i in range(n_layer))
 
 
-def _from_gguf(files: Sequence[Path]) -> Shape:
+def _from_gguf(path: Path) -> Shape:
     from ..core.model import Model
 
-    with Model.open(*files, weights=False) as model:
+    with Model.open(path, weights=False) as model:
         info: dict[str, Any] = dict(model.info)
-    name = files[0].name
+    name = path.name
     missing = [key for key in ("n_ctx_train", "n_vocab", "n_embd", "n_layer", "n_head", "n_ff")
                if not info.get(key)]  # fmt: skip
     architecture = info["architecture"]
@@ -271,31 +268,3 @@ def _from_gguf(files: Sequence[Path]) -> Shape:
             for i in range(info["files"])
         ),
     )
-
-
-@contextmanager
-def _headers_of_pack(folder: Path) -> Iterator[list[Path]]:
-    """The packed model's files, of which only the beginning is there: enough for their headers."""
-    from ..core.model import HEADER_START
-    from ..pack.manifest import read_manifest
-
-    with tempfile.TemporaryDirectory() as room:
-        files = []
-        for packed in read_manifest(folder).files:
-            path = Path(room) / packed.name
-            with path.open("wb") as out:
-                for chunk in packed.chunks:
-                    # A header is a few megabytes; the rest of the file stays a hole.
-                    if out.tell() >= 64 * HEADER_START:
-                        break
-                    try:
-                        out.write((folder / chunk.sha256).read_bytes())
-                    except OSError as error:
-                        raise SlmError(
-                            "unreadable",
-                            f"cannot read {folder / chunk.sha256}: {os_reason(error)}; pack the "
-                            "model again",
-                        ) from None
-                os.truncate(path, packed.size)
-            files.append(path)
-        yield files
