@@ -65,7 +65,7 @@ FUZZERS = {
     )
 }  # fmt: skip
 DRIVER = Program("driver", "tests/wasm/driver.cpp", CORE)
-TEAM = Program("team", "tests/wasm/team.cpp", ("threads.cpp",))
+TEAM = Program("team", "tests/wasm/team.cpp", ("cpu/threads.cpp",))
 TEAM_RACES = replace(TEAM, name="team-races", sanitizers=RACES)
 ADAPTED = Program("adapted", "tests/wasm/adapted.cpp", CORE)
 PROGRAMS = (*FUZZERS.values(), DRIVER, TEAM, TEAM_RACES, ADAPTED)

@@ -36,7 +36,7 @@ uint32_t TensorSlot::granule() const {
 
 uint64_t TensorSlot::packed_bytes() const {
   if (skipped) return 0;
-  return matrix != nullptr ? matrix->bytes() : tensor->ne[0] * sizeof(float);
+  return matrix != nullptr ? WeightStore::bytes(*matrix) : tensor->ne[0] * sizeof(float);
 }
 
 Status TensorSlot::take(uint32_t offset, uint32_t n) {
@@ -192,7 +192,7 @@ Status Loader::claim(const std::string &name, uint32_t rows, uint32_t columns, T
 Status Loader::linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out) {
   TensorSlot *s = nullptr;
   SLM_TRY(claim(tensor_name(layer, name, ".weight"), rows, columns, s));
-  out.weight.kernel = matmul_kernel(s->tensor->type);
+  out.weight.type = s->tensor->type;
   out.weight.rows = rows;
   out.weight.columns = columns;
   out.slot = static_cast<uint32_t>(s - slots_.data());

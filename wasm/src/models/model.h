@@ -14,6 +14,7 @@
 #include "../hash_index.h"
 #include "../memory.h"
 #include "../ops.h"
+#include "../weights.h"
 
 namespace slm {
 
@@ -42,7 +43,6 @@ struct TensorSlot {
   uint32_t file;
   Matrix *matrix = nullptr; // packed in groups of four rows, or
   float **vector = nullptr; // widened to float32
-  uint8_t *data = nullptr;  // allocated by the model
   uint32_t fed = 0;         // bytes taken so far, by any thread
   bool skipped = false;     // known and not needed
 

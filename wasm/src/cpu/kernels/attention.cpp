@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "elementwise.h"
-#include "f16.h"
+#include "../../f16.h"
 
 namespace slm {
 namespace {
