@@ -212,7 +212,7 @@ def check_interface(variant: Variant, abi: Abi, module: bytes) -> None:
     parsed = wasmtime.Module(wasmtime.Engine(config), module)
     allowed = {("env", "memory")} if variant.threads else set()
     if variant.backend == "gpu":
-        allowed = {("gpu", function) for function in abi.gpu_imports}
+        allowed = {("gpu", function.name.removeprefix("gpu_")) for function in abi.gpu.imports}
     strange = [f"{i.module}.{i.name}" for i in parsed.imports if (i.module, i.name) not in allowed]
     if strange:
         raise BuildError(

@@ -54,7 +54,9 @@ extern "C" {
 const char *slm_build_info(void) {
   static std::string json;
   json.assign("{\"version\":\"0.1.0\",\"simd\":\"").append(kSimd).append("\",\"threads\":").append(kThreads);
-  json.append(",\"dot\":\"").append(form_name(form_selected())).append("\"}");
+  const char *form = form_name(form_selected());
+  json.append(",\"dot\":\"").append(form == nullptr ? "none" : form);
+  json.append("\",\"backend\":\"").append(kBackend).append("\"}");
   return json.c_str();
 }
 
@@ -106,6 +108,10 @@ int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, const uin
 }
 
 int32_t slm_model_ready(slm_model *m) { return m->loaded.ready(); }
+
+int32_t slm_model_prepare(slm_model *m, uint32_t n_ctx, uint32_t n_batch) {
+  return Compute::prepare(m->loaded, n_ctx, n_batch);
+}
 
 int32_t slm_imatrix_start(slm_model *m) {
   settle();
@@ -187,7 +193,7 @@ int32_t slm_session_adapters(slm_session *s, slm_adapter *const *adapters, const
 int32_t slm_session_n_past(slm_session *s) { return static_cast<int32_t>(s->session->n_past()); }
 
 int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag) {
-  if (flag > SLM_EVAL_ALL_LOGITS) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no eval flag ", flag);
+  if (flag > SLM_EVAL_SAMPLE) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no eval flag ", flag);
   return s->session->eval(ids, n, static_cast<slm_eval_flag>(flag));
 }
 

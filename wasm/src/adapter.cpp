@@ -160,16 +160,13 @@ Status Adapter::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uin
   SLM_TRY(s.take(offset, n));
   const Matrix &m = *s.matrix;
   const uint32_t each = static_cast<uint32_t>(row_bytes(s.tensor->type, m.columns)), end = (offset + n) / each;
-  if (!is_quantized(s.tensor->type)) {
-    weights_.pack(m, offset / each, bytes, n);
-    return SLM_OK;
-  }
+  if (!is_quantized(s.tensor->type)) return weights_.pack(m, offset / each, bytes, n);
   float *wide = reinterpret_cast<float *>(widened_.get());
   for (uint32_t row = offset / each; row < end; row += kRows) {
     const uint32_t rows = std::min(kRows, end - row);
     for (uint32_t r = 0; r < rows; r++, bytes += each)
       dequantize_row(s.tensor->type, bytes, m.columns, wide + size_t(r) * m.columns);
-    weights_.pack(m, row, widened_.get(), rows * m.columns * static_cast<uint32_t>(sizeof(float)));
+    SLM_TRY(weights_.pack(m, row, widened_.get(), rows * m.columns * static_cast<uint32_t>(sizeof(float))));
   }
   return SLM_OK;
 }

@@ -35,6 +35,7 @@ public:
 
   bool is_ready() const { return ready_; }
   const LoadedModel &base() const { return base_; }
+  const WeightStore &weights() const { return weights_; }
   /// Tells adapters apart for ever; an address may be used again.
   uint64_t serial() const { return serial_; }
   uint32_t max_rank() const { return max_rank_; }

@@ -77,19 +77,34 @@ void q2_k(const uint8_t *block, float *out) {
 
 void block_values(TensorType type, const uint8_t *block, float *out) {
   switch (type) {
-  case TensorType::F32: std::memcpy(out, block, 4); break;
-  case TensorType::F16: *out = half(block); break;
-  case TensorType::BF16: *out = bf16_to_f32(read16(block)); break;
+  case TensorType::F32:
+    std::memcpy(out, block, 4);
+    break;
+  case TensorType::F16:
+    *out = half(block);
+    break;
+  case TensorType::BF16:
+    *out = bf16_to_f32(read16(block));
+    break;
   case TensorType::Q8_0:
     for (uint32_t i = 0; i < 32; i++)
       out[i] = half(block) * float(static_cast<int8_t>(block[2 + i]));
     break;
   case TensorType::Q4_K:
-  case TensorType::Q5_K: k32(type == TensorType::Q5_K, block, out); break;
-  case TensorType::Q6_K: q6_k(block, out); break;
-  case TensorType::Q3_K: q3_k(block, out); break;
-  case TensorType::Q2_K: q2_k(block, out); break;
-  default: nibbles(type, block, out);
+  case TensorType::Q5_K:
+    k32(type == TensorType::Q5_K, block, out);
+    break;
+  case TensorType::Q6_K:
+    q6_k(block, out);
+    break;
+  case TensorType::Q3_K:
+    q3_k(block, out);
+    break;
+  case TensorType::Q2_K:
+    q2_k(block, out);
+    break;
+  default:
+    nibbles(type, block, out);
   }
 }
 

@@ -95,12 +95,9 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the model has ", uint64_t(slots_.size()));
   TensorSlot &s = slots_[tensor];
   SLM_TRY(s.take(offset, n));
-  if (s.matrix != nullptr) {
-    weights_.pack(*s.matrix, offset / s.granule() * kRows, bytes, n);
-  } else {
-    const uint32_t each = s.granule();
-    dequantize_row(s.tensor->type, bytes, n / each, *s.vector + offset / each);
-  }
+  if (s.matrix != nullptr) return weights_.pack(*s.matrix, offset / s.granule() * kRows, bytes, n);
+  const uint32_t each = s.granule();
+  dequantize_row(s.tensor->type, bytes, n / each, *s.vector + offset / each);
   return SLM_OK;
 }
 

@@ -63,7 +63,7 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
     return fail(SLM_ERR_CONTEXT_FULL, "the context is full: ", past + n, " tokens are needed and n_ctx is ", n_ctx_,
                 "; drop earlier turns or choose a larger context");
 
-  const uint32_t wanted = flag == SLM_EVAL_ALL_LOGITS ? n : flag == SLM_EVAL_LAST_LOGITS ? 1 : 0;
+  const uint32_t wanted = flag == SLM_EVAL_ALL_LOGITS ? n : flag == SLM_EVAL_NO_LOGITS ? 0 : 1;
   n_logits_ = 0;
   SLM_TRY(compute_->eval({ids, n, past}, adaptation_, wanted));
   tokens_.insert(tokens_.end(), ids, ids + n);

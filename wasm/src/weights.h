@@ -27,8 +27,8 @@ public:
   Status placed();
 
   /// Takes rows of `m` from `first`, a multiple of kRows, on, as they stand in a file (`n` bytes,
-  /// whole rows). Any thread may, several at the same time.
-  void pack(const Matrix &m, uint32_t first, const uint8_t *bytes, uint32_t n);
+  /// whole rows). On the CPU any thread may, several at the same time.
+  Status pack(const Matrix &m, uint32_t first, const uint8_t *bytes, uint32_t n);
   /// After the last byte: the vectors hold their values too.
   Status packed();
 

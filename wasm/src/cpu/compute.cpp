@@ -9,6 +9,24 @@
 namespace slm {
 namespace {
 
+/// Activations from one block of memory; null memory only counts.
+class BlockArena final : public Arena {
+public:
+  BlockArena(uint8_t *base, uint32_t n_batch) : base_(base), n_batch_(n_batch) {}
+  Rows rows(uint32_t width) override {
+    Rows r{base_ == nullptr ? nullptr : reinterpret_cast<float *>(base_ + used_), width};
+    // A row's last group of four is written as one vector.
+    used_ += ((uint64_t(n_batch_) * width + 4) * sizeof(float) + 63) & ~uint64_t(63);
+    return r;
+  }
+  uint64_t used() const { return used_; }
+
+private:
+  uint8_t *base_;
+  uint32_t n_batch_;
+  uint64_t used_ = 0; // 64 bits: what is only counted may not fit the memory
+};
+
 struct Shapes {
   std::vector<KvLayer> cache;
   Workspace workspace;
@@ -31,7 +49,7 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, Shapes &
   w.threads = team().size();
   w.n_segments = (n_ctx + kSegment - 1) / kSegment;
   out.scratch_bytes = w.lay_out(nullptr);
-  Arena counting(nullptr, n_batch);
+  BlockArena counting(nullptr, n_batch);
   (void)model.family().new_state(counting);
   out.activation_bytes = counting.used();
   return SLM_OK;
@@ -48,7 +66,7 @@ public:
     SLM_TRY(allocate(scratch_, shapes.scratch_bytes, "scratch memory"));
     workspace_ = shapes.workspace;
     workspace_.lay_out(scratch_.get());
-    Arena arena(activations_.get(), workspace_.n_batch);
+    BlockArena arena(activations_.get(), workspace_.n_batch);
     state_ = model_.family().new_state(arena);
     uint8_t *at = cache_.get();
     for (KvLayer &layer : shapes.cache) {

@@ -43,7 +43,7 @@ Status WeightStore::place(float *&out, uint32_t n, std::string_view name) {
 
 Status WeightStore::placed() { return allocate_zeroed(kept_->zeros, kept_->longest_row, "a row of zeros"); }
 
-void WeightStore::pack(const Matrix &m, uint32_t first, const uint8_t *bytes, uint32_t n) {
+Status WeightStore::pack(const Matrix &m, uint32_t first, const uint8_t *bytes, uint32_t n) {
   const size_t each = size_t(row_bytes(m.type, m.columns));
   uint8_t *out = m.data + first / kRows * group_bytes(m);
   for (const uint8_t *end = bytes + n; bytes < end; bytes += kRows * each, out += group_bytes(m)) {
@@ -54,6 +54,7 @@ void WeightStore::pack(const Matrix &m, uint32_t first, const uint8_t *bytes, ui
     }
     m.kernel->pack(rows, m.columns, out);
   }
+  return SLM_OK;
 }
 
 Status WeightStore::packed() { return SLM_OK; }

@@ -21,13 +21,6 @@ std::string tensor_name(int layer, std::string_view name, std::string_view endin
 
 } // namespace
 
-Rows Arena::rows(uint32_t width) {
-  Rows r{base_ == nullptr ? nullptr : reinterpret_cast<float *>(base_ + used_), width};
-  // A row's last group of four is written as one vector.
-  used_ += ((uint64_t(n_batch_) * width + 4) * sizeof(float) + 63) & ~uint64_t(63);
-  return r;
-}
-
 uint32_t TensorSlot::granule() const {
   const TensorTypeInfo &info = *tensor_type_info(static_cast<uint32_t>(tensor->type));
   if (matrix == nullptr) return info.block_bytes;

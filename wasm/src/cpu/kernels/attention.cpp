@@ -7,8 +7,8 @@
 #include <limits>
 #include <utility>
 
-#include "elementwise.h"
 #include "../../f16.h"
+#include "elementwise.h"
 
 namespace slm {
 namespace {
