@@ -1,8 +1,8 @@
 """Writes the public types as one file, slmweb.d.ts, for pages that import the API.
 
 Owns what is public: the class SLM as far as a page may use it, SlmError, and the
-types of web/src/api/types.ts and notices.ts. The compiler writes the declarations; here they are
-put together, and anything that would still point into our sources is an error.
+types of web/src/api/types.ts, notices.ts and backend.ts. The compiler writes the declarations; here
+they are put together, and anything that would still point into our sources is an error.
 """
 
 from __future__ import annotations
@@ -52,9 +52,15 @@ def declarations() -> bytes:
         )
         if done.returncode != 0:
             raise BuildError(f"the types of the web part cannot be written: {done.stdout.strip()}")
-        types, notices, error, load = (
+        types, notices, backend, error, load = (
             (folder / "out" / name).read_text()
-            for name in ("api/types.d.ts", "api/notices.d.ts", "core/error.d.ts", "api/load.d.ts")
+            for name in (
+                "api/types.d.ts",
+                "api/notices.d.ts",
+                "api/backend.d.ts",
+                "core/error.d.ts",
+                "api/load.d.ts",
+            )
         )
     rows = tomllib.loads(VARIANTS.read_text())["variant"]
     variants = " | ".join(f"'{row['name']}'" for row in rows)
@@ -68,6 +74,7 @@ def declarations() -> bytes:
     parts = [
         types,
         notices,
+        backend,
         error.replace("export interface", "interface").replace("export type", "type"),
         INSTANCE + load,
     ]

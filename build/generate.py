@@ -1,10 +1,8 @@
-"""Generates what C++, TypeScript and Python must agree on, from slm.h and build/tables.
+"""Generates what C++, TypeScript and Python must agree on, from slm.h, tables and shaders.
 
-Owns the reading of those files and the shape of what is written; knows nothing
-of what the functions do. The header is the only place where the ABI is written
-down: a function is `SLM_API result name(arguments);`, an enumerator has an
-explicit value, and anything else here is an error, so that a declaration this
-reader does not understand cannot go missing.
+Owns the list of what is generated, and the shape of what comes from slm.h and
+the tables; knows nothing of what the functions do. c_header.py reads the
+header, shader_tables.py is the part of the variant `webgpu`.
 
   python build/generate.py          writes the files
   python build/generate.py --check  fails when one differs from what would be written
@@ -12,46 +10,16 @@ reader does not understand cannot go missing.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from c_header import Enum, Function, Header
 from script import ROOT, BuildError, run
+from shader_tables import GpuInterface, gpu_ts, operations_h, read_interface, ts_type
 
 HEADER = ROOT / "wasm/include/slm.h"
 TABLES = ROOT / "build/tables"
-
-# What a C type is to wasm. Pointers are offsets into linear memory.
-WASM_TYPES = {
-    "int32_t": "i32",
-    "uint32_t": "i32",
-    "float": "f32",
-    "double": "f64",
-    "void": "void",
-}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    name: str
-    type: str  # as in the header
-    wasm: str  # i32, f32 or f64
-
-
-@dataclass(frozen=True)
-class Function:
-    name: str
-    result: str
-    wasm: str  # i32, f32, f64 or void
-    parameters: tuple[Parameter, ...]
-
-
-@dataclass(frozen=True)
-class Enum:
-    name: str  # slm_status
-    members: tuple[tuple[str, int, str], ...]  # name, value, comment
 
 
 @dataclass(frozen=True)
@@ -67,6 +35,7 @@ class Variant:
     name: str
     simd: str
     threads: bool
+    backend: str  # the folder of wasm/src that only it has: cpu or gpu
 
 
 @dataclass(frozen=True)
@@ -84,64 +53,12 @@ class Abi:
     tensor_types: tuple[TensorType, ...]
     memory: Memory
     variants: tuple[Variant, ...]
-
-
-def wasm_type(c_type: str) -> str:
-    if c_type.endswith("*"):
-        return "i32"
-    if c_type in WASM_TYPES:
-        return WASM_TYPES[c_type]
-    raise BuildError(
-        f"{HEADER.name} uses the type '{c_type}', which has no wasm type in {Path(__file__).name}; "
-        f"use one of {', '.join(WASM_TYPES)} or a pointer"
-    )
-
-
-def split_declaration(text: str) -> tuple[str, str]:
-    """'const char *text' -> ('const char *', 'text')."""
-    match = re.fullmatch(r"(.*?[\s*])(\w+)", text.strip())
-    if not match:
-        raise BuildError(f"{HEADER.name} has '{text}' where a type and a name were expected")
-    return " ".join(match[1].split()), match[2]
-
-
-def parse_function(text: str) -> Function:
-    match = re.fullmatch(r"SLM_API\s+([^()]*?)\(([^()]*)\)", " ".join(text.split()))
-    if not match:
-        raise BuildError(
-            f"{HEADER.name} has '{text.strip()}', not of the form SLM_API result name(args)"
-        )
-    result, name = split_declaration(match[1])
-    parameters = []
-    for item in () if match[2].strip() == "void" else match[2].split(","):
-        c_type, parameter = split_declaration(item)
-        parameters.append(Parameter(parameter, c_type, wasm_type(c_type)))
-    return Function(name, result, wasm_type(result), tuple(parameters))
-
-
-def parse_enum(name: str, body: str) -> Enum:
-    member = re.compile(r"\s*(\w+)\s*=\s*(-?\d+)\s*(?:,|$|(?=/\*))\s*(?:/\*(.*?)\*/)?", re.DOTALL)
-    members, at = [], 0
-    body = body.rstrip()
-    while at < len(body):
-        match = member.match(body, at)
-        if not match:
-            raise BuildError(
-                f"{HEADER.name}: in {name}, '{body[at:].strip().splitlines()[0]}' is not of the "
-                "form NAME = number"
-            )
-        members.append((match[1], int(match[2]), " ".join((match[3] or "").split())))
-        at = match.end()
-    return Enum(name, tuple(members))
+    gpu: GpuInterface
 
 
 def parse_header(text: str) -> tuple[tuple[Function, ...], tuple[Enum, ...]]:
-    enums = tuple(
-        parse_enum(match[2], match[1])
-        for match in re.finditer(r"typedef enum \w+\s*\{(.*?)\}\s*(\w+)\s*;", text, re.DOTALL)
-    )
-    code = re.sub(r"/\*[\s\S]*?\*/|^#.*$", "", text, flags=re.MULTILINE)
-    functions = tuple(parse_function(match[0]) for match in re.finditer(r"SLM_API[^;]*", code))
+    header = Header(HEADER.name, "SLM_API", "SLM_API")
+    functions, enums = header.functions(text), header.enums(text)
     if not functions or not enums:
         raise BuildError(f"{HEADER} declares no SLM_API function or no enum; was it cut short?")
     return functions, enums
@@ -151,12 +68,14 @@ def read_abi() -> Abi:
     functions, enums = parse_header(HEADER.read_text())
     types = tomllib.loads((TABLES / "tensor_types.toml").read_text())
     variants = tomllib.loads((TABLES / "variants.toml").read_text())
+    tensor_types = tuple(TensorType(name, **fields) for name, fields in types.items())
     return Abi(
         functions,
         enums,
-        tuple(TensorType(name, **fields) for name, fields in types.items()),
+        tensor_types,
         Memory(**variants["memory"]),
         tuple(Variant(**fields) for fields in variants["variant"]),
+        read_interface(tuple((t.id, t.name.lower()) for t in tensor_types)),
     )
 
 
@@ -207,12 +126,6 @@ def tensor_type_h(abi: Abi) -> str:
     )
 
 
-def ts_type(c_type: str) -> str:
-    if c_type.endswith("*"):
-        return "Pointer"
-    return "void" if c_type == "void" else "number"
-
-
 TS_WIDTH = 110  # as biome.json has it
 
 
@@ -241,7 +154,7 @@ def abi_ts(abi: Abi) -> str:
         enums="\n".join(enums),
         codes="\n".join(f"  [{v}]: '{name.lower()}'," for name, v, _ in members(status) if v),
         variants="\n".join(
-            f"  {{ name: '{v.name}', simd: '{v.simd}', threads: {str(v.threads).lower()} }},"
+            f"  {{ name: '{v.name}', simd: '{v.simd}', threads: {str(v.threads).lower()}, backend: '{v.backend}' }},"
             for v in abi.variants
         ),
         initial=abi.memory.initial_pages,
@@ -270,7 +183,7 @@ def abi_py(abi: Abi) -> str:
             for t in abi.tensor_types
         ),
         variants="\n".join(
-            f'    Variant("{v.name}", "{v.simd}", {v.threads}),' for v in abi.variants
+            f'    Variant("{v.name}", "{v.simd}", {v.threads}, "{v.backend}"),' for v in abi.variants
         ),
         initial=abi.memory.initial_pages,
         maximum=abi.memory.maximum_pages,
@@ -326,7 +239,7 @@ export const STATUS_CODES = {{
 }} as const;
 export type StatusCode = (typeof STATUS_CODES)[keyof typeof STATUS_CODES];
 
-/** Variants of the core, best first: dist/wasm/slm-<name>.wasm. */
+/** Variants of the core, of each backend the best first: dist/wasm/slm-<name>.wasm. */
 export const VARIANTS = [
 {variants}
 ] as const;
@@ -368,9 +281,10 @@ class Variant(NamedTuple):
     name: str
     simd: str
     threads: bool
+    backend: str  # cpu or gpu
 
 
-# best first
+# of each backend the best first
 VARIANTS: Final[tuple[Variant, ...]] = (
 {variants}
 )
@@ -381,10 +295,14 @@ MEMORY_MAXIMUM_PAGES: Final = {maximum}
 """
 
 
+SHADER_ORIGIN = origin("//", "wasm/src/gpu/host.h", "wasm/shaders")
+
 OUTPUTS: dict[str, Callable[[Abi], str]] = {
     "wasm/src/generated/tensor_type.h": tensor_type_h,
     "web/src/generated/abi.ts": abi_ts,
     "py/slmweb/generated/abi.py": abi_py,
+    "wasm/src/gpu/generated/operations.h": lambda abi: operations_h(abi.gpu, SHADER_ORIGIN),
+    "web/src/generated/gpu.ts": lambda abi: gpu_ts(abi.gpu, SHADER_ORIGIN),
     "py/slmweb/generated/__init__.py": lambda _: '"""Written by build/generate.py."""\n',
 }
 
@@ -399,7 +317,7 @@ def main(arguments: list[str]) -> None:
             continue
         if arguments:
             raise BuildError(
-                f"{name} differs from what {HEADER.name} and build/tables say; "
+                f"{name} differs from what its sources (named in its first line) say; "
                 "run `python build/generate.py` and commit the result"
             )
         path.parent.mkdir(parents=True, exist_ok=True)

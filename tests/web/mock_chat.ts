@@ -104,6 +104,11 @@ const INFO: ModelInfo = {
   variant_notices: [{ code: 'relaxed_simd' }, { code: 'threads', threads: 2, cores: 4 }],
   threads: 2,
   dot: 'i16x8.relaxed_dot',
+  backend: 'cpu',
+  backend_reason: 'Computes on the CPU, because this browser has no WebGPU.',
+  backend_notices: [{ code: 'gpu_missing' }],
+  gpu: null,
+  checks: [],
 };
 
 class MockChat implements Slm {
@@ -204,7 +209,8 @@ class MockChat implements Slm {
   stats(): SlmStats {
     const timings = this.requests.length === 0 ? null : this.timings();
     const busy = this.requests.length > 0;
-    return { n_past: this.past, n_ctx: this.info.n_ctx, memory_bytes: 148e6, queued: 0, busy, timings };
+    const { n_ctx } = this.info;
+    return { n_past: this.past, n_ctx, memory_bytes: 148e6, queued: 0, busy, timings, gpu: null };
   }
 
   private endUpdate: ((error: unknown) => void) | null = null;

@@ -3,10 +3,8 @@ struct Params {
   n_head: u32,
   head_dim: u32,
   out_stride: u32, // floats
-  window: u32,
-  segment: u32,
-  segments: u32,   // of partial; those that the token does not reach hold a sum of 0
+  segments: u32,   // of partials; those that the token does not reach hold a sum of 0
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> partial: array<f32>; // (n, n_head, segments, head_dim + 2)
+@group(0) @binding(1) var<storage, read> partials: array<f32>; // (n, n_head, segments, head_dim + 2)
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;

@@ -61,7 +61,15 @@ export class LoadedModel implements Slm {
   stats(): SlmStats {
     const { n_past, timings, memoryBytes, facts } = this.#engine;
     const { waiting, running } = this.#queue;
-    return { n_past, n_ctx: facts.n_ctx, memory_bytes: memoryBytes, queued: waiting, busy: running, timings };
+    return {
+      n_past,
+      n_ctx: facts.n_ctx,
+      memory_bytes: memoryBytes,
+      queued: waiting,
+      busy: running,
+      timings,
+      gpu: null,
+    };
   }
 
   async dispose(): Promise<void> {
@@ -100,5 +108,10 @@ function describe({ facts, choice }: Engine, { manifest }: ModelSource): ModelIn
     ],
     threads: facts.threads,
     dot: facts.dot,
+    backend: 'cpu',
+    backend_reason: 'Computes on the CPU.',
+    backend_notices: [],
+    gpu: null,
+    checks: [],
   };
 }

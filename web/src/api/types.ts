@@ -6,6 +6,7 @@
 // wire formats that they mirror.
 
 import type { VariantName } from '../generated/abi';
+import type { Backend, BackendInfo, BackendNotice, GpuStats } from './backend';
 import type { ContextNotice, StorageNotice, VariantNotice } from './notices';
 
 /** The compiled forms of the core: SIMD128 or relaxed SIMD, one thread or several (`-mt`). */
@@ -149,7 +150,7 @@ export type LoadPhase =
   | 'wait' // another tab is downloading it
   | 'download'
   | 'lost' // no byte of the download comes any more; it is tried again
-  | 'compile' // the wasm module, on every thread
+  | 'compile' // the wasm module, on every thread; at the end what is left of the GPU's programs, and the checks
   | 'load'; // tensors into memory, and timing the dot kernels
 
 export interface LoadProgress {
@@ -161,6 +162,8 @@ export interface LoadProgress {
   readonly rate: number | null;
   /** Seconds left at that rate; null until it is known. */
   readonly remaining: number | null;
+  /** The GPU's programs, which compile while tensors load; absent on the CPU. */
+  readonly pipelines?: { readonly done: number; readonly total: number };
 }
 
 export interface EngineOptions {
@@ -173,6 +176,17 @@ export interface EngineOptions {
   readonly n_batch?: number;
   /** Use this variant or fail: for tests and measurements. */
   readonly variant?: Variant;
+  /** 'auto', the default: the GPU where there is one that is none in name only and that passes all
+   *  checks, else the CPU. 'webgpu' takes an emulated GPU too. Whatever goes wrong with a GPU, the CPU
+   *  takes over, and `onNotice` and `info` say why. */
+  readonly backend?: 'auto' | Backend;
+  /** Check the manifest's known answer on the CPU as well; the GPU is always checked. The CPU needs a
+   *  part of the load time for it, and rejects with `corrupt` when it is wrong. */
+  readonly verify?: boolean;
+  /** A sentence to show, in English, when something changes that is no error: the GPU was not used
+   *  after all, it was lost in mid-answer and the answer waits, the CPU goes on. `notice` says the
+   *  same as a code. */
+  readonly onNotice?: (sentence: string, notice: BackendNotice) => void;
   readonly onProgress?: (progress: LoadProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -189,9 +203,9 @@ export interface LoadOptions extends EngineOptions {
   /** Under which a plain GGUF model is kept: letters, digits, dots and dashes. By default made of
    *  its address, or of its name and size. */
   readonly name?: string;
-  /** A sentence to show, in English: why the model is not stored, or what limits it. `notice` says the
-   *  same as a code with its figures, for pages that have words of their own. */
-  readonly onNotice?: (sentence: string, notice: ContextNotice | StorageNotice) => void;
+  /** A sentence to show, in English: why the model is not stored, what limits it, or what became of the
+   *  GPU. `notice` says the same as a code with its figures, for pages that have words of their own. */
+  readonly onNotice?: (sentence: string, notice: ContextNotice | StorageNotice | BackendNotice) => void;
 }
 
 /** A model on this device: what SLM.stored() lists. */
@@ -219,7 +233,7 @@ export type LoadSource =
   | readonly Blob[]
   | { readonly stored: string };
 
-export interface ModelInfo {
+export interface ModelInfo extends BackendInfo {
   readonly name: string;
   readonly title: string;
   readonly architecture: string;
@@ -245,7 +259,7 @@ export interface ModelInfo {
   /** What it says, as codes with their figures, for pages that have words of their own. */
   readonly variant_notices: readonly VariantNotice[];
   readonly threads: number;
-  /** The integer dot-product form in use. */
+  /** The integer dot-product form in use; on the GPU the form of its matrix-vector kernel. */
   readonly dot: string;
 }
 
@@ -260,6 +274,8 @@ export interface SlmStats {
   readonly busy: boolean;
   /** Speed of the running or the last request. */
   readonly timings: Timings | null;
+  /** null on the CPU. */
+  readonly gpu: GpuStats | null;
 }
 
 export interface Timings {

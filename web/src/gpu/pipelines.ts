@@ -1,0 +1,166 @@
+// Pipelines by (operation, format, overrides). They compile asynchronously and in
+// parallel, when they are first named: while weights load, that costs nothing.
+// Layouts come from the table that was generated from the shaders, so that a bind
+// group fits every specialisation of an operation. It knows no operation by name.
+
+import type { Operation } from '../generated/gpu';
+import { GpuFailure } from './failure';
+
+/** The shaders: what build/generate.py has read in them, and their texts. */
+export interface Kernels {
+  readonly operations: readonly Operation[];
+  /** The text of an operation, for a tensor type by its ggml number where it reads weights. */
+  expand(operation: Operation, format: number): string;
+}
+
+/** A pipeline that may still be compiling. */
+export interface Pipeline {
+  readonly operation: Operation;
+  readonly layout: Layout;
+  compiled: GPUComputePipeline | null;
+}
+
+interface Layout {
+  readonly bindings: GPUBindGroupLayout;
+  readonly pipeline: GPUPipelineLayout;
+}
+
+const COMPUTE_STAGE = 4;
+const BINDING_TYPES = { read: 'read-only-storage', read_write: 'storage', uniform: 'uniform' } as const;
+
+/** Bytes of the uniform struct: a multiple of its alignment, which may be a vec4's. */
+export const paramBytes = ({ params }: Operation): number => 16 * Math.ceil(params / 4);
+
+export class Pipelines {
+  readonly #device: GPUDevice;
+  readonly #kernels: Kernels;
+  readonly #layouts = new Map<Operation, Layout>();
+  readonly #modules = new Map<string, GPUShaderModule>();
+  readonly #pipelines = new Map<string, Pipeline>();
+  #compiling = new Set<Promise<void>>();
+  #failure: GpuFailure | null = null;
+  #running = 0;
+  #start = 0;
+  #compileMs = 0;
+  #done = 0;
+  /** Called when one more is ready. */
+  onProgress: (done: number, total: number) => void = () => undefined;
+
+  constructor(device: GPUDevice, kernels: Kernels) {
+    this.#device = device;
+    this.#kernels = kernels;
+  }
+
+  /** Milliseconds during which something compiled. */
+  get compileMs(): number {
+    return this.#compileMs;
+  }
+
+  get count(): { readonly done: number; readonly total: number } {
+    return { done: this.#done, total: this.#pipelines.size };
+  }
+
+  /** Starts the compilation, unless it was named before. `words` begin a record: see generated/gpu.ts. */
+  want(words: Uint32Array, head: number): Pipeline {
+    const operation = this.#operation(words[0]!);
+    const format = words[1]!;
+    const overrides = words.subarray(head, head + operation.overrides.length);
+    const key = `${operation.name} ${format} ${overrides.join()}`;
+    const known = this.#pipelines.get(key);
+    if (known !== undefined) return known;
+    const pipeline: Pipeline = { operation, layout: this.#layout(operation), compiled: null };
+    this.#pipelines.set(key, pipeline);
+    const compiling = this.#compile(pipeline, this.#descriptor(pipeline, format, overrides)).catch(
+      (error) => {
+        this.#failure ??= GpuFailure.of(`${key}: ${error instanceof Error ? error.message : error}`);
+      },
+    );
+    this.#compiling.add(compiling);
+    return pipeline;
+  }
+
+  /** Resolves when all that were named are ready; rejects with the first that cannot be. */
+  async ready(): Promise<void> {
+    while (this.#compiling.size > 0) {
+      const compiling = this.#compiling;
+      this.#compiling = new Set();
+      await Promise.all(compiling);
+    }
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure;
+  }
+
+  async #compile(pipeline: Pipeline, descriptor: GPUComputePipelineDescriptor): Promise<void> {
+    if (this.#running++ === 0) this.#start = performance.now();
+    try {
+      pipeline.compiled = await this.#device.createComputePipelineAsync(descriptor);
+      this.#done += 1;
+      this.onProgress(this.#done, this.#pipelines.size);
+    } finally {
+      if (--this.#running === 0) this.#compileMs += performance.now() - this.#start;
+    }
+  }
+
+  /** For what nobody has named ahead: the browser may stand still meanwhile. */
+  compileNow(pipeline: Pipeline, words: Uint32Array, head: number): GPUComputePipeline {
+    const overrides = words.subarray(head, head + pipeline.operation.overrides.length);
+    pipeline.compiled ??= this.#device.createComputePipeline(
+      this.#descriptor(pipeline, words[1]!, overrides),
+    );
+    return pipeline.compiled;
+  }
+
+  #descriptor(
+    { operation, layout }: Pipeline,
+    format: number,
+    overrides: Uint32Array,
+  ): GPUComputePipelineDescriptor {
+    const constants = Object.fromEntries(operation.overrides.map(({ name }, i) => [name, overrides[i]!]));
+    const compute = { module: this.#module(operation, format), entryPoint: 'main', constants };
+    return { label: operation.name, layout: layout.pipeline, compute };
+  }
+
+  #module(operation: Operation, format: number): GPUShaderModule {
+    const label = operation.format ? `${operation.name} ${format}` : operation.name;
+    let module = this.#modules.get(label);
+    if (module === undefined) {
+      module = this.#device.createShaderModule({ label, code: this.#kernels.expand(operation, format) });
+      this.#modules.set(label, module);
+    }
+    return module;
+  }
+
+  #layout(operation: Operation): Layout {
+    let layout = this.#layouts.get(operation);
+    if (layout === undefined) {
+      const params = {
+        type: 'uniform',
+        hasDynamicOffset: true,
+        minBindingSize: paramBytes(operation),
+      } as const;
+      const bindings = this.#device.createBindGroupLayout({
+        label: operation.name,
+        entries: [
+          { binding: 0, visibility: COMPUTE_STAGE, buffer: params },
+          ...operation.buffers.map(({ binding, access }) => ({
+            binding,
+            visibility: COMPUTE_STAGE,
+            buffer: { type: BINDING_TYPES[access] },
+          })),
+        ],
+      });
+      const pipeline = this.#device.createPipelineLayout({ bindGroupLayouts: [bindings] });
+      layout = { bindings, pipeline };
+      this.#layouts.set(operation, layout);
+    }
+    return layout;
+  }
+
+  #operation(number: number): Operation {
+    const operation = this.#kernels.operations[number];
+    if (operation === undefined)
+      throw new RangeError(`expected an operation below ${this.#kernels.operations.length}, found ${number}`);
+    return operation;
+  }
+}

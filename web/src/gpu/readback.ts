@@ -1,0 +1,73 @@
+// Brings bytes from the device to linear memory, through staging buffers that are
+// kept: allocating one for each token would cost more than the copy.
+
+import { type Buffers, USAGE } from './buffers';
+
+const SMALLEST = 256;
+const MAP_READ = 1;
+
+interface Reading {
+  readonly staging: GPUBuffer;
+  readonly pointer: number;
+  readonly n: number;
+}
+
+export class Readback {
+  readonly #device: GPUDevice;
+  readonly #buffers: Buffers;
+  /** Free staging buffers by size, a power of two. */
+  readonly #free = new Map<number, GPUBuffer[]>();
+  #copied: Reading[] = [];
+  #mapped: Promise<void>[] = [];
+  /** Where what was read is put. */
+  memory: WebAssembly.Memory | null = null;
+  bytes = 0;
+
+  constructor(device: GPUDevice, buffers: Buffers) {
+    this.#device = device;
+    this.#buffers = buffers;
+  }
+
+  /** Records the copy of `n` bytes at `offset`, which are to arrive at `pointer`. */
+  copy(encoder: GPUCommandEncoder, handle: number, offset: number, n: number, pointer: number): void {
+    const staging = this.#take(n);
+    encoder.copyBufferToBuffer(this.#buffers.at(handle), offset, staging, 0, Math.ceil(n / 4) * 4);
+    this.#copied.push({ staging, pointer, n });
+    this.bytes += n;
+  }
+
+  /** To be called when the copies have been submitted. */
+  submitted(): void {
+    if (this.#copied.length === 0) return;
+    for (const reading of this.#copied) {
+      const arrives = this.#arrive(reading);
+      arrives.catch(() => undefined); // whoever settles hears of it
+      this.#mapped.push(arrives);
+    }
+    this.#copied = [];
+    // Firefox looks only every 100 ms whether a map is ready, unless something is submitted after it
+    // (bugzilla.mozilla.org 1870699).
+    this.#device.queue.submit([]);
+  }
+
+  /** Resolves when all that was submitted has arrived. */
+  async settle(): Promise<void> {
+    const mapped = this.#mapped;
+    this.#mapped = [];
+    await Promise.all(mapped);
+  }
+
+  async #arrive({ staging, pointer, n }: Reading): Promise<void> {
+    await staging.mapAsync(MAP_READ);
+    new Uint8Array(this.memory!.buffer, pointer, n).set(new Uint8Array(staging.getMappedRange(), 0, n));
+    staging.unmap();
+    this.#free.get(staging.size)!.push(staging);
+  }
+
+  #take(n: number): GPUBuffer {
+    const size = Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(n)));
+    const free = this.#free.get(size) ?? [];
+    this.#free.set(size, free);
+    return free.pop() ?? this.#device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST });
+  }
+}
