@@ -2,7 +2,7 @@
 
 Owns the compiler's flags and the checks on what comes out: the exports are the
 functions of slm.h and no more, nothing is imported but the shared memory of an
--mt variant, and the size stays within its budget. What the sources do, it does
+-mt variant and what host.h asks of a GPU, and the size stays within its budget. What the sources do, it does
 not know. Objects are kept in dist/obj and made again only when a source, a
 header that it includes, or the command changed.
 
@@ -54,6 +54,9 @@ COMMON = [
 
 SIMD = {"simd128": ["-msimd128"], "relaxed": ["-msimd128", "-mrelaxed-simd"]}
 THREADS = ["-matomics"]
+
+# Folders of wasm/src of which a variant has one.
+BACKENDS = {"cpu", "gpu"}
 
 # Speed where the time goes, size everywhere else; the first match counts.
 OPTIMIZE = [
@@ -162,7 +165,12 @@ def compilations(target: Target) -> list[Compilation]:
     variant = target.variant
     features = SIMD[variant.simd] + (THREADS if variant.threads else [])
     found = []
-    sources = sorted(target.sources.rglob("*.cpp"))
+    others = BACKENDS - {variant.backend}
+    sources = [
+        path
+        for path in target.sources.rglob("*.cpp")
+        if path.relative_to(target.sources).parts[0] not in others
+    ]
     for source in sorted(sources, key=lambda path: path.name not in OVERRIDES):
         name = source.relative_to(target.sources).as_posix()
         output = target.objects / (name.removesuffix(".cpp") + ".o")
@@ -203,6 +211,8 @@ def check_interface(variant: Variant, abi: Abi, module: bytes) -> None:
     config.cranelift_opt_level = "none"
     parsed = wasmtime.Module(wasmtime.Engine(config), module)
     allowed = {("env", "memory")} if variant.threads else set()
+    if variant.backend == "gpu":
+        allowed = {("gpu", function.name.removeprefix("gpu_")) for function in abi.gpu.imports}
     strange = [f"{i.module}.{i.name}" for i in parsed.imports if (i.module, i.name) not in allowed]
     if strange:
         raise BuildError(

@@ -35,6 +35,7 @@ class Variant:
     name: str
     simd: str
     threads: bool
+    backend: str  # the folder of wasm/src that only it has: cpu or gpu
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def abi_ts(abi: Abi) -> str:
         enums="\n".join(enums),
         codes="\n".join(f"  [{v}]: '{name.lower()}'," for name, v, _ in members(status) if v),
         variants="\n".join(
-            f"  {{ name: '{v.name}', simd: '{v.simd}', threads: {str(v.threads).lower()} }},"
+            f"  {{ name: '{v.name}', simd: '{v.simd}', threads: {str(v.threads).lower()}, backend: '{v.backend}' }},"
             for v in abi.variants
         ),
         initial=abi.memory.initial_pages,
@@ -182,7 +183,7 @@ def abi_py(abi: Abi) -> str:
             for t in abi.tensor_types
         ),
         variants="\n".join(
-            f'    Variant("{v.name}", "{v.simd}", {v.threads}),' for v in abi.variants
+            f'    Variant("{v.name}", "{v.simd}", {v.threads}, "{v.backend}"),' for v in abi.variants
         ),
         initial=abi.memory.initial_pages,
         maximum=abi.memory.maximum_pages,
@@ -238,7 +239,7 @@ export const STATUS_CODES = {{
 }} as const;
 export type StatusCode = (typeof STATUS_CODES)[keyof typeof STATUS_CODES];
 
-/** Variants of the core, best first: dist/wasm/slm-<name>.wasm. */
+/** Variants of the core, of each backend the best first: dist/wasm/slm-<name>.wasm. */
 export const VARIANTS = [
 {variants}
 ] as const;
@@ -280,9 +281,10 @@ class Variant(NamedTuple):
     name: str
     simd: str
     threads: bool
+    backend: str  # cpu or gpu
 
 
-# best first
+# of each backend the best first
 VARIANTS: Final[tuple[Variant, ...]] = (
 {variants}
 )

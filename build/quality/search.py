@@ -28,7 +28,7 @@ from .models import Model
 CANDIDATES = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")
 BEST, PROBE = "Q8_0", "Q4_0"
 
-# Integer dot products per weight: the planes of wasm/src/kernels/formats.h.
+# Integer dot products per weight: the planes of wasm/src/cpu/kernels/formats.h.
 DOT_PRODUCTS = {"Q8_0": 2}
 
 # Of the default mix, on average over the models.

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "kernels/matmul.h"
+#include "cpu/kernels/matmul.h"
 
 using namespace slm;
 
@@ -20,13 +20,13 @@ Matrix pack(uint32_t type, const uint8_t *file, uint32_t rows, uint32_t columns)
   w.kernel = matmul_kernel(info.type);
   w.rows = rows;
   w.columns = columns;
-  packed.resize(w.bytes());
+  packed.resize(w.groups() * group_bytes(w));
   w.data = packed.data();
   for (uint32_t g = 0; g < w.groups(); g++) {
     const uint8_t *at[kRows];
     for (uint32_t r = 0; r < kRows; r++)
       at[r] = g * kRows + r < rows ? file + (g * kRows + r) * row_bytes : zeros.data();
-    w.kernel->pack(at, columns, w.data + g * w.group_bytes());
+    w.kernel->pack(at, columns, w.data + g * group_bytes(w));
   }
   return w;
 }
@@ -59,6 +59,6 @@ __attribute__((export_name("test_dequantize"))) void test_dequantize(uint32_t ty
                                                                      uint32_t columns, float *out) {
   const Matrix w = pack(type, file, rows, columns);
   for (uint32_t r = 0; r < rows; r++)
-    w.kernel->dequantize(w.data + r / kRows * w.group_bytes(), columns, r % kRows, out + size_t(r) * columns);
+    w.kernel->dequantize(w.data + r / kRows * group_bytes(w), columns, r % kRows, out + size_t(r) * columns);
 }
 }

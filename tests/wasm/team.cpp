@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "threads.h"
+#include "cpu/threads.h"
 
 /// A job is copied while the next one may be written, and then looked at no more.
 extern "C" const char *__tsan_default_suppressions() { return "race:slm::Team::post"; }

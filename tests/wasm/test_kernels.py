@@ -55,7 +55,7 @@ class Kernels:
             DIST / f"test/kernels-{variant}.wasm",
         )
         module.parent.mkdir(parents=True, exist_ok=True)
-        needed = ["allocator", "runtime", "kernels/matmul"]
+        needed = ["allocator", "runtime", "cpu/kernels/matmul"]
         objects = [target.objects / f"{name}.o" for name in needed]
         own = module.with_suffix(".o")
         includes = [f"-I{ROOT / 'wasm/include'}", f"-I{compiler.SOURCES}"]

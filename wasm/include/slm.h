@@ -45,7 +45,7 @@ typedef struct slm_adapter slm_adapter;
 /* ---- the module ------------------------------------------------------- */
 
 /* JSON: {"version", "simd": "simd128"|"relaxed"|"scalar", "threads": bool,
- * "dot": "<kernel in use>"}. */
+ * "dot": "<kernel in use>" or "none", "backend": "cpu"|"webgpu"}. */
 SLM_API const char *slm_build_info(void);
 
 /* The sentence that belongs to the last error of this thread ("" at first). */
@@ -112,6 +112,11 @@ SLM_API const char *slm_model_describe(slm_model *m);
  * and several at the same time; each begins at a multiple of its granule, and
  * every piece but the last is as long as a multiple of it. */
 SLM_API int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
+
+/* The variant webgpu: goes through every kind of evaluation that a session of
+ * this shape can ask for, once the model is laid out, so that a host which only
+ * notes what is encoded knows all pipelines before the weights are there. */
+SLM_API int32_t slm_model_prepare(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 
 /* Checks that every tensor has arrived whole; the model can then be evaluated. */
 SLM_API int32_t slm_model_ready(slm_model *m);
@@ -199,14 +204,17 @@ SLM_API int32_t slm_session_n_past(slm_session *s);
 typedef enum slm_eval_flag {
   SLM_EVAL_NO_LOGITS = 0,   /* a prefill chunk that more chunks follow */
   SLM_EVAL_LAST_LOGITS = 1, /* logits of the last token */
-  SLM_EVAL_ALL_LOGITS = 2   /* logits of every token */
+  SLM_EVAL_ALL_LOGITS = 2,  /* logits of every token */
+  SLM_EVAL_SAMPLE = 3       /* only what slm_session_sample needs of the last token */
 } slm_eval_flag;
 
 /* Appends `n` tokens (1 to n_batch) to the cache and computes what
- * `flag` asks for. On error the cache is as before. */
+ * `flag` asks for. On error the cache is as before. On the GPU this only hands
+ * the work over: logits and samples are there when the host has waited for it. */
 SLM_API int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag);
 
-/* float32 [1 or n, n_vocab], as the last slm_session_eval asked; else NULL. */
+/* float32 [1 or n, n_vocab], as the last slm_session_eval asked; else NULL (for
+ * SLM_EVAL_SAMPLE too, where a device has kept them). */
 SLM_API const float *slm_session_logits(slm_session *s);
 
 /* ---- sampling ---------------------------------------------------------- */

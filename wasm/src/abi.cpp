@@ -2,10 +2,8 @@
 // checks of what a host may get wrong; has no logic of its own.
 #include <span>
 
-#include "kernels/bench.h"
-#include "loaded_model.h"
+#include "backend.h"
 #include "session.h"
-#include "threads.h"
 
 struct slm_model {
   slm::LoadedModel loaded;
@@ -39,6 +37,11 @@ Status check_size(double file_size, uint32_t n) {
   return fail(SLM_ERR_INVALID_ARGUMENT, "the file's size should be at least the ", n, " bytes given");
 }
 
+Status check_form(int32_t i) {
+  if (i >= 0 && i < form_count()) return SLM_OK;
+  return fail(SLM_ERR_INVALID_ARGUMENT, "there is no dot product form ", i, "; this build has ", form_count());
+}
+
 Status need_tokenizer(const slm_model *m) {
   if (m->loaded.tokenizer() != nullptr) return SLM_OK;
   return fail(SLM_ERR_WRONG_STATE, "the model's header is not complete yet");
@@ -51,7 +54,9 @@ extern "C" {
 const char *slm_build_info(void) {
   static std::string json;
   json.assign("{\"version\":\"0.1.0\",\"simd\":\"").append(kSimd).append("\",\"threads\":").append(kThreads);
-  json.append(",\"dot\":\"").append(dot_name(dot_selected())).append("\"}");
+  const char *form = form_name(form_selected());
+  json.append(",\"dot\":\"").append(form == nullptr ? "none" : form);
+  json.append("\",\"backend\":\"").append(kBackend).append("\"}");
   return json.c_str();
 }
 
@@ -60,44 +65,31 @@ const char *slm_error(void) { return error_text(); }
 void *slm_alloc(uint32_t n) { return allocate(n); }
 void slm_free(void *p) { release(p); }
 
-int32_t slm_dot_count(void) { return kDotForms; }
+int32_t slm_dot_count(void) { return form_count(); }
 
-const char *slm_dot_name(int32_t i) { return i < 0 || i >= kDotForms ? nullptr : dot_name(i); }
+const char *slm_dot_name(int32_t i) { return i < 0 || i >= form_count() ? nullptr : form_name(i); }
 
 int32_t slm_dot_bench(int32_t i, uint32_t n) {
-  if (i < 0 || i >= kDotForms)
-    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no dot product form ", i, "; this build has ", kDotForms);
+  SLM_TRY(check_form(i));
   if (n < 1 || n > 1u << 16) return fail(SLM_ERR_INVALID_ARGUMENT, "expected 1 to 65536 rounds, not ", n);
-  const double macs = bench_dot(i, n);
+  const double macs = form_bench(i, n);
   return macs > 0 ? static_cast<int32_t>(macs / 1e6)
                   : fail(SLM_ERR_OUT_OF_MEMORY, "no memory for the kernel benchmark");
 }
 
 int32_t slm_dot_select(int32_t i) {
-  if (i < 0 || i >= kDotForms)
-    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no dot product form ", i, "; this build has ", kDotForms);
-  dot_select(i);
+  SLM_TRY(check_form(i));
+  form_select(i);
   return SLM_OK;
 }
 
-int32_t slm_threads_start(uint32_t n) {
-#ifdef __wasm_atomics__
-  constexpr uint32_t most = Team::kMaxThreads;
-#else
-  constexpr uint32_t most = 1;
-#endif
-  if (n < 1 || n > most) return fail(SLM_ERR_INVALID_ARGUMENT, n, " threads; this build runs 1 to ", most);
-  if (team().size() != 1) return fail(SLM_ERR_WRONG_STATE, "threads are running already; stop them first");
-  team().resize(n);
-  return SLM_OK;
-}
-
-void slm_thread_main(uint32_t index) { team().serve(index); }
-void slm_threads_stop(void) { team().stop(); }
+int32_t slm_threads_start(uint32_t n) { return start_threads(n); }
+void slm_thread_main(uint32_t index) { serve_thread(index); }
+void slm_threads_stop(void) { stop_threads(); }
 
 slm_model *slm_model_new(void) { return new slm_model; }
 void slm_model_free(slm_model *m) {
-  team().settle();
+  settle();
   delete m;
 }
 
@@ -117,8 +109,12 @@ int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, const uin
 
 int32_t slm_model_ready(slm_model *m) { return m->loaded.ready(); }
 
+int32_t slm_model_prepare(slm_model *m, uint32_t n_ctx, uint32_t n_batch) {
+  return Compute::prepare(m->loaded, n_ctx, n_batch);
+}
+
 int32_t slm_imatrix_start(slm_model *m) {
-  team().settle();
+  settle();
   return m->loaded.start_imatrix();
 }
 
@@ -173,13 +169,13 @@ slm_session *slm_session_new(slm_model *m, uint32_t n_ctx, uint32_t n_batch) {
   return new slm_session{std::move(session)};
 }
 void slm_session_free(slm_session *s) {
-  team().settle();
+  settle();
   delete s;
 }
 
 double slm_session_bytes(slm_model *m, uint32_t n_ctx, uint32_t n_batch) {
   uint64_t bytes = 0;
-  const Status status = Session::measure(m->loaded, n_ctx, n_batch, bytes);
+  const Status status = Compute::measure(m->loaded, n_ctx, n_batch, bytes);
   return status == SLM_OK ? double(bytes) : double(status);
 }
 
@@ -197,7 +193,7 @@ int32_t slm_session_adapters(slm_session *s, slm_adapter *const *adapters, const
 int32_t slm_session_n_past(slm_session *s) { return static_cast<int32_t>(s->session->n_past()); }
 
 int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag) {
-  if (flag > SLM_EVAL_ALL_LOGITS) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no eval flag ", flag);
+  if (flag > SLM_EVAL_SAMPLE) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no eval flag ", flag);
   return s->session->eval(ids, n, static_cast<slm_eval_flag>(flag));
 }
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "dequantize.h"
 #include "json.h"
-#include "kernels/elementwise.h"
 
 namespace slm {
 namespace {
@@ -111,10 +111,9 @@ Status Adapter::claim(const GgufTensor &t) {
     return fail(SLM_ERR_UNSUPPORTED, "tensor '", t.name, "' has rank ", rank, "; ranks up to ", kMaxRank,
                 " are supported");
   // Quantized adapters are widened as they come: their rows seldom fill a vector of products.
-  const bool quantized = matmul_kernel(t.type)->rounding != Rounding::None;
   LowRank &change = embedding ? changes_.back() : changes_[i];
   Matrix &m = is_a ? change.a : change.b;
-  m.kernel = matmul_kernel(quantized ? TensorType::F32 : t.type);
+  m.type = is_quantized(t.type) ? TensorType::F32 : t.type;
   m.columns = static_cast<uint32_t>(t.ne[0]);
   m.rows = static_cast<uint32_t>(t.ne[1]);
   tensors_.push_back({&t, 0});
@@ -124,21 +123,13 @@ Status Adapter::claim(const GgufTensor &t) {
 
 Status Adapter::allocate_all() {
   size_t longest = 0;
-  uint64_t total = 0;
-  const auto place = [&](const TensorSlot &s) { return (s.packed_bytes() + 63) & ~uint64_t(63); };
-  for (const TensorSlot &s : tensors_) {
-    total += place(s);
+  weights_ = {};
+  for (TensorSlot &s : tensors_) {
+    SLM_TRY(weights_.place(*s.matrix, s.tensor->name));
     longest = std::max(longest, size_t(s.matrix->columns));
   }
-  SLM_TRY(allocate(packed_, total, "the adapter"));
-  uint8_t *at = packed_.get();
-  for (TensorSlot &s : tensors_) {
-    s.data = s.matrix->data = at;
-    at += place(s);
-  }
-  SLM_TRY(allocate_zeroed(zeros_, longest * sizeof(float), "a row of zeros"));
-  // Four packed rows take no more than they do as float32.
-  return allocate(widened_, 2 * kRows * longest * sizeof(float), "a group of rows");
+  SLM_TRY(weights_.placed());
+  return allocate(widened_, kRows * longest * sizeof(float), "a group of rows");
 }
 
 const char *Adapter::describe() {
@@ -168,25 +159,14 @@ Status Adapter::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uin
   TensorSlot &s = tensors_[tensor];
   SLM_TRY(s.take(offset, n));
   const Matrix &m = *s.matrix;
-  const MatmulKernel *kernel = matmul_kernel(s.tensor->type);
-  const uint32_t granule = s.granule(), row_bytes = granule / kRows;
-  uint8_t *out = s.data + offset / granule * m.group_bytes();
-  for (const uint8_t *end = bytes + n; bytes < end; bytes += granule, out += m.group_bytes()) {
-    const uint8_t *rows[kRows];
-    for (uint32_t r = 0; r < kRows; r++) {
-      const uint8_t *row = bytes + r * row_bytes;
-      rows[r] = row < end ? row : zeros_.get();
-    }
-    if (kernel->rounding != Rounding::None) {
-      float *wide = reinterpret_cast<float *>(widened_.get());
-      uint8_t *group = reinterpret_cast<uint8_t *>(wide + kRows * m.columns);
-      kernel->pack(rows, m.columns, group);
-      for (uint32_t r = 0; r < kRows; r++) {
-        kernel->dequantize(group, m.columns, r, wide + r * m.columns);
-        rows[r] = reinterpret_cast<const uint8_t *>(wide + r * m.columns);
-      }
-    }
-    m.kernel->pack(rows, m.columns, out);
+  const uint32_t each = static_cast<uint32_t>(row_bytes(s.tensor->type, m.columns)), end = (offset + n) / each;
+  if (!is_quantized(s.tensor->type)) return weights_.pack(m, offset / each, bytes, n);
+  float *wide = reinterpret_cast<float *>(widened_.get());
+  for (uint32_t row = offset / each; row < end; row += kRows) {
+    const uint32_t rows = std::min(kRows, end - row);
+    for (uint32_t r = 0; r < rows; r++, bytes += each)
+      dequantize_row(s.tensor->type, bytes, m.columns, wide + size_t(r) * m.columns);
+    SLM_TRY(weights_.pack(m, row, widened_.get(), rows * m.columns * static_cast<uint32_t>(sizeof(float))));
   }
   return SLM_OK;
 }
@@ -194,16 +174,16 @@ Status Adapter::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uin
 Status Adapter::ready() {
   if (tensors_.empty()) return fail(SLM_ERR_WRONG_STATE, "the adapter's header has not come yet");
   SLM_TRY(check_fed(tensors_));
+  SLM_TRY(weights_.packed());
   ready_ = true;
   return SLM_OK;
 }
 
-Status Adaptation::set(const LoadedModel &base, std::vector<Use> wanted, uint32_t n_batch) {
+Status Adaptation::set(const LoadedModel &base, std::vector<Use> wanted) {
   // By hand: the library's sort of a few takes 7 KB.
   for (size_t i = 1; i < wanted.size(); i++)
     for (size_t j = i; j > 0 && wanted[j].adapter->serial() < wanted[j - 1].adapter->serial(); j--)
       std::swap(wanted[j], wanted[j - 1]);
-  uint64_t ranks = 0;
   size_t kept = 0;
   const Adapter *last = nullptr;
   for (Use &use : wanted) {
@@ -214,16 +194,19 @@ Status Adaptation::set(const LoadedModel &base, std::vector<Use> wanted, uint32_
                   "with a finite scale");
     last = a;
     if (use.scale == 0) continue;
-    ranks += a->max_rank();
     std::swap(wanted[kept++], use);
   }
   while (wanted.size() > kept)
     wanted.pop_back();
-  Block room;
-  SLM_TRY(allocate(room, ranks * n_batch * Ops::kMaxProducts * sizeof(float), "the adapters' activations"));
   uses = std::move(wanted);
-  lowered = std::move(room);
   return SLM_OK;
+}
+
+uint32_t Adaptation::ranks() const {
+  uint32_t sum = 0;
+  for (const Use &use : uses)
+    sum += use.adapter->max_rank();
+  return sum;
 }
 
 std::string Adaptation::key() const {
@@ -234,94 +217,6 @@ std::string Adaptation::key() const {
     key.append(reinterpret_cast<const char *>(&use.scale), sizeof use.scale);
   }
   return key;
-}
-
-namespace {
-/// Calls f for each adapter of each product, with the product's index and the place of its A x.
-template <class F>
-void each_lowered(const Adaptation &adaptation, uint32_t n, std::initializer_list<Ops::Product> products, F f) {
-  float *lowered = reinterpret_cast<float *>(adaptation.lowered.get());
-  uint32_t index = 0;
-  for (const Ops::Product &p : products) {
-    for (const Adaptation::Use &use : adaptation.uses)
-      if (const LowRank *l = use.adapter->find(p.linear.slot); l != nullptr) {
-        f(index, *l, use.scale, lowered);
-        lowered += size_t(n) * l->a.rows;
-      }
-    index++;
-  }
-}
-} // namespace
-
-void Ops::lower(const float *x, uint32_t n, std::initializer_list<Product> products) {
-  uint32_t units = 0;
-  each_lowered(*ws_.adapted, n, products, [&](uint32_t, const LowRank &l, float, float *) { units += l.a.groups(); });
-  /// Calls f(A, its groups, where its product stands) for all groups of all A among `of`.
-  const auto each = [&](Range of, auto f) {
-    uint32_t first = 0;
-    each_lowered(*ws_.adapted, n, products, [&](uint32_t, const LowRank &l, float, float *lowered) {
-      const uint32_t own = l.a.groups();
-      const uint32_t begin = std::clamp(of.begin, first, first + own) - first;
-      const uint32_t end = std::clamp(of.end, first, first + own) - first;
-      first += own;
-      for (uint32_t g = begin; g < end; g++)
-        f(l.a, g, std::min(kRows, l.a.rows - g * kRows), lowered);
-    });
-  };
-  const auto compute = [&](Range of) {
-    float *y = own_.results;
-    each(of, [&](Matrix a, uint32_t g, uint32_t rows, float *) {
-      a.data += g * a.group_bytes();
-      a.rows = rows;
-      a.kernel->multiply()(a, {x, {}, n}, y, rows, 0, 1, nullptr);
-      y += size_t(n) * rows;
-    });
-  };
-  const auto commit = [&](Range of) {
-    const float *y = own_.results;
-    each(of, [&](const Matrix &a, uint32_t g, uint32_t rows, float *lowered) {
-      for (uint32_t t = 0; t < n; t++, y += rows)
-        std::memcpy(lowered + size_t(t) * a.rows + g * kRows, y, rows * sizeof(float));
-    });
-  };
-  const uint32_t columns = products.begin()->linear.weight.columns;
-  cut(units, ws_.result_floats() / (n * kRows), uint64_t(kRows) * columns * n, compute, commit);
-}
-
-namespace {
-/// Adds scale * B x to rows `rows` of y (n, y_width), which begins with the first of them; x is (n, r).
-void add_raised(const LowRank &l, float scale, const float *x, uint32_t n, Range rows, float *y, uint32_t y_width) {
-  // B's products come in tiles, since the kernels store and do not add.
-  constexpr uint32_t kTokens = 16, kWidth = 64;
-  float tile[kTokens * kWidth];
-  for (uint32_t t = 0; t < n; t += kTokens)
-    for (uint32_t row = rows.begin; row < rows.end; row += kWidth) {
-      const uint32_t tokens = std::min(kTokens, n - t), width = std::min(kWidth, rows.end - row);
-      Matrix part = l.b;
-      part.data += row / kRows * part.group_bytes();
-      part.rows -= row;
-      part.kernel->multiply()(part, {x + size_t(t) * part.columns, {}, tokens}, tile, kWidth, 0,
-                              (width + kRows - 1) / kRows, nullptr);
-      for (uint32_t i = 0; i < tokens; i++) {
-        slm::scale(tile + i * kWidth, scale * l.scale, width);
-        add(y + size_t(t + i) * y_width + (row - rows.begin), tile + i * kWidth, width);
-      }
-    }
-}
-} // namespace
-
-void Ops::raise(uint32_t n, std::initializer_list<Product> products, uint32_t index, Range rows, float *y) {
-  each_lowered(*ws_.adapted, n, products, [&](uint32_t of, const LowRank &l, float scale, const float *lowered) {
-    if (of == index) add_raised(l, scale, lowered, n, rows, y, rows.end - rows.begin);
-  });
-}
-
-void Ops::adapt_embedding(uint32_t id, float *row) {
-  for (const Adaptation::Use &use : ws_.adapted->uses)
-    if (const LowRank *l = use.adapter->find_embedding(); l != nullptr) {
-      l->a.kernel->dequantize(l->a.data + id / 4 * l->a.group_bytes(), l->a.columns, id % 4, own_.results);
-      add_raised(*l, use.scale, own_.results, 1, {0, l->b.rows}, row, l->b.rows);
-    }
 }
 
 } // namespace slm

@@ -1,9 +1,9 @@
 // adapter.h: a LoRA adapter (Hu et al. 2021) beside the base model that it was
 // trained on: slm_adapter behind the ABI. Owns the reading of a GGUF adapter by
-// llama.cpp's conventions, the packed low-rank matrices, and their products,
-// which Ops adds where it multiplies a weight. The base's weights stay as they
-// are, so adapters come, go and mix between two evaluations. Knows no family,
-// no sampling, and not which adapters a session uses.
+// llama.cpp's conventions, and the low-rank matrices, whose products a backend
+// adds where it multiplies a weight. The base's weights stay as they are, so
+// adapters come, go and mix between two evaluations. Knows no family, no
+// sampling, and not which adapters a session uses.
 #pragma once
 
 #include <memory>
@@ -35,13 +35,14 @@ public:
 
   bool is_ready() const { return ready_; }
   const LoadedModel &base() const { return base_; }
+  const WeightStore &weights() const { return weights_; }
   /// Tells adapters apart for ever; an address may be used again.
   uint64_t serial() const { return serial_; }
   uint32_t max_rank() const { return max_rank_; }
   /// What it adds to the base's tensor `slot`, or null.
   const LowRank *find(uint32_t slot) const {
     const LowRank &l = changes_[slot];
-    return l.a.data == nullptr ? nullptr : &l;
+    return l.a.rows == 0 ? nullptr : &l;
   }
   /// What it adds to the embeddings. A head that is tied to them has the tensor's slot.
   const LowRank *find_embedding() const { return find(uint32_t(changes_.size()) - 1); }
@@ -57,8 +58,8 @@ private:
   Gguf file_;
   std::vector<TensorSlot> tensors_; // in the file's order
   std::vector<LowRank> changes_;    // by the base's slot of a product; the embedding's comes last
-  Block packed_;                    // all of it
-  Block zeros_, widened_;           // rows that a last group lacks; a group of a quantized tensor as float32
+  WeightStore weights_;
+  Block widened_; // rows of a quantized tensor as float32
   uint32_t max_rank_ = 0;
   const uint64_t serial_ = next_serial();
   bool ready_ = false;
@@ -74,11 +75,13 @@ struct Adaptation {
     float scale;
   };
   std::vector<Use> uses;
-  Block lowered; // A x of every adapter, for the products of one call
 
   /// Makes `uses` those of `wanted` whose scale is not 0, in an order of their
   /// own, so that the same mixture always rounds alike. On error nothing changes.
-  Status set(const LoadedModel &base, std::vector<Use> wanted, uint32_t n_batch);
+  Status set(const LoadedModel &base, std::vector<Use> wanted);
+
+  /// Floats of A x of all of them for one token and one product.
+  uint32_t ranks() const;
 
   /// Bytes that tell one mixture from another.
   std::string key() const;

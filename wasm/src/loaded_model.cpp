@@ -1,7 +1,7 @@
 // loaded_model.cpp: see loaded_model.h.
 #include "loaded_model.h"
 
-#include "kernels/f16.h"
+#include "dequantize.h"
 
 namespace slm {
 
@@ -64,7 +64,8 @@ Status LoadedModel::layout() {
   if (tokenizer_ == nullptr) return fail(SLM_ERR_WRONG_STATE, "headers of the model's files are still missing");
   if (laid_out_) return fail(SLM_ERR_WRONG_STATE, "the model is laid out already");
   // A second try after an error starts from nothing.
-  blocks_.clear();
+  weights_ = {};
+  tables_.clear();
   for (TensorSlot &s : slots_)
     s = {s.tensor, s.file};
 
@@ -73,24 +74,17 @@ Status LoadedModel::layout() {
   SLM_TRY(family_->load(loader));
   SLM_TRY(loader.finish());
   for (uint32_t i = 0; i < kMaxRopes; i++)
-    blocks_.push_back(std::move(loader.rope_tables()[i]));
+    tables_.push_back(std::move(loader.rope_tables()[i]));
 
-  size_t longest_row = 0;
   f16_cache_ = false;
-  for (TensorSlot &s : slots_) {
-    Block block;
-    SLM_TRY(allocate(block, s.packed_bytes(), s.tensor->name));
-    s.data = block.get();
-    blocks_.push_back(std::move(block));
+  for (TensorSlot &s : slots_)
     if (s.matrix != nullptr) {
-      s.matrix->data = s.data;
-      longest_row = longest_row < s.granule() / kRows ? s.granule() / kRows : longest_row;
+      SLM_TRY(weights_.place(*s.matrix, s.tensor->name));
       f16_cache_ |= s.tensor->type != TensorType::F32;
     } else {
-      *s.vector = reinterpret_cast<float *>(s.data);
+      SLM_TRY(weights_.place(*s.vector, static_cast<uint32_t>(s.tensor->ne[0]), s.tensor->name));
     }
-  }
-  SLM_TRY(allocate_zeroed(zeros_, longest_row, "a row of zeros"));
+  SLM_TRY(weights_.placed());
   laid_out_ = true;
   return SLM_OK;
 }
@@ -101,38 +95,16 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the model has ", uint64_t(slots_.size()));
   TensorSlot &s = slots_[tensor];
   SLM_TRY(s.take(offset, n));
-  const uint32_t granule = s.granule();
-
-  const uint32_t columns = static_cast<uint32_t>(s.tensor->ne[0]);
-  if (s.matrix != nullptr) {
-    const size_t row_bytes = granule / kRows;
-    uint8_t *out = s.data + offset / granule * s.matrix->group_bytes();
-    for (const uint8_t *end = bytes + n; bytes < end; bytes += granule, out += s.matrix->group_bytes()) {
-      const uint8_t *rows[kRows];
-      for (uint32_t r = 0; r < kRows; r++) {
-        const uint8_t *row = bytes + r * row_bytes;
-        rows[r] = row < end ? row : zeros_.get();
-      }
-      s.matrix->kernel->pack(rows, columns, out);
-    }
-  } else {
-    const uint32_t size_each = granule;
-    float *out = *s.vector + offset / size_each;
-    for (uint32_t i = 0; i < n / size_each; i++) {
-      uint16_t half;
-      if (s.tensor->type == TensorType::F32)
-        std::memcpy(out + i, bytes + i * 4, 4);
-      else
-        std::memcpy(&half, bytes + i * 2, 2),
-            out[i] = s.tensor->type == TensorType::F16 ? f16_to_f32(half) : bf16_to_f32(half);
-    }
-  }
+  if (s.matrix != nullptr) return weights_.pack(*s.matrix, offset / s.granule() * kRows, bytes, n);
+  const uint32_t each = s.granule();
+  dequantize_row(s.tensor->type, bytes, n / each, *s.vector + offset / each);
   return SLM_OK;
 }
 
 Status LoadedModel::ready() {
   if (!laid_out_) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
   SLM_TRY(check_fed(slots_));
+  SLM_TRY(weights_.packed());
   ready_ = true;
   return SLM_OK;
 }

@@ -40,6 +40,7 @@ public:
   /// For adapters, which name the tensors that they change.
   std::string_view architecture() const { return architecture_; }
   std::span<const TensorSlot> slots() const { return slots_; }
+  const WeightStore &weights() const { return weights_; }
 
 private:
   Status open_set();
@@ -50,9 +51,9 @@ private:
   std::string_view architecture_;
   std::vector<TensorSlot> slots_; // of all files, in order
   std::unique_ptr<Family> family_;
-  std::vector<Block> blocks_; // packed weights and tables
+  WeightStore weights_;
+  std::vector<Block> tables_; // of the rotations
   Block squares_;             // of the matrices' inputs, while an importance matrix is collected
-  Block zeros_;               // stands in for the rows that a last group lacks
   bool laid_out_ = false, ready_ = false, f16_cache_ = true;
   std::string json_;
 };

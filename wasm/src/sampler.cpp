@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/elementwise.h"
+#include "cpu/kernels/elementwise.h"
 
 namespace slm {
 namespace {

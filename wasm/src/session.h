@@ -1,11 +1,10 @@
-// session.h: one conversation's cache, activations and sampler: slm_session
-// behind the ABI. Owns which tokens the cache holds; knows no chat roles.
+// session.h: one conversation and its sampler: slm_session behind the ABI. Owns
+// which tokens the cache holds; knows no chat roles, and not where is computed.
 #pragma once
 
 #include <vector>
 
-#include "adapter.h"
-#include "loaded_model.h"
+#include "compute.h"
 #include "sampler.h"
 #include "text_stream.h"
 
@@ -15,15 +14,13 @@ class Session {
 public:
   /// The model must be ready and outlive the session.
   static Status create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, std::unique_ptr<Session> &out);
-  /// Bytes that such a session takes; the model need only be laid out.
-  static Status measure(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, uint64_t &bytes);
 
   /// The adapters of the following evaluations; see slm_session_adapters.
   Status use(std::vector<Adaptation::Use> adapters);
   uint32_t reuse(const int32_t *ids, uint32_t n);
   uint32_t n_past() const { return static_cast<uint32_t>(tokens_.size()); }
   Status eval(const int32_t *ids, uint32_t n, slm_eval_flag flag);
-  const float *logits() const { return n_logits_ == 0 ? nullptr : reinterpret_cast<const float *>(logits_.get()); }
+  const float *logits() const { return n_logits_ == 0 ? nullptr : compute_->logits(); }
 
   void reset();
   Sampler &sampler() { return sampler_; }
@@ -45,10 +42,8 @@ private:
   Adaptation adaptation_;
   std::string made_with_; // the mixture of adapters of the cache's first positions,
   uint32_t n_made_ = 0;   // and how many those are
-  std::unique_ptr<State> state_;
-  Workspace workspace_;
-  Block cache_, activations_, scratch_, logits_;
-  uint32_t n_logits_ = 0, logits_rows_ = 0; // valid, and allocated
+  std::unique_ptr<Compute> compute_;
+  uint32_t n_logits_ = 0; // rows that are there
   Sampler sampler_;
   TextStream text_;
   slm_finish finish_ = SLM_FINISH_NONE;

@@ -27,6 +27,7 @@ class EvalFlag(IntEnum):
     NO_LOGITS = 0  # a prefill chunk that more chunks follow
     LAST_LOGITS = 1  # logits of the last token
     ALL_LOGITS = 2  # logits of every token
+    SAMPLE = 3  # only what slm_session_sample needs of the last token
 
 
 class Param(IntEnum):
@@ -67,6 +68,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_model_layout": ("i32", ("i32",)),
     "slm_model_describe": ("i32", ("i32",)),
     "slm_model_feed": ("i32", ("i32", "i32", "i32", "i32", "i32")),
+    "slm_model_prepare": ("i32", ("i32", "i32", "i32")),
     "slm_model_ready": ("i32", ("i32",)),
     "slm_imatrix_start": ("i32", ("i32",)),
     "slm_imatrix_read": ("i32", ("i32", "i32", "i32", "i32")),
@@ -126,14 +128,16 @@ class Variant(NamedTuple):
     name: str
     simd: str
     threads: bool
+    backend: str  # cpu or gpu
 
 
-# best first
+# of each backend the best first
 VARIANTS: Final[tuple[Variant, ...]] = (
-    Variant("relaxed-mt", "relaxed", True),
-    Variant("simd-mt", "simd128", True),
-    Variant("relaxed", "relaxed", False),
-    Variant("simd", "simd128", False),
+    Variant("relaxed-mt", "relaxed", True, "cpu"),
+    Variant("simd-mt", "simd128", True, "cpu"),
+    Variant("relaxed", "relaxed", False, "cpu"),
+    Variant("simd", "simd128", False, "cpu"),
+    Variant("webgpu", "simd128", False, "gpu"),
 )
 
 # the linear memory that an -mt variant imports, in pages of 64 KiB

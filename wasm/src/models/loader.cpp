@@ -21,13 +21,6 @@ std::string tensor_name(int layer, std::string_view name, std::string_view endin
 
 } // namespace
 
-Rows Arena::rows(uint32_t width) {
-  Rows r{base_ == nullptr ? nullptr : reinterpret_cast<float *>(base_ + used_), width};
-  // A row's last group of four is written as one vector.
-  used_ += ((uint64_t(n_batch_) * width + 4) * sizeof(float) + 63) & ~uint64_t(63);
-  return r;
-}
-
 uint32_t TensorSlot::granule() const {
   const TensorTypeInfo &info = *tensor_type_info(static_cast<uint32_t>(tensor->type));
   if (matrix == nullptr) return info.block_bytes;
@@ -36,7 +29,7 @@ uint32_t TensorSlot::granule() const {
 
 uint64_t TensorSlot::packed_bytes() const {
   if (skipped) return 0;
-  return matrix != nullptr ? matrix->bytes() : tensor->ne[0] * sizeof(float);
+  return matrix != nullptr ? WeightStore::bytes(*matrix) : tensor->ne[0] * sizeof(float);
 }
 
 Status TensorSlot::take(uint32_t offset, uint32_t n) {
@@ -192,7 +185,7 @@ Status Loader::claim(const std::string &name, uint32_t rows, uint32_t columns, T
 Status Loader::linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out) {
   TensorSlot *s = nullptr;
   SLM_TRY(claim(tensor_name(layer, name, ".weight"), rows, columns, s));
-  out.weight.kernel = matmul_kernel(s->tensor->type);
+  out.weight.type = s->tensor->type;
   out.weight.rows = rows;
   out.weight.columns = columns;
   out.slot = static_cast<uint32_t>(s - slots_.data());

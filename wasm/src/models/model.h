@@ -14,6 +14,7 @@
 #include "../hash_index.h"
 #include "../memory.h"
 #include "../ops.h"
+#include "../weights.h"
 
 namespace slm {
 
@@ -23,17 +24,11 @@ struct ModelShape {
   uint32_t n_ff = 0, rope_dims = 0;
 };
 
-/// Hands out activations from one block of memory; null memory only counts.
+/// Hands out the activations of a session, or only counts them.
 class Arena {
 public:
-  Arena(uint8_t *base, uint32_t n_batch) : base_(base), n_batch_(n_batch) {}
-  Rows rows(uint32_t width);
-  uint64_t used() const { return used_; }
-
-private:
-  uint8_t *base_;
-  uint32_t n_batch_;
-  uint64_t used_ = 0; // 64 bits: what is only counted may not fit the memory
+  virtual ~Arena() = default;
+  virtual Rows rows(uint32_t width) = 0;
 };
 
 /// A tensor of a model file and where its packed bytes go.
@@ -42,7 +37,6 @@ struct TensorSlot {
   uint32_t file;
   Matrix *matrix = nullptr; // packed in groups of four rows, or
   float **vector = nullptr; // widened to float32
-  uint8_t *data = nullptr;  // allocated by the model
   uint32_t fed = 0;         // bytes taken so far, by any thread
   bool skipped = false;     // known and not needed
 

@@ -56,7 +56,7 @@ export function chooseVariant(probe: Probe, wish: Wish = {}): Choice {
 
   const threads = canThread ? wanted : 1;
   const variant = VARIANTS.find(
-    (v) => (v.simd === 'relaxed') === probe.relaxedSimd && v.threads === threads > 1,
+    (v) => v.backend === 'cpu' && (v.simd === 'relaxed') === probe.relaxedSimd && v.threads === threads > 1,
   )!.name;
   const simd = probe.relaxedSimd ? 'relaxed_simd' : 'plain_simd';
   const team = threadNotice(probe, canThread, wanted);

@@ -22,6 +22,7 @@ export interface SlmExports {
   slm_model_layout(m: Pointer): number;
   slm_model_describe(m: Pointer): Pointer;
   slm_model_feed(m: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
+  slm_model_prepare(m: Pointer, n_ctx: number, n_batch: number): number;
   slm_model_ready(m: Pointer): number;
   slm_imatrix_start(m: Pointer): number;
   slm_imatrix_read(m: Pointer, tensor: number, sums: Pointer, capacity: number): number;
@@ -82,6 +83,7 @@ export const EvalFlag = {
   NO_LOGITS: 0, // a prefill chunk that more chunks follow
   LAST_LOGITS: 1, // logits of the last token
   ALL_LOGITS: 2, // logits of every token
+  SAMPLE: 3, // only what slm_session_sample needs of the last token
 } as const;
 export type EvalFlag = (typeof EvalFlag)[keyof typeof EvalFlag];
 
@@ -118,12 +120,13 @@ export const STATUS_CODES = {
 } as const;
 export type StatusCode = (typeof STATUS_CODES)[keyof typeof STATUS_CODES];
 
-/** Variants of the core, best first: dist/wasm/slm-<name>.wasm. */
+/** Variants of the core, of each backend the best first: dist/wasm/slm-<name>.wasm. */
 export const VARIANTS = [
-  { name: 'relaxed-mt', simd: 'relaxed', threads: true },
-  { name: 'simd-mt', simd: 'simd128', threads: true },
-  { name: 'relaxed', simd: 'relaxed', threads: false },
-  { name: 'simd', simd: 'simd128', threads: false },
+  { name: 'relaxed-mt', simd: 'relaxed', threads: true, backend: 'cpu' },
+  { name: 'simd-mt', simd: 'simd128', threads: true, backend: 'cpu' },
+  { name: 'relaxed', simd: 'relaxed', threads: false, backend: 'cpu' },
+  { name: 'simd', simd: 'simd128', threads: false, backend: 'cpu' },
+  { name: 'webgpu', simd: 'simd128', threads: false, backend: 'gpu' },
 ] as const;
 export type VariantName = (typeof VARIANTS)[number]['name'];
 

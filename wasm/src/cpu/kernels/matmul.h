@@ -1,16 +1,14 @@
 // matmul.h: products of packed weights with activations, for every tensor type.
-// Owns the packed matrix, the quantized activations and the table of kernels.
+// Owns the packed groups, the quantized activations and the table of kernels.
 // Knows nothing of layers or threads: a caller says which rows to compute.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "../generated/tensor_type.h"
+#include "../../matrix.h"
 
 namespace slm {
-
-inline constexpr uint32_t kRows = 4; // rows of a packed group
 
 /// How a kernel wants its activations: as they are, or quantized with a scale
 /// per 32 columns to int8 (as ggml's Q8_0) or to int16.
@@ -56,19 +54,8 @@ const char *dot_name(int i);
 int dot_selected();
 void dot_select(int i);
 
-struct MatmulKernel;
-
-/// Weights of (rows, columns) in the packed layout: groups of four rows.
-struct Matrix {
-  const MatmulKernel *kernel = nullptr;
-  uint8_t *data = nullptr;
-  uint32_t rows = 0, columns = 0;
-  float *input_squares = nullptr; // (columns + 1), see Ops::collect; null unless collecting
-
-  uint32_t groups() const { return (rows + 3) / 4; }
-  size_t group_bytes() const;
-  uint64_t bytes() const { return uint64_t(groups()) * group_bytes(); }
-};
+/// Bytes of a packed group of four rows.
+size_t group_bytes(const Matrix &w);
 
 /// One row of the kernel table: a tensor type and what can be done with it.
 struct MatmulKernel {

@@ -33,7 +33,7 @@ uint64_t Workspace::lay_out(uint8_t *base) {
   return at;
 }
 
-Ops::Cut Ops::cut_next(uint32_t units, uint32_t most, uint64_t macs) const {
+CpuOps::Cut CpuOps::cut_next(uint32_t units, uint32_t most, uint64_t macs) const {
   // Some ten microseconds: short beside the time for which a thread loses its
   // core, long beside what it takes to take a piece.
   constexpr uint64_t kPieceMacs = 1 << 20;
@@ -44,7 +44,7 @@ Ops::Cut Ops::cut_next(uint32_t units, uint32_t most, uint64_t macs) const {
   return {here, static_cast<uint32_t>(std::min<uint64_t>({even, here, Team::kMaxPieces}))};
 }
 
-void Ops::rotations(std::initializer_list<const Rope *> ropes) {
+void CpuOps::rotations(std::initializer_list<const Rope *> ropes) {
   cut(batch.n, [&](Range tokens) {
     for (const Rope *rope : ropes)
       for (uint32_t t = tokens.begin; t < tokens.end; t++) {
@@ -59,19 +59,19 @@ void Ops::rotations(std::initializer_list<const Rope *> ropes) {
   });
 }
 
-void Ops::embed(const Matrix &table, float factor, Rows out) {
+void CpuOps::embed(const Matrix &table, float factor, Rows out) {
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++) {
       const uint32_t id = static_cast<uint32_t>(batch.ids[t]);
       float *row = out.data + size_t(t) * out.width;
-      table.kernel->dequantize(table.data + id / 4 * table.group_bytes(), table.columns, id % 4, row);
+      table.kernel->dequantize(table.data + id / 4 * group_bytes(table), table.columns, id % 4, row);
       if (ws_.adapted != nullptr) adapt_embedding(id, row);
       if (factor != 1) scale(row, factor, out.width);
     }
   });
 }
 
-void Ops::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
+void CpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++) {
       float *row = y.data + size_t(t) * y.width;
@@ -83,7 +83,7 @@ void Ops::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
 
 // ---- products -----------------------------------------------------------------------
 
-Activations Ops::own_activations(const Input &x, uint32_t roundings) {
+Activations CpuOps::own_activations(const Input &x, uint32_t roundings) {
   Activations a{x.rows.data, {}, 1};
   if (x.norm != nullptr) {
     rmsnorm(x.rows.data, x.norm, x.epsilon, x.rows.width, own_.normed);
@@ -95,7 +95,7 @@ Activations Ops::own_activations(const Input &x, uint32_t roundings) {
   return a;
 }
 
-Activations Ops::shared_activations(const Input &x, uint32_t n, uint32_t roundings) {
+Activations CpuOps::shared_activations(const Input &x, uint32_t n, uint32_t roundings) {
   const uint32_t width = x.rows.width;
   Activations a{x.norm == nullptr ? x.rows.data : ws_.normed, {}, n};
   if (roundings != 0) a.quantized = quantized_rows_at(ws_.quantized, n, width);
@@ -109,7 +109,7 @@ Activations Ops::shared_activations(const Input &x, uint32_t n, uint32_t roundin
   return a;
 }
 
-void Ops::collect(const float *x, uint32_t n, const Matrix &w) {
+void CpuOps::collect(const float *x, uint32_t n, const Matrix &w) {
   cut(w.columns, [&](Range columns) {
     for (uint32_t t = 0; t < n; t++)
       for (uint32_t c = columns.begin; c < columns.end; c++)
@@ -118,7 +118,7 @@ void Ops::collect(const float *x, uint32_t n, const Matrix &w) {
   });
 }
 
-void Ops::products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap) {
+void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap) {
   const bool paired = finish == Finish::Silu || finish == Finish::Gelu; // both products' rows belong together
   const uint32_t columns = x.rows.width, streams = paired ? 2 : 1;
   uint32_t roundings = 0, units = 0;
@@ -159,7 +159,7 @@ void Ops::products(Input x, uint32_t n, std::initializer_list<Product> products,
     each(of, [&](uint32_t index, const Product &p, Range rows) {
       Matrix w = p.linear.weight;
       const uint32_t width = rows.end - rows.begin;
-      w.data += rows.begin / kRows * w.group_bytes();
+      w.data += rows.begin / kRows * group_bytes(w);
       w.rows -= rows.begin;
       w.kernel->multiply()(w, a, y, width, 0, (width + kRows - 1) / kRows, own_.panels);
       if (p.linear.bias != nullptr)
@@ -191,15 +191,15 @@ void Ops::products(Input x, uint32_t n, std::initializer_list<Product> products,
   cut(units, most, uint64_t(streams) * Workspace::kUnitRows * columns * n, compute, commit);
 }
 
-void Ops::matmul(const Input &x, std::initializer_list<Product> list) { products(x, batch.n, list, Finish::Copy); }
+void CpuOps::matmul(const Input &x, std::initializer_list<Product> list) { products(x, batch.n, list, Finish::Copy); }
 
-void Ops::matmul_add(const Input &x, const Linear &w, Rows sum) { products(x, batch.n, {{w, sum}}, Finish::Add); }
+void CpuOps::matmul_add(const Input &x, const Linear &w, Rows sum) { products(x, batch.n, {{w, sum}}, Finish::Add); }
 
-void Ops::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) {
+void CpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) {
   products(x, batch.n, {{gate, out}, {up, out}}, act == Glu::Silu ? Finish::Silu : Finish::Gelu);
 }
 
-void Ops::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) {
+void CpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) {
   if (n == 0) return;
   Input last = x;
   last.rows.data += size_t(batch.n - n) * x.rows.width;
@@ -230,7 +230,7 @@ constexpr uint64_t kFloatCost = 3;
 
 } // namespace
 
-void Ops::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) {
+void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) {
   const uint32_t hd = spec.head_dim, group = spec.n_head / spec.n_head_kv;
   cut(batch.n * spec.n_head_kv, [&](Range units) {
     for (uint32_t u = units.begin; u < units.end; u++) {
@@ -255,7 +255,7 @@ void Ops::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &
 }
 
 /// Segments of each key head are computed apart, and merged in order.
-void Ops::attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out) {
+void CpuOps::attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out) {
   const uint32_t hd = spec.head_dim, group = spec.n_head / spec.n_head_kv, stride = hd + 2;
   const uint32_t end = batch.past + 1, begin = first_seen(spec, batch.past), first = begin / kSegment;
   const uint32_t n_segments = (end + kSegment - 1) / kSegment - first;
@@ -307,7 +307,7 @@ void Ops::attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Ro
 }
 
 /// A unit is a key head's queries of a few neighbouring tokens.
-void Ops::attend_batch(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out) {
+void CpuOps::attend_batch(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out) {
   const uint32_t hd = spec.head_dim, group = spec.n_head / spec.n_head_kv;
   const uint32_t at_once = std::min(group, kMaxQueries), chunks = (group + at_once - 1) / at_once;
   const uint32_t run = kMaxQueries / at_once, n_runs = (batch.n + run - 1) / run;

@@ -7,8 +7,8 @@
 #include <limits>
 #include <utility>
 
+#include "../../f16.h"
 #include "elementwise.h"
-#include "f16.h"
 
 namespace slm {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "../memory.h"
+#include "../../memory.h"
 #include "matmul.h"
 
 namespace slm {
@@ -16,12 +16,12 @@ double bench_dot(int form, uint32_t rounds) {
   w.rows = kRowsUsed;
   w.columns = kColumns;
 
-  const size_t y_bytes = size_t(kTokens) * kRowsUsed * sizeof(float);
-  Block weights(allocate(w.bytes())), x(allocate(quantized_rows_bytes(kTokens, kColumns))), y(allocate(y_bytes)),
+  const size_t w_bytes = w.groups() * group_bytes(w), y_bytes = size_t(kTokens) * kRowsUsed * sizeof(float);
+  Block weights(allocate(w_bytes)), x(allocate(quantized_rows_bytes(kTokens, kColumns))), y(allocate(y_bytes)),
       scratch(allocate(matmul_scratch_bytes(kColumns)));
   if (!weights || !x || !y || !scratch) return 0;
   // Ordinary numbers: what was in memory could be subnormal, and slow.
-  std::memset(weights.get(), 0x2a, w.bytes());
+  std::memset(weights.get(), 0x2a, w_bytes);
   std::memset(x.get(), 0x2a, quantized_rows_bytes(kTokens, kColumns));
   w.data = weights.get();
   const Activations a{nullptr, quantized_rows_at(x.get(), kTokens, kColumns), kTokens};

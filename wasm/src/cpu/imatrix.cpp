@@ -1,10 +1,10 @@
 // imatrix.cpp: the memory of an importance matrix: for every matrix of a model
 // the sums over tokens of its squared inputs, column by column, and how many
-// tokens there were. Ops::collect adds to it. What a quantizer makes of the
+// tokens there were. CpuOps::collect adds to it. What a quantizer makes of the
 // sums is the host's business.
 #include <cstring>
 
-#include "loaded_model.h"
+#include "../loaded_model.h"
 
 namespace slm {
 

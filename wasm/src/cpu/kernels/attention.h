@@ -3,7 +3,7 @@
 // that ranges can be computed apart and merged. Knows nothing of threads.
 #pragma once
 
-#include "../kv_cache.h"
+#include "../../kv_cache.h"
 
 namespace slm {
 

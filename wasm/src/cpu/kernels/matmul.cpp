@@ -182,7 +182,7 @@ __attribute__((noinline)) void multiply_panel(const uint8_t *panel, size_t group
 template <class W, class Dot>
 __attribute__((noinline)) void multiply_one(const Matrix &w, const Activations &x, float *y, uint32_t begin,
                                             uint32_t end) {
-  const size_t stride = w.group_bytes();
+  const size_t stride = group_bytes(w);
   const uint8_t *group = w.data + begin * stride;
   for (uint32_t g = begin; g < end; g++, group += stride) {
     v128 out[1][1];
@@ -196,7 +196,7 @@ void multiply(const Matrix &w, const Activations &x, float *y, size_t y_stride, 
               uint8_t *scratch) {
   if (x.n_tokens == 1) return multiply_one<W, Dot>(w, x, y, begin, end);
   using P = PanelOf<W>;
-  const size_t stride = w.group_bytes(), panel_stride = w.columns / P::columns * size_t(P::bytes);
+  const size_t stride = group_bytes(w), panel_stride = w.columns / P::columns * size_t(P::bytes);
   for (uint32_t g = begin; g < end; g += kPanelGroups) {
     // Where groups are missing the panel's old bytes are multiplied and dropped.
     const uint32_t n = end - g < kPanelGroups ? end - g : kPanelGroups;
@@ -277,7 +277,7 @@ inline void float_tile(const uint8_t *w, uint32_t columns, const float *x, v128 
 template <class W>
 void multiply_float(const Matrix &w, const Activations &x, float *y, size_t y_stride, uint32_t begin, uint32_t end,
                     uint8_t *) {
-  const size_t stride = w.group_bytes();
+  const size_t stride = group_bytes(w);
   for (uint32_t g = begin; g < end; g++) {
     const uint8_t *group = w.data + g * stride;
     const auto run = [&]<int Tokens>(uint32_t token, std::integral_constant<int, Tokens>) {
@@ -354,7 +354,7 @@ int selected = 0;
 
 MatmulKernel::Multiply &MatmulKernel::multiply() const { return *forms[selected]; }
 
-size_t Matrix::group_bytes() const { return size_t(columns) / kernel->columns * kernel->bytes; }
+size_t group_bytes(const Matrix &w) { return size_t(w.columns) / w.kernel->columns * w.kernel->bytes; }
 
 const MatmulKernel *matmul_kernel(TensorType type) {
   for (const MatmulKernel &kernel : kKernels)

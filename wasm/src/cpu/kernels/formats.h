@@ -26,7 +26,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "f16.h"
+#include "../../f16.h"
 #include "matmul.h"
 #include "simd.h"
 

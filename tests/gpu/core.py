@@ -1,0 +1,122 @@
+"""The core's variant `webgpu` as an Instance: whatever Python does with the core on the
+CPU runs on a GPU with it, through Node and Dawn (serve.ts), so that the same tests run
+against both. Knows the protocol of serve.ts and no test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import IO, Any
+
+from slmweb.core import Instance
+from slmweb.errors import SlmError
+from tests.web.conftest import ESBUILD, ROOT
+
+WASM = ROOT / "dist/wasm/slm-webgpu.wasm"
+
+
+def dawn_environment() -> dict[str, str]:
+    """Where Dawn finds a Vulkan device: the software one that Debian's Chromium brings, or the system's."""
+    environment = dict(os.environ)
+    chromium = Path("/usr/lib/chromium")
+    icd = chromium / "vk_swiftshader_icd.json"
+    if icd.is_file() and "VK_ICD_FILENAMES" not in environment:
+        environment |= {"VK_ICD_FILENAMES": str(icd), "LD_LIBRARY_PATH": str(chromium)}
+    return environment
+
+
+def bundle(source: Path, folder: Path) -> Path:
+    """A script for Node out of one of TypeScript, its shaders included."""
+    output = folder / f"{source.stem}.mjs"
+    command = [
+        str(ESBUILD), str(source), "--bundle", "--platform=node", "--format=esm", "--target=node20",
+        "--loader:.wgsl=text", "--external:webgpu", "--log-level=warning", f"--outfile={output}",
+    ]  # fmt: skip
+    subprocess.run(command, cwd=ROOT, check=True)
+    # What stays external is looked for from where the script lies.
+    modules = folder / "node_modules"
+    if not modules.exists():
+        modules.symlink_to(ROOT / "node_modules")
+    return output
+
+
+class GpuInstance(Instance):
+    """An Instance whose exports and memory are those of another process."""
+
+    def __init__(self, script: Path, **wish: object) -> None:
+        node = shutil.which("node")
+        assert node is not None
+        self.path = WASM
+        self._crash = None
+        self._size = 0
+        self._windows: list[tuple[int, bytearray, bytes]] = []
+        self._process = subprocess.Popen(
+            [node, script, WASM, json.dumps(wish)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=dawn_environment(),
+        )
+        self.call("slm_build_info")
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+
+    def call(self, name: str, *arguments: int | float) -> Any:
+        if self._crash is not None:
+            raise self._crash
+        self._flush()
+        reply, _ = self._ask({"call": name, "args": arguments})
+        self._size = reply["size"]
+        return reply["result"]
+
+    def facts(self) -> dict[str, Any]:
+        """What the host knows: its device, what it did, what it compiled."""
+        reply, _ = self._ask({"ask": "info"})
+        return reply
+
+    def lose(self) -> None:
+        """Destroys the device."""
+        self._ask({"ask": "lose"})
+
+    @property
+    def memory_bytes(self) -> int:
+        return self._size
+
+    def view(self, address: int, n: int) -> memoryview:
+        assert 0 <= address and 0 <= n and address + n <= self._size
+        # What is written into it goes over with the next call, after which it is invalid anyway.
+        _, content = self._ask({"read": address, "n": n})
+        window = bytearray(content)
+        self._windows.append((address, window, content))
+        return memoryview(window)
+
+    def _flush(self) -> None:
+        for address, window, before in self._windows:
+            if window != before:
+                self._ask({"write": address, "n": len(window)}, bytes(window))
+        self._windows.clear()
+
+    def _ask(self, request: dict[str, Any], content: bytes = b"") -> tuple[dict[str, Any], bytes]:
+        to, back = self._process.stdin, self._process.stdout
+        assert to is not None and back is not None
+        to.write(json.dumps(request).encode() + b"\n" + content)
+        to.flush()
+        line = back.readline()
+        assert line, "the process of Node has ended; its words are above"
+        reply: dict[str, Any] = json.loads(line)
+        content = _exactly(back, reply["n"])
+        if "failed" in reply:
+            raise SlmError("crashed", reply["failed"])
+        return reply, content
+
+
+def _exactly(stream: IO[bytes], n: int) -> bytes:
+    content = stream.read(n)
+    assert len(content) == n
+    return content

@@ -1,0 +1,77 @@
+// The variant `webgpu` of the core on Dawn, for a Python process at the other end of
+// stdin and stdout (core.py): it calls exports by name and reads and writes linear
+// memory. Each message is a line of JSON, and what it says of bytes follows it.
+//
+//   node serve.mjs <slm-webgpu.wasm> [{"maxBinding": bytes}]
+
+import { readFileSync } from 'node:fs';
+import { create, globals } from 'webgpu';
+import { OPERATIONS } from '../../web/src/generated/gpu';
+import { GpuHost } from '../../web/src/gpu/host';
+import { expand } from '../../web/src/gpu/shaders';
+
+interface Request {
+  readonly call?: string;
+  readonly args?: readonly number[];
+  readonly read?: number;
+  readonly write?: number;
+  readonly n?: number;
+  readonly ask?: 'info' | 'lose';
+}
+
+Object.assign(globalThis, globals);
+const [file, wish = '{}'] = process.argv.slice(2);
+const host = await GpuHost.open(
+  { operations: OPERATIONS, expand },
+  { gpu: create([]), software: true, ...JSON.parse(wish) },
+);
+const { instance } = await WebAssembly.instantiate(readFileSync(file!), {
+  gpu: host.imports as unknown as WebAssembly.ModuleImports,
+});
+const exports = instance.exports as Record<string, CallableFunction> & { memory: WebAssembly.Memory };
+const { memory } = exports;
+host.attach(memory);
+exports._initialize?.();
+
+async function answer({ call, args = [], read, write, n = 0, ask }: Request, bytes: Buffer): Promise<object> {
+  if (call !== undefined) {
+    // As a page does it: what will be needed is known, and compiled, before the weights are there.
+    host.collect = call === 'slm_model_prepare';
+    const result = exports[call]!(...args) as number | undefined;
+    host.collect = false;
+    if (call === 'slm_model_prepare') await host.compiled();
+    await host.settle();
+    return { result: result ?? null, size: memory.buffer.byteLength };
+  }
+  if (read !== undefined) return { bytes: Buffer.from(memory.buffer, read, n) };
+  if (write !== undefined) {
+    new Uint8Array(memory.buffer, write, n).set(bytes);
+    return {};
+  }
+  if (ask === 'lose') {
+    host.destroy();
+    return {};
+  }
+  return { info: host.info(), stats: host.stats(), pipelines: host.pipelines };
+}
+
+let pending = Buffer.alloc(0);
+for await (const chunk of process.stdin) {
+  pending = Buffer.concat([pending, chunk as Buffer]);
+  for (;;) {
+    const end = pending.indexOf(10);
+    if (end < 0) break;
+    const request = JSON.parse(pending.toString('utf8', 0, end)) as Request;
+    const n = request.write === undefined ? 0 : request.n!;
+    if (pending.length < end + 1 + n) break;
+    const bytes = pending.subarray(end + 1, end + 1 + n);
+    pending = pending.subarray(end + 1 + n);
+    const reply = await answer(request, bytes).catch((error: unknown) => ({
+      failed: error instanceof Error ? error.message : String(error),
+    }));
+    const { bytes: content = null, ...rest } = reply as { bytes?: Buffer };
+    process.stdout.write(`${JSON.stringify({ ...rest, n: content?.length ?? 0 })}\n`);
+    if (content !== null) process.stdout.write(Buffer.from(content));
+  }
+}
+process.exit(0);

@@ -1,0 +1,43 @@
+// compute.cpp: what both backends' sessions have in common; see compute.h.
+#include "compute.h"
+
+namespace slm {
+namespace {
+
+constexpr uint32_t kMaxContext = 1u << 20, kMaxBatch = 4096;
+
+uint32_t round_up(uint32_t n, uint32_t to) { return (n + to - 1) / to * to; }
+
+/// A ring has room for a window and a whole batch, and for as much again that a
+/// following turn may take back.
+uint32_t capacity(const Family &family, uint32_t layer, uint32_t n_ctx, uint32_t n_batch) {
+  const uint32_t all = round_up(n_ctx, kKvBlock), window = family.window(layer);
+  if (window == 0 || window >= n_ctx) return all;
+  const uint32_t ring = round_up(window + 2 * n_batch, kKvBlock) + kKvBlock;
+  return ring < all ? ring : all;
+}
+
+} // namespace
+
+Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch) {
+  if (!model.is_laid_out()) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
+  if (n_ctx < 1 || n_ctx > kMaxContext)
+    return fail(SLM_ERR_INVALID_ARGUMENT, "n_ctx is ", n_ctx, ", but should lie between 1 and ", kMaxContext);
+  if (n_batch < 1 || n_batch > kMaxBatch)
+    return fail(SLM_ERR_INVALID_ARGUMENT, "n_batch is ", n_batch, ", but should lie between 1 and ", kMaxBatch);
+  return SLM_OK;
+}
+
+std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch) {
+  const ModelShape &m = model.family().shape();
+  std::vector<KvLayer> layers(m.n_layer);
+  for (uint32_t i = 0; i < m.n_layer; i++) {
+    layers[i].n_head_kv = m.n_head_kv;
+    layers[i].head_dim = m.head_dim;
+    layers[i].capacity = capacity(model.family(), i, n_ctx, n_batch);
+    layers[i].f16 = model.f16_cache();
+  }
+  return layers;
+}
+
+} // namespace slm

@@ -1,0 +1,38 @@
+// compute.h: what a session computes in and with: the caches of its layers, its
+// activations, its scratch memory, and the run of a family's forward() over
+// them. cpu/compute.cpp and gpu/compute.cpp each make one. Knows tokens and
+// positions, nothing of what was said before or comes next.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "adapter.h"
+
+namespace slm {
+
+class Compute {
+public:
+  /// The model must be ready and outlive it.
+  static Status create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, std::unique_ptr<Compute> &out);
+  /// Bytes that one takes; the model need only be laid out.
+  static Status measure(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, uint64_t &bytes);
+  /// Tells the device what evaluations will ask of it, before any weight is there; on the CPU nothing.
+  static Status prepare(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch);
+
+  virtual ~Compute() = default;
+  virtual std::span<const KvLayer> cache() const = 0;
+  /// Room for adapters of `ranks` (Adaptation::ranks) in the evaluations that follow.
+  virtual Status reserve(uint32_t ranks) = 0;
+  /// Runs the batch through the model for the logits of its last `n_logits` tokens.
+  virtual Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) = 0;
+  /// (n_logits, n_vocab) of the last eval, once the host has waited for them where they come from a device.
+  virtual const float *logits() const = 0;
+};
+
+/// Slots of a layer's cache and its elements; where it lies, a backend decides.
+std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch);
+/// Whether a session of this shape may be made at all.
+Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch);
+
+} // namespace slm

@@ -1,0 +1,148 @@
+// compute.cpp: a session's memory and evaluations on the CPU; see ../compute.h.
+#include "../compute.h"
+
+#include <algorithm>
+
+#include "../backend.h"
+#include "ops.h"
+
+namespace slm {
+namespace {
+
+/// Activations from one block of memory; null memory only counts.
+class BlockArena final : public Arena {
+public:
+  BlockArena(uint8_t *base, uint32_t n_batch) : base_(base), n_batch_(n_batch) {}
+  Rows rows(uint32_t width) override {
+    Rows r{base_ == nullptr ? nullptr : reinterpret_cast<float *>(base_ + used_), width};
+    // A row's last group of four is written as one vector.
+    used_ += ((uint64_t(n_batch_) * width + 4) * sizeof(float) + 63) & ~uint64_t(63);
+    return r;
+  }
+  uint64_t used() const { return used_; }
+
+private:
+  uint8_t *base_;
+  uint32_t n_batch_;
+  uint64_t used_ = 0; // 64 bits: what is only counted may not fit the memory
+};
+
+struct Shapes {
+  std::vector<KvLayer> cache;
+  Workspace workspace;
+  uint64_t cache_bytes = 0, activation_bytes = 0, scratch_bytes = 0;
+};
+
+Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, Shapes &out) {
+  SLM_TRY(check_shape(model, n_ctx, n_batch));
+  out.cache = cache_shapes(model, n_ctx, n_batch);
+  for (const KvLayer &layer : out.cache)
+    out.cache_bytes += 2 * layer.bytes_each();
+  const ModelShape &m = model.family().shape();
+  Workspace &w = out.workspace;
+  w.n_batch = n_batch;
+  w.n_embd = m.n_embd;
+  w.max_columns = std::max({m.n_embd, m.n_ff, m.n_head * m.head_dim});
+  w.max_head_dim = m.head_dim;
+  w.n_head = m.n_head;
+  w.max_rope_dims = m.rope_dims;
+  w.threads = team().size();
+  w.n_segments = (n_ctx + kSegment - 1) / kSegment;
+  out.scratch_bytes = w.lay_out(nullptr);
+  BlockArena counting(nullptr, n_batch);
+  (void)model.family().new_state(counting);
+  out.activation_bytes = counting.used();
+  return SLM_OK;
+}
+
+class CpuCompute final : public Compute {
+public:
+  explicit CpuCompute(const LoadedModel &model) : model_(model) {}
+
+  Status allocate_all(Shapes &&shapes) {
+    // Zeroed: attention multiplies slots that hold nothing yet by zero.
+    SLM_TRY(allocate_zeroed(cache_, shapes.cache_bytes, "the context's keys and values"));
+    SLM_TRY(allocate(activations_, shapes.activation_bytes, "activations"));
+    SLM_TRY(allocate(scratch_, shapes.scratch_bytes, "scratch memory"));
+    workspace_ = shapes.workspace;
+    workspace_.lay_out(scratch_.get());
+    BlockArena arena(activations_.get(), workspace_.n_batch);
+    state_ = model_.family().new_state(arena);
+    uint8_t *at = cache_.get();
+    for (KvLayer &layer : shapes.cache) {
+      layer.keys = at;
+      layer.values = at + layer.bytes_each();
+      at += 2 * layer.bytes_each();
+    }
+    state_->cache = std::move(shapes.cache);
+    return SLM_OK;
+  }
+
+  std::span<const KvLayer> cache() const override { return state_->cache; }
+  const float *logits() const override { return reinterpret_cast<const float *>(logits_.get()); }
+
+  Status reserve(uint32_t ranks) override {
+    settle();
+    Block room;
+    SLM_TRY(allocate(room, uint64_t(ranks) * workspace_.n_batch * Ops::kMaxProducts * sizeof(float),
+                     "the adapters' activations"));
+    lowered_ = std::move(room);
+    workspace_.lowered = reinterpret_cast<float *>(lowered_.get());
+    return SLM_OK;
+  }
+
+  Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) override {
+    if (workspace_.threads < team().size())
+      return fail(SLM_ERR_WRONG_STATE, "threads were added after the session was made; make a new session");
+    if (n_logits > logits_rows_) {
+      logits_rows_ = 0;
+      settle();
+      SLM_TRY(allocate(logits_, (uint64_t(n_logits) * model_.tokenizer()->n_vocab() + 4) * sizeof(float), "logits"));
+      logits_rows_ = n_logits;
+    }
+    workspace_.adapted = adaptation.uses.empty() ? nullptr : &adaptation;
+    struct Job {
+      CpuCompute *self;
+      Batch batch;
+      Output output;
+    };
+    team().run<Job>(
+        [](const Job &j, uint32_t thread, uint64_t step) {
+          CpuOps op(team(), thread, step, j.batch, j.self->workspace_);
+          j.self->model_.family().forward(op, *j.self->state_, j.output);
+        },
+        {this, batch, {n_logits, reinterpret_cast<float *>(logits_.get())}});
+    return SLM_OK;
+  }
+
+private:
+  const LoadedModel &model_;
+  Workspace workspace_;
+  std::unique_ptr<State> state_;
+  Block cache_, activations_, scratch_, logits_, lowered_;
+  uint32_t logits_rows_ = 0; // allocated
+};
+
+} // namespace
+
+Status Compute::measure(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, uint64_t &bytes) {
+  Shapes shapes;
+  SLM_TRY(plan(model, n_ctx, n_batch, shapes));
+  bytes = shapes.cache_bytes + shapes.activation_bytes + shapes.scratch_bytes;
+  return SLM_OK;
+}
+
+Status Compute::create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, std::unique_ptr<Compute> &out) {
+  Shapes shapes;
+  SLM_TRY(plan(model, n_ctx, n_batch, shapes));
+  auto made = std::make_unique<CpuCompute>(model);
+  SLM_TRY(made->allocate_all(std::move(shapes)));
+  out = std::move(made);
+  return SLM_OK;
+}
+
+Status Compute::prepare(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch) {
+  return check_shape(model, n_ctx, n_batch);
+}
+
+} // namespace slm

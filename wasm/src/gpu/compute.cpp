@@ -1,0 +1,158 @@
+// compute.cpp: a session's buffers and evaluations on the GPU; see ../compute.h.
+#include "../compute.h"
+
+#include <algorithm>
+
+#include "ops.h"
+
+namespace slm {
+namespace {
+
+/// Bytes of everything that a session has on the device.
+struct Shapes {
+  std::vector<KvLayer> cache;
+  uint64_t ids, angles, normed, up, partials, bytes;
+};
+
+/// Adds up the rows that a family asks for, and makes buffers of them where there is a place to keep them.
+class BufferArena final : public Arena {
+public:
+  BufferArena(uint32_t n_batch, std::vector<Buffer> *buffers) : n_batch_(n_batch), buffers_(buffers) {}
+  Rows rows(uint32_t width) override {
+    const uint64_t bytes = uint64_t(n_batch_) * stride_of(width) * sizeof(float);
+    used += bytes;
+    if (buffers_ == nullptr) return {nullptr, width};
+    buffers_->emplace_back(bytes);
+    return {name_of<float>(buffers_->back().handle()), width};
+  }
+  uint64_t used = 0;
+
+private:
+  uint32_t n_batch_;
+  std::vector<Buffer> *buffers_;
+};
+
+Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, Shapes &out) {
+  SLM_TRY(check_shape(model, n_ctx, n_batch));
+  const ModelShape &m = model.family().shape();
+  const uint64_t limit = gpu_limit();
+  out.cache = cache_shapes(model, n_ctx, n_batch);
+  out.bytes = 0;
+  for (const KvLayer &layer : out.cache) {
+    if (layer.bytes_each() > limit)
+      return fail(SLM_ERR_OUT_OF_MEMORY, "the keys of ", layer.capacity, " positions take ", layer.bytes_each(),
+                  " bytes a layer, but this GPU binds at most ", limit, "; choose a shorter context");
+    out.bytes += 2 * layer.bytes_each();
+  }
+  const uint32_t widest = std::max({m.n_embd, m.n_ff, m.n_head * m.head_dim});
+  out.ids = n_batch * 4;
+  out.angles = uint64_t(n_batch) * m.rope_dims * 4;
+  out.normed = out.up = uint64_t(n_batch) * stride_of(widest) * 4;
+  out.partials = uint64_t(m.n_head) * (n_ctx / GpuOps::kSegment + 2) * (m.head_dim + 2) * 4;
+  BufferArena counting(n_batch, nullptr);
+  (void)model.family().new_state(counting);
+  const uint64_t largest = std::max({out.normed, out.partials, counting.used / 4});
+  if (largest > limit)
+    return fail(SLM_ERR_OUT_OF_MEMORY, "activations of ", n_batch, " tokens take ", largest,
+                " bytes, but this GPU binds at most ", limit, "; choose a smaller n_batch");
+  out.bytes += out.ids + kMaxRopes * out.angles + out.normed + out.up + out.partials + counting.used;
+  return SLM_OK;
+}
+
+class GpuCompute final : public Compute {
+public:
+  GpuCompute(const LoadedModel &model, uint32_t n_batch, Shapes &&shapes) : model_(model) {
+    const ModelShape &m = model.family().shape();
+    scratch_.n_batch = n_batch;
+    scratch_.max_rope_dims = m.rope_dims;
+    scratch_.batch = Buffer(16);
+    scratch_.ids = Buffer(shapes.ids);
+    for (Buffer &angles : scratch_.angles)
+      angles = Buffer(shapes.angles);
+    scratch_.normed = Buffer(shapes.normed);
+    scratch_.up = Buffer(shapes.up);
+    scratch_.partials = Buffer(shapes.partials);
+    BufferArena arena(n_batch, &buffers_);
+    state_ = model.family().new_state(arena);
+    for (KvLayer &layer : shapes.cache) {
+      for (void **each : {&layer.keys, &layer.values}) {
+        buffers_.emplace_back(layer.bytes_each());
+        *each = name_of<void>(buffers_.back().handle());
+      }
+    }
+    state_->cache = std::move(shapes.cache);
+  }
+
+  std::span<const KvLayer> cache() const override { return state_->cache; }
+  const float *logits() const override { return reinterpret_cast<const float *>(host_logits_.get()); }
+
+  Status reserve(uint32_t ranks) override {
+    const uint64_t bytes = uint64_t(scratch_.n_batch) * stride_of(ranks) * sizeof(float);
+    if (bytes > scratch_.lowered.bytes()) scratch_.lowered = Buffer(bytes);
+    return SLM_OK;
+  }
+
+  Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) override {
+    const uint32_t n_vocab = model_.tokenizer()->n_vocab(), stride = stride_of(n_vocab);
+    SLM_TRY(make_room(n_logits, n_vocab));
+    const uint32_t state[4] = {batch.past};
+    gpu_upload(scratch_.batch.handle(), 0, state, sizeof state);
+    gpu_upload(scratch_.ids.handle(), 0, batch.ids, batch.n * 4);
+    GpuOps op(batch, scratch_, model_.weights(), adaptation.uses.empty() ? nullptr : &adaptation);
+    model_.family().forward(op, *state_, {n_logits, name_of<float>(logits_.handle())});
+    float *out = reinterpret_cast<float *>(host_logits_.get());
+    for (uint32_t i = 0; i < n_logits; i++)
+      gpu_read(logits_.handle(), i * stride * 4, n_vocab * 4, out + size_t(i) * n_vocab);
+    gpu_submit();
+    return SLM_OK;
+  }
+
+private:
+  Status make_room(uint32_t n_logits, uint32_t n_vocab) {
+    const uint64_t bytes = uint64_t(n_logits) * stride_of(n_vocab) * sizeof(float);
+    if (bytes <= logits_.bytes()) return SLM_OK;
+    if (bytes > gpu_limit())
+      return fail(SLM_ERR_OUT_OF_MEMORY, "the logits of ", n_logits, " tokens take ", bytes,
+                  " bytes, but this GPU binds at most ", gpu_limit(), "; evaluate fewer at once");
+    SLM_TRY(allocate(host_logits_, uint64_t(n_logits) * n_vocab * sizeof(float), "logits"));
+    logits_ = Buffer(bytes);
+    return SLM_OK;
+  }
+
+  const LoadedModel &model_;
+  Scratch scratch_;
+  std::vector<Buffer> buffers_; // of the state and the cache
+  std::unique_ptr<State> state_;
+  Buffer logits_; // (n_logits, stride of n_vocab)
+  Block host_logits_;
+};
+
+} // namespace
+
+Status Compute::measure(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, uint64_t &bytes) {
+  Shapes shapes;
+  SLM_TRY(plan(model, n_ctx, n_batch, shapes));
+  bytes = shapes.bytes;
+  return SLM_OK;
+}
+
+Status Compute::create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, std::unique_ptr<Compute> &out) {
+  Shapes shapes;
+  SLM_TRY(plan(model, n_ctx, n_batch, shapes));
+  out = std::make_unique<GpuCompute>(model, n_batch, std::move(shapes));
+  return SLM_OK;
+}
+
+/// Goes once through every kind of evaluation that there is: a token near the context's beginning
+/// and at its end, a few tokens, and a whole batch.
+Status Compute::prepare(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch) {
+  std::unique_ptr<Compute> pretended;
+  SLM_TRY(create(model, n_ctx, n_batch, pretended));
+  const std::vector<int32_t> ids(n_batch);
+  const Adaptation none;
+  for (const auto &[n, past] : {std::pair{1u, 0u}, {1u, n_ctx - 1}, {std::min(n_batch, 2u), 0u}, {n_batch, 0u}})
+    SLM_TRY(pretended->eval({ids.data(), n, past}, none, 1));
+  return SLM_OK;
+}
+
+} // namespace slm

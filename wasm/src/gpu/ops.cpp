@@ -1,0 +1,314 @@
+// ops.cpp: see ops.h.
+#include "ops.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace slm {
+namespace {
+
+/// Workgroups over the first two dimensions, of which a device allows 65,535 each.
+void spread(uint32_t workgroups, uint32_t (&grid)[3]) {
+  constexpr uint32_t most = 65535;
+  grid[1] = (workgroups + most - 1) / most;
+  grid[0] = (workgroups + grid[1] - 1) / grid[1];
+}
+
+constexpr uint32_t divided(uint32_t n, uint32_t by) { return (n + by - 1) / by; }
+
+/// Lanes that sweep along a row of `blocks`: many, but few that find nothing to do in the last round.
+uint32_t lanes_for(uint32_t blocks) {
+  uint32_t best = 8;
+  for (uint32_t lanes = 8; lanes <= 64; lanes *= 2)
+    if (blocks * 4 >= divided(blocks, lanes) * lanes * 3) best = lanes;
+  return best;
+}
+
+/// The first position that a token at `position` sees.
+uint32_t first_seen(uint32_t window, uint32_t position) {
+  return window != 0 && position + 1 > window ? position + 1 - window : 0;
+}
+
+} // namespace
+
+void GpuOps::rotations(std::initializer_list<const Rope *> ropes) {
+  for (const Rope *rope : ropes) {
+    const uint32_t half = rope->n_dims / 2, stride = scratch_.max_rope_dims;
+    std::vector<float> &angles = scratch_.host_angles;
+    angles.resize(size_t(batch_.n) * stride);
+    for (uint32_t t = 0; t < batch_.n; t++)
+      for (uint32_t i = 0; i < half; i++) {
+        const float frequency = rope->inverse_freq[i] / (rope->factors == nullptr ? 1 : rope->factors[i]);
+        const float angle = float(batch_.past + t) * frequency;
+        float *out = angles.data() + size_t(t) * stride + i * 2;
+        out[0] = std::cos(angle);
+        out[1] = std::sin(angle);
+      }
+    gpu_upload(scratch_.angles[rope->index].handle(), 0, angles.data(), batch_.n * stride * 4);
+  }
+}
+
+void GpuOps::embed(const Matrix &table, float factor, Rows out) {
+  const auto look_up = [&](const Matrix &m, const WeightStore::Kept &kept, uint32_t x, float times) {
+    const Placement &place = placement(m);
+    for (const Part &part : place.parts) {
+      gpu::Embed op;
+      op.format = static_cast<uint32_t>(m.type);
+      spread(divided(batch_.n * place.blocks, 64), op.grid);
+      op.heap4 = op.heap = kept.heaps[part.heap];
+      op.ids = scratch_.ids.handle();
+      op.x = x;
+      std::copy_n(part.at, 4, op.at);
+      op.blocks = place.blocks;
+      op.first_row = part.first_row, op.rows = part.rows;
+      op.n = batch_.n;
+      op.factor = times;
+      gpu_encode(&op);
+    }
+  };
+  look_up(table, kept_, handle_of(out.data), factor);
+  if (adapted_ == nullptr) return;
+  for (const Adaptation::Use &use : adapted_->uses)
+    if (const LowRank *l = use.adapter->find_embedding(); l != nullptr) {
+      const WeightStore::Kept &kept = use.adapter->weights().kept();
+      const uint32_t lowered = scratch_.lowered.handle(), rank = l->a.columns;
+      look_up(l->a, kept, lowered, 1);
+      const From f{lowered, stride_of(rank), 0, batch_.n, blocks_of(rank), rank};
+      const To to{&l->b, &kept, handle_of(out.data), stride_of(out.width), kNone};
+      multiply(f, &to, 1, Add, 0, use.scale * l->scale * factor);
+    }
+}
+
+void GpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
+  gpu::AddRmsnorm op;
+  op.grid[0] = batch_.n;
+  op.y = handle_of(y.data), op.x = handle_of(x.data), op.vectors = kept_.vectors;
+  op.width = x.width;
+  op.stride = stride_of(x.width);
+  op.weight = kept_.vector_at(weight);
+  op.epsilon = epsilon;
+  gpu_encode(&op);
+}
+
+// ---- products -----------------------------------------------------------------------
+
+GpuOps::From GpuOps::from(const Input &x, uint32_t n) const {
+  return {handle_of(x.rows.data), stride_of(x.rows.width), batch_.n - n, n, blocks_of(x.rows.width),
+          x.rows.width,           kept_.vector_at(x.norm), x.epsilon};
+}
+
+GpuOps::From GpuOps::normalized(const From &f) {
+  if (f.norm == kNone || f.n <= kFewTokens) return f;
+  gpu::Rmsnorm op;
+  op.grid[0] = f.n;
+  op.x = f.x, op.vectors = kept_.vectors, op.out = scratch_.normed.handle();
+  op.width = f.width;
+  op.stride = f.stride;
+  op.first_token = f.first_token;
+  op.weight = f.norm;
+  op.epsilon = f.epsilon;
+  gpu_encode(&op);
+  return {op.out, f.stride, 0, f.n, f.blocks, f.width};
+}
+
+GpuOps::To GpuOps::to(const Linear &linear, Rows out) const {
+  return {&linear.weight, &kept_, handle_of(out.data), stride_of(out.width), kept_.vector_at(linear.bias)};
+}
+
+void GpuOps::multiply_few(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale) {
+  const bool paired = finish == Silu || finish == Gelu;
+  const size_t parts = count > 1 ? 1 : placement(*to[0].w).parts.size();
+  for (size_t i = 0; i < parts; i++) {
+    gpu::Matvec op;
+    op.format = static_cast<uint32_t>(to[0].w->type);
+    op.heap4 = op.heap = to[0].kept->heaps[placement(*to[0].w).parts[i].heap];
+    op.x = f.x, op.vectors = kept_.vectors;
+    uint32_t units = 0;
+    uint32_t *const ats[] = {op.at0, op.at1, op.at2}, *const ys[] = {&op.y0, &op.y1, &op.y2};
+    for (uint32_t p = 0; p < count; p++) {
+      const Part &part = placement(*to[p].w).parts[i];
+      std::copy_n(part.at, 4, ats[p]);
+      if (!paired || p == 0) *ys[p] = to[p].y;
+      op.rows[p] = part.rows, op.first_row[p] = part.first_row;
+      op.bias[p] = to[p].bias;
+      op.y_stride[p] = to[p].y_stride;
+      units = paired ? part.rows : units + part.rows;
+    }
+    op.LANES = lanes_for(f.blocks);
+    op.ROWS = units >= 4096 ? 4 : units >= 1024 ? 2 : 1;
+    op.TOKENS = f.n == 1 ? 1 : kFewTokens;
+    op.PRODUCTS = count;
+    op.FINISH = finish;
+    op.NORM = f.norm != kNone;
+    op.blocks = f.blocks, op.width = f.width;
+    op.x_stride = f.stride;
+    op.first_token = f.first_token;
+    op.n = f.n;
+    op.norm = f.norm, op.epsilon = f.epsilon;
+    op.cap = cap, op.scale = scale;
+    spread(divided(units, 64 / op.LANES * op.ROWS), op.grid);
+    gpu_encode(&op);
+  }
+}
+
+void GpuOps::multiply_many(const From &f, const To &to, Finish finish, float cap, float scale) {
+  for (const Part &part : placement(*to.w).parts) {
+    gpu::Matmul op;
+    op.format = static_cast<uint32_t>(to.w->type);
+    op.grid[0] = divided(part.rows, 64), op.grid[1] = divided(f.n, 64);
+    op.heap4 = op.heap = to.kept->heaps[part.heap];
+    op.x = f.x, op.vectors = kept_.vectors, op.y = to.y;
+    op.FINISH = finish;
+    std::copy_n(part.at, 4, op.at);
+    op.rows = part.rows, op.first_row = part.first_row;
+    op.bias = to.bias;
+    op.y_stride = to.y_stride;
+    op.blocks = f.blocks;
+    op.x_stride = f.stride;
+    op.first_token = f.first_token;
+    op.n = f.n;
+    op.cap = cap, op.scale = scale;
+    gpu_encode(&op);
+  }
+}
+
+/// Neighbours among the products whose weights lie together become one dispatch.
+void GpuOps::multiply(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale) {
+  const auto together = [&](const To &a, const To &b) {
+    const Placement &one = placement(*a.w), &other = placement(*b.w);
+    return a.w->type == b.w->type && one.parts.size() == 1 && other.parts.size() == 1 &&
+           one.parts[0].heap == other.parts[0].heap;
+  };
+  for (uint32_t p = 0; p < count;) {
+    uint32_t run = 1;
+    if (f.n > kFewTokens)
+      multiply_many(f, to[p], finish, cap, scale);
+    else {
+      while (p + run < count && together(to[p], to[p + run]))
+        run++;
+      multiply_few(f, to + p, run, finish, cap, scale);
+    }
+    p += run;
+  }
+}
+
+bool GpuOps::is_adapted(std::initializer_list<Product> products) const {
+  if (adapted_ != nullptr)
+    for (const Adaptation::Use &use : adapted_->uses)
+      for (const Product &p : products)
+        if (use.adapter->find(p.linear.slot) != nullptr) return true;
+  return false;
+}
+
+void GpuOps::adapt(const From &f, const Product &product, Finish last, float cap) {
+  uint32_t left = 0;
+  for (const Adaptation::Use &use : adapted_->uses)
+    left += use.adapter->find(product.linear.slot) != nullptr;
+  for (const Adaptation::Use &use : adapted_->uses)
+    if (const LowRank *l = use.adapter->find(product.linear.slot); l != nullptr) {
+      const WeightStore::Kept &kept = use.adapter->weights().kept();
+      const uint32_t rank = l->a.rows;
+      const To lowered{&l->a, &kept, scratch_.lowered.handle(), stride_of(rank), kNone};
+      multiply(f, &lowered, 1, Store, 0, 1);
+      const From from_lowered{lowered.y, lowered.y_stride, 0, f.n, blocks_of(rank), rank};
+      const To raised{&l->b, &kept, handle_of(product.out.data), stride_of(product.out.width), kNone};
+      multiply(from_lowered, &raised, 1, --left == 0 ? last : Add, cap, use.scale * l->scale);
+    }
+}
+
+void GpuOps::products(const Input &x, uint32_t n, std::initializer_list<Product> list, Finish finish, float cap) {
+  const From f = normalized(from(x, n));
+  To to_[kMaxProducts];
+  uint32_t count = 0;
+  for (const Product &p : list)
+    to_[count++] = to(p.linear, p.out);
+  if (!is_adapted(list)) return multiply(f, to_, count, finish, cap, 1);
+  for (const Product &p : list) {
+    const To one = to(p.linear, p.out);
+    const bool own = is_adapted({p});
+    multiply(f, &one, 1, own && finish == Cap ? Store : finish, cap, 1);
+    if (own) adapt(f, p, finish == Cap ? AddCap : Add, cap);
+  }
+}
+
+void GpuOps::matmul(const Input &x, std::initializer_list<Product> list) { products(x, batch_.n, list, Store); }
+
+void GpuOps::matmul_add(const Input &x, const Linear &w, Rows sum) { products(x, batch_.n, {{w, sum}}, Add); }
+
+void GpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) {
+  const Placement &one = placement(gate.weight), &other = placement(up.weight);
+  const bool together = gate.weight.type == up.weight.type && one.parts.size() == 1 && other.parts.size() == 1 &&
+                        one.parts[0].heap == other.parts[0].heap;
+  const Rows apart{name_of<float>(scratch_.up.handle()), out.width};
+  if (batch_.n <= kFewTokens && together && !is_adapted({{gate, out}, {up, out}})) {
+    const From f = from(x, batch_.n);
+    const To both[] = {to(gate, out), to(up, out)};
+    return multiply_few(f, both, 2, act == Glu::Silu ? Silu : Gelu, 0, 1);
+  }
+  products(x, batch_.n, {{gate, out}, {up, apart}}, Store);
+  gpu::Glu op;
+  op.GELU = act == Glu::Gelu;
+  op.n = batch_.n * stride_of(out.width);
+  spread(divided(op.n, 256), op.grid);
+  op.up = scratch_.up.handle(), op.gate = handle_of(out.data);
+  gpu_encode(&op);
+}
+
+void GpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) {
+  if (n != 0) products(x, n, {{head, {out, head.weight.rows}}}, cap > 0 ? Cap : Store, cap);
+}
+
+// ---- attention ----------------------------------------------------------------------
+
+void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) {
+  gpu::Rope rope;
+  rope.grid[0] = spec.n_head + spec.n_head_kv, rope.grid[1] = batch_.n;
+  rope.NEOX = spec.rope->neox;
+  rope.QK_NORM = spec.q_norm != nullptr;
+  rope.F16 = cache.f16;
+  rope.batch = scratch_.batch.handle();
+  rope.angles = scratch_.angles[spec.rope->index].handle();
+  rope.vectors = kept_.vectors;
+  rope.q = handle_of(q.data), rope.k = handle_of(k.data), rope.v = handle_of(v.data);
+  rope.keys = handle_of(cache.keys), rope.values = handle_of(cache.values);
+  rope.n_head = spec.n_head, rope.n_head_kv = spec.n_head_kv, rope.head_dim = spec.head_dim;
+  rope.half = spec.rope->n_dims / 2;
+  rope.q_stride = stride_of(q.width), rope.kv_stride = stride_of(k.width);
+  rope.angle_stride = scratch_.max_rope_dims;
+  rope.capacity = cache.capacity;
+  rope.q_norm = kept_.vector_at(spec.q_norm), rope.k_norm = kept_.vector_at(spec.k_norm);
+  rope.epsilon = spec.norm_epsilon;
+  rope.scale = spec.scale;
+  gpu_encode(&rope);
+
+  // A single token's positions are shared out among workgroups; many tokens are enough by themselves.
+  const bool alone = batch_.n == 1;
+  const uint32_t first = first_seen(spec.window, batch_.past) / kSegment;
+  const uint32_t segments = alone ? batch_.past / kSegment - first + 1 : 1;
+  gpu::Attention op;
+  op.QUERIES = alone ? 1 : kQueries;
+  op.SPLIT = segments > 1;
+  op.F16 = cache.f16;
+  op.grid[0] = spec.n_head, op.grid[1] = divided(batch_.n, op.QUERIES), op.grid[2] = segments;
+  op.batch = rope.batch;
+  op.q = rope.q, op.keys = rope.keys, op.values = rope.values, op.out = handle_of(out.data);
+  op.partials = segments > 1 ? scratch_.partials.handle() : 0;
+  op.n_head = spec.n_head, op.n_head_kv = spec.n_head_kv, op.head_dim = spec.head_dim;
+  op.q_stride = rope.q_stride, op.out_stride = stride_of(out.width);
+  op.capacity = cache.capacity;
+  op.window = spec.window;
+  op.n = batch_.n;
+  op.segment = segments > 1 ? kSegment : 1u << 30; // one segment holds all positions
+  op.softcap = spec.softcap;
+  gpu_encode(&op);
+  if (segments == 1) return;
+  gpu::AttentionMerge merge;
+  merge.grid[0] = spec.n_head;
+  merge.partials = op.partials, merge.out = op.out;
+  merge.n_head = spec.n_head, merge.head_dim = spec.head_dim;
+  merge.out_stride = op.out_stride;
+  merge.segments = segments;
+  gpu_encode(&merge);
+}
+
+} // namespace slm

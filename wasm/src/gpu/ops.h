@@ -1,0 +1,75 @@
+// ops.h: the operations on the GPU: each becomes one or a few dispatches of the
+// shaders in wasm/shaders, written down for the host (host.h) and computed when
+// it submits them. Nothing here waits, and a token costs no allocation. Knows
+// shapes and where things lie; what a shader does stands in the shader.
+//
+// A few tokens go through matrix-vector kernels, which read each weight once and
+// normalize on the way; many through tiled matrix-matrix kernels. Products that
+// share x become one dispatch where their weights share a type and a heap.
+#pragma once
+
+#include "../adapter.h"
+#include "device.h"
+#include "generated/operations.h"
+#include "weights.h"
+
+namespace slm {
+
+class GpuOps final : public Ops {
+public:
+  GpuOps(const Batch &tokens, Scratch &scratch, const WeightStore &weights, const Adaptation *adapted)
+      : batch_(tokens), scratch_(scratch), kept_(weights.kept()), adapted_(adapted) {}
+
+  void rotations(std::initializer_list<const Rope *> ropes) override;
+  void embed(const Matrix &table, float factor, Rows out) override;
+  void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
+  void matmul(const Input &x, std::initializer_list<Product> products) override;
+  void matmul_add(const Input &x, const Linear &w, Rows sum) override;
+  void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
+  void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
+  void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
+
+  /// Tokens up to which matrix-vector kernels serve.
+  static constexpr uint32_t kFewTokens = 4;
+  /// Positions that one workgroup of a single token's attention goes through.
+  static constexpr uint32_t kSegment = 256;
+  /// Neighbouring tokens whose queries share the keys and values that are loaded.
+  static constexpr uint32_t kQueries = 4;
+
+private:
+  /// What becomes of a product's rows; the values are matvec.wgsl's.
+  enum Finish : uint32_t { Store = 0, Add = 1, Silu = 2, Gelu = 3, Cap = 4, AddCap = 5 };
+
+  /// Rows to multiply: where, from which token on, how many.
+  struct From {
+    uint32_t x, stride, first_token, n, blocks, width;
+    uint32_t norm = kNone;
+    float epsilon = 0;
+  };
+  /// One matrix and where its rows go.
+  struct To {
+    const Matrix *w;
+    const WeightStore::Kept *kept;
+    uint32_t y, y_stride, bias;
+  };
+
+  From from(const Input &x, uint32_t n) const;
+  /// The same rows, normalized, where more than a few are wanted.
+  From normalized(const From &f);
+  To to(const Linear &linear, Rows out) const;
+
+  void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0);
+  void multiply(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
+  void multiply_few(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
+  void multiply_many(const From &f, const To &to, Finish finish, float cap, float scale);
+  /// Adds what the adapters make of x to y; the last of them with `last` in place of Add.
+  void adapt(const From &f, const Product &product, Finish last, float cap);
+  bool is_adapted(std::initializer_list<Product> products) const;
+
+  const Batch &batch_;
+  Scratch &scratch_;
+  const WeightStore::Kept &kept_; // of the model
+  const Adaptation *adapted_;     // or null
+};
+
+} // namespace slm
