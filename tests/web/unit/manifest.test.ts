@@ -87,6 +87,40 @@ test('every field is checked', async () => {
   await rejects((m) => m.files.push(m.files[0]!), 'size');
 });
 
+const KNOWN = {
+  tokens: [1, 30377],
+  ids: [7, 5],
+  logits: [12.5, 11],
+  scale: 2.5,
+  bound: 0.003,
+  arithmetic: 'exact',
+};
+
+test('a known answer is kept, and one that could never fail is none', async () => {
+  const manifest = await parseManifest(JSON.stringify({ ...valid(), known_answer: { ...KNOWN, later: 1 } }));
+  assert.deepEqual(manifest.known_answer, KNOWN);
+  for (const absent of [{}, { known_answer: null }])
+    assert.equal('known_answer' in (await parseManifest(JSON.stringify({ ...valid(), ...absent }))), false);
+  const wrong: [Json, string][] = [
+    [{ tokens: [] }, '.tokens'],
+    [{ tokens: [-1] }, '.tokens[0]'],
+    [{ tokens: Array.from({ length: 513 }, () => 1) }, '.tokens'],
+    [{ ids: [] }, '.ids'],
+    [{ ids: [5, 5] }, '.ids'],
+    [{ ids: [7, 0.5] }, '.ids[1]'],
+    [{ logits: [12.5] }, '.logits'],
+    [{ logits: [12.5, null] }, '.logits[1]'],
+    [{ scale: 0 }, '.scale'],
+    [{ scale: '2' }, '.scale'],
+    [{ bound: 0 }, '.bound'],
+    [{ bound: 0.2 }, '.bound'],
+    [{ arithmetic: 'rounded' }, '.arithmetic'],
+  ];
+  for (const [change, path] of wrong)
+    await rejects((m) => Object.assign(m, { known_answer: { ...KNOWN, ...change } }), `known_answer${path}`);
+  await rejects((m) => Object.assign(m, { known_answer: 7 }), 'known_answer');
+});
+
 test('the root is computed, not believed', async () => {
   await rejects((m) => Object.assign(m, { root: SHA }), 'root');
   await rejects((m) => Object.assign((m.files[0]!.chunks as Json[])[1]!, { sha256: SHA }), 'root');

@@ -81,6 +81,23 @@ export interface Manifest {
   readonly good_for?: string;
   /** Absent when there is none. */
   readonly adapters?: readonly ManifestAdapter[];
+  /** Absent in older packs, and where nobody has packed the model. */
+  readonly known_answer?: KnownAnswer;
+}
+
+/** What the weights make of a few tokens, computed once by the exact CPU kernels: what a device computes
+ *  is held to it. */
+export interface KnownAnswer {
+  readonly tokens: readonly number[];
+  /** Those with the greatest logits after the last token, greatest first. */
+  readonly ids: readonly number[];
+  readonly logits: readonly number[];
+  /** Root mean square of all logits less their mean: what errors are measured in. */
+  readonly scale: number;
+  /** The error that a right device stays under. */
+  readonly bound: number;
+  /** Float32 activations, weights as they are stored. */
+  readonly arithmetic: 'exact';
 }
 
 /** A domain that comes with the model; it is fetched, checked and kept like the model's own files. */

@@ -102,6 +102,12 @@ export class Session {
     });
   }
 
+  /** A copy of the last row of logits. */
+  logits(): Float32Array {
+    const start = this.#core.exports.slm_session_logits(this.#pointer);
+    return new Float32Array(this.#core.copy(start, 4 * this.n_vocab).buffer);
+  }
+
   sample(): number {
     return this.#core.check(this.#core.exports.slm_session_sample(this.#pointer));
   }

@@ -6,6 +6,7 @@
 
 import type {
   ContextMemory,
+  KnownAnswer,
   Manifest,
   ManifestAdapter,
   ManifestChunk,
@@ -21,6 +22,12 @@ const MAX_FILES = 64;
 const MAX_CHUNKS = 65536;
 const MAX_BYTES = 64 * 1024 ** 3;
 const MAX_CONTEXTS = 64;
+// A check of a few tokens; more would keep a page waiting.
+const MAX_KNOWN_TOKENS = 512;
+const MAX_KNOWN_LOGITS = 1024;
+// Rounding to 8 bits is not much further off: a greater bound could never fail.
+const MAX_BOUND = 0.1;
+const MAX_ID = 2 ** 31 - 1;
 const MAX_TEMPLATE = 1024 * 1024;
 // Where it came from, which may be an address that storage services have signed at length.
 const MAX_SOURCE = 8192;
@@ -110,7 +117,33 @@ function checkManifest(value: unknown): Manifest {
     files,
     ...(good_for !== null ? { good_for } : {}),
     ...(adapters.length > 0 ? { adapters } : {}),
+    ...(top.known_answer != null ? { known_answer: checkKnownAnswer(top.known_answer) } : {}),
   };
+}
+
+function checkKnownAnswer(value: unknown): KnownAnswer {
+  const at = 'known_answer';
+  const answer = reader.object(value, at);
+  const id = (item: unknown, path: string) => reader.integer(item, path, 0, MAX_ID);
+  const list = <T>(key: string, min: number, max: number, check: (item: unknown, path: string) => T) =>
+    reader.array(answer[key], `${at}.${key}`, min, max).map((item, i) => check(item, `${at}.${key}[${i}]`));
+  const ids = list('ids', 1, MAX_KNOWN_LOGITS, id);
+  if (new Set(ids).size !== ids.length) reader.fail(`${at}.ids`, 'different from one another', ids);
+  return {
+    tokens: list('tokens', 1, MAX_KNOWN_TOKENS, id),
+    ids,
+    logits: list('logits', ids.length, ids.length, (item, path) => reader.number(item, path)),
+    scale: positive(answer.scale, `${at}.scale`, Number.MAX_VALUE),
+    bound: positive(answer.bound, `${at}.bound`, MAX_BOUND),
+    arithmetic:
+      answer.arithmetic === 'exact' ? 'exact' : reader.fail(`${at}.arithmetic`, '"exact"', answer.arithmetic),
+  };
+}
+
+function positive(value: unknown, path: string, max: number): number {
+  const number = reader.number(value, path);
+  if (number <= 0 || number > max) reader.fail(path, `a number above 0 and at most ${max}`, number);
+  return number;
 }
 
 /** Each names a file of its own, and at least one file is left for the model. */
