@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from c_header import Enum, Function, Header
 from script import ROOT, BuildError, run
 from shader_tables import GpuInterface, gpu_ts, operations_h, read_interface, ts_type
+from shader_texts import texts_ts
 
 HEADER = ROOT / "wasm/include/slm.h"
 TABLES = ROOT / "build/tables"
@@ -303,6 +304,9 @@ OUTPUTS: dict[str, Callable[[Abi], str]] = {
     "py/slmweb/generated/abi.py": abi_py,
     "wasm/src/gpu/generated/operations.h": lambda abi: operations_h(abi.gpu, SHADER_ORIGIN),
     "web/src/generated/gpu.ts": lambda abi: gpu_ts(abi.gpu, SHADER_ORIGIN),
+    "web/src/generated/shaders.ts": lambda abi: texts_ts(
+        abi.gpu.formats, origin("//", "wasm/shaders")
+    ),
     "py/slmweb/generated/__init__.py": lambda _: '"""Written by build/generate.py."""\n',
 }
 

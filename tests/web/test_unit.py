@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.dawn import environment
 from tests.web.conftest import ESBUILD, ROOT
 
 UNIT = ROOT / "tests/web/unit"
@@ -22,5 +23,7 @@ def test_unit(source: Path, tmp_path: Path) -> None:
     built = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert (built.returncode, built.stderr) == (0, "")
     run = ["node", "--test", "--test-reporter=spec", str(bundled)]
-    done = subprocess.run(run, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
+    done = subprocess.run(
+        run, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120, env=environment()
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -270,6 +270,11 @@ SLM_API int32_t slm_session_stop(slm_session *s, const char *text, uint32_t n);
  * text stream; returns its id. The host evaluates it to go on. */
 SLM_API int32_t slm_session_sample(slm_session *s);
 
+/* Takes a token into the text stream that another session has sampled with the
+ * same parameters, so that an answer goes on here where it stopped there. Needs
+ * no logits; the host evaluates the token. */
+SLM_API int32_t slm_session_accept(slm_session *s, int32_t token);
+
 typedef enum slm_finish {
   SLM_FINISH_NONE = 0,
   SLM_FINISH_EOG = 1, /* an end-of-generation token was sampled */

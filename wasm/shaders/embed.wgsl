@@ -1,6 +1,6 @@
 // embed.wgsl: rows of the embedding for the batch's tokens, times a factor. CPU: Ops::embed.
 // One invocation makes one block of 32 columns of one token. Ids outside of this part of the
-// table are another part's.
+// table are another part's. Workgroups: ceil(n * blocks / 64), over x and y of the grid.
 //:include block
 //:include format
 
@@ -17,3 +17,29 @@ struct Params {
 @group(0) @binding(2) var<storage, read> heap: array<u32>;
 @group(0) @binding(3) var<storage, read> ids: array<i32>;
 @group(0) @binding(4) var<storage, read_write> x: array<vec4<f32>>; // (n, blocks * 32)
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (group.x + group.y * groups.x) * 64u + lane;
+  if (i >= params.n * params.blocks) {
+    return;
+  }
+  // An id below first_row becomes a large number.
+  let row = u32(ids[i / params.blocks]) - params.first_row;
+  if (row >= params.rows) {
+    return;
+  }
+  let w = load_block(params.at, row * params.blocks + i % params.blocks);
+  x[i * 8u] = w.v0 * params.factor;
+  x[i * 8u + 1u] = w.v1 * params.factor;
+  x[i * 8u + 2u] = w.v2 * params.factor;
+  x[i * 8u + 3u] = w.v3 * params.factor;
+  x[i * 8u + 4u] = w.v4 * params.factor;
+  x[i * 8u + 5u] = w.v5 * params.factor;
+  x[i * 8u + 6u] = w.v6 * params.factor;
+  x[i * 8u + 7u] = w.v7 * params.factor;
+}

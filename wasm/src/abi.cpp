@@ -254,6 +254,12 @@ int32_t slm_session_sample(slm_session *s) {
   return status == SLM_OK ? token : status;
 }
 
+int32_t slm_session_accept(slm_session *s, int32_t token) {
+  SLM_TRY(s->session->check_token(token));
+  s->session->accept(token);
+  return SLM_OK;
+}
+
 int32_t slm_session_finish(slm_session *s) { return s->session->finish(); }
 
 int32_t slm_session_text(slm_session *s, int32_t flush, char *text, uint32_t capacity) {

@@ -112,6 +112,7 @@ void Sampler::penalize(std::span<const int32_t> history) {
 
 Status Sampler::sample(const float *logits, std::span<const int32_t> history, std::span<const int32_t> forbidden,
                        int32_t &token) {
+  const double random = next_random();
   logits_.assign(logits, logits + n_vocab_);
   penalize(history);
   for (const Candidate &b : biases_)
@@ -151,7 +152,7 @@ Status Sampler::sample(const float *logits, std::span<const int32_t> history, st
   total = 0;
   for (const Candidate &c : candidates_)
     total += std::exp(double(c.logit - best) / temperature);
-  double at = next_random() * total;
+  double at = random * total;
   for (const Candidate &c : candidates_) {
     token = c.id;
     at -= std::exp(double(c.logit - best) / temperature);

@@ -37,6 +37,8 @@ public:
   /// tokens of `forbidden` are never chosen. Fails when nothing is left.
   Status sample(const float *logits, std::span<const int32_t> history, std::span<const int32_t> forbidden,
                 int32_t &token);
+  /// Goes on as if a token had been sampled: each takes one random number, needed or not.
+  void skip() { next_random(); }
 
 private:
   static constexpr uint32_t kParams = SLM_PARAM_IGNORE_EOG + 1;

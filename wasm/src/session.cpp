@@ -101,10 +101,20 @@ void Session::reset() {
 Status Session::sample(int32_t &token) {
   if (last_logits() == nullptr)
     return fail(SLM_ERR_WRONG_STATE, "there are no logits to sample from; evaluate a token first");
-  const std::vector<int32_t> &eog = model_.tokenizer()->eog();
   std::span<const int32_t> forbidden;
-  if (sampler_.ignores_eog()) forbidden = eog;
+  if (sampler_.ignores_eog()) forbidden = model_.tokenizer()->eog();
   SLM_TRY(sampler_.sample(last_logits(), tokens_, forbidden, token));
+  take(token);
+  return SLM_OK;
+}
+
+void Session::accept(int32_t token) {
+  sampler_.skip();
+  take(token);
+}
+
+void Session::take(int32_t token) {
+  const std::vector<int32_t> &eog = model_.tokenizer()->eog();
   sampled_ = token;
   std::string bytes;
   model_.tokenizer()->decode(token, false, bytes);
@@ -117,7 +127,6 @@ Status Session::sample(int32_t &token) {
   }
   if (text_.push(bytes, hidden)) finish_ = SLM_FINISH_STOP;
   if (ends) finish_ = SLM_FINISH_EOG;
-  return SLM_OK;
 }
 
 Status Session::logprobs(uint32_t n, int32_t *ids, float *values) const {

@@ -28,6 +28,8 @@ public:
   Sampler &sampler() { return sampler_; }
   TextStream &text() { return text_; }
   Status sample(int32_t &token);
+  /// Takes a token that was sampled before, by another session.
+  void accept(int32_t token);
   slm_finish finish() const { return finish_; }
   Status logprobs(uint32_t n, int32_t *ids, float *values) const;
   Status check_token(int32_t id) const;
@@ -36,6 +38,8 @@ private:
   Session(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch)
       : model_(model), n_ctx_(n_ctx), n_batch_(n_batch), sampler_(model.tokenizer()->n_vocab()) {}
   const float *last_logits() const;
+  /// Into the text; the session may be finished then.
+  void take(int32_t token);
 
   const LoadedModel &model_;
   uint32_t n_ctx_, n_batch_;

@@ -150,6 +150,34 @@ def test_the_same_seed_gives_the_same_text(session: Session) -> None:
     assert run(1) != run(2)
 
 
+@pytest.mark.parametrize("sampling", [WILD, replace(WILD, temperature=0.5, min_p=0.9), GREEDY])
+@pytest.mark.parametrize("done", [1, 5, 11])
+def test_an_answer_goes_on_in_another_session(
+    model: Model, session: Session, sampling: Sampling, done: int
+) -> None:
+    whole = session.generate(PROMPT, sampling, max_tokens=12)
+    text = "".join(whole)
+    with model.session(64, n_batch=8) as other:
+        other.configure(sampling)
+        other.prefill(PROMPT + whole.ids[:done])
+        for token in whole.ids[:done]:
+            other.core.check("slm_session_accept", other.handle, token)
+        rest = Generation(other, [], sampling, None, None, lambda: False)
+        with other.core.allocate(4096) as room:
+            before = rest._take(room, flush=False)
+            ids = [other.core.check("slm_session_sample", other.handle)]
+            while len(ids) < 12 - done:
+                other.eval(ids[-1:])
+                ids.append(other.core.check("slm_session_sample", other.handle))
+            assert before + rest._take(room, flush=True) == text
+    assert ids == whole.ids[done:]
+
+
+def test_a_token_that_does_not_exist_is_not_taken(session: Session) -> None:
+    with pytest.raises(SlmError, match="token 307 does not exist"):
+        session.core.check("slm_session_accept", session.handle, 307)
+
+
 def test_an_answer_ends_where_the_context_does(session: Session) -> None:
     answer = session.generate([1] * 60, GREEDY)
     list(answer)

@@ -29,3 +29,7 @@ declare module 'node:fs' {
   export function readdirSync(path: string): string[];
   export function readFileSync(path: string, encoding: 'utf8'): string;
 }
+
+declare module 'node:process' {
+  export const env: Readonly<Record<string, string | undefined>>;
+}

@@ -1,4 +1,9 @@
-// block.wgsl: 32 columns of a row of weights as numbers; v0 holds the first four.
+// block.wgsl: weights of a row as numbers. What a format gives for them is
+//   fn load_block(at: vec4<u32>, i: u32) -> Block             block i, with 16-byte loads
+//   fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight  columns 8 * part ... of block i
+// where `at` says in which words of the heap the regions of a matrix begin.
+
+// 32 columns; v0 holds the first four.
 struct Block {
   v0: vec4<f32>,
   v1: vec4<f32>,
@@ -8,4 +13,9 @@ struct Block {
   v5: vec4<f32>,
   v6: vec4<f32>,
   v7: vec4<f32>,
+}
+
+struct Eight {
+  v0: vec4<f32>,
+  v1: vec4<f32>,
 }

@@ -62,6 +62,7 @@ export interface SlmExports {
   slm_session_bias(s: Pointer, token: number, bias: number): number;
   slm_session_stop(s: Pointer, text: Pointer, n: number): number;
   slm_session_sample(s: Pointer): number;
+  slm_session_accept(s: Pointer, token: number): number;
   slm_session_finish(s: Pointer): number;
   slm_session_text(s: Pointer, flush: number, text: Pointer, capacity: number): number;
   slm_session_logprobs(s: Pointer, n: number, ids: Pointer, logprobs: Pointer): number;

@@ -46,7 +46,8 @@ export const OPERATIONS: readonly Operation[] = [
     name: 'attention',
     format: false,
     overrides: [
-      { name: 'QUERIES', default: 1 },
+      { name: 'HEAD_DIM', default: 64 },
+      { name: 'QUERIES', default: 4 },
       { name: 'SPLIT', default: 0 },
       { name: 'F16', default: 1 },
     ],
@@ -58,7 +59,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'out', binding: 5, access: 'read_write' },
       { name: 'partials', binding: 6, access: 'read_write' },
     ],
-    params: 10,
+    params: 9,
   },
   {
     name: 'attention_merge',

@@ -25,6 +25,12 @@ interface Layout {
   readonly pipeline: GPUPipelineLayout;
 }
 
+interface Module {
+  readonly module: GPUShaderModule;
+  /** What is wrong with its text; the pipeline only says that something is. */
+  readonly error: Promise<string | null>;
+}
+
 const COMPUTE_STAGE = 4;
 const BINDING_TYPES = { read: 'read-only-storage', read_write: 'storage', uniform: 'uniform' } as const;
 
@@ -35,7 +41,7 @@ export class Pipelines {
   readonly #device: GPUDevice;
   readonly #kernels: Kernels;
   readonly #layouts = new Map<Operation, Layout>();
-  readonly #modules = new Map<string, GPUShaderModule>();
+  readonly #modules = new Map<string, Module>();
   readonly #pipelines = new Map<string, Pipeline>();
   #compiling = new Set<Promise<void>>();
   #failure: GpuFailure | null = null;
@@ -70,11 +76,12 @@ export class Pipelines {
     if (known !== undefined) return known;
     const pipeline: Pipeline = { operation, layout: this.#layout(operation), compiled: null };
     this.#pipelines.set(key, pipeline);
-    const compiling = this.#compile(pipeline, this.#descriptor(pipeline, format, overrides)).catch(
-      (error) => {
-        this.#failure ??= GpuFailure.of(`${key}: ${error instanceof Error ? error.message : error}`);
-      },
-    );
+    const descriptor = this.#descriptor(pipeline, format, overrides);
+    const { error } = this.#module(operation, format);
+    const compiling = this.#compile(pipeline, descriptor).catch(async (reason: unknown) => {
+      const why = (await error.catch(() => null)) ?? (reason instanceof Error ? reason.message : reason);
+      this.#failure ??= GpuFailure.of(`${key}: ${why}`);
+    });
     this.#compiling.add(compiling);
     return pipeline;
   }
@@ -117,18 +124,25 @@ export class Pipelines {
     overrides: Uint32Array,
   ): GPUComputePipelineDescriptor {
     const constants = Object.fromEntries(operation.overrides.map(({ name }, i) => [name, overrides[i]!]));
-    const compute = { module: this.#module(operation, format), entryPoint: 'main', constants };
+    const { module } = this.#module(operation, format);
+    const compute = { module, entryPoint: 'main', constants };
     return { label: operation.name, layout: layout.pipeline, compute };
   }
 
-  #module(operation: Operation, format: number): GPUShaderModule {
+  #module(operation: Operation, format: number): Module {
     const label = operation.format ? `${operation.name} ${format}` : operation.name;
-    let module = this.#modules.get(label);
-    if (module === undefined) {
-      module = this.#device.createShaderModule({ label, code: this.#kernels.expand(operation, format) });
-      this.#modules.set(label, module);
+    let made = this.#modules.get(label);
+    if (made === undefined) {
+      const code = this.#kernels.expand(operation, format);
+      // A text that this device does not take is no fault yet: only who wanted its pipeline hears of it.
+      this.#device.pushErrorScope('validation');
+      const module = this.#device.createShaderModule({ label, code });
+      const error = this.#device.popErrorScope().then((found) => found?.message ?? null);
+      error.catch(() => undefined); // the device is gone, which the pipeline tells, too
+      made = { module, error };
+      this.#modules.set(label, made);
     }
-    return module;
+    return made;
   }
 
   #layout(operation: Operation): Layout {

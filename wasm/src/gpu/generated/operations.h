@@ -27,7 +27,8 @@ struct Attention {
   static constexpr uint32_t kOperation = 1;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
-  uint32_t QUERIES = 1;
+  uint32_t HEAD_DIM = 64;
+  uint32_t QUERIES = 4;
   uint32_t SPLIT = 0;
   uint32_t F16 = 1;
   uint32_t batch = 0;    // uniform
@@ -38,7 +39,6 @@ struct Attention {
   uint32_t partials = 0; // read_write
   uint32_t n_head = 0;
   uint32_t n_head_kv = 0;
-  uint32_t head_dim = 0;
   uint32_t q_stride = 0;
   uint32_t out_stride = 0;
   uint32_t capacity = 0;
