@@ -20,10 +20,13 @@ interface Request {
 }
 
 Object.assign(globalThis, globals);
+// Dawn crashes when this is collected before its devices.
+const keeping = globalThis as unknown as { gpu: GPU };
+keeping.gpu = create([]);
 const [file, wish = '{}'] = process.argv.slice(2);
 const host = await GpuHost.open(
   { operations: OPERATIONS, expand },
-  { gpu: create([]), software: true, ...JSON.parse(wish) },
+  { gpu: keeping.gpu, software: true, ...JSON.parse(wish) },
 );
 const { instance } = await WebAssembly.instantiate(readFileSync(file!), {
   gpu: host.imports as unknown as WebAssembly.ModuleImports,

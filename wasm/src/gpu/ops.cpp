@@ -282,18 +282,19 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   gpu_encode(&rope);
 
   // A single token's positions are shared out among workgroups; many tokens are enough by themselves.
-  const bool alone = batch_.n == 1;
+  const uint32_t rows = batch_.n * (spec.n_head / spec.n_head_kv); // of a key head
   const uint32_t first = first_seen(spec.window, batch_.past) / kSegment;
-  const uint32_t segments = alone ? batch_.past / kSegment - first + 1 : 1;
+  const uint32_t segments = batch_.n == 1 ? batch_.past / kSegment - first + 1 : 1;
   gpu::Attention op;
-  op.QUERIES = alone ? 1 : kQueries;
+  op.HEAD_DIM = spec.head_dim;
+  op.QUERIES = rows > 4 && spec.head_dim <= 256 ? 8 : 4;
   op.SPLIT = segments > 1;
   op.F16 = cache.f16;
-  op.grid[0] = spec.n_head, op.grid[1] = divided(batch_.n, op.QUERIES), op.grid[2] = segments;
+  op.grid[0] = spec.n_head_kv, op.grid[1] = divided(rows, op.QUERIES), op.grid[2] = segments;
   op.batch = rope.batch;
   op.q = rope.q, op.keys = rope.keys, op.values = rope.values, op.out = handle_of(out.data);
   op.partials = segments > 1 ? scratch_.partials.handle() : 0;
-  op.n_head = spec.n_head, op.n_head_kv = spec.n_head_kv, op.head_dim = spec.head_dim;
+  op.n_head = spec.n_head, op.n_head_kv = spec.n_head_kv;
   op.q_stride = rope.q_stride, op.out_stride = stride_of(out.width);
   op.capacity = cache.capacity;
   op.window = spec.window;

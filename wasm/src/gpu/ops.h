@@ -32,9 +32,7 @@ public:
   /// Tokens up to which matrix-vector kernels serve.
   static constexpr uint32_t kFewTokens = 4;
   /// Positions that one workgroup of a single token's attention goes through.
-  static constexpr uint32_t kSegment = 256;
-  /// Neighbouring tokens whose queries share the keys and values that are loaded.
-  static constexpr uint32_t kQueries = 4;
+  static constexpr uint32_t kSegment = 128;
 
 private:
   /// What becomes of a product's rows; the values are matvec.wgsl's.
