@@ -30,6 +30,7 @@ interface Pending {
 export class FrameHost implements ChatHost {
   readonly #port: MessagePort;
   readonly #workerUrl: string;
+  readonly #gpuWorkerUrl: string;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #unsaved = false;
@@ -43,6 +44,8 @@ export class FrameHost implements ChatHost {
   ) {
     this.#port = port;
     this.#workerUrl = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+    // Only a data: URL is a secure context here, which WebGPU asks for; threads need a blob: URL.
+    this.#gpuWorkerUrl = `data:text/javascript,${encodeURIComponent(script)}`;
     this.site = site;
     this.models = models;
     this.preferences = preferences;
@@ -113,7 +116,8 @@ export class FrameHost implements ChatHost {
       options,
     );
     const wasm = async (variant: Variant) => (await this.#ask('wasm', { type: 'wasm', variant })).bytes;
-    const source = { manifest, files, wasm, workerUrl: this.#workerUrl };
+    const workers = { workerUrl: this.#workerUrl, gpuWorkerUrl: this.#gpuWorkerUrl };
+    const source = { manifest, files, wasm, ...workers };
     const slm = await LoadedModel.fromSource(source, { ...options, n_ctx: room.n_ctx });
     return { slm, storage, room };
   }
