@@ -121,6 +121,22 @@ SLM_API int32_t slm_model_prepare(slm_model *m, uint32_t n_ctx, uint32_t n_batch
 /* Checks that every tensor has arrived whole; the model can then be evaluated. */
 SLM_API int32_t slm_model_ready(slm_model *m);
 
+/* ---- self-tests ---------------------------------------------------------- */
+
+/* How many proofs there are that the kernels which this model, laid out, needs
+ * compute what they should: none on the CPU, whose kernels run on no driver. */
+SLM_API int32_t slm_check_count(slm_model *m);
+
+/* "matvec Q4_K", or NULL. */
+SLM_API const char *slm_check_name(slm_model *m, uint32_t i);
+
+/* Hands self-test `i` to the device. When the host has waited for it,
+ * slm_check_error gives its largest error over the norm of the right values
+ * (infinite where there is no number), to be compared with slm_check_bound. */
+SLM_API int32_t slm_check_start(slm_model *m, uint32_t i);
+SLM_API double slm_check_error(slm_model *m);
+SLM_API double slm_check_bound(void);
+
 /* ---- importance matrices ------------------------------------------------ */
 
 /* From now on every evaluation of the model adds up, for each matrix, the

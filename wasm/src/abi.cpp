@@ -3,10 +3,12 @@
 #include <span>
 
 #include "backend.h"
+#include "checks.h"
 #include "session.h"
 
 struct slm_model {
   slm::LoadedModel loaded;
+  std::unique_ptr<slm::Checks> checks; // once they were asked for
 };
 struct slm_session {
   std::unique_ptr<slm::Session> session;
@@ -40,6 +42,11 @@ Status check_size(double file_size, uint32_t n) {
 Status check_form(int32_t i) {
   if (i >= 0 && i < form_count()) return SLM_OK;
   return fail(SLM_ERR_INVALID_ARGUMENT, "there is no dot product form ", i, "; this build has ", form_count());
+}
+
+Status check_check(const slm_model *m, uint32_t i) {
+  if (m->checks != nullptr && i < m->checks->count()) return SLM_OK;
+  return fail(SLM_ERR_INVALID_ARGUMENT, "there is no self-test ", i, "; ask how many there are first");
 }
 
 Status need_tokenizer(const slm_model *m) {
@@ -123,6 +130,24 @@ int32_t slm_imatrix_read(slm_model *m, uint32_t tensor, float *sums, uint32_t ca
   const Status status = m->loaded.read_imatrix(tensor, sums, capacity, tokens);
   return status == SLM_OK ? static_cast<int32_t>(tokens) : status;
 }
+
+int32_t slm_check_count(slm_model *m) {
+  if (!m->loaded.is_laid_out()) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
+  if (m->checks == nullptr) m->checks = std::make_unique<Checks>(m->loaded);
+  return static_cast<int32_t>(m->checks->count());
+}
+
+const char *slm_check_name(slm_model *m, uint32_t i) {
+  return check_check(m, i) == SLM_OK ? m->checks->name(i) : nullptr;
+}
+
+int32_t slm_check_start(slm_model *m, uint32_t i) {
+  SLM_TRY(check_check(m, i));
+  return m->checks->start(i);
+}
+
+double slm_check_error(slm_model *m) { return m->checks == nullptr ? double(SLM_ERR_WRONG_STATE) : m->checks->error(); }
+double slm_check_bound(void) { return Checks::bound(); }
 
 slm_adapter *slm_adapter_new(slm_model *m) { return new slm_adapter{std::make_shared<Adapter>(m->loaded)}; }
 void slm_adapter_free(slm_adapter *a) { delete a; }

@@ -24,6 +24,11 @@ export interface SlmExports {
   slm_model_feed(m: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
   slm_model_prepare(m: Pointer, n_ctx: number, n_batch: number): number;
   slm_model_ready(m: Pointer): number;
+  slm_check_count(m: Pointer): number;
+  slm_check_name(m: Pointer, i: number): Pointer;
+  slm_check_start(m: Pointer, i: number): number;
+  slm_check_error(m: Pointer): number;
+  slm_check_bound(): number;
   slm_imatrix_start(m: Pointer): number;
   slm_imatrix_read(m: Pointer, tensor: number, sums: Pointer, capacity: number): number;
   slm_adapter_new(m: Pointer): Pointer;

@@ -1,0 +1,39 @@
+// checks.h: proofs that a backend computes what it should, before a model is
+// used on it: each kernel that the model needs, over small seeded matrices,
+// against plain arithmetic. gpu/checks.cpp has them; the CPU's kernels are proved
+// by this project's tests, for they run on no driver.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loaded_model.h"
+
+namespace slm {
+
+class Checks {
+public:
+  /// Of a model that is laid out.
+  explicit Checks(const LoadedModel &model);
+  ~Checks();
+
+  uint32_t count() const;
+  /// "matvec Q4_K"
+  const char *name(uint32_t i);
+  /// Hands check `i` to the device.
+  Status start(uint32_t i);
+  /// Its largest error over the norm of the right values, once the host has waited; infinite for what is no number.
+  double error();
+  /// What a right device stays below.
+  static double bound();
+
+private:
+  struct Case;
+  struct Running;
+  std::vector<Case> cases_;
+  std::unique_ptr<Running> running_;
+  std::string name_;
+};
+
+} // namespace slm
