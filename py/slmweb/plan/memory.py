@@ -56,9 +56,7 @@ def weights_bytes(shape: Shape) -> int:
 
 def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int = 1) -> int:
     """Bytes of a session: keys and values of n_ctx positions, activations, scratch."""
-    element = 4 if all(t.type == "F32" for t in shape.tensors if t.is_matrix) else 2
-    per_slot = 2 * shape.n_head_kv * shape.head_dim * element
-    cache = sum(per_slot * _slots(window, n_ctx, n_batch) for window in shape.windows)
+    cache = cache_bytes(shape, n_ctx, n_batch)
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
     branches = shape.n_embd if shape.architecture.startswith("gemma") else 0  # beside the stream
     widths = shape.n_embd + branches + 2 * (n_q + n_kv) + shape.n_ff
@@ -74,7 +72,18 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
     return cache + shared + threads * (normed + quantized + panels + scores + results)
 
 
-def _slots(window: int, n_ctx: int, n_batch: int) -> int:
+def cache_bytes(shape: Shape, n_ctx: int, n_batch: int) -> int:
+    """Bytes of all keys and values, on either backend."""
+    per_slot = 2 * shape.n_head_kv * shape.head_dim * element_bytes(shape)
+    return sum(per_slot * layer_slots(window, n_ctx, n_batch) for window in shape.windows)
+
+
+def element_bytes(shape: Shape) -> int:
+    """Of a number in the cache: half precision unless all weights are whole floats."""
+    return 4 if all(t.type == "F32" for t in shape.tensors if t.is_matrix) else 2
+
+
+def layer_slots(window: int, n_ctx: int, n_batch: int) -> int:
     """Positions that a layer's cache has room for: all, or a ring over its window."""
     every = -(-n_ctx // _KV_BLOCK) * _KV_BLOCK
     if window == 0 or window >= n_ctx:
