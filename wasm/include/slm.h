@@ -60,7 +60,9 @@ SLM_API void slm_free(void *p);
  * slm_dot_bench(i, n) for every i below slm_dot_count() and calls
  * slm_dot_select() with the fastest; results do not depend on it. The bench runs
  * `n` rounds of the prefill kernel on scratch data and returns the number of
- * multiply-accumulates done, in millions, or a negative status. */
+ * multiply-accumulates done, in millions, or a negative status. On the GPU these
+ * are the forms of all products, the bench only encodes, and the choice comes
+ * before slm_model_prepare. */
 SLM_API int32_t slm_dot_count(void);
 SLM_API const char *slm_dot_name(int32_t i);
 SLM_API int32_t slm_dot_bench(int32_t i, uint32_t n);
@@ -209,10 +211,10 @@ SLM_API double slm_session_bytes(slm_model *m, uint32_t n_ctx, uint32_t n_batch)
  * base alone, and so is a scale of 0. On error nothing changes. */
 SLM_API int32_t slm_session_adapters(slm_session *s, slm_adapter *const *adapters, const float *scales, uint32_t n);
 
-/* `on` is 1: the following evaluations multiply float32 activations with the
- * weights as they are stored, where other evaluations round activations first.
- * Slow, and for checks: every device that is right comes within float32's
- * rounding of it. 0 turns it off. A change empties the cache. */
+/* `on` is 1: the following evaluations round nothing: float32 activations meet
+ * the weights as they are stored, and the cache is float32. Slow on the CPU, and
+ * for checks: devices that are right differ by the rounding of float32 alone. 0
+ * turns it off. A change empties the cache; on error nothing changes. */
 SLM_API int32_t slm_session_exact(slm_session *s, int32_t on);
 
 /* Keeps the longest prefix of `ids` that the cache already holds, computed with

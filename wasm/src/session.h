@@ -17,7 +17,7 @@ public:
 
   /// The adapters of the following evaluations; see slm_session_adapters.
   Status use(std::vector<Adaptation::Use> adapters);
-  /// Whether the following evaluations round no activations; see slm_session_exact.
+  /// Whether the following evaluations round nothing; see slm_session_exact.
   Status exact(bool on);
   uint32_t reuse(const int32_t *ids, uint32_t n);
   uint32_t n_past() const { return static_cast<uint32_t>(tokens_.size()); }
@@ -49,6 +49,7 @@ private:
   std::string made_with_; // the mixture of adapters of the cache's first positions,
   uint32_t n_made_ = 0;   // and how many those are
   std::unique_ptr<Compute> compute_;
+  bool exact_ = false;    // what it is
   uint32_t n_logits_ = 0; // rows that are there
   Sampler sampler_;
   TextStream text_;

@@ -25,6 +25,8 @@ WORKING_BYTES = 32 << 20
 # What a tab may take of the memory that a browser reports, which is coarse. The rest is for the
 # system, the browser and other pages: a phone ends the tab that takes too much.
 DEVICE_SHARE = 0.4
+# Browsers that report this much mean: so much or more.
+MOST_REPORTED_GIB = 8
 GIB = 1 << 30
 
 # Columns and bytes of a packed block of four rows.
@@ -113,6 +115,7 @@ class Fit:
     needed: int
     limit: Literal["wasm", "device"] | None
     available: int | None
+    needs_gpu: bool = False  # more than linear memory can have: the GPU opens it, the CPU cannot
 
 
 def fit(
@@ -123,26 +126,32 @@ def fit(
     blob: int = 0,
     wasm_limit: int = WASM_LIMIT,
     device_memory: float | None = None,
+    gpu: bool = False,
     force: bool = False,
 ) -> Fit:
     """The longest context up to `n_ctx` with which a model can be opened.
 
     `blob` is what the download takes beside, when nothing is stored; `device_memory` in GiB, as
-    navigator.deviceMemory reports it. `force` leaves the estimate out.
+    navigator.deviceMemory reports it. With a `gpu`, whose buffers are no linear memory, the limit
+    of WebAssembly refuses nothing, nor does an estimate that only says "8 GiB or more"; the GPU's
+    own limits are tried when the model is opened. `force` leaves the estimate out.
     """
-    available = None if device_memory is None or force else int(DEVICE_SHARE * device_memory * GIB)
+    available = None
+    if device_memory is not None and not force and not (gpu and device_memory >= MOST_REPORTED_GIB):
+        available = int(DEVICE_SHARE * device_memory * GIB)
     shorter = sorted((c.n_ctx for c in contexts if c.n_ctx < n_ctx), reverse=True)
     wanted: Fit | None = None
     for length in [n_ctx, *shorter]:
         linear = weights + bytes_at(contexts, length) + WORKING_BYTES
-        if linear > wasm_limit:
+        if linear > wasm_limit and not gpu:
             found = Fit("refused", length, linear, "wasm", wasm_limit)
         elif available is not None and linear + blob > available:
             found = Fit("refused", length, linear + blob, "device", available)
         elif wanted is None:
-            return Fit("fits", length, linear + blob, None, None)
+            return Fit("fits", length, linear + blob, None, None, linear > wasm_limit)
         else:
-            return Fit("shorter", length, linear + blob, wanted.limit, wanted.available)
+            limits = (wanted.limit, wanted.available)
+            return Fit("shorter", length, linear + blob, *limits, linear > wasm_limit)
         wanted = wanted or found
     return found
 

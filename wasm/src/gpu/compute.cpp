@@ -145,14 +145,18 @@ Status Compute::create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batc
 }
 
 /// Goes once through every kind of evaluation that there is: a token near the context's beginning
-/// and at its end, a few tokens, and a whole batch.
+/// and at its end, a few tokens, and a whole batch; then through those of a short exact session.
 Status Compute::prepare(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch) {
-  std::unique_ptr<Compute> pretended;
-  SLM_TRY(create(model, n_ctx, n_batch, pretended));
-  const std::vector<int32_t> ids(n_batch);
-  const Adaptation none;
-  for (const auto &[n, past] : {std::pair{1u, 0u}, {1u, n_ctx - 1}, {std::min(n_batch, 2u), 0u}, {n_batch, 0u}})
-    SLM_TRY(pretended->eval({ids.data(), n, past}, none, 1));
+  constexpr uint32_t kExactContext = 64; // room for a known answer
+  for (const bool exact : {false, true}) {
+    const uint32_t longest = exact ? std::min(n_ctx, kExactContext) : n_ctx, most = std::min(n_batch, longest);
+    std::unique_ptr<Compute> pretended;
+    SLM_TRY(create(model, longest, most, exact, pretended));
+    const std::vector<int32_t> ids(most);
+    const Adaptation none;
+    for (const auto &[n, past] : {std::pair{1u, 0u}, {1u, longest - 1}, {std::min(most, 2u), 0u}, {most, 0u}})
+      SLM_TRY(pretended->eval({ids.data(), n, past}, none, 1));
+  }
   return SLM_OK;
 }
 

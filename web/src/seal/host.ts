@@ -37,10 +37,11 @@ export class FrameHost implements ChatHost {
   readonly site: Site;
   models: readonly ModelEntry[];
   readonly preferences: Preferences;
+  readonly backend: ChatHost['backend'];
 
   private constructor(
     port: MessagePort,
-    { script, models, preferences, site }: Extract<ShellMessage, { type: 'welcome' }>,
+    { script, models, preferences, backend, site }: Extract<ShellMessage, { type: 'welcome' }>,
   ) {
     this.#port = port;
     this.#workerUrl = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
@@ -49,6 +50,7 @@ export class FrameHost implements ChatHost {
     this.site = site;
     this.models = models;
     this.preferences = preferences;
+    this.backend = backend;
     port.onmessage = ({ data }: MessageEvent<ShellMessage>) => this.#receive(data);
   }
 
@@ -109,10 +111,10 @@ export class FrameHost implements ChatHost {
   }
 
   async #open(model: string, verify: boolean, options: OpenWish): Promise<OpenedModel> {
-    const { n_ctx = null, force = false } = options;
+    const { n_ctx = null, backend = 'auto', force = false } = options;
     const { manifest, files, storage, room } = await this.#ask(
       'opened',
-      { type: 'open', model, verify, n_ctx, force },
+      { type: 'open', model, verify, n_ctx, backend, force },
       options,
     );
     const wasm = async (variant: Variant) => (await this.#ask('wasm', { type: 'wasm', variant })).bytes;

@@ -380,7 +380,7 @@ void multiply_exact(const Matrix &w, const Activations &x, float *y, size_t y_st
                     uint8_t *scratch) {
   float *row = reinterpret_cast<float *>(scratch);
   for (uint32_t r = begin * kRows; r < end * kRows && r < w.rows; r++) {
-    w.kernel->dequantize(w.data + r / kRows * w.group_bytes(), w.columns, r % kRows, row);
+    w.kernel->dequantize(w.data + r / kRows * group_bytes(w), w.columns, r % kRows, row);
     for (uint32_t t = 0; t < x.n_tokens; t++)
       y[t * y_stride + r] = dot_exact(row, x.f32 + size_t(t) * w.columns, w.columns);
   }
