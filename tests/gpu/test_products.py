@@ -15,7 +15,7 @@ from tests.gpu.dawn import F32, F64, NONE, Batch, Build, Check, close, grid, run
 from tests.gpu.packing import TYPES, Matrix, heap_of, random_matrix, step
 
 EPSILON = float(np.finfo(np.float32).eps)
-STORE, ADD, SILU, GELU, CAP = range(5)
+STORE, ADD, SILU, GELU, CAP, ADD_CAP = range(6)
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,25 @@ class Matvec:
     cap: float = 30
     scale: float = 1
     large: float = 1  # factor of x
+    form: str = "matvec"
+
+    @property
+    def paired(self) -> bool:
+        return self.finish in (SILU, GELU)
+
+    def grid(self) -> tuple[int, int, int]:
+        sweeps = self.form != "matvec_lane"
+        units = [-(-rows // 4) * 4 if sweeps else rows for rows in self.rows]
+        at_once = 64 // self.lanes * self.at_once if sweeps else 64
+        workgroups = -(-(units[0] if self.paired else sum(units)) // at_once)
+        return *grid(workgroups, most=7), 1 if sweeps else -(-self.n // self.tokens)
+
+    def overrides(self) -> dict[str, int]:
+        values = {"TOKENS": self.tokens, "PRODUCTS": len(self.rows)}
+        values |= {"FINISH": self.finish, "NORM": int(self.norm)}
+        if self.form == "matvec_lane":
+            return values
+        return values | {"LANES": self.lanes, "ROWS": self.at_once}
 
 
 @dataclass(frozen=True)
@@ -77,9 +96,20 @@ def product(w: Matrix, x: F64, scale: float, bias: F32 | None) -> tuple[F64, F64
     return y, tolerance
 
 
+def finished(y: F64, tolerance: F64, before: F64, of: Matvec | Matmul) -> tuple[F64, F64]:
+    """What becomes of a product where there is something, and its tolerance."""
+    if of.finish in (ADD, ADD_CAP):
+        y = y + before
+        tolerance = tolerance + EPSILON * np.abs(y)
+    if of.finish in (CAP, ADD_CAP):
+        y = of.cap * np.tanh(y / of.cap)
+        tolerance = tolerance + 4 * EPSILON * of.cap
+    return y, tolerance
+
+
 def matvec(kind: str, of: Matvec) -> Build:
     def build(batch: Batch, random: np.random.Generator) -> Check:
-        paired = of.finish in (SILU, GELU)
+        paired = of.paired
         matrices = [random_matrix(random, kind, rows, of.columns) for rows in of.rows]
         heap, at = heap_of(matrices)
         before, first_row = 2, 3  # rows of x before, and of y
@@ -96,12 +126,10 @@ def matvec(kind: str, of: Matvec) -> Build:
         buffers |= {f"y{i}": out for i, out in enumerate(outs) if i == 0 or not paired}
         reads = ["y0"] if paired else [f"y{i}" for i in range(len(outs))]
         case = batch.case(buffers, *reads)
-        units = [-(-rows // 4) * 4 for rows in of.rows]
-        workgroups = -(-(units[0] if paired else sum(units)) // (64 // of.lanes * of.at_once))
         epsilon = 1e-5
         case.dispatch(
-            "matvec",
-            grid(workgroups, most=7),
+            of.form,
+            of.grid(),
             {
                 **{f"at{i}": at[i] if i < len(at) else [0] for i in range(3)},
                 "rows": of.rows,
@@ -118,14 +146,7 @@ def matvec(kind: str, of: Matvec) -> Build:
                 "cap": float(of.cap),
                 "scale": float(of.scale),
             },
-            {
-                "LANES": of.lanes,
-                "ROWS": of.at_once,
-                "TOKENS": of.tokens,
-                "PRODUCTS": len(of.rows),
-                "FINISH": of.finish,
-                "NORM": int(of.norm),
-            },
+            of.overrides(),
             kind,
             {"heap4": "heap"},
         )
@@ -147,13 +168,7 @@ def matvec(kind: str, of: Matvec) -> Build:
                 want = outs[i].astype(np.float64)
                 slack = np.zeros(want.shape) + 1e-30
                 there = slice(first_row, first_row + of.rows[i])
-                if of.finish == CAP:
-                    y = of.cap * np.tanh(y / of.cap)
-                    tolerance = tolerance + 4 * EPSILON * of.cap
-                if of.finish == ADD:
-                    y = y + want[:, there]
-                    tolerance = tolerance + EPSILON * np.abs(y)
-                want[:, there], slack[:, there] = y, tolerance
+                want[:, there], slack[:, there] = finished(y, tolerance, want[:, there], of)
                 close(case.results[f"y{i}"], want, slack)
 
         return check
@@ -198,13 +213,7 @@ def matmul(kind: str, of: Matmul) -> Build:
             want = y.astype(np.float64)
             slack = np.zeros(want.shape) + 1e-30
             there = slice(first_row, first_row + of.rows)
-            if of.finish == CAP:
-                sums = of.cap * np.tanh(sums / of.cap)
-                tolerance = tolerance + 4 * EPSILON * of.cap
-            if of.finish == ADD:
-                sums = sums + want[:, there]
-                tolerance = tolerance + EPSILON * np.abs(sums)
-            want[:, there], slack[:, there] = sums, tolerance
+            want[:, there], slack[:, there] = finished(sums, tolerance, want[:, there], of)
             close(case.results["y"], want, slack)
 
         return check
@@ -251,12 +260,14 @@ def embed(kind: str, rows: int, columns: int, ids: list[int]) -> Build:
 
 def builds() -> dict[str, Build]:
     found: dict[str, Build] = {}
-    rows_and_tokens = [*((i, i) for i in (1, 2, 3, 4, 5, 63, 64, 65)), (130, 66)]
     columns = [32, 64, 96, 256, 512, 576]
     for kind in TYPES:
         wide = [256, 512, 768] if step(kind) == 256 else columns
         wide = [*wide, *([40] if step(kind) == 1 else [])]
-        for i, (rows, n) in enumerate(rows_and_tokens):
+        # Edges of tiles are every type's, but not every type can get them wrong by itself.
+        edges = [1, 2, 3, 4, 5, 63, 64, 65, 130] if kind in ("F16", "Q4_0", "Q6_K") else [3, 65]
+        for i, rows in enumerate(edges):
+            n = min(rows, 66)
             c = wide[i % len(wide)]
             found[f"matmul-{kind}-{rows}x{c}-{n}"] = matmul(kind, Matmul(rows, c, n))
             # One specialization for one token, one for four with everything on.
@@ -264,6 +275,8 @@ def builds() -> dict[str, Build]:
             paired = Matvec((rows, rows), c, 1 + i % 4, lanes=8, at_once=4, tokens=4, finish=SILU)
             pair = replace(paired, norm=True, bias=True)
             found[f"matvec-{kind}-pair-{rows}x{c}-{pair.n}"] = matvec(kind, pair)
+            lane = replace(paired, tokens=2, finish=STORE, bias=True, form="matvec_lane")
+            found[f"lane-{kind}-{rows}x{c}-{lane.n}"] = matvec(kind, lane)
         found[f"embed-{kind}"] = embed(kind, 37, wide[-1], [0, 36, 17, 18, 19, 5, 5])
     # Every shape of lanes, rows and tokens; with more blocks than a chunk, and fewer than lanes.
     for lanes in (8, 16, 32, 64):
@@ -280,6 +293,12 @@ def builds() -> dict[str, Build]:
         ):
             found[f"matvec-{kind}-{of}"] = matvec(kind, of)
     for of in (
+        Matvec((70,), 768, cap=2, finish=ADD_CAP),
+        Matvec((70,), 64, 5, tokens=4, cap=2, finish=ADD_CAP, form="matvec_lane"),
+        Matvec((70,), 64, 5, tokens=4, finish=CAP, large=1e4, form="matvec_lane"),
+        Matvec((66, 3, 65), 288, 5, tokens=4, finish=ADD, norm=True, form="matvec_lane"),
+        Matvec((65, 65), 288, 3, tokens=4, finish=GELU, norm=True, form="matvec_lane"),
+        Matvec((12, 12), 64, finish=SILU, large=1e4, form="matvec_lane"),
         Matvec((12, 12), 64, finish=GELU, norm=True),
         Matvec((12, 12), 64, finish=GELU, large=1e4),
         Matvec((12, 12), 64, finish=SILU, large=1e4),
@@ -288,6 +307,7 @@ def builds() -> dict[str, Build]:
     for case in (
         Matmul(66, 96, 67, finish=ADD, bias=True),
         Matmul(66, 96, 67, finish=CAP, scale=40),
+        Matmul(66, 96, 67, finish=ADD_CAP, cap=2),
         Matmul(130, 2080, 3, bias=True, scale=0.25),
     ):
         found[f"matmul-{case}"] = matmul("Q5_0", case)

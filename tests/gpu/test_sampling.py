@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from tests.gpu.dawn import F32, Array, Batch, Build, Check, close, run_all
+from tests.gpu.dawn import F32, F64, Array, Batch, Build, Check, close, run_all
 
 K = 128
 NOTHING = -1e30  # what is not more is no logit
@@ -100,9 +100,10 @@ class Sampling:
     top_p: float = 1
     min_p: float = 0
 
-    def kept(self, logits: F32) -> F32:
+    def kept(self, row: F32) -> F64:
         """The shares of the candidates that are left, as wasm/src/sampler.cpp has them."""
-        logits = logits[: 1 if self.temperature == 0 else self.top_k].astype(np.float64)
+        k = 1 if self.temperature == 0 else self.top_k
+        logits: F64 = row[:k].astype(np.float64)
         weights = np.exp(logits - logits[0])
         keep = len(weights)
         if self.top_p < 1:
@@ -110,8 +111,9 @@ class Sampling:
             keep = max(1, int(np.count_nonzero(before < self.top_p * weights.sum())))
         while keep > 1 and weights[keep - 1] < self.min_p:
             keep -= 1
-        heated = np.exp((logits[:keep] - logits[0]) / (self.temperature or 1))
-        return (heated / heated.sum()).astype(np.float32)
+        heated: F64 = np.exp((logits[:keep] - logits[0]) / (self.temperature or 1))
+        shares: F64 = heated / heated.sum()
+        return shares
 
 
 def draw(of: Sampling, spread: float) -> Build:
@@ -124,7 +126,7 @@ def draw(of: Sampling, spread: float) -> Build:
         best = np.zeros((K + 1, 2), np.uint32)
         best[:K, 0], best[:K, 1] = keys, random.permutation(1000)[:K]
         shares = of.kept(logits)
-        ends = np.cumsum(shares.astype(np.float64))
+        ends = np.cumsum(shares)
         drawn = [i for i in range(len(shares)) if shares[i] > 1e-4]
         cases = []
         for i in drawn:
