@@ -270,12 +270,12 @@ def builds() -> dict[str, Build]:
             n = min(rows, 66)
             c = wide[i % len(wide)]
             found[f"matmul-{kind}-{rows}x{c}-{n}"] = matmul(kind, Matmul(rows, c, n))
-            # One specialization for one token, one for four with everything on.
+            # One specialization for one token, one for two with everything on.
             found[f"matvec-{kind}-{rows}x{c}"] = matvec(kind, Matvec((rows,), c))
-            paired = Matvec((rows, rows), c, 1 + i % 4, lanes=8, at_once=4, tokens=4, finish=SILU)
+            paired = Matvec((rows, rows), c, 1 + i % 2, lanes=8, at_once=2, tokens=2, finish=SILU)
             pair = replace(paired, norm=True, bias=True)
             found[f"matvec-{kind}-pair-{rows}x{c}-{pair.n}"] = matvec(kind, pair)
-            lane = replace(paired, tokens=2, finish=STORE, bias=True, form="matvec_lane")
+            lane = replace(paired, finish=STORE, bias=True, form="matvec_lane")
             found[f"lane-{kind}-{rows}x{c}-{lane.n}"] = matvec(kind, lane)
         found[f"embed-{kind}"] = embed(kind, 37, wide[-1], [0, 36, 17, 18, 19, 5, 5])
     # Every shape of lanes, rows and tokens; with more blocks than a chunk, and fewer than lanes.
@@ -294,6 +294,8 @@ def builds() -> dict[str, Build]:
             found[f"matvec-{kind}-{of}"] = matvec(kind, of)
     for of in (
         Matvec((70,), 768, cap=2, finish=ADD_CAP),
+        Matvec((29,), 64, 2, tokens=2),  # the next token's results begin behind the last row's
+        Matvec((29,), 64, 2, tokens=2, form="matvec_lane"),
         Matvec((70,), 64, 5, tokens=4, cap=2, finish=ADD_CAP, form="matvec_lane"),
         Matvec((70,), 64, 5, tokens=4, finish=CAP, large=1e4, form="matvec_lane"),
         Matvec((66, 3, 65), 288, 5, tokens=4, finish=ADD, norm=True, form="matvec_lane"),
