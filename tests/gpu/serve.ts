@@ -55,7 +55,7 @@ async function answer({ call, args = [], read, write, n = 0, ask }: Request, byt
     host.destroy();
     return {};
   }
-  return { info: host.info(), stats: host.stats(), pipelines: host.pipelines };
+  return { info: host.info(), stats: host.stats(), pipelines: host.pipelines, times: await host.times() };
 }
 
 let pending = Buffer.alloc(0);

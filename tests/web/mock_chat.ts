@@ -37,6 +37,8 @@ interface Config {
   /** About a shorter context. */
   readonly roomNotice?: ContextNotice;
   readonly preferences?: Partial<Preferences>;
+  /** By the page's address. */
+  readonly backend?: ChatHost['backend'];
 }
 
 interface Piece {
@@ -323,6 +325,7 @@ const host: ChatHost = {
   site: { ...SITE, ...config.site },
   models,
   preferences: { ...NO_PREFERENCES, ...config.preferences },
+  backend: config.backend ?? null,
   keep: (preferences) => {
     mock.kept = preferences;
   },
@@ -336,7 +339,7 @@ const host: ChatHost = {
     const aborted = new Promise<never>((_, reject) => {
       options.signal?.addEventListener('abort', () => reject(options.signal?.reason));
     });
-    const room = { n_ctx: 1024, needed: 157_065_728, notice: config.roomNotice ?? null };
+    const room = { n_ctx: 1024, needed: 157_065_728, notice: config.roomNotice ?? null, needs_gpu: false };
     options.onRoom?.(room);
     mock.forced.push(options.force === true);
     if (config.manualOpen) await Promise.race([mock.waitForOpening(), aborted]);

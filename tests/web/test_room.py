@@ -21,6 +21,14 @@ from tests.web.serving import Site, serve
 
 CHUNK = r"/[0-9a-f]{64}$"
 MEMORY_OF_1_GB = "Object.defineProperty(Navigator.prototype, 'deviceMemory', {get: () => 1});"
+# As much of a GPU as the check before a download asks for.
+A_GPU = """
+  const limits = {maxStorageBuffersPerShaderStage: 8, maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupSizeX: 256, maxComputeWorkgroupStorageSize: 16384};
+  const info = {vendor: 'test', architecture: '', device: '', description: ''};
+  const gpu = {requestAdapter: () => Promise.resolve({info, limits})};
+  Object.defineProperty(Navigator.prototype, 'gpu', {get: () => gpu});
+"""
 PATIENCE_MS = 30_000
 
 
@@ -70,6 +78,22 @@ def test_a_hard_limit_cannot_be_overruled(page: Page, models: Path, released: Si
     expect(alert).to_contain_text("this browser gives a page at most")
     expect(alert.get_by_role("button")).to_have_count(0)
     assert released.paths(CHUNK) == []
+
+
+def test_with_a_gpu_it_limits_nothing_unless_the_cpu_is_asked_for(
+    page: Page, models: Path, released: Site
+) -> None:
+    claim(models, "huge", 5_000_000_000, [[512, 10_000_000], [2048, 40_000_000]], 2048)
+    page.add_init_script(A_GPU)
+    page.goto(f"{released.url}/?backend=cpu")
+    frame = page.frame_locator("iframe#sandbox")
+    expect(frame.get_by_role("alert")).to_contain_text("5.0 GB", timeout=PATIENCE_MS)
+    assert released.paths(CHUNK) == []
+    page.goto(released.url)
+    # The bytes are no model, which the engine says after they were fetched.
+    button = frame.get_by_role("button", name="Try again")
+    expect(button).to_be_visible(timeout=PATIENCE_MS)
+    assert len(released.paths(CHUNK)) > 0
 
 
 def test_the_api_refuses_and_shortens_too(harness: Page, models: Path, site: Site) -> None:

@@ -6,7 +6,7 @@
 //:include format
 //:include activation
 
-override FINISH: u32 = 0; // 0 store, 1 add to y, 4 cap * tanh(y / cap)
+override FINISH: u32 = 0; // 0 store, 1 add to y, 4 cap * tanh(y / cap), 5 the same of y + what is there
 
 struct Params {
   at: vec4<u32>,
@@ -55,10 +55,10 @@ fn store(token: u32, row: u32, sum: f32) {
     value += vectors[params.bias + params.first_row + row];
   }
   let i = token * params.y_stride + params.first_row + row;
-  if (FINISH == 1u) {
+  if (FINISH == 1u || FINISH == 5u) {
     value += y[i];
   }
-  if (FINISH == 4u) {
+  if (FINISH >= 4u) {
     value = softcap(value, params.cap);
   }
   y[i] = value;

@@ -15,7 +15,7 @@ override LANES: u32 = 16;   // 8, 16, 32 or 64
 override ROWS: u32 = 1;     // 1, 2 or 4: rows of one lane group at once
 override TOKENS: u32 = 1;   // 1 to 4
 override PRODUCTS: u32 = 1; // 1 to 3
-override FINISH: u32 = 0;   // 0 store, 1 add to y, 2 silu(y0) * y1, 3 gelu(y0) * y1 (tanh form), 4 cap * tanh(y / cap)
+override FINISH: u32 = 0;   // 0 store, 1 add to y, 2 silu(y0) * y1, 3 gelu(y0) * y1 (tanh form), 4 cap * tanh(y / cap), 5 the same of y + what is there
 override NORM: u32 = 0;     // 1: x is normalized with params.norm
 
 struct Params {
@@ -266,22 +266,30 @@ fn main(
       value = vec4<f32>(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w)) * up;
     }
   }
-  if (FINISH == 4u) {
-    let cap = params.cap;
-    value = vec4<f32>(softcap(value.x, cap), softcap(value.y, cap), softcap(value.z, cap), softcap(value.w, cap));
-  }
   for (var token = 0u; token < params.n; token++) {
     write(done.product, token * params.y_stride[done.product] + params.first_row[done.product] + done.row, value[token]);
   }
 }
 
+fn finished(value: f32, before: f32) -> f32 {
+  if (FINISH == 1u) {
+    return before + value;
+  }
+  if (FINISH == 4u) {
+    return softcap(value, params.cap);
+  }
+  if (FINISH == 5u) {
+    return softcap(before + value, params.cap);
+  }
+  return value;
+}
+
 fn write(product: u32, i: u32, value: f32) {
-  let add = FINISH == 1u;
   if (product == 0u) {
-    y0[i] = value + select(0.0, y0[i], add);
+    y0[i] = finished(value, y0[i]);
   } else if (product == 1u) {
-    y1[i] = value + select(0.0, y1[i], add);
+    y1[i] = finished(value, y1[i]);
   } else {
-    y2[i] = value + select(0.0, y2[i], add);
+    y2[i] = finished(value, y2[i]);
   }
 }

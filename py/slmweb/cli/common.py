@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..core.model import Model
 
 Variant = Literal["relaxed", "simd"]
+Backend = Literal["auto", "webgpu", "cpu"]
 
 
 def finite(value: float | None) -> float | None:
@@ -47,6 +48,13 @@ VariantOption = Annotated[
     Variant | None,
     typer.Option(
         help="The compiled core to run; by default the fastest that works here.",
+        show_default=False,
+    ),
+]
+BackendOption = Annotated[
+    Backend | None,
+    typer.Option(
+        help="Where the page's engine computes: a GPU if it is a real one, a GPU, or the CPU.",
         show_default=False,
     ),
 ]

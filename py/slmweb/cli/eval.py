@@ -13,6 +13,7 @@ import typer
 
 from ..errors import SlmError
 from .common import (
+    BackendOption,
     ContextOption,
     JsonOption,
     VariantOption,
@@ -121,6 +122,7 @@ def evaluate(
     ] = None,
     n_ctx: ContextOption = None,
     variant: VariantOption = None,
+    backend: BackendOption = None,
     verify: VerifyOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -142,6 +144,11 @@ def evaluate(
     )
     if by == "generation" and task != "classify":
         raise SlmError("invalid_argument", f"--by generation is for classify, not for {task}")
+    if backend is not None and not browser:
+        raise SlmError(
+            "invalid_argument",
+            f"--backend {backend} is for the page's engine; give --browser as well",
+        )
     metrics.require(task)
     classes = _labels(labels, task)
     wording = Wording(task, prompt, system, raw, classes)
@@ -162,6 +169,7 @@ def evaluate(
             folder=out,
             seed=seed,
             variant=variant,
+            backend=backend,
             verify=verify,
             bar=progress_bar,
         )

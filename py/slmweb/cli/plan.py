@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import SlmError
 from .common import JsonOption, bytes_text, count_text, print_json
 
 if TYPE_CHECKING:
-    from ..plan.plan import Option, Plan
+    from ..plan.option import OnGpu, Option
+    from ..plan.plan import ClassOption, Plan
 
 
 def register(app: typer.Typer) -> None:
@@ -31,9 +35,17 @@ def plan(
         str,
         typer.Option(
             metavar="NAME|FILE.json",
-            help="phone, laptop, desktop, benchmark, or a JSON file with the same numbers.",
+            help="phone, laptop, mac, desktop, benchmark, or a JSON file with the same numbers.",
         ),
     ] = "laptop",
+    gpu_shares: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DECODE,PREFILL",
+            help="What of its rated bandwidth and arithmetic a GPU reaches.",
+            show_default="0.5,0.3: goals",
+        ),
+    ] = None,
     endpoint: Annotated[
         str | None,
         typer.Option(
@@ -48,9 +60,13 @@ def plan(
     """Say what a model will need and do on a device; nothing is downloaded."""
     from ..plan.browsers import read_browsers
     from ..plan.plan import plan as make
-    from ..plan.rates import read_device
+    from ..plan.rates import known_devices, read_device, with_shares
 
-    made = make(model, read_device(device), endpoint=endpoint)
+    wanted, classes = read_device(device), known_devices()
+    if gpu_shares is not None:
+        shares = _shares(gpu_shares)
+        wanted, *classes = [with_shares(one, *shares) for one in (wanted, *classes)]
+    made = make(model, wanted, classes=classes, endpoint=endpoint)
     browsers = read_browsers()
     if json:
         paths = [
@@ -63,28 +79,82 @@ def plan(
         f"{made.model}: {made.architecture}, {count_text(made.parameters)} parameters, context "
         f"{count_text(made.n_ctx_train)}"
     )
+    gpu = made.device.gpu
     print(
         f"on {made.device.title}: {made.device.memory_gib:g} GiB, of which a tab may take "
-        f"{bytes_text(made.available_bytes)}; {made.device.threads} threads\n"
+        f"{bytes_text(made.available_bytes)}; {made.device.threads} threads; "
+        f"{gpu.title if gpu is not None else 'no GPU'}\n"
     )
     _print_columns(_speed_rows(made))
-    print("\nmemory by context length (* more than a tab may take)\n")
+    print("\nmemory by context length (* more than a tab may take, + on the GPU only)\n")
     _print_columns(_memory_rows(made))
+    print(f"\n{made.classes[0].option.type} by class of device, {_assumption(made.classes)}\n")
+    _print_columns(_class_rows(made.classes))
     print("\nbrowsers, with COOP and COEP headers on the page\n")
     _print_columns([[b.name, *_paths(b)] for b in browsers])
     print(f"\n{made.recommendation}")
 
 
+def _shares(text: str) -> tuple[float, float]:
+    with contextlib.suppress(ValueError):
+        decode, prefill = map(float, text.split(","))
+        if 0 < decode <= 1 and 0 < prefill <= 1:
+            return decode, prefill
+    raise SlmError(
+        "invalid_argument",
+        f"--gpu-shares {text!r} are not two numbers above 0 and up to 1, as in 0.5,0.3",
+    )
+
+
 def _speed_rows(made: Plan) -> list[list[str]]:
     lines = list(made.options[0].download_seconds)
     rows = [["", "download", *lines, "prefill/s", "decode/s"]]
+    if made.device.gpu is not None:
+        rows[0] += ["GPU memory", "GPU prefill/s", "GPU decode/s"]
     for option in made.options:
         seconds = [_seconds(option.download_seconds[line]) for line in lines]
-        rates = (option.prefill_tokens_per_second, option.decode_tokens_per_second)
-        rows.append(
-            [option.type, bytes_text(option.download_bytes), *seconds, *(_rate(r) for r in rates)]
-        )
+        cells = [option.type, bytes_text(option.download_bytes), *seconds, *_cpu_rates(option)]
+        rows.append(cells if option.gpu is None else [*cells, *_gpu_cells(option.gpu)])
     return rows
+
+
+def _cpu_rates(option: Option) -> list[str]:
+    return [_rate(option.prefill_tokens_per_second), _rate(option.decode_tokens_per_second)]
+
+
+def _gpu_cells(gpu: OnGpu) -> list[str]:
+    mark = "*" if gpu.fit.verdict == "refused" else ""
+    rates = (gpu.prefill_tokens_per_second, gpu.decode_tokens_per_second)
+    return [bytes_text(gpu.fit.needed) + mark, *map(_rate, rates)]
+
+
+def _assumption(classes: Sequence[ClassOption]) -> str:
+    gpus = [one.device.gpu for one in classes if one.device.gpu is not None]
+    shares = {(gpu.decode_share, gpu.prefill_share) for gpu in gpus}
+    decode, prefill = shares.pop()
+    return (
+        f"where a GPU reaches {decode:.0%} of its bandwidth and {prefill:.0%} of its arithmetic "
+        "(goals, not measurements), and compiles once"
+    )
+
+
+def _class_rows(classes: Sequence[ClassOption]) -> list[list[str]]:
+    rows = [
+        ["", "prefill/s", "decode/s", "GPU memory", "prefill/s", "decode/s", "compiling", "use"]
+    ]
+    for one in classes:
+        option = one.option
+        cpu = ["-", "-"] if option.fit.verdict == "refused" else _cpu_rates(option)
+        gpu = [] if option.gpu is None else _gpu_cells(option.gpu)
+        compiling = "" if option.gpu is None else f"about {_seconds(option.gpu.compile_seconds)}"
+        rows.append([one.device.title, *cpu, *gpu, compiling, _use(option)])
+    return rows
+
+
+def _use(option: Option) -> str:
+    if option.backend is None:
+        return "neither: too large"
+    return "needs the GPU" if option.needs_gpu else {"cpu": "CPU", "webgpu": "GPU"}[option.backend]
 
 
 def _memory_rows(made: Plan) -> list[list[str]]:
@@ -93,7 +163,10 @@ def _memory_rows(made: Plan) -> list[list[str]]:
 
 
 def _needs(option: Option) -> list[str]:
-    return [bytes_text(c.needed_bytes) + ("" if c.fits else "*") for c in option.contexts]
+    return [
+        bytes_text(c.needed_bytes) + ("" if c.fits else "+" if c.gpu_fits else "*")
+        for c in option.contexts
+    ]
 
 
 def _paths(browser: Any) -> list[str]:

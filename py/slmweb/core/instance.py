@@ -4,6 +4,8 @@ Owns wasmtime: the choice of variant, compilation and its cache, linear memory,
 and the translation of a negative status or a trap into SlmError. Knows nothing
 of what the functions do, and takes their signatures from the generated table.
 Only the single-threaded variants run here: the binding has no shared memory.
+The variant `webgpu` gets a GPU that does nothing: with it one may ask what a
+model takes on a device, also one too large for linear memory, and compute nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ Variant = Literal["relaxed", "simd"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)  # best first
 
 U32 = 0xFFFFFFFF
+# The largest binding that every device has. What is too large for it is cut into parts.
+LEAST_BINDING = 1 << 27
 
 _STATUS_CODES: dict[int, Code] = {
     Status.INVALID_ARGUMENT: "invalid_argument",
@@ -79,7 +83,8 @@ class Instance:
         self.store = wasmtime.Store(_engine())
         try:
             module = wasmtime.Module.from_file(_engine(), self.path)
-            exports = wasmtime.Instance(self.store, module, []).exports(self.store)
+            imports = [_idle(self.store, wanted) for wanted in module.imports]
+            exports = wasmtime.Instance(self.store, module, imports).exports(self.store)
         except (OSError, wasmtime.WasmtimeError, wasmtime.Trap) as error:
             raise SlmError(
                 "not_built",
@@ -198,6 +203,15 @@ class Instance:
                 break
             length = min(room, 4 * length)
         raise SlmError("crashed", f"the core named a text at {address} that has no end")
+
+
+def _idle(store: wasmtime.Store, wanted: wasmtime.ImportType) -> wasmtime.Func:
+    """An import that does nothing. What it returns is a limit, and as a handle as good as any."""
+    kind = wanted.type
+    if wanted.module != "gpu" or not isinstance(kind, wasmtime.FuncType):
+        raise wasmtime.WasmtimeError(f"it imports {wanted.module}.{wanted.name}")
+    result = LEAST_BINDING if kind.results else None
+    return wasmtime.Func(store, kind, lambda *arguments: result)
 
 
 def _export(exports: Any, name: str, kind: type[Any], path: Path) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import __version__, paths
 from ..core.files import ByteFile, is_pack, model_files, open_files, split_stem
@@ -25,6 +25,9 @@ from .engine import CoreEngine, Engine
 from .journal import Journal, fingerprint
 from .metrics import HEADLINE, difference_interval, interval, summarize
 from .tasks import Prepared, Record, Settings, evaluate_item, prepare
+
+if TYPE_CHECKING:
+    from ..browser import Backend
 
 Progress = Callable[[int, int], None]
 Bar = Callable[[str, Literal["bytes", "items"]], AbstractContextManager[Progress]]
@@ -93,6 +96,7 @@ def run(
     folder: Path | None = None,
     seed: int = 0,
     variant: Variant | None = None,
+    backend: Backend | None = None,
     verify: bool = False,
     bar: Bar = no_bar,
 ) -> Result:
@@ -120,13 +124,14 @@ def run(
         candidates = _candidates(models, reference, progress)
     compare_with = candidates[0] if reference is not None else None
     core = _core_digest(variant, browser)
+    runs = backend or browser  # on a GPU it would be another result
     with Journal(folder) as journal, contextlib.ExitStack() as opened:
         loaded_reference: CoreEngine | None = None
         for candidate in candidates:
             compared = compare_with if candidate is not compare_with else None
             keys = [
                 fingerprint(
-                    *(__version__, core, browser, candidate.sha256, compared and compared.sha256),
+                    *(__version__, core, runs, candidate.sha256, compared and compared.sha256),
                     *(item.digest, item.choices, _relevant(settings)),
                 )
                 for item in items
@@ -137,7 +142,7 @@ def run(
                     loaded_reference = _open_core(compared, settings, variant, verify, bar)
                     opened.callback(loaded_reference.close)
                 engine = (
-                    _open_browser(candidate, settings, variant, bar)
+                    _open_browser(candidate, settings, variant, backend, bar)
                     if browser
                     else _open_core(candidate, settings, variant, verify, bar)
                 )
@@ -277,13 +282,21 @@ def _core_digest(variant: Variant | None, browser: bool) -> str:
 
 
 def _open_browser(
-    candidate: Candidate, settings: Settings, variant: Variant | None, bar: Bar
+    candidate: Candidate,
+    settings: Settings,
+    variant: Variant | None,
+    backend: Backend | None,
+    bar: Bar,
 ) -> Engine:
     from .browser import BrowserEngine
 
     with bar(f"packing {candidate.name}", "bytes") as progress:
         return BrowserEngine(
-            candidate.path, n_ctx=settings.n_ctx, variant=variant, progress=progress
+            candidate.path,
+            n_ctx=settings.n_ctx,
+            variant=variant,
+            backend=backend,
+            progress=progress,
         )
 
 

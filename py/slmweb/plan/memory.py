@@ -25,6 +25,8 @@ WORKING_BYTES = 32 << 20
 # What a tab may take of the memory that a browser reports, which is coarse. The rest is for the
 # system, the browser and other pages: a phone ends the tab that takes too much.
 DEVICE_SHARE = 0.4
+# Browsers that report this much mean: so much or more.
+MOST_REPORTED_GIB = 8
 GIB = 1 << 30
 
 # Columns and bytes of a packed block of four rows.
@@ -56,9 +58,7 @@ def weights_bytes(shape: Shape) -> int:
 
 def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int = 1) -> int:
     """Bytes of a session: keys and values of n_ctx positions, activations, scratch."""
-    element = 4 if all(t.type == "F32" for t in shape.tensors if t.is_matrix) else 2
-    per_slot = 2 * shape.n_head_kv * shape.head_dim * element
-    cache = sum(per_slot * _slots(window, n_ctx, n_batch) for window in shape.windows)
+    cache = cache_bytes(shape, n_ctx, n_batch)
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
     branches = shape.n_embd if shape.architecture.startswith("gemma") else 0  # beside the stream
     widths = shape.n_embd + branches + 2 * (n_q + n_kv) + shape.n_ff
@@ -74,7 +74,18 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
     return cache + shared + threads * (normed + quantized + panels + scores + results)
 
 
-def _slots(window: int, n_ctx: int, n_batch: int) -> int:
+def cache_bytes(shape: Shape, n_ctx: int, n_batch: int) -> int:
+    """Bytes of all keys and values, on either backend."""
+    per_slot = 2 * shape.n_head_kv * shape.head_dim * element_bytes(shape)
+    return sum(per_slot * layer_slots(window, n_ctx, n_batch) for window in shape.windows)
+
+
+def element_bytes(shape: Shape) -> int:
+    """Of a number in the cache: half precision unless all weights are whole floats."""
+    return 4 if all(t.type == "F32" for t in shape.tensors if t.is_matrix) else 2
+
+
+def layer_slots(window: int, n_ctx: int, n_batch: int) -> int:
     """Positions that a layer's cache has room for: all, or a ring over its window."""
     every = -(-n_ctx // _KV_BLOCK) * _KV_BLOCK
     if window == 0 or window >= n_ctx:
@@ -104,6 +115,7 @@ class Fit:
     needed: int
     limit: Literal["wasm", "device"] | None
     available: int | None
+    needs_gpu: bool = False  # more than linear memory can have: the GPU opens it, the CPU cannot
 
 
 def fit(
@@ -114,26 +126,32 @@ def fit(
     blob: int = 0,
     wasm_limit: int = WASM_LIMIT,
     device_memory: float | None = None,
+    gpu: bool = False,
     force: bool = False,
 ) -> Fit:
     """The longest context up to `n_ctx` with which a model can be opened.
 
     `blob` is what the download takes beside, when nothing is stored; `device_memory` in GiB, as
-    navigator.deviceMemory reports it. `force` leaves the estimate out.
+    navigator.deviceMemory reports it. With a `gpu`, whose buffers are no linear memory, the limit
+    of WebAssembly refuses nothing, nor does an estimate that only says "8 GiB or more"; the GPU's
+    own limits are tried when the model is opened. `force` leaves the estimate out.
     """
-    available = None if device_memory is None or force else int(DEVICE_SHARE * device_memory * GIB)
+    available = None
+    if device_memory is not None and not force and not (gpu and device_memory >= MOST_REPORTED_GIB):
+        available = int(DEVICE_SHARE * device_memory * GIB)
     shorter = sorted((c.n_ctx for c in contexts if c.n_ctx < n_ctx), reverse=True)
     wanted: Fit | None = None
     for length in [n_ctx, *shorter]:
         linear = weights + bytes_at(contexts, length) + WORKING_BYTES
-        if linear > wasm_limit:
+        if linear > wasm_limit and not gpu:
             found = Fit("refused", length, linear, "wasm", wasm_limit)
         elif available is not None and linear + blob > available:
             found = Fit("refused", length, linear + blob, "device", available)
         elif wanted is None:
-            return Fit("fits", length, linear + blob, None, None)
+            return Fit("fits", length, linear + blob, None, None, linear > wasm_limit)
         else:
-            return Fit("shorter", length, linear + blob, wanted.limit, wanted.available)
+            limits = (wanted.limit, wanted.available)
+            return Fit("shorter", length, linear + blob, *limits, linear > wasm_limit)
         wanted = wanted or found
     return found
 

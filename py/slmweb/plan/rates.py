@@ -1,7 +1,8 @@
 """How fast a model will be on a device: a roofline with the fractions that this core achieves.
 
-Owns the device's numbers and the formula. The formula is a sum, not a maximum: without prefetch
-instructions a thread waits for memory and computes in turn (docs/benchmarks/LOG.md), so
+Owns the numbers of devices and the formula of the CPU; gpu.py has that of a GPU. The formula is a
+sum, not a maximum: without prefetch instructions a thread waits for memory and computes in turn
+(docs/benchmarks/LOG.md), so
 
     seconds = bytes read / (GB/s) + products / (share x kernel rate) + attention.
 """
@@ -10,12 +11,13 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import SlmError, os_reason
+from .gpu import Gpu
 from .shape import Shape, Tensor
 
 DEVICES = Path(__file__).with_name("devices.toml")
@@ -31,6 +33,8 @@ ATTENTION_SHARE = 0.25
 _PRODUCTS = {"Q8_0": 2.0, "IQ4_NL": 2.0, "F32": 4.0, "F16": 6.0, "BF16": 6.0}
 
 _FIELDS = ("memory_gib", "threads", "gmac_per_s", "gb_per_s_per_thread", "gb_per_s")
+_GPU_FIELDS = ("gb_per_s", "tflops", "us_per_dispatch", "ms_per_pipeline")
+_GPU_OPTIONAL = ("memory_gib", "binding_mib", "decode_share", "prefill_share")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Device:
     gmac_per_s: float
     gb_per_s_per_thread: float
     gb_per_s: float
+    gpu: Gpu | None = None
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,9 @@ def read_device(name: str) -> Device:
 
     Raises SlmError "invalid_argument", "unreadable" or "bad_registry".
     """
-    known = tomllib.loads(DEVICES.read_text(encoding="utf-8"))
+    known, gpus = _table()
     if name in known:
-        return _device(known[name], name)
+        return _device(known[name], gpus, f"the device {name}")
     path = Path(name)
     if path.suffix != ".json":
         raise SlmError(
@@ -103,13 +108,65 @@ def read_device(name: str) -> Device:
         raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
     except ValueError as error:
         raise SlmError("bad_registry", f"{path} is not JSON ({error})") from None
-    return _device(table, str(path))
+    return _device(table, gpus, f"the device {path}")
 
 
-def _device(table: Any, where: str) -> Device:
+def known_devices() -> list[Device]:
+    """All of devices.toml that have a GPU: the classes that an advice is given for."""
+    known, gpus = _table()
+    found = [_device(table, gpus, f"the device {name}") for name, table in known.items()]
+    return [device for device in found if device.gpu is not None]
+
+
+def with_shares(device: Device, decode: float, prefill: float) -> Device:
+    """The device with other shares of its GPU's rated figures."""
+    if device.gpu is None:
+        return device
+    return replace(device, gpu=replace(device.gpu, decode_share=decode, prefill_share=prefill))
+
+
+def _table() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The devices, and the GPUs that they name."""
+    known = tomllib.loads(DEVICES.read_text(encoding="utf-8"))
+    gpus: dict[str, Any] = known.pop("gpu")
+    return known, gpus
+
+
+def _device(table: Any, gpus: Mapping[str, Any], where: str) -> Device:
     numbers: Mapping[str, Any] = table if isinstance(table, dict) else {}
-    for field in _FIELDS:
-        value = numbers.get(field)
+    found = _numbers(numbers, where, _FIELDS)
+    return Device(
+        title=str(numbers.get("title", where.removeprefix("the device "))),
+        memory_gib=found["memory_gib"],
+        threads=int(found["threads"]),
+        gmac_per_s=found["gmac_per_s"],
+        gb_per_s_per_thread=found["gb_per_s_per_thread"],
+        gb_per_s=found["gb_per_s"],
+        gpu=_gpu(numbers.get("gpu"), gpus, where),
+    )
+
+
+def _gpu(gpu: Any, gpus: Mapping[str, Any], where: str) -> Gpu | None:
+    if gpu is None:
+        return None
+    if isinstance(gpu, str) and gpu not in gpus:
+        raise SlmError(
+            "bad_registry",
+            f"{where} names the GPU {gpu!r}; choose from {', '.join(gpus)}, or write a table",
+        )
+    table = gpus[gpu] if isinstance(gpu, str) else gpu
+    numbers: Mapping[str, Any] = table if isinstance(table, dict) else {}
+    found = _numbers(numbers, f"the GPU of {where}", _GPU_FIELDS, _GPU_OPTIONAL)
+    return Gpu(str(numbers.get("title", "its GPU")), **found)
+
+
+def _numbers(
+    table: Mapping[str, Any], where: str, fields: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, float]:
+    """The fields that are there, all of them numbers above 0."""
+    found: dict[str, float] = {}
+    for field in [*fields, *(name for name in optional if name in table)]:
+        value = table.get(field)
         whole = field != "threads" or isinstance(value, int)
         if (
             isinstance(value, bool)
@@ -119,7 +176,8 @@ def _device(table: Any, where: str) -> Device:
         ):
             raise SlmError(
                 "bad_registry",
-                f"the device {where} should have a number above 0 as '{field}', but has {value!r}; "
-                f"it needs {', '.join(_FIELDS)}",
+                f"{where} should have a number above 0 as '{field}', but has {value!r}; "
+                f"it needs {', '.join(fields)}",
             )
-    return Device(str(numbers.get("title", where)), **{field: numbers[field] for field in _FIELDS})
+        found[field] = value
+    return found

@@ -32,10 +32,12 @@ def test_the_rule(vector: dict[str, object]) -> None:
         blob=v["blob"],  # type: ignore[arg-type]
         wasm_limit=v["wasm"],  # type: ignore[arg-type]
         device_memory=v["device_memory"],  # type: ignore[arg-type]
+        gpu=v["gpu"],  # type: ignore[arg-type]
         force=v["force"],  # type: ignore[arg-type]
     )
-    got = (found.verdict, found.n_ctx, found.needed, found.limit, found.available)
-    assert got == tuple(v[k] for k in ("verdict", "fits_n_ctx", "needed", "limit", "available"))
+    got = (found.verdict, found.n_ctx, found.needed, found.limit, found.available, found.needs_gpu)
+    keys = ("verdict", "fits_n_ctx", "needed", "limit", "available", "needs_gpu")
+    assert got == tuple(v[k] for k in keys)
 
 
 def core_sizes(path: Path, lengths: list[int]) -> tuple[int, list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_what_is_advised_can_be_asked_of_build() -> None:
 
 
 def test_a_shorter_context_before_fewer_bits() -> None:
-    found = made("gemma2-2b-it", "phone")
+    found = plan("gemma2-2b-it", replace(read_device("phone"), gpu=None))
     assert "1,024 tokens of context" in found.recommendation
     assert "With 2,048 tokens it would need more than the 1.72 GB" in found.recommendation
 
@@ -54,11 +55,57 @@ def test_what_fits_nowhere_is_said(tmp_path: Path) -> None:
     numbers = {"memory_gib": 0.5, "threads": 1, "gmac_per_s": 2, "gb_per_s": 1}
     device.write_text(json.dumps({**numbers, "gb_per_s_per_thread": 1, "title": "a watch"}))
     found = made("gemma2-2b-it", str(device))
+    assert found.device.gpu is None
     assert (
         "On a watch (0.5 GiB) nothing fits: even Q2_K needs 1.00 GB and a tab may take 214.7 MB"
         in found.recommendation
     )
     assert all(not need.fits for option in found.options for need in option.contexts)
+
+
+# Wide as Llama 2 7B.
+LLAMA_7B = {
+    "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "vocab_size": 32000,
+    "num_attention_heads": 32, "intermediate_size": 11008, "max_position_embeddings": 4096,
+}  # fmt: skip
+
+
+def test_what_no_page_can_hold_needs_the_gpu(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(LLAMA_7B))
+    found = made(str(config), "desktop")
+    (q4,) = (option for option in found.options if option.type == "Q4_K")
+    assert (q4.fit.verdict, q4.fit.limit) == ("refused", "wasm")
+    assert q4.gpu is not None
+    assert (q4.gpu.fit.verdict, q4.backend, q4.needs_gpu) == ("fits", "webgpu", True)
+    assert "on the GPU. It needs the GPU: the CPU would take " in found.recommendation
+    assert (q4.contexts[0].fits, q4.contexts[0].gpu_fits) == (False, True)
+    shown = slmweb("plan", str(config), "--device", "desktop").stdout.decode()
+    assert re.search(r"^a desktop computer .* needs the GPU$", shown, re.M)
+    assert re.search(r"^a phone +- +- .*neither: too large$", shown, re.M)
+    assert re.search(r"^Q4_K .*GB\+", shown, re.M)
+    without = plan(str(config), replace(read_device("desktop"), gpu=None))
+    assert {option.backend for option in without.options if not option.rough} == {None}
+
+
+def test_each_class_of_device_gets_an_advice() -> None:
+    told = json.loads(slmweb("plan", "gemma3-1b-it", "--device", "phone", "--json").stdout)
+    advised = {one["device"]["title"]: one["option"]["backend"] for one in told["classes"]}
+    assert list(advised) == ["a phone", "a laptop", "a Mac (Apple M)", "a desktop computer"]
+    assert advised["a desktop computer"] == "webgpu"
+    assert {one["option"]["type"] for one in told["classes"]} == {
+        told["recommendation"].split("use ")[1].split(":")[0]
+    }
+
+
+def test_other_shares_make_another_advice() -> None:
+    shown = slmweb("plan", "gemma3-1b-it", "--gpu-shares", "0.05,0.01").stdout.decode()
+    assert "reaches 5% of its bandwidth and 1% of its arithmetic" in shown
+    assert re.search(r"^a laptop .* CPU$", shown, re.M)
+    for text in ("0.5", "0,1", "half,0.3", "1,2", "nan,1"):
+        failed = slmweb("plan", "gemma3-1b-it", "--gpu-shares", text)
+        assert failed.returncode != 0
+        assert b"two numbers above 0 and up to 1" in failed.stderr
 
 
 GEMMA_27B = {

@@ -9,7 +9,8 @@ const MODELS = new Set(['smol', 'gemma']);
 test('what is of the lists is taken as it is', () => {
   const good = [
     NO_PREFERENCES,
-    { ...NO_PREFERENCES, theme: 'dark', n_ctx: 8192, threads: 8, drop_oldest: true },
+    { ...NO_PREFERENCES, theme: 'dark', n_ctx: 8192, threads: 8, backend: 'cpu', drop_oldest: true },
+    { ...NO_PREFERENCES, backend: 'webgpu' },
     { ...NO_PREFERENCES, model: 'smol', temperature: 0.75, top_p: 0.05, top_k: 0, max_tokens: 32768 },
   ];
   for (const one of good) assert.equal(readPreferences(one, MODELS), one);
@@ -41,6 +42,8 @@ test('anything else is no choice', () => {
     { ...NO_PREFERENCES, n_ctx: '2048' },
     { ...NO_PREFERENCES, threads: 0 },
     { ...NO_PREFERENCES, threads: 9 },
+    { ...NO_PREFERENCES, backend: 'auto' },
+    { ...NO_PREFERENCES, backend: 'cuda' },
     { ...NO_PREFERENCES, drop_oldest: 1 },
     { ...NO_PREFERENCES, model: 'other' },
     { ...NO_PREFERENCES, temperature: 0.123456789 },

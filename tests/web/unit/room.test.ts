@@ -17,7 +17,8 @@ const memoryOf = (weights: number, contexts: readonly (readonly number[])[], n_c
 
 for (const vector of vectors)
   test(vector.name, () => {
-    const limits = { wasm: vector.wasm, deviceMemory: vector.device_memory, blob: vector.blob };
+    const { wasm, gpu, blob, device_memory: deviceMemory } = vector;
+    const limits = { wasm, deviceMemory, gpu, blob };
     const found = fit(memoryOf(vector.weights, vector.contexts), vector.n_ctx, limits, vector.force);
     assert.deepEqual(found, {
       verdict: vector.verdict,
@@ -25,6 +26,7 @@ for (const vector of vectors)
       needed: vector.needed,
       limit: vector.limit,
       available: vector.available,
+      needs_gpu: vector.needs_gpu,
     });
   });
 
@@ -39,7 +41,7 @@ function manifest(weights: number): Manifest {
   return { title: 'Toy 1B', context_length: 2048, memory } as unknown as Manifest;
 }
 
-const LIMITS: Limits = { wasm: 4294901760, deviceMemory: 1, blob: 0 };
+const LIMITS: Limits = { wasm: 4294901760, deviceMemory: 1, gpu: false, blob: 0 };
 
 test('a shorter context is said with the numbers', () => {
   const room = findRoom(manifest(300e6), LIMITS, {});
@@ -83,8 +85,14 @@ test('a refusal names both numbers, and whether a person may overrule it', () =>
   assert(!(forced instanceof SlmError) && forced.n_ctx === 2048 && forced.notice === null);
 
   const hard = attempt(4.29e9, LIMITS, true) as SlmError;
-  assert.match(hard.message, /this browser gives a page at most 4\.3 GB\. Choose a smaller model\.$/);
+  assert.match(
+    hard.message,
+    /this browser gives a page at most 4\.3 GB\. Choose a smaller model, or a browser with WebGPU\.$/,
+  );
   assert.equal(hard.details && 'estimate' in hard.details && hard.details.estimate, false);
+
+  const onGpu = attempt(4.29e9, { ...LIMITS, deviceMemory: 8, gpu: true }, false);
+  assert(!(onGpu instanceof SlmError) && onGpu.needs_gpu && onGpu.n_ctx === 2048 && onGpu.notice === null);
 });
 
 test('sizes that are compared never read the same', () => {

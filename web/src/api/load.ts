@@ -2,8 +2,9 @@
 // the address of its manifest in a page of one's own.
 
 import { SlmError } from '../core/error';
+import { chooseBackend } from '../engine/backend';
 import { probe } from '../engine/probe';
-import { chooseVariant } from '../engine/variant';
+import { chooseVariant, GPU_CHOICE } from '../engine/variant';
 import { isModelName } from '../store/manifest';
 import { publicKeyBytes } from '../store/signature';
 import { bytesOnDevice, listStored, removeStored } from '../store/store';
@@ -33,7 +34,7 @@ export class SLM extends LoadedModel {
       fetched.set(variant, bytes);
       return bytes;
     };
-    const early = probe().then((found) => wasm(chooseVariant(found, options).variant));
+    const early = likelyVariant(options).then(wasm);
     early.catch(() => undefined);
     const names = fetchOk(new URL('assets/assets.json', base), signal).then(
       (response) => response.json() as Promise<Record<string, string>>,
@@ -42,12 +43,15 @@ export class SLM extends LoadedModel {
     const asset = async (name: string) => new URL(`assets/${(await names)[name]}`, base).href;
     const { manifest, files, n_ctx } = await opened(source, options, {
       store: () => asset('store.js'),
-      // Not the one that will compute: its bytes are given away, and it may want threads.
+      // Not the one that will compute: that may want threads, or a GPU.
       describing: () =>
         fetchOk(new URL('wasm/simd.wasm', base), signal).then((response) => response.arrayBuffer()),
     });
     const workerUrl = await asset('worker.js');
-    return SLM.fromSource({ manifest, files, wasm, workerUrl }, { ...options, n_ctx });
+    const slm = await SLM.fromSource({ manifest, files, wasm, workerUrl }, { ...options, n_ctx });
+    // Should the GPU be lost without a network, the CPU can still take over.
+    if (slm.info.backend === 'webgpu') probe().then((found) => wasm(chooseVariant(found, {}).variant));
+    return slm;
   }
 
   /** The models on this device, whole or in part. */
@@ -68,6 +72,12 @@ export class SLM extends LoadedModel {
       throw new SlmError('invalid_argument', `Expected the name of a stored model, found ${String(name)}.`);
     await removeStored(name);
   }
+}
+
+/** What the engine will most probably ask for. */
+async function likelyVariant(options: LoadOptions): Promise<Variant> {
+  const { gpu } = await chooseBackend(options);
+  return gpu === null ? chooseVariant(await probe(), options).variant : GPU_CHOICE.variant;
 }
 
 async function fetchOk(url: URL, signal: AbortSignal | undefined): Promise<Response> {

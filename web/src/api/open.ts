@@ -78,7 +78,7 @@ const areBlobs = (files: Files): files is readonly Blob[] => files[0] instanceof
 
 /** Plain GGUF files, packed here unless that has been done before. */
 async function packed(sources: Files, options: LoadOptions, own: Own): Promise<Opened> {
-  const { publicKey, storage, onProgress, onNotice, signal, n_ctx, force } = options;
+  const { publicKey, storage, onProgress, onNotice, signal, n_ctx, backend, force } = options;
   if (publicKey !== undefined)
     throw new SlmError(
       'bad_signature',
@@ -103,7 +103,7 @@ async function packed(sources: Files, options: LoadOptions, own: Own): Promise<O
     if (current?.manifest.source === files[0]) return open(current, files[0], options, own);
   }
   const [storeUrl, wasm] = await Promise.all([own.store(), own.describing()]);
-  const packing = { sources: files, name, stem, wasm, wish: { n_ctx, force } };
+  const packing = { sources: files, name, stem, wasm, wish: { n_ctx, backend, force } };
   const made = await packModel(packing, { storeUrl, storage, onProgress, onNotice, signal });
   const room = await makeRoom(made.source, options);
   if (room.notice !== null) onNotice?.(whyShorter(room.notice), room.notice);

@@ -3,8 +3,10 @@
 // and so has no business with networks and storage.
 
 import { formatBytes } from '../core/units';
+import { reasonOf } from '../engine/backend';
 import { Engine } from '../engine/engine';
 import { MEMORY } from '../generated/abi';
+import type { LoadedFacts } from '../worker/protocol';
 import { ModelAdapters } from './adapters';
 import { Chat } from './chat';
 import { Queue } from './queue';
@@ -13,12 +15,14 @@ import { TextCompletions } from './text';
 import type { EngineOptions, ModelInfo, ModelSource, Slm, SlmStats } from './types';
 
 export class LoadedModel implements Slm {
-  readonly info: ModelInfo;
   readonly chat: { readonly completions: Chat };
   readonly completions: TextCompletions;
   readonly adapters: ModelAdapters;
   readonly #engine: Engine;
+  readonly #source: ModelSource;
   readonly #queue = new Queue();
+  /** Of the workers that it describes: others may have taken over. */
+  #info: { readonly of: LoadedFacts; readonly info: ModelInfo } | null = null;
 
   protected constructor(
     engine: Engine,
@@ -27,7 +31,7 @@ export class LoadedModel implements Slm {
   ) {
     const { manifest } = source;
     this.#engine = engine;
-    this.info = describe(engine, source);
+    this.#source = source;
     let template: ChatTemplate | null = null;
     const context = {
       engine,
@@ -50,6 +54,12 @@ export class LoadedModel implements Slm {
     return new LoadedModel(engine, source, { bos_token: await text(bos), eos_token: await text(eos) });
   }
 
+  get info(): ModelInfo {
+    const { facts } = this.#engine;
+    if (this.#info?.of !== facts) this.#info = { of: facts, info: describe(this.#engine, this.#source) };
+    return this.#info.info;
+  }
+
   async tokenize(text: string, { special = true }: { special?: boolean } = {}): Promise<number[]> {
     return Array.from(await this.#engine.tokenize(text, { special, bos: false }));
   }
@@ -59,7 +69,7 @@ export class LoadedModel implements Slm {
   }
 
   stats(): SlmStats {
-    const { n_past, timings, memoryBytes, facts } = this.#engine;
+    const { n_past, timings, memoryBytes, facts, gpu } = this.#engine;
     const { waiting, running } = this.#queue;
     return {
       n_past,
@@ -68,7 +78,7 @@ export class LoadedModel implements Slm {
       queued: waiting,
       busy: running,
       timings,
-      gpu: null,
+      gpu,
     };
   }
 
@@ -77,8 +87,8 @@ export class LoadedModel implements Slm {
   }
 }
 
-function describe({ facts, choice }: Engine, { manifest }: ModelSource): ModelInfo {
-  const { model, memory_maximum } = facts;
+function describe({ facts, choice, notices, losses }: Engine, { manifest }: ModelSource): ModelInfo {
+  const { model, memory_maximum, backend, gpu, checks } = facts;
   const few = memory_maximum !== null && memory_maximum < MEMORY.maximum * 65536 ? memory_maximum : null;
   const ceiling =
     few === null ? '' : ` This device let it reserve ${formatBytes(few)} of memory addresses only.`;
@@ -108,10 +118,10 @@ function describe({ facts, choice }: Engine, { manifest }: ModelSource): ModelIn
     ],
     threads: facts.threads,
     dot: facts.dot,
-    backend: 'cpu',
-    backend_reason: 'Computes on the CPU.',
-    backend_notices: [],
-    gpu: null,
-    checks: [],
+    backend,
+    backend_reason: reasonOf(notices, backend),
+    backend_notices: [...notices],
+    gpu: gpu === null ? null : { ...gpu.info, losses },
+    checks,
   };
 }

@@ -139,10 +139,13 @@ export interface ModelSource {
   readonly manifest: Manifest;
   /** One Blob (or File) for each of manifest.files, in that order. */
   readonly files: readonly Blob[];
-  /** The bytes are given away: they go to a worker. */
+  /** Asked for again when another worker takes over from one whose GPU was lost. */
   readonly wasm: (variant: Variant) => Promise<ArrayBuffer>;
   /** The classic worker script: same-origin URL or blob: URL. */
   readonly workerUrl: string;
+  /** The same script, where a worker that uses the GPU needs another address: in a sandboxed frame
+   *  workers of a blob: URL have no WebGPU, and those of a data: URL do. */
+  readonly gpuWorkerUrl?: string;
 }
 
 export type LoadPhase =

@@ -63,7 +63,12 @@ export class Chat {
     });
     this.settings.systemPrompt = host.site.system_prompt ?? '';
     const { n_ctx, threads } = this.kept;
-    this.model.choice = { ...(n_ctx === null ? {} : { n_ctx }), ...(threads === null ? {} : { threads }) };
+    const backend = host.backend ?? this.kept.backend;
+    this.model.choice = {
+      ...(n_ctx === null ? {} : { n_ctx }),
+      ...(threads === null ? {} : { threads }),
+      ...(backend === null ? {} : { backend }),
+    };
   }
 
   get busy(): boolean {
@@ -233,6 +238,7 @@ export class Chat {
       theme,
       n_ctx: choice.n_ctx ?? null,
       threads: choice.threads ?? null,
+      backend: this.chosenBackend(),
       drop_oldest: this.settings.dropOldest,
       ...sampling,
     };
@@ -243,6 +249,13 @@ export class Chat {
 
   resetSampling(): void {
     Object.assign(this.settings, defaultSampling(this.model.slm?.info ?? null));
+  }
+
+  /** Not what only the page's address asks for. */
+  private chosenBackend(): Preferences['backend'] {
+    const { backend = 'auto' } = this.model.choice;
+    if (backend === this.host.backend) return this.kept.backend;
+    return backend === 'auto' ? null : backend;
   }
 
   private answerTo(question: Turn, dropOldest = this.settings.dropOldest): void {

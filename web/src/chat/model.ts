@@ -41,7 +41,7 @@ export type UpdateState =
   | { readonly kind: 'fetched' } // it opens as soon as no answer is being written
   | { readonly kind: 'failed'; readonly error: unknown };
 
-export type EngineChoice = Pick<EngineOptions, 'threads' | 'n_ctx'>;
+export type EngineChoice = Pick<EngineOptions, 'threads' | 'n_ctx' | 'backend'>;
 
 interface Waiter {
   readonly resolve: (slm: Slm) => void;

@@ -23,6 +23,14 @@ export interface ThreadExports {
   __wasm_init_tls(block: number): void;
 }
 
+/** What the variant `webgpu` needs: functions to import, and somebody to wait for. */
+export interface Device {
+  readonly imports: object;
+  attach(memory: WebAssembly.Memory): void;
+  /** Resolves when what was handed over is done; rejects when it cannot be. */
+  settle(): Promise<void>;
+}
+
 type Exports = SlmExports & ThreadExports & { readonly memory?: WebAssembly.Memory; _initialize?(): void };
 
 const decoder = new TextDecoder();
@@ -31,12 +39,14 @@ const encoder = new TextEncoder();
 export class Core {
   readonly exports: Exports;
   readonly memory: WebAssembly.Memory;
+  readonly #device: Device | null;
   #scratch = 0;
   #scratchSize = 0;
 
-  private constructor(exports: Exports, memory: WebAssembly.Memory) {
+  private constructor(exports: Exports, memory: WebAssembly.Memory, device: Device | null) {
     this.exports = exports;
     this.memory = memory;
+    this.#device = device;
   }
 
   /** `memory` is that of an -mt variant. Only the first instance on a memory initializes it. */
@@ -44,11 +54,23 @@ export class Core {
     module: WebAssembly.Module,
     memory: WebAssembly.Memory | null,
     first: boolean,
+    device: Device | null = null,
   ): Promise<Core> {
-    const instance = await WebAssembly.instantiate(module, memory === null ? {} : { env: { memory } });
+    const imports: WebAssembly.Imports = {
+      ...(memory === null ? {} : { env: { memory } }),
+      ...(device === null ? {} : { gpu: device.imports as WebAssembly.ModuleImports }),
+    };
+    const instance = await WebAssembly.instantiate(module, imports);
     const exports = instance.exports as unknown as Exports;
+    const own = memory ?? exports.memory!;
+    device?.attach(own); // before the first call: any may encode
     if (first) exports._initialize?.();
-    return new Core(exports, memory ?? exports.memory!);
+    return new Core(exports, own, device);
+  }
+
+  /** To be awaited before results are read: a GPU computes beside the processor. */
+  async settle(): Promise<void> {
+    await this.#device?.settle();
   }
 
   get memoryBytes(): number {

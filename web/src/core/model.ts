@@ -84,6 +84,31 @@ export class Model {
     this.core.check(this.core.exports.slm_model_feed(this.pointer, tensor, offset, at, n));
   }
 
+  /** On the GPU: encodes everything that a session of this shape may need. */
+  prepare(n_ctx: number, n_batch: number): void {
+    this.core.check(this.core.exports.slm_model_prepare(this.pointer, n_ctx, n_batch));
+  }
+
+  /** How many self-tests there are of the kernels that this model needs, and the error that they allow. */
+  checks(): { readonly count: number; readonly bound: number } {
+    const { exports } = this.core;
+    const count = this.core.check(exports.slm_check_count(this.pointer));
+    return { count, bound: exports.slm_check_bound() };
+  }
+
+  startCheck(i: number): void {
+    this.core.check(this.core.exports.slm_check_start(this.pointer, i));
+  }
+
+  /** Runs one of them. */
+  async check(i: number): Promise<{ readonly name: string; readonly error: number }> {
+    const { core } = this;
+    this.startCheck(i);
+    await core.settle();
+    const error = core.exports.slm_check_error(this.pointer);
+    return { name: core.string(core.checkPointer(core.exports.slm_check_name(this.pointer, i))), error };
+  }
+
   ready(): void {
     this.core.check(this.core.exports.slm_model_ready(this.pointer));
   }

@@ -95,11 +95,12 @@ export class Session {
   }
 
   /** Evaluates `ids`; the natural-log probability of `next[i]` after ids[i], for all that `next` has. */
-  evalScored(ids: Int32Array, next: Int32Array): number[] {
+  async evalScored(ids: Int32Array, next: Int32Array): Promise<number[]> {
     const core = this.#core;
     core.check(
       core.exports.slm_session_eval(this.#pointer, core.putIds(ids), ids.length, EvalFlag.ALL_LOGITS),
     );
+    await core.settle();
     const start = core.exports.slm_session_logits(this.#pointer);
     return Array.from(next, (token, i) => {
       const bytes = core.bytes(start + 4 * this.n_vocab * i, 4 * this.n_vocab);
@@ -111,6 +112,16 @@ export class Session {
   logits(): Float32Array {
     const start = this.#core.exports.slm_session_logits(this.#pointer);
     return new Float32Array(this.#core.copy(start, 4 * this.n_vocab).buffer);
+  }
+
+  /** To be awaited after an evaluation, before anything is made of it. */
+  settle(): Promise<void> {
+    return this.#core.settle();
+  }
+
+  /** Takes a token that another session has sampled for the same answer. */
+  accept(token: number): void {
+    this.#core.check(this.#core.exports.slm_session_accept(this.#pointer, token));
   }
 
   sample(): number {

@@ -115,6 +115,11 @@ export class EngineAdapters {
     loading?.then(({ id }) => this.#worker.free(id)).catch(() => undefined); // what failed is not there
   }
 
+  /** Other workers have taken over, which have loaded none yet. */
+  restart(): void {
+    for (const entry of this.#entries.values()) entry.loading = null;
+  }
+
   async #ready(name: string): Promise<number> {
     const entry = this.#entry(name);
     entry.loading ??= this.#worker.load(entry.file);

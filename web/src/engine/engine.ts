@@ -1,32 +1,31 @@
-// Owns the workers: starts them from a source, hands them work and turns their
-// messages into promises. When a worker crashes, everything that is pending and
-// all that follows is rejected with that one sentence, and only dispose() is
-// left. It knows tokens and text pieces, not chats.
+// One loaded model, whoever computes it at the moment. It starts a team of workers
+// and, when a GPU fails, another one that goes on with what was asked: on a new
+// device first, then on the CPU. When the CPU fails, all that is pending and all
+// that follows is rejected with that one sentence, and only dispose() is left. It
+// knows tokens and text pieces, not chats.
 
-import type {
-  AdapterUse,
-  EngineOptions,
-  LoadProgress,
-  ModelSource,
-  PrefillProgress,
-  Timings,
-} from '../api/types';
+import type { BackendNotice, GpuStats } from '../api/backend';
+import type { AdapterUse, EngineOptions, ModelSource, PrefillProgress, Timings } from '../api/types';
 import { SlmError } from '../core/error';
 import type { Spans } from '../core/model';
+import { GpuFailure } from '../gpu/failure';
 import type {
   DoneReport,
   GenerateRequest,
   LoadedFacts,
   MainReply,
   MainRequest,
-  Role,
   TokenReport,
 } from '../worker/protocol';
 import { EngineAdapters } from './adapters';
+import { type BackendChoice, chooseBackend, sentence, toSlmError } from './backend';
 import { probe } from './probe';
-import { type Choice, chooseVariant } from './variant';
+import { Team } from './team';
+import { type Choice, chooseVariant, GPU_CHOICE } from './variant';
 
-const DEFAULT_N_BATCH = 128;
+const DEFAULT_N_BATCH = { cpu: 128, gpu: 512 };
+/** So many devices may be lost before the CPU takes over. */
+const MOST_LOSSES = 2;
 
 export interface GenerateHandlers {
   readonly onToken: (report: TokenReport) => void;
@@ -34,73 +33,67 @@ export interface GenerateHandlers {
   readonly signal: AbortSignal | undefined;
 }
 
-interface Pending {
-  readonly handle: (reply: MainReply) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
-/** What a request needs besides the id that the engine gives it. */
-export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters'> & {
+/** What a request needs besides what the engine adds to it. */
+export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters' | 'replay'> & {
   readonly adapters: readonly AdapterUse[];
 };
 
 export class Engine {
-  readonly choice: Choice;
-  readonly facts: LoadedFacts;
   readonly adapters: EngineAdapters;
-  readonly #workers: readonly Worker[];
-  readonly #pending = new Map<number, Pending>();
+  readonly #source: ModelSource;
+  readonly #options: EngineOptions;
+  #notices: BackendNotice[] = [];
+  #team: Team | null = null;
+  /** The team, or the next one when it has failed. */
+  #ready: Promise<Team>;
   #nextId = 1;
+  #losses = 0;
   #failure: SlmError | null = null;
   #n_past = 0;
   #timings: Timings | null = null;
-  #memoryBytes: number;
+  #memoryBytes = 0;
+  #gpu: GpuStats | null = null;
 
-  private constructor(choice: Choice, workers: readonly Worker[], facts: LoadedFacts, source: ModelSource) {
-    this.choice = choice;
-    this.#workers = workers;
-    this.facts = facts;
-    this.#memoryBytes = facts.memory_bytes;
+  private constructor(source: ModelSource, options: EngineOptions) {
+    this.#source = source;
+    this.#options = options;
+    const load = (file: Blob) => this.#loadAdapter(file);
     const free = (id: number) => {
-      this.#ask({ type: 'free-adapter', id: this.#nextId++, adapter: id }).catch(() => undefined);
+      this.#team?.ask({ type: 'free-adapter', id: this.#nextId++, adapter: id }).catch(() => undefined); // gone with its team
     };
-    this.adapters = new EngineAdapters({ load: (file) => this.#loadAdapter(file), free }, source);
-    onCrash(workers, (error) => this.#fail(error));
-    workers[0]!.onmessage = ({ data }: MessageEvent<MainReply>) => this.#receive(data);
+    this.adapters = new EngineAdapters({ load, free }, source);
+    this.#ready = this.#start();
   }
 
   static async start(source: ModelSource, options: EngineOptions = {}): Promise<Engine> {
-    const { signal, onProgress } = options;
-    signal?.throwIfAborted();
-    const choice = chooseVariant(await probe(), options);
-    const wasm = await source.wasm(choice.variant);
-    signal?.throwIfAborted();
-    const n_ctx = options.n_ctx ?? source.manifest.memory.n_ctx_default;
-    const n_batch = options.n_batch ?? DEFAULT_N_BATCH;
+    options.signal?.throwIfAborted();
+    const { n_ctx = 1, n_batch = 1 } = options;
     for (const [name, value] of Object.entries({ n_ctx, n_batch }))
       if (!Number.isInteger(value) || value < 1)
         throw new SlmError(
           'invalid_argument',
           `Expected ${name} to be a whole number above 0, found ${value}.`,
         );
+    const engine = new Engine(source, options);
+    await engine.#ready;
+    return engine;
+  }
 
-    const workers = Array.from({ length: choice.threads }, () => new Worker(source.workerUrl));
-    const [main, ...helpers] = workers;
-    try {
-      const ports = helpers.map((helper) => {
-        const { port1, port2 } = new MessageChannel();
-        helper.postMessage({ role: 'helper', port: port2 } satisfies Role, [port2]);
-        return port1;
-      });
-      const shared = choice.variant.endsWith('-mt');
-      const load = { wasm, shared, files: modelFiles(source), n_ctx, n_batch };
-      main!.postMessage({ role: 'main', helpers: ports, load } satisfies Role, [wasm, ...ports]);
-      const facts = await loaded(workers, onProgress, signal);
-      return new Engine(choice, workers, facts, source);
-    } catch (error) {
-      for (const worker of workers) worker.terminate();
-      throw error;
-    }
+  get choice(): Choice {
+    return this.#team!.choice;
+  }
+
+  get facts(): LoadedFacts {
+    return this.#team!.facts;
+  }
+
+  /** What became of the GPU, the latest last. */
+  get notices(): readonly BackendNotice[] {
+    return this.#notices;
+  }
+
+  get losses(): number {
+    return this.#losses;
   }
 
   get n_past(): number {
@@ -113,6 +106,10 @@ export class Engine {
 
   get memoryBytes(): number {
     return this.#memoryBytes;
+  }
+
+  get gpu(): GpuStats | null {
+    return this.#gpu;
   }
 
   async tokenize(
@@ -129,31 +126,9 @@ export class Engine {
   }
 
   /** Resolves when the worker has stopped, also after an abort. Only one at a time. */
-  async generate(
-    generation: Generation,
-    { onToken, onPrefill, signal }: GenerateHandlers,
-  ): Promise<DoneReport> {
-    signal?.throwIfAborted();
-    // In this request's turn, so that an adapter removed before it is not used.
-    const adapters = await this.adapters.ready(generation.adapters);
-    signal?.throwIfAborted();
-    const id = this.#nextId++;
-    const abort = () => this.#send({ type: 'abort', id });
-    signal?.addEventListener('abort', abort);
-    try {
-      const reply = await this.#ask({ type: 'generate', id, ...generation, adapters }, (report) => {
-        if (report.type === 'token') onToken(report);
-        else if (report.type === 'prefill') onPrefill(report.progress);
-      });
-      return reply.type === 'done' ? reply : unexpected(reply);
-    } finally {
-      signal?.removeEventListener('abort', abort);
-    }
-  }
-
-  async #loadAdapter(file: Blob) {
-    const reply = await this.#ask({ type: 'load-adapter', id: this.#nextId++, file });
-    return reply.type === 'adapter' ? reply : unexpected(reply);
+  async generate(generation: Generation, handlers: GenerateHandlers): Promise<DoneReport> {
+    const made: number[] = [];
+    return this.#on((team) => this.#generateOn(team, generation, made, handlers));
   }
 
   dispose(): void {
@@ -165,91 +140,167 @@ export class Engine {
     );
   }
 
-  #send(request: MainRequest): void {
-    if (this.#failure === null) this.#workers[0]!.postMessage(request);
+  /** Goes on after the tokens that were `made`, by whichever team, and adds to them. */
+  async #generateOn(
+    team: Team,
+    generation: Generation,
+    made: number[],
+    { onToken, onPrefill, signal }: GenerateHandlers,
+  ): Promise<DoneReport> {
+    signal?.throwIfAborted();
+    // In this request's turn, so that an adapter removed before it is not used.
+    const adapters = await this.adapters.ready(generation.adapters);
+    signal?.throwIfAborted();
+    const id = this.#nextId++;
+    const abort = () => team.send({ type: 'abort', id });
+    signal?.addEventListener('abort', abort);
+    try {
+      const request = {
+        type: 'generate',
+        id,
+        ...generation,
+        adapters,
+        replay: Int32Array.from(made),
+      } as const;
+      const reply = await team.ask(request, (report) => {
+        if (report.type === 'prefill') onPrefill(report.progress);
+        else if (report.type === 'token') {
+          made.push(report.token);
+          onToken(report);
+        }
+      });
+      return reply.type === 'done' ? reply : unexpected(reply);
+    } catch (error) {
+      if (error instanceof GpuFailure && error.notice.code === 'gpu_senseless') dropRepeated(made);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
   }
 
-  #ask(
-    request: Exclude<MainRequest, { type: 'abort' }>,
-    onReport?: (reply: MainReply) => void,
-  ): Promise<MainReply> {
-    if (this.#failure !== null) return Promise.reject(this.#failure);
-    return new Promise((resolve, reject) => {
-      const handle = (reply: MainReply) => {
-        if (reply.type === 'token' || reply.type === 'prefill') return onReport?.(reply);
-        this.#pending.delete(request.id);
-        if (reply.type === 'error') reject(SlmError.fromWire(reply.error));
-        else resolve(reply);
-      };
-      this.#pending.set(request.id, { handle, reject });
-      this.#send(request);
+  async #loadAdapter(file: Blob) {
+    const reply = await this.#ask({ type: 'load-adapter', id: this.#nextId++, file });
+    return reply.type === 'adapter' ? reply : unexpected(reply);
+  }
+
+  #ask(request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> {
+    return this.#on((team) => team.ask(request));
+  }
+
+  /** Has a team do it, and the next one when that fails. */
+  async #on<T>(work: (team: Team) => Promise<T>): Promise<T> {
+    for (;;) {
+      if (this.#failure !== null) throw this.#failure;
+      const ready = this.#ready;
+      const team = await ready;
+      try {
+        return await work(team);
+      } catch (error) {
+        if (this.#ready === ready) throw error; // what the team answered
+      }
+    }
+  }
+
+  /** The first team: on the GPU if one is to be used and it can be. */
+  async #start(): Promise<Team> {
+    const choice = await chooseBackend(this.#options);
+    const team = choice.gpu === null ? null : await this.#startOnGpu(choice);
+    if (choice.gpu === null) this.#notices.push(choice.notice);
+    return this.#adopt(team ?? (await this.#startOnCpu()));
+  }
+
+  /** null, and a notice, when it could not be. */
+  async #startOnGpu(choice: Extract<BackendChoice, { device: string }>): Promise<Team | null> {
+    const { gpu, strict, device } = choice;
+    try {
+      const team = await this.#load(GPU_CHOICE, gpu);
+      this.#notices.push({ code: 'gpu_used', device });
+      return team;
+    } catch (error) {
+      this.#options.signal?.throwIfAborted();
+      const failure = GpuFailure.of(error);
+      if (strict) throw error instanceof SlmError ? error : toSlmError(failure);
+      this.#tell(failure.notice);
+      return null;
+    }
+  }
+
+  async #startOnCpu(): Promise<Team> {
+    const { variant, threads } = this.#options;
+    const cpu = variant === 'webgpu' ? undefined : variant;
+    return this.#load(chooseVariant(await probe(), { variant: cpu, threads }), null);
+  }
+
+  #load(choice: Choice, gpu: BackendChoice['gpu']): Promise<Team> {
+    const options = this.#options;
+    const n_ctx = options.n_ctx ?? this.#source.manifest.memory.n_ctx_default;
+    const n_batch = options.n_batch ?? DEFAULT_N_BATCH[gpu === null ? 'cpu' : 'gpu'];
+    // A team that takes over belongs to no `load` any more, which could be aborted or shown.
+    const wanted = this.#team === null ? options : { verify: options.verify ?? false };
+    return Team.start(this.#source, { choice, gpu, n_ctx, n_batch }, wanted);
+  }
+
+  #adopt(team: Team): Team {
+    if (this.#failure !== null) {
+      team.stop(this.#failure);
+      throw this.#failure;
+    }
+    this.#team = team;
+    this.#n_past = 0;
+    this.#memoryBytes = team.facts.memory_bytes;
+    this.#gpu = team.facts.gpu?.stats ?? null;
+    team.onMessage = (reply) => this.#note(reply);
+    team.onFailure = (error) => {
+      if (team.facts.gpu === null) this.#fail(error as SlmError);
+      else this.#replace(GpuFailure.of(error));
+    };
+    return team;
+  }
+
+  /** The GPU has failed: another team loads the model, and what was asked waits for it. */
+  #replace({ notice }: GpuFailure): void {
+    this.adapters.restart();
+    this.#notices = this.#notices.filter(({ code }) => code !== 'gpu_used'); // no longer
+    const again = notice.code === 'gpu_lost' && ++this.#losses < MOST_LOSSES;
+    const losses = this.#losses;
+    if (notice.code !== 'gpu_lost') this.#tell(notice);
+    else this.#tell({ code: again ? 'gpu_lost' : 'gpu_given_up', losses });
+    this.#ready = (async () => {
+      const choice = again ? await chooseBackend(this.#options).catch(() => null) : null;
+      const team = choice === null || choice.gpu === null ? null : await this.#startOnGpu(choice);
+      return this.#adopt(team ?? (await this.#startOnCpu()));
+    })();
+    this.#ready.catch((error: unknown) => {
+      this.#fail(error instanceof SlmError ? error : toSlmError(GpuFailure.of(error)));
     });
   }
 
-  #receive(reply: MainReply): void {
+  #tell(notice: BackendNotice): void {
+    this.#notices.push(notice);
+    this.#options.onNotice?.(sentence(notice), notice);
+  }
+
+  #note(reply: MainReply): void {
     if ('n_past' in reply) this.#n_past = reply.n_past;
     if ('timings' in reply) {
       this.#timings = reply.timings;
       this.#memoryBytes = reply.timings.memory_bytes;
     }
     if (reply.type === 'adapter') this.#memoryBytes = reply.memory_bytes;
-    if (reply.type === 'crash') this.#fail(SlmError.fromWire(reply.error));
-    else if ('id' in reply) this.#pending.get(reply.id)?.handle(reply);
+    if (reply.type === 'done') this.#gpu = reply.gpu;
   }
 
   #fail(error: SlmError): void {
     if (this.#failure !== null) return;
     this.#failure = error;
-    for (const worker of this.#workers) worker.terminate();
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
+    this.#team?.stop(error);
   }
 }
 
-/** Without the files of adapters, which are loaded when they are used. */
-function modelFiles({ manifest, files }: ModelSource): readonly Blob[] {
-  const apart = new Set(manifest.adapters?.map(({ file }) => file));
-  return files.filter((_, i) => !apart.has(i));
-}
-
-/** Waits for the main worker's model; rejects on a crash of any worker or an abort. */
-function loaded(
-  workers: readonly Worker[],
-  onProgress: ((progress: LoadProgress) => void) | undefined,
-  signal: AbortSignal | undefined,
-): Promise<LoadedFacts> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal!.reason);
-    signal?.addEventListener('abort', abort, { once: true });
-    onCrash(workers, reject);
-    workers[0]!.onmessage = ({ data }: MessageEvent<MainReply>) => {
-      if (data.type === 'progress') onProgress?.(data.progress);
-      else if (data.type === 'crash') reject(SlmError.fromWire(data.error));
-      else if (data.type === 'loaded') {
-        signal?.removeEventListener('abort', abort);
-        resolve(data.facts);
-      }
-    };
-  });
-}
-
-function onCrash(workers: readonly Worker[], fail: (error: SlmError) => void): void {
-  workers.forEach((worker, index) => {
-    worker.onerror = (event) => {
-      event.preventDefault();
-      fail(
-        new SlmError(
-          'crashed',
-          `The model's worker stopped (${event.message || 'its script did not start'}); load the model again.`,
-        ),
-      );
-    };
-    // Helpers say only this to the page; the main worker's handler is set by its owner.
-    if (index > 0)
-      worker.onmessage = ({ data }: MessageEvent<MainReply>) => {
-        if (data.type === 'crash') fail(SlmError.fromWire(data.error));
-      };
-  });
+/** The tokens by which a GPU was found out: they have no text, and were no answer. */
+function dropRepeated(made: number[]): void {
+  const last = made.at(-1);
+  while (made.length > 0 && made.at(-1) === last) made.pop();
 }
 
 function unexpected(reply: MainReply): never {

@@ -16,6 +16,14 @@ export interface Choice {
   readonly notices: readonly VariantNotice[];
 }
 
+/** On the GPU the processor only encodes: the variant is one, and so is the thread. */
+export const GPU_CHOICE: Choice = {
+  variant: 'webgpu',
+  threads: 1,
+  reason: 'One thread hands the work to the GPU.',
+  notices: [],
+};
+
 export interface Wish {
   readonly variant?: Variant | undefined;
   readonly threads?: number | undefined;

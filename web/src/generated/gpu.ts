@@ -129,6 +129,26 @@ export const OPERATIONS: readonly Operation[] = [
     params: 37,
   },
   {
+    name: 'matvec_lane',
+    format: true,
+    overrides: [
+      { name: 'TOKENS', default: 1 },
+      { name: 'PRODUCTS', default: 1 },
+      { name: 'FINISH', default: 0 },
+      { name: 'NORM', default: 0 },
+    ],
+    buffers: [
+      { name: 'heap4', binding: 1, access: 'read' },
+      { name: 'heap', binding: 2, access: 'read' },
+      { name: 'x', binding: 3, access: 'read' },
+      { name: 'vectors', binding: 4, access: 'read' },
+      { name: 'y0', binding: 5, access: 'read_write' },
+      { name: 'y1', binding: 6, access: 'read_write' },
+      { name: 'y2', binding: 7, access: 'read_write' },
+    ],
+    params: 37,
+  },
+  {
     name: 'rmsnorm',
     format: false,
     overrides: [],

@@ -39,6 +39,7 @@ export class GpuHost {
   #failure: GpuFailure | null = null;
   /** Whoever waits for the device; a reaction to `lost` for each token would never be freed. */
   readonly #waiting = new Set<(failure: GpuFailure) => void>();
+  #settledSubmits = 0;
   #uploaded = 0;
   #underway = 0;
 
@@ -122,15 +123,24 @@ export class GpuHost {
   }
 
   async #settled(): Promise<void> {
-    const arrived = this.#readback.settle();
+    const arrived = this.#arrived();
+    arrived.catch(() => undefined); // it is awaited below, unless something says more
     // The first thing that went wrong says most: what follows a buffer that is not there fails, too.
     await this.#buffers.check();
     await this.#pass.check();
     await arrived;
-    if (this.#underway > MOST_UNDERWAY) {
-      this.#underway = 0;
-      await this.#device.queue.onSubmittedWorkDone();
-    }
+  }
+
+  /** Of what was read; without that the work itself is waited for, so that whoever waits knows its pace. */
+  async #arrived(): Promise<void> {
+    const { submits } = this.#pass;
+    const reads = this.#readback.settle();
+    const worked = submits !== this.#settledSubmits || this.#underway > MOST_UNDERWAY;
+    this.#settledSubmits = submits;
+    if (reads !== null) await reads;
+    else if (worked) await this.#device.queue.onSubmittedWorkDone();
+    else return;
+    this.#underway = 0;
   }
 
   /** A device that goes away rejects some promises and leaves others open. */

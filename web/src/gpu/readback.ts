@@ -50,11 +50,11 @@ export class Readback {
     this.#device.queue.submit([]);
   }
 
-  /** Resolves when all that was submitted has arrived. */
-  async settle(): Promise<void> {
+  /** Resolves when all that was submitted has arrived; null when nothing is on its way. */
+  settle(): Promise<unknown> | null {
     const mapped = this.#mapped;
     this.#mapped = [];
-    await Promise.all(mapped);
+    return mapped.length === 0 ? null : Promise.all(mapped);
   }
 
   async #arrive({ staging, pointer, n }: Reading): Promise<void> {

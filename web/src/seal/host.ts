@@ -30,22 +30,27 @@ interface Pending {
 export class FrameHost implements ChatHost {
   readonly #port: MessagePort;
   readonly #workerUrl: string;
+  readonly #gpuWorkerUrl: string;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #unsaved = false;
   readonly site: Site;
   models: readonly ModelEntry[];
   readonly preferences: Preferences;
+  readonly backend: ChatHost['backend'];
 
   private constructor(
     port: MessagePort,
-    { script, models, preferences, site }: Extract<ShellMessage, { type: 'welcome' }>,
+    { script, models, preferences, backend, site }: Extract<ShellMessage, { type: 'welcome' }>,
   ) {
     this.#port = port;
     this.#workerUrl = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+    // Only a data: URL is a secure context here, which WebGPU asks for; threads need a blob: URL.
+    this.#gpuWorkerUrl = `data:text/javascript,${encodeURIComponent(script)}`;
     this.site = site;
     this.models = models;
     this.preferences = preferences;
+    this.backend = backend;
     port.onmessage = ({ data }: MessageEvent<ShellMessage>) => this.#receive(data);
   }
 
@@ -106,14 +111,15 @@ export class FrameHost implements ChatHost {
   }
 
   async #open(model: string, verify: boolean, options: OpenWish): Promise<OpenedModel> {
-    const { n_ctx = null, force = false } = options;
+    const { n_ctx = null, backend = 'auto', force = false } = options;
     const { manifest, files, storage, room } = await this.#ask(
       'opened',
-      { type: 'open', model, verify, n_ctx, force },
+      { type: 'open', model, verify, n_ctx, backend, force },
       options,
     );
     const wasm = async (variant: Variant) => (await this.#ask('wasm', { type: 'wasm', variant })).bytes;
-    const source = { manifest, files, wasm, workerUrl: this.#workerUrl };
+    const workers = { workerUrl: this.#workerUrl, gpuWorkerUrl: this.#gpuWorkerUrl };
+    const source = { manifest, files, wasm, ...workers };
     const slm = await LoadedModel.fromSource(source, { ...options, n_ctx: room.n_ctx });
     return { slm, storage, room };
   }

@@ -23,7 +23,8 @@ export function keptPreferences(models: ReadonlySet<string>): Preferences {
     // The rest still holds when the model is gone from the site.
     const { model } = kept as Partial<Preferences>;
     const known = typeof model === 'string' && models.has(model) ? model : null;
-    return readPreferences({ ...kept, model: known }, models) ?? NO_PREFERENCES;
+    // An earlier version of the page knew fewer of them.
+    return readPreferences({ ...NO_PREFERENCES, ...kept, model: known }, models) ?? NO_PREFERENCES;
   } catch {
     return NO_PREFERENCES;
   }

@@ -2,9 +2,10 @@
 // wrote, so the shell acts only on messages of these exact shapes, whose names
 // are from its own list; anything else is null, and shell.ts then hangs up.
 
+import type { Backend } from '../api/backend';
 import { VARIANTS } from '../generated/abi';
 import { TEXT_HEIGHTS } from './paper';
-import { readPreferences } from './preferences';
+import { BACKENDS, readPreferences } from './preferences';
 import type { FrameMessage } from './protocol';
 
 const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
@@ -12,7 +13,7 @@ const FIELDS: Readonly<Record<FrameMessage['type'], readonly string[]>> = {
   drawn: ['type'],
   paper: ['type', 'pixels', 'sheets'],
   list: ['type', 'id'],
-  open: ['type', 'id', 'model', 'verify', 'n_ctx', 'force'],
+  open: ['type', 'id', 'model', 'verify', 'n_ctx', 'backend', 'force'],
   remove: ['type', 'id', 'model'],
   update: ['type', 'id', 'model'],
   'go-back': ['type', 'id', 'model'],
@@ -31,7 +32,7 @@ const MAX_SHEETS = 1e4;
 export function readFrameMessage(data: unknown, models: ReadonlySet<string>): FrameMessage | null {
   if (typeof data !== 'object' || data === null) return null;
   const message = data as Record<string, unknown>;
-  const { type, id, model, variant, verify, n_ctx, force, something, preferences } = message;
+  const { type, id, model, variant, verify, n_ctx, backend, force, something, preferences } = message;
   if (typeof type !== 'string' || !Object.hasOwn(FIELDS, type)) return null;
   const fields = FIELDS[type as FrameMessage['type']];
   const keys = Object.keys(message);
@@ -53,6 +54,7 @@ export function readFrameMessage(data: unknown, models: ReadonlySet<string>): Fr
     !(Number.isInteger(n_ctx) && (n_ctx as number) > 0 && (n_ctx as number) <= MAX_N_CTX)
   )
     return null;
+  if (keys.includes('backend') && ![...BACKENDS, 'auto'].includes(backend as Backend)) return null;
   if (keys.includes('force') && typeof force !== 'boolean') return null;
   if (keys.includes('verify') && typeof verify !== 'boolean') return null;
   if (keys.includes('something') && typeof something !== 'boolean') return null;

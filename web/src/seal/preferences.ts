@@ -3,8 +3,12 @@
 // may have been taken over by what a model wrote, a value that is not in its list
 // is no choice at all. Nothing that a person types can be spelled in it.
 
+import type { Backend } from '../api/backend';
+
 export const CONTEXT_LENGTHS = [512, 1024, 2048, 4096, 8192, 16384, 32768] as const;
 export const MAX_THREADS = 8;
+/** Where the model computes, if not where it is best. */
+export const BACKENDS = ['webgpu', 'cpu'] as const satisfies readonly Backend[];
 
 /** The sliders' grids: value = i * step, from min to max. */
 export const GRIDS = {
@@ -25,6 +29,8 @@ export interface Preferences {
   readonly n_ctx: number | null;
   /** null leaves it to the engine. */
   readonly threads: number | null;
+  /** null leaves it to the engine. */
+  readonly backend: Backend | null;
   readonly drop_oldest: boolean;
   /** The model that the sampling below was chosen for; null where none was. */
   readonly model: string | null;
@@ -40,6 +46,7 @@ export const NO_PREFERENCES: Preferences = {
   theme: null,
   n_ctx: null,
   threads: null,
+  backend: null,
   drop_oldest: false,
   model: null,
   temperature: null,
@@ -66,11 +73,12 @@ export function readPreferences(value: unknown, models: ReadonlySet<string>): Pr
   const names = Object.keys(NO_PREFERENCES);
   if (Object.keys(found).length !== names.length || !names.every((name) => Object.hasOwn(found, name)))
     return null;
-  const { theme, n_ctx, threads, drop_oldest, model } = found;
+  const { theme, n_ctx, threads, backend, drop_oldest, model } = found;
   const lists: readonly (readonly [unknown, readonly unknown[]])[] = [
     [theme, [null, 'dark', 'light']],
     [n_ctx, [null, ...CONTEXT_LENGTHS]],
     [threads, [null, ...Array.from({ length: MAX_THREADS }, (_, i) => i + 1)]],
+    [backend, [null, ...BACKENDS]],
     [drop_oldest, [true, false]],
     [model, [null, ...models]],
   ];

@@ -5,6 +5,7 @@
 // shell can check a message by looking it up and has no text to relay. One
 // MessagePort carries all of it.
 
+import type { Backend } from '../api/backend';
 import type { StorageNotice } from '../api/notices';
 import type { EngineOptions, LoadProgress, Manifest, Slm, Variant } from '../api/types';
 import type { WireError } from '../core/error';
@@ -92,6 +93,8 @@ export type FrameMessage =
       readonly verify: boolean;
       /** Context length; null is the manifest's. */
       readonly n_ctx: number | null;
+      /** Where it is to compute; memory is another on the GPU. */
+      readonly backend: 'auto' | Backend;
       /** The person wants it although the estimate of memory says no. */
       readonly force: boolean;
     }
@@ -118,6 +121,8 @@ export type ShellMessage =
       readonly models: readonly ModelEntry[];
       readonly site: Site;
       readonly preferences: Preferences;
+      /** Where to compute, by the page's address; null: it does not say. */
+      readonly backend: 'auto' | Backend | null;
     }
   | { readonly type: 'models'; readonly id: number; readonly models: readonly ModelEntry[] }
   /** Before anything is fetched for an 'open': with what the model will be opened here. */
@@ -159,6 +164,8 @@ export interface ChatHost {
   readonly models: readonly ModelEntry[];
   /** As they were kept, on this device, before this page was loaded. */
   readonly preferences: Preferences;
+  /** Where the page's address wants the models to compute, for as long as the page is open. */
+  readonly backend: 'auto' | Backend | null;
   /** Keeps them for the next load. */
   keep(preferences: Preferences): void;
   /** Whether leaving the page would lose something; the browser then asks first. */

@@ -4,6 +4,7 @@
 // list, and each wasm variant is fetched once. How often the frame may ask is
 // limited too, so that even the rhythm of requests cannot spell much.
 
+import type { Backend } from '../api/backend';
 import type { StorageNotice } from '../api/notices';
 import type { Variant } from '../api/types';
 import { SlmError, type WireError } from '../core/error';
@@ -23,6 +24,7 @@ import { setHalted } from './halted';
 import { keepPreferences, keptPreferences } from './kept';
 import { readFrameMessage } from './messages';
 import type { PaperSize } from './paper';
+import { BACKENDS } from './preferences';
 import type { FrameMessage, Hello, ShellMessage, Site, StorageReport } from './protocol';
 
 const MAX_MESSAGES = 1000;
@@ -96,7 +98,8 @@ export class Shell {
       this.#catalog.refresh(),
     ]);
     const preferences = keptPreferences(this.#catalog.names);
-    this.#post({ type: 'welcome', script, models, preferences, site: this.#assets.site });
+    const { site } = this.#assets;
+    this.#post({ type: 'welcome', script, models, preferences, backend: askedBackend(), site });
   }
 
   async #serve(
@@ -149,13 +152,13 @@ export class Shell {
   }
 
   async #open(
-    { id, model, verify, n_ctx, force }: Extract<FrameMessage, { type: 'open' }>,
+    { id, model, verify, n_ctx, backend, force }: Extract<FrameMessage, { type: 'open' }>,
     signal: AbortSignal,
   ): Promise<void> {
     setHalted(model, false);
     signal.addEventListener('abort', () => setHalted(model, true));
     const { source, turn } = await this.#catalog.choose(model, signal);
-    const room = await makeRoom(source, { n_ctx: n_ctx ?? undefined, force });
+    const room = await makeRoom(source, { n_ctx: n_ctx ?? undefined, backend, force });
     this.#post({ type: 'room', id, room });
     let notice: StorageNotice | null = null;
     const onNotice = (_sentence: string, told: StorageNotice) => {
@@ -197,6 +200,12 @@ export class Shell {
   #post(message: ShellMessage): void {
     this.#port.postMessage(message);
   }
+}
+
+/** `?backend=webgpu`, `cpu` or `auto` in the page's address. */
+function askedBackend(): 'auto' | Backend | null {
+  const asked = new URLSearchParams(location.search).get('backend');
+  return [...BACKENDS, 'auto' as const].find((one) => one === asked) ?? null;
 }
 
 /** Has the browser ask before the page goes away, in its own words. */

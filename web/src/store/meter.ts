@@ -18,6 +18,7 @@ export class Meter {
   #total = 0;
   #samples: { time: number; moved: number }[] = [];
   #moved = 0;
+  #pipelines: LoadProgress['pipelines'];
   #lastReport = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
@@ -47,6 +48,12 @@ export class Meter {
     if (this.#loaded >= this.#total || now - this.#lastReport >= REPORT_EVERY_MS) this.#emit(now);
     // A connection may fall silent right now: then this is the last word for a while.
     else this.#timer ??= setTimeout(() => this.#emit(this.#now()), REPORT_EVERY_MS);
+  }
+
+  /** Programs of the GPU, beside the bytes. */
+  pipelines(done: number, total: number): void {
+    this.#pipelines = { done, total };
+    this.#emit(this.#now());
   }
 
   /** Bytes that turned out to be worthless. */
@@ -82,6 +89,7 @@ export class Meter {
       total: this.#total,
       rate,
       remaining: rate === null ? null : Math.max(0, this.#total - this.#loaded) / rate,
+      ...(this.#pipelines === undefined ? {} : { pipelines: this.#pipelines }),
     });
   }
 }

@@ -12,6 +12,8 @@ export const WORKING_BYTES = 32 * 1024 ** 2;
 /** What a tab may take of the memory that a browser reports, which is coarse. The rest is for the
  *  system, the browser and other pages: a phone ends the tab that takes too much. */
 export const DEVICE_SHARE = 0.4;
+/** Browsers that report so many GiB mean: so much or more. */
+const MOST_REPORTED = 8;
 const GIB = 1024 ** 3;
 
 export type Memory = Manifest['memory'];
@@ -21,6 +23,9 @@ export interface Limits {
   readonly wasm: number;
   /** GiB, as navigator.deviceMemory reports them; null where it does not. */
   readonly deviceMemory: number | null;
+  /** There is a GPU that may be used: its buffers are no linear memory, and its own limits are tried when
+   *  the model is opened. */
+  readonly gpu: boolean;
   /** Bytes that the download takes beside, when nothing is stored. */
   readonly blob: number;
 }
@@ -32,29 +37,37 @@ export interface Fit {
   /** The limit that decided: nobody can change 'wasm', a person may overrule 'device', an estimate. */
   readonly limit: 'wasm' | 'device' | null;
   readonly available: number | null;
+  /** More than linear memory can have: the GPU opens it, the CPU cannot. */
+  readonly needs_gpu: boolean;
 }
 
 /** The longest context up to `n_ctx` with which a model can be opened. `force` leaves out the
  *  estimate. */
 export function fit(memory: Memory, n_ctx: number, limits: Limits, force = false): Fit {
-  const { wasm, deviceMemory, blob } = limits;
-  const available = deviceMemory === null || force ? null : Math.floor(DEVICE_SHARE * deviceMemory * GIB);
+  const { wasm, blob, gpu } = limits;
+  const available = force ? null : estimate(limits);
   const shorter = memory.contexts.map((context) => context.n_ctx).filter((n) => n < n_ctx);
   let wanted: Fit | null = null;
   let found: Fit | null = null;
   for (const length of [n_ctx, ...shorter.sort((a, b) => b - a)]) {
     const linear = linearBytes(memory, length);
     const needed = linear + blob;
-    const refused = { verdict: 'refused', n_ctx: length } as const;
-    if (linear > wasm) found = { ...refused, needed: linear, limit: 'wasm', available: wasm };
+    const refused = { verdict: 'refused', n_ctx: length, needs_gpu: false } as const;
+    const opened = { n_ctx: length, needed, needs_gpu: linear > wasm };
+    if (linear > wasm && !gpu) found = { ...refused, needed: linear, limit: 'wasm', available: wasm };
     else if (available !== null && needed > available)
       found = { ...refused, needed, limit: 'device', available };
-    else if (wanted === null) return { verdict: 'fits', n_ctx: length, needed, limit: null, available: null };
-    else
-      return { verdict: 'shorter', n_ctx: length, needed, limit: wanted.limit, available: wanted.available };
+    else if (wanted === null) return { verdict: 'fits', ...opened, limit: null, available: null };
+    else return { verdict: 'shorter', ...opened, limit: wanted.limit, available: wanted.available };
     wanted ??= found;
   }
   return found!;
+}
+
+/** What a page should take of this device; null where nothing says how much it has. */
+function estimate({ deviceMemory, gpu }: Limits): number | null {
+  if (deviceMemory === null || (gpu && deviceMemory >= MOST_REPORTED)) return null;
+  return Math.floor(DEVICE_SHARE * deviceMemory * GIB);
 }
 
 /** Linear memory that an engine takes with a context of `n_ctx` tokens. */
@@ -99,7 +112,7 @@ export function whyRefused(title: string, limits: Limits, found: Fit): string {
   const blob = found.limit === 'device' && limits.blob > 0 ? ' (there is no room to store it)' : '';
   const advice =
     found.limit === 'wasm'
-      ? 'Choose a smaller model.'
+      ? 'Choose a smaller model, or a browser with WebGPU.'
       : 'More could close the tab. Choose a smaller model, or try anyway.';
   const [needs, available] = apart(found.needed, found.available!);
   return (

@@ -41,7 +41,7 @@ export async function makeRoom(
 ): Promise<Room> {
   const { storage = 'opfs' } = wish;
   const stored = storage === 'opfs' && (await filesOnDevice(source, false)) !== null;
-  return findRoom(source.manifest, await measure(source.manifest, storage, stored), wish);
+  return findRoom(source.manifest, await measure(source.manifest, storage, stored, wish), wish);
 }
 
 /** The files of a version: from the device when they are whole, else downloaded. */

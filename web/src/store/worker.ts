@@ -85,7 +85,7 @@ async function pack(request: PackRequest): Promise<StoreReply> {
     },
     requireMemory: async ({ memory, n_ctx_train, ...named }, total) => {
       const needs = { title: titleOf(named, stem), memory, context_length: n_ctx_train, size: total };
-      findRoom(needs, await measure(needs, kept, false), wish);
+      findRoom(needs, await measure(needs, kept, false, wish), wish);
     },
   });
   if (directory !== null) {

@@ -32,6 +32,7 @@ export class LoadedAdapters {
       const units = planUnits(tensors, PIECE_BYTES);
       for await (const _ of feedUnits(adapter, [file], units, cursor, staging)) await tick();
       adapter.ready();
+      await core.settle();
       this.#adapters.set(id, adapter);
       return facts;
     } catch (error) {

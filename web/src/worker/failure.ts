@@ -1,6 +1,7 @@
 // What went wrong in a worker, as one sentence that crosses to the page.
 
 import { SlmError, type WireError } from '../core/error';
+import { GpuFailure } from '../gpu/failure';
 import type { Crash } from './protocol';
 
 /** A trap or an exhausted memory leaves the core in an unknown state. */
@@ -19,7 +20,8 @@ export function describeFailure(error: unknown): WireError {
   return { code: 'crashed', message: `The model's worker stopped (${what}); load the model again.` };
 }
 
+/** The page terminates this worker then. */
 export function reportCrash(error: unknown): void {
-  const wire = describeFailure(error);
-  self.postMessage({ type: 'crash', error: { code: 'crashed', message: wire.message } } satisfies Crash);
+  const gpu = error instanceof GpuFailure ? { gpu: error.notice } : {};
+  self.postMessage({ type: 'crash', error: describeFailure(error), ...gpu } satisfies Crash);
 }

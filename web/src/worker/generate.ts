@@ -8,7 +8,9 @@ import { SlmError } from '../core/error';
 import type { Model } from '../core/model';
 import type { RawLogprob, Session } from '../core/session';
 import { Finish } from '../generated/abi';
+import type { GpuHost } from '../gpu/host';
 import type { DoneReport, GenerateRequest, MainReply, RawTokenLogprob } from './protocol';
+import { Sanity } from './sanity';
 
 /** How long one prefill chunk should take: short enough to stop, long enough to be efficient. */
 const CHUNK_MS = 150;
@@ -18,9 +20,10 @@ const MIN_CHUNK = 4;
 const ECHO_BYTES = 32 << 20;
 
 export interface GenerateContext {
-  readonly core: Core;
   readonly model: Model;
   readonly session: Session;
+  /** null on the CPU. */
+  readonly host: GpuHost | null;
   readonly post: (reply: MainReply) => void;
   /** Lets the event loop run, where it has not for some milliseconds. */
   readonly tick: () => Promise<void>;
@@ -28,8 +31,8 @@ export interface GenerateContext {
 }
 
 export async function generate(request: GenerateRequest, context: GenerateContext): Promise<DoneReport> {
-  const { session, model, post, tick, isAborted } = context;
-  const { id, ids } = request;
+  const { session, model, host, post, tick, isAborted } = context;
+  const { id, ids, replay } = request;
   if (ids.length === 0)
     throw new SlmError(
       'invalid_argument',
@@ -46,7 +49,10 @@ export async function generate(request: GenerateRequest, context: GenerateContex
   for (const [token, bias] of request.bias) session.bias(token, bias);
   for (const text of request.stop) session.stop(text);
 
-  const clock = new Clock(context.core);
+  // What has been reported of it is not reported again.
+  for (const token of replay) session.accept(token);
+  if (replay.length > 0) session.text(false);
+  const clock = new Clock(model.core);
   const prompt = [Number.NaN];
   const done = (finish: DoneReport['finish'], text: string, n: number): DoneReport => ({
     type: 'done',
@@ -60,12 +66,17 @@ export async function generate(request: GenerateRequest, context: GenerateContex
       : null,
     n_past: session.n_past,
     timings: clock.timings(),
+    gpu: host?.stats() ?? null,
   });
+  const ends = (n: number) => session.finished || n === request.max_tokens || ids.length + n > session.n_ctx;
 
-  if (!(await prefill(request, context, clock, prompt))) return done('aborted', '', 0);
+  let n = replay.length;
+  if (n > 0 && ends(n)) return done(session.finished ? 'stop' : 'length', '', n);
+  if (!(await prefill(request, context, clock, prompt))) return done('aborted', '', n);
   if (request.max_tokens === 0) return done('length', '', 0);
-  for (let n = 0; ; ) {
-    const token = session.sample();
+  const sane = new Sanity(model, session, host !== null);
+  for (;;) {
+    const token = sane.sample();
     if (session.finish === Finish.EOG) return done('stop', session.text(true), n);
     n += 1;
     const logprobs =
@@ -73,10 +84,11 @@ export async function generate(request: GenerateRequest, context: GenerateContex
         ? null
         : session.logprobs(request.logprobs).map((raw) => withBytes(model, raw));
     clock.token();
-    const last = session.finished || n === request.max_tokens || session.n_past === session.n_ctx;
+    const last = ends(n);
     post({
       type: 'token',
       id,
+      token,
       text: session.text(last),
       logprobs,
       n_past: session.n_past,
@@ -86,17 +98,19 @@ export async function generate(request: GenerateRequest, context: GenerateContex
     await tick();
     if (isAborted()) return done('aborted', session.text(true), n);
     session.eval([token], true);
+    await session.settle();
   }
 }
 
 /** False when it was aborted on the way. An echoed prompt's logprobs are added to `scored`. */
 async function prefill(
-  { id, ids, echo }: GenerateRequest,
+  { id, ids: prompt, echo, replay }: GenerateRequest,
   context: GenerateContext,
   clock: Clock,
   scored: number[],
 ): Promise<boolean> {
   const { session, post, tick, isAborted } = context;
+  const ids = replay.length === 0 ? prompt : Int32Array.from([...prompt, ...replay]);
   const n = ids.length;
   const cached = session.reuse(echo ? ids.subarray(0, 1) : ids);
   // The logits of all of a chunk's tokens are kept to 32 MiB.
@@ -111,8 +125,9 @@ async function prefill(
     if (isAborted()) return false;
     const chunk = ids.subarray(at, at + size);
     const start = performance.now();
-    if (echo) scored.push(...session.evalScored(chunk, ids.subarray(at + 1, at + 1 + chunk.length)));
+    if (echo) scored.push(...(await session.evalScored(chunk, ids.subarray(at + 1, at + 1 + chunk.length))));
     else session.eval(chunk, at + chunk.length === n);
+    await session.settle();
     const ms = performance.now() - start;
     at += chunk.length;
     clock.prefilled(chunk.length);

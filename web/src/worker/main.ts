@@ -3,15 +3,19 @@
 // its error; anything that is not an SlmError is a crash, after which this
 // worker only waits to be terminated.
 
+import type { Check } from '../api/backend';
 import { Core } from '../core/core';
 import { SlmError } from '../core/error';
 import { Model } from '../core/model';
 import { type Reserved, reserveMemory } from '../core/reserve';
 import { Session } from '../core/session';
+import type { GpuHost } from '../gpu/host';
 import { Meter } from '../store/meter';
 import { LoadedAdapters } from './adapters';
+import { checkAnswer, checkKernels, mustPass } from './checks';
 import { describeFailure, isCrash, reportCrash } from './failure';
 import { generate } from './generate';
+import { compile, openGpu } from './gpu';
 import { feedUnits, pieceBytesFor, planUnits, readHeaders } from './load';
 import type {
   FeedStart,
@@ -29,31 +33,35 @@ const post = (reply: MainReply): void => self.postMessage(reply);
 
 export async function runMain(helpers: readonly MessagePort[], request: LoadRequest): Promise<void> {
   try {
-    const { facts, model, session } = await load(helpers, request);
+    const { facts, model, session, host } = await load(helpers, request);
     post({ type: 'loaded', facts });
-    serve(model, session);
+    serve(model, session, host);
   } catch (error) {
     // Without a model there is nothing to serve, so a plain error ends the engine too.
-    post({ type: 'crash', error: describeFailure(error) });
+    reportCrash(error);
   }
 }
 
 async function load(
   helpers: readonly MessagePort[],
   request: LoadRequest,
-): Promise<{ facts: LoadedFacts; model: Model; session: Session }> {
+): Promise<{ facts: LoadedFacts; model: Model; session: Session; host: GpuHost | null }> {
   const meter = new Meter((progress) => post({ type: 'progress', progress }));
   meter.start('compile', 0, 0);
+  const host = request.gpu === null ? null : await openGpu(request.gpu);
   const module = await WebAssembly.compile(request.wasm);
   const reserved = request.shared ? reserve() : null;
   const memory = reserved?.memory ?? null;
-  const core = await Core.instantiate(module, memory, true);
+  const core = await Core.instantiate(module, memory, true, host);
   const threads = helpers.length + 1;
   if (memory !== null) for (const helper of helpers) startHelper(core, module, memory, helper);
   const model = new Model(core);
   readHeaders(model, request.files);
   model.layout();
   const { tensors, ...facts } = model.describe();
+  const shape = { n_ctx: Math.min(request.n_ctx, facts.n_ctx_train), n_batch: request.n_batch };
+  const compiled = host === null ? null : compile(host, model, shape, meter);
+  compiled?.catch(() => undefined); // it is awaited when the weights are there
   const pieceBytes = pieceBytesFor(threads);
   const units = planUnits(tensors, pieceBytes);
   meter.start(
@@ -63,16 +71,21 @@ async function load(
   );
   const dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter);
   model.ready();
+  if (compiled !== null) meter.start('compile', 0, 0);
+  await compiled;
 
   if (threads > 1) {
     core.check(core.exports.slm_threads_start(threads));
     for (const [i, helper] of helpers.entries()) send(helper, { type: 'serve', index: i + 1 });
   }
   // A session has scratch space for each thread, so it comes after them.
-  const session = new Session(model, Math.min(request.n_ctx, facts.n_ctx_train), request.n_batch);
+  const session = new Session(model, shape.n_ctx, shape.n_batch);
+  await session.settle();
+  const checks = host === null ? [] : await checkGpu(model, session, request.known_answer);
   return {
     model,
     session,
+    host,
     facts: {
       model: facts,
       n_ctx: session.n_ctx,
@@ -80,8 +93,20 @@ async function load(
       dot,
       memory_bytes: core.memoryBytes,
       memory_maximum: reserved?.maximum ?? null,
+      backend: host === null ? 'cpu' : 'webgpu',
+      gpu: host === null ? null : { info: { ...host.info(), kernels: { matvec: dot } }, stats: host.stats() },
+      checks,
     },
   };
+}
+
+async function checkGpu(
+  model: Model,
+  session: Session,
+  answer: LoadRequest['known_answer'],
+): Promise<Check[]> {
+  const kernels = mustPass(await checkKernels(model));
+  return [kernels, mustPass(await checkAnswer(session, answer))];
 }
 
 function reserve(): Reserved {
@@ -137,6 +162,7 @@ async function feedAll(
     const dot = core.tuneDot(); // while the helpers load
     for await (const bytes of feedUnits(model, files, units, cursor, buffers.at(-1)!)) {
       meter.add(bytes);
+      await core.settle();
       await tick();
     }
     return dot;
@@ -161,8 +187,10 @@ function send(helper: MessagePort, message: HelperRequest): void {
   helper.postMessage(message);
 }
 
-function serve(model: Model, session: Session): void {
+function serve(model: Model, session: Session, host: GpuHost | null): void {
   const { core } = model;
+  // Also when nothing is asked for: the next answer can begin at once then.
+  host?.lost.then(reportCrash);
   const aborted = new Set<number>();
   const adapters = new LoadedAdapters(model);
   const answer = async (request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> => {
@@ -181,7 +209,7 @@ function serve(model: Model, session: Session): void {
         return { type: 'freed', id };
       case 'generate':
         session.adapters(request.adapters.map(([adapter, scale]) => [adapters.get(adapter), scale]));
-        return generate(request, { core, model, session, post, tick, isAborted: () => aborted.delete(id) });
+        return generate(request, { model, session, host, post, tick, isAborted: () => aborted.delete(id) });
     }
   };
   self.onmessage = ({ data }: MessageEvent<MainRequest>) => {

@@ -2,11 +2,13 @@
 // threads; types only. The engine starts all workers and gives the main one a
 // port to each helper, so that loading and its reports do not cross the page.
 
-import type { LoadProgress, PrefillProgress, Timings } from '../api/types';
+import type { Backend, Check, GpuInfo, GpuStats } from '../api/backend';
+import type { KnownAnswer, LoadProgress, PrefillProgress, Timings } from '../api/types';
 import type { AdapterFacts } from '../core/adapter';
 import type { WireError } from '../core/error';
 import type { ModelFacts, Spans } from '../core/model';
 import type { Param } from '../generated/abi';
+import type { GpuFault } from '../gpu/failure';
 
 // ---- engine -> worker ----
 
@@ -22,6 +24,11 @@ export interface LoadRequest {
   readonly files: readonly Blob[];
   readonly n_ctx: number;
   readonly n_batch: number;
+  /** The variant `webgpu`, and whether an emulated device will do; null: the CPU. */
+  readonly gpu: { readonly software: boolean } | null;
+  readonly known_answer: KnownAnswer | null;
+  /** Check the known answer on the CPU, too. */
+  readonly verify: boolean;
 }
 
 export interface GenerateRequest {
@@ -39,6 +46,8 @@ export interface GenerateRequest {
   readonly echo: boolean;
   /** By the ids of 'load-adapter'. */
   readonly adapters: readonly (readonly [id: number, scale: number])[];
+  /** Tokens of this answer that another worker has reported before it was lost: go on after them. */
+  readonly replay: Int32Array;
 }
 
 export type MainRequest =
@@ -73,6 +82,10 @@ export interface LoadedFacts {
   readonly memory_bytes: number;
   /** The ceiling of the shared memory; null for one thread. */
   readonly memory_maximum: number | null;
+  readonly backend: Backend;
+  /** null on the CPU. */
+  readonly gpu: { readonly info: Omit<GpuInfo, 'losses'>; readonly stats: GpuStats } | null;
+  readonly checks: readonly Check[];
 }
 
 export interface RawTokenLogprob {
@@ -85,6 +98,7 @@ export interface RawTokenLogprob {
 export interface TokenReport {
   readonly type: 'token';
   readonly id: number;
+  readonly token: number;
   /** What became printable with this token: often its text, sometimes nothing. */
   readonly text: string;
   /** The token itself, then the alternatives; null when not asked for. */
@@ -105,6 +119,7 @@ export interface DoneReport {
   readonly prompt: readonly RawTokenLogprob[] | null;
   readonly n_past: number;
   readonly timings: Timings;
+  readonly gpu: GpuStats | null;
 }
 
 export type MainReply =
@@ -134,6 +149,8 @@ export type MainReply =
 export interface Crash {
   readonly type: 'crash';
   readonly error: WireError;
+  /** When it was the GPU: another device, or the CPU, may do. */
+  readonly gpu?: GpuFault;
 }
 
 // ---- main worker <-> helper, over their own port ----

@@ -1,0 +1,69 @@
+// What is checked before a model is used: the kernels one by one, then the whole
+// model against the known answer of its manifest. It says what it found as figures
+// and sentences; what follows from a failure is main.ts's.
+
+import type { Check } from '../api/backend';
+import type { KnownAnswer } from '../api/types';
+import { compare } from '../core/known_answer';
+import type { Model } from '../core/model';
+import type { Session } from '../core/session';
+import { GpuFailure } from '../gpu/failure';
+
+/** Each kernel that the model needs; the first that is wrong ends it. */
+export async function checkKernels(model: Model): Promise<Check> {
+  const { count, bound } = model.checks();
+  if (count === 0)
+    return absent('kernels', 'The kernels of the CPU run on no driver, so they are not checked here.');
+  let worst = { name: '', error: 0 };
+  for (let i = 0; i < count; i++) {
+    const { name, error } = await model.check(i);
+    if (!(error <= worst.error)) worst = { name, error };
+    if (!(error <= bound)) break;
+  }
+  const passed = worst.error <= bound;
+  const detail = passed
+    ? `${count} kernels compute what they should; ${worst.name} is furthest off.`
+    : `The kernel ${worst.name} computes something else than it should.`;
+  return { name: 'kernels', state: passed ? 'passed' : 'failed', error: worst.error, bound, detail };
+}
+
+/** All but the last token at once and that one alone, so that both kinds of kernels take part. The session
+ *  is empty again after it. */
+export async function checkAnswer(session: Session, answer: KnownAnswer | null): Promise<Check> {
+  if (answer === null)
+    return absent('known_answer', 'The manifest has no known answer; pack the model again to have one.');
+  const { tokens } = answer;
+  if (tokens.length > session.n_ctx)
+    return absent(
+      'known_answer',
+      `The known answer needs ${tokens.length} tokens of context, and there are ${session.n_ctx}.`,
+    );
+  const last = tokens.length - 1;
+  for (let at = 0; at < last; at += session.n_batch) {
+    session.eval(tokens.slice(at, Math.min(last, at + session.n_batch)), false);
+    await session.settle();
+  }
+  session.eval(tokens.slice(last), true);
+  await session.settle();
+  const { error, bound, passed, worst } = compare(answer, session.logits());
+  session.reuse(new Int32Array());
+  const detail = passed
+    ? `The logits of ${answer.ids.length} tokens are those of the manifest.`
+    : `The logit of token ${worst.id} is ${worst.found.toFixed(3)}, where the manifest says ${worst.expected.toFixed(3)}.`;
+  return { name: 'known_answer', state: passed ? 'passed' : 'failed', error, bound, detail };
+}
+
+/** Throws for a check that a GPU has failed. */
+export function mustPass(check: Check): Check {
+  const { name, state, error, bound, detail } = check;
+  if (state === 'failed') throw new GpuFailure({ code: 'gpu_wrong', check: name, error, bound }, detail);
+  return check;
+}
+
+const absent = (name: Check['name'], detail: string): Check => ({
+  name,
+  state: 'absent',
+  error: null,
+  bound: null,
+  detail,
+});
