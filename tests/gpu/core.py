@@ -45,9 +45,13 @@ def bundle(source: Path, folder: Path) -> Path:
 
 
 class GpuInstance(Instance):
-    """An Instance whose exports and memory are those of another process."""
+    """An Instance whose exports and memory are those of another process.
 
-    def __init__(self, script: Path, **wish: object) -> None:
+    `form` is that of its products; what a page measures and chooses on an emulated
+    device is "lane".
+    """
+
+    def __init__(self, script: Path, form: str = "lane", **wish: object) -> None:
         node = shutil.which("node")
         assert node is not None
         self.path = WASM
@@ -60,7 +64,10 @@ class GpuInstance(Instance):
             stdout=subprocess.PIPE,
             env=dawn_environment(),
         )
-        self.call("slm_build_info")
+        names = [
+            self.string(self.pointer("slm_dot_name", i)) for i in range(self.call("slm_dot_count"))
+        ]
+        self.check("slm_dot_select", names.index(form))
 
     def close(self) -> None:
         assert self._process.stdin is not None

@@ -92,6 +92,13 @@ export class GpuHost {
     if (this.#failure !== null) throw this.#failure;
   }
 
+  /** Submits what is open and waits until the device has done it. */
+  async done(): Promise<void> {
+    this.#pass.submit();
+    await this.#orLost(this.#device.queue.onSubmittedWorkDone());
+    await this.settle();
+  }
+
   info(): Omit<GpuInfo, 'kernels' | 'losses'> {
     return {
       adapter: this.adapter,

@@ -15,7 +15,7 @@ import { LoadedAdapters } from './adapters';
 import { checkAnswer, checkKernels, mustPass } from './checks';
 import { describeFailure, isCrash, reportCrash } from './failure';
 import { generate } from './generate';
-import { compile, openGpu } from './gpu';
+import { chooseForm, compile, openGpu } from './gpu';
 import { feedUnits, pieceBytesFor, planUnits, readHeaders } from './load';
 import type {
   FeedStart,
@@ -60,6 +60,7 @@ async function load(
   model.layout();
   const { tensors, ...facts } = model.describe();
   const shape = { n_ctx: Math.min(request.n_ctx, facts.n_ctx_train), n_batch: request.n_batch };
+  const form = host === null ? null : await chooseForm(host, core);
   const compiled = host === null ? null : compile(host, model, shape, meter);
   compiled?.catch(() => undefined); // it is awaited when the weights are there
   const pieceBytes = pieceBytesFor(threads);
@@ -69,7 +70,8 @@ async function load(
     0,
     units.reduce((n, unit) => n + unit.size, 0),
   );
-  const dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter);
+  const tune = () => form ?? core.tuneDot();
+  const dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter, tune);
   model.ready();
   if (compiled !== null) meter.start('compile', 0, 0);
   await compiled;
@@ -133,7 +135,7 @@ function startHelper(
   send(helper, { type: 'start', module, memory, stackTop, tls: align(stackTop, tlsAlign) });
 }
 
-/** Feeds all units on all threads; returns the dot product that was chosen meanwhile. */
+/** Feeds all units on all threads; returns the form of products that `tune` chose meanwhile. */
 async function feedAll(
   model: Model,
   helpers: readonly MessagePort[],
@@ -141,6 +143,7 @@ async function feedAll(
   units: FeedStart['units'],
   pieceBytes: number,
   meter: Meter,
+  tune: () => string,
 ): Promise<string> {
   const { core } = model;
   const cursor = core.alloc(4);
@@ -159,7 +162,7 @@ async function feedAll(
     return fed;
   });
   const own = async () => {
-    const dot = core.tuneDot(); // while the helpers load
+    const dot = tune(); // while the helpers load
     for await (const bytes of feedUnits(model, files, units, cursor, buffers.at(-1)!)) {
       meter.add(bytes);
       await core.settle();
