@@ -83,7 +83,12 @@ async function load(
   // A session has scratch space for each thread, so it comes after them.
   const session = new Session(model, shape.n_ctx, shape.n_batch);
   await session.settle();
-  const checks = host === null ? [] : await checkGpu(model, session, request.known_answer);
+  const checks =
+    host !== null
+      ? await checkGpu(model, session, request.known_answer)
+      : request.verify
+        ? [await checkCpu(model, request.known_answer)]
+        : [];
   return {
     model,
     session,
@@ -108,7 +113,16 @@ async function checkGpu(
   answer: LoadRequest['known_answer'],
 ): Promise<Check[]> {
   const kernels = mustPass(await checkKernels(model));
-  return [kernels, mustPass(await checkAnswer(session, answer))];
+  return [kernels, mustPass(await checkAnswer(model, session, answer))];
+}
+
+async function checkCpu(model: Model, answer: LoadRequest['known_answer']): Promise<Check> {
+  const check = await checkAnswer(model, null, answer);
+  if (check.state !== 'failed') return check;
+  throw new SlmError(
+    'corrupt',
+    `Expected the manifest's known answer within ${check.bound}, found it off by ${check.error?.toPrecision(3)}. ${check.detail} The stored weights are damaged, or this device computes wrongly; fetch the model again, or use another device.`,
+  );
 }
 
 function reserve(): Reserved {
