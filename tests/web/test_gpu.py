@@ -68,7 +68,9 @@ GPUAdapter.prototype.requestDevice = async () => { throw new Error('the driver i
 """
 # An emulated device that does not say so.
 PRETENDS = """
-Object.defineProperty(GPUAdapterInfo.prototype, 'architecture', {get: () => 'pretended'});
+for (const [name, value] of [['architecture', 'pretended'], ['isFallbackAdapter', false]])
+  if (globalThis.GPUAdapterInfo)
+    Object.defineProperty(GPUAdapterInfo.prototype, name, {get: () => value});
 """
 
 PRELUDE = """
