@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from slmweb.core import Model
+from slmweb.errors import SlmError
 from tests.goldens.tiny_gguf import write_gguf
 from tests.goldens.tiny_models import MODELS, TYPED_MODELS
 from tests.gpu.core import GpuInstance
@@ -62,14 +63,16 @@ def test_the_cache_is_reused(gpu: Gpu, folder: Path) -> None:
     expected = golden("llama")
     ids, n_kept, n_vocab = expected.ids, 61, MODELS["llama"].n_vocab
     other = ids[:n_kept] + [(i + 1) % n_vocab for i in ids[n_kept:]]
-    with Model.open(tiny("llama", folder), core=gpu("lane")) as model:
-        with model.session(N_CTX, 16) as session:
-            evaluate(session, ids)
-            for turn in (other, ids):
-                reused = session.reuse(turn)
-                assert reused == n_kept
-                logits = evaluate(session, turn[reused:])
-            assert_close(logits, expected.logits[n_kept:], BOUND)
+    with (
+        Model.open(tiny("llama", folder), core=gpu("lane")) as model,
+        model.session(N_CTX, 16) as s,
+    ):
+        evaluate(s, ids)
+        for turn in (other, ids):
+            reused = s.reuse(turn)
+            assert reused == n_kept
+            logits = evaluate(s, turn[reused:])
+        assert_close(logits, expected.logits[n_kept:], BOUND)
 
 
 @pytest.mark.parametrize("name", TYPED_MODELS)
@@ -109,7 +112,10 @@ def test_a_tensor_larger_than_a_binding_is_split(script: Path, folder: Path) -> 
 
 def test_what_cannot_be_split_is_refused(script: Path, folder: Path) -> None:
     core = GpuInstance(script, maxBinding=4096)
-    with Model.open(tiny("gemma3", folder), core=core) as model:
-        with pytest.raises(Exception, match=r"this GPU binds at most 4096.*choose a shorter context"):
-            model.session(4096)
+    words = r"this GPU binds at most 4096.*choose a shorter context"
+    with (
+        Model.open(tiny("gemma3", folder), core=core) as model,
+        pytest.raises(SlmError, match=words),
+    ):
+        model.session(4096)
     core.close()

@@ -44,7 +44,12 @@ export class GpuHost {
   #underway = 0;
 
   /** `maxBinding`: see DeviceWish; the device itself may bind more than was asked for. */
-  constructor(device: GPUDevice, adapter: GpuAdapter, kernels: Kernels, maxBinding = Number.POSITIVE_INFINITY) {
+  constructor(
+    device: GPUDevice,
+    adapter: GpuAdapter,
+    kernels: Kernels,
+    maxBinding = Number.POSITIVE_INFINITY,
+  ) {
     this.#device = device;
     this.adapter = adapter;
     this.#buffers = new Buffers(device);
