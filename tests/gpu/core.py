@@ -70,9 +70,10 @@ class GpuInstance(Instance):
         self.check("slm_dot_select", names.index(form))
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
+        with self._process as process:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(timeout=60)
 
     def call(self, name: str, *arguments: int | float) -> Any:
         if self._crash is not None:
