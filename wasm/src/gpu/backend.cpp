@@ -52,7 +52,8 @@ void form_select(int32_t i) {
 }
 
 double form_bench(int32_t i, uint32_t rounds) {
-  if (bench == nullptr) {
+  // What was made while the host only noted pipelines has no buffers.
+  if (bench == nullptr || bench->x.handle() == 0) {
     bench = std::make_unique<Bench>();
     if (bench->make() != SLM_OK) return 0;
   }
