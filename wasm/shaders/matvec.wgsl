@@ -9,13 +9,13 @@
 // LANES * TOKENS is best at most 64: more lanes than blocks of a chunk have nothing to do.
 //:include block
 //:include format
-//:include activation
+//:include sweep
 
 override LANES: u32 = 16;   // 8, 16, 32 or 64
 override ROWS: u32 = 1;     // 1, 2 or 4: rows of one lane group at once
 override TOKENS: u32 = 1;   // 1 to 4
 override PRODUCTS: u32 = 1; // 1 to 3
-override FINISH: u32 = 0;   // 0 store, 1 add to y, 2 silu(y0) * y1, 3 gelu(y0) * y1 (tanh form), 4 cap * tanh(y / cap), 5 the same of y + what is there
+override FINISH: u32 = 0;   // see common/finish.wgsl
 override NORM: u32 = 0;     // 1: x is normalized with params.norm
 
 struct Params {
@@ -45,21 +45,8 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> y1: array<f32>; // unused for gate and up: the result is y0
 @group(0) @binding(7) var<storage, read_write> y2: array<f32>;
 
-// A chunk of x: blocks of 8 vectors, turned about by the block's number, so that lanes with neighbouring blocks read
-// different banks. In the end the sums of all lanes: 64 of each row of each product.
-var<workgroup> tile: array<vec4<f32>, 512>;
-// Sums of squares of all lanes, a component for each token.
-var<workgroup> squares: array<vec4<f32>, 64>;
-
-fn paired() -> bool {
-  return FINISH == 2u || FINISH == 3u;
-}
-
-// Blocks of x in the tile at once, for each token.
-fn chunk() -> u32 {
-  return select(64u / TOKENS, 16u, TOKENS == 3u);
-}
-
+// Where a vector of x is in the tile: the eight of a block are turned about by the block's number, so that lanes with
+// neighbouring blocks read different banks.
 fn place(token: u32, block: u32, quad: u32) -> u32 {
   return (token * chunk() + block) * 8u + (quad ^ (block & 7u));
 }
@@ -114,48 +101,6 @@ fn products(at: vec4<u32>, i: u32, x: Block, block: u32) -> vec4<f32> {
   return sums;
 }
 
-struct Unit {
-  product: u32, // 3: there is no such unit
-  row: u32,
-}
-
-fn unit(index: u32) -> Unit {
-  let units = (params.rows.xyz + 3u) & vec3<u32>(0xfffffffcu);
-  if (index < units.x) {
-    return Unit(0u, index);
-  }
-  if (PRODUCTS > 1u && !paired() && index - units.x < units.y) {
-    return Unit(1u, index - units.x);
-  }
-  if (PRODUCTS > 2u && index - units.x - units.y < units.z) {
-    return Unit(2u, index - units.x - units.y);
-  }
-  return Unit(3u, 0u);
-}
-
-// Adds what the lanes of each group hold of a row; `width` of them are left.
-fn fold(slot: u32, lane: u32, width: u32) {
-  let quarter = max(width / 4u, 1u);
-  if (width == 1u || lane % LANES >= quarter) {
-    return;
-  }
-  let i = slot * 64u + lane;
-  var sum = tile[i] + tile[i + quarter];
-  if (width > 2u) {
-    sum += tile[i + 2u * quarter] + tile[i + 3u * quarter];
-  }
-  tile[i] = sum;
-}
-
-fn bias_of(product: u32, row: u32) -> f32 {
-  let bias = params.bias[product];
-  if (bias == 0xffffffffu) {
-    return 0.0;
-  }
-  let i = bias + params.first_row[product] + row;
-  return vectors[i / 4u][i % 4u];
-}
-
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -164,7 +109,7 @@ fn main(
 ) {
   let first_unit = (group.x + group.y * groups.x) * (64u / LANES * ROWS);
   let mine = unit(first_unit + lane / LANES * ROWS);
-  let at = select(select(params.at0, params.at1, mine.product == 1u), params.at2, mine.product == 2u);
+  let at = regions(mine.product);
   let row = mine.row * params.blocks;
 
   // Sums of ROWS rows, a component for each token; of `up` where there are pairs.
@@ -217,7 +162,6 @@ fn main(
   }
 
   workgroupBarrier();
-  squares[lane] = sum_of_squares;
   tile[lane] = a0;
   tile[lane + 64u] = a1;
   tile[lane + 128u] = a2;
@@ -228,68 +172,11 @@ fn main(
     tile[lane + 384u] = b2;
     tile[lane + 448u] = b3;
   }
-  var width = LANES;
-  for (var quarter = 16u; quarter > 0u; quarter /= 4u) {
-    workgroupBarrier();
-    if (NORM == 1u && lane < quarter) {
-      squares[lane] += squares[lane + quarter] + squares[lane + 2u * quarter] + squares[lane + 3u * quarter];
-    }
-    for (var slot = 0u; slot < ROWS; slot++) {
-      fold(slot, lane, width);
-      if (paired()) {
-        fold(slot + 4u, lane, width);
-      }
-    }
-    width = max(width / 4u, 1u);
-  }
-  workgroupBarrier();
-
-  // A lane finishes one row, so that neighbouring rows are written together.
-  if (lane >= 64u / LANES * ROWS) {
-    return;
-  }
-  let done = unit(first_unit + lane);
-  if (done.product == 3u || done.row >= params.rows[done.product]) {
-    return;
-  }
+  tile[SQUARES * 64u + lane] = sum_of_squares;
+  fold_all(lane);
   var factor = vec4<f32>(params.scale);
   if (NORM == 1u) {
-    factor *= inverseSqrt(squares[0] / f32(params.width) + params.epsilon);
+    factor *= inverseSqrt(tile[SQUARES * 64u] / f32(params.width) + params.epsilon);
   }
-  let i = lane % ROWS * 64u + lane / ROWS * LANES;
-  var value = tile[i] * factor + bias_of(done.product, done.row);
-  if (paired()) {
-    let up = tile[i + 256u] * factor + bias_of(1u, done.row);
-    if (FINISH == 2u) {
-      value = vec4<f32>(silu(value.x), silu(value.y), silu(value.z), silu(value.w)) * up;
-    } else {
-      value = vec4<f32>(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w)) * up;
-    }
-  }
-  for (var token = 0u; token < params.n; token++) {
-    write(done.product, token * params.y_stride[done.product] + params.first_row[done.product] + done.row, value[token]);
-  }
-}
-
-fn finished(value: f32, before: f32) -> f32 {
-  if (FINISH == 1u) {
-    return before + value;
-  }
-  if (FINISH == 4u) {
-    return softcap(value, params.cap);
-  }
-  if (FINISH == 5u) {
-    return softcap(before + value, params.cap);
-  }
-  return value;
-}
-
-fn write(product: u32, i: u32, value: f32) {
-  if (product == 0u) {
-    y0[i] = finished(value, y0[i]);
-  } else if (product == 1u) {
-    y1[i] = finished(value, y1[i]);
-  } else {
-    y2[i] = finished(value, y2[i]);
-  }
+  finish_row(first_unit, lane, factor);
 }

@@ -481,7 +481,7 @@ gate[i] = vec4<f32>(silu(g.x), silu(g.y), silu(g.z), silu(g.w)) * up[i];
 `,
   matmul: `//:include block
 //:include format
-//:include activation
+//:include finish
 override FINISH: u32 = 0;
 struct Params {
 at: vec4<u32>,
@@ -522,13 +522,7 @@ if (params.bias != 0xffffffffu) {
 value += vectors[params.bias + params.first_row + row];
 }
 let i = token * params.y_stride + params.first_row + row;
-if (FINISH == 1u || FINISH == 5u) {
-value += y[i];
-}
-if (FINISH >= 4u) {
-value = softcap(value, params.cap);
-}
-y[i] = value;
+y[i] = finished(value, y[i]);
 }
 fn store4(token: u32, row: u32, sums: vec4<f32>) {
 store(token, row, sums.x);
@@ -584,7 +578,7 @@ store4(first + ty + 48u, first_row + tx, sums3);
 `,
   matvec: `//:include block
 //:include format
-//:include activation
+//:include sweep
 override LANES: u32 = 16;
 override ROWS: u32 = 1;
 override TOKENS: u32 = 1;
@@ -617,14 +611,6 @@ scale: f32,
 @group(0) @binding(5) var<storage, read_write> y0: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y1: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y2: array<f32>;
-var<workgroup> tile: array<vec4<f32>, 512>;
-var<workgroup> squares: array<vec4<f32>, 64>;
-fn paired() -> bool {
-return FINISH == 2u || FINISH == 3u;
-}
-fn chunk() -> u32 {
-return select(64u / TOKENS, 16u, TOKENS == 3u);
-}
 fn place(token: u32, block: u32, quad: u32) -> u32 {
 return (token * chunk() + block) * 8u + (quad ^ (block & 7u));
 }
@@ -671,43 +657,6 @@ sums.w = dot_block(w, load_x(3u, block));
 }
 return sums;
 }
-struct Unit {
-product: u32,
-row: u32,
-}
-fn unit(index: u32) -> Unit {
-let units = (params.rows.xyz + 3u) & vec3<u32>(0xfffffffcu);
-if (index < units.x) {
-return Unit(0u, index);
-}
-if (PRODUCTS > 1u && !paired() && index - units.x < units.y) {
-return Unit(1u, index - units.x);
-}
-if (PRODUCTS > 2u && index - units.x - units.y < units.z) {
-return Unit(2u, index - units.x - units.y);
-}
-return Unit(3u, 0u);
-}
-fn fold(slot: u32, lane: u32, width: u32) {
-let quarter = max(width / 4u, 1u);
-if (width == 1u || lane % LANES >= quarter) {
-return;
-}
-let i = slot * 64u + lane;
-var sum = tile[i] + tile[i + quarter];
-if (width > 2u) {
-sum += tile[i + 2u * quarter] + tile[i + 3u * quarter];
-}
-tile[i] = sum;
-}
-fn bias_of(product: u32, row: u32) -> f32 {
-let bias = params.bias[product];
-if (bias == 0xffffffffu) {
-return 0.0;
-}
-let i = bias + params.first_row[product] + row;
-return vectors[i / 4u][i % 4u];
-}
 @compute @workgroup_size(64)
 fn main(
 @builtin(workgroup_id) group: vec3<u32>,
@@ -716,7 +665,7 @@ fn main(
 ) {
 let first_unit = (group.x + group.y * groups.x) * (64u / LANES * ROWS);
 let mine = unit(first_unit + lane / LANES * ROWS);
-let at = select(select(params.at0, params.at1, mine.product == 1u), params.at2, mine.product == 2u);
+let at = regions(mine.product);
 let row = mine.row * params.blocks;
 var a0 = vec4<f32>(0.0);
 var a1 = vec4<f32>(0.0);
@@ -765,7 +714,6 @@ b3 += products(params.at1, i + 3u * params.blocks, x0, block);
 }
 }
 workgroupBarrier();
-squares[lane] = sum_of_squares;
 tile[lane] = a0;
 tile[lane + 64u] = a1;
 tile[lane + 128u] = a2;
@@ -776,71 +724,18 @@ tile[lane + 320u] = b1;
 tile[lane + 384u] = b2;
 tile[lane + 448u] = b3;
 }
-var width = LANES;
-for (var quarter = 16u; quarter > 0u; quarter /= 4u) {
-workgroupBarrier();
-if (NORM == 1u && lane < quarter) {
-squares[lane] += squares[lane + quarter] + squares[lane + 2u * quarter] + squares[lane + 3u * quarter];
-}
-for (var slot = 0u; slot < ROWS; slot++) {
-fold(slot, lane, width);
-if (paired()) {
-fold(slot + 4u, lane, width);
-}
-}
-width = max(width / 4u, 1u);
-}
-workgroupBarrier();
-if (lane >= 64u / LANES * ROWS) {
-return;
-}
-let done = unit(first_unit + lane);
-if (done.product == 3u || done.row >= params.rows[done.product]) {
-return;
-}
+tile[SQUARES * 64u + lane] = sum_of_squares;
+fold_all(lane);
 var factor = vec4<f32>(params.scale);
 if (NORM == 1u) {
-factor *= inverseSqrt(squares[0] / f32(params.width) + params.epsilon);
+factor *= inverseSqrt(tile[SQUARES * 64u] / f32(params.width) + params.epsilon);
 }
-let i = lane % ROWS * 64u + lane / ROWS * LANES;
-var value = tile[i] * factor + bias_of(done.product, done.row);
-if (paired()) {
-let up = tile[i + 256u] * factor + bias_of(1u, done.row);
-if (FINISH == 2u) {
-value = vec4<f32>(silu(value.x), silu(value.y), silu(value.z), silu(value.w)) * up;
-} else {
-value = vec4<f32>(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w)) * up;
-}
-}
-for (var token = 0u; token < params.n; token++) {
-write(done.product, token * params.y_stride[done.product] + params.first_row[done.product] + done.row, value[token]);
-}
-}
-fn finished(value: f32, before: f32) -> f32 {
-if (FINISH == 1u) {
-return before + value;
-}
-if (FINISH == 4u) {
-return softcap(value, params.cap);
-}
-if (FINISH == 5u) {
-return softcap(before + value, params.cap);
-}
-return value;
-}
-fn write(product: u32, i: u32, value: f32) {
-if (product == 0u) {
-y0[i] = finished(value, y0[i]);
-} else if (product == 1u) {
-y1[i] = finished(value, y1[i]);
-} else {
-y2[i] = finished(value, y2[i]);
-}
+finish_row(first_unit, lane, factor);
 }
 `,
   matvec_lane: `//:include block
 //:include format
-//:include activation
+//:include products
 override TOKENS: u32 = 1;
 override PRODUCTS: u32 = 1;
 override FINISH: u32 = 0;
@@ -871,13 +766,6 @@ scale: f32,
 @group(0) @binding(5) var<storage, read_write> y0: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y1: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y2: array<f32>;
-fn paired() -> bool {
-return FINISH == 2u || FINISH == 3u;
-}
-struct Unit {
-product: u32,
-row: u32,
-}
 fn unit(index: u32) -> Unit {
 if (index < params.rows.x) {
 return Unit(0u, index);
@@ -941,14 +829,6 @@ s3 += dot_block(w, token + 3u, quad);
 }
 return vec4<f32>(total(s0), total(s1), total(s2), total(s3));
 }
-fn bias_of(product: u32, row: u32) -> f32 {
-let bias = params.bias[product];
-if (bias == 0xffffffffu) {
-return 0.0;
-}
-let i = bias + params.first_row[product] + row;
-return vectors[i / 4u][i % 4u];
-}
 @compute @workgroup_size(64)
 fn main(
 @builtin(workgroup_id) group: vec3<u32>,
@@ -976,37 +856,10 @@ factor.w *= norm_of(token + 3u);
 }
 var value = multiply(at, mine.row, token) * factor + bias_of(mine.product, mine.row);
 if (paired()) {
-let up = multiply(params.at1, mine.row, token) * factor + bias_of(1u, mine.row);
-if (FINISH == 2u) {
-value = vec4<f32>(silu(value.x), silu(value.y), silu(value.z), silu(value.w)) * up;
-} else {
-value = vec4<f32>(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w)) * up;
-}
+value = gated(value, multiply(params.at1, mine.row, token) * factor + bias_of(1u, mine.row));
 }
 for (var t = 0u; t < min(TOKENS, params.n - token); t++) {
-let i = (token + t) * params.y_stride[mine.product] + params.first_row[mine.product] + mine.row;
-write(mine.product, i, value[t]);
-}
-}
-fn finished(value: f32, before: f32) -> f32 {
-if (FINISH == 1u) {
-return before + value;
-}
-if (FINISH == 4u) {
-return softcap(value, params.cap);
-}
-if (FINISH == 5u) {
-return softcap(before + value, params.cap);
-}
-return value;
-}
-fn write(product: u32, i: u32, value: f32) {
-if (product == 0u) {
-y0[i] = finished(value, y0[i]);
-} else if (product == 1u) {
-y1[i] = finished(value, y1[i]);
-} else {
-y2[i] = finished(value, y2[i]);
+write(mine.product, token + t, mine.row, value[t]);
 }
 }
 `,
@@ -1665,6 +1518,20 @@ fn f16_at(at: u32, i: u32) -> f32 {
 return from_f16(heap[at + i / 2u] >> (16u * (i & 1u)));
 }
 `,
+  finish: `//:include activation
+fn finished(value: f32, before: f32) -> f32 {
+if (FINISH == 1u) {
+return before + value;
+}
+if (FINISH == 4u) {
+return softcap(value, params.cap);
+}
+if (FINISH == 5u) {
+return softcap(before + value, params.cap);
+}
+return value;
+}
+`,
   halves: `fn eight(words: vec4<u32>) -> Eight {
 return Eight(
 decode(vec4<u32>(words.x, words.x >> 16u, words.y, words.y >> 16u) & vec4<u32>(0xffffu)),
@@ -1711,6 +1578,39 @@ fn bits4(word: u32) -> vec4<u32> {
 return (vec4<u32>(word) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u);
 }
 `,
+  products: `//:include finish
+fn paired() -> bool {
+return FINISH == 2u || FINISH == 3u;
+}
+struct Unit {
+product: u32,
+row: u32,
+}
+fn bias_of(product: u32, row: u32) -> f32 {
+let bias = params.bias[product];
+if (bias == 0xffffffffu) {
+return 0.0;
+}
+let i = bias + params.first_row[product] + row;
+return vectors[i / 4u][i % 4u];
+}
+fn gated(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
+if (FINISH == 2u) {
+return vec4<f32>(silu(gate.x), silu(gate.y), silu(gate.z), silu(gate.w)) * up;
+}
+return vec4<f32>(gelu(gate.x), gelu(gate.y), gelu(gate.z), gelu(gate.w)) * up;
+}
+fn write(product: u32, token: u32, row: u32, value: f32) {
+let i = token * params.y_stride[product] + params.first_row[product] + row;
+if (product == 0u) {
+y0[i] = finished(value, y0[i]);
+} else if (product == 1u) {
+y1[i] = finished(value, y1[i]);
+} else {
+y2[i] = finished(value, y2[i]);
+}
+}
+`,
   sum256: `var<workgroup> summands: array<f32, 256>;
 fn sum256(value: f32, lane: u32) -> f32 {
 summands[lane] = value;
@@ -1722,6 +1622,73 @@ summands[lane] += summands[lane + width] + summands[lane + 2u * width] + summand
 }
 workgroupBarrier();
 return summands[0];
+}
+`,
+  sweep: `//:include products
+var<workgroup> tile: array<vec4<f32>, 576>;
+const SQUARES = 8u;
+fn unit(index: u32) -> Unit {
+let units = (params.rows.xyz + 3u) & vec3<u32>(0xfffffffcu);
+if (index < units.x) {
+return Unit(0u, index);
+}
+if (PRODUCTS > 1u && !paired() && index - units.x < units.y) {
+return Unit(1u, index - units.x);
+}
+if (PRODUCTS > 2u && index - units.x >= units.y && index - units.x - units.y < units.z) {
+return Unit(2u, index - units.x - units.y);
+}
+return Unit(3u, 0u);
+}
+fn regions(product: u32) -> vec4<u32> {
+return select(select(params.at0, params.at1, product == 1u), params.at2, product == 2u);
+}
+fn chunk() -> u32 {
+return select(64u / TOKENS, 16u, TOKENS == 3u);
+}
+fn fold(slot: u32, lane: u32, span: u32, width: u32) {
+let quarter = max(width / 4u, 1u);
+if (width == 1u || lane % span >= quarter) {
+return;
+}
+let i = slot * 64u + lane;
+var sum = tile[i] + tile[i + quarter];
+if (width > 2u) {
+sum += tile[i + 2u * quarter] + tile[i + 3u * quarter];
+}
+tile[i] = sum;
+}
+fn fold_all(lane: u32) {
+var width = LANES;
+for (var all = 64u; all > 1u; all /= 4u) {
+workgroupBarrier();
+for (var slot = 0u; slot < ROWS; slot++) {
+fold(slot, lane, LANES, width);
+if (paired()) {
+fold(slot + 4u, lane, LANES, width);
+}
+}
+fold(SQUARES, lane, 64u, all);
+width = max(width / 4u, 1u);
+}
+workgroupBarrier();
+}
+fn finish_row(first_unit: u32, lane: u32, factor: vec4<f32>) {
+if (lane >= 64u / LANES * ROWS) {
+return;
+}
+let done = unit(first_unit + lane);
+if (done.product == 3u || done.row >= params.rows[done.product]) {
+return;
+}
+let i = lane % ROWS * 64u + lane / ROWS * LANES;
+var value = tile[i] * factor + bias_of(done.product, done.row);
+if (paired()) {
+value = gated(value, tile[i + 256u] * factor + bias_of(1u, done.row));
+}
+for (var token = 0u; token < params.n; token++) {
+write(done.product, token, done.row, value[token]);
+}
 }
 `,
 };
