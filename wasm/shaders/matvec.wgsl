@@ -1,7 +1,6 @@
 // matvec.wgsl: products of up to three matrices with the same few tokens: decode. CPU: Ops::products.
 // y_p[t][first_row_p + r] = finish(scale * norm(x[first_token + t]) . W_p[r] + bias_p[first_row_p + r]).
-// A group of LANES neighbouring lanes sweeps along a row, block by block, so that they read
-// neighbouring 16-byte words; a workgroup of 64 lanes has 64 / LANES groups, each with ROWS rows.
+// A workgroup of 64 lanes has 64 / LANES groups of neighbouring lanes, each with ROWS rows: see common/sweep.wgsl.
 // Rows of the products, rounded up to a multiple of 4 each, are units, counted one product after the other; with
 // FINISH 2 or 3 (gate and up) row r of both is one unit. Workgroups: ceil(units / (64 / LANES * ROWS)), over x and y
 // of the grid.
@@ -101,82 +100,23 @@ fn products(at: vec4<u32>, i: u32, x: Block, block: u32) -> vec4<f32> {
   return sums;
 }
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let first_unit = (group.x + group.y * groups.x) * (64u / LANES * ROWS);
-  let mine = unit(first_unit + lane / LANES * ROWS);
-  let at = regions(mine.product);
-  let row = mine.row * params.blocks;
-
-  // Sums of ROWS rows, a component for each token; of `up` where there are pairs.
-  var a0 = vec4<f32>(0.0);
-  var a1 = vec4<f32>(0.0);
-  var a2 = vec4<f32>(0.0);
-  var a3 = vec4<f32>(0.0);
-  var b0 = vec4<f32>(0.0);
-  var b1 = vec4<f32>(0.0);
-  var b2 = vec4<f32>(0.0);
-  var b3 = vec4<f32>(0.0);
-  var sum_of_squares = vec4<f32>(0.0);
-
-  for (var first = 0u; first < params.blocks; first += chunk()) {
-    let count = min(chunk(), params.blocks - first);
-    workgroupBarrier(); // the chunk before this one has been used
-    sum_of_squares.x += stage(0u, first, count, lane);
-    if (TOKENS > 1u) {
-      sum_of_squares.y += stage(1u, first, count, lane);
-    }
-    if (TOKENS > 2u) {
-      sum_of_squares.z += stage(2u, first, count, lane);
-    }
-    if (TOKENS > 3u) {
-      sum_of_squares.w += stage(3u, first, count, lane);
-    }
-    workgroupBarrier();
-    for (var block = lane % LANES; block < count; block += LANES) {
-      let x0 = load_x(0u, block);
-      let i = row + first + block;
-      a0 += products(at, i, x0, block);
-      if (ROWS > 1u) {
-        a1 += products(at, i + params.blocks, x0, block);
-      }
-      if (ROWS > 2u) {
-        a2 += products(at, i + 2u * params.blocks, x0, block);
-        a3 += products(at, i + 3u * params.blocks, x0, block);
-      }
-      if (paired()) {
-        b0 += products(params.at1, i, x0, block);
-        if (ROWS > 1u) {
-          b1 += products(params.at1, i + params.blocks, x0, block);
-        }
-        if (ROWS > 2u) {
-          b2 += products(params.at1, i + 2u * params.blocks, x0, block);
-          b3 += products(params.at1, i + 3u * params.blocks, x0, block);
-        }
-      }
-    }
+fn multiply(at: vec4<u32>, i: u32, block: u32) -> Four {
+  let x = load_x(0u, block);
+  var sums: Four;
+  sums.r0 = products(at, i, x, block);
+  if (ROWS > 1u) {
+    sums.r1 = products(at, i + params.blocks, x, block);
   }
-
-  workgroupBarrier();
-  tile[lane] = a0;
-  tile[lane + 64u] = a1;
-  tile[lane + 128u] = a2;
-  tile[lane + 192u] = a3;
-  if (paired()) {
-    tile[lane + 256u] = b0;
-    tile[lane + 320u] = b1;
-    tile[lane + 384u] = b2;
-    tile[lane + 448u] = b3;
+  if (ROWS > 2u) {
+    sums.r2 = products(at, i + 2u * params.blocks, x, block);
+    sums.r3 = products(at, i + 3u * params.blocks, x, block);
   }
-  tile[SQUARES * 64u + lane] = sum_of_squares;
-  fold_all(lane);
-  var factor = vec4<f32>(params.scale);
+  return sums;
+}
+
+fn factors(squares: vec4<f32>) -> vec4<f32> {
   if (NORM == 1u) {
-    factor *= inverseSqrt(tile[SQUARES * 64u] / f32(params.width) + params.epsilon);
+    return params.scale * inverseSqrt(squares / f32(params.width) + params.epsilon);
   }
-  finish_row(first_unit, lane, factor);
+  return vec4<f32>(params.scale);
 }

@@ -1,9 +1,23 @@
-// sweep.wgsl: groups of LANES neighbouring lanes sweep along rows, ROWS of them at once; then what the lanes hold of
-// each row is added up and written. A workgroup has 64 lanes.
+// sweep.wgsl: groups of LANES neighbouring lanes sweep along rows, block by block, ROWS rows at once, so that they read
+// neighbouring words; then what the lanes hold of each row is added up and written. A workgroup has 64 lanes.
+// What x is, and how a block is multiplied with it, a shader gives:
+//   fn stage(token: u32, first: u32, count: u32, lane: u32) -> f32      brings blocks of x into workgroup memory, all
+//                                                                      lanes a part; the squares of this lane's part
+//   fn multiply(at: vec4<u32>, i: u32, block: u32) -> Four              blocks i, i + params.blocks ... of ROWS rows
+//                                                                      with block `block` of what was staged
+//   fn factors(squares: vec4<f32>) -> vec4<f32>                         what to multiply the sums with
 //:include products
 
-// While the lanes sweep, the chunk of x that they share; in the end 9 times 64 vectors, of each lane: the sums of its
-// rows (of the second product at 4, 5, 6 and 7), a component for each token, and the sum of squares of its part of x.
+// Of four rows, a component for each token.
+struct Four {
+  r0: vec4<f32>,
+  r1: vec4<f32>,
+  r2: vec4<f32>,
+  r3: vec4<f32>,
+}
+
+// 9 times 64 vectors, in the end what each lane has: the sums of its rows (of the second product at 4, 5, 6 and 7) and
+// the squares of its part of x. While the lanes sweep it may hold the blocks of x.
 var<workgroup> tile: array<vec4<f32>, 576>;
 const SQUARES = 8u;
 
@@ -78,4 +92,73 @@ fn finish_row(first_unit: u32, lane: u32, factor: vec4<f32>) {
   for (var token = 0u; token < params.n; token++) {
     write(done.product, token, done.row, value[token]);
   }
+}
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first_unit = (group.x + group.y * groups.x) * (64u / LANES * ROWS);
+  let mine = unit(first_unit + lane / LANES * ROWS);
+  let at = regions(mine.product);
+  let row = mine.row * params.blocks;
+
+  // Sums of ROWS rows, a component for each token; of `up` where there are pairs.
+  var a0 = vec4<f32>(0.0);
+  var a1 = vec4<f32>(0.0);
+  var a2 = vec4<f32>(0.0);
+  var a3 = vec4<f32>(0.0);
+  var b0 = vec4<f32>(0.0);
+  var b1 = vec4<f32>(0.0);
+  var b2 = vec4<f32>(0.0);
+  var b3 = vec4<f32>(0.0);
+  var squares = vec4<f32>(0.0);
+
+  for (var first = 0u; first < params.blocks; first += chunk()) {
+    let count = min(chunk(), params.blocks - first);
+    workgroupBarrier(); // the chunk before this one has been used
+    squares.x += stage(0u, first, count, lane);
+    if (TOKENS > 1u) {
+      squares.y += stage(1u, first, count, lane);
+    }
+    if (TOKENS > 2u) {
+      squares.z += stage(2u, first, count, lane);
+    }
+    if (TOKENS > 3u) {
+      squares.w += stage(3u, first, count, lane);
+    }
+    workgroupBarrier();
+    for (var block = lane % LANES; block < count; block += LANES) {
+      let i = row + first + block;
+      let a = multiply(at, i, block);
+      a0 += a.r0;
+      a1 += a.r1;
+      a2 += a.r2;
+      a3 += a.r3;
+      if (paired()) {
+        let b = multiply(params.at1, i, block);
+        b0 += b.r0;
+        b1 += b.r1;
+        b2 += b.r2;
+        b3 += b.r3;
+      }
+    }
+  }
+
+  workgroupBarrier();
+  tile[lane] = a0;
+  tile[lane + 64u] = a1;
+  tile[lane + 128u] = a2;
+  tile[lane + 192u] = a3;
+  if (paired()) {
+    tile[lane + 256u] = b0;
+    tile[lane + 320u] = b1;
+    tile[lane + 384u] = b2;
+    tile[lane + 448u] = b3;
+  }
+  tile[SQUARES * 64u + lane] = squares;
+  fold_all(lane);
+  finish_row(first_unit, lane, factors(tile[SQUARES * 64u]));
 }
