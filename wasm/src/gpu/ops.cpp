@@ -102,7 +102,7 @@ GpuOps::From GpuOps::from(const Input &x, uint32_t n) const {
 }
 
 GpuOps::From GpuOps::normalized(const From &f) {
-  if (f.norm == kNone || are_few(f.n)) return f;
+  if (f.norm == kNone || f.n <= kFewTokens) return f;
   gpu::Rmsnorm op;
   op.grid[0] = f.n;
   op.x = f.x, op.vectors = kept_.vectors, op.out = scratch_.normed.handle();

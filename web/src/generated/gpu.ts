@@ -43,6 +43,16 @@ export const OPERATIONS: readonly Operation[] = [
     params: 4,
   },
   {
+    name: 'adjust',
+    format: false,
+    overrides: [],
+    buffers: [
+      { name: 'adjustments', binding: 1, access: 'read' },
+      { name: 'logits', binding: 2, access: 'read_write' },
+    ],
+    params: 1,
+  },
+  {
     name: 'attention',
     format: false,
     overrides: [
@@ -68,6 +78,16 @@ export const OPERATIONS: readonly Operation[] = [
     buffers: [
       { name: 'partials', binding: 1, access: 'read' },
       { name: 'out', binding: 2, access: 'read_write' },
+    ],
+    params: 4,
+  },
+  {
+    name: 'checksum',
+    format: false,
+    overrides: [],
+    buffers: [
+      { name: 'data', binding: 1, access: 'read' },
+      { name: 'result', binding: 2, access: 'read_write' },
     ],
     params: 4,
   },
@@ -149,6 +169,18 @@ export const OPERATIONS: readonly Operation[] = [
     params: 37,
   },
   {
+    name: 'pick',
+    format: false,
+    overrides: [],
+    buffers: [
+      { name: 'sampling', binding: 1, access: 'uniform' },
+      { name: 'best', binding: 2, access: 'read' },
+      { name: 'ids', binding: 3, access: 'read_write' },
+      { name: 'result', binding: 4, access: 'read_write' },
+    ],
+    params: 1,
+  },
+  {
     name: 'rmsnorm',
     format: false,
     overrides: [],
@@ -178,6 +210,17 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'values', binding: 8, access: 'read_write' },
     ],
     params: 12,
+  },
+  {
+    name: 'topk',
+    format: false,
+    overrides: [{ name: 'FIRST', default: 1 }],
+    buffers: [
+      { name: 'logits', binding: 1, access: 'read' },
+      { name: 'found', binding: 2, access: 'read' },
+      { name: 'best', binding: 3, access: 'read_write' },
+    ],
+    params: 3,
   },
 ];
 

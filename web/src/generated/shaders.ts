@@ -27,6 +27,37 @@ x[row + i] += y[row + i] * factor * vectors[params.weight / 4u + i];
 }
 }
 `,
+  adjust: `struct Params {
+first: u32,
+}
+struct Entry {
+id: u32,
+repeat: f32,
+subtract: f32,
+add: f32,
+}
+struct Adjustments {
+n: u32,
+entries: array<Entry>,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> adjustments: Adjustments;
+@group(0) @binding(2) var<storage, read_write> logits: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+if (id.x >= adjustments.n) {
+return;
+}
+let entry = adjustments.entries[id.x];
+let i = params.first + entry.id;
+let logit = logits[i];
+if (entry.add <= -1e30) {
+logits[i] = -1e30;
+} else {
+logits[i] = select(logit * entry.repeat, logit / entry.repeat, logit > 0.0) - entry.subtract + entry.add;
+}
+}
+`,
   attention: `//:include activation
 override HEAD_DIM: u32 = 64;
 override QUERIES: u32 = 4;
@@ -347,6 +378,38 @@ total += partials[at + d] * factor;
 sum += partials[at + params.head_dim + 1u] * factor;
 }
 out[group.y * params.out_stride + group.x * params.head_dim + d] = total / sum;
+}
+}
+`,
+  checksum: `struct Params {
+first: u32,
+n: u32,
+index: u32,
+slot: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> data: array<u32>;
+@group(0) @binding(2) var<storage, read_write> result: array<atomic<u32>>;
+var<workgroup> sums: array<u32, 256>;
+@compute @workgroup_size(256)
+fn main(
+@builtin(workgroup_id) group: vec3<u32>,
+@builtin(num_workgroups) groups: vec3<u32>,
+@builtin(local_invocation_index) lane: u32,
+) {
+var sum = 0u;
+for (var i = group.x * 256u + lane; i < params.n; i += groups.x * 256u) {
+sum += data[params.first + i] * (2u * (params.index + i) + 1u);
+}
+sums[lane] = sum;
+for (var width = 64u; width > 0u; width /= 4u) {
+workgroupBarrier();
+if (lane < width) {
+sums[lane] += sums[lane + width] + sums[lane + 2u * width] + sums[lane + 3u * width];
+}
+}
+if (lane == 0u) {
+atomicAdd(&result[params.slot], sums[0]);
 }
 }
 `,
@@ -947,6 +1010,80 @@ y2[i] = finished(value, y2[i]);
 }
 }
 `,
+  pick: `struct Params {
+token: u32,
+}
+struct Sampling {
+temperature: f32,
+top_p: f32,
+min_p: f32,
+random: f32,
+top_k: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> sampling: Sampling;
+@group(0) @binding(2) var<storage, read> best: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read_write> ids: array<i32>;
+@group(0) @binding(4) var<storage, read_write> result: array<u32>;
+const K = 128u;
+var<workgroup> weights: array<f32, 128>;
+var<workgroup> heated: array<f32, 128>;
+fn logit_of(key: u32) -> f32 {
+return bitcast<f32>(key ^ select(0xffffffffu, 0x80000000u, (key & 0x80000000u) != 0u));
+}
+@compute @workgroup_size(128)
+fn main(@builtin(local_invocation_index) lane: u32) {
+let mine = best[lane];
+let logit = logit_of(mine.x);
+let below = select(-100.0, logit - logit_of(best[0].x), mine.x != 0u);
+weights[lane] = exp(max(below, -100.0));
+heated[lane] = exp(max(below / max(sampling.temperature, 1e-6), -100.0));
+result[4u + 2u * lane] = select(0xffffffffu, mine.y, mine.x != 0u);
+result[5u + 2u * lane] = select(0u, bitcast<u32>(logit), mine.x != 0u);
+workgroupBarrier();
+if (lane != 0u) {
+return;
+}
+var count = 0u;
+while (count < K && best[count].x != 0u) {
+count++;
+}
+var keep = min(count, select(sampling.top_k, 1u, sampling.temperature == 0.0));
+if (sampling.top_p < 1.0) {
+var total = 0.0;
+for (var i = 0u; i < keep; i++) {
+total += weights[i];
+}
+var mass = 0.0;
+for (var i = 0u; i < keep; i++) {
+if (i > 0u && mass >= sampling.top_p * total) {
+keep = i;
+} else {
+mass += weights[i];
+}
+}
+}
+while (keep > 1u && weights[keep - 1u] < sampling.min_p) {
+keep--;
+}
+var total = 0.0;
+for (var i = 0u; i < keep; i++) {
+total += heated[i];
+}
+var left = sampling.random * total;
+var drawn = 0u;
+while (drawn + 1u < keep && left >= heated[drawn]) {
+left -= heated[drawn];
+drawn++;
+}
+let token = select(0xffffffffu, best[drawn].y, count > 0u);
+ids[params.token] = select(0, i32(token), count > 0u);
+result[0] = token;
+result[1] = count;
+result[2] = best[K].x;
+result[3] = keep;
+}
+`,
   rmsnorm: `//:include sum256
 struct Params {
 width: u32,
@@ -1072,6 +1209,158 @@ for (var d = lane; d < params.head_dim; d += 64u) {
 keys[slot * params.head_dim + d] = bitcast<u32>(rotated(d, angle));
 values[slot * params.head_dim + d] = bitcast<u32>(v[first + d]);
 }
+}
+}
+`,
+  topk: `override FIRST: u32 = 1;
+struct Params {
+first: u32,
+n: u32,
+slice: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> found: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read_write> best: array<vec2<u32>>;
+const K = 128u;
+var<workgroup> bins: array<atomic<u32>, 256>;
+var<workgroup> sixteens: array<u32, 16>;
+var<workgroup> chosen: array<vec2<u32>, 128>;
+var<workgroup> n_chosen: atomic<u32>;
+var<workgroup> n_bad: atomic<u32>;
+var<workgroup> threshold: vec2<u32>;
+var<workgroup> wanted: u32;
+var<workgroup> there: u32;
+fn is_finite(bits: u32) -> bool {
+return (bits & 0x7f800000u) != 0x7f800000u;
+}
+fn key_of(logit: f32) -> u32 {
+let bits = bitcast<u32>(logit);
+if (!is_finite(bits) || logit <= -1e30) {
+return 0u;
+}
+if (bits == 0x80000000u) {
+return bits;
+}
+return bits ^ select(0x80000000u, 0xffffffffu, (bits & 0x80000000u) != 0u);
+}
+fn element(slice: u32, i: u32) -> vec2<u32> {
+if (FIRST == 1u) {
+let id = slice * params.slice + i;
+return vec2<u32>(key_of(logits[params.first + id]), ~id);
+}
+let pair = found[i / K * (K + 1u) + i % K];
+return vec2<u32>(pair.x, ~pair.y);
+}
+fn digit(e: vec2<u32>, d: u32) -> u32 {
+return (select(e.y, e.x, d < 4u) >> (24u - 8u * (d % 4u))) & 255u;
+}
+fn agrees(e: vec2<u32>, d: u32) -> bool {
+let shift = 24u - 8u * (d % 4u);
+if (d < 4u) {
+return ((e.x ^ threshold.x) >> shift) >> 8u == 0u;
+}
+return e.x == threshold.x && ((e.y ^ threshold.y) >> shift) >> 8u == 0u;
+}
+fn comes_before(a: vec2<u32>, b: vec2<u32>) -> bool {
+return a.x > b.x || (a.x == b.x && a.y > b.y);
+}
+fn choose_digit(slice: u32, count: u32, d: u32, lane: u32) {
+atomicStore(&bins[lane], 0u);
+workgroupBarrier();
+for (var i = lane; i < count; i += 256u) {
+let e = element(slice, i);
+if (e.x != 0u && agrees(e, d)) {
+atomicAdd(&bins[digit(e, d)], 1u);
+}
+}
+workgroupBarrier();
+if (lane < 16u) {
+var sum = 0u;
+for (var bin = lane * 16u; bin < lane * 16u + 16u; bin++) {
+sum += atomicLoad(&bins[bin]);
+}
+sixteens[lane] = sum;
+}
+workgroupBarrier();
+var above = 0u;
+for (var group = lane / 16u + 1u; group < 16u; group++) {
+above += sixteens[group];
+}
+for (var bin = lane + 1u; bin % 16u != 0u; bin++) {
+above += atomicLoad(&bins[bin]);
+}
+let own = atomicLoad(&bins[lane]);
+let left = wanted;
+workgroupBarrier();
+if (above < left && left <= above + own) {
+wanted = left - above;
+there = own;
+let bits = lane << (24u - 8u * (d % 4u));
+threshold |= select(vec2<u32>(0u, bits), vec2<u32>(bits, 0u), d < 4u);
+}
+if (d == 0u && lane == 0u && above + own < left) {
+there = left;
+}
+workgroupBarrier();
+}
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let slice = group.x;
+let count = select(params.n * K, min(params.slice, params.n - slice * params.slice), FIRST == 1u);
+if (lane == 0u) {
+threshold = vec2<u32>(0u);
+wanted = K;
+there = 0u;
+atomicStore(&n_chosen, 0u);
+atomicStore(&n_bad, 0u);
+}
+if (lane < K) {
+chosen[lane] = vec2<u32>(0u);
+}
+workgroupBarrier();
+for (var d = 0u; d < 8u; d++) {
+let more = workgroupUniformLoad(&there) != workgroupUniformLoad(&wanted);
+let all = workgroupUniformLoad(&threshold).x == 0u;
+if ((d == 4u && !more) || (d == 1u && all)) {
+break;
+}
+choose_digit(slice, count, d, lane);
+}
+for (var i = lane; i < count; i += 256u) {
+let e = element(slice, i);
+if (e.x != 0u && !comes_before(threshold, e)) {
+chosen[atomicAdd(&n_chosen, 1u)] = e;
+}
+if (FIRST == 1u && !is_finite(bitcast<u32>(logits[params.first + slice * params.slice + i]))) {
+atomicAdd(&n_bad, 1u);
+}
+}
+if (FIRST == 0u && lane == 0u) {
+for (var i = 0u; i < params.n; i++) {
+atomicAdd(&n_bad, found[i * (K + 1u) + K].x);
+}
+}
+workgroupBarrier();
+for (var size = 2u; size <= K; size *= 2u) {
+for (var step = size / 2u; step > 0u; step /= 2u) {
+let i = lane / step * 2u * step + lane % step;
+if (lane < K / 2u) {
+let a = chosen[i];
+let b = chosen[i + step];
+if (comes_before(b, a) == ((i & size) == 0u)) {
+chosen[i] = b;
+chosen[i + step] = a;
+}
+}
+workgroupBarrier();
+}
+}
+if (lane < K) {
+best[slice * (K + 1u) + lane] = vec2<u32>(chosen[lane].x, ~chosen[lane].y);
+}
+if (lane == 0u) {
+best[slice * (K + 1u) + K] = vec2<u32>(atomicLoad(&n_bad), 0u);
 }
 }
 `,

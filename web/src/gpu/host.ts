@@ -43,7 +43,13 @@ export class GpuHost {
   #uploaded = 0;
   #underway = 0;
 
-  constructor(device: GPUDevice, adapter: GpuAdapter, kernels: Kernels) {
+  /** `maxBinding`: see DeviceWish; the device itself may bind more than was asked for. */
+  constructor(
+    device: GPUDevice,
+    adapter: GpuAdapter,
+    kernels: Kernels,
+    maxBinding = Number.POSITIVE_INFINITY,
+  ) {
     this.#device = device;
     this.adapter = adapter;
     this.#buffers = new Buffers(device);
@@ -61,12 +67,12 @@ export class GpuHost {
       for (const leave of this.#waiting) leave(failure);
       return failure;
     });
-    this.imports = this.#makeImports();
+    this.imports = this.#makeImports(Math.min(device.limits.maxStorageBufferBindingSize, maxBinding));
   }
 
   static async open(kernels: Kernels, wish: DeviceWish = {}, found?: Found): Promise<GpuHost> {
     const adapter = found ?? (await findAdapter(wish));
-    return new GpuHost(await openDevice(adapter, wish), adapter.info, kernels);
+    return new GpuHost(await openDevice(adapter, wish), adapter.info, kernels, wish.maxBinding);
   }
 
   /** The linear memory of the instance that has been made with the imports. */
@@ -169,11 +175,11 @@ export class GpuHost {
     }
   }
 
-  #makeImports(): GpuImports {
+  #makeImports(limit: number): GpuImports {
     const buffers = this.#buffers;
     const pass = this.#pass;
     return {
-      limit: () => this.#device.limits.maxStorageBufferBindingSize,
+      limit: () => limit,
       create: (bytes) => (this.collect ? 0 : buffers.create(bytes >>> 0)),
       destroy: (handle) => {
         if (handle === 0) return;
