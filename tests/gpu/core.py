@@ -20,7 +20,7 @@ WASM = ROOT / "dist/wasm/slm-webgpu.wasm"
 
 
 def dawn_environment() -> dict[str, str]:
-    """Where Dawn finds a Vulkan device: the software one that Debian's Chromium brings, or the system's."""
+    """Where Dawn finds a device: the emulated one of Debian's Chromium, or the system's."""
     environment = dict(os.environ)
     chromium = Path("/usr/lib/chromium")
     icd = chromium / "vk_swiftshader_icd.json"
@@ -70,9 +70,10 @@ class GpuInstance(Instance):
         self.check("slm_dot_select", names.index(form))
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
+        with self._process as process:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(timeout=60)
 
     def call(self, name: str, *arguments: int | float) -> Any:
         if self._crash is not None:
@@ -96,7 +97,7 @@ class GpuInstance(Instance):
         return self._size
 
     def view(self, address: int, n: int) -> memoryview:
-        assert 0 <= address and 0 <= n and address + n <= self._size
+        assert address + n <= self._size
         # What is written into it goes over with the next call, after which it is invalid anyway.
         _, content = self._ask({"read": address, "n": n})
         window = bytearray(content)
@@ -111,7 +112,8 @@ class GpuInstance(Instance):
 
     def _ask(self, request: dict[str, Any], content: bytes = b"") -> tuple[dict[str, Any], bytes]:
         to, back = self._process.stdin, self._process.stdout
-        assert to is not None and back is not None
+        assert to is not None
+        assert back is not None
         to.write(json.dumps(request).encode() + b"\n" + content)
         to.flush()
         line = back.readline()

@@ -11,6 +11,7 @@ import pytest
 
 from slmweb.core import Instance, Model
 from slmweb.pack import known_answer
+from slmweb.pack.manifest import KnownAnswer
 from tests.goldens.tiny_gguf import write_gguf
 from tests.goldens.tiny_models import TYPED_MODELS
 from tests.gpu.core import GpuInstance
@@ -18,8 +19,9 @@ from tests.gpu.core import GpuInstance
 Gpu = Callable[[str], GpuInstance]
 
 
-def gpu_error(core: GpuInstance, path: Path, answer: known_answer.KnownAnswer) -> float:
+def gpu_error(core: GpuInstance, path: Path, answer: KnownAnswer) -> float:
     with Model.open(path, core=core) as model, model.session(64, 64) as session:
+        session.exact()
         logits = session.eval(answer.tokens)
         assert logits is not None
         return known_answer.error_of(answer, logits[-1])
@@ -32,22 +34,20 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answer(path: Path) -> known_answer.KnownAnswer:
+def answer(path: Path) -> KnownAnswer:
     with Model.open(path, core=Instance("simd")) as model:
         return known_answer.compute(model)
 
 
-def test_a_right_device(gpu: Gpu, path: Path, answer: known_answer.KnownAnswer) -> None:
+def test_a_right_device(gpu: Gpu, path: Path, answer: KnownAnswer) -> None:
     assert gpu_error(gpu("lane"), path, answer) <= answer.bound / 5
 
 
-def test_a_corrupted_byte(
-    gpu: Gpu, path: Path, answer: known_answer.KnownAnswer, tmp_path: Path
-) -> None:
+def test_a_corrupted_byte(gpu: Gpu, path: Path, answer: KnownAnswer, tmp_path: Path) -> None:
     """The high byte of a block's scale, in a matrix that every token goes through."""
     content = bytearray(path.read_bytes())
     with Model.open(path, core=Instance("simd")) as model:
-        tensor = next(t for t in model.tensors if t["name"] == "blk.0.ffn_down.weight")
+        tensor = next(t for t in model.info["tensors"] if t["name"] == "blk.0.ffn_down.weight")
     content[tensor["offset"] + 1] ^= 0x10
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(content)
@@ -64,7 +64,7 @@ def test_a_corrupted_byte(
 def test_a_wrong_shader(
     script: Path,
     path: Path,
-    answer: known_answer.KnownAnswer,
+    answer: KnownAnswer,
     right: str,
     wrong: str,
 ) -> None:

@@ -151,4 +151,3 @@ def _evaluate(model: Model, pieces: Sequence[Sequence[int]]) -> Logits:
     assert logits is not None
     row: Logits = logits[0]
     return row
-
