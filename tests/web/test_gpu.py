@@ -199,6 +199,9 @@ def test_info_says_what_runs_and_what_was_checked(whole: tuple[Page, Any]) -> No
     kernels = checks["kernels"]
     assert kernels["state"] == "passed"
     assert 0 < kernels["error"] < kernels["bound"]
+    known = checks["known_answer"]
+    assert known["state"] == "passed"
+    assert 0 < known["error"] < known["bound"] / 20
     assert len(answer["tokens"]) == N_TOKENS
     stats = page.evaluate("slm.stats().gpu")
     assert stats["dispatches"] > stats["submits"] > N_TOKENS
@@ -358,7 +361,8 @@ def test_a_known_answer_that_is_not_met(
     before = path.read_bytes()
     manifest = json.loads(before)
     wrong = {"tokens": [1, 2, 3, 4], "ids": [5, 6], "logits": [90.0, 80.0], "scale": 1.0}
-    manifest["known_answer"] = {**wrong, "bound": 0.01, "arithmetic": "exact"}
+    bounds = {"bound": 0.01, "f16_bound": 0.02}
+    manifest["known_answer"] = {**wrong, **bounds, "arithmetic": "exact"}
     path.write_text(json.dumps(manifest))
     try:
         with gpu_browser.new_context() as context:
@@ -368,6 +372,10 @@ def test_a_known_answer_that_is_not_met(
             (notice,) = info["backend_notices"]
             assert (notice["code"], notice["check"]) == ("gpu_wrong", "known_answer")
             assert notice["error"] > notice["bound"] == 0.01
+            assert info["checks"] == []
+            found = load(page, backend="cpu", verify=True)
+            assert found["code"] == "corrupt"
+            assert "known answer within 0.01, found it off by" in found["error"]
     finally:
         path.write_bytes(before)
 
@@ -383,7 +391,11 @@ def test_the_cpu_when_it_is_asked_for(gpu_page: Page) -> None:
     info = load(gpu_page, backend="cpu")
     assert info["backend"] == "cpu"
     assert info["backend_notices"] == [{"code": "cpu_asked"}]
+    assert info["checks"] == []
     assert load(gpu_page, variant="simd")["variant"] == "simd"
+    (check,) = load(gpu_page, backend="cpu", verify=True)["checks"]
+    assert (check["name"], check["state"]) == ("known_answer", "passed")
+    assert check["error"] < check["bound"] / 20
     assert load(gpu_page, backend="tpu")["code"] == "invalid_argument"
 
 
