@@ -2,9 +2,9 @@
 
 Owns the compiler's flags and the checks on what comes out: the exports are the
 functions of slm.h and no more, nothing is imported but the shared memory of an
--mt variant and what host.h asks of a GPU, and the size stays within its budget. What the sources do, it does
-not know. Objects are kept in dist/obj and made again only when a source, a
-header that it includes, or the command changed.
+-mt variant and what host.h asks of a GPU, and the size stays within its budget.
+What the sources do, it does not know. Objects are kept in dist/obj and made
+again only when a source, a header that it includes, or the command changed.
 
   python build/compile.py [variant...] [--debug]
 

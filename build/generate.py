@@ -155,7 +155,8 @@ def abi_ts(abi: Abi) -> str:
         enums="\n".join(enums),
         codes="\n".join(f"  [{v}]: '{name.lower()}'," for name, v, _ in members(status) if v),
         variants="\n".join(
-            f"  {{ name: '{v.name}', simd: '{v.simd}', threads: {str(v.threads).lower()}, backend: '{v.backend}' }},"
+            f"  {{ name: '{v.name}', simd: '{v.simd}', threads: {str(v.threads).lower()}, "
+            f"backend: '{v.backend}' }},"
             for v in abi.variants
         ),
         initial=abi.memory.initial_pages,
@@ -184,7 +185,8 @@ def abi_py(abi: Abi) -> str:
             for t in abi.tensor_types
         ),
         variants="\n".join(
-            f'    Variant("{v.name}", "{v.simd}", {v.threads}, "{v.backend}"),' for v in abi.variants
+            f'    Variant("{v.name}", "{v.simd}", {v.threads}, "{v.backend}"),'
+            for v in abi.variants
         ),
         initial=abi.memory.initial_pages,
         maximum=abi.memory.maximum_pages,

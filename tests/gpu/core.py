@@ -20,7 +20,7 @@ WASM = ROOT / "dist/wasm/slm-webgpu.wasm"
 
 
 def dawn_environment() -> dict[str, str]:
-    """Where Dawn finds a Vulkan device: the software one that Debian's Chromium brings, or the system's."""
+    """Where Dawn finds a device: the emulated one of Debian's Chromium, or the system's."""
     environment = dict(os.environ)
     chromium = Path("/usr/lib/chromium")
     icd = chromium / "vk_swiftshader_icd.json"
@@ -45,9 +45,13 @@ def bundle(source: Path, folder: Path) -> Path:
 
 
 class GpuInstance(Instance):
-    """An Instance whose exports and memory are those of another process."""
+    """An Instance whose exports and memory are those of another process.
 
-    def __init__(self, script: Path, **wish: object) -> None:
+    `form` is that of its products; what a page measures and chooses on an emulated
+    device is "lane".
+    """
+
+    def __init__(self, script: Path, form: str = "lane", **wish: object) -> None:
         node = shutil.which("node")
         assert node is not None
         self.path = WASM
@@ -60,12 +64,16 @@ class GpuInstance(Instance):
             stdout=subprocess.PIPE,
             env=dawn_environment(),
         )
-        self.call("slm_build_info")
+        names = [
+            self.string(self.pointer("slm_dot_name", i)) for i in range(self.call("slm_dot_count"))
+        ]
+        self.check("slm_dot_select", names.index(form))
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
+        with self._process as process:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(timeout=60)
 
     def call(self, name: str, *arguments: int | float) -> Any:
         if self._crash is not None:
@@ -89,7 +97,7 @@ class GpuInstance(Instance):
         return self._size
 
     def view(self, address: int, n: int) -> memoryview:
-        assert 0 <= address and 0 <= n and address + n <= self._size
+        assert address + n <= self._size
         # What is written into it goes over with the next call, after which it is invalid anyway.
         _, content = self._ask({"read": address, "n": n})
         window = bytearray(content)
@@ -104,7 +112,8 @@ class GpuInstance(Instance):
 
     def _ask(self, request: dict[str, Any], content: bytes = b"") -> tuple[dict[str, Any], bytes]:
         to, back = self._process.stdin, self._process.stdout
-        assert to is not None and back is not None
+        assert to is not None
+        assert back is not None
         to.write(json.dumps(request).encode() + b"\n" + content)
         to.flush()
         line = back.readline()

@@ -5,6 +5,7 @@
 //   node serve.mjs <slm-webgpu.wasm> [{"maxBinding": bytes}]
 
 import { readFileSync } from 'node:fs';
+import { argv, exit, stdin, stdout } from 'node:process';
 import { create, globals } from 'webgpu';
 import { OPERATIONS } from '../../web/src/generated/gpu';
 import { GpuHost } from '../../web/src/gpu/host';
@@ -23,7 +24,7 @@ Object.assign(globalThis, globals);
 // Dawn crashes when this is collected before its devices.
 const keeping = globalThis as unknown as { gpu: GPU };
 keeping.gpu = create([]);
-const [file, wish = '{}'] = process.argv.slice(2);
+const [file, wish = '{}'] = argv.slice(2);
 const host = await GpuHost.open(
   { operations: OPERATIONS, expand },
   { gpu: keeping.gpu, software: true, ...JSON.parse(wish) },
@@ -36,7 +37,10 @@ const { memory } = exports;
 host.attach(memory);
 exports._initialize?.();
 
-async function answer({ call, args = [], read, write, n = 0, ask }: Request, bytes: Buffer): Promise<object> {
+async function answer(
+  { call, args = [], read, write, n = 0, ask }: Request,
+  bytes: Uint8Array,
+): Promise<object> {
   if (call !== undefined) {
     // As a page does it: what will be needed is known, and compiled, before the weights are there.
     host.collect = call === 'slm_model_prepare';
@@ -46,7 +50,7 @@ async function answer({ call, args = [], read, write, n = 0, ask }: Request, byt
     await host.settle();
     return { result: result ?? null, size: memory.buffer.byteLength };
   }
-  if (read !== undefined) return { bytes: Buffer.from(memory.buffer, read, n) };
+  if (read !== undefined) return { bytes: new Uint8Array(memory.buffer, read, n) };
   if (write !== undefined) {
     new Uint8Array(memory.buffer, write, n).set(bytes);
     return {};
@@ -55,26 +59,30 @@ async function answer({ call, args = [], read, write, n = 0, ask }: Request, byt
     host.destroy();
     return {};
   }
-  return { info: host.info(), stats: host.stats(), pipelines: host.pipelines };
+  return { info: host.info(), stats: host.stats(), pipelines: host.pipelines, times: await host.times() };
 }
 
-let pending = Buffer.alloc(0);
-for await (const chunk of process.stdin) {
-  pending = Buffer.concat([pending, chunk as Buffer]);
+const decoder = new TextDecoder();
+let pending = new Uint8Array();
+for await (const chunk of stdin) {
+  const joined = new Uint8Array(pending.length + chunk.length);
+  joined.set(pending);
+  joined.set(chunk, pending.length);
+  pending = joined;
   for (;;) {
     const end = pending.indexOf(10);
     if (end < 0) break;
-    const request = JSON.parse(pending.toString('utf8', 0, end)) as Request;
+    const request = JSON.parse(decoder.decode(pending.subarray(0, end))) as Request;
     const n = request.write === undefined ? 0 : request.n!;
     if (pending.length < end + 1 + n) break;
     const bytes = pending.subarray(end + 1, end + 1 + n);
-    pending = pending.subarray(end + 1 + n);
+    pending = pending.slice(end + 1 + n);
     const reply = await answer(request, bytes).catch((error: unknown) => ({
       failed: error instanceof Error ? error.message : String(error),
     }));
-    const { bytes: content = null, ...rest } = reply as { bytes?: Buffer };
-    process.stdout.write(`${JSON.stringify({ ...rest, n: content?.length ?? 0 })}\n`);
-    if (content !== null) process.stdout.write(Buffer.from(content));
+    const { bytes: content = null, ...rest } = reply as { bytes?: Uint8Array };
+    stdout.write(`${JSON.stringify({ ...rest, n: content?.length ?? 0 })}\n`);
+    if (content !== null) stdout.write(content.slice());
   }
 }
-process.exit(0);
+exit(0);

@@ -40,11 +40,11 @@ __attribute__((export_name("test_free"))) void test_free(void *p) { std::free(p)
 __attribute__((export_name("test_forms"))) int test_forms() { return kDotForms; }
 
 /// y (n, rows) = x (n, columns) times the transposed matrix, by groups
-/// [begin, end) as a thread of a team would.
+/// [begin, end) as a thread of a team would. A form below 0 is the exact product.
 __attribute__((export_name("test_multiply"))) void test_multiply(int form, uint32_t type, const uint8_t *file,
                                                                  uint32_t rows, uint32_t columns, const float *x,
                                                                  uint32_t n, float *y, uint32_t begin, uint32_t end) {
-  dot_select(form);
+  if (form >= 0) dot_select(form);
   const Matrix w = pack(type, file, rows, columns);
   std::vector<uint8_t> scratch(matmul_scratch_bytes(columns) + 16), memory(quantized_rows_bytes(n, columns) + 16);
   Activations a{x, {}, n};
@@ -52,7 +52,8 @@ __attribute__((export_name("test_multiply"))) void test_multiply(int form, uint3
     a.quantized = quantized_rows_at(memory.data(), n, columns);
     quantize_rows(x, a.quantized, 0, n, uint32_t(w.kernel->rounding));
   }
-  w.kernel->multiply()(w, a, y, rows, begin, end, scratch.data());
+  const auto multiply = form < 0 ? multiply_exact : &w.kernel->multiply();
+  multiply(w, a, y, rows, begin, end, scratch.data());
 }
 
 __attribute__((export_name("test_dequantize"))) void test_dequantize(uint32_t type, const uint8_t *file, uint32_t rows,

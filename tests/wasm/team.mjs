@@ -86,6 +86,7 @@ async function main(options) {
     exports.slm_free(room);
     exports.slm_session_reuse(session, room, 0);
   };
+  check(exports, memory, exports.slm_session_exact(session, options.exact ? 1 : 0));
   const ids = exports.slm_alloc(n_batch * 4);
   // Numbers of tokens that any vocabulary has.
   const token = (i) => (i * 7919 + 13) % Math.min(n_vocab, 40000);

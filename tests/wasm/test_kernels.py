@@ -40,6 +40,7 @@ SCALES = {
 ROWS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17]
 TOKENS = [1, 2, 3, 4, 5, 7, 8, 17]
 BLOCKS = [1, 2, 3, 5]
+EXACT = -1  # the form that rounds no activations
 
 
 class Kernels:
@@ -166,7 +167,7 @@ def rounded(x: F32, steps: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
 def check(
     kernels: Kernels, name: str, form: int, rows: int, columns: int, n: int, parts: int = 1
 ) -> None:
-    seed = [TYPES.index(name), form, rows, columns, n]
+    seed = [TYPES.index(name), abs(form), rows, columns, n]
     rng = np.random.default_rng(seed)
     kind = GGMLQuantizationType[name]
     file = random_rows(name, rows, columns, rng)
@@ -178,7 +179,8 @@ def check(
 
     # Signed 8-bit weights are multiplied with 16-bit activations, the others with 8-bit ones.
     steps = 32767 if name in ("Q8_0", "IQ4_NL") else 127
-    kept, error = rounded(x, steps) if name in SCALES else (x.astype(np.float64), np.zeros(x.shape))
+    rounds = name in SCALES and form != EXACT
+    kept, error = rounded(x, steps) if rounds else (x.astype(np.float64), np.zeros(x.shape))
     magnitude = np.abs(x).astype(np.float64) @ np.abs(weights).T
     epsilon = float(np.finfo(np.float32).eps)
     # A centred format's offset is subtracted after the sum: terms are up to 16
@@ -204,7 +206,7 @@ def check(
 def test_products(kernels: Kernels, name: str) -> None:
     block, _ = GGML_QUANT_SIZES[GGMLQuantizationType[name]]
     sizes = [b * max(block, 32) for b in BLOCKS] if block > 1 else [32, 64, 96]
-    for form in range(kernels.call("test_forms")):
+    for form in (EXACT, *range(kernels.call("test_forms"))):
         for rows in ROWS:
             check(kernels, name, form, rows, sizes[0], 1 + rows % 3)
         for n in TOKENS:
@@ -220,7 +222,7 @@ def test_a_token_gets_the_same_sums_alone_and_among_others(kernels: Kernels, nam
     kind = int(GGMLQuantizationType[name])
     file = random_rows(name, 9, 512, rng)
     x = rng.normal(size=(5, 512)).astype(np.float32)
-    for form in range(kernels.call("test_forms")):
+    for form in (EXACT, *range(kernels.call("test_forms"))):
         together = kernels.multiply(form, kind, file, 9, 512, x, 1)
         for token in range(len(x)):
             alone = kernels.multiply(form, kind, file, 9, 512, x[token : token + 1], 1)
@@ -231,7 +233,18 @@ def test_a_token_gets_the_same_sums_alone_and_among_others(kernels: Kernels, nam
 @pytest.mark.parametrize("columns", [1, 2, 3, 5, 7, 8, 15, 17])
 def test_float_rows_of_any_length(kernels: Kernels, name: str, columns: int) -> None:
     for n in TOKENS:
-        check(kernels, name, 0, 5, columns, n)
+        for form in (EXACT, 0):
+            check(kernels, name, form, 5, columns, n)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_exact_products_are_the_same_in_every_variant(name: str) -> None:
+    rng = np.random.default_rng(TYPES.index(name))
+    kind = int(GGMLQuantizationType[name])
+    file = random_rows(name, 9, 512, rng)
+    x = rng.normal(size=(3, 512)).astype(np.float32)
+    simd, relaxed = (Kernels(v).multiply(EXACT, kind, file, 9, 512, x) for v in ("simd", "relaxed"))
+    assert (simd == relaxed).all()
 
 
 @pytest.mark.parametrize("name", TYPES)

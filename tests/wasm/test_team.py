@@ -74,6 +74,7 @@ def evaluate(
     prompt: int,
     tokens: int,
     mixes: list[Mix] | None = None,
+    exact: bool = False,
 ) -> list[str]:
     """For each mix of adapters the hash over all logits of a prompt and the tokens after it. Not
     of the relaxed variant, whose fused products may round otherwise once Node has optimized them.
@@ -88,6 +89,7 @@ def evaluate(
         "prompt": prompt,
         "tokens": tokens,
         "mixes": [[]] if mixes is None else mixes,
+        "exact": exact,
     }
     script = Path(__file__).parent / "team.mjs"
     done = subprocess.run(
@@ -116,6 +118,14 @@ def test_the_logits_do_not_depend_on_the_threads(name: str, tmp_path: Path) -> N
     alone = evaluate(model, 1, prompt=45, tokens=3)
     for size in (2, 5):
         assert evaluate(model, size, prompt=45, tokens=3) == alone, f"{size} threads"
+
+
+@pytest.mark.parametrize("name", ["gemma3", "qwen2-q4_1", "qwen2-q6_k"])
+def test_exact_logits_do_not_depend_on_the_threads(name: str, tmp_path: Path) -> None:
+    model = tiny(name, tmp_path)
+    alone = evaluate(model, 1, prompt=24, tokens=3, exact=True)
+    assert evaluate(model, 2, prompt=24, tokens=3, exact=True) == alone
+    assert evaluate(model, 1, prompt=24, tokens=3) != alone
 
 
 def mixes(model: TinyModel, folder: Path) -> list[Mix]:

@@ -60,9 +60,9 @@ async function sha256(blob: Blob): Promise<string> {
 }
 
 /** What an error says, in a form that crosses to Python. */
-async function outcome<T>(work: Promise<T>): Promise<T | { error: string; code: string }> {
+async function outcome<T>(work: Promise<T>, seconds = 60): Promise<T | { error: string; code: string }> {
   try {
-    return await within(work);
+    return await within(work, seconds);
   } catch (error) {
     if (error instanceof SlmError) return { error: error.message, code: error.code };
     return { error: String(error), code: error instanceof Error ? error.name : 'none' };

@@ -60,7 +60,9 @@ SLM_API void slm_free(void *p);
  * slm_dot_bench(i, n) for every i below slm_dot_count() and calls
  * slm_dot_select() with the fastest; results do not depend on it. The bench runs
  * `n` rounds of the prefill kernel on scratch data and returns the number of
- * multiply-accumulates done, in millions, or a negative status. */
+ * multiply-accumulates done, in millions, or a negative status. On the GPU these
+ * are the forms of all products, the bench only encodes, and the choice comes
+ * before slm_model_prepare. */
 SLM_API int32_t slm_dot_count(void);
 SLM_API const char *slm_dot_name(int32_t i);
 SLM_API int32_t slm_dot_bench(int32_t i, uint32_t n);

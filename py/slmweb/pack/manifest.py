@@ -75,8 +75,9 @@ class KnownAnswer:
     ids: tuple[int, ...]  # with the greatest logits after the last token, greatest first
     logits: tuple[float, ...]  # theirs
     scale: float  # root mean square of all logits less their mean: what errors are measured in
-    bound: float  # the error that a right device stays under
-    arithmetic: str  # "exact": float32 activations, weights as they are stored
+    bound: float  # the error that a right device stays under in an exact session
+    f16_bound: float  # the same where the cache is f16, and nothing else is rounded
+    arithmetic: str  # "exact": float32 activations and cache, weights as they are stored
 
 
 @dataclass(frozen=True)
@@ -177,10 +178,11 @@ def _known_answer(value: Any) -> KnownAnswer | None:
     ids = answer.tokens + answer.ids
     if not all(isinstance(i, int) and 0 <= i < 1 << 31 for i in ids) or not answer.tokens:
         raise ValueError("its known answer has tokens that are none")
-    numbers = (*answer.logits, answer.scale, answer.bound)
+    bounds = (answer.bound, answer.f16_bound)
+    numbers = (*answer.logits, answer.scale, *bounds)
     if len(answer.ids) != len(answer.logits) or not all(map(math.isfinite, numbers)):
         raise ValueError("its known answer has not a number for each id")
-    if not (answer.ids and answer.scale > 0 and 0 < answer.bound <= MAX_BOUND):
+    if not (answer.ids and answer.scale > 0 and all(0 < b <= MAX_BOUND for b in bounds)):
         raise ValueError("its known answer could never fail")
     if answer.arithmetic != "exact":
         raise ValueError(f"its known answer is of the arithmetic {answer.arithmetic!r}")

@@ -14,6 +14,8 @@ from slmweb.errors import SlmError
 from slmweb.pack.pack import pack
 from slmweb.plan.shape import Shape, from_config, read_shape
 from slmweb.pull.registry import read_registry
+from tests.goldens.tiny_adapters import LAW, write_adapter
+from tests.goldens.tiny_models import MODELS
 from tests.py.models import tiny
 
 ROOT = Path(__file__).parents[3]
@@ -49,6 +51,13 @@ def test_a_packed_folder_and_its_file_agree(tmp_path: Path) -> None:
     shape = read_shape(tmp_path / "packed")
     assert shape == read_shape(path)
     assert shape.file_bytes <= path.stat().st_size < shape.file_bytes + 32 * len(shape.tensors)
+
+
+def test_the_adapters_of_a_packed_folder_are_no_part_of_its_shape(tmp_path: Path) -> None:
+    path = tiny("qwen2", tmp_path)
+    law = write_adapter(MODELS["qwen2"], LAW, tmp_path / "law.gguf")
+    pack([path], tmp_path / "packed", adapters=[(law, None)])
+    assert read_shape(tmp_path / "packed") == read_shape(path)
 
 
 def test_a_checkpoint_folder_needs_no_more_than_its_config(tmp_path: Path) -> None:

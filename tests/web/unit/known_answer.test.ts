@@ -11,15 +11,17 @@ const ANSWER: KnownAnswer = {
   logits: [8, 4],
   scale: 2,
   bound: 0.01,
+  f16_bound: 0.02,
   arithmetic: 'exact',
 };
 /** As the answer has it; the others lie below. */
 const RIGHT = [4, 3.9, -700, 8, 0];
 
-const found = (change: Record<number, number> = {}) =>
+const found = (change: Record<number, number> = {}, bound?: number) =>
   compare(
     ANSWER,
     Float32Array.from(RIGHT, (value, i) => change[i] ?? value),
+    bound,
   );
 
 test('the same logits have no error', () => {
@@ -36,6 +38,8 @@ test('the greatest difference is measured in the scale, and named', () => {
   assert.equal(far.error, 0.015625);
   assert.equal(far.passed, false);
   assert.deepEqual(far.worst, { id: 0, expected: 4, found: 4.03125 });
+  const { bound, passed } = found({ 0: 4.03125 }, ANSWER.f16_bound);
+  assert.deepEqual([bound, passed], [0.02, true]);
 });
 
 test('an id that is not listed may not lie above those that are', () => {

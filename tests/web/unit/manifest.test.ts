@@ -92,7 +92,8 @@ const KNOWN = {
   ids: [7, 5],
   logits: [12.5, 11],
   scale: 2.5,
-  bound: 0.003,
+  bound: 0.0001,
+  f16_bound: 0.01,
   arithmetic: 'exact',
 };
 
@@ -114,6 +115,7 @@ test('a known answer is kept, and one that could never fail is none', async () =
     [{ scale: '2' }, '.scale'],
     [{ bound: 0 }, '.bound'],
     [{ bound: 0.2 }, '.bound'],
+    [{ f16_bound: undefined }, '.f16_bound'],
     [{ arithmetic: 'rounded' }, '.arithmetic'],
   ];
   for (const [change, path] of wrong)

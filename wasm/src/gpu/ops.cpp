@@ -3,8 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 namespace slm {
+
+GpuOps::Form GpuOps::form = Form::Sweep;
+
 namespace {
 
 /// Workgroups over the first two dimensions, of which a device allows 65,535 each.
@@ -115,11 +119,12 @@ GpuOps::To GpuOps::to(const Linear &linear, Rows out) const {
   return {&linear.weight, &kept_, handle_of(out.data), stride_of(out.width), kept_.vector_at(linear.bias)};
 }
 
-void GpuOps::multiply_few(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale) {
-  const bool paired = finish == Silu || finish == Gelu;
+template <class Operation>
+void GpuOps::encode_few(Operation &op, const From &f, const To *to, uint32_t count, Finish finish, float cap,
+                        float scale) {
+  const bool paired = finish == Silu || finish == Gelu, sweeps = std::is_same_v<Operation, gpu::Matvec>;
   const size_t parts = count > 1 ? 1 : placement(*to[0].w).parts.size();
   for (size_t i = 0; i < parts; i++) {
-    gpu::Matvec op;
     op.format = static_cast<uint32_t>(to[0].w->type);
     op.heap4 = op.heap = to[0].kept->heaps[placement(*to[0].w).parts[i].heap];
     op.x = f.x, op.vectors = kept_.vectors;
@@ -132,10 +137,10 @@ void GpuOps::multiply_few(const From &f, const To *to, uint32_t count, Finish fi
       op.rows[p] = part.rows, op.first_row[p] = part.first_row;
       op.bias[p] = to[p].bias;
       op.y_stride[p] = to[p].y_stride;
-      units = paired ? part.rows : units + part.rows;
+      // A workgroup that sweeps never has rows of two products.
+      const uint32_t rows = sweeps ? divided(part.rows, kRows) * kRows : part.rows;
+      units = paired ? rows : units + rows;
     }
-    op.LANES = lanes_for(f.blocks);
-    op.ROWS = units >= 4096 ? 4 : units >= 1024 ? 2 : 1;
     op.TOKENS = f.n == 1 ? 1 : kFewTokens;
     op.PRODUCTS = count;
     op.FINISH = finish;
@@ -146,8 +151,25 @@ void GpuOps::multiply_few(const From &f, const To *to, uint32_t count, Finish fi
     op.n = f.n;
     op.norm = f.norm, op.epsilon = f.epsilon;
     op.cap = cap, op.scale = scale;
-    spread(divided(units, 64 / op.LANES * op.ROWS), op.grid);
+    if constexpr (std::is_same_v<Operation, gpu::Matvec>) {
+      op.LANES = lanes_for(f.blocks);
+      op.ROWS = units >= 4096 ? 4 : units >= 1024 ? 2 : 1;
+      spread(divided(units, 64 / op.LANES * op.ROWS), op.grid);
+    } else {
+      spread(divided(units, 64), op.grid);
+      op.grid[2] = divided(f.n, op.TOKENS);
+    }
     gpu_encode(&op);
+  }
+}
+
+void GpuOps::multiply_few(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale) {
+  if (form == Form::Sweep) {
+    gpu::Matvec op;
+    encode_few(op, f, to, count, finish, cap, scale);
+  } else {
+    gpu::MatvecLane op;
+    encode_few(op, f, to, count, finish, cap, scale);
   }
 }
 
@@ -181,7 +203,7 @@ void GpuOps::multiply(const From &f, const To *to, uint32_t count, Finish finish
   };
   for (uint32_t p = 0; p < count;) {
     uint32_t run = 1;
-    if (f.n > kFewTokens)
+    if (!are_few(f.n))
       multiply_many(f, to[p], finish, cap, scale);
     else {
       while (p + run < count && together(to[p], to[p + run]))
@@ -240,7 +262,7 @@ void GpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, 
   const bool together = gate.weight.type == up.weight.type && one.parts.size() == 1 && other.parts.size() == 1 &&
                         one.parts[0].heap == other.parts[0].heap;
   const Rows apart{name_of<float>(scratch_.up.handle()), out.width};
-  if (batch_.n <= kFewTokens && together && !is_adapted({{gate, out}, {up, out}})) {
+  if (are_few(batch_.n) && together && !is_adapted({{gate, out}, {up, out}})) {
     const From f = from(x, batch_.n);
     const To both[] = {to(gate, out), to(up, out)};
     return multiply_few(f, both, 2, act == Glu::Silu ? Silu : Gelu, 0, 1);

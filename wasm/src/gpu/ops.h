@@ -29,6 +29,12 @@ public:
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
 
+  /// How a product is cut: Sweep has neighbouring lanes sweep along a row and many tokens go through
+  /// tiles, as a GPU likes it; Lane has a lane for a row and nothing shared, which an emulated one needs.
+  enum class Form : int32_t { Sweep, Lane };
+  static constexpr const char *kFormNames[] = {"sweep", "lane"};
+  static Form form;
+
   /// Tokens up to which matrix-vector kernels serve.
   static constexpr uint32_t kFewTokens = 4;
   /// Positions that one workgroup of a single token's attention goes through.
@@ -44,6 +50,8 @@ private:
     uint32_t norm = kNone;
     float epsilon = 0;
   };
+  /// Whether a matrix-vector kernel serves so many tokens.
+  static bool are_few(uint32_t n) { return n <= kFewTokens || form == Form::Lane; }
   /// One matrix and where its rows go.
   struct To {
     const Matrix *w;
@@ -59,6 +67,8 @@ private:
   void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0);
   void multiply(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   void multiply_few(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
+  template <class Operation>
+  void encode_few(Operation &op, const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   void multiply_many(const From &f, const To &to, Finish finish, float cap, float scale);
   /// Adds what the adapters make of x to y; the last of them with `last` in place of Add.
   void adapt(const From &f, const Product &product, Finish last, float cap);

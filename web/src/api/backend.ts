@@ -31,8 +31,8 @@ export type BackendNotice =
       readonly error: number | null;
       readonly bound: number | null;
     }
-  /** Infinite or missing numbers in the midst of an answer, or the same empty token again and again. */
-  | { readonly code: 'gpu_senseless' }
+  /** No numbers in the midst of an answer, or the same token without text so many times in a row. */
+  | { readonly code: 'gpu_senseless'; readonly repeated: number | null }
   /** Anything else that kept it from starting; `error` is what the browser said, in English. */
   | { readonly code: 'gpu_failed'; readonly error: string }
   /** The device went away and an answer waits for another; `losses` counts since the model was loaded. */

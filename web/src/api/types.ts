@@ -94,9 +94,11 @@ export interface KnownAnswer {
   readonly logits: readonly number[];
   /** Root mean square of all logits less their mean: what errors are measured in. */
   readonly scale: number;
-  /** The error that a right device stays under. */
+  /** The error that a right device stays under in an exact session. */
   readonly bound: number;
-  /** Float32 activations, weights as they are stored. */
+  /** The same where the cache of keys and values is f16, and nothing else is rounded. */
+  readonly f16_bound: number;
+  /** Float32 activations and cache, weights as they are stored. */
   readonly arithmetic: 'exact';
 }
 

@@ -1,6 +1,6 @@
 // The known answer of a pack against what a device has computed, in the same way
 // as py/slmweb/pack/known_answer.py. Evaluates nothing: whoever calls has given the
-// answer's tokens to an exact session and hands over the last token's logits.
+// answer's tokens to a session and hands over the last token's logits.
 
 import type { KnownAnswer } from '../api/types';
 
@@ -14,9 +14,10 @@ export interface Comparison {
   readonly worst: { readonly id: number; readonly expected: number; readonly found: number };
 }
 
-/** `logits`: of the whole vocabulary, after the last token. */
-export function compare(answer: KnownAnswer, logits: Float32Array): Comparison {
-  const { ids, scale, bound } = answer;
+/** `logits`: of the whole vocabulary, after the last token. `bound`: the answer's f16_bound, unless the
+ *  session was exact. */
+export function compare(answer: KnownAnswer, logits: Float32Array, bound = answer.bound): Comparison {
+  const { ids, scale } = answer;
   const listed = new Map(ids.map((id, i) => [id, answer.logits[i]!]));
   const least = Math.min(...answer.logits);
   let error = -1;

@@ -75,7 +75,12 @@ export class Session {
     this.#core.check(this.#core.exports.slm_session_adapters(this.#pointer, pointer, pointer + 4 * n, n));
   }
 
-  /** Whether the evaluations to come round no activations. A change empties the cache. */
+  /** It may not be used any more. */
+  free(): void {
+    this.#core.exports.slm_session_free(this.#pointer);
+  }
+
+  /** Whether the evaluations to come round nothing. A change empties the cache. */
   exact(on: boolean): void {
     this.#core.check(this.#core.exports.slm_session_exact(this.#pointer, on ? 1 : 0));
   }

@@ -87,7 +87,9 @@ export function sentence(notice: BackendNotice): string {
     case 'gpu_wrong':
       return `The GPU failed the check '${notice.check}': its error is ${figure(notice.error)}, and at most ${figure(notice.bound)} is right.`;
     case 'gpu_senseless':
-      return 'The GPU computed what is no number, or nothing but empty tokens.';
+      return notice.repeated === null
+        ? 'The GPU computed what is no number.'
+        : `The GPU gave one token without text ${notice.repeated} times in a row.`;
     case 'gpu_failed':
       return `The GPU did not work: ${notice.error.replace(/\.?\s*$/, '.')}`;
     case 'gpu_lost':

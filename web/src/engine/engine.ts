@@ -8,7 +8,7 @@ import type { BackendNotice, GpuStats } from '../api/backend';
 import type { AdapterUse, EngineOptions, ModelSource, PrefillProgress, Timings } from '../api/types';
 import { SlmError } from '../core/error';
 import type { Spans } from '../core/model';
-import { GpuFailure } from '../gpu/failure';
+import { GpuFailure, type GpuFault } from '../gpu/failure';
 import type {
   DoneReport,
   GenerateRequest,
@@ -171,7 +171,7 @@ export class Engine {
       });
       return reply.type === 'done' ? reply : unexpected(reply);
     } catch (error) {
-      if (error instanceof GpuFailure && error.notice.code === 'gpu_senseless') dropRepeated(made);
+      if (error instanceof GpuFailure) dropSenseless(error.notice, made);
       throw error;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -297,10 +297,9 @@ export class Engine {
   }
 }
 
-/** The tokens by which a GPU was found out: they have no text, and were no answer. */
-function dropRepeated(made: number[]): void {
-  const last = made.at(-1);
-  while (made.length > 0 && made.at(-1) === last) made.pop();
+/** The tokens by which a GPU was found out are no part of an answer; the last of them was not told. */
+function dropSenseless(notice: GpuFault, made: number[]): void {
+  if (notice.code === 'gpu_senseless' && notice.repeated !== null) made.splice(1 - notice.repeated);
 }
 
 function unexpected(reply: MainReply): never {

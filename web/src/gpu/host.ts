@@ -43,7 +43,13 @@ export class GpuHost {
   #uploaded = 0;
   #underway = 0;
 
-  constructor(device: GPUDevice, adapter: GpuAdapter, kernels: Kernels) {
+  /** `maxBinding`: see DeviceWish; the device itself may bind more than was asked for. */
+  constructor(
+    device: GPUDevice,
+    adapter: GpuAdapter,
+    kernels: Kernels,
+    maxBinding = Number.POSITIVE_INFINITY,
+  ) {
     this.#device = device;
     this.adapter = adapter;
     this.#buffers = new Buffers(device);
@@ -61,18 +67,29 @@ export class GpuHost {
       for (const leave of this.#waiting) leave(failure);
       return failure;
     });
-    this.imports = this.#makeImports();
+    this.imports = this.#makeImports(Math.min(device.limits.maxStorageBufferBindingSize, maxBinding));
   }
 
   static async open(kernels: Kernels, wish: DeviceWish = {}, found?: Found): Promise<GpuHost> {
     const adapter = found ?? (await findAdapter(wish));
-    return new GpuHost(await openDevice(adapter, wish), adapter.info, kernels);
+    return new GpuHost(await openDevice(adapter, wish), adapter.info, kernels, wish.maxBinding);
   }
 
   /** The linear memory of the instance that has been made with the imports. */
   attach(memory: WebAssembly.Memory): void {
     this.#memory = memory;
     this.#readback.memory = memory;
+  }
+
+  /** Has all pipelines compiled that `encode` would need. */
+  async compile(encode: () => void, onProgress?: (done: number, total: number) => void): Promise<void> {
+    this.collect = true;
+    try {
+      encode();
+    } finally {
+      this.collect = false;
+    }
+    await this.compiled(onProgress);
   }
 
   /** Resolves when all pipelines that have been named are there. */
@@ -162,11 +179,11 @@ export class GpuHost {
     }
   }
 
-  #makeImports(): GpuImports {
+  #makeImports(limit: number): GpuImports {
     const buffers = this.#buffers;
     const pass = this.#pass;
     return {
-      limit: () => this.#device.limits.maxStorageBufferBindingSize,
+      limit: () => limit,
       create: (bytes) => (this.collect ? 0 : buffers.create(bytes >>> 0)),
       destroy: (handle) => {
         if (handle === 0) return;

@@ -135,6 +135,7 @@ function checkKnownAnswer(value: unknown): KnownAnswer {
     logits: list('logits', ids.length, ids.length, (item, path) => reader.number(item, path)),
     scale: positive(answer.scale, `${at}.scale`, Number.MAX_VALUE),
     bound: positive(answer.bound, `${at}.bound`, MAX_BOUND),
+    f16_bound: positive(answer.f16_bound, `${at}.f16_bound`, MAX_BOUND),
     arithmetic:
       answer.arithmetic === 'exact' ? 'exact' : reader.fail(`${at}.arithmetic`, '"exact"', answer.arithmetic),
   };

@@ -6,7 +6,7 @@ import type { Check } from '../api/backend';
 import type { KnownAnswer } from '../api/types';
 import { compare } from '../core/known_answer';
 import type { Model } from '../core/model';
-import type { Session } from '../core/session';
+import { Session } from '../core/session';
 import { GpuFailure } from '../gpu/failure';
 
 /** Each kernel that the model needs; the first that is wrong ends it. */
@@ -27,17 +27,33 @@ export async function checkKernels(model: Model): Promise<Check> {
   return { name: 'kernels', state: passed ? 'passed' : 'failed', error: worst.error, bound, detail };
 }
 
-/** All but the last token at once and that one alone, so that both kinds of kernels take part. The session
- *  is empty again after it. */
-export async function checkAnswer(session: Session, answer: KnownAnswer | null): Promise<Check> {
+/** In an exact session, whose error is small, and on a GPU also in `session`, which will be used, and which rounds
+ *  there what it keeps in its cache. That one is empty again after it. */
+export async function checkAnswer(
+  model: Model,
+  session: Session | null,
+  answer: KnownAnswer | null,
+): Promise<Check> {
   if (answer === null)
     return absent('known_answer', 'The manifest has no known answer; pack the model again to have one.');
+  const { length } = answer.tokens;
+  const exact = new Session(model, length, length);
+  try {
+    exact.exact(true);
+    await exact.settle();
+    const check = await heldTo(answer, exact, answer.bound);
+    if (check.state === 'failed' || session === null || length > session.n_ctx) return check;
+    const used = await heldTo(answer, session, answer.f16_bound);
+    session.reuse(new Int32Array());
+    return used.state === 'failed' ? used : check;
+  } finally {
+    exact.free();
+  }
+}
+
+/** All but the last token at once and that one alone, so that both kinds of kernels take part. */
+async function heldTo(answer: KnownAnswer, session: Session, most: number): Promise<Check> {
   const { tokens } = answer;
-  if (tokens.length > session.n_ctx)
-    return absent(
-      'known_answer',
-      `The known answer needs ${tokens.length} tokens of context, and there are ${session.n_ctx}.`,
-    );
   const last = tokens.length - 1;
   for (let at = 0; at < last; at += session.n_batch) {
     session.eval(tokens.slice(at, Math.min(last, at + session.n_batch)), false);
@@ -45,8 +61,7 @@ export async function checkAnswer(session: Session, answer: KnownAnswer | null):
   }
   session.eval(tokens.slice(last), true);
   await session.settle();
-  const { error, bound, passed, worst } = compare(answer, session.logits());
-  session.reuse(new Int32Array());
+  const { error, bound, passed, worst } = compare(answer, session.logits(), most);
   const detail = passed
     ? `The logits of ${answer.ids.length} tokens are those of the manifest.`
     : `The logit of token ${worst.id} is ${worst.found.toFixed(3)}, where the manifest says ${worst.expected.toFixed(3)}.`;

@@ -18,12 +18,9 @@ export async function compile(
   shape: { readonly n_ctx: number; readonly n_batch: number },
   meter: Meter,
 ): Promise<void> {
-  host.collect = true;
-  try {
+  const named = () => {
     model.prepare(shape.n_ctx, shape.n_batch);
     for (let i = 0; i < model.checks().count; i++) model.startCheck(i);
-  } finally {
-    host.collect = false;
-  }
-  await host.compiled((done, total) => meter.pipelines(done, total));
+  };
+  await host.compile(named, (done, total) => meter.pipelines(done, total));
 }

@@ -12,8 +12,9 @@ import { Session } from '../core/session';
 import type { GpuHost } from '../gpu/host';
 import { Meter } from '../store/meter';
 import { LoadedAdapters } from './adapters';
-import { checkAnswer, checkKernels, mustPass } from './checks';
+import { checkAnswer, mustPass } from './checks';
 import { describeFailure, isCrash, reportCrash } from './failure';
+import { provenForm, timeForms } from './forms';
 import { generate } from './generate';
 import { compile, openGpu } from './gpu';
 import { feedUnits, pieceBytesFor, planUnits, readHeaders } from './load';
@@ -60,8 +61,10 @@ async function load(
   model.layout();
   const { tensors, ...facts } = model.describe();
   const shape = { n_ctx: Math.min(request.n_ctx, facts.n_ctx_train), n_batch: request.n_batch };
-  const compiled = host === null ? null : compile(host, model, shape, meter);
-  compiled?.catch(() => undefined); // it is awaited when the weights are there
+  const forms = host === null ? null : await timeForms(host, core);
+  const compiling = () => (host === null ? Promise.resolve() : compile(host, model, shape, meter));
+  const begun = compiling();
+  begun.catch(() => undefined); // it is awaited when the weights are there
   const pieceBytes = pieceBytesFor(threads);
   const units = planUnits(tensors, pieceBytes);
   meter.start(
@@ -69,10 +72,16 @@ async function load(
     0,
     units.reduce((n, unit) => n + unit.size, 0),
   );
-  const dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter);
+  const tune = () => (forms === null ? core.tuneDot() : forms[0]!.name);
+  let dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter, tune);
   model.ready();
-  if (compiled !== null) meter.start('compile', 0, 0);
-  await compiled;
+  const checks: Check[] = [];
+  if (forms !== null) {
+    meter.start('compile', 0, 0);
+    const { form, check } = await provenForm(model, forms, begun, compiling);
+    dot = form.name;
+    checks.push(check);
+  }
 
   if (threads > 1) {
     core.check(core.exports.slm_threads_start(threads));
@@ -81,7 +90,8 @@ async function load(
   // A session has scratch space for each thread, so it comes after them.
   const session = new Session(model, shape.n_ctx, shape.n_batch);
   await session.settle();
-  const checks = host === null ? [] : await checkGpu(model, session, request.known_answer);
+  if (host !== null) checks.push(mustPass(await checkAnswer(model, session, request.known_answer)));
+  else if (request.verify) checks.push(await checkCpu(model, request.known_answer));
   return {
     model,
     session,
@@ -100,13 +110,13 @@ async function load(
   };
 }
 
-async function checkGpu(
-  model: Model,
-  session: Session,
-  answer: LoadRequest['known_answer'],
-): Promise<Check[]> {
-  const kernels = mustPass(await checkKernels(model));
-  return [kernels, mustPass(await checkAnswer(session, answer))];
+async function checkCpu(model: Model, answer: LoadRequest['known_answer']): Promise<Check> {
+  const check = await checkAnswer(model, null, answer);
+  if (check.state !== 'failed') return check;
+  throw new SlmError(
+    'corrupt',
+    `Expected the manifest's known answer within ${check.bound}, found it off by ${check.error?.toPrecision(3)}. ${check.detail} The stored weights are damaged, or this device computes wrongly; fetch the model again, or use another device.`,
+  );
 }
 
 function reserve(): Reserved {
@@ -133,7 +143,7 @@ function startHelper(
   send(helper, { type: 'start', module, memory, stackTop, tls: align(stackTop, tlsAlign) });
 }
 
-/** Feeds all units on all threads; returns the dot product that was chosen meanwhile. */
+/** Feeds all units on all threads; returns the form of products that `tune` chose meanwhile. */
 async function feedAll(
   model: Model,
   helpers: readonly MessagePort[],
@@ -141,6 +151,7 @@ async function feedAll(
   units: FeedStart['units'],
   pieceBytes: number,
   meter: Meter,
+  tune: () => string,
 ): Promise<string> {
   const { core } = model;
   const cursor = core.alloc(4);
@@ -159,7 +170,7 @@ async function feedAll(
     return fed;
   });
   const own = async () => {
-    const dot = core.tuneDot(); // while the helpers load
+    const dot = tune(); // while the helpers load
     for await (const bytes of feedUnits(model, files, units, cursor, buffers.at(-1)!)) {
       meter.add(bytes);
       await core.settle();

@@ -29,7 +29,7 @@ export class Sanity {
     this.#times = token === this.#last ? this.#times + 1 : 1;
     this.#last = token;
     if (this.#times >= MOST_EMPTY && this.#model.detokenize([token], { special: false }).length === 0)
-      throw new GpuFailure({ code: 'gpu_senseless' });
+      throw new GpuFailure({ code: 'gpu_senseless', repeated: this.#times });
     return token;
   }
 
@@ -39,7 +39,7 @@ export class Sanity {
     } catch (error) {
       // The core finds no number among the logits, and cannot know whose fault that is.
       if (error instanceof SlmError && error.code === 'bad_file')
-        throw new GpuFailure({ code: 'gpu_senseless' }, error);
+        throw new GpuFailure({ code: 'gpu_senseless', repeated: null }, error);
       throw error;
     }
   }

@@ -22,9 +22,20 @@ struct AddRmsnorm {
 };
 static_assert(sizeof(AddRmsnorm) == 12 * sizeof(uint32_t));
 
+/// adjust.wgsl
+struct Adjust {
+  static constexpr uint32_t kOperation = 1;
+  static constexpr bool kReadsWeights = false;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t adjustments = 0; // read
+  uint32_t logits = 0;      // read_write
+  uint32_t first = 0;
+};
+static_assert(sizeof(Adjust) == 8 * sizeof(uint32_t));
+
 /// attention.wgsl
 struct Attention {
-  static constexpr uint32_t kOperation = 1;
+  static constexpr uint32_t kOperation = 2;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t HEAD_DIM = 64;
@@ -51,7 +62,7 @@ static_assert(sizeof(Attention) == 24 * sizeof(uint32_t));
 
 /// attention_merge.wgsl
 struct AttentionMerge {
-  static constexpr uint32_t kOperation = 2;
+  static constexpr uint32_t kOperation = 3;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t partials = 0; // read
@@ -63,9 +74,23 @@ struct AttentionMerge {
 };
 static_assert(sizeof(AttentionMerge) == 11 * sizeof(uint32_t));
 
+/// checksum.wgsl
+struct Checksum {
+  static constexpr uint32_t kOperation = 4;
+  static constexpr bool kReadsWeights = false;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t data = 0;   // read
+  uint32_t result = 0; // read_write
+  uint32_t first = 0;
+  uint32_t n = 0;
+  uint32_t index = 0;
+  uint32_t slot = 0;
+};
+static_assert(sizeof(Checksum) == 11 * sizeof(uint32_t));
+
 /// embed.wgsl
 struct Embed {
-  static constexpr uint32_t kOperation = 3;
+  static constexpr uint32_t kOperation = 5;
   static constexpr bool kReadsWeights = true;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t heap4 = 0; // read
@@ -83,7 +108,7 @@ static_assert(sizeof(Embed) == 18 * sizeof(uint32_t));
 
 /// glu.wgsl
 struct Glu {
-  static constexpr uint32_t kOperation = 4;
+  static constexpr uint32_t kOperation = 6;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t GELU = 0;
@@ -95,7 +120,7 @@ static_assert(sizeof(Glu) == 9 * sizeof(uint32_t));
 
 /// matmul.wgsl
 struct Matmul {
-  static constexpr uint32_t kOperation = 5;
+  static constexpr uint32_t kOperation = 7;
   static constexpr bool kReadsWeights = true;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FINISH = 0;
@@ -120,7 +145,7 @@ static_assert(sizeof(Matmul) == 25 * sizeof(uint32_t));
 
 /// matvec.wgsl
 struct Matvec {
-  static constexpr uint32_t kOperation = 6;
+  static constexpr uint32_t kOperation = 8;
   static constexpr bool kReadsWeights = true;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
@@ -155,9 +180,106 @@ struct Matvec {
 };
 static_assert(sizeof(Matvec) == 55 * sizeof(uint32_t));
 
+/// matvec_dot8.wgsl
+struct MatvecDot8 {
+  static constexpr uint32_t kOperation = 9;
+  static constexpr bool kReadsWeights = true;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t LANES = 16;
+  uint32_t ROWS = 1;
+  uint32_t TOKENS = 1;
+  uint32_t PRODUCTS = 1;
+  uint32_t FINISH = 0;
+  uint32_t heap4 = 0;   // read
+  uint32_t heap = 0;    // read
+  uint32_t x = 0;       // read
+  uint32_t vectors = 0; // read
+  uint32_t y0 = 0;      // read_write
+  uint32_t y1 = 0;      // read_write
+  uint32_t y2 = 0;      // read_write
+  uint32_t at0[4] = {};
+  uint32_t at1[4] = {};
+  uint32_t at2[4] = {};
+  uint32_t rows[4] = {};
+  uint32_t first_row[4] = {};
+  uint32_t bias[4] = {};
+  uint32_t y_stride[4] = {};
+  uint32_t blocks = 0;
+  uint32_t n = 0;
+  float cap = 0;
+  float scale = 0;
+};
+static_assert(sizeof(MatvecDot8) == 49 * sizeof(uint32_t));
+
+/// matvec_lane.wgsl
+struct MatvecLane {
+  static constexpr uint32_t kOperation = 10;
+  static constexpr bool kReadsWeights = true;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t TOKENS = 1;
+  uint32_t PRODUCTS = 1;
+  uint32_t FINISH = 0;
+  uint32_t NORM = 0;
+  uint32_t heap4 = 0;   // read
+  uint32_t heap = 0;    // read
+  uint32_t x = 0;       // read
+  uint32_t vectors = 0; // read
+  uint32_t y0 = 0;      // read_write
+  uint32_t y1 = 0;      // read_write
+  uint32_t y2 = 0;      // read_write
+  uint32_t at0[4] = {};
+  uint32_t at1[4] = {};
+  uint32_t at2[4] = {};
+  uint32_t rows[4] = {};
+  uint32_t first_row[4] = {};
+  uint32_t bias[4] = {};
+  uint32_t y_stride[4] = {};
+  uint32_t blocks = 0;
+  uint32_t width = 0;
+  uint32_t x_stride = 0;
+  uint32_t first_token = 0;
+  uint32_t n = 0;
+  uint32_t norm = 0;
+  float epsilon = 0;
+  float cap = 0;
+  float scale = 0;
+};
+static_assert(sizeof(MatvecLane) == 53 * sizeof(uint32_t));
+
+/// pick.wgsl
+struct Pick {
+  static constexpr uint32_t kOperation = 11;
+  static constexpr bool kReadsWeights = false;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t sampling = 0; // uniform
+  uint32_t best = 0;     // read
+  uint32_t ids = 0;      // read_write
+  uint32_t result = 0;   // read_write
+  uint32_t token = 0;
+};
+static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
+
+/// quantize.wgsl
+struct Quantize {
+  static constexpr uint32_t kOperation = 12;
+  static constexpr bool kReadsWeights = false;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t NORM = 0;
+  uint32_t x = 0;       // read
+  uint32_t vectors = 0; // read
+  uint32_t out = 0;     // read_write
+  uint32_t blocks = 0;
+  uint32_t width = 0;
+  uint32_t x_stride = 0;
+  uint32_t first_token = 0;
+  uint32_t norm = 0;
+  float epsilon = 0;
+};
+static_assert(sizeof(Quantize) == 15 * sizeof(uint32_t));
+
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 7;
+  static constexpr uint32_t kOperation = 13;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
@@ -173,7 +295,7 @@ static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 8;
+  static constexpr uint32_t kOperation = 14;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
@@ -201,5 +323,20 @@ struct Rope {
   float scale = 0;
 };
 static_assert(sizeof(Rope) == 28 * sizeof(uint32_t));
+
+/// topk.wgsl
+struct Topk {
+  static constexpr uint32_t kOperation = 15;
+  static constexpr bool kReadsWeights = false;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t FIRST = 1;
+  uint32_t logits = 0; // read
+  uint32_t found = 0;  // read
+  uint32_t best = 0;   // read_write
+  uint32_t first = 0;
+  uint32_t n = 0;
+  uint32_t slice = 0;
+};
+static_assert(sizeof(Topk) == 12 * sizeof(uint32_t));
 
 } // namespace slm::gpu

@@ -1,0 +1,82 @@
+"""rmsnorm, add_rmsnorm and glu, against float64, and large numbers that must stay finite."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.gpu.dawn import Batch, Build, Check, close, grid, run_all
+
+EPSILON = float(np.finfo(np.float32).eps)
+WIDTHS = [1, 3, 4, 5, 31, 32, 33, 255, 256, 640, 1023, 1024, 1025, 2304]
+
+
+def rmsnorm(width: int, add: bool) -> Build:
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        n, before = 3, 0 if add else 2
+        stride = -(-width // 32) * 32
+        rows = np.zeros((before + n, stride), np.float32)
+        rows[:, :width] = random.standard_normal((before + n, width)) * 10
+        weight = np.zeros(32 + stride, np.float32)
+        weight[32 : 32 + width] = random.standard_normal(width)
+        out = np.zeros((n, stride), np.float32)
+        if add:
+            out[:, :width] = random.standard_normal((n, width))
+        shared = {"width": width, "stride": stride, "weight": 32, "epsilon": 1e-6}
+        if add:
+            case = batch.case({"y": rows, "vectors": weight, "x": out}, "x")
+            case.dispatch("add_rmsnorm", (n,), shared)
+        else:
+            case = batch.case({"x": rows, "vectors": weight, "out": out}, "out")
+            case.dispatch("rmsnorm", (n,), {**shared, "first_token": before})
+
+        def check() -> None:
+            x = rows[before:].astype(np.float64)
+            mean = (x[:, :width] ** 2).mean(1, keepdims=True)
+            want = x / np.sqrt(mean + 1e-6) * weight[32:] + out
+            close(case.results["x" if add else "out"], want, 8 * EPSILON * (np.abs(want) + 1))
+
+        return check
+
+    return build
+
+
+def glu(gelu: bool, n: int) -> Build:
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        gate = (random.standard_normal(n) * 3).astype(np.float32)
+        gate[:8] = [0, -0.0, 1e4, -1e4, 88, -88, 1e-30, -11]
+        up = random.standard_normal(n).astype(np.float32)
+        up[:4] = 1e4
+        case = batch.case({"gate": gate, "up": up}, "gate")
+        case.dispatch("glu", grid(-(-n // 256), most=3), {"n": n}, {"GELU": int(gelu)})
+
+        def check() -> None:
+            g = gate.astype(np.float64)
+            a = 2 * np.sqrt(2 / np.pi) * (g + 0.044715 * g**3) if gelu else g
+            want = g / (1 + np.exp(np.minimum(-a, 700))) * up
+            # exp of a is off by as many epsilons as a is large.
+            slack = (4 + 4 * np.minimum(np.abs(a), 100)) * EPSILON * np.abs(want) + 1e-20
+            close(case.results["gate"], want, slack)
+
+        return check
+
+    return build
+
+
+BUILDS: dict[str, Build] = {}
+for _width in WIDTHS:
+    BUILDS[f"rmsnorm-{_width}"] = rmsnorm(_width, add=False)
+    BUILDS[f"add_rmsnorm-{_width}"] = rmsnorm(_width, add=True)
+for _n in (32, 256, 288, 2048):
+    BUILDS[f"silu-{_n}"] = glu(False, _n)
+    BUILDS[f"gelu-{_n}"] = glu(True, _n)
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Check]:
+    return run_all(tmp_path_factory.mktemp("elementwise"), BUILDS)
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_elementwise(checks: dict[str, Check], name: str) -> None:
+    checks[name]()

@@ -1,0 +1,78 @@
+"""What a known answer catches: a right device stays far below its bound; a corrupted
+byte on the way to the device and a shader that is a little wrong do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slmweb.core import Instance, Model
+from slmweb.pack import known_answer
+from slmweb.pack.manifest import KnownAnswer
+from tests.goldens.tiny_gguf import write_gguf
+from tests.goldens.tiny_models import TYPED_MODELS
+from tests.gpu.core import GpuInstance
+
+Gpu = Callable[[str], GpuInstance]
+
+
+def gpu_error(core: GpuInstance, path: Path, answer: KnownAnswer) -> float:
+    with Model.open(path, core=core) as model, model.session(64, 64) as session:
+        session.exact()
+        logits = session.eval(answer.tokens)
+        assert logits is not None
+        return known_answer.error_of(answer, logits[-1])
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (path,) = write_gguf(TYPED_MODELS["Q4_K"].name, tmp_path_factory.mktemp("q4") / "model.gguf")
+    return path
+
+
+@pytest.fixture(scope="module")
+def answer(path: Path) -> KnownAnswer:
+    with Model.open(path, core=Instance("simd")) as model:
+        return known_answer.compute(model)
+
+
+def test_a_right_device(gpu: Gpu, path: Path, answer: KnownAnswer) -> None:
+    assert gpu_error(gpu("lane"), path, answer) <= answer.bound / 5
+
+
+def test_a_corrupted_byte(gpu: Gpu, path: Path, answer: KnownAnswer, tmp_path: Path) -> None:
+    """The high byte of a block's scale, in a matrix that every token goes through."""
+    content = bytearray(path.read_bytes())
+    with Model.open(path, core=Instance("simd")) as model:
+        tensor = next(t for t in model.info["tensors"] if t["name"] == "blk.0.ffn_down.weight")
+    content[tensor["offset"] + 1] ^= 0x10
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(content)
+    assert gpu_error(gpu("lane"), damaged, answer) > answer.bound
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("-max(x, -80.0)", "-1.02 * max(x, -80.0)"),  # of silu
+        ("params.epsilon", "0.01"),  # of a norm
+    ],
+)
+def test_a_wrong_shader(
+    script: Path,
+    path: Path,
+    answer: KnownAnswer,
+    right: str,
+    wrong: str,
+) -> None:
+    text = script.read_text()
+    assert right in text
+    # Beside the right one, because that is where Node finds the packages.
+    changed = script.with_name("wrong.mjs")
+    changed.write_text(text.replace(right, wrong))
+    core = GpuInstance(changed)
+    assert gpu_error(core, path, answer) > answer.bound
+    core.close()

@@ -1,0 +1,129 @@
+"""Whole models on the GPU, as the tests of the CPU have them: every family's tiny
+checkpoint and every tensor type against transformers. The GPU computes with exact
+weights and float32 activations, so that its bounds are those of float32 for all
+types; only the f16 cache of quantized models rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from slmweb.core import Model
+from slmweb.errors import SlmError
+from tests.goldens.tiny_gguf import write_gguf
+from tests.goldens.tiny_models import MODELS, TYPED_MODELS
+from tests.gpu.core import GpuInstance
+from tests.parity.logits import assert_close, evaluate
+from tests.parity.test_tensor_types import GOLDEN
+from tests.parity.test_tiny_logits import BOUND, N_CTX, golden
+
+# A quantized model's keys and values are kept as f16, a relative rounding of 2^-12, which the
+# softmax of a model of two bits amplifies most.
+CACHE_BOUND = 3e-3
+
+Gpu = Callable[[str], GpuInstance]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tiny")
+
+
+def tiny(name: str, folder: Path) -> Path:
+    path = folder / f"{name}.gguf"
+    if not path.exists():
+        write_gguf(name, path)
+    return path
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_family(gpu: Gpu, folder: Path, name: str) -> None:
+    """Whole, in chunks, and token by token, across the windows' border."""
+    ids, logits = golden(name).ids, golden(name).logits
+    with Model.open(tiny(name, folder), core=gpu("lane")) as model:
+        with model.session(N_CTX, 96) as session:
+            assert_close(evaluate(session, ids), logits, BOUND)
+        with model.session(N_CTX, 23) as session:
+            assert_close(evaluate(session, ids[:69]), logits[:69], BOUND)
+            alone = [session.eval([i]) for i in ids[69:77]]
+        assert_close(
+            np.concatenate([row for row in alone if row is not None]), logits[69:77], BOUND
+        )
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma3"])
+def test_the_form_for_real_gpus(gpu: Gpu, folder: Path, name: str) -> None:
+    expected = golden(name)
+    with Model.open(tiny(name, folder), core=gpu("sweep")) as model:
+        for n_batch, n in ((96, 96), (3, 9), (1, 5)):
+            with model.session(N_CTX, n_batch) as session:
+                assert_close(evaluate(session, expected.ids[:n]), expected.logits[:n], BOUND)
+
+
+def test_the_cache_is_reused(gpu: Gpu, folder: Path) -> None:
+    """Another continuation, then the first one again, from what the cache still holds."""
+    expected = golden("llama")
+    ids, n_kept, n_vocab = expected.ids, 61, MODELS["llama"].n_vocab
+    other = ids[:n_kept] + [(i + 1) % n_vocab for i in ids[n_kept:]]
+    with (
+        Model.open(tiny("llama", folder), core=gpu("lane")) as model,
+        model.session(N_CTX, 16) as s,
+    ):
+        evaluate(s, ids)
+        for turn in (other, ids):
+            reused = s.reuse(turn)
+            assert reused == n_kept
+            logits = evaluate(s, turn[reused:])
+        assert_close(logits, expected.logits[n_kept:], BOUND)
+
+
+@pytest.mark.parametrize("name", TYPED_MODELS)
+def test_every_tensor_type(gpu: Gpu, tmp_path: Path, name: str) -> None:
+    with np.load(GOLDEN) as file:
+        ids: list[int] = file[f"{name}.ids"].tolist()
+        expected = file[f"{name}.logits"].astype(np.float32)
+    (path,) = write_gguf(TYPED_MODELS[name].name, tmp_path / "model.gguf")
+    with Model.open(path, core=gpu("lane")) as model, model.session(64) as session:
+        assert_close(evaluate(session, ids), expected, CACHE_BOUND)
+        session.exact()
+        assert_close(evaluate(session, ids), expected, BOUND)
+
+
+@pytest.mark.parametrize("form", ["lane", "sweep"])
+def test_kernels_prove_themselves(gpu: Gpu, tmp_path: Path, form: str) -> None:
+    """The self-tests that run on each visitor's device, for a type with every kind of region."""
+    core = gpu(form)
+    (path,) = write_gguf(TYPED_MODELS["Q5_K"].name, tmp_path / "model.gguf")
+    with Model.open(path, core=core) as model:
+        names = []
+        for i in range(core.check("slm_check_count", model.handle)):
+            names.append(core.string(core.pointer("slm_check_name", model.handle, i)))
+            core.check("slm_check_start", model.handle, i)
+            error = core.call("slm_check_error", model.handle)
+            assert error <= core.call("slm_check_bound"), f"{names[-1]}: {error}"
+    assert set(names) >= {"matvec Q5_K", "matmul Q5_K", "glu Q5_K", "embed Q5_K"}
+
+
+def test_a_tensor_larger_than_a_binding_is_split(script: Path, folder: Path) -> None:
+    """By rows, here at 20 KiB: the embedding and most matrices lie in several parts."""
+    expected = golden("gemma3")
+    core = GpuInstance(script, maxBinding=20480)
+    with Model.open(tiny("gemma3", folder), core=core) as model, model.session(48, 16) as session:
+        ids = expected.ids[:40]
+        assert_close(evaluate(session, ids), expected.logits[:40], BOUND)
+    core.close()
+
+
+def test_what_cannot_be_split_is_refused(script: Path, folder: Path) -> None:
+    core = GpuInstance(script, maxBinding=4096)
+    words = r"this GPU binds at most 4096.*choose a shorter context"
+    with (
+        Model.open(tiny("gemma3", folder), core=core) as model,
+        pytest.raises(SlmError, match=words),
+    ):
+        model.session(4096)
+    core.close()
