@@ -21,7 +21,7 @@ Gpu = Callable[[str], GpuInstance]
 
 def gpu_error(core: GpuInstance, path: Path, answer: KnownAnswer) -> float:
     with Model.open(path, core=core) as model, model.session(64, 64) as session:
-        session.exact(True)
+        session.exact()
         logits = session.eval(answer.tokens)
         assert logits is not None
         return known_answer.error_of(answer, logits[-1])

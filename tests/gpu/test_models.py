@@ -21,8 +21,9 @@ from tests.parity.logits import assert_close, evaluate
 from tests.parity.test_tensor_types import GOLDEN
 from tests.parity.test_tiny_logits import BOUND, N_CTX, golden
 
-# Keys and values of quantized models are kept as f16, a relative rounding of 2^-12.
-TYPE_BOUND = 1e-3
+# A quantized model's keys and values are kept as f16, a relative rounding of 2^-12, which the
+# softmax of a model of two bits amplifies most.
+CACHE_BOUND = 3e-3
 
 Gpu = Callable[[str], GpuInstance]
 
@@ -42,11 +43,16 @@ def tiny(name: str, folder: Path) -> Path:
 @pytest.mark.parametrize("name", MODELS)
 def test_every_family(gpu: Gpu, folder: Path, name: str) -> None:
     """Whole, in chunks, and token by token, across the windows' border."""
-    expected = golden(name)
+    ids, logits = golden(name).ids, golden(name).logits
     with Model.open(tiny(name, folder), core=gpu("lane")) as model:
-        for n_batch, n in ((96, 96), (7, 96), (1, 40)):
-            with model.session(N_CTX, n_batch) as session:
-                assert_close(evaluate(session, expected.ids[:n]), expected.logits[:n], BOUND)
+        with model.session(N_CTX, 96) as session:
+            assert_close(evaluate(session, ids), logits, BOUND)
+        with model.session(N_CTX, 23) as session:
+            assert_close(evaluate(session, ids[:69]), logits[:69], BOUND)
+            alone = [session.eval([i]) for i in ids[69:77]]
+        assert_close(
+            np.concatenate([row for row in alone if row is not None]), logits[69:77], BOUND
+        )
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma3"])
@@ -82,7 +88,9 @@ def test_every_tensor_type(gpu: Gpu, tmp_path: Path, name: str) -> None:
         expected = file[f"{name}.logits"].astype(np.float32)
     (path,) = write_gguf(TYPED_MODELS[name].name, tmp_path / "model.gguf")
     with Model.open(path, core=gpu("lane")) as model, model.session(64) as session:
-        assert_close(evaluate(session, ids), expected, TYPE_BOUND)
+        assert_close(evaluate(session, ids), expected, CACHE_BOUND)
+        session.exact()
+        assert_close(evaluate(session, ids), expected, BOUND)
 
 
 @pytest.mark.parametrize("form", ["lane", "sweep"])

@@ -11,6 +11,7 @@ import { FakeDevice } from './fake_gpu';
 const SCALE: Operation = {
   name: 'scale',
   format: false,
+  needs: [],
   overrides: [{ name: 'TWICE', default: 0 }],
   buffers: [
     { name: 'batch', binding: 1, access: 'uniform' },
@@ -182,6 +183,11 @@ test('a pipeline that cannot be made is named', async () => {
     return code('gpu_failed')(error);
   });
   await host.compiled(); // told once; what else was named is there
+  assert.deepEqual(host.pipelines, { done: 1, total: 1 });
+  await assert.rejects(
+    host.compile(() => encode({ operation: 0, format: 12 })),
+    code('gpu_failed'),
+  );
 });
 
 test('what is read lies in memory once it has settled, also after a growth', async () => {

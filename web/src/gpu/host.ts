@@ -81,6 +81,17 @@ export class GpuHost {
     this.#readback.memory = memory;
   }
 
+  /** Has all pipelines compiled that `encode` would need. */
+  async compile(encode: () => void, onProgress?: (done: number, total: number) => void): Promise<void> {
+    this.collect = true;
+    try {
+      encode();
+    } finally {
+      this.collect = false;
+    }
+    await this.compiled(onProgress);
+  }
+
   /** Resolves when all pipelines that have been named are there. */
   async compiled(onProgress: (done: number, total: number) => void = () => undefined): Promise<void> {
     this.#pipelines.onProgress = onProgress;
@@ -96,13 +107,6 @@ export class GpuHost {
     this.#pass.submit();
     await this.#orLost(this.#settled());
     if (this.#failure !== null) throw this.#failure;
-  }
-
-  /** Submits what is open and waits until the device has done it. */
-  async done(): Promise<void> {
-    this.#pass.submit();
-    await this.#orLost(this.#device.queue.onSubmittedWorkDone());
-    await this.settle();
   }
 
   info(): Omit<GpuInfo, 'kernels' | 'losses'> {

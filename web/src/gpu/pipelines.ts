@@ -79,6 +79,7 @@ export class Pipelines {
     const descriptor = this.#descriptor(pipeline, format, overrides);
     const { error } = this.#module(operation, format);
     const compiling = this.#compile(pipeline, descriptor).catch(async (reason: unknown) => {
+      this.#pipelines.delete(key); // whoever names it again hears of it, too
       const why = (await error.catch(() => null)) ?? (reason instanceof Error ? reason.message : reason);
       this.#failure ??= GpuFailure.of(`${key}: ${why}`);
     });

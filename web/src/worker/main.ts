@@ -12,10 +12,11 @@ import { Session } from '../core/session';
 import type { GpuHost } from '../gpu/host';
 import { Meter } from '../store/meter';
 import { LoadedAdapters } from './adapters';
-import { checkAnswer, checkKernels, mustPass } from './checks';
+import { checkAnswer, mustPass } from './checks';
 import { describeFailure, isCrash, reportCrash } from './failure';
+import { provenForm, timeForms } from './forms';
 import { generate } from './generate';
-import { chooseForm, compile, openGpu } from './gpu';
+import { compile, openGpu } from './gpu';
 import { feedUnits, pieceBytesFor, planUnits, readHeaders } from './load';
 import type {
   FeedStart,
@@ -60,9 +61,10 @@ async function load(
   model.layout();
   const { tensors, ...facts } = model.describe();
   const shape = { n_ctx: Math.min(request.n_ctx, facts.n_ctx_train), n_batch: request.n_batch };
-  const form = host === null ? null : await chooseForm(host, core);
-  const compiled = host === null ? null : compile(host, model, shape, meter);
-  compiled?.catch(() => undefined); // it is awaited when the weights are there
+  const forms = host === null ? null : await timeForms(host, core);
+  const compiling = () => (host === null ? Promise.resolve() : compile(host, model, shape, meter));
+  const begun = compiling();
+  begun.catch(() => undefined); // it is awaited when the weights are there
   const pieceBytes = pieceBytesFor(threads);
   const units = planUnits(tensors, pieceBytes);
   meter.start(
@@ -70,11 +72,16 @@ async function load(
     0,
     units.reduce((n, unit) => n + unit.size, 0),
   );
-  const tune = () => form ?? core.tuneDot();
-  const dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter, tune);
+  const tune = () => (forms === null ? core.tuneDot() : forms[0]!.name);
+  let dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter, tune);
   model.ready();
-  if (compiled !== null) meter.start('compile', 0, 0);
-  await compiled;
+  const checks: Check[] = [];
+  if (forms !== null) {
+    meter.start('compile', 0, 0);
+    const { form, check } = await provenForm(model, forms, begun, compiling);
+    dot = form.name;
+    checks.push(check);
+  }
 
   if (threads > 1) {
     core.check(core.exports.slm_threads_start(threads));
@@ -83,12 +90,8 @@ async function load(
   // A session has scratch space for each thread, so it comes after them.
   const session = new Session(model, shape.n_ctx, shape.n_batch);
   await session.settle();
-  const checks =
-    host !== null
-      ? await checkGpu(model, session, request.known_answer)
-      : request.verify
-        ? [await checkCpu(model, request.known_answer)]
-        : [];
+  if (host !== null) checks.push(mustPass(await checkAnswer(model, session, request.known_answer)));
+  else if (request.verify) checks.push(await checkCpu(model, request.known_answer));
   return {
     model,
     session,
@@ -105,15 +108,6 @@ async function load(
       checks,
     },
   };
-}
-
-async function checkGpu(
-  model: Model,
-  session: Session,
-  answer: LoadRequest['known_answer'],
-): Promise<Check[]> {
-  const kernels = mustPass(await checkKernels(model));
-  return [kernels, mustPass(await checkAnswer(model, session, answer))];
 }
 
 async function checkCpu(model: Model, answer: LoadRequest['known_answer']): Promise<Check> {
