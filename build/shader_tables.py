@@ -59,6 +59,7 @@ class Member:
 class Operation:
     name: str  # of the file
     format: bool  # reads weights: is expanded once for each tensor type
+    needs: tuple[str, ...]  # features of the device or the language
     overrides: tuple[Override, ...]
     buffers: tuple[Buffer, ...]
     params: tuple[Member, ...]
@@ -142,6 +143,7 @@ def parse_shader(name: str, text: str) -> Operation:
     operation = Operation(
         name,
         FORMAT_FIELD in includes,
+        tuple(re.findall(r"^(?:enable|requires) (\w+);$", code, re.MULTILINE)),
         tuple(overrides),
         parse_buffers(file, code),
         parse_members(file, params[0]),
@@ -239,7 +241,9 @@ def ts_operation(operation: Operation) -> str:
     ]
     params = sum(member.words for member in operation.params)
     reads_weights = str(operation.format).lower()
+    needs = ", ".join(f"'{feature}'" for feature in operation.needs)
     lines = ["  {", f"    name: '{operation.name}',", f"    format: {reads_weights},"]
+    lines.append(f"    needs: [{needs}],")
     for key, items in (("overrides", overrides), ("buffers", buffers)):
         if len(items) <= 1:  # an array of objects stays on one line only when it is short
             lines.append(f"    {key}: [{''.join(items)}],")
@@ -298,6 +302,7 @@ export interface GpuImports {{
 export interface Operation {{
   readonly name: string; // wasm/shaders/<name>.wgsl
   readonly format: boolean; // reads weights: one text for each tensor type
+  readonly needs: readonly string[]; // features of the device, or of its WGSL
   readonly overrides: readonly {{ readonly name: string; readonly default: number }}[];
   readonly buffers: readonly OperationBuffer[];
   readonly params: number; // words of its uniform buffer, which is binding 0

@@ -23,13 +23,12 @@ from .core.files import is_pack
 from .core.instance import Variant
 from .core.model import Progress
 from .errors import CODES, Code, SlmError
+from .pack.manifest import read_manifest
 from .pack.pack import pack
 from .server.app import Folders, create_app, missing_parts
 from .server.run import bind, url_of
 
 Backend = Literal["auto", "webgpu", "cpu"]
-
-_NAME = "model"
 
 # An error crosses as {error, code}; what page.evaluate would make of it is a trace.
 _OUTCOME = """
@@ -92,25 +91,27 @@ class PageModel:
         progress: Progress,
     ) -> None:
         start = _playwright()
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="slmweb-page-")))
-        folders = Folders.default(folder)
+        if is_pack(path):
+            name, models = read_manifest(path).name, path.resolve().parent
+        else:
+            room = tempfile.TemporaryDirectory(prefix="slmweb-page-")
+            name, models = "model", Path(self._stack.enter_context(room))
+        folders = Folders.default(models)
         for sentence in missing_parts(folders):
             raise SlmError("not_built", sentence)
         # A browser is quicker found missing than a model packed.
         self._page = self._stack.enter_context(_chromium(start, backend == "webgpu"))
-        if is_pack(path):
-            (folder / _NAME).symlink_to(path.resolve(), target_is_directory=True)
-        else:
+        if not is_pack(path):
             # Only a GPU has to prove itself.
             proof = backend in ("auto", "webgpu")
-            pack([path], folder / _NAME, name=_NAME, with_known_answer=proof, progress=progress)
+            pack([path], models / name, name=name, with_known_answer=proof, progress=progress)
         url = self._stack.enter_context(_served(folders))
         self._page.goto(f"{url}/models/")
         options: dict[str, Any] = {"n_ctx": n_ctx}
         options |= {"variant": variant} if variant is not None else {}
         options |= {"backend": backend} if backend is not None else {}
         start_s = time.perf_counter()
-        self.info = self._evaluate(_LOAD, [f"/models/{_NAME}/manifest.json", options])
+        self.info = self._evaluate(_LOAD, [f"/models/{name}/manifest.json", options])
         self.load_seconds = time.perf_counter() - start_s
         if backend == "webgpu" and self.info["backend"] != "webgpu":
             raise SlmError(

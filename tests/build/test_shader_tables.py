@@ -15,6 +15,8 @@ from script import ROOT, BuildError
 SHADER = """
 // mix.wgsl: override NOT_ME: u32 = 1;
 //:include format
+enable subgroups;
+requires packed_4x8_integer_dot_product;
 override ROWS: u32 = 4;   // a struct Params { in: a comment }
 override FINISH: u32 = 0;
 struct Params {
@@ -36,6 +38,7 @@ var<workgroup> sums: array<f32, 64>;
 def test_reads_an_interface() -> None:
     operation = shader_tables.parse_shader("mix", SHADER)
     assert operation.format
+    assert operation.needs == ("subgroups", "packed_4x8_integer_dot_product")
     assert [(o.name, o.default) for o in operation.overrides] == [("ROWS", 4), ("FINISH", 0)]
     assert [(b.name, b.binding, b.access) for b in operation.buffers] == [
         ("batch", 1, "uniform"),

@@ -234,6 +234,7 @@ ATTENTION = [
     Attention(64, group=3, n=70, past=3, queries=8),
     Attention(64, group=3, n=2, past=255, capacity=300, segment=64),
     Attention(64, group=3, n=9, past=90, window=20, capacity=31, queries=8),
+    Attention(64, group=3, n=9, past=15, window=20),  # reaches the window's edge
     Attention(80, group=2, n=7, past=30, queries=2),
     Attention(96, group=1, n=4, past=64, queries=3, f16=False),
     Attention(128, group=8, n=1, past=100, queries=8, softcap=50),

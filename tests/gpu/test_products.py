@@ -11,7 +11,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from tests.gpu.dawn import F32, F64, NONE, Batch, Build, Check, close, grid, run_all
+from tests.gpu.dawn import (
+    F32,
+    F64,
+    NONE,
+    OPERATIONS,
+    Array,
+    Batch,
+    Build,
+    Check,
+    Param,
+    close,
+    grid,
+    run_all,
+)
 from tests.gpu.packing import TYPES, Matrix, heap_of, random_matrix, step
 
 EPSILON = float(np.finfo(np.float32).eps)
@@ -50,8 +63,6 @@ class Matvec:
     def overrides(self) -> dict[str, int]:
         values = {"TOKENS": self.tokens, "PRODUCTS": len(self.rows)}
         values |= {"FINISH": self.finish, "NORM": int(self.norm)}
-        if self.form == "matvec_lane":
-            return values
         return values | {"LANES": self.lanes, "ROWS": self.at_once}
 
 
@@ -107,6 +118,25 @@ def finished(y: F64, tolerance: F64, before: F64, of: Matvec | Matmul) -> tuple[
     return y, tolerance
 
 
+def rounded(x: F64, quantized: Array) -> F64:
+    """What quantize.wgsl made of x, once it is known to be near."""
+    n, blocks, _ = quantized.shape
+    q = quantized[..., :8].copy().view(np.int8).reshape(n, blocks, 32).astype(np.float64)
+    scale, low, high = (
+        quantized[..., 8:11].copy().view(np.float32).astype(np.float64).transpose(2, 0, 1)
+    )
+    padded = np.zeros((n, blocks * 32))
+    padded[:, : x.shape[1]] = x
+    most = np.abs(padded.reshape(n, blocks, 32)).max(2)
+    close(scale, most / 127, 1e-6 * most + 1e-30)
+    found = scale[..., None] * q
+    close(found.reshape(n, -1), padded, np.repeat(0.501 * most / 127, 32, 1) + 1e-30)
+    close(low, found[..., :16].sum(2), 1e-5 * most + 1e-30)
+    close(high, found[..., 16:].sum(2), 1e-5 * most + 1e-30)
+    used: F64 = found.reshape(n, -1)[:, : x.shape[1]]
+    return used
+
+
 def matvec(kind: str, of: Matvec) -> Build:
     def build(batch: Batch, random: np.random.Generator) -> Check:
         paired = of.paired
@@ -125,36 +155,51 @@ def matvec(kind: str, of: Matvec) -> Build:
         buffers = {"heap": heap, "x": x, "vectors": np.concatenate(vectors)}
         buffers |= {f"y{i}": out for i, out in enumerate(outs) if i == 0 or not paired}
         reads = ["y0"] if paired else [f"y{i}" for i in range(len(outs))]
-        case = batch.case(buffers, *reads)
-        epsilon = 1e-5
+        epsilon, rounds = 1e-5, of.form == "matvec_dot8"
+        if rounds:
+            buffers["quantized"] = np.zeros((of.n, matrices[0].blocks, 12), np.uint32)
+        case = batch.case(buffers, *reads, *(["quantized"] if rounds else []))
+        params: dict[str, Param] = {
+            **{f"at{i}": at[i] if i < len(at) else [0] for i in range(3)},
+            "rows": of.rows,
+            "first_row": [first_row] * len(of.rows),
+            "bias": bias_at if of.bias else [NONE] * len(of.rows),
+            "y_stride": [out.shape[1] for out in outs],
+            "blocks": matrices[0].blocks,
+            "width": of.columns,
+            "x_stride": x.shape[1],
+            "first_token": before,
+            "n": of.n,
+            "norm": 32,
+            "epsilon": epsilon,
+            "cap": float(of.cap),
+            "scale": float(of.scale),
+        }
+        if rounds:
+            of_quantize = {"blocks", "width", "x_stride", "first_token", "norm", "epsilon"}
+            case.dispatch(
+                "quantize",
+                (of.n,),
+                {name: value for name, value in params.items() if name in of_quantize},
+                {"NORM": int(of.norm)},
+                buffers={"out": "quantized"},
+            )
+        declared = OPERATIONS[of.form]
         case.dispatch(
             of.form,
             of.grid(),
-            {
-                **{f"at{i}": at[i] if i < len(at) else [0] for i in range(3)},
-                "rows": of.rows,
-                "first_row": [first_row] * len(of.rows),
-                "bias": bias_at if of.bias else [NONE] * len(of.rows),
-                "y_stride": [out.shape[1] for out in outs],
-                "blocks": matrices[0].blocks,
-                "width": of.columns,
-                "x_stride": x.shape[1],
-                "first_token": before,
-                "n": of.n,
-                "norm": 32,
-                "epsilon": epsilon,
-                "cap": float(of.cap),
-                "scale": float(of.scale),
-            },
-            of.overrides(),
+            {m.name: params[m.name] for m in declared.params},
+            {o.name: of.overrides()[o.name] for o in declared.overrides},
             kind,
-            {"heap4": "heap"},
+            {"heap4": "heap", "x": "quantized" if rounds else "x"},
         )
 
         def check() -> None:
             used = x[before:, : of.columns].astype(np.float64)
             if of.norm:
                 used = used * norm[: of.columns] / np.sqrt((used**2).mean(1)[:, None] + epsilon)
+            if rounds:
+                used = rounded(used, case.results["quantized"])
             results = [
                 product(w, used, of.scale, bias[first_row:] if of.bias else None)
                 for w, bias in zip(matrices, biases, strict=True)
@@ -270,13 +315,16 @@ def builds() -> dict[str, Build]:
             n = min(rows, 66)
             c = wide[i % len(wide)]
             found[f"matmul-{kind}-{rows}x{c}-{n}"] = matmul(kind, Matmul(rows, c, n))
-            # One specialization for one token, one for four with everything on.
+            # One specialization for one token, one for two with everything on.
             found[f"matvec-{kind}-{rows}x{c}"] = matvec(kind, Matvec((rows,), c))
-            paired = Matvec((rows, rows), c, 1 + i % 4, lanes=8, at_once=4, tokens=4, finish=SILU)
+            paired = Matvec((rows, rows), c, 1 + i % 2, lanes=8, at_once=2, tokens=2, finish=SILU)
             pair = replace(paired, norm=True, bias=True)
             found[f"matvec-{kind}-pair-{rows}x{c}-{pair.n}"] = matvec(kind, pair)
-            lane = replace(paired, tokens=2, finish=STORE, bias=True, form="matvec_lane")
+            lane = replace(paired, finish=STORE, bias=True, form="matvec_lane")
             found[f"lane-{kind}-{rows}x{c}-{lane.n}"] = matvec(kind, lane)
+            if step(kind) > 1:
+                dot8 = replace(pair, form="matvec_dot8")
+                found[f"dot8-{kind}-{rows}x{c}-{dot8.n}"] = matvec(kind, dot8)
         found[f"embed-{kind}"] = embed(kind, 37, wide[-1], [0, 36, 17, 18, 19, 5, 5])
     # Every shape of lanes, rows and tokens; with more blocks than a chunk, and fewer than lanes.
     for lanes in (8, 16, 32, 64):
@@ -294,11 +342,15 @@ def builds() -> dict[str, Build]:
             found[f"matvec-{kind}-{of}"] = matvec(kind, of)
     for of in (
         Matvec((70,), 768, cap=2, finish=ADD_CAP),
+        Matvec((29,), 64, 2, tokens=2),  # the next token's results begin behind the last row's
+        Matvec((29,), 64, 2, tokens=2, form="matvec_lane"),
         Matvec((70,), 64, 5, tokens=4, cap=2, finish=ADD_CAP, form="matvec_lane"),
         Matvec((70,), 64, 5, tokens=4, finish=CAP, large=1e4, form="matvec_lane"),
         Matvec((66, 3, 65), 288, 5, tokens=4, finish=ADD, norm=True, form="matvec_lane"),
         Matvec((65, 65), 288, 3, tokens=4, finish=GELU, norm=True, form="matvec_lane"),
         Matvec((12, 12), 64, finish=SILU, large=1e4, form="matvec_lane"),
+        Matvec((5, 66, 3), 2080, 3, lanes=32, at_once=4, tokens=3, form="matvec_dot8"),
+        Matvec((131,), 4128, lanes=64, at_once=2, norm=True, finish=CAP, form="matvec_dot8"),
         Matvec((12, 12), 64, finish=GELU, norm=True),
         Matvec((12, 12), 64, finish=GELU, large=1e4),
         Matvec((12, 12), 64, finish=SILU, large=1e4),

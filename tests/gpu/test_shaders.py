@@ -7,6 +7,7 @@ from pathlib import Path
 
 from script import ROOT
 from tests.gpu.dawn import INTERFACE, Batch
+from tests.gpu.packing import step
 
 SHADERS = ROOT / "wasm/shaders"
 
@@ -14,7 +15,9 @@ SHADERS = ROOT / "wasm/shaders"
 def test_every_expansion_compiles(tmp_path: Path) -> None:
     batch = Batch(tmp_path)
     for operation in INTERFACE.operations:
-        for number, _ in INTERFACE.formats if operation.format else ((0, ""),):
+        for number, name in INTERFACE.formats if operation.format else ((0, ""),):
+            if operation.name.endswith("_dot8") and step(name.upper()) == 1:
+                continue  # floats are no bytes
             wanted = {"operation": operation.name, "format": number, "overrides": {}}
             batch.compile.append(wanted)
     batch.run()
@@ -30,8 +33,10 @@ def test_every_format_and_every_common_text_is_used() -> None:
     assert included == {path.stem for path in (SHADERS / "common").glob("*.wgsl")}
 
 
-def test_portable_texts_ask_for_no_feature() -> None:
-    for path in SHADERS.rglob("*.wgsl"):
+def test_texts_use_no_feature_that_they_do_not_ask_for() -> None:
+    portable = set(SHADERS.rglob("*.wgsl"))
+    portable -= {SHADERS / f"{o.name}.wgsl" for o in INTERFACE.operations if o.needs}
+    for path in portable:
         text = path.read_text()
         for word in ("enable ", "requires ", "f16>", "subgroup", "unpack4x", "dot4"):
             assert word not in re.sub(r"//.*", "", text), f"{path.name} uses {word}"

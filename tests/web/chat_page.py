@@ -74,6 +74,36 @@ def page_and_headers(
     return body, headers
 
 
+# What `info` says of a model on a GPU: configuration of the mock.
+GPU: dict[str, Any] = {
+    "backend": "webgpu",
+    "backend_notices": [{"code": "gpu_used", "device": "Apple M3"}],
+    "gpu": {
+        "adapter": {
+            "vendor": "apple",
+            "architecture": "metal-3",
+            "device": "",
+            "description": "Apple M3",
+        },
+        "features": ["subgroups"],
+        "kernels": {"matvec": "portable"},
+        "memory_bytes": 161_000_000,
+        "compile_ms": 2400,
+        "losses": 0,
+    },
+    "checks": [
+        {"name": "kernels", "state": "passed", "error": 1.2e-6, "bound": 0.001, "detail": "Fine."},
+        {
+            "name": "known_answer",
+            "state": "absent",
+            "error": None,
+            "bound": None,
+            "detail": "None.",
+        },
+    ],
+}
+
+
 @dataclass
 class ChatPage:
     """One open chat page: the outer page, the frame, and what left the frame."""

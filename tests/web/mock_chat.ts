@@ -2,6 +2,7 @@
 // test's handle: it sees each request, and it alone makes tokens appear, so no
 // test waits for time to pass. Never part of a release.
 
+import type { BackendInfo, BackendNotice } from '../../web/src/api/backend';
 import type { ContextNotice, StorageNotice } from '../../web/src/api/notices';
 import type {
   AdapterInfo,
@@ -30,6 +31,8 @@ interface Config {
   readonly site?: Partial<Site>;
   readonly models?: readonly Partial<ModelEntry>[];
   readonly info?: Partial<ModelInfo>;
+  /** What `info` says where the GPU is not forbidden; without it there is none. */
+  readonly gpu?: Partial<BackendInfo>;
   readonly adapters?: readonly AdapterInfo[];
   /** Opening waits for mock.opened(). */
   readonly manualOpen?: boolean;
@@ -113,10 +116,16 @@ const INFO: ModelInfo = {
   checks: [],
 };
 
+const CPU_ASKED: Partial<BackendInfo> = { backend_notices: [{ code: 'cpu_asked' }] };
+
 class MockChat implements Slm {
   readonly requests: Request[] = [];
   readonly openings: string[] = [];
   readonly forced: boolean[] = [];
+  /** Measurements wait for opened(). */
+  hold = false;
+  /** What each opening asked for. */
+  readonly choices: object[] = [];
   readonly removed: string[] = [];
   /** How tall the conversation is on paper in one piece, as it was last told. */
   paper = 0;
@@ -132,6 +141,7 @@ class MockChat implements Slm {
   private counted = false;
   past = 0;
   onProgress: ((progress: LoadProgress) => void) | undefined;
+  onNotice: ((sentence: string, notice: BackendNotice) => void) | undefined;
   private readonly queue: Piece[] = [];
   private failure: unknown = null;
   private wake: () => void = () => {};
@@ -145,7 +155,9 @@ class MockChat implements Slm {
   };
   readonly completions = {
     create: ((params: CompletionParams, options: RequestOptions = {}) =>
-      Promise.resolve(this.stream(params, options, textChunk))) as Slm['completions']['create'],
+      params.stream
+        ? Promise.resolve(this.stream(params, options, textChunk))
+        : this.whole(options)) as Slm['completions']['create'],
   };
 
   readonly adapters: Slm['adapters'] = {
@@ -179,6 +191,11 @@ class MockChat implements Slm {
     if (code === null) this.failure = new Error(message);
     else this.failure = new SlmError(code, message, details === undefined ? {} : { details });
     this.wake();
+  }
+
+  /** Something becomes of the GPU. */
+  tell(notice: BackendNotice): void {
+    this.onNotice?.('', notice);
   }
 
   prefill(done: number, total: number): void {
@@ -261,6 +278,18 @@ class MockChat implements Slm {
     this.wake();
   }
 
+  /** What is asked without `stream` is a measurement. */
+  private async whole({ signal }: RequestOptions): Promise<unknown> {
+    signal?.throwIfAborted();
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason));
+    });
+    if (this.hold) await Promise.race([this.waitForOpening(), aborted]);
+    const speed = this.info.backend === 'webgpu' ? 4 : 1;
+    const timings = { prefill_tokens_per_second: 205 * speed, decode_tokens_per_second: 37 * speed };
+    return { timings };
+  }
+
   private async *stream<P extends Request['params'], T>(
     params: P,
     options: RequestOptions,
@@ -341,7 +370,10 @@ const host: ChatHost = {
     });
     const room = { n_ctx: 1024, needed: 157_065_728, notice: config.roomNotice ?? null, needs_gpu: false };
     options.onRoom?.(room);
+    mock.onNotice = options.onNotice;
     mock.forced.push(options.force === true);
+    const { n_ctx, threads, backend } = options;
+    mock.choices.push({ n_ctx, threads, backend });
     if (config.manualOpen) await Promise.race([mock.waitForOpening(), aborted]);
     const entry = models.find((model) => model.name === name) ?? ENTRY;
     mock.info = {
@@ -349,6 +381,7 @@ const host: ChatHost = {
       name,
       title: entry.title,
       ...config.info,
+      ...(backend === 'cpu' ? CPU_ASKED : config.gpu),
       n_ctx: options.n_ctx ?? config.info?.n_ctx ?? INFO.n_ctx,
     };
     return {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.web.chat_page import ChatPage, open_chat
+from tests.web.chat_page import GPU, ChatPage, open_chat
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
@@ -143,6 +143,26 @@ def queued(chat: ChatPage) -> None:
     message_field(chat).press("Enter")
 
 
+def measured(chat: ChatPage) -> None:
+    settings(chat)
+    chat.frame.get_by_role("button", name="How fast is this device?").click()
+    chat.frame.get_by_role("button", name="Measure", exact=True).click()
+    expect(chat.frame.get_by_role("table")).to_be_visible()
+
+
+def measuring(chat: ChatPage) -> None:
+    chat.mock("hold = true")
+    settings(chat)
+    chat.frame.get_by_role("button", name="How fast is this device?").click()
+    chat.frame.get_by_role("button", name="Measure", exact=True).click()
+    expect(chat.frame.get_by_role("dialog").get_by_role("progressbar")).to_be_visible()
+
+
+def lost(chat: ChatPage) -> None:
+    writing(chat)
+    chat.mock("tell({code: 'gpu_lost', losses: 1})")
+
+
 STATES: dict[str, tuple[Callable[[ChatPage], None], dict[str, Any]]] = {
     "first_screen": (first_screen, {}),
     "answered": (answered, {}),
@@ -150,6 +170,10 @@ STATES: dict[str, tuple[Callable[[ChatPage], None], dict[str, Any]]] = {
     "reading": (reading, {}),
     "editing": (editing, {}),
     "settings": (settings, {}),
+    "settings_gpu": (settings, {"gpu": GPU}),
+    "measured": (measured, {"gpu": GPU}),
+    "measuring": (measuring, {"gpu": GPU}),
+    "lost": (lost, {"gpu": GPU}),
     "model_card": (model_card, {"models": [{}, {"name": "b", "title": "B", "stored": True}]}),
     "context_full": (context_full, {}),
     "talks": (talks, {}),

@@ -66,6 +66,36 @@ def test_chromium_finds_what_python_finds(chat_model: Path, tmp_path: Path) -> N
         assert theirs["logprobs"] == pytest.approx(ours["logprobs"], rel=1e-4)
 
 
+def test_on_a_gpu_the_same_is_found(chat_model: Path, tmp_path: Path) -> None:
+    """An emulated one here; what it computes it has proved before by the pack's known answer."""
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(json.dumps(line) + "\n" for line in DATA[:1]))
+    common = ("eval", str(chat_model), "--data", str(data), "--task", "classify")
+    here, there = tmp_path / "python", tmp_path / "gpu"
+    labels = ("--labels", "bill,fault")
+    assert slmweb(*common, *labels, "-o", str(here)).returncode == 0
+    done = program(*common, *labels, "-o", str(there), "--browser", "--backend", "webgpu")
+    assert done.returncode == 0, done.stderr
+    (ours,), (theirs,) = records(here), records(there)
+    assert ", WebGPU, " in theirs["runtime"]
+    assert theirs["prediction"] == ours["prediction"]
+    assert theirs["logprobs"] == pytest.approx(ours["logprobs"], rel=0.02)
+
+
+def test_bench_measures_the_page_on_a_gpu(chat_model: Path) -> None:
+    options = ("--prompt", "24", "--generate", "6", "--repeat", "1", "--json")
+    done = program("bench", str(chat_model), *options, "--backend", "webgpu")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["backend"], told["variant"], told["threads"]) == ("webgpu", "webgpu", 1)
+    assert told["prefill_tokens_per_second"] > 0
+    assert told["decode_tokens_per_second"] > 0
+    assert told["gpu"]["memory_bytes"] == told["memory_bytes"] > 0
+    assert told["dispatches_per_submit"] > 5
+    states = {check["name"]: check["state"] for check in told["checks"]}
+    assert states["kernels"] == states["known_answer"] == "passed"
+
+
 def test_without_a_browser_one_sentence_says_what_to_do(chat_model: Path, tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
     data.write_text(json.dumps({"text": "the hen and the otter"}))

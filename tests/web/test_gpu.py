@@ -428,7 +428,11 @@ def test_the_cpu_when_it_is_asked_for(gpu_page: Page) -> None:
     info = load(gpu_page, backend="cpu")
     assert info["backend"] == "cpu"
     assert info["backend_notices"] == [{"code": "cpu_asked"}]
+    assert info["checks"] == []
     assert load(gpu_page, variant="simd")["variant"] == "simd"
+    (check,) = load(gpu_page, backend="cpu", verify=True)["checks"]
+    assert (check["name"], check["state"]) == ("known_answer", "passed")
+    assert check["error"] < check["bound"] / 20
     assert load(gpu_page, backend="tpu")["code"] == "invalid_argument"
 
 

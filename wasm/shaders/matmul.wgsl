@@ -4,9 +4,9 @@
 // time through workgroup memory, f32 sums. Workgroups: x = ceil(rows / 64), y = ceil(n / 64).
 //:include block
 //:include format
-//:include activation
+//:include finish
 
-override FINISH: u32 = 0; // 0 store, 1 add to y, 4 cap * tanh(y / cap), 5 the same of y + what is there
+override FINISH: u32 = 0; // see common/finish.wgsl; without 2 and 3
 
 struct Params {
   at: vec4<u32>,
@@ -55,13 +55,7 @@ fn store(token: u32, row: u32, sum: f32) {
     value += vectors[params.bias + params.first_row + row];
   }
   let i = token * params.y_stride + params.first_row + row;
-  if (FINISH == 1u || FINISH == 5u) {
-    value += y[i];
-  }
-  if (FINISH >= 4u) {
-    value = softcap(value, params.cap);
-  }
-  y[i] = value;
+  y[i] = finished(value, y[i]);
 }
 
 // Results of one token: every 16th row.

@@ -1,7 +1,6 @@
 // matvec.wgsl: products of up to three matrices with the same few tokens: decode. CPU: Ops::products.
 // y_p[t][first_row_p + r] = finish(scale * norm(x[first_token + t]) . W_p[r] + bias_p[first_row_p + r]).
-// A group of LANES neighbouring lanes sweeps along a row, block by block, so that they read
-// neighbouring 16-byte words; a workgroup of 64 lanes has 64 / LANES groups, each with ROWS rows.
+// A workgroup of 64 lanes has 64 / LANES groups of neighbouring lanes, each with ROWS rows: see common/sweep.wgsl.
 // Rows of the products, rounded up to a multiple of 4 each, are units, counted one product after the other; with
 // FINISH 2 or 3 (gate and up) row r of both is one unit. Workgroups: ceil(units / (64 / LANES * ROWS)), over x and y
 // of the grid.
@@ -9,13 +8,13 @@
 // LANES * TOKENS is best at most 64: more lanes than blocks of a chunk have nothing to do.
 //:include block
 //:include format
-//:include activation
+//:include sweep
 
 override LANES: u32 = 16;   // 8, 16, 32 or 64
 override ROWS: u32 = 1;     // 1, 2 or 4: rows of one lane group at once
 override TOKENS: u32 = 1;   // 1 to 4
 override PRODUCTS: u32 = 1; // 1 to 3
-override FINISH: u32 = 0;   // 0 store, 1 add to y, 2 silu(y0) * y1, 3 gelu(y0) * y1 (tanh form), 4 cap * tanh(y / cap), 5 the same of y + what is there
+override FINISH: u32 = 0;   // see common/finish.wgsl
 override NORM: u32 = 0;     // 1: x is normalized with params.norm
 
 struct Params {
@@ -45,21 +44,8 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> y1: array<f32>; // unused for gate and up: the result is y0
 @group(0) @binding(7) var<storage, read_write> y2: array<f32>;
 
-// A chunk of x: blocks of 8 vectors, turned about by the block's number, so that lanes with neighbouring blocks read
-// different banks. In the end the sums of all lanes: 64 of each row of each product.
-var<workgroup> tile: array<vec4<f32>, 512>;
-// Sums of squares of all lanes, a component for each token.
-var<workgroup> squares: array<vec4<f32>, 64>;
-
-fn paired() -> bool {
-  return FINISH == 2u || FINISH == 3u;
-}
-
-// Blocks of x in the tile at once, for each token.
-fn chunk() -> u32 {
-  return select(64u / TOKENS, 16u, TOKENS == 3u);
-}
-
+// Where a vector of x is in the tile: the eight of a block are turned about by the block's number, so that lanes with
+// neighbouring blocks read different banks.
 fn place(token: u32, block: u32, quad: u32) -> u32 {
   return (token * chunk() + block) * 8u + (quad ^ (block & 7u));
 }
@@ -114,182 +100,23 @@ fn products(at: vec4<u32>, i: u32, x: Block, block: u32) -> vec4<f32> {
   return sums;
 }
 
-struct Unit {
-  product: u32, // 3: there is no such unit
-  row: u32,
+fn multiply(at: vec4<u32>, i: u32, block: u32) -> Four {
+  let x = load_x(0u, block);
+  var sums: Four;
+  sums.r0 = products(at, i, x, block);
+  if (ROWS > 1u) {
+    sums.r1 = products(at, i + params.blocks, x, block);
+  }
+  if (ROWS > 2u) {
+    sums.r2 = products(at, i + 2u * params.blocks, x, block);
+    sums.r3 = products(at, i + 3u * params.blocks, x, block);
+  }
+  return sums;
 }
 
-fn unit(index: u32) -> Unit {
-  let units = (params.rows.xyz + 3u) & vec3<u32>(0xfffffffcu);
-  if (index < units.x) {
-    return Unit(0u, index);
-  }
-  if (PRODUCTS > 1u && !paired() && index - units.x < units.y) {
-    return Unit(1u, index - units.x);
-  }
-  if (PRODUCTS > 2u && index - units.x - units.y < units.z) {
-    return Unit(2u, index - units.x - units.y);
-  }
-  return Unit(3u, 0u);
-}
-
-// Adds what the lanes of each group hold of a row; `width` of them are left.
-fn fold(slot: u32, lane: u32, width: u32) {
-  let quarter = max(width / 4u, 1u);
-  if (width == 1u || lane % LANES >= quarter) {
-    return;
-  }
-  let i = slot * 64u + lane;
-  var sum = tile[i] + tile[i + quarter];
-  if (width > 2u) {
-    sum += tile[i + 2u * quarter] + tile[i + 3u * quarter];
-  }
-  tile[i] = sum;
-}
-
-fn bias_of(product: u32, row: u32) -> f32 {
-  let bias = params.bias[product];
-  if (bias == 0xffffffffu) {
-    return 0.0;
-  }
-  let i = bias + params.first_row[product] + row;
-  return vectors[i / 4u][i % 4u];
-}
-
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let first_unit = (group.x + group.y * groups.x) * (64u / LANES * ROWS);
-  let mine = unit(first_unit + lane / LANES * ROWS);
-  let at = select(select(params.at0, params.at1, mine.product == 1u), params.at2, mine.product == 2u);
-  let row = mine.row * params.blocks;
-
-  // Sums of ROWS rows, a component for each token; of `up` where there are pairs.
-  var a0 = vec4<f32>(0.0);
-  var a1 = vec4<f32>(0.0);
-  var a2 = vec4<f32>(0.0);
-  var a3 = vec4<f32>(0.0);
-  var b0 = vec4<f32>(0.0);
-  var b1 = vec4<f32>(0.0);
-  var b2 = vec4<f32>(0.0);
-  var b3 = vec4<f32>(0.0);
-  var sum_of_squares = vec4<f32>(0.0);
-
-  for (var first = 0u; first < params.blocks; first += chunk()) {
-    let count = min(chunk(), params.blocks - first);
-    workgroupBarrier(); // the chunk before this one has been used
-    sum_of_squares.x += stage(0u, first, count, lane);
-    if (TOKENS > 1u) {
-      sum_of_squares.y += stage(1u, first, count, lane);
-    }
-    if (TOKENS > 2u) {
-      sum_of_squares.z += stage(2u, first, count, lane);
-    }
-    if (TOKENS > 3u) {
-      sum_of_squares.w += stage(3u, first, count, lane);
-    }
-    workgroupBarrier();
-    for (var block = lane % LANES; block < count; block += LANES) {
-      let x0 = load_x(0u, block);
-      let i = row + first + block;
-      a0 += products(at, i, x0, block);
-      if (ROWS > 1u) {
-        a1 += products(at, i + params.blocks, x0, block);
-      }
-      if (ROWS > 2u) {
-        a2 += products(at, i + 2u * params.blocks, x0, block);
-        a3 += products(at, i + 3u * params.blocks, x0, block);
-      }
-      if (paired()) {
-        b0 += products(params.at1, i, x0, block);
-        if (ROWS > 1u) {
-          b1 += products(params.at1, i + params.blocks, x0, block);
-        }
-        if (ROWS > 2u) {
-          b2 += products(params.at1, i + 2u * params.blocks, x0, block);
-          b3 += products(params.at1, i + 3u * params.blocks, x0, block);
-        }
-      }
-    }
-  }
-
-  workgroupBarrier();
-  squares[lane] = sum_of_squares;
-  tile[lane] = a0;
-  tile[lane + 64u] = a1;
-  tile[lane + 128u] = a2;
-  tile[lane + 192u] = a3;
-  if (paired()) {
-    tile[lane + 256u] = b0;
-    tile[lane + 320u] = b1;
-    tile[lane + 384u] = b2;
-    tile[lane + 448u] = b3;
-  }
-  var width = LANES;
-  for (var quarter = 16u; quarter > 0u; quarter /= 4u) {
-    workgroupBarrier();
-    if (NORM == 1u && lane < quarter) {
-      squares[lane] += squares[lane + quarter] + squares[lane + 2u * quarter] + squares[lane + 3u * quarter];
-    }
-    for (var slot = 0u; slot < ROWS; slot++) {
-      fold(slot, lane, width);
-      if (paired()) {
-        fold(slot + 4u, lane, width);
-      }
-    }
-    width = max(width / 4u, 1u);
-  }
-  workgroupBarrier();
-
-  // A lane finishes one row, so that neighbouring rows are written together.
-  if (lane >= 64u / LANES * ROWS) {
-    return;
-  }
-  let done = unit(first_unit + lane);
-  if (done.product == 3u || done.row >= params.rows[done.product]) {
-    return;
-  }
-  var factor = vec4<f32>(params.scale);
+fn factors(squares: vec4<f32>) -> vec4<f32> {
   if (NORM == 1u) {
-    factor *= inverseSqrt(squares[0] / f32(params.width) + params.epsilon);
+    return params.scale * inverseSqrt(squares / f32(params.width) + params.epsilon);
   }
-  let i = lane % ROWS * 64u + lane / ROWS * LANES;
-  var value = tile[i] * factor + bias_of(done.product, done.row);
-  if (paired()) {
-    let up = tile[i + 256u] * factor + bias_of(1u, done.row);
-    if (FINISH == 2u) {
-      value = vec4<f32>(silu(value.x), silu(value.y), silu(value.z), silu(value.w)) * up;
-    } else {
-      value = vec4<f32>(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w)) * up;
-    }
-  }
-  for (var token = 0u; token < params.n; token++) {
-    write(done.product, token * params.y_stride[done.product] + params.first_row[done.product] + done.row, value[token]);
-  }
-}
-
-fn finished(value: f32, before: f32) -> f32 {
-  if (FINISH == 1u) {
-    return before + value;
-  }
-  if (FINISH == 4u) {
-    return softcap(value, params.cap);
-  }
-  if (FINISH == 5u) {
-    return softcap(before + value, params.cap);
-  }
-  return value;
-}
-
-fn write(product: u32, i: u32, value: f32) {
-  if (product == 0u) {
-    y0[i] = finished(value, y0[i]);
-  } else if (product == 1u) {
-    y1[i] = finished(value, y1[i]);
-  } else {
-    y2[i] = finished(value, y2[i]);
-  }
+  return vec4<f32>(params.scale);
 }

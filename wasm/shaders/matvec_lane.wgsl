@@ -5,11 +5,11 @@
 // Units are counted as in matvec.wgsl. Workgroups: ceil(units / 64) over x and y of the grid, ceil(n / TOKENS) in z.
 //:include block
 //:include format
-//:include activation
+//:include products
 
 override TOKENS: u32 = 1;   // 1 to 4
 override PRODUCTS: u32 = 1; // 1 to 3
-override FINISH: u32 = 0;   // as matvec.wgsl
+override FINISH: u32 = 0;   // see common/finish.wgsl
 override NORM: u32 = 0;     // 1: x is normalized with params.norm
 
 struct Params {
@@ -38,15 +38,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y0: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y1: array<f32>; // unused for gate and up: the result is y0
 @group(0) @binding(7) var<storage, read_write> y2: array<f32>;
-
-fn paired() -> bool {
-  return FINISH == 2u || FINISH == 3u;
-}
-
-struct Unit {
-  product: u32, // 3: there is no such unit
-  row: u32,
-}
 
 fn unit(index: u32) -> Unit {
   if (index < params.rows.x) {
@@ -121,15 +112,6 @@ fn multiply(at: vec4<u32>, row: u32, token: u32) -> vec4<f32> {
   return vec4<f32>(total(s0), total(s1), total(s2), total(s3));
 }
 
-fn bias_of(product: u32, row: u32) -> f32 {
-  let bias = params.bias[product];
-  if (bias == 0xffffffffu) {
-    return 0.0;
-  }
-  let i = bias + params.first_row[product] + row;
-  return vectors[i / 4u][i % 4u];
-}
-
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -157,38 +139,9 @@ fn main(
   }
   var value = multiply(at, mine.row, token) * factor + bias_of(mine.product, mine.row);
   if (paired()) {
-    let up = multiply(params.at1, mine.row, token) * factor + bias_of(1u, mine.row);
-    if (FINISH == 2u) {
-      value = vec4<f32>(silu(value.x), silu(value.y), silu(value.z), silu(value.w)) * up;
-    } else {
-      value = vec4<f32>(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w)) * up;
-    }
+    value = gated(value, multiply(params.at1, mine.row, token) * factor + bias_of(1u, mine.row));
   }
   for (var t = 0u; t < min(TOKENS, params.n - token); t++) {
-    let i = (token + t) * params.y_stride[mine.product] + params.first_row[mine.product] + mine.row;
-    write(mine.product, i, value[t]);
-  }
-}
-
-fn finished(value: f32, before: f32) -> f32 {
-  if (FINISH == 1u) {
-    return before + value;
-  }
-  if (FINISH == 4u) {
-    return softcap(value, params.cap);
-  }
-  if (FINISH == 5u) {
-    return softcap(before + value, params.cap);
-  }
-  return value;
-}
-
-fn write(product: u32, i: u32, value: f32) {
-  if (product == 0u) {
-    y0[i] = finished(value, y0[i]);
-  } else if (product == 1u) {
-    y1[i] = finished(value, y1[i]);
-  } else {
-    y2[i] = finished(value, y2[i]);
+    write(mine.product, token + t, mine.row, value[t]);
   }
 }

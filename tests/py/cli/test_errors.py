@@ -90,6 +90,12 @@ BAD: dict[str, tuple[list[str], int, str]] = {
     "no template": (["chat", "{model}", "-p", "x"], 1, "no chat template"),
     "prompt too long": (["chat", "{chat}", "-p", "word " * 99, "--n-ctx", "64"], 1, "holds 64"),
     "no such variant": (["bench", "{model}", "--variant", "avx"], 2, "--variant"),
+    "no such backend": (["bench", "{model}", "--backend", "cuda"], 2, "--backend"),
+    "a check of another program": (
+        ["bench", "{model}", "--backend", "cpu", "--verify"], 2, "without --backend"),
+    "a backend of no page": (
+        ["eval", "{model}", "--data", "-", "--task", "perplexity", "--backend", "webgpu"],
+        2, "give --browser as well"),
     "bench of nothing": (["bench", "{model}", "--prompt", "0"], 2, "--prompt"),
     "pack nothing": (["pack"], 2, "MODEL.gguf"),
     "pack text": (["pack", "{dir}/notes.gguf", "-o", "{dir}/p"], 1, "notes.gguf"),

@@ -19,6 +19,7 @@ const BUFFERS = [
 const ADD: Operation = {
   name: 'add',
   format: false,
+  needs: [],
   overrides: [{ name: 'FACTOR', default: 1 }],
   buffers: BUFFERS,
   params: 2,

@@ -11,6 +11,7 @@ import { FakeDevice } from './fake_gpu';
 const SCALE: Operation = {
   name: 'scale',
   format: false,
+  needs: [],
   overrides: [{ name: 'TWICE', default: 0 }],
   buffers: [
     { name: 'batch', binding: 1, access: 'uniform' },

@@ -22,3 +22,20 @@ fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
   let s = scale_of(at, i);
   return Eight(vec4<f32>(low_nibbles(q)) * s.x + s.y, vec4<f32>(high_nibbles(q)) * s.x + s.y);
 }
+
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+  let q = heap4[at.x / 4u + i];
+  let low = q & vec4<u32>(0x0f0f0f0fu);
+  let high = (q >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return Bytes(vec4<u32>(low.x, high.x, low.y, high.y), vec4<u32>(low.z, high.z, low.w, high.w));
+}
+
+fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
+  let q = heap[at.x + i * 4u + part];
+  return vec2<u32>(q, q >> 4u) & vec2<u32>(0x0f0f0f0fu);
+}
+
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+  let s = scale_of(at, i);
+  return Scales(s.xx, s.yy);
+}

@@ -5,7 +5,7 @@ fn pairs(word: u32, k: u32) -> vec4<u32> {
   return (vec4<u32>(word >> (2u * k)) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(3u);
 }
 
-// Four neighbouring bits, one in each element.
-fn bits4(word: u32) -> vec4<u32> {
-  return (vec4<u32>(word) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u);
+// The same as bytes of a word.
+fn pair_bytes(word: u32, k: u32) -> u32 {
+  return (word >> (2u * k)) & 0x03030303u;
 }

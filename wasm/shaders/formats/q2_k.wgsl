@@ -33,3 +33,26 @@ fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
   let k = (part & 1u) * 2u;
   return Eight(vec4<f32>(pairs(q, k)) * s.x + s.y, vec4<f32>(pairs(q, k + 1u)) * s.x + s.y);
 }
+
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+  let first = heap[at.x + i * 2u];
+  let second = heap[at.x + i * 2u + 1u];
+  return Bytes(
+    vec4<u32>(pair_bytes(first, 0u), pair_bytes(first, 1u), pair_bytes(first, 2u), pair_bytes(first, 3u)),
+    vec4<u32>(pair_bytes(second, 0u), pair_bytes(second, 1u), pair_bytes(second, 2u), pair_bytes(second, 3u)),
+  );
+}
+
+fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
+  let q = heap[at.x + i * 2u + part / 2u];
+  let k = (part & 1u) * 2u;
+  return vec2<u32>(pair_bytes(q, k), pair_bytes(q, k + 1u));
+}
+
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+  let super_block = super_scales(at, i);
+  let bytes = bytes_of(at, i);
+  let s = scale_of(super_block, bytes.x);
+  let t = scale_of(super_block, bytes.y);
+  return Scales(vec2<f32>(s.x, t.x), vec2<f32>(s.y, t.y));
+}

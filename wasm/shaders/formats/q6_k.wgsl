@@ -27,3 +27,27 @@ fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
   let scale = select(scales.x, scales.y, part > 1u);
   return eight(heap[at.x + i * 4u + part], heap[at.w + i * 2u + part / 2u], (part & 1u) * 2u, scale);
 }
+
+fn eight_bytes(word: u32, upper: u32, k: u32) -> vec2<u32> {
+  let q = vec2<u32>(word, word >> 4u) & vec2<u32>(0x0f0f0f0fu);
+  return q | (vec2<u32>(pair_bytes(upper, k), pair_bytes(upper, k + 1u)) << vec2<u32>(4u));
+}
+
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+  let q = heap4[at.x / 4u + i];
+  let first = heap[at.w + i * 2u];
+  let second = heap[at.w + i * 2u + 1u];
+  return Bytes(
+    vec4<u32>(eight_bytes(q.x, first, 0u), eight_bytes(q.y, first, 2u)),
+    vec4<u32>(eight_bytes(q.z, second, 0u), eight_bytes(q.w, second, 2u)),
+  );
+}
+
+fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
+  return eight_bytes(heap[at.x + i * 4u + part], heap[at.w + i * 2u + part / 2u], (part & 1u) * 2u);
+}
+
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+  let scales = signed_scales(at, i);
+  return Scales(scales, -32.0 * scales);
+}

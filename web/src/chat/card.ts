@@ -3,14 +3,16 @@
 // as the engine and the shell report them.
 
 import type { ModelInfo } from '../api/types';
+import { nameOf } from '../gpu/device';
 import type { ModelEntry, Site } from '../seal/protocol';
 import type { Confirm } from './confirm';
 import { copyButton } from './copy';
 import { button, h } from './dom';
 import { bytes, count, parameters } from './format';
 import type { ModelState } from './model';
-import { say, sayAll } from './notice';
+import { say } from './notice';
 import { drawPicker } from './picker';
+import { type Fact, factList, placeFacts, whyHere } from './place';
 import { S } from './strings';
 
 export interface CardSource {
@@ -26,8 +28,6 @@ export interface CardSource {
   readonly forget: (entry: ModelEntry) => void;
   readonly confirm: Confirm;
 }
-
-type Fact = readonly [label: string, value: string | Node | null];
 
 export function drawCard(source: CardSource): (Node | null)[] {
   const { state, entry, models, open, remove, confirm } = source;
@@ -81,13 +81,18 @@ function modelFacts(entry: ModelEntry, info: ModelInfo | null): Fact[] {
 function engineFacts({ slm, storage, room }: Extract<ModelState, { kind: 'ready' }>): Fact[] {
   const { info } = slm;
   const kept = storage.kind === 'opfs' ? S.storedOpfs : S.storedMemory;
-  const why = sayAll(info.variant_notices);
+  const why = whyHere(info);
   const context = h('span', {}, S.tokensUnit(count(info.n_ctx)));
   if (room.notice !== null) context.append(h('span', { class: 'why' }, say(room.notice)));
   return [
     [S.variant, h('span', {}, h('code', {}, info.variant), h('span', { class: 'why' }, why))],
-    [S.threadsLabel, String(info.threads)],
-    [S.kernel, h('code', {}, info.dot)],
+    ...(info.gpu === null
+      ? ([
+          [S.threadsLabel, String(info.threads)],
+          [S.kernel, h('code', {}, info.dot)],
+        ] as const)
+      : []),
+    ...placeFacts(info),
     [S.context, context],
     [S.memoryLabel, bytes(slm.stats().memory_bytes)],
     [S.stored, storage.notice === null ? kept : say(storage.notice)],
@@ -97,7 +102,8 @@ function engineFacts({ slm, storage, room }: Extract<ModelState, { kind: 'ready'
 function whereabouts(entry: ModelEntry | null, info: ModelInfo | null): HTMLElement[] {
   const sentences: string[] = [S.statement];
   if (entry !== null) sentences.push(S.whereModel(entry.title, bytes(entry.size)));
-  if (info !== null) sentences.push(S.whereCompute(S.threadCount(info.threads)));
+  if (info?.gpu) sentences.push(S.whereGpu(nameOf(info.gpu.adapter)));
+  else if (info !== null) sentences.push(S.whereCompute(S.threadCount(info.threads)));
   sentences.push(S.whereFrame, S.whereMemory);
   return sentences.map((sentence, i) => h('p', { class: i === 0 ? 'lead' : '' }, sentence));
 }
@@ -161,13 +167,6 @@ function line(title: string, detail: string, ...actions: readonly (Node | null)[
 function keyboard(keys: string): HTMLElement {
   const caps = keys.split(' ').map((key) => h('kbd', {}, key));
   return h('span', {}, ...caps.flatMap((cap, i) => (i === 0 ? [cap] : [' ', cap])));
-}
-
-function factList(facts: readonly Fact[], cls = ''): HTMLElement {
-  const rows = facts.flatMap(([label, value]) =>
-    value === null ? [] : [h('div', {}, h('dt', {}, label), h('dd', {}, value))],
-  );
-  return h('dl', { class: `facts ${cls}`.trim() }, ...rows);
 }
 
 function section(title: string, ...children: Node[]): HTMLElement {

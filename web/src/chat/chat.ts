@@ -2,6 +2,7 @@
 // conversation, settings and model together. The views listen and draw; this
 // file makes no element.
 
+import type { BackendNotice } from '../api/backend';
 import type { AdapterInfo, Slm } from '../api/types';
 import { onGrid, type Preferences, SAMPLING_NAMES } from '../seal/preferences';
 import type { ChatHost, ModelEntry } from '../seal/protocol';
@@ -30,6 +31,8 @@ export interface ChatEvents {
   /** An answer has ended, whichever way. */
   readonly onEnd: (turn: Turn) => void;
   readonly onModel: () => void;
+  /** Something has become of the graphics chip; `turn` is the answer that waits for it, if one does. */
+  readonly onNotice: (notice: BackendNotice, turn: Turn | null) => void;
 }
 
 interface Run {
@@ -57,10 +60,14 @@ export class Chat {
   ) {
     this.kept = host.preferences;
     this.settings.dropOldest = this.kept.drop_oldest;
-    this.model = new Model(host, () => {
-      this.adoptSampling();
-      events.onModel();
-    });
+    this.model = new Model(
+      host,
+      () => {
+        this.adoptSampling();
+        events.onModel();
+      },
+      (notice) => this.noteTrouble(notice),
+    );
     this.settings.systemPrompt = host.site.system_prompt ?? '';
     const { n_ctx, threads } = this.kept;
     const backend = host.backend ?? this.kept.backend;
@@ -111,7 +118,8 @@ export class Chat {
     if (this.busy || turn.role !== 'assistant' || turn.text === '') return;
     if (this.model.slm !== null && isDead(turn.error)) this.reload();
     const before = together(turn.before, turn.timings);
-    Object.assign(turn, { state: 'waiting', note: null, error: null, prefill: null, timings: null, before });
+    const anew = { state: 'waiting', note: null, error: null, trouble: null, prefill: null, timings: null };
+    Object.assign(turn, { ...anew, before });
     this.begin(turn, dropOldest);
   }
 
@@ -287,6 +295,7 @@ export class Chat {
     };
     const end = await answer(slm, messages, params, abort.signal, {
       onPrefill: ({ done, total }) => {
+        turn.paused = false;
         turn.prefill = { done, total };
         this.events.onTurn(turn);
       },
@@ -295,6 +304,7 @@ export class Chat {
         this.events.onPath();
       },
       onText: (piece) => {
+        turn.paused = false;
         turn.text += piece;
         this.enter(turn, 'writing');
       },
@@ -317,6 +327,7 @@ export class Chat {
       turn.error = error;
       turn.used = tokensOf(error) ?? (turn.text === '' ? null : (slm?.stats().n_past ?? null));
     }
+    turn.paused = false;
     if (this.run === run) {
       this.run = null;
       this.events.onEnd(turn);
@@ -325,6 +336,13 @@ export class Chat {
     if (this.busy) return;
     this.afterAnswer?.();
     this.afterAnswer = null;
+  }
+
+  /** An answer that is being written waits, and goes on by itself. */
+  private noteTrouble(notice: BackendNotice): void {
+    const turn = this.answering?.state === 'waiting' ? null : this.answering;
+    if (turn !== null) Object.assign(turn, { trouble: notice, paused: true });
+    this.events.onNotice(notice, turn);
   }
 
   private enter(turn: Turn, state: Turn['state']): void {

@@ -4,6 +4,7 @@
 // model, no storage and no file formats: history lives in memory, the frame has
 // nowhere else.
 
+import type { BackendNotice } from '../api/backend';
 import type { ChatMessage, Timings } from '../api/types';
 
 export type TurnState =
@@ -35,6 +36,9 @@ export interface Turn {
   /** Why an answer ended early, when that needs saying. */
   note: 'limit' | 'context' | null;
   error: unknown;
+  /** What became of the graphics chip while it was written, the latest; and whether it waits for that. */
+  trouble: BackendNotice | null;
+  paused: boolean;
   /** Messages of the path, counted from its start, that the model did not see. */
   dropped: number;
   /** It was asked with leave to drop the oldest turns. */
@@ -100,6 +104,8 @@ export class Conversation {
       used: null,
       note: null,
       error: null,
+      trouble: null,
+      paused: false,
       dropped: 0,
       dropOldest: false,
     };

@@ -1,5 +1,5 @@
-// The four drawers of the page: the model card, the picker, the settings and the
-// conversations. Here stands what each is drawn from and which click closes it;
+// The five drawers of the page: the model card, the picker, the settings, how fast
+// this device is, and the conversations. Here stands what each is drawn from and which click closes it;
 // what they show, their own files know.
 
 import type { ChatHost, ModelEntry } from '../seal/protocol';
@@ -9,6 +9,8 @@ import type { Chat } from './chat';
 import { Confirm } from './confirm';
 import type { Conversation } from './conversation';
 import { openConversation, saveConversation } from './files';
+import { drawHowFast } from './howfast';
+import { Measurement } from './measurement';
 import { Panel } from './panel';
 import { drawPicker } from './picker';
 import { drawSettings } from './settings';
@@ -31,6 +33,8 @@ export class Drawers {
   readonly picker: Panel;
   readonly settings: Panel;
   readonly talks: Panel;
+  readonly howFast: Panel;
+  private readonly measurement: Measurement;
   /** Why the last file was not opened. */
   private refusal: string | null = null;
   private undoDelete: (() => void) | null = null;
@@ -44,6 +48,13 @@ export class Drawers {
     this.card = new Panel('card', S.aboutShort, () => this.drawCard());
     this.picker = new Panel('picker', S.others, () => this.drawPicker());
     this.settings = new Panel('settings', S.settings, () => this.drawSettings(), actions.onSettings);
+    this.measurement = new Measurement(chat.model, () => this.redraw(this.howFast));
+    this.howFast = new Panel(
+      'how-fast',
+      S.howFast,
+      () => drawHowFast({ measurement: this.measurement, possible: chat.model.slm !== null && !chat.busy }),
+      () => this.measurement.stop(),
+    );
     this.talks = new Panel(
       'talks',
       S.conversations,
@@ -65,11 +76,15 @@ export class Drawers {
 
   /** The models, or what is known of the open one, have changed. */
   redrawModels(): void {
-    for (const panel of [this.card, this.picker]) if (panel.isOpen) panel.redraw();
+    for (const panel of [this.card, this.picker, this.howFast]) this.redraw(panel);
+  }
+
+  private redraw(panel: Panel): void {
+    if (panel.isOpen) panel.redraw();
   }
 
   private get all(): readonly Panel[] {
-    return [this.card, this.picker, this.settings, this.talks];
+    return [this.card, this.picker, this.settings, this.howFast, this.talks];
   }
 
   private drawCard(): readonly (Node | null)[] {
@@ -124,6 +139,10 @@ export class Drawers {
         chat.model.choice = choice;
         settings.close();
         chat.reload();
+      },
+      howFast: () => {
+        settings.close();
+        this.howFast.open();
       },
       redraw: () => settings.redraw(),
       onDomain: actions.onDomain,

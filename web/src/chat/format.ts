@@ -49,6 +49,29 @@ export function speed(n: number): string {
   return n < 10 ? oneDigit.format(n) : integer.format(n);
 }
 
+/** 68 GB/s: what a memory gives. */
+export function bytesPerSecond(n: number): string {
+  return S.rate(bytes(n));
+}
+
+const inTeraflops = new Intl.NumberFormat(locale, { maximumSignificantDigits: 3 });
+
+/** 3.4 TFLOPS, as makers count arithmetic. */
+export function flops(n: number): string {
+  return n < 1e12 ? `${inTeraflops.format(n / 1e9)} GFLOPS` : `${inTeraflops.format(n / 1e12)} TFLOPS`;
+}
+
+const percents = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 });
+
+export function percent(share: number): string {
+  return percents.format(share);
+}
+
+/** How far off a figure is, as a share of it: 0.00012%. */
+export function deviation(share: number): string {
+  return new Intl.NumberFormat(locale, { style: 'percent', maximumSignificantDigits: 2 }).format(share);
+}
+
 export function duration(seconds: number): string {
   if (seconds < 60) return S.seconds(integer.format(Math.max(1, seconds)));
   if (seconds < 3600) return S.minutes(integer.format(seconds / 60));

@@ -17,6 +17,7 @@ import { Fullness } from './fullness';
 import { HeaderView } from './header';
 import { listenToKeys } from './keys';
 import { adoptLanguage } from './language';
+import { say } from './notice';
 import { OpeningView } from './opening';
 import { Paper } from './print';
 import { Screen } from './screen';
@@ -38,6 +39,14 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     onTurn: (turn) => screen.touch(turn),
     onEnd: (turn) => screen.sayEnd(turn),
     onModel: () => screen.drawModel(),
+    onNotice: (notice, turn) => {
+      const sentence = say(notice);
+      if (turn === null) fullness.say({ sentence, action: null });
+      else {
+        screen.touch(turn);
+        announce(sentence);
+      }
+    },
   });
 
   // ---- the parts

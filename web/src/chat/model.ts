@@ -1,8 +1,9 @@
 // Which model is open, being opened, or failed to open; one at a time, since two
 // at once seldom fit a phone. It asks the host and remembers; it draws nothing.
 
+import type { BackendNotice } from '../api/backend';
 import type { EngineOptions, LoadProgress, Slm } from '../api/types';
-import type { ChatHost, ModelEntry, StorageReport } from '../seal/protocol';
+import type { ChatHost, ModelEntry, OpenedModel, OpenWish, StorageReport } from '../seal/protocol';
 import type { Room } from '../store/device';
 import { later } from './again';
 import type { AskReason } from './begin';
@@ -43,6 +44,9 @@ export type UpdateState =
 
 export type EngineChoice = Pick<EngineOptions, 'threads' | 'n_ctx' | 'backend'>;
 
+/** Opens the model of the moment otherwise than it was chosen. */
+export type OpenAs = (wish: EngineChoice & Pick<OpenWish, 'signal' | 'onProgress'>) => Promise<OpenedModel>;
+
 interface Waiter {
   readonly resolve: (slm: Slm) => void;
   readonly reject: (reason: unknown) => void;
@@ -66,6 +70,8 @@ export class Model {
   constructor(
     private readonly host: ChatHost,
     private readonly onChange: () => void,
+    /** Something has become of the graphics chip. */
+    private readonly onNotice: (notice: BackendNotice) => void,
   ) {
     this.models = host.models;
   }
@@ -126,6 +132,9 @@ export class Model {
         onRoom: (found) => {
           room = found;
           if (this.attempt === attempt) this.set({ kind: 'opening', entry, room, progress: null });
+        },
+        onNotice: (_sentence, notice) => {
+          if (this.attempt === attempt) this.onNotice(notice);
         },
         onProgress: (progress) => {
           if (progress.phase === 'download' || progress.phase === 'lost') kept = progress.loaded;
@@ -240,6 +249,24 @@ export class Model {
         reject(signal.reason);
       });
     });
+  }
+
+  /** Gives the place of the open model to `work`, which opens it in ways of its own, one at a time; then
+   *  it is opened again as it was. Opening another model, or removing this one, aborts the signal. */
+  async lend<T>(work: (open: OpenAs, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { entry, slm } = this;
+    if (entry === null || slm === null) throw new Error('there is no open model to lend');
+    const attempt = new AbortController();
+    this.attempt = attempt;
+    this.set({ kind: 'opening', entry, room: null, progress: null });
+    try {
+      await slm.dispose();
+      const force = this.forced.has(entry.name);
+      const open: OpenAs = (wish) => this.host.open(entry.name, { ...this.choice, force, ...wish });
+      return await work(open, attempt.signal);
+    } finally {
+      if (this.attempt === attempt) await this.open(entry);
+    }
   }
 
   private set(state: ModelState): void {

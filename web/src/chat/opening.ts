@@ -9,10 +9,12 @@ import type { ModelEntry } from '../seal/protocol';
 import { button, h, setText } from './dom';
 import { describeError, isAway } from './errors';
 import { failureBox } from './failure';
-import { bytes, duration } from './format';
+import { bytes, count, duration } from './format';
 import type { ModelState } from './model';
 import { say } from './notice';
 import { S } from './strings';
+
+type Pipelines = NonNullable<LoadProgress['pipelines']>;
 
 export interface OpeningActions {
   readonly open: (entry: ModelEntry, force?: boolean) => void;
@@ -67,15 +69,15 @@ export class OpeningView {
       this.progress.append(this.note);
       this.element.replaceChildren(this.progress);
     }
-    const title = progress === null ? S.opening(entry.title) : S.phase[progress.phase];
+    const title = titleOf(entry, progress);
     setText(this.title, title);
     const known = progress !== null && progress.total > 0;
-    this.bar.classList.toggle('is-vague', !known);
-    this.bar.style.setProperty('--done', String(known ? progress.loaded / progress.total : 0));
+    const share = progress === null ? null : shareOf(progress);
+    this.bar.classList.toggle('is-vague', share === null);
+    this.bar.style.setProperty('--done', String(share ?? 0));
     this.bar.setAttribute('aria-label', title);
-    if (known)
-      this.bar.setAttribute('aria-valuenow', String(Math.round((100 * progress.loaded) / progress.total)));
-    else this.bar.removeAttribute('aria-valuenow');
+    if (share === null) this.bar.removeAttribute('aria-valuenow');
+    else this.bar.setAttribute('aria-valuenow', String(Math.round(100 * share)));
     const need = room?.needed ?? entry.memory;
     const fetching =
       progress === null ? !entry.stored : progress.phase === 'download' || progress.phase === 'lost';
@@ -124,9 +126,25 @@ export class OpeningView {
   }
 }
 
-function numbers({ loaded, total, rate, remaining }: LoadProgress): string[] {
+/** The graphics chip's programs compile while the model loads; what is left of them then is waited for. */
+function titleOf(entry: ModelEntry, progress: LoadProgress | null): string {
+  if (progress === null) return S.opening(entry.title);
+  const { phase, pipelines } = progress;
+  return phase === 'compile' && pipelines ? preparing(pipelines) : S.phase[phase];
+}
+
+export const preparing = ({ done, total }: Pipelines): string => S.preparing(count(done), count(total));
+
+/** null: nobody knows. */
+export function shareOf({ phase, loaded, total, pipelines }: LoadProgress): number | null {
+  if (total > 0) return loaded / total;
+  return phase === 'compile' && pipelines && pipelines.total > 0 ? pipelines.done / pipelines.total : null;
+}
+
+function numbers({ loaded, total, rate, remaining, pipelines }: LoadProgress): string[] {
   const parts = [S.amount(bytes(loaded), bytes(total))];
   if (rate !== null) parts.push(S.rate(bytes(rate)));
   if (remaining !== null) parts.push(S.left(duration(remaining)));
+  if (pipelines && pipelines.done < pipelines.total) parts.push(preparing(pipelines));
   return parts;
 }

@@ -1,25 +1,20 @@
-// Draws the choices: the domain where the model has any, system prompt, sampling,
-// and the engine's context and threads. Changes take effect with the next answer;
-// the engine's, with a reload, because they reshape its memory.
+// Draws the choices: the domain where the model has any, system prompt and
+// sampling, which take effect with the next answer; engine.ts draws the engine's.
 
 import type { AdapterInfo, ModelInfo } from '../api/types';
-import { CONTEXT_LENGTHS, MAX_THREADS } from '../seal/preferences';
-import { button, h, setText } from './dom';
-import { count } from './format';
-import type { EngineChoice } from './model';
-import { sayAll } from './notice';
+import { hint, select } from './controls';
+import { button, h } from './dom';
+import { drawEngine, type EngineSource } from './engine';
 import { readNumber } from './number';
 import { clamp, domainOf, type Settings, type Slider, STRENGTH, sliders } from './sampling';
 import { S } from './strings';
 
-export interface SettingsSource {
+export interface SettingsSource extends EngineSource {
   readonly settings: Settings;
   readonly info: ModelInfo | null;
   readonly adapters: readonly AdapterInfo[];
-  readonly choice: EngineChoice;
   readonly lastSeed: number | null;
   readonly reset: () => void;
-  readonly reload: (choice: EngineChoice) => void;
   readonly redraw: () => void;
   /** Another domain is chosen. */
   readonly onDomain: () => void;
@@ -46,7 +41,7 @@ export function drawSettings(source: SettingsSource): (Node | null)[] {
       seedRow(source),
     ),
     overflowRow(settings),
-    info === null ? null : engine(source, info),
+    ...(info === null ? [] : drawEngine(source, info)),
   ];
 }
 
@@ -185,55 +180,6 @@ function overflowRow(settings: Settings): HTMLElement {
   );
 }
 
-function engine(source: SettingsSource, info: ModelInfo): HTMLElement {
-  const choice = { ...source.choice };
-  const lengths: number[] = CONTEXT_LENGTHS.filter((n) => n <= info.n_ctx_train);
-  if (!lengths.includes(info.n_ctx)) lengths.push(info.n_ctx);
-  lengths.sort((a, b) => a - b);
-  const apply = button(S.applyReload, () => source.reload(choice), { class: 'primary', disabled: true });
-  const context = select(
-    'set-n-ctx',
-    lengths.map((n) => [String(n), count(n)]),
-    String(info.n_ctx),
-    (value) => {
-      choice.n_ctx = Number(value);
-      apply.disabled = false;
-    },
-  );
-  const cores = Math.min(MAX_THREADS, navigator.hardwareConcurrency);
-  const counts = Array.from({ length: crossOriginIsolated ? cores : 1 }, (_, i) => String(i + 1));
-  const options: [string, string][] = [['', S.auto], ...counts.map((n): [string, string] => [n, n])];
-  const threads = select('set-threads', options, String(choice.threads ?? ''), (value) => {
-    if (value === '') delete choice.threads;
-    else choice.threads = Number(value);
-    apply.disabled = false;
-  });
-  threads.disabled = !crossOriginIsolated;
-  const reason = h('p', { class: 'hint' });
-  setText(reason, sayAll(info.variant_notices));
-  return h(
-    'section',
-    { 'aria-labelledby': 'engine-title' },
-    h('div', { class: 'section-head' }, h('h3', { id: 'engine-title' }, S.engine)),
-    h(
-      'div',
-      { class: 'row' },
-      h('label', { for: context.id }, S.contextLength),
-      context,
-      hint('', S.contextHint),
-    ),
-    h(
-      'div',
-      { class: 'row' },
-      h('label', { for: threads.id }, S.threadsLabel),
-      threads,
-      hint('', crossOriginIsolated ? S.threadsHint : S.threadsOne),
-    ),
-    reason,
-    apply,
-  );
-}
-
 /** A field for one number, taken when it is left or Enter is pressed: null for what is no number, else
  *  the nearest that the range allows. The arrow keys take a step. */
 function numberField(
@@ -266,20 +212,4 @@ function numberField(
     },
   });
   return field;
-}
-
-function select(
-  id: string,
-  options: readonly (readonly [string, string])[],
-  value: string,
-  onchange: (value: string) => void,
-): HTMLSelectElement {
-  const element = h('select', { id, onchange: () => onchange(element.value) });
-  element.append(...options.map(([key, label]) => h('option', { value: key }, label)));
-  element.value = value;
-  return element;
-}
-
-function hint(id: string, text: string): HTMLElement {
-  return h('p', { class: 'hint', id: id === '' ? undefined : id }, text);
 }

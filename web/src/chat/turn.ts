@@ -12,6 +12,7 @@ import { failureBox } from './failure';
 import { count, speed } from './format';
 import { icon } from './icons';
 import { MarkdownView } from './markdown';
+import { say } from './notice';
 import { questionBody } from './question';
 import { S } from './strings';
 
@@ -81,7 +82,7 @@ export class TurnView {
   update(context: TurnContext): void {
     const { turn } = this;
     const running = turn.state === 'waiting' || turn.state === 'reading' || turn.state === 'writing';
-    this.element.classList.toggle('is-writing', turn.state === 'writing');
+    this.element.classList.toggle('is-writing', turn.state === 'writing' && !turn.paused);
     this.element.classList.toggle('is-last', context.last);
     this.markdown?.show(turn.text, running);
     this.drawFigures(context);
@@ -168,14 +169,22 @@ export class TurnView {
     const { turn } = this;
     if (turn.state === 'reading') this.drawWorking();
     const prefill = turn.state === 'reading' ? '' : turn.prefill?.done;
-    const key = `${turn.state} ${coming} ${prefill} ${turn.note} ${turn.text === ''} ${turn.timings?.decode_tokens} ${busy} ${last} ${longer}`;
+    const key = `${turn.state} ${turn.paused} ${turn.trouble?.code} ${coming} ${prefill} ${turn.note} ${turn.text === ''} ${turn.timings?.decode_tokens} ${busy} ${last} ${longer}`;
     if (key === this.drawnStatus) return;
     this.drawnStatus = key;
-    this.status.replaceChildren(...(running ? this.progress(coming) : this.ending(last && !busy, longer)));
+    const told = running ? this.progress(coming) : this.ending(last && !busy, longer);
+    this.status.replaceChildren(...this.trouble(), ...told);
+  }
+
+  /** What became of the graphics chip: why it waits, or that it did. */
+  private trouble(): Node[] {
+    const { trouble, paused } = this.turn;
+    return trouble === null ? [] : [h('p', { class: 'note' }, paused ? say(trouble) : S.interrupted)];
   }
 
   private progress(coming: boolean): Node[] {
-    const { state } = this.turn;
+    const { state, paused } = this.turn;
+    if (paused) return [];
     if (state === 'reading') return [this.working];
     return state === 'waiting' ? [h('p', { class: 'note' }, coming ? S.waiting : S.waitingClosed)] : [];
   }

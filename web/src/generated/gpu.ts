@@ -16,6 +16,7 @@ export interface GpuImports {
 export interface Operation {
   readonly name: string; // wasm/shaders/<name>.wgsl
   readonly format: boolean; // reads weights: one text for each tensor type
+  readonly needs: readonly string[]; // features of the device, or of its WGSL
   readonly overrides: readonly { readonly name: string; readonly default: number }[];
   readonly buffers: readonly OperationBuffer[];
   readonly params: number; // words of its uniform buffer, which is binding 0
@@ -34,6 +35,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'add_rmsnorm',
     format: false,
+    needs: [],
     overrides: [],
     buffers: [
       { name: 'y', binding: 1, access: 'read' },
@@ -45,6 +47,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'adjust',
     format: false,
+    needs: [],
     overrides: [],
     buffers: [
       { name: 'adjustments', binding: 1, access: 'read' },
@@ -55,6 +58,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'attention',
     format: false,
+    needs: [],
     overrides: [
       { name: 'HEAD_DIM', default: 64 },
       { name: 'QUERIES', default: 4 },
@@ -74,6 +78,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'attention_merge',
     format: false,
+    needs: [],
     overrides: [],
     buffers: [
       { name: 'partials', binding: 1, access: 'read' },
@@ -84,6 +89,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'checksum',
     format: false,
+    needs: [],
     overrides: [],
     buffers: [
       { name: 'data', binding: 1, access: 'read' },
@@ -94,6 +100,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'embed',
     format: true,
+    needs: [],
     overrides: [],
     buffers: [
       { name: 'heap4', binding: 1, access: 'read' },
@@ -106,6 +113,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'glu',
     format: false,
+    needs: [],
     overrides: [{ name: 'GELU', default: 0 }],
     buffers: [
       { name: 'up', binding: 1, access: 'read' },
@@ -116,6 +124,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'matmul',
     format: true,
+    needs: [],
     overrides: [{ name: 'FINISH', default: 0 }],
     buffers: [
       { name: 'heap4', binding: 1, access: 'read' },
@@ -129,6 +138,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'matvec',
     format: true,
+    needs: [],
     overrides: [
       { name: 'LANES', default: 16 },
       { name: 'ROWS', default: 1 },
@@ -149,8 +159,31 @@ export const OPERATIONS: readonly Operation[] = [
     params: 37,
   },
   {
+    name: 'matvec_dot8',
+    format: true,
+    needs: ['packed_4x8_integer_dot_product'],
+    overrides: [
+      { name: 'LANES', default: 16 },
+      { name: 'ROWS', default: 1 },
+      { name: 'TOKENS', default: 1 },
+      { name: 'PRODUCTS', default: 1 },
+      { name: 'FINISH', default: 0 },
+    ],
+    buffers: [
+      { name: 'heap4', binding: 1, access: 'read' },
+      { name: 'heap', binding: 2, access: 'read' },
+      { name: 'x', binding: 3, access: 'read' },
+      { name: 'vectors', binding: 4, access: 'read' },
+      { name: 'y0', binding: 5, access: 'read_write' },
+      { name: 'y1', binding: 6, access: 'read_write' },
+      { name: 'y2', binding: 7, access: 'read_write' },
+    ],
+    params: 32,
+  },
+  {
     name: 'matvec_lane',
     format: true,
+    needs: [],
     overrides: [
       { name: 'TOKENS', default: 1 },
       { name: 'PRODUCTS', default: 1 },
@@ -171,6 +204,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'pick',
     format: false,
+    needs: [],
     overrides: [],
     buffers: [
       { name: 'sampling', binding: 1, access: 'uniform' },
@@ -181,8 +215,21 @@ export const OPERATIONS: readonly Operation[] = [
     params: 1,
   },
   {
+    name: 'quantize',
+    format: false,
+    needs: [],
+    overrides: [{ name: 'NORM', default: 0 }],
+    buffers: [
+      { name: 'x', binding: 1, access: 'read' },
+      { name: 'vectors', binding: 2, access: 'read' },
+      { name: 'out', binding: 3, access: 'read_write' },
+    ],
+    params: 6,
+  },
+  {
     name: 'rmsnorm',
     format: false,
+    needs: [],
     overrides: [],
     buffers: [
       { name: 'x', binding: 1, access: 'read' },
@@ -194,6 +241,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'rope',
     format: false,
+    needs: [],
     overrides: [
       { name: 'NEOX', default: 0 },
       { name: 'QK_NORM', default: 0 },
@@ -214,6 +262,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'topk',
     format: false,
+    needs: [],
     overrides: [{ name: 'FIRST', default: 1 }],
     buffers: [
       { name: 'logits', binding: 1, access: 'read' },

@@ -481,7 +481,7 @@ gate[i] = vec4<f32>(silu(g.x), silu(g.y), silu(g.z), silu(g.w)) * up[i];
 `,
   matmul: `//:include block
 //:include format
-//:include activation
+//:include finish
 override FINISH: u32 = 0;
 struct Params {
 at: vec4<u32>,
@@ -522,13 +522,7 @@ if (params.bias != 0xffffffffu) {
 value += vectors[params.bias + params.first_row + row];
 }
 let i = token * params.y_stride + params.first_row + row;
-if (FINISH == 1u || FINISH == 5u) {
-value += y[i];
-}
-if (FINISH >= 4u) {
-value = softcap(value, params.cap);
-}
-y[i] = value;
+y[i] = finished(value, y[i]);
 }
 fn store4(token: u32, row: u32, sums: vec4<f32>) {
 store(token, row, sums.x);
@@ -584,7 +578,7 @@ store4(first + ty + 48u, first_row + tx, sums3);
 `,
   matvec: `//:include block
 //:include format
-//:include activation
+//:include sweep
 override LANES: u32 = 16;
 override ROWS: u32 = 1;
 override TOKENS: u32 = 1;
@@ -617,14 +611,6 @@ scale: f32,
 @group(0) @binding(5) var<storage, read_write> y0: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y1: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y2: array<f32>;
-var<workgroup> tile: array<vec4<f32>, 512>;
-var<workgroup> squares: array<vec4<f32>, 64>;
-fn paired() -> bool {
-return FINISH == 2u || FINISH == 3u;
-}
-fn chunk() -> u32 {
-return select(64u / TOKENS, 16u, TOKENS == 3u);
-}
 fn place(token: u32, block: u32, quad: u32) -> u32 {
 return (token * chunk() + block) * 8u + (quad ^ (block & 7u));
 }
@@ -671,176 +657,108 @@ sums.w = dot_block(w, load_x(3u, block));
 }
 return sums;
 }
-struct Unit {
-product: u32,
-row: u32,
+fn multiply(at: vec4<u32>, i: u32, block: u32) -> Four {
+let x = load_x(0u, block);
+var sums: Four;
+sums.r0 = products(at, i, x, block);
+if (ROWS > 1u) {
+sums.r1 = products(at, i + params.blocks, x, block);
 }
-fn unit(index: u32) -> Unit {
-let units = (params.rows.xyz + 3u) & vec3<u32>(0xfffffffcu);
-if (index < units.x) {
-return Unit(0u, index);
+if (ROWS > 2u) {
+sums.r2 = products(at, i + 2u * params.blocks, x, block);
+sums.r3 = products(at, i + 3u * params.blocks, x, block);
 }
-if (PRODUCTS > 1u && !paired() && index - units.x < units.y) {
-return Unit(1u, index - units.x);
+return sums;
 }
-if (PRODUCTS > 2u && index - units.x - units.y < units.z) {
-return Unit(2u, index - units.x - units.y);
+fn factors(squares: vec4<f32>) -> vec4<f32> {
+if (NORM == 1u) {
+return params.scale * inverseSqrt(squares / f32(params.width) + params.epsilon);
 }
-return Unit(3u, 0u);
+return vec4<f32>(params.scale);
 }
-fn fold(slot: u32, lane: u32, width: u32) {
-let quarter = max(width / 4u, 1u);
-if (width == 1u || lane % LANES >= quarter) {
-return;
+`,
+  matvec_dot8: `requires packed_4x8_integer_dot_product;
+//:include block
+//:include format
+//:include sweep
+override LANES: u32 = 16;
+override ROWS: u32 = 1;
+override TOKENS: u32 = 1;
+override PRODUCTS: u32 = 1;
+override FINISH: u32 = 0;
+struct Params {
+at0: vec4<u32>,
+at1: vec4<u32>,
+at2: vec4<u32>,
+rows: vec4<u32>,
+first_row: vec4<u32>,
+bias: vec4<u32>,
+y_stride: vec4<u32>,
+blocks: u32,
+n: u32,
+cap: f32,
+scale: f32,
 }
-let i = slot * 64u + lane;
-var sum = tile[i] + tile[i + quarter];
-if (width > 2u) {
-sum += tile[i + 2u * quarter] + tile[i + 3u * quarter];
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> heap4: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> heap: array<u32>;
+@group(0) @binding(3) var<storage, read> x: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read> vectors: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> y0: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y1: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y2: array<f32>;
+var<workgroup> x_tile: array<vec4<u32>, 192>;
+fn stage(token: u32, first: u32, count: u32, lane: u32) -> f32 {
+let row = min(token, params.n - 1u) * params.blocks * 3u;
+for (var i = lane; i < count * 3u; i += 64u) {
+x_tile[token * chunk() * 3u + i] = x[row + first * 3u + i];
 }
-tile[i] = sum;
-}
-fn bias_of(product: u32, row: u32) -> f32 {
-let bias = params.bias[product];
-if (bias == 0xffffffffu) {
 return 0.0;
 }
-let i = bias + params.first_row[product] + row;
-return vectors[i / 4u][i % 4u];
+fn dot16(w: vec4<u32>, x: vec4<u32>) -> f32 {
+return f32(dot4I8Packed(w.x, x.x) + dot4I8Packed(w.y, x.y) + dot4I8Packed(w.z, x.z) + dot4I8Packed(w.w, x.w));
 }
-@compute @workgroup_size(64)
-fn main(
-@builtin(workgroup_id) group: vec3<u32>,
-@builtin(num_workgroups) groups: vec3<u32>,
-@builtin(local_invocation_index) lane: u32,
-) {
-let first_unit = (group.x + group.y * groups.x) * (64u / LANES * ROWS);
-let mine = unit(first_unit + lane / LANES * ROWS);
-let at = select(select(params.at0, params.at1, mine.product == 1u), params.at2, mine.product == 2u);
-let row = mine.row * params.blocks;
-var a0 = vec4<f32>(0.0);
-var a1 = vec4<f32>(0.0);
-var a2 = vec4<f32>(0.0);
-var a3 = vec4<f32>(0.0);
-var b0 = vec4<f32>(0.0);
-var b1 = vec4<f32>(0.0);
-var b2 = vec4<f32>(0.0);
-var b3 = vec4<f32>(0.0);
-var sum_of_squares = vec4<f32>(0.0);
-for (var first = 0u; first < params.blocks; first += chunk()) {
-let count = min(chunk(), params.blocks - first);
-workgroupBarrier();
-sum_of_squares.x += stage(0u, first, count, lane);
+fn dot_block(w: Bytes, s: Scales, token: u32, block: u32) -> f32 {
+let i = (token * chunk() + block) * 3u;
+let sums = bitcast<vec4<f32>>(x_tile[i + 2u]);
+let low = dot16(w.low, x_tile[i]);
+let high = dot16(w.high, x_tile[i + 1u]);
+return sums.x * (s.scale.x * low + s.scale.y * high) + s.offset.x * sums.y + s.offset.y * sums.z;
+}
+fn products(at: vec4<u32>, i: u32, block: u32) -> vec4<f32> {
+let w = load_bytes(at, i);
+let s = scales_of(at, i);
+var sums = vec4<f32>(dot_block(w, s, 0u, block), 0.0, 0.0, 0.0);
 if (TOKENS > 1u) {
-sum_of_squares.y += stage(1u, first, count, lane);
+sums.y = dot_block(w, s, 1u, block);
 }
 if (TOKENS > 2u) {
-sum_of_squares.z += stage(2u, first, count, lane);
+sums.z = dot_block(w, s, 2u, block);
 }
 if (TOKENS > 3u) {
-sum_of_squares.w += stage(3u, first, count, lane);
+sums.w = dot_block(w, s, 3u, block);
 }
-workgroupBarrier();
-for (var block = lane % LANES; block < count; block += LANES) {
-let x0 = load_x(0u, block);
-let i = row + first + block;
-a0 += products(at, i, x0, block);
+return sums;
+}
+fn multiply(at: vec4<u32>, i: u32, block: u32) -> Four {
+var sums: Four;
+sums.r0 = products(at, i, block);
 if (ROWS > 1u) {
-a1 += products(at, i + params.blocks, x0, block);
+sums.r1 = products(at, i + params.blocks, block);
 }
 if (ROWS > 2u) {
-a2 += products(at, i + 2u * params.blocks, x0, block);
-a3 += products(at, i + 3u * params.blocks, x0, block);
+sums.r2 = products(at, i + 2u * params.blocks, block);
+sums.r3 = products(at, i + 3u * params.blocks, block);
 }
-if (paired()) {
-b0 += products(params.at1, i, x0, block);
-if (ROWS > 1u) {
-b1 += products(params.at1, i + params.blocks, x0, block);
+return sums;
 }
-if (ROWS > 2u) {
-b2 += products(params.at1, i + 2u * params.blocks, x0, block);
-b3 += products(params.at1, i + 3u * params.blocks, x0, block);
-}
-}
-}
-}
-workgroupBarrier();
-squares[lane] = sum_of_squares;
-tile[lane] = a0;
-tile[lane + 64u] = a1;
-tile[lane + 128u] = a2;
-tile[lane + 192u] = a3;
-if (paired()) {
-tile[lane + 256u] = b0;
-tile[lane + 320u] = b1;
-tile[lane + 384u] = b2;
-tile[lane + 448u] = b3;
-}
-var width = LANES;
-for (var quarter = 16u; quarter > 0u; quarter /= 4u) {
-workgroupBarrier();
-if (NORM == 1u && lane < quarter) {
-squares[lane] += squares[lane + quarter] + squares[lane + 2u * quarter] + squares[lane + 3u * quarter];
-}
-for (var slot = 0u; slot < ROWS; slot++) {
-fold(slot, lane, width);
-if (paired()) {
-fold(slot + 4u, lane, width);
-}
-}
-width = max(width / 4u, 1u);
-}
-workgroupBarrier();
-if (lane >= 64u / LANES * ROWS) {
-return;
-}
-let done = unit(first_unit + lane);
-if (done.product == 3u || done.row >= params.rows[done.product]) {
-return;
-}
-var factor = vec4<f32>(params.scale);
-if (NORM == 1u) {
-factor *= inverseSqrt(squares[0] / f32(params.width) + params.epsilon);
-}
-let i = lane % ROWS * 64u + lane / ROWS * LANES;
-var value = tile[i] * factor + bias_of(done.product, done.row);
-if (paired()) {
-let up = tile[i + 256u] * factor + bias_of(1u, done.row);
-if (FINISH == 2u) {
-value = vec4<f32>(silu(value.x), silu(value.y), silu(value.z), silu(value.w)) * up;
-} else {
-value = vec4<f32>(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w)) * up;
-}
-}
-for (var token = 0u; token < params.n; token++) {
-write(done.product, token * params.y_stride[done.product] + params.first_row[done.product] + done.row, value[token]);
-}
-}
-fn finished(value: f32, before: f32) -> f32 {
-if (FINISH == 1u) {
-return before + value;
-}
-if (FINISH == 4u) {
-return softcap(value, params.cap);
-}
-if (FINISH == 5u) {
-return softcap(before + value, params.cap);
-}
-return value;
-}
-fn write(product: u32, i: u32, value: f32) {
-if (product == 0u) {
-y0[i] = finished(value, y0[i]);
-} else if (product == 1u) {
-y1[i] = finished(value, y1[i]);
-} else {
-y2[i] = finished(value, y2[i]);
-}
+fn factors(squares: vec4<f32>) -> vec4<f32> {
+return vec4<f32>(params.scale);
 }
 `,
   matvec_lane: `//:include block
 //:include format
-//:include activation
+//:include products
 override TOKENS: u32 = 1;
 override PRODUCTS: u32 = 1;
 override FINISH: u32 = 0;
@@ -871,13 +789,6 @@ scale: f32,
 @group(0) @binding(5) var<storage, read_write> y0: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y1: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y2: array<f32>;
-fn paired() -> bool {
-return FINISH == 2u || FINISH == 3u;
-}
-struct Unit {
-product: u32,
-row: u32,
-}
 fn unit(index: u32) -> Unit {
 if (index < params.rows.x) {
 return Unit(0u, index);
@@ -941,14 +852,6 @@ s3 += dot_block(w, token + 3u, quad);
 }
 return vec4<f32>(total(s0), total(s1), total(s2), total(s3));
 }
-fn bias_of(product: u32, row: u32) -> f32 {
-let bias = params.bias[product];
-if (bias == 0xffffffffu) {
-return 0.0;
-}
-let i = bias + params.first_row[product] + row;
-return vectors[i / 4u][i % 4u];
-}
 @compute @workgroup_size(64)
 fn main(
 @builtin(workgroup_id) group: vec3<u32>,
@@ -976,37 +879,10 @@ factor.w *= norm_of(token + 3u);
 }
 var value = multiply(at, mine.row, token) * factor + bias_of(mine.product, mine.row);
 if (paired()) {
-let up = multiply(params.at1, mine.row, token) * factor + bias_of(1u, mine.row);
-if (FINISH == 2u) {
-value = vec4<f32>(silu(value.x), silu(value.y), silu(value.z), silu(value.w)) * up;
-} else {
-value = vec4<f32>(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w)) * up;
-}
+value = gated(value, multiply(params.at1, mine.row, token) * factor + bias_of(1u, mine.row));
 }
 for (var t = 0u; t < min(TOKENS, params.n - token); t++) {
-let i = (token + t) * params.y_stride[mine.product] + params.first_row[mine.product] + mine.row;
-write(mine.product, i, value[t]);
-}
-}
-fn finished(value: f32, before: f32) -> f32 {
-if (FINISH == 1u) {
-return before + value;
-}
-if (FINISH == 4u) {
-return softcap(value, params.cap);
-}
-if (FINISH == 5u) {
-return softcap(before + value, params.cap);
-}
-return value;
-}
-fn write(product: u32, i: u32, value: f32) {
-if (product == 0u) {
-y0[i] = finished(value, y0[i]);
-} else if (product == 1u) {
-y1[i] = finished(value, y1[i]);
-} else {
-y2[i] = finished(value, y2[i]);
+write(mine.product, token + t, mine.row, value[t]);
 }
 }
 `,
@@ -1082,6 +958,72 @@ result[0] = token;
 result[1] = count;
 result[2] = best[K].x;
 result[3] = keep;
+}
+`,
+  quantize: `//:include sum256
+override NORM: u32 = 0;
+struct Params {
+blocks: u32,
+width: u32,
+x_stride: u32,
+first_token: u32,
+norm: u32,
+epsilon: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> out: array<u32>;
+var<workgroup> largest: array<f32, 256>;
+var<workgroup> sums: array<i32, 256>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let row = (params.first_token + group.x) * params.x_stride / 4u;
+var factor = 1.0;
+if (NORM == 1u) {
+var squares = 0.0;
+for (var i = lane; i < params.blocks * 8u; i += 256u) {
+squares += dot(x[row + i], x[row + i]);
+}
+factor = inverseSqrt(sum256(squares, lane) / f32(params.width) + params.epsilon);
+}
+let quad = lane % 8u;
+for (var first = 0u; first < params.blocks; first += 32u) {
+let block = first + lane / 8u;
+let there = block < params.blocks;
+var value = vec4<f32>(0.0);
+if (there) {
+value = x[row + block * 8u + quad];
+if (NORM == 1u) {
+value *= factor * vectors[params.norm / 4u + block * 8u + quad];
+}
+}
+let size = abs(value);
+workgroupBarrier();
+largest[lane] = max(max(size.x, size.y), max(size.z, size.w));
+workgroupBarrier();
+var most = 0.0;
+for (var i = 0u; i < 8u; i++) {
+most = max(most, largest[lane - quad + i]);
+}
+let q = vec4<i32>(round(value * select(0.0, 127.0 / most, most > 1e-30)));
+sums[lane] = q.x + q.y + q.z + q.w;
+workgroupBarrier();
+if (there) {
+let at = (group.x * params.blocks + block) * 12u;
+let bytes = bitcast<vec4<u32>>(q) & vec4<u32>(255u);
+out[at + quad] = bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
+if (quad == 0u) {
+let scale = most / 127.0;
+let low = sums[lane] + sums[lane + 1u] + sums[lane + 2u] + sums[lane + 3u];
+let high = sums[lane + 4u] + sums[lane + 5u] + sums[lane + 6u] + sums[lane + 7u];
+out[at + 8u] = bitcast<u32>(scale);
+out[at + 9u] = bitcast<u32>(scale * f32(low));
+out[at + 10u] = bitcast<u32>(scale * f32(high));
+out[at + 11u] = 0u;
+}
+}
+}
 }
 `,
   rmsnorm: `//:include sum256
@@ -1452,6 +1394,16 @@ let word = at.x + i * 8u + part * 2u;
 let d = f16_at(at.y, i);
 return Eight(signed_bytes(heap[word]) * d, signed_bytes(heap[word + 1u]) * d);
 }
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+return Bytes(heap4[at.x / 4u + i * 2u], heap4[at.x / 4u + i * 2u + 1u]);
+}
+fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
+let word = at.x + i * 8u + part * 2u;
+return vec2<u32>(heap[word], heap[word + 1u]);
+}
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+return Scales(vec2<f32>(f16_at(at.y, i)), vec2<f32>(0.0));
+}
 `,
   10: `//:include pairs
 //:include k_scales
@@ -1483,8 +1435,29 @@ let s = scale_of(super_scales(at, i), select(bytes.x, bytes.y, part > 1u));
 let k = (part & 1u) * 2u;
 return Eight(vec4<f32>(pairs(q, k)) * s.x + s.y, vec4<f32>(pairs(q, k + 1u)) * s.x + s.y);
 }
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+let first = heap[at.x + i * 2u];
+let second = heap[at.x + i * 2u + 1u];
+return Bytes(
+vec4<u32>(pair_bytes(first, 0u), pair_bytes(first, 1u), pair_bytes(first, 2u), pair_bytes(first, 3u)),
+vec4<u32>(pair_bytes(second, 0u), pair_bytes(second, 1u), pair_bytes(second, 2u), pair_bytes(second, 3u)),
+);
+}
+fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
+let q = heap[at.x + i * 2u + part / 2u];
+let k = (part & 1u) * 2u;
+return vec2<u32>(pair_bytes(q, k), pair_bytes(q, k + 1u));
+}
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+let super_block = super_scales(at, i);
+let bytes = bytes_of(at, i);
+let s = scale_of(super_block, bytes.x);
+let t = scale_of(super_block, bytes.y);
+return Scales(vec2<f32>(s.x, t.x), vec2<f32>(s.y, t.y));
+}
 `,
   11: `//:include pairs
+//:include bits
 //:include k_scales
 fn eight(word: u32, bits: u32, k: u32, scale: f32) -> Eight {
 return Eight(
@@ -1506,6 +1479,26 @@ fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
 let scales = signed_scales(at, i);
 let scale = select(scales.x, scales.y, part > 1u);
 return eight(heap[at.x + i * 2u + part / 2u], heap[at.w + i] >> (part * 8u), (part & 1u) * 2u, scale);
+}
+fn eight_bytes(word: u32, bits: u32, k: u32) -> vec2<u32> {
+let third = vec2<u32>(bit_bytes(bits), bit_bytes(bits >> 4u)) << vec2<u32>(2u);
+return vec2<u32>(pair_bytes(word, k), pair_bytes(word, k + 1u)) | third;
+}
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+let first = heap[at.x + i * 2u];
+let second = heap[at.x + i * 2u + 1u];
+let bits = heap[at.w + i];
+return Bytes(
+vec4<u32>(eight_bytes(first, bits, 0u), eight_bytes(first, bits >> 8u, 2u)),
+vec4<u32>(eight_bytes(second, bits >> 16u, 0u), eight_bytes(second, bits >> 24u, 2u)),
+);
+}
+fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
+return eight_bytes(heap[at.x + i * 2u + part / 2u], heap[at.w + i] >> (part * 8u), (part & 1u) * 2u);
+}
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+let scales = signed_scales(at, i);
+return Scales(scales, -4.0 * scales);
 }
 `,
   12: `//:include affine4
@@ -1547,33 +1540,73 @@ let scales = signed_scales(at, i);
 let scale = select(scales.x, scales.y, part > 1u);
 return eight(heap[at.x + i * 4u + part], heap[at.w + i * 2u + part / 2u], (part & 1u) * 2u, scale);
 }
+fn eight_bytes(word: u32, upper: u32, k: u32) -> vec2<u32> {
+let q = vec2<u32>(word, word >> 4u) & vec2<u32>(0x0f0f0f0fu);
+return q | (vec2<u32>(pair_bytes(upper, k), pair_bytes(upper, k + 1u)) << vec2<u32>(4u));
+}
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+let q = heap4[at.x / 4u + i];
+let first = heap[at.w + i * 2u];
+let second = heap[at.w + i * 2u + 1u];
+return Bytes(
+vec4<u32>(eight_bytes(q.x, first, 0u), eight_bytes(q.y, first, 2u)),
+vec4<u32>(eight_bytes(q.z, second, 0u), eight_bytes(q.w, second, 2u)),
+);
+}
+fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
+return eight_bytes(heap[at.x + i * 4u + part], heap[at.w + i * 2u + part / 2u], (part & 1u) * 2u);
+}
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+let scales = signed_scales(at, i);
+return Scales(scales, -32.0 * scales);
+}
 `,
   20: `//:include nibbles
 //:include f16
-fn table(q: vec4<u32>) -> vec4<f32> {
+fn table(q: vec4<u32>) -> vec4<u32> {
 let lower = select(vec4<u32>(0xbfad9881u), vec4<u32>(0xf6eaddcfu), q > vec4<u32>(3u));
 let upper = select(vec4<u32>(0x26190d01u), vec4<u32>(0x71594535u), q > vec4<u32>(11u));
-let word = select(lower, upper, q > vec4<u32>(7u));
-return vec4<f32>(bitcast<vec4<i32>>(word << (vec4<u32>(24u) - 8u * (q & vec4<u32>(3u)))) >> vec4<u32>(24u));
+return (select(lower, upper, q > vec4<u32>(7u)) >> (8u * (q & vec4<u32>(3u)))) & vec4<u32>(0xffu);
+}
+fn numbers(q: vec4<u32>) -> vec4<f32> {
+return vec4<f32>(bitcast<vec4<i32>>(table(q) << vec4<u32>(24u)) >> vec4<u32>(24u));
+}
+fn bytes(q: vec4<u32>) -> u32 {
+let t = table(q);
+return t.x | (t.y << 8u) | (t.z << 16u) | (t.w << 24u);
 }
 fn load_block(at: vec4<u32>, i: u32) -> Block {
 let q = heap4[at.x / 4u + i];
 let d = f16_at(at.y, i);
 return Block(
-table(low_nibbles(q.x)) * d,
-table(high_nibbles(q.x)) * d,
-table(low_nibbles(q.y)) * d,
-table(high_nibbles(q.y)) * d,
-table(low_nibbles(q.z)) * d,
-table(high_nibbles(q.z)) * d,
-table(low_nibbles(q.w)) * d,
-table(high_nibbles(q.w)) * d,
+numbers(low_nibbles(q.x)) * d,
+numbers(high_nibbles(q.x)) * d,
+numbers(low_nibbles(q.y)) * d,
+numbers(high_nibbles(q.y)) * d,
+numbers(low_nibbles(q.z)) * d,
+numbers(high_nibbles(q.z)) * d,
+numbers(low_nibbles(q.w)) * d,
+numbers(high_nibbles(q.w)) * d,
 );
 }
 fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
 let q = heap[at.x + i * 4u + part];
 let d = f16_at(at.y, i);
-return Eight(table(low_nibbles(q)) * d, table(high_nibbles(q)) * d);
+return Eight(numbers(low_nibbles(q)) * d, numbers(high_nibbles(q)) * d);
+}
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+let q = heap4[at.x / 4u + i];
+return Bytes(
+vec4<u32>(bytes(low_nibbles(q.x)), bytes(high_nibbles(q.x)), bytes(low_nibbles(q.y)), bytes(high_nibbles(q.y))),
+vec4<u32>(bytes(low_nibbles(q.z)), bytes(high_nibbles(q.z)), bytes(low_nibbles(q.w)), bytes(high_nibbles(q.w))),
+);
+}
+fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
+let q = heap[at.x + i * 4u + part];
+return vec2<u32>(bytes(low_nibbles(q)), bytes(high_nibbles(q)));
+}
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+return Scales(vec2<f32>(f16_at(at.y, i)), vec2<f32>(0.0));
 }
 `,
   30: `//:include halves
@@ -1616,14 +1649,27 @@ let q = heap[at.x + i * 4u + part];
 let s = scale_of(at, i);
 return Eight(vec4<f32>(low_nibbles(q)) * s.x + s.y, vec4<f32>(high_nibbles(q)) * s.x + s.y);
 }
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+let q = heap4[at.x / 4u + i];
+let low = q & vec4<u32>(0x0f0f0f0fu);
+let high = (q >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+return Bytes(vec4<u32>(low.x, high.x, low.y, high.y), vec4<u32>(low.z, high.z, low.w, high.w));
+}
+fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
+let q = heap[at.x + i * 4u + part];
+return vec2<u32>(q, q >> 4u) & vec2<u32>(0x0f0f0f0fu);
+}
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+let s = scale_of(at, i);
+return Scales(s.xx, s.yy);
+}
 `,
   affine5: `//:include nibbles
+//:include bits
 fn affine(word: u32, bits: u32, s: vec2<f32>) -> Eight {
-let high = (vec4<u32>(bits << 4u, bits << 3u, bits << 2u, bits << 1u)) & vec4<u32>(16u);
-let higher = (vec4<u32>(bits, bits >> 1u, bits >> 2u, bits >> 3u)) & vec4<u32>(16u);
 return Eight(
-vec4<f32>(low_nibbles(word) | high) * s.x + s.y,
-vec4<f32>(high_nibbles(word) | higher) * s.x + s.y,
+vec4<f32>(low_nibbles(word) | (bits4(bits) << vec4<u32>(4u))) * s.x + s.y,
+vec4<f32>(high_nibbles(word) | (bits4(bits >> 4u) << vec4<u32>(4u))) * s.x + s.y,
 );
 }
 fn load_block(at: vec4<u32>, i: u32) -> Block {
@@ -1638,6 +1684,31 @@ return Block(a.v0, a.v1, b.v0, b.v1, c.v0, c.v1, d.v0, d.v1);
 }
 fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
 return affine(heap[at.x + i * 4u + part], fifth_bits(at, i) >> (part * 8u), scale_of(at, i));
+}
+fn eight_bytes(word: u32, bits: u32) -> vec2<u32> {
+return (vec2<u32>(word, word >> 4u) & vec2<u32>(0x0f0f0f0fu)) | (vec2<u32>(bit_bytes(bits), bit_bytes(bits >> 4u)) << vec2<u32>(4u));
+}
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+let q = heap4[at.x / 4u + i];
+let bits = fifth_bits(at, i);
+return Bytes(
+vec4<u32>(eight_bytes(q.x, bits), eight_bytes(q.y, bits >> 8u)),
+vec4<u32>(eight_bytes(q.z, bits >> 16u), eight_bytes(q.w, bits >> 24u)),
+);
+}
+fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
+return eight_bytes(heap[at.x + i * 4u + part], fifth_bits(at, i) >> (part * 8u));
+}
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+let s = scale_of(at, i);
+return Scales(s.xx, s.yy);
+}
+`,
+  bits: `fn bits4(word: u32) -> vec4<u32> {
+return (vec4<u32>(word) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u);
+}
+fn bit_bytes(word: u32) -> u32 {
+return ((word & 15u) * 0x00204081u) & 0x01010101u;
 }
 `,
   block: `struct Block {
@@ -1654,6 +1725,14 @@ struct Eight {
 v0: vec4<f32>,
 v1: vec4<f32>,
 }
+struct Bytes {
+low: vec4<u32>,
+high: vec4<u32>,
+}
+struct Scales {
+scale: vec2<f32>,
+offset: vec2<f32>,
+}
 `,
   f16: `fn from_f16(bits: u32) -> f32 {
 let magnitude = bits & 0x7fffu;
@@ -1663,6 +1742,20 @@ return select(value, -value, (bits & 0x8000u) != 0u);
 }
 fn f16_at(at: u32, i: u32) -> f32 {
 return from_f16(heap[at + i / 2u] >> (16u * (i & 1u)));
+}
+`,
+  finish: `//:include activation
+fn finished(value: f32, before: f32) -> f32 {
+if (FINISH == 1u) {
+return before + value;
+}
+if (FINISH == 4u) {
+return softcap(value, params.cap);
+}
+if (FINISH == 5u) {
+return softcap(before + value, params.cap);
+}
+return value;
 }
 `,
   halves: `fn eight(words: vec4<u32>) -> Eight {
@@ -1707,8 +1800,41 @@ return (vec4<u32>(word) >> vec4<u32>(4u, 12u, 20u, 28u)) & vec4<u32>(15u);
   pairs: `fn pairs(word: u32, k: u32) -> vec4<u32> {
 return (vec4<u32>(word >> (2u * k)) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(3u);
 }
-fn bits4(word: u32) -> vec4<u32> {
-return (vec4<u32>(word) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u);
+fn pair_bytes(word: u32, k: u32) -> u32 {
+return (word >> (2u * k)) & 0x03030303u;
+}
+`,
+  products: `//:include finish
+fn paired() -> bool {
+return FINISH == 2u || FINISH == 3u;
+}
+struct Unit {
+product: u32,
+row: u32,
+}
+fn bias_of(product: u32, row: u32) -> f32 {
+let bias = params.bias[product];
+if (bias == 0xffffffffu) {
+return 0.0;
+}
+let i = bias + params.first_row[product] + row;
+return vectors[i / 4u][i % 4u];
+}
+fn gated(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
+if (FINISH == 2u) {
+return vec4<f32>(silu(gate.x), silu(gate.y), silu(gate.z), silu(gate.w)) * up;
+}
+return vec4<f32>(gelu(gate.x), gelu(gate.y), gelu(gate.z), gelu(gate.w)) * up;
+}
+fn write(product: u32, token: u32, row: u32, value: f32) {
+let i = token * params.y_stride[product] + params.first_row[product] + row;
+if (product == 0u) {
+y0[i] = finished(value, y0[i]);
+} else if (product == 1u) {
+y1[i] = finished(value, y1[i]);
+} else {
+y2[i] = finished(value, y2[i]);
+}
 }
 `,
   sum256: `var<workgroup> summands: array<f32, 256>;
@@ -1722,6 +1848,143 @@ summands[lane] += summands[lane + width] + summands[lane + 2u * width] + summand
 }
 workgroupBarrier();
 return summands[0];
+}
+`,
+  sweep: `//:include products
+struct Four {
+r0: vec4<f32>,
+r1: vec4<f32>,
+r2: vec4<f32>,
+r3: vec4<f32>,
+}
+var<workgroup> tile: array<vec4<f32>, 576>;
+const SQUARES = 8u;
+fn unit(index: u32) -> Unit {
+let units = (params.rows.xyz + 3u) & vec3<u32>(0xfffffffcu);
+if (index < units.x) {
+return Unit(0u, index);
+}
+if (PRODUCTS > 1u && !paired() && index - units.x < units.y) {
+return Unit(1u, index - units.x);
+}
+if (PRODUCTS > 2u && index - units.x >= units.y && index - units.x - units.y < units.z) {
+return Unit(2u, index - units.x - units.y);
+}
+return Unit(3u, 0u);
+}
+fn regions(product: u32) -> vec4<u32> {
+return select(select(params.at0, params.at1, product == 1u), params.at2, product == 2u);
+}
+fn chunk() -> u32 {
+return select(64u / TOKENS, 16u, TOKENS == 3u);
+}
+fn fold(slot: u32, lane: u32, span: u32, width: u32) {
+let quarter = max(width / 4u, 1u);
+if (width == 1u || lane % span >= quarter) {
+return;
+}
+let i = slot * 64u + lane;
+var sum = tile[i] + tile[i + quarter];
+if (width > 2u) {
+sum += tile[i + 2u * quarter] + tile[i + 3u * quarter];
+}
+tile[i] = sum;
+}
+fn fold_all(lane: u32) {
+var width = LANES;
+for (var all = 64u; all > 1u; all /= 4u) {
+workgroupBarrier();
+for (var slot = 0u; slot < ROWS; slot++) {
+fold(slot, lane, LANES, width);
+if (paired()) {
+fold(slot + 4u, lane, LANES, width);
+}
+}
+fold(SQUARES, lane, 64u, all);
+width = max(width / 4u, 1u);
+}
+workgroupBarrier();
+}
+fn finish_row(first_unit: u32, lane: u32, factor: vec4<f32>) {
+if (lane >= 64u / LANES * ROWS) {
+return;
+}
+let done = unit(first_unit + lane);
+if (done.product == 3u || done.row >= params.rows[done.product]) {
+return;
+}
+let i = lane % ROWS * 64u + lane / ROWS * LANES;
+var value = tile[i] * factor + bias_of(done.product, done.row);
+if (paired()) {
+value = gated(value, tile[i + 256u] * factor + bias_of(1u, done.row));
+}
+for (var token = 0u; token < params.n; token++) {
+write(done.product, token, done.row, value[token]);
+}
+}
+@compute @workgroup_size(64)
+fn main(
+@builtin(workgroup_id) group: vec3<u32>,
+@builtin(num_workgroups) groups: vec3<u32>,
+@builtin(local_invocation_index) lane: u32,
+) {
+let first_unit = (group.x + group.y * groups.x) * (64u / LANES * ROWS);
+let mine = unit(first_unit + lane / LANES * ROWS);
+let at = regions(mine.product);
+let row = mine.row * params.blocks;
+var a0 = vec4<f32>(0.0);
+var a1 = vec4<f32>(0.0);
+var a2 = vec4<f32>(0.0);
+var a3 = vec4<f32>(0.0);
+var b0 = vec4<f32>(0.0);
+var b1 = vec4<f32>(0.0);
+var b2 = vec4<f32>(0.0);
+var b3 = vec4<f32>(0.0);
+var squares = vec4<f32>(0.0);
+for (var first = 0u; first < params.blocks; first += chunk()) {
+let count = min(chunk(), params.blocks - first);
+workgroupBarrier();
+squares.x += stage(0u, first, count, lane);
+if (TOKENS > 1u) {
+squares.y += stage(1u, first, count, lane);
+}
+if (TOKENS > 2u) {
+squares.z += stage(2u, first, count, lane);
+}
+if (TOKENS > 3u) {
+squares.w += stage(3u, first, count, lane);
+}
+workgroupBarrier();
+for (var block = lane % LANES; block < count; block += LANES) {
+let i = row + first + block;
+let a = multiply(at, i, block);
+a0 += a.r0;
+a1 += a.r1;
+a2 += a.r2;
+a3 += a.r3;
+if (paired()) {
+let b = multiply(params.at1, i, block);
+b0 += b.r0;
+b1 += b.r1;
+b2 += b.r2;
+b3 += b.r3;
+}
+}
+}
+workgroupBarrier();
+tile[lane] = a0;
+tile[lane + 64u] = a1;
+tile[lane + 128u] = a2;
+tile[lane + 192u] = a3;
+if (paired()) {
+tile[lane + 256u] = b0;
+tile[lane + 320u] = b1;
+tile[lane + 384u] = b2;
+tile[lane + 448u] = b3;
+}
+tile[SQUARES * 64u + lane] = squares;
+fold_all(lane);
+finish_row(first_unit, lane, factors(tile[SQUARES * 64u]));
 }
 `,
 };

@@ -180,9 +180,40 @@ struct Matvec {
 };
 static_assert(sizeof(Matvec) == 55 * sizeof(uint32_t));
 
+/// matvec_dot8.wgsl
+struct MatvecDot8 {
+  static constexpr uint32_t kOperation = 9;
+  static constexpr bool kReadsWeights = true;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t LANES = 16;
+  uint32_t ROWS = 1;
+  uint32_t TOKENS = 1;
+  uint32_t PRODUCTS = 1;
+  uint32_t FINISH = 0;
+  uint32_t heap4 = 0;   // read
+  uint32_t heap = 0;    // read
+  uint32_t x = 0;       // read
+  uint32_t vectors = 0; // read
+  uint32_t y0 = 0;      // read_write
+  uint32_t y1 = 0;      // read_write
+  uint32_t y2 = 0;      // read_write
+  uint32_t at0[4] = {};
+  uint32_t at1[4] = {};
+  uint32_t at2[4] = {};
+  uint32_t rows[4] = {};
+  uint32_t first_row[4] = {};
+  uint32_t bias[4] = {};
+  uint32_t y_stride[4] = {};
+  uint32_t blocks = 0;
+  uint32_t n = 0;
+  float cap = 0;
+  float scale = 0;
+};
+static_assert(sizeof(MatvecDot8) == 49 * sizeof(uint32_t));
+
 /// matvec_lane.wgsl
 struct MatvecLane {
-  static constexpr uint32_t kOperation = 9;
+  static constexpr uint32_t kOperation = 10;
   static constexpr bool kReadsWeights = true;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t TOKENS = 1;
@@ -217,7 +248,7 @@ static_assert(sizeof(MatvecLane) == 53 * sizeof(uint32_t));
 
 /// pick.wgsl
 struct Pick {
-  static constexpr uint32_t kOperation = 10;
+  static constexpr uint32_t kOperation = 11;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t sampling = 0; // uniform
@@ -228,9 +259,27 @@ struct Pick {
 };
 static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
+/// quantize.wgsl
+struct Quantize {
+  static constexpr uint32_t kOperation = 12;
+  static constexpr bool kReadsWeights = false;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t NORM = 0;
+  uint32_t x = 0;       // read
+  uint32_t vectors = 0; // read
+  uint32_t out = 0;     // read_write
+  uint32_t blocks = 0;
+  uint32_t width = 0;
+  uint32_t x_stride = 0;
+  uint32_t first_token = 0;
+  uint32_t norm = 0;
+  float epsilon = 0;
+};
+static_assert(sizeof(Quantize) == 15 * sizeof(uint32_t));
+
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 11;
+  static constexpr uint32_t kOperation = 13;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
@@ -246,7 +295,7 @@ static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 12;
+  static constexpr uint32_t kOperation = 14;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
@@ -277,7 +326,7 @@ static_assert(sizeof(Rope) == 28 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 13;
+  static constexpr uint32_t kOperation = 15;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;

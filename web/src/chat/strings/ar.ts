@@ -2,14 +2,14 @@
 // that it keeps its own direction and the marks around it keep theirs.
 
 import { pluralOf } from '../language';
+import { computing } from './computing/ar';
+import { isolated as name } from './isolated';
 import type { Strings } from './shape';
 
 const plural = pluralOf<Intl.LDMLPluralRule>('ar');
 
-/** Between the marks "first strong isolate" and "pop directional isolate". */
-const name = (text: string): string => `\u2068${text}\u2069`;
-
 export const ar: Strings = {
+  ...computing,
   you: 'أنت',
   conversation: 'المحادثة',
   statement: 'يعمل على هذا الجهاز. ما تكتبه لا يغادر هذه الصفحة.',
@@ -236,7 +236,7 @@ export const ar: Strings = {
   },
   incompleteSite: 'ليس لدى هذا الموقع النموذج كاملًا. على من يدير الموقع إصلاحه.',
   tooLarge: (needed, available) =>
-    `يحتاج النموذج إلى ${needed} من الذاكرة، وللصفحة هنا ${available} على الأكثر. اختر نموذجًا أصغر.`,
+    `يحتاج النموذج إلى ${needed} من الذاكرة، وللصفحة هنا ${available} على الأكثر. اختر نموذجًا أصغر، أو متصفحًا يعير الصفحات شريحة الرسوم (WebGPU).`,
   tooLargeEstimate: (needed, available) =>
     `يحتاج النموذج إلى ${needed} من الذاكرة، وينبغي ألا تأخذ صفحة أكثر من ${available} على هذا الجهاز. قد تُغلق علامة التبويب: اختر نموذجًا أصغر، أو حاول على أي حال.`,
   noModels: 'لا يقدّم هذا الموقع أي نموذج بعد. على من يديره أن يضيف واحدًا.',

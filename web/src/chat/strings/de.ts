@@ -1,11 +1,13 @@
 // German: the words of strings/en.ts.
 
 import { pluralOf } from '../language';
+import { computing } from './computing/de';
 import type { Strings } from './shape';
 
 const plural = pluralOf<'one' | 'other'>('de');
 
 export const de: Strings = {
+  ...computing,
   you: 'Sie',
   conversation: 'Gespräch',
   statement: 'Läuft auf diesem Gerät. Was Sie schreiben, verlässt diese Seite nicht.',
@@ -225,7 +227,7 @@ export const de: Strings = {
   },
   incompleteSite: 'Diese Website hat nicht das ganze Modell. Wer sie betreibt, muss es beheben.',
   tooLarge: (needed, available) =>
-    `Das Modell braucht ${needed} Arbeitsspeicher, und eine Seite kann hier ${available} haben. Wählen Sie ein kleineres Modell.`,
+    `Das Modell braucht ${needed} Arbeitsspeicher, und eine Seite kann hier ${available} haben. Wählen Sie ein kleineres Modell, oder einen Browser, der Seiten den Grafikchip leiht (WebGPU).`,
   tooLargeEstimate: (needed, available) =>
     `Das Modell braucht ${needed} Arbeitsspeicher, und mehr als ${available} sollte eine Seite auf diesem Gerät nicht nehmen. Sonst könnte der Tab geschlossen werden: Wählen Sie ein kleineres Modell, oder versuchen Sie es trotzdem.`,
   noModels: 'Diese Website bietet noch kein Modell an. Wer sie betreibt, muss eines hinzufügen.',

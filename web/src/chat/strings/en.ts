@@ -7,10 +7,12 @@ import type { Notice } from '../../api/notices';
 import type { LoadPhase, SlmErrorCode } from '../../api/types';
 import type { AskReason } from '../begin';
 import { pluralOf } from '../language';
+import { computing } from './computing/en';
 
 const plural = pluralOf<'one' | 'other'>('en');
 
 export const en = {
+  ...computing,
   you: 'You',
   conversation: 'Conversation',
   statement: 'Runs on this device. Nothing you type leaves this page.',
@@ -227,7 +229,7 @@ export const en = {
   } satisfies Record<SlmErrorCode, string>,
   incompleteSite: 'This site does not have all of the model. Whoever runs the site has to mend it.',
   tooLarge: (needed: string, available: string) =>
-    `The model needs ${needed} of memory, and a page can have ${available} here. Choose a smaller model.`,
+    `The model needs ${needed} of memory, and a page can have ${available} here. Choose a smaller model, or a browser that lends pages the graphics chip (WebGPU).`,
   tooLargeEstimate: (needed: string, available: string) =>
     `The model needs ${needed} of memory, and ${available} is what a page should take of this device. More could close the tab: choose a smaller model, or try anyway.`,
   noModels: 'This site offers no model yet. Whoever runs it has to add one.',

@@ -1,11 +1,13 @@
 // Hindi: the words of strings/en.ts.
 
 import { pluralOf } from '../language';
+import { computing } from './computing/hi';
 import type { Strings } from './shape';
 
 const plural = pluralOf<'one' | 'other'>('hi');
 
 export const hi: Strings = {
+  ...computing,
   you: 'आप',
   conversation: 'बातचीत',
   statement: 'इसी डिवाइस पर चलता है। आप जो लिखते हैं, वह इस पेज से बाहर नहीं जाता।',
@@ -214,7 +216,7 @@ export const hi: Strings = {
   },
   incompleteSite: 'इस साइट के पास पूरा मॉडल नहीं है। साइट चलाने वाले को इसे ठीक करना होगा।',
   tooLarge: (needed, available) =>
-    `मॉडल को ${needed} मेमोरी चाहिए, और यहाँ एक पेज को ${available} मिल सकती है। कोई छोटा मॉडल चुनें।`,
+    `मॉडल को ${needed} मेमोरी चाहिए, और यहाँ एक पेज को ${available} मिल सकती है। कोई छोटा मॉडल चुनें, या ऐसा ब्राउज़र जो पेजों को ग्राफ़िक्स चिप (WebGPU) देता हो।`,
   tooLargeEstimate: (needed, available) =>
     `मॉडल को ${needed} मेमोरी चाहिए, और इस डिवाइस पर एक पेज को ${available} से ज़्यादा नहीं लेनी चाहिए। ज़्यादा लेने से टैब बंद हो सकता है: छोटा मॉडल चुनें, या फिर भी कोशिश करें।`,
   noModels: 'इस साइट पर अभी कोई मॉडल नहीं है। इसे चलाने वाले को एक जोड़ना होगा।',

@@ -1,6 +1,7 @@
 // What every language has: the keys, arguments and lists of the English words,
 // with any text in them. Types only.
 
+import type { computing } from './computing/en';
 import type { en } from './en';
 
 type Words<T> = T extends string
@@ -10,3 +11,5 @@ type Words<T> = T extends string
     : { readonly [K in keyof T]: Words<T[K]> };
 
 export type Strings = Words<typeof en>;
+/** The part of them that has files of its own. */
+export type Computing = Words<typeof computing>;

@@ -1,0 +1,64 @@
+// The measurements that the page and the benchmark share: of a device, on Dawn where
+// it is there, and of a model, by what is asked of it.
+
+import assert from 'node:assert/strict';
+import { env } from 'node:process';
+import { test } from 'node:test';
+import { measureModel } from '../../../web/src/api/measure';
+import type { CompletionParams, Slm } from '../../../web/src/api/types';
+import { findAdapter, openDevice } from '../../../web/src/gpu/device';
+import { measureCopy, measureDevice } from '../../../web/src/gpu/measure';
+
+const path = env.SLMWEB_DAWN;
+
+test('a device is measured by the clock', async () => {
+  if (path === undefined) return; // as in gpu_dawn.test.ts: nothing here to measure
+  const { create, globals } = (await import(path!)) as { create(options: string[]): GPU; globals: object };
+  Object.assign(globalThis, globals);
+  const gpu = create([]);
+  // Small, so that an emulated device is soon through.
+  const device = await openDevice(await findAdapter({ gpu, software: true }), { maxBinding: 128 << 20 });
+  const broken: string[] = [];
+  device.addEventListener('uncapturederror', ({ error }) => broken.push(error.message));
+  const rates = await measureDevice(device);
+  // From a slow emulation to far beyond the fastest card.
+  assert(rates.copy_bytes_per_second > 1e8 && rates.copy_bytes_per_second < 1e14);
+  assert(rates.flops_per_second > 1e8 && rates.flops_per_second < 1e16);
+  // By a clock that runs ten times as fast it is a tenth as fast.
+  const slower = await measureCopy(device, { now: () => 10 * performance.now() });
+  assert(slower < 0.5 * rates.copy_bytes_per_second);
+  const abort = new AbortController();
+  abort.abort(new Error('enough'));
+  await assert.rejects(measureDevice(device, { signal: abort.signal }), /enough/);
+  assert.deepEqual(broken, []);
+  device.destroy();
+});
+
+test('a model reads another text each time, and medians count', async () => {
+  const asked: CompletionParams[] = [];
+  const speeds = [1, 40, 10, 20]; // of the warm-up, which does not count, and of three runs
+  const slm = {
+    tokenize: () => Promise.resolve([100, 101, 102, 103]),
+    detokenize: (ids: readonly number[]) => Promise.resolve(ids.join(' ')),
+    completions: {
+      create: (params: CompletionParams) => {
+        const speed = speeds[asked.push(params) - 1]!;
+        const timings = { prefill_tokens_per_second: 10 * speed, decode_tokens_per_second: speed };
+        return Promise.resolve({ timings });
+      },
+    },
+  } as unknown as Slm;
+  const rates = await measureModel(slm, { prompt: 6, generate: 3 });
+  assert.deepEqual(rates, {
+    prefill_tokens: 6,
+    prefill_tokens_per_second: 200,
+    decode_tokens: 3,
+    decode_tokens_per_second: 20,
+  });
+  const [, ...runs] = asked;
+  assert.deepEqual(
+    runs.map(({ prompt }) => prompt),
+    ['101 102 103 100 101 102', '102 103 100 101 102 103', '103 100 101 102 103 100'],
+  );
+  assert(runs.every(({ max_tokens, ignore_eog }) => max_tokens === 3 && ignore_eog === true));
+});
