@@ -69,10 +69,10 @@ async function heldTo(answer: KnownAnswer, session: Session, most: number): Prom
   const { tokens } = answer;
   const last = tokens.length - 1;
   for (let at = 0; at < last; at += session.n_batch) {
-    session.eval(tokens.slice(at, Math.min(last, at + session.n_batch)), false);
+    session.eval(tokens.slice(at, Math.min(last, at + session.n_batch)), 'nothing');
     await session.settle();
   }
-  session.eval(tokens.slice(last), true);
+  session.eval(tokens.slice(last), 'logits');
   await session.settle();
   const { error, bound, passed, worst } = compare(answer, session.logits(), most);
   const detail = passed
