@@ -48,7 +48,7 @@ const SAMPLES: Samples = {
     { code: 'gpu_wrong', check: 'kernels', error: 0.37, bound: 0.005 },
     { code: 'gpu_wrong', check: 'known_answer', error: null, bound: null },
   ],
-  gpu_senseless: [{ code: 'gpu_senseless' }],
+  gpu_senseless: [{ code: 'gpu_senseless', repeated: null }],
   gpu_failed: [{ code: 'gpu_failed', error: 'Device is hung.' }],
   gpu_lost: [{ code: 'gpu_lost', losses: 1 }],
   gpu_given_up: [{ code: 'gpu_given_up', losses: 2 }],
