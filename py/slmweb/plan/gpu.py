@@ -31,7 +31,7 @@ _BLOCK_BYTES = {
     "Q2_K": 10.5, "Q3_K": 14.25, "Q4_K": 18.5, "Q5_K": 22.5, "Q6_K": 26.25,
 }  # fmt: skip
 _ROWS = 4  # a part of a matrix is a multiple of so many rows
-_SEGMENT = 256  # positions that one workgroup of a single token's attention goes through
+_SEGMENT = 128  # positions that one workgroup of a single token's attention goes through
 _ROPES = 2  # tables of angles that a session has room for
 
 

@@ -44,9 +44,10 @@ def assert_sizes(path: Path, lengths: list[int]) -> None:
         # The core begins each region of a matrix at a multiple of 64 bytes.
         room = 4 * 64 * len(shape.tensors)
         assert weights_bytes(shape) == pytest.approx(model.info["packed_bytes"], abs=room)
-        assert [session(shape, n).total for n in lengths] == [
-            model.session_bytes(n) for n in lengths
-        ]
+        for length in lengths:
+            # Its scratch may change: a hundredth, as on the CPU.
+            said = model.session_bytes(length)
+            assert session(shape, length).total == pytest.approx(said, rel=0.01), length
 
 
 @pytest.mark.parametrize("name", [*MODELS, *TYPED_MODELS])
@@ -62,7 +63,7 @@ def test_smollm2_takes_what_the_core_says() -> None:
 def programs(path: Path, n_ctx: int, monkeypatch: pytest.MonkeyPatch) -> int:
     """Distinct operations, types and overrides among the records of slm_model_prepare."""
     text = (ROOT / "web/src/generated/gpu.ts").read_text()
-    declared = re.findall(r"format: \w+,\s*overrides: \[(.*?)\],\s*buffers", text, re.S)
+    declared = re.findall(r"overrides: \[(.*?)\],\s*buffers", text, re.S)
     overrides = [len(re.findall("default:", listed)) for listed in declared]
     seen: set[tuple[int, ...]] = set()
     cores: list[Instance] = []
