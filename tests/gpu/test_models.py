@@ -24,6 +24,8 @@ from tests.parity.test_tiny_logits import BOUND, N_CTX, golden
 # A quantized model's keys and values are kept as f16, a relative rounding of 2^-12, which the
 # softmax of a model of two bits amplifies most.
 CACHE_BOUND = 3e-3
+# Their goldens are kept as f16 themselves.
+GOLDEN_BOUND = 3e-4
 
 Gpu = Callable[[str], GpuInstance]
 
@@ -90,7 +92,7 @@ def test_every_tensor_type(gpu: Gpu, tmp_path: Path, name: str) -> None:
     with Model.open(path, core=gpu("lane")) as model, model.session(64) as session:
         assert_close(evaluate(session, ids), expected, CACHE_BOUND)
         session.exact()
-        assert_close(evaluate(session, ids), expected, BOUND)
+        assert_close(evaluate(session, ids), expected, GOLDEN_BOUND)
 
 
 @pytest.mark.parametrize("form", ["lane", "sweep"])

@@ -74,7 +74,9 @@ def test_real_models_against_llama_cpp(name: str, real_model: Callable[[str], Pa
     difference = found - exact.logprobs[: len(ids)]
     relative = np.abs(difference).max(axis=1) / logits.std(axis=1)
     print(f"{name}: {np.median(relative):.1e}, at most {relative.max():.1e} of the scale")
-    assert relative.max() <= known_answer.BOUND / 10
+    # llama.cpp takes GELU out of a table of f16, which Gemma goes through in every layer.
+    bound = 4e-3 if name.startswith("gemma") else known_answer.BOUND / 10
+    assert relative.max() <= bound
 
 
 @pytest.mark.parametrize("name", REAL_MODELS)
