@@ -26,7 +26,7 @@ POSITIONS = {"smollm2": 64, "gemma3-270m": 40}
 
 
 def greedy(core: Instance, path: Path) -> list[int]:
-    """Without the CPU's rounding of activations, which decides where two tokens are as good as equal."""
+    """Without the rounding of activations, which decides between nearly equal tokens."""
     with Model.open(path, core=core) as model, model.session(128) as session:
         session.exact()
         prompt = model.tokenizer.encode("The sky is blue because")

@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "adapter.h"
+#include "cpu/kernels/matmul.h"
+#include "cpu/threads.h"
 #include "session.h"
 
 namespace {
