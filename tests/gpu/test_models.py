@@ -23,7 +23,7 @@ from tests.parity.test_tiny_logits import BOUND, N_CTX, golden
 
 # A quantized model's keys and values are kept as f16, a relative rounding of 2^-12, which the
 # softmax of a model of two bits amplifies most.
-CACHE_BOUND = 3e-3
+CACHE_BOUND = 6e-3
 # Their goldens are kept as f16 themselves.
 GOLDEN_BOUND = 3e-4
 
