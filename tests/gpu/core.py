@@ -34,7 +34,7 @@ def bundle(source: Path, folder: Path) -> Path:
     output = folder / f"{source.stem}.mjs"
     command = [
         str(ESBUILD), str(source), "--bundle", "--platform=node", "--format=esm", "--target=node20",
-        "--loader:.wgsl=text", "--external:webgpu", "--log-level=warning", f"--outfile={output}",
+        "--external:webgpu", "--log-level=warning", f"--outfile={output}",
     ]  # fmt: skip
     subprocess.run(command, cwd=ROOT, check=True)
     # What stays external is looked for from where the script lies.

@@ -260,8 +260,8 @@ FILL = """([text, where]) => {
 
 
 def until(target: Page | Frame, expression: str) -> Any:
-    """What `expression` becomes when it is true. Playwright's own waiting looks again by eval, which
-    the policy forbids; only its first look is exempt."""
+    """What `expression` becomes when it is true. Playwright's own waiting looks again by eval,
+    which the policy forbids; only its first look is exempt."""
     page = target if isinstance(target, Page) else target.page
     for _ in range(200):
         if value := target.evaluate(expression):
