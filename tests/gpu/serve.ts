@@ -43,10 +43,12 @@ async function answer(
 ): Promise<object> {
   if (call !== undefined) {
     // As a page does it: what will be needed is known, and compiled, before the weights are there.
-    host.collect = call === 'slm_model_prepare';
-    const result = exports[call]!(...args) as number | undefined;
-    host.collect = false;
-    if (call === 'slm_model_prepare') await host.compiled();
+    let result: number | undefined;
+    const run = () => {
+      result = exports[call]!(...args) as number | undefined;
+    };
+    if (call === 'slm_model_prepare') await host.compile(run);
+    else run();
     await host.settle();
     return { result: result ?? null, size: memory.buffer.byteLength };
   }

@@ -72,6 +72,16 @@ WRONG_FORM = """{
 }
 """
 BROKEN_SHADER = WRONG_SHADER.replace("'w.v5'", "'w.v55'")
+# One bit of what is sent becomes another on the way.
+FLIPPED_BIT = """{
+  const write = GPUQueue.prototype.writeBuffer;
+  GPUQueue.prototype.writeBuffer = function (buffer, at, data, from, size) {
+    const sent = new Uint8Array(data.slice(from, from + size));
+    if (size > 4096) sent[size >> 1] ^= 4;
+    return write.call(this, buffer, at, sent);
+  };
+}
+"""
 NO_DEVICE = """
 GPUAdapter.prototype.requestDevice = async () => { throw new Error('the driver is gone'); };
 """
@@ -208,6 +218,7 @@ def test_info_says_what_runs_and_what_was_checked(whole: tuple[Page, Any]) -> No
     kernels = checks["kernels"]
     assert kernels["state"] == "passed"
     assert 0 < kernels["error"] < kernels["bound"]
+    assert checks["weights"]["state"] == "passed"
     answered = checks["known_answer"]
     assert answered["state"] == "passed"
     assert 0 < answered["error"] < answered["bound"]
@@ -342,6 +353,7 @@ def test_numbers_that_are_none_are_never_an_answer(gpu_page: Page) -> None:
         (NO_ROOM, "gpu_out_of_memory", "a shorter context needs less"),
         (WRONG_SHADER, "gpu_wrong", "failed the check 'kernels'"),
         (BROKEN_SHADER, "gpu_failed", "v55"),
+        (FLIPPED_BIT, "gpu_wrong", "failed the check 'weights'"),
         (NO_DEVICE, "gpu_failed", "the driver is gone"),
     ],
 )
@@ -376,7 +388,7 @@ def test_a_form_of_the_products_that_is_wrong_is_not_used(
         info = load(page)
         assert (info["backend"], info["dot"]) == ("webgpu", other)
         assert info["gpu"]["kernels"] == {"matvec": other}
-        assert info["checks"][0]["state"] == "passed"
+        assert {check["state"] for check in info["checks"]} == {"passed"}
         assert len(run(page, "return ask();")["tokens"]) == N_TOKENS
 
 
@@ -416,7 +428,11 @@ def test_the_cpu_when_it_is_asked_for(gpu_page: Page) -> None:
     info = load(gpu_page, backend="cpu")
     assert info["backend"] == "cpu"
     assert info["backend_notices"] == [{"code": "cpu_asked"}]
+    assert info["checks"] == []
     assert load(gpu_page, variant="simd")["variant"] == "simd"
+    (check,) = load(gpu_page, backend="cpu", verify=True)["checks"]
+    assert (check["name"], check["state"]) == ("known_answer", "passed")
+    assert check["error"] < check["bound"] / 20
     assert load(gpu_page, backend="tpu")["code"] == "invalid_argument"
 
 

@@ -4,10 +4,11 @@
 import assert from 'node:assert/strict';
 import { env } from 'node:process';
 import { test } from 'node:test';
-import type { Operation } from '../../../web/src/generated/gpu';
+import { OPERATIONS, type Operation } from '../../../web/src/generated/gpu';
 import type { DeviceWish } from '../../../web/src/gpu/device';
 import { GpuFailure } from '../../../web/src/gpu/failure';
 import { GpuHost } from '../../../web/src/gpu/host';
+import { expand } from '../../../web/src/gpu/shaders';
 
 const BUFFERS = [
   { name: 'batch', binding: 1, access: 'uniform' },
@@ -36,9 +37,15 @@ struct Batch { past: u32 }
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (id.x < params.n) { y[id.x] += FACTOR * x[id.x] + params.add + batch.past; }
 }`;
+const CHECKSUM = OPERATIONS.find(({ name }) => name === 'checksum')!;
+const TEXTS: Readonly<Record<string, string>> = {
+  add: TEXT,
+  wrong: TEXT.replace('FACTOR * x', 'nothing * x'),
+  checksum: expand(CHECKSUM, 0),
+};
 const KERNELS = {
-  operations: [ADD, WRONG],
-  expand: ({ name }: Operation) => (name === 'add' ? TEXT : TEXT.replace('FACTOR * x', 'nothing * x')),
+  operations: [ADD, WRONG, CHECKSUM],
+  expand: ({ name }: Operation) => TEXTS[name]!,
 };
 
 const gpu = await dawn();
@@ -93,10 +100,7 @@ onDawn('dispatches run in order, with their own overrides, parameters and batch'
   const [batch, x, y] = [16, 400, 400].map((bytes) => host.imports.create(bytes)) as [number, number, number];
   upload(x, [1, 2, 3]);
   upload(batch, [1000]);
-  host.collect = true;
-  add(2, 10, [batch, x, y], 100, 5);
-  host.collect = false;
-  await host.compiled();
+  await host.compile(() => add(2, 10, [batch, x, y], 100, 5));
   add(2, 10, [batch, x, y], 100, 5); // y = 10 x + 1005
   add(2, 2, [batch, y, x], 3, 0); // x += 2 y + 1000
   assert.deepEqual(await read(x, 4), [3031, 3052, 3073, 0]);
@@ -141,9 +145,8 @@ onDawn('rules that are broken are heard from settle, and the host lives on', asy
 
 onDawn('a shader that is wrong is heard before it is used', async () => {
   const { host, add } = await setup({}, 1);
-  host.collect = true;
-  add(1, 1, [0, 0, 0], 16, 4);
-  await assert.rejects(host.compiled(), (error: unknown) => {
+  const named = host.compile(() => add(1, 1, [0, 0, 0], 16, 4));
+  await assert.rejects(named, (error: unknown) => {
     assert.match((error as Error).message, /wrong .*unresolved value 'nothing'/);
     return error instanceof GpuFailure;
   });
@@ -178,6 +181,28 @@ onDawn('an emulated device is told from a real one, and taken on request only', 
     assert.equal((error as GpuFailure).notice.code, 'gpu_missing');
     return true;
   });
+});
+
+onDawn('what was uploaded is proved to be there', async () => {
+  const { host, add, upload } = await setup();
+  const [early, one, two] = [64, 4000, 80].map((bytes) => host.imports.create(bytes)) as [
+    number,
+    number,
+    number,
+  ];
+  upload(early, [7]); // before the proof
+  const send = () => {
+    host.startProof();
+    upload(one, [1, 2, 0xffffffff, 4]);
+    host.imports.upload(one, 16, 4000, 64);
+    host.imports.upload(two, 40, 4002, 40); // from an odd place in memory
+  };
+  send();
+  assert.deepEqual(await host.prove(), { bytes: 120, wrong: 0 });
+  send();
+  add(1, 1, [0, 0, two], 1, 1); // somebody else writes into it
+  assert.deepEqual(await host.prove(), { bytes: 120, wrong: 1 });
+  host.destroy();
 });
 
 onDawn('the time of each operation can be measured', async () => {

@@ -15,6 +15,12 @@ export interface RawLogprob {
 
 const TEXT_CAPACITY = 4096;
 
+const WANTED = {
+  nothing: EvalFlag.NO_LOGITS,
+  sample: EvalFlag.SAMPLE,
+  logits: EvalFlag.LAST_LOGITS,
+} as const;
+
 export class Session {
   readonly #core: Core;
   readonly #pointer: number;
@@ -92,8 +98,9 @@ export class Session {
     );
   }
 
-  eval(ids: Int32Array | readonly number[], logits: boolean): void {
-    const flag = logits ? EvalFlag.LAST_LOGITS : EvalFlag.NO_LOGITS;
+  /** `wanted` of the last token: all logits cross from a GPU only where somebody looks at them. */
+  eval(ids: Int32Array | readonly number[], wanted: 'nothing' | 'sample' | 'logits'): void {
+    const flag = WANTED[wanted];
     this.#core.check(
       this.#core.exports.slm_session_eval(this.#pointer, this.#core.putIds(ids), ids.length, flag),
     );

@@ -85,7 +85,9 @@ export function sentence(notice: BackendNotice): string {
     case 'gpu_out_of_memory':
       return `The GPU had given ${formatBytes(notice.given)} and had no ${formatBytes(notice.needed)} more; a shorter context needs less.`;
     case 'gpu_wrong':
-      return `The GPU failed the check '${notice.check}': its error is ${figure(notice.error)}, and at most ${figure(notice.bound)} is right.`;
+      return notice.error === null
+        ? `The GPU failed the check '${notice.check}'.`
+        : `The GPU failed the check '${notice.check}': its error is ${figure(notice.error)}, and at most ${figure(notice.bound)} is right.`;
     case 'gpu_senseless':
       return notice.repeated === null
         ? 'The GPU computed what is no number.'

@@ -10,8 +10,9 @@ import { Buffers } from './buffers';
 import { type DeviceWish, type Found, findAdapter, openDevice } from './device';
 import { GpuFailure } from './failure';
 import { Pass } from './pass';
-import { type Kernels, Pipelines } from './pipelines';
+import { type Kernels, type Pipeline, Pipelines } from './pipelines';
 import { type OperationTime, Profile } from './profile';
+import { Proof, type Proven } from './proof';
 import { Readback } from './readback';
 import { Records } from './records';
 
@@ -24,8 +25,6 @@ const LOSS_MS = 200;
 export class GpuHost {
   readonly adapter: GpuAdapter;
   readonly imports: GpuImports;
-  /** Encoding only names the pipelines that will be needed; nothing is allocated, uploaded or read. */
-  collect = false;
   /** Resolves when the device is gone, for whatever reason. */
   readonly lost: Promise<GpuFailure>;
   readonly #device: GPUDevice;
@@ -34,6 +33,10 @@ export class GpuHost {
   readonly #readback: Readback;
   readonly #pass: Pass;
   readonly #profile: Profile | null;
+  readonly #kernels: Kernels;
+  /** While they are only named; nothing is allocated, uploaded or read then. */
+  #wanted: Set<Pipeline> | null = null;
+  #proof: Proof | null = null;
   #memory: WebAssembly.Memory | null = null;
   #words = new Uint32Array();
   #failure: GpuFailure | null = null;
@@ -53,6 +56,7 @@ export class GpuHost {
     this.#device = device;
     this.adapter = adapter;
     this.#buffers = new Buffers(device);
+    this.#kernels = kernels;
     this.#pipelines = new Pipelines(device, kernels);
     this.#readback = new Readback(device, this.#buffers);
     this.#profile = device.features.has('timestamp-query') ? new Profile(device) : null;
@@ -78,24 +82,23 @@ export class GpuHost {
   /** The linear memory of the instance that has been made with the imports. */
   attach(memory: WebAssembly.Memory): void {
     this.#memory = memory;
-    this.#readback.memory = memory;
   }
 
-  /** Has all pipelines compiled that `encode` would need. */
-  async compile(encode: () => void, onProgress?: (done: number, total: number) => void): Promise<void> {
-    this.collect = true;
+  /** Has all pipelines compiled that `encode` would need, or rejects with why one of them cannot be. */
+  async compile(
+    encode: () => void,
+    onProgress: (done: number, total: number) => void = () => undefined,
+  ): Promise<void> {
+    const wanted = new Set<Pipeline>();
+    this.#wanted = wanted;
     try {
       encode();
     } finally {
-      this.collect = false;
+      this.#wanted = null;
     }
-    await this.compiled(onProgress);
-  }
-
-  /** Resolves when all pipelines that have been named are there. */
-  async compiled(onProgress: (done: number, total: number) => void = () => undefined): Promise<void> {
     this.#pipelines.onProgress = onProgress;
-    await this.#orLost(this.#pipelines.ready());
+    const compiled = Promise.all(Array.from(wanted, ({ ready }) => ready));
+    for (const failure of await this.#orLost(compiled)) if (failure !== null) throw failure;
   }
 
   get pipelines(): { readonly done: number; readonly total: number } {
@@ -107,6 +110,29 @@ export class GpuHost {
     this.#pass.submit();
     await this.#orLost(this.#settled());
     if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** From now on each upload is to be proved; what lies on the device is written once. */
+  startProof(): void {
+    this.#proof = new Proof(this.#kernels.operations);
+    this.#pipelines.want(this.#proof.record(0, 0, 0, 0), RECORD_HEAD);
+  }
+
+  /** Whether the device has what was sent since then. */
+  async prove(): Promise<Proven> {
+    const proof = this.#proof!;
+    this.#proof = null;
+    const failure = await this.#orLost(this.#pipelines.want(proof.record(0, 0, 0, 0), RECORD_HEAD).ready);
+    if (failure !== null) throw failure;
+    const handles = proof.handles;
+    const result = this.#buffers.create(4 * handles.length);
+    for (const [slot, handle] of handles.entries())
+      this.#pass.encode(proof.record(handle, this.#buffers.at(handle).size, result, slot), 0);
+    const found = new Int32Array(handles.length);
+    this.#pass.read(result, 0, found.byteLength, (bytes) => new Uint8Array(found.buffer).set(bytes));
+    await this.settle();
+    this.#buffers.destroy(result);
+    return proof.compare(found);
   }
 
   info(): Omit<GpuInfo, 'kernels' | 'losses'> {
@@ -184,16 +210,17 @@ export class GpuHost {
     const pass = this.#pass;
     return {
       limit: () => limit,
-      create: (bytes) => (this.collect ? 0 : buffers.create(bytes >>> 0)),
+      create: (bytes) => (this.#wanted !== null ? 0 : buffers.create(bytes >>> 0)),
       destroy: (handle) => {
         if (handle === 0) return;
         pass.submit(); // it may be in use by what was recorded
         buffers.destroy(handle);
       },
       upload: (handle, offset, data, n) => {
-        if (this.collect) return;
+        if (this.#wanted !== null) return;
         const { buffer } = this.#memory!;
         this.#device.queue.writeBuffer(buffers.at(handle), offset >>> 0, buffer, data >>> 0, n >>> 0);
+        this.#proof?.uploaded(handle, offset >>> 0, buffer, data >>> 0, n >>> 0);
         this.#uploaded += n >>> 0;
         this.#underway += n >>> 0;
       },
@@ -202,11 +229,15 @@ export class GpuHost {
         // Any call may have grown the memory.
         if (this.#words.buffer !== buffer) this.#words = new Uint32Array(buffer);
         const at = record >>> 2;
-        if (this.collect) this.#pipelines.want(this.#words.subarray(at), RECORD_HEAD);
+        if (this.#wanted !== null)
+          this.#wanted.add(this.#pipelines.want(this.#words.subarray(at), RECORD_HEAD));
         else pass.encode(this.#words, at);
       },
       read: (handle, offset, n, data) => {
-        if (!this.collect) pass.read(handle, offset >>> 0, n >>> 0, data >>> 0);
+        if (this.#wanted !== null) return;
+        const deliver = (bytes: Uint8Array) =>
+          new Uint8Array(this.#memory!.buffer, data >>> 0, n >>> 0).set(bytes);
+        pass.read(handle, offset >>> 0, n >>> 0, deliver);
       },
       submit: () => pass.submit(),
     };

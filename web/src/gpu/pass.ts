@@ -61,10 +61,10 @@ export class Pass {
   }
 
   /** Bytes of a buffer, as what was recorded so far leaves them. */
-  read(handle: number, offset: number, n: number, pointer: number): void {
+  read(handle: number, offset: number, n: number, deliver: (bytes: Uint8Array) => void): void {
     if (this.#encoder === null) this.#open();
     this.#endPass();
-    this.#readback.copy(this.#encoder!, handle, offset, n, pointer);
+    this.#readback.copy(this.#encoder!, handle, offset, n, deliver);
   }
 
   submit(): void {

@@ -18,6 +18,8 @@ export interface Pipeline {
   readonly operation: Operation;
   readonly layout: Layout;
   compiled: GPUComputePipeline | null;
+  /** Resolves when it has been compiled, or to the reason why it could not be. */
+  ready: Promise<GpuFailure | null>;
 }
 
 interface Layout {
@@ -43,8 +45,6 @@ export class Pipelines {
   readonly #layouts = new Map<Operation, Layout>();
   readonly #modules = new Map<string, Module>();
   readonly #pipelines = new Map<string, Pipeline>();
-  #compiling = new Set<Promise<void>>();
-  #failure: GpuFailure | null = null;
   #running = 0;
   #start = 0;
   #compileMs = 0;
@@ -74,29 +74,24 @@ export class Pipelines {
     const key = `${operation.name} ${format} ${overrides.join()}`;
     const known = this.#pipelines.get(key);
     if (known !== undefined) return known;
-    const pipeline: Pipeline = { operation, layout: this.#layout(operation), compiled: null };
+    const pipeline: Pipeline = {
+      operation,
+      layout: this.#layout(operation),
+      compiled: null,
+      ready: Promise.resolve(null),
+    };
     this.#pipelines.set(key, pipeline);
     const descriptor = this.#descriptor(pipeline, format, overrides);
     const { error } = this.#module(operation, format);
-    const compiling = this.#compile(pipeline, descriptor).catch(async (reason: unknown) => {
-      this.#pipelines.delete(key); // whoever names it again hears of it, too
-      const why = (await error.catch(() => null)) ?? (reason instanceof Error ? reason.message : reason);
-      this.#failure ??= GpuFailure.of(`${key}: ${why}`);
-    });
-    this.#compiling.add(compiling);
+    pipeline.ready = this.#compile(pipeline, descriptor).then(
+      () => null,
+      async (reason: unknown) => {
+        this.#pipelines.delete(key); // whoever names it again hears of it, too
+        const why = (await error.catch(() => null)) ?? (reason instanceof Error ? reason.message : reason);
+        return GpuFailure.of(`${key}: ${why}`);
+      },
+    );
     return pipeline;
-  }
-
-  /** Resolves when all that were named are ready; rejects with the first that cannot be. */
-  async ready(): Promise<void> {
-    while (this.#compiling.size > 0) {
-      const compiling = this.#compiling;
-      this.#compiling = new Set();
-      await Promise.all(compiling);
-    }
-    const failure = this.#failure;
-    this.#failure = null;
-    if (failure !== null) throw failure;
   }
 
   async #compile(pipeline: Pipeline, descriptor: GPUComputePipelineDescriptor): Promise<void> {

@@ -1,4 +1,4 @@
-// Brings bytes from the device to linear memory, through staging buffers that are
+// Brings bytes from the device to whoever asked for them, through staging buffers that are
 // kept: allocating one for each token would cost more than the copy.
 
 import { type Buffers, USAGE } from './buffers';
@@ -8,8 +8,8 @@ const MAP_READ = 1;
 
 interface Reading {
   readonly staging: GPUBuffer;
-  readonly pointer: number;
   readonly n: number;
+  readonly deliver: (bytes: Uint8Array) => void;
 }
 
 export class Readback {
@@ -19,8 +19,6 @@ export class Readback {
   readonly #free = new Map<number, GPUBuffer[]>();
   #copied: Reading[] = [];
   #mapped: Promise<void>[] = [];
-  /** Where what was read is put. */
-  memory: WebAssembly.Memory | null = null;
   bytes = 0;
 
   constructor(device: GPUDevice, buffers: Buffers) {
@@ -28,11 +26,17 @@ export class Readback {
     this.#buffers = buffers;
   }
 
-  /** Records the copy of `n` bytes at `offset`, which are to arrive at `pointer`. */
-  copy(encoder: GPUCommandEncoder, handle: number, offset: number, n: number, pointer: number): void {
+  /** Records the copy of `n` bytes at `offset`; `deliver` is given them, and may not keep them. */
+  copy(
+    encoder: GPUCommandEncoder,
+    handle: number,
+    offset: number,
+    n: number,
+    deliver: (bytes: Uint8Array) => void,
+  ): void {
     const staging = this.#take(n);
     encoder.copyBufferToBuffer(this.#buffers.at(handle), offset, staging, 0, Math.ceil(n / 4) * 4);
-    this.#copied.push({ staging, pointer, n });
+    this.#copied.push({ staging, n, deliver });
     this.bytes += n;
   }
 
@@ -57,9 +61,9 @@ export class Readback {
     return mapped.length === 0 ? null : Promise.all(mapped);
   }
 
-  async #arrive({ staging, pointer, n }: Reading): Promise<void> {
+  async #arrive({ staging, n, deliver }: Reading): Promise<void> {
     await staging.mapAsync(MAP_READ);
-    new Uint8Array(this.memory!.buffer, pointer, n).set(new Uint8Array(staging.getMappedRange(), 0, n));
+    deliver(new Uint8Array(staging.getMappedRange(), 0, n));
     staging.unmap();
     this.#free.get(staging.size)!.push(staging);
   }

@@ -7,7 +7,9 @@ import type { KnownAnswer } from '../api/types';
 import { compare } from '../core/known_answer';
 import type { Model } from '../core/model';
 import { Session } from '../core/session';
+import { formatBytes } from '../core/units';
 import { GpuFailure } from '../gpu/failure';
+import type { GpuHost } from '../gpu/host';
 
 /** Each kernel that the model needs; the first that is wrong ends it. */
 export async function checkKernels(model: Model): Promise<Check> {
@@ -25,6 +27,17 @@ export async function checkKernels(model: Model): Promise<Check> {
     ? `${count} kernels compute what they should; ${worst.name} is furthest off.`
     : `The kernel ${worst.name} computes something else than it should.`;
   return { name: 'kernels', state: passed ? 'passed' : 'failed', error: worst.error, bound, detail };
+}
+
+/** Whether the weights on the device are those that were sent there. */
+export async function checkWeights(host: GpuHost): Promise<Check> {
+  const { bytes, wrong } = await host.prove();
+  const state = wrong === 0 ? 'passed' : 'failed';
+  const detail =
+    wrong === 0
+      ? `${formatBytes(bytes)} on the device are those that were sent there.`
+      : `${wrong} buffers on the device hold something else than was sent there.`;
+  return { name: 'weights', state, error: null, bound: null, detail };
 }
 
 /** In an exact session, whose error is small, and on a GPU also in `session`, which will be used, and which rounds
@@ -56,10 +69,10 @@ async function heldTo(answer: KnownAnswer, session: Session, most: number): Prom
   const { tokens } = answer;
   const last = tokens.length - 1;
   for (let at = 0; at < last; at += session.n_batch) {
-    session.eval(tokens.slice(at, Math.min(last, at + session.n_batch)), false);
+    session.eval(tokens.slice(at, Math.min(last, at + session.n_batch)), 'nothing');
     await session.settle();
   }
-  session.eval(tokens.slice(last), true);
+  session.eval(tokens.slice(last), 'logits');
   await session.settle();
   const { error, bound, passed, worst } = compare(answer, session.logits(), most);
   const detail = passed

@@ -97,19 +97,20 @@ export async function generate(request: GenerateRequest, context: GenerateContex
     if (last) return done(session.finished ? 'stop' : 'length', '', n);
     await tick();
     if (isAborted()) return done('aborted', session.text(true), n);
-    session.eval([token], true);
+    session.eval([token], wantedOf(request));
     await session.settle();
   }
 }
 
 /** False when it was aborted on the way. An echoed prompt's logprobs are added to `scored`. */
 async function prefill(
-  { id, ids: prompt, echo, replay }: GenerateRequest,
+  request: GenerateRequest,
   context: GenerateContext,
   clock: Clock,
   scored: number[],
 ): Promise<boolean> {
   const { session, post, tick, isAborted } = context;
+  const { id, ids: prompt, echo, replay } = request;
   const ids = replay.length === 0 ? prompt : Int32Array.from([...prompt, ...replay]);
   const n = ids.length;
   const cached = session.reuse(echo ? ids.subarray(0, 1) : ids);
@@ -126,7 +127,7 @@ async function prefill(
     const chunk = ids.subarray(at, at + size);
     const start = performance.now();
     if (echo) scored.push(...(await session.evalScored(chunk, ids.subarray(at + 1, at + 1 + chunk.length))));
-    else session.eval(chunk, at + chunk.length === n);
+    else session.eval(chunk, at + chunk.length === n ? wantedOf(request) : 'nothing');
     await session.settle();
     const ms = performance.now() - start;
     at += chunk.length;
@@ -137,6 +138,8 @@ async function prefill(
   }
   return true;
 }
+
+const wantedOf = ({ logprobs }: GenerateRequest) => (logprobs === null ? 'sample' : 'logits');
 
 function withBytes(model: Model, raw: RawLogprob): RawTokenLogprob {
   return { ...raw, bytes: Array.from(model.detokenize([raw.id], { special: true })) };

@@ -12,7 +12,7 @@ import { Session } from '../core/session';
 import type { GpuHost } from '../gpu/host';
 import { Meter } from '../store/meter';
 import { LoadedAdapters } from './adapters';
-import { checkAnswer, mustPass } from './checks';
+import { checkAnswer, checkWeights, mustPass } from './checks';
 import { describeFailure, isCrash, reportCrash } from './failure';
 import { provenForm, timeForms } from './forms';
 import { generate } from './generate';
@@ -73,10 +73,12 @@ async function load(
     units.reduce((n, unit) => n + unit.size, 0),
   );
   const tune = () => (forms === null ? core.tuneDot() : forms[0]!.name);
+  host?.startProof();
   let dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter, tune);
   model.ready();
   const checks: Check[] = [];
-  if (forms !== null) {
+  if (host !== null && forms !== null) {
+    checks.push(mustPass(await checkWeights(host)));
     meter.start('compile', 0, 0);
     const { form, check } = await provenForm(model, forms, begun, compiling);
     dot = form.name;

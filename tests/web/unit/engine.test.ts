@@ -1,0 +1,217 @@
+// What the engine does when a GPU fails, with workers that only play a part: nothing
+// that was said is said again, nothing is left out, and after two losses the CPU goes on.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { BackendNotice } from '../../../web/src/api/backend';
+import type { EngineOptions, ModelSource } from '../../../web/src/api/types';
+import { Engine, type Generation } from '../../../web/src/engine/engine';
+import type { GpuFault } from '../../../web/src/gpu/failure';
+import type { GenerateRequest, MainRequest, Role } from '../../../web/src/worker/protocol';
+
+/** What the next workers do: fail while loading, or after so many tokens of an answer. */
+interface Part {
+  readonly loading?: GpuFault;
+  readonly after?: number;
+  readonly fault?: GpuFault;
+}
+
+const LOST: GpuFault = { code: 'gpu_lost', losses: 1 };
+const TIMINGS = { memory_bytes: 1 };
+const TOKENS = 10;
+let parts: Part[] = [];
+let started: string[] = [];
+let asked: GenerateRequest[] = [];
+
+class FakeWorker {
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onerror: unknown = null;
+  #part: Part = {};
+  #ended = false;
+
+  constructor(url: string) {
+    started.push(url);
+  }
+
+  terminate(): void {
+    this.#ended = true;
+  }
+
+  postMessage(message: Role | MainRequest): void {
+    if ('role' in message) {
+      if (message.role !== 'main') return;
+      const { gpu } = message.load;
+      this.#part = gpu === null ? {} : (parts.shift() ?? {});
+      const { loading } = this.#part;
+      const backend = gpu === null ? 'cpu' : 'webgpu';
+      const facts = {
+        backend,
+        gpu: gpu === null ? null : { info: {}, stats: {} },
+        memory_bytes: 1,
+        checks: [],
+      };
+      this.#say(loading === undefined ? { type: 'loaded', facts } : crash(loading));
+    } else if (message.type === 'generate') this.#generate(message);
+    else if (message.type === 'tokenize')
+      this.#say({ type: 'tokenized', id: message.id, ids: new Int32Array(3) });
+    else if (message.type === 'load-adapter')
+      this.#say({ type: 'adapter', id: message.id, facts: { rank: 1 }, memory_bytes: 1 });
+  }
+
+  #generate(request: GenerateRequest): void {
+    asked.push(request);
+    const { id, replay } = request;
+    const { after = TOKENS, fault } = this.#part;
+    for (let n = replay.length; n < Math.min(after, TOKENS); n++)
+      this.#say({
+        type: 'token',
+        id,
+        token: 100 + n,
+        text: `${n} `,
+        logprobs: null,
+        n_past: n,
+        timings: TIMINGS,
+      });
+    if (fault !== undefined) this.#say(crash(fault));
+    else
+      this.#say({
+        type: 'done',
+        id,
+        text: '',
+        finish: 'length',
+        n_past: TOKENS,
+        timings: TIMINGS,
+        gpu: null,
+      });
+  }
+
+  #say(data: object): void {
+    setTimeout(() => this.#ended || this.onmessage?.({ data }));
+  }
+}
+
+const crash = (gpu: GpuFault) => ({ type: 'crash', error: { code: 'crashed', message: gpu.code }, gpu });
+
+const adapter = {
+  info: { vendor: 'acme', architecture: '', device: '', description: 'Acme' },
+  limits: new Proxy({}, { get: () => 2 ** 31 }),
+};
+Object.assign(globalThis, { Worker: FakeWorker });
+Object.defineProperty(globalThis, 'navigator', {
+  value: { hardwareConcurrency: 1, gpu: { requestAdapter: () => Promise.resolve(adapter) } },
+  configurable: true,
+});
+
+const SOURCE = {
+  manifest: { memory: { n_ctx_default: 64 }, adapters: [{ name: 'law', title: 'Law', file: 1 }] },
+  files: [new Blob(['model']), new Blob(['law'])],
+  wasm: (variant: string) => Promise.resolve(new TextEncoder().encode(variant).buffer),
+  workerUrl: 'blob',
+  gpuWorkerUrl: 'data',
+} as unknown as ModelSource;
+const GENERATION = { ids: new Int32Array([1]), adapters: [] } as unknown as Generation;
+
+interface Told {
+  readonly engine: Engine;
+  readonly notices: BackendNotice[];
+}
+
+async function start(script: readonly Part[], options: EngineOptions = {}): Promise<Told> {
+  parts = [...script];
+  started = [];
+  asked = [];
+  const notices: BackendNotice[] = [];
+  const onNotice = (_: string, notice: BackendNotice) => notices.push(notice);
+  return { engine: await Engine.start(SOURCE, { onNotice, ...options }), notices };
+}
+
+async function answer(engine: Engine, generation = GENERATION): Promise<string> {
+  let text = '';
+  const onToken = (report: { text: string }) => {
+    text += report.text;
+  };
+  await engine.generate(generation, { onToken, onPrefill: () => undefined, signal: undefined });
+  return text;
+}
+
+const WHOLE = '0 1 2 3 4 5 6 7 8 9 ';
+const codes = (notices: readonly BackendNotice[]) => notices.map(({ code }) => code);
+
+test('a device that is lost once is replaced, one that is lost twice by the CPU', async () => {
+  const { engine, notices } = await start([
+    { after: 3, fault: LOST },
+    { after: 7, fault: LOST },
+  ]);
+  assert.equal(await answer(engine), WHOLE);
+  assert.deepEqual(started, ['data', 'data', 'blob']);
+  assert.deepEqual(
+    asked.map(({ replay }) => Array.from(replay)),
+    [[], [100, 101, 102], [100, 101, 102, 103, 104, 105, 106]],
+  );
+  assert.deepEqual(notices, [
+    { code: 'gpu_lost', losses: 1 },
+    { code: 'gpu_given_up', losses: 2 },
+  ]);
+  assert.deepEqual(engine.notices, notices);
+  assert.deepEqual([engine.facts.backend, engine.losses], ['cpu', 2]);
+});
+
+test('a device that comes back is said to be used', async () => {
+  const { engine } = await start([{ after: 3, fault: LOST }]);
+  assert.equal(await answer(engine), WHOLE);
+  assert.deepEqual(codes(engine.notices), ['gpu_lost', 'gpu_used']);
+  assert.equal(engine.facts.backend, 'webgpu');
+});
+
+test('no other device: the CPU', async () => {
+  const full: GpuFault = { code: 'gpu_out_of_memory', needed: 2, given: 1 };
+  const { engine, notices } = await start([{ after: 3, fault: LOST }, { loading: full }]);
+  assert.equal(await answer(engine), WHOLE);
+  assert.deepEqual(codes(notices), ['gpu_lost', 'gpu_out_of_memory']);
+  assert.equal(engine.facts.backend, 'cpu');
+});
+
+test('empty tokens by which a device was found out are no part of the answer', async () => {
+  const { engine, notices } = await start([{ after: 9, fault: { code: 'gpu_senseless', repeated: 4 } }]);
+  let n = 0;
+  const onToken = () => {
+    n += 1;
+  };
+  await engine.generate(GENERATION, { onToken, onPrefill: () => undefined, signal: undefined });
+  // Three of the four were told, and are made again.
+  assert.deepEqual(Array.from(asked[1]!.replay), [100, 101, 102, 103, 104, 105]);
+  assert.equal(n, TOKENS + 3);
+  assert.deepEqual(codes(notices), ['gpu_senseless']);
+});
+
+test('adapters are loaded again by whoever takes over', async () => {
+  const { engine } = await start([{ after: 3, fault: LOST }]);
+  const generation = { ...GENERATION, adapters: [{ name: 'law' }] };
+  assert.equal(await answer(engine, generation), WHOLE);
+  const [first, second] = asked.map(({ adapters }) => adapters[0]![0]);
+  assert(first !== second, 'the second worker knows no adapter of the first');
+});
+
+test('whoever takes over while nothing is asked answers the next question', async () => {
+  const { engine } = await start([{ after: 0, fault: LOST }]);
+  const ids = engine.tokenize('a', { special: true, bos: false });
+  assert.equal(await answer(engine), WHOLE);
+  assert.equal((await ids).length, 3);
+});
+
+test('a GPU that cannot start', async () => {
+  const wrong: GpuFault = { code: 'gpu_wrong', check: 'weights', error: null, bound: null };
+  const { engine, notices } = await start([{ loading: wrong }]);
+  assert.deepEqual(started, ['data', 'blob']);
+  assert.deepEqual(notices, [wrong]);
+  assert.equal(engine.facts.backend, 'cpu');
+  await assert.rejects(start([{ loading: wrong }], { variant: 'webgpu' }), { code: 'corrupt' });
+});
+
+test('a model that was disposed of while another device was on its way stays so', async () => {
+  const { engine } = await start([{ after: 3, fault: LOST }]);
+  const answered = answer(engine);
+  while (engine.losses === 0) await new Promise((resolve) => setTimeout(resolve));
+  engine.dispose();
+  await assert.rejects(answered, { code: 'disposed' });
+});
