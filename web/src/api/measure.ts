@@ -23,18 +23,17 @@ const TEXT =
   'The harbour lay quiet under the morning fog, and only the bell of the outer buoy could be heard. ' +
   'A clerk counted 1,024 crates twice, wrote the number down, and began again. ';
 
+/** As people chat. The likeliest token alone, again and again, may be one without text, as from a GPU that
+ *  has gone mad. */
+const SAMPLING = { temperature: 0.8, top_k: 40, seed: 1, ignore_eog: true } as const;
+
 export async function measureModel(slm: Slm, wish: MeasureWish): Promise<ModelRates> {
   const { prompt, generate, repeat = 3, signal } = wish;
   const words = await slm.tokenize(TEXT);
   const run = async (first: number, read: number, write: number) => {
     // Each begins with another word: what was read before would not be read again.
     const ids = Array.from({ length: read }, (_, i) => words[(first + i) % words.length]!);
-    const request = {
-      prompt: await slm.detokenize(ids),
-      max_tokens: write,
-      temperature: 0,
-      ignore_eog: true,
-    };
+    const request = { ...SAMPLING, prompt: await slm.detokenize(ids), max_tokens: write };
     return (await slm.completions.create(request, signal === undefined ? {} : { signal })).timings;
   };
   await run(0, Math.min(16, prompt), 2);
