@@ -8,10 +8,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "node_modules/webgpu/index.js"
+ESBUILD = ROOT / "node_modules/.bin/esbuild"
+
+NO_DEVICE = "no WebGPU here: needs npm's webgpu, and Chromium's Vulkan or the system's"
+"""Why a test is skipped."""
+
+
+def bundle(source: Path, output: Path) -> Path:
+    """A script for Node out of one of TypeScript; esbuild may have nothing to say."""
+    command = [
+        str(ESBUILD), str(source), "--bundle", "--platform=node", "--format=esm",
+        "--target=node20", "--log-level=warning", f"--outfile={output}",
+    ]  # fmt: skip
+    built = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (built.returncode, built.stderr) == (0, "")
+    return output
 
 
 def environment() -> dict[str, str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gpu.core import GpuInstance, bundle
+from tests.dawn import bundle
+from tests.gpu.core import GpuInstance
 from tests.parity.conftest import real_model as real_model
 
 SERVE = Path(__file__).with_name("serve.ts")
@@ -17,7 +18,7 @@ SERVE = Path(__file__).with_name("serve.ts")
 
 @pytest.fixture(scope="session")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle(SERVE, tmp_path_factory.mktemp("gpu"))
+    return bundle(SERVE, tmp_path_factory.mktemp("gpu") / "serve.mjs")
 
 
 @pytest.fixture(scope="session")

@@ -6,42 +6,19 @@ against both. Knows the protocol of serve.ts and no test.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
+
 from slmweb.core import Instance
 from slmweb.errors import SlmError
-from tests.web.conftest import ESBUILD, ROOT
+from tests.dawn import NO_DEVICE, ROOT, environment
 
 WASM = ROOT / "dist/wasm/slm-webgpu.wasm"
 
-
-def dawn_environment() -> dict[str, str]:
-    """Where Dawn finds a device: the emulated one of Debian's Chromium, or the system's."""
-    environment = dict(os.environ)
-    chromium = Path("/usr/lib/chromium")
-    icd = chromium / "vk_swiftshader_icd.json"
-    if icd.is_file() and "VK_ICD_FILENAMES" not in environment:
-        environment |= {"VK_ICD_FILENAMES": str(icd), "LD_LIBRARY_PATH": str(chromium)}
-    return environment
-
-
-def bundle(source: Path, folder: Path) -> Path:
-    """A script for Node out of one of TypeScript, its shaders included."""
-    output = folder / f"{source.stem}.mjs"
-    command = [
-        str(ESBUILD), str(source), "--bundle", "--platform=node", "--format=esm", "--target=node20",
-        "--external:webgpu", "--log-level=warning", f"--outfile={output}",
-    ]  # fmt: skip
-    subprocess.run(command, cwd=ROOT, check=True)
-    # What stays external is looked for from where the script lies.
-    modules = folder / "node_modules"
-    if not modules.exists():
-        modules.symlink_to(ROOT / "node_modules")
-    return output
+NO_DEVICE_CODE = 3  # serve.ts says so by its exit
 
 
 class GpuInstance(Instance):
@@ -52,17 +29,15 @@ class GpuInstance(Instance):
     """
 
     def __init__(self, script: Path, form: str = "lane", **wish: object) -> None:
-        node = shutil.which("node")
-        assert node is not None
         self.path = WASM
         self._crash = None
         self._size = 0
         self._windows: list[tuple[int, bytearray, bytes]] = []
         self._process = subprocess.Popen(
-            [node, script, WASM, json.dumps(wish)],
+            ["node", script, WASM, json.dumps(wish)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=dawn_environment(),
+            env=environment(),
         )
         names = [
             self.string(self.pointer("slm_dot_name", i)) for i in range(self.call("slm_dot_count"))
@@ -117,7 +92,10 @@ class GpuInstance(Instance):
         to.write(json.dumps(request).encode() + b"\n" + content)
         to.flush()
         line = back.readline()
-        assert line, "the process of Node has ended; its words are above"
+        if not line:
+            if self._process.wait(timeout=60) == NO_DEVICE_CODE:
+                pytest.skip(NO_DEVICE)
+            raise AssertionError("the process of Node has ended; its words are above")
         reply: dict[str, Any] = json.loads(line)
         content = _exactly(back, reply["n"])
         if "failed" in reply:

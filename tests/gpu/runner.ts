@@ -1,12 +1,13 @@
 // runner.ts: runs a list of cases on Dawn, in Node: buffers, dispatches, what to read back. Knows
-// no operation; what a case asks for is in the JSON that dawn.py writes, beside the bytes.
+// no operation; what a case asks for is in the JSON that cases.py writes, beside the bytes.
 //
 //   node runner.mjs folder     reads cases.json and data.bin, writes results.json and results.bin
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { argv, env, exit } from 'node:process';
+import { argv, exit } from 'node:process';
 import { OPERATIONS, type Operation } from '../../web/src/generated/gpu';
 import { expand } from '../../web/src/gpu/shaders';
+import { openDawn } from './open';
 
 interface Specialization {
   readonly operation: string;
@@ -34,17 +35,8 @@ const UNIFORM = 0x40;
 const COPY = 0x0c;
 const READBACK = 0x09;
 
-// Dawn crashes when this is collected before its devices.
-let gpu: GPU;
-
 async function open(features: readonly GPUFeatureName[]): Promise<GPUDevice | null> {
-  const path = env.SLMWEB_DAWN;
-  if (path === undefined) return null;
-  const { create, globals } = (await import(path)) as { create(options: string[]): GPU; globals: object };
-  Object.assign(globalThis, globals);
-  // To clear workgroup memory is nine tenths of what SwiftShader compiles, and no kernel may rely on it.
-  gpu = create(['enable-dawn-features=disable_workgroup_init']);
-  const adapter = await gpu.requestAdapter();
+  const adapter = (await (await openDawn())?.requestAdapter()) ?? null;
   if (adapter === null) return null;
   // With the limits that every device has.
   return adapter.requestDevice({ requiredFeatures: features.filter((name) => adapter.features.has(name)) });

@@ -6,10 +6,13 @@
 
 import { readFileSync } from 'node:fs';
 import { argv, exit, stdin, stdout } from 'node:process';
-import { create, globals } from 'webgpu';
 import { OPERATIONS } from '../../web/src/generated/gpu';
 import { GpuHost } from '../../web/src/gpu/host';
 import { expand } from '../../web/src/gpu/shaders';
+import { openDawn } from './open';
+
+/** The exit code for Python to know it by. */
+const NO_DEVICE = 3;
 
 interface Request {
   readonly call?: string;
@@ -20,14 +23,12 @@ interface Request {
   readonly ask?: 'info' | 'lose';
 }
 
-Object.assign(globalThis, globals);
-// Dawn crashes when this is collected before its devices.
-const keeping = globalThis as unknown as { gpu: GPU };
-keeping.gpu = create([]);
+const gpu = await openDawn();
+if (gpu === null) exit(NO_DEVICE);
 const [file, wish = '{}'] = argv.slice(2);
 const host = await GpuHost.open(
   { operations: OPERATIONS, expand },
-  { gpu: keeping.gpu, software: true, ...JSON.parse(wish) },
+  { gpu, software: true, ...JSON.parse(wish) },
 );
 const { instance } = await WebAssembly.instantiate(readFileSync(file!), {
   gpu: host.imports as unknown as WebAssembly.ModuleImports,

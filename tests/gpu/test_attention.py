@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from tests.gpu.dawn import F32, F64, NONE, Batch, Build, Check, close, run_all
+from tests.gpu.cases import F32, F64, NONE, Batch, Build, Check, close, run_all
 
 EPSILON = float(np.finfo(np.float32).eps)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.gpu.dawn import Batch, Build, Check, close, grid, run_all
+from tests.gpu.cases import Batch, Build, Check, close, grid, run_all
 
 EPSILON = float(np.finfo(np.float32).eps)
 WIDTHS = [1, 3, 4, 5, 31, 32, 33, 255, 256, 640, 1023, 1024, 1025, 2304]

@@ -70,7 +70,7 @@ def test_a_wrong_shader(
 ) -> None:
     text = script.read_text()
     assert right in text
-    # Beside the right one, because that is where Node finds the packages.
+    # What is bundled is text: one number in it is another.
     changed = script.with_name("wrong.mjs")
     changed.write_text(text.replace(right, wrong))
     core = GpuInstance(changed)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from tests.gpu.dawn import (
+from tests.gpu.cases import (
     F32,
     F64,
     NONE,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from tests.gpu.dawn import F32, F64, Array, Batch, Build, Check, close, run_all
+from tests.gpu.cases import F32, F64, Array, Batch, Build, Check, close, run_all
 
 K = 128
 NOTHING = -1e30  # what is not more is no logit

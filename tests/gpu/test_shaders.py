@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from script import ROOT
-from tests.gpu.dawn import INTERFACE, Batch
+from tests.gpu.cases import INTERFACE, Batch
 from tests.gpu.packing import step
 
 SHADERS = ROOT / "wasm/shaders"

@@ -7,21 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.dawn import environment
-from tests.web.conftest import ESBUILD, ROOT
+from tests.dawn import ROOT, bundle, environment
 
 UNIT = ROOT / "tests/web/unit"
 
 
 @pytest.mark.parametrize("source", sorted(UNIT.glob("*.test.ts")), ids=lambda path: path.stem)
 def test_unit(source: Path, tmp_path: Path) -> None:
-    bundled = tmp_path / f"{source.stem}.mjs"
-    command = [
-        str(ESBUILD), str(source), "--bundle", "--platform=node", "--format=esm",
-        "--target=node20", "--log-level=warning", f"--outfile={bundled}",
-    ]  # fmt: skip
-    built = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert (built.returncode, built.stderr) == (0, "")
+    bundled = bundle(source, tmp_path / f"{source.stem}.mjs")
     run = ["node", "--test", "--test-reporter=spec", str(bundled)]
     done = subprocess.run(
         run, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120, env=environment()

@@ -2,8 +2,8 @@
 // records of a model, again and again, with shaders that do nothing. The core that
 // writes the records, and the device, are not in the figures.
 //
-//   node_modules/.bin/esbuild build/bench/pages/gpu_host.ts --bundle --platform=node --format=esm --outfile=/tmp/gpu_host.mjs
-//   SLMWEB_DAWN=$PWD/node_modules/webgpu/index.js node /tmp/gpu_host.mjs
+//   node_modules/.bin/esbuild build/bench/pages/gpu_host.ts --bundle --platform=node --format=esm --outfile=dist/gpu_host.mjs
+//   SLMWEB_DAWN=$PWD/node_modules/webgpu/index.js node dist/gpu_host.mjs
 
 import { env } from 'node:process';
 import { OPERATIONS, type Operation, RECORD_HEAD } from '../../../web/src/generated/gpu';

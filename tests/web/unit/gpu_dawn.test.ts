@@ -2,13 +2,13 @@
 // are small enough to know their results. Skipped where there is no device.
 
 import assert from 'node:assert/strict';
-import { env } from 'node:process';
 import { test } from 'node:test';
 import { OPERATIONS, type Operation } from '../../../web/src/generated/gpu';
 import type { DeviceWish } from '../../../web/src/gpu/device';
 import { GpuFailure } from '../../../web/src/gpu/failure';
 import { GpuHost } from '../../../web/src/gpu/host';
 import { expand } from '../../../web/src/gpu/shaders';
+import { openDawn } from '../../gpu/open';
 
 const BUFFERS = [
   { name: 'batch', binding: 1, access: 'uniform' },
@@ -48,16 +48,7 @@ const KERNELS = {
   expand: ({ name }: Operation) => TEXTS[name]!,
 };
 
-const gpu = await dawn();
-
-async function dawn(): Promise<GPU | null> {
-  const path = env.SLMWEB_DAWN;
-  if (path === undefined) return null;
-  const { create, globals } = (await import(path)) as { create(options: string[]): GPU; globals: object };
-  Object.assign(globalThis, globals);
-  const found = create([]);
-  return (await found.requestAdapter()) === null ? null : found;
-}
+const gpu = await openDawn();
 
 interface Setup {
   readonly host: GpuHost;

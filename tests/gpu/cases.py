@@ -19,14 +19,13 @@ import numpy.typing as npt
 import pytest
 
 import generate
-from tests.dawn import ROOT, environment
+from tests.dawn import NO_DEVICE, ROOT, bundle, environment
 
 Array = npt.NDArray[Any]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 Param = int | float | Sequence[int]
 
-ESBUILD = ROOT / "node_modules/.bin/esbuild"
 INTERFACE = generate.read_abi().gpu
 OPERATIONS = {operation.name: operation for operation in INTERFACE.operations}
 FORMATS = {name.upper(): number for number, name in INTERFACE.formats}
@@ -121,16 +120,12 @@ class Batch:
         work = {"features": list(self.features), "compile": self.compile, "cases": cases}
         (self.folder / "cases.json").write_text(json.dumps(work))
         (self.folder / "data.bin").write_bytes(bytes(data))
-        command = [
-            str(ESBUILD), str(ROOT / "tests/gpu/runner.ts"), "--bundle", "--platform=node",
-            "--format=esm", "--target=node22", "--log-level=warning", f"--outfile={bundled}",
-        ]  # fmt: skip
-        subprocess.run(command, check=True, cwd=ROOT)
+        bundle(Path(__file__).with_name("runner.ts"), bundled)
         run = ["node", str(bundled), str(self.folder)]
         subprocess.run(run, check=True, cwd=ROOT, env=environment(), timeout=300)
         results = json.loads((self.folder / "results.json").read_text())
         if results["features"] is None:
-            pytest.skip("no WebGPU here: needs npm's webgpu, and Chromium's Vulkan or the system's")
+            pytest.skip(NO_DEVICE)
         self.found, self.compiled = results["features"], results["compiled"]
         content, start = (self.folder / "results.bin").read_bytes(), 0
         for case, error in zip(self.cases, results["errors"], strict=True):
