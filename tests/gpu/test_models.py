@@ -83,6 +83,18 @@ def test_the_cache_is_reused(gpu: Gpu, folder: Path) -> None:
         assert_close(logits, expected.logits[n_kept:], BOUND)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_dispatches_of_a_token(gpu: Gpu, folder: Path, name: str) -> None:
+    """At most ten a layer, beside embedding and head: each costs a real GPU microseconds."""
+    core = gpu("lane")
+    with Model.open(tiny(name, folder), core=core) as model, model.session(N_CTX, 8) as session:
+        session.eval([1])
+        before = core.facts()["stats"]["dispatches"]
+        session.eval([2])
+        dispatches = core.facts()["stats"]["dispatches"] - before
+    assert 0 < dispatches - 2 <= 10 * MODELS[name].n_layer
+
+
 @pytest.mark.parametrize("name", TYPED_MODELS)
 def test_every_tensor_type(gpu: Gpu, tmp_path: Path, name: str) -> None:
     with np.load(GOLDEN) as file:
