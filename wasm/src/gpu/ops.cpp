@@ -153,7 +153,9 @@ void GpuOps::encode_few(Operation &op, const From &f, const To *to, uint32_t cou
     op.cap = cap, op.scale = scale;
     if constexpr (std::is_same_v<Operation, gpu::Matvec>) {
       op.LANES = lanes_for(f.blocks);
-      op.ROWS = units >= 4096 ? 4 : units >= 1024 ? 2 : 1;
+      // Rows share x, as far as there are enough of them to keep a device busy; with more tokens a shader of four
+      // would need too many registers.
+      op.ROWS = units >= 4096 && f.n == 1 ? 4 : units >= 1024 ? 2 : 1;
       spread(divided(units, 64 / op.LANES * op.ROWS), op.grid);
     } else {
       spread(divided(units, 64), op.grid);
