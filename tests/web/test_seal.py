@@ -261,13 +261,17 @@ FILL = """([text, where]) => {
 
 def until(target: Page | Frame, expression: str) -> Any:
     """What `expression` becomes when it is true. Playwright's own waiting looks again by eval,
-    which the policy forbids; only its first look is exempt."""
-    page = target if isinstance(target, Page) else target.page
-    for _ in range(200):
-        if value := target.evaluate(expression):
-            return value
-        page.wait_for_timeout(25)
-    raise TimeoutError(f"{expression} did not become true")
+    which the policy forbids; this is one function that looks again itself."""
+    return target.evaluate(
+        f"""() => new Promise((resolve) => {{
+          const look = () => {{
+            const value = {expression};
+            if (value) resolve(value);
+            else setTimeout(look, 10);
+          }};
+          look();
+        }})"""
+    )
 
 
 def press(page: Page, target: Page | Frame, how: str, url: str, where: str = "page") -> None:

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { KnownAnswer } from '../../../web/src/api/types';
+import type { KnownAnswer } from '../../../web/src/api/backend';
 import { compare } from '../../../web/src/core/known_answer';
 
 const ANSWER: KnownAnswer = {

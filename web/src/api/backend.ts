@@ -58,6 +58,23 @@ export interface Check {
   readonly detail: string;
 }
 
+/** What the weights make of a few tokens, computed once by the exact CPU kernels: what a device computes
+ *  is held to it. */
+export interface KnownAnswer {
+  readonly tokens: readonly number[];
+  /** Those with the greatest logits after the last token, greatest first. */
+  readonly ids: readonly number[];
+  readonly logits: readonly number[];
+  /** Root mean square of all logits less their mean: what errors are measured in. */
+  readonly scale: number;
+  /** The error that a right device stays under in an exact session. */
+  readonly bound: number;
+  /** The same where the cache of keys and values is f16, and nothing else is rounded. */
+  readonly f16_bound: number;
+  /** Float32 activations and cache, weights as they are stored. */
+  readonly arithmetic: 'exact';
+}
+
 /** The device in use, in the browser's words, which may be empty. */
 export interface GpuAdapter {
   readonly vendor: string;

@@ -6,7 +6,7 @@
 // wire formats that they mirror.
 
 import type { VariantName } from '../generated/abi';
-import type { Backend, BackendInfo, BackendNotice, GpuStats } from './backend';
+import type { Backend, BackendInfo, BackendNotice, GpuStats, KnownAnswer } from './backend';
 import type { ContextNotice, StorageNotice, VariantNotice } from './notices';
 
 /** The compiled forms of the core: SIMD128 or relaxed SIMD, one thread or several (`-mt`). */
@@ -83,23 +83,6 @@ export interface Manifest {
   readonly adapters?: readonly ManifestAdapter[];
   /** Absent in older packs, and where nobody has packed the model. */
   readonly known_answer?: KnownAnswer;
-}
-
-/** What the weights make of a few tokens, computed once by the exact CPU kernels: what a device computes
- *  is held to it. */
-export interface KnownAnswer {
-  readonly tokens: readonly number[];
-  /** Those with the greatest logits after the last token, greatest first. */
-  readonly ids: readonly number[];
-  readonly logits: readonly number[];
-  /** Root mean square of all logits less their mean: what errors are measured in. */
-  readonly scale: number;
-  /** The error that a right device stays under in an exact session. */
-  readonly bound: number;
-  /** The same where the cache of keys and values is f16, and nothing else is rounded. */
-  readonly f16_bound: number;
-  /** Float32 activations and cache, weights as they are stored. */
-  readonly arithmetic: 'exact';
 }
 
 /** A domain that comes with the model; it is fetched, checked and kept like the model's own files. */

@@ -2,7 +2,7 @@
 // as py/slmweb/pack/known_answer.py. Evaluates nothing: whoever calls has given the
 // answer's tokens to a session and hands over the last token's logits.
 
-import type { KnownAnswer } from '../api/types';
+import type { KnownAnswer } from '../api/backend';
 
 export interface Comparison {
   /** The greatest difference in the answer's scale; infinite for what is no number. */

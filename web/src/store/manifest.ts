@@ -4,9 +4,9 @@
 // are checked for form here and for truth in download.ts; `root`, which stands
 // for all of them, is computed again.
 
+import type { KnownAnswer } from '../api/backend';
 import type {
   ContextMemory,
-  KnownAnswer,
   Manifest,
   ManifestAdapter,
   ManifestChunk,

@@ -2,8 +2,7 @@
 // model against the known answer of its manifest. It says what it found as figures
 // and sentences; what follows from a failure is main.ts's.
 
-import type { Check } from '../api/backend';
-import type { KnownAnswer } from '../api/types';
+import type { Check, KnownAnswer } from '../api/backend';
 import { compare } from '../core/known_answer';
 import type { Model } from '../core/model';
 import { Session } from '../core/session';

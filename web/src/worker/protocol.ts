@@ -2,8 +2,8 @@
 // threads; types only. The engine starts all workers and gives the main one a
 // port to each helper, so that loading and its reports do not cross the page.
 
-import type { Backend, Check, GpuInfo, GpuStats } from '../api/backend';
-import type { KnownAnswer, LoadProgress, PrefillProgress, Timings } from '../api/types';
+import type { Backend, Check, GpuInfo, GpuStats, KnownAnswer } from '../api/backend';
+import type { LoadProgress, PrefillProgress, Timings } from '../api/types';
 import type { AdapterFacts } from '../core/adapter';
 import type { WireError } from '../core/error';
 import type { ModelFacts, Spans } from '../core/model';
