@@ -5,6 +5,7 @@ llama.cpp: of every matrix, the embedding and the head, mixed, switched and take
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -67,7 +68,6 @@ def test_adapters(gpu: Gpu, tmp_path: Path, form: str, name: str, n_batch: int) 
 
 def test_adapters_of_matrices_that_are_split(script: Path, tmp_path: Path) -> None:
     expected = logits(Instance("simd"), "gemma2", tmp_path, 16)
-    core = GpuInstance(script, maxBinding=20480)
-    for found, right in zip(logits(core, "gemma2", tmp_path, 16), expected, strict=True):
-        assert_close(found, right, BOUND)
-    core.close()
+    with closing(GpuInstance(script, maxBinding=20480)) as core:
+        for found, right in zip(logits(core, "gemma2", tmp_path, 16), expected, strict=True):
+            assert_close(found, right, BOUND)

@@ -5,6 +5,7 @@ byte on the way to the device and a shader that is a little wrong do not.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,21 @@ def test_a_wrong_shader(
     # What is bundled is text: one number in it is another.
     changed = script.with_name("wrong.mjs")
     changed.write_text(text.replace(right, wrong))
-    core = GpuInstance(changed)
-    assert gpu_error(core, path, answer) > answer.bound
-    core.close()
+    with closing(GpuInstance(changed)) as core:
+        assert gpu_error(core, path, answer) > answer.bound
+
+
+def test_a_wrong_shader_that_a_known_answer_does_not_reach(script: Path, path: Path) -> None:
+    """Its few tokens are never shared out among workgroups; the self-test of attention is."""
+    text, merged = script.read_text(), "total += partials[at + d] * factor"
+    assert merged in text
+    changed = script.with_name("wrong.mjs")
+    changed.write_text(text.replace(merged, "total += partials[at + d]"))
+    errors = {}
+    with closing(GpuInstance(changed)) as core, Model.open(path, core=core) as model:
+        for i in range(core.check("slm_check_count", model.handle)):
+            name = core.string(core.pointer("slm_check_name", model.handle, i))
+            core.check("slm_check_start", model.handle, i)
+            errors[name] = core.call("slm_check_error", model.handle)
+        bound = core.call("slm_check_bound")
+    assert [name for name, error in errors.items() if error > bound] == ["attention"]

@@ -7,15 +7,17 @@ types; only the f16 cache of quantized models rounds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from slmweb.core import Model
+from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
-from tests.goldens.tiny_gguf import write_gguf
-from tests.goldens.tiny_models import MODELS, TYPED_MODELS
+from tests.goldens.tiny_gguf import write_gguf, write_model
+from tests.goldens.tiny_models import MODELS, TYPED_MODELS, sequence, weights
 from tests.gpu.core import GpuInstance
 from tests.parity.logits import assert_close, evaluate
 from tests.parity.test_tensor_types import GOLDEN
@@ -125,19 +127,70 @@ def test_kernels_prove_themselves(gpu: Gpu, tmp_path: Path, form: str) -> None:
 def test_a_tensor_larger_than_a_binding_is_split(script: Path, folder: Path) -> None:
     """By rows, here at 20 KiB: the embedding and most matrices lie in several parts."""
     expected = golden("gemma3")
-    core = GpuInstance(script, maxBinding=20480)
-    with Model.open(tiny("gemma3", folder), core=core) as model, model.session(48, 16) as session:
+    with (
+        closing(GpuInstance(script, maxBinding=20480)) as core,
+        Model.open(tiny("gemma3", folder), core=core) as model,
+        model.session(48, 16) as session,
+    ):
         ids = expected.ids[:40]
         assert_close(evaluate(session, ids), expected.logits[:40], BOUND)
-    core.close()
 
 
 def test_what_cannot_be_split_is_refused(script: Path, folder: Path) -> None:
-    core = GpuInstance(script, maxBinding=4096)
-    words = r"this GPU binds at most 4096.*choose a shorter context"
     with (
+        closing(GpuInstance(script, maxBinding=4096)) as core,
         Model.open(tiny("gemma3", folder), core=core) as model,
-        pytest.raises(SlmError, match=words),
     ):
-        model.session(4096)
-    core.close()
+        with pytest.raises(SlmError, match=r"binds at most 4096.*choose a shorter context"):
+            model.session(4096)
+        with pytest.raises(SlmError, match=r"binds at most 4096.*choose a smaller n_batch"):
+            model.session(8, 4096)
+
+
+def test_heads_wider_than_the_kernels_are_refused(gpu: Gpu, tmp_path: Path) -> None:
+    wide = replace(MODELS["llama"], name="wide", n_layer=1, n_head=2, n_head_kv=1, head_dim=576)
+    (path,) = write_model(wide, weights(wide), tmp_path / "wide.gguf")
+    with (
+        Model.open(path, core=gpu("lane")) as model,
+        pytest.raises(SlmError, match=r"heads of 576 columns.*up to 512, so use the CPU"),
+    ):
+        model.session(16)
+
+
+def test_rings_that_wrap_and_attention_that_is_shared_out(gpu: Gpu, folder: Path) -> None:
+    """Far beyond the goldens: the GPU against the CPU, whose own tests hold it to them."""
+    ids = sequence(MODELS["gemma3"], 270)
+    found = []
+    for core in (gpu("lane"), Instance("simd")):
+        with (
+            Model.open(tiny("gemma3", folder), core=core) as model,
+            model.session(512, 32) as session,
+        ):
+            logits = [evaluate(session, ids[:250])]
+            logits += [row for i in ids[250:] if (row := session.eval([i])) is not None]
+            found.append(np.concatenate(logits))
+    assert found[0].shape[0] == len(ids)
+    assert_close(found[0], found[1], BOUND)
+
+
+def test_what_is_prepared_is_all_that_is_needed(script: Path, folder: Path) -> None:
+    """No evaluation of an answer has to wait for a compiler."""
+    with (
+        closing(GpuInstance(script)) as core,
+        Model.open(tiny("gemma2", folder), core=core) as model,
+    ):
+        core.check("slm_model_prepare", model.handle, 300, 32)
+        total = core.facts()["pipelines"]["total"]
+        with model.session(300, 32) as session:
+            ids = sequence(MODELS["gemma2"], 260)
+            evaluate(session, ids[:64])  # logits of all
+            for n in (1, 2, 3, 4, 5, 31):
+                session.eval(ids[64 : 64 + n])
+            session.eval(ids[110:142], "none")
+            for i in ids[142:180]:
+                session.eval([i])
+        with model.session(24, 24) as session:
+            session.exact()
+            session.eval(ids[:23])
+            session.eval(ids[23:24])
+        assert core.facts()["pipelines"]["total"] == total

@@ -6,6 +6,7 @@ device takes half a second for a token, so fewer positions than on the CPU are a
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,12 +47,14 @@ def test_smollm2_writes_what_it_writes_on_the_cpu(gpu: Gpu, real_model: RealMode
 def test_distributions_of_exact_weights(script: Path, real_model: RealModel, name: str) -> None:
     """On a device that binds no more than every one does: Gemma's head is larger and is split."""
     n = POSITIONS[name]
-    core = GpuInstance(script, maxBinding=128 << 20)
     exact, _ = distribution.load(f"{name}-f32")
     ids = exact.ids[:n]
-    with Model.open(real_model(name), core=core) as model, model.session(n, n) as session:
+    with (
+        closing(GpuInstance(script, maxBinding=128 << 20)) as core,
+        Model.open(real_model(name), core=core) as model,
+        model.session(n, n) as session,
+    ):
         logprobs = log_softmax(np.concatenate(list(session.logits(ids.tolist()))))
-    core.close()
     # Of fewer positions the perplexity is another one, and nothing is said of it here.
     part = replace(
         exact,

@@ -117,7 +117,8 @@ SLM_API int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, c
 
 /* The variant webgpu: goes through every kind of evaluation that a session of
  * this shape can ask for, once the model is laid out, so that a host which only
- * notes what is encoded knows all pipelines before the weights are there. */
+ * notes what is encoded knows all pipelines before the weights are there; those
+ * of adapters come with the first token that uses them. */
 SLM_API int32_t slm_model_prepare(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 
 /* Checks that every tensor has arrived whole; the model can then be evaluated. */
@@ -229,7 +230,7 @@ typedef enum slm_eval_flag {
   SLM_EVAL_NO_LOGITS = 0,   /* a prefill chunk that more chunks follow */
   SLM_EVAL_LAST_LOGITS = 1, /* logits of the last token */
   SLM_EVAL_ALL_LOGITS = 2,  /* logits of every token */
-  SLM_EVAL_SAMPLE = 3       /* only what slm_session_sample needs of the last token */
+  SLM_EVAL_SAMPLE = 3       /* what slm_session_sample needs of the last token; today its logits */
 } slm_eval_flag;
 
 /* Appends `n` tokens (1 to n_batch) to the cache and computes what
@@ -238,7 +239,7 @@ typedef enum slm_eval_flag {
 SLM_API int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag);
 
 /* float32 [1 or n, n_vocab], as the last slm_session_eval asked; else NULL (for
- * SLM_EVAL_SAMPLE too, where a device has kept them). */
+ * SLM_EVAL_SAMPLE too, should a device come to keep them). */
 SLM_API const float *slm_session_logits(slm_session *s);
 
 /* ---- sampling ---------------------------------------------------------- */

@@ -1,5 +1,6 @@
 // abi.cpp: the C functions of slm.h over the classes of the core. Owns the
 // checks of what a host may get wrong; has no logic of its own.
+#include <limits>
 #include <span>
 
 #include "backend.h"
@@ -143,10 +144,12 @@ const char *slm_check_name(slm_model *m, uint32_t i) {
 
 int32_t slm_check_start(slm_model *m, uint32_t i) {
   SLM_TRY(check_check(m, i));
-  return m->checks->start(i);
+  return m->checks->start(m->loaded, i);
 }
 
-double slm_check_error(slm_model *m) { return m->checks == nullptr ? double(SLM_ERR_WRONG_STATE) : m->checks->error(); }
+double slm_check_error(slm_model *m) {
+  return m->checks == nullptr ? std::numeric_limits<double>::infinity() : m->checks->error();
+}
 double slm_check_bound(void) { return Checks::bound(); }
 
 slm_adapter *slm_adapter_new(slm_model *m) { return new slm_adapter{std::make_shared<Adapter>(m->loaded)}; }

@@ -202,13 +202,6 @@ Status Adaptation::set(const LoadedModel &base, std::vector<Use> wanted) {
   return SLM_OK;
 }
 
-uint32_t Adaptation::ranks() const {
-  uint32_t sum = 0;
-  for (const Use &use : uses)
-    sum += use.adapter->max_rank();
-  return sum;
-}
-
 std::string Adaptation::key() const {
   std::string key;
   for (const Use &use : uses) {

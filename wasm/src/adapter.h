@@ -80,9 +80,6 @@ struct Adaptation {
   /// own, so that the same mixture always rounds alike. On error nothing changes.
   Status set(const LoadedModel &base, std::vector<Use> wanted);
 
-  /// Floats of A x of all of them for one token and one product.
-  uint32_t ranks() const;
-
   /// Bytes that tell one mixture from another.
   std::string key() const;
 };

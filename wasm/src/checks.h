@@ -1,7 +1,8 @@
 // checks.h: proofs that a backend computes what it should, before a model is
-// used on it: each kernel that the model needs, over small seeded matrices,
-// against plain arithmetic. gpu/checks.cpp has them; the CPU's kernels are proved
-// by this project's tests, for they run on no driver.
+// used on it: products of each of its tensor types, its embedding and its kinds
+// of attention, over small seeded numbers, against plain arithmetic. gpu/ has
+// them; the CPU's kernels are proved by this project's tests, for they run on no
+// driver.
 #pragma once
 
 #include <memory>
@@ -21,16 +22,17 @@ public:
   uint32_t count() const;
   /// "matvec Q4_K"
   const char *name(uint32_t i);
-  /// Hands check `i` to the device.
-  Status start(uint32_t i);
+  /// Hands check `i` of the model to the device.
+  Status start(const LoadedModel &model, uint32_t i);
   /// Its largest error over the norm of the right values, once the host has waited; infinite for what is no number.
   double error();
   /// What a right device stays below.
   static double bound();
 
+  struct Running; // of a check that was started
+
 private:
   struct Case;
-  struct Running;
   std::vector<Case> cases_;
   std::unique_ptr<Running> running_;
   std::string name_;

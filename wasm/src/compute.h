@@ -24,8 +24,8 @@ public:
 
   virtual ~Compute() = default;
   virtual std::span<const KvLayer> cache() const = 0;
-  /// Room for adapters of `ranks` (Adaptation::ranks) in the evaluations that follow.
-  virtual Status reserve(uint32_t ranks) = 0;
+  /// Room for what the adapters of the evaluations that follow compute.
+  virtual Status reserve(const Adaptation &adaptation) = 0;
   /// Runs the batch through the model for the logits of its last `n_logits` tokens.
   virtual Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) = 0;
   /// (n_logits, n_vocab) of the last eval, once the host has waited for them where they come from a device.

@@ -20,7 +20,7 @@ Status Session::use(std::vector<Adaptation::Use> adapters) {
   settle();
   Adaptation next;
   SLM_TRY(next.set(model_, std::move(adapters)));
-  SLM_TRY(compute_->reserve(next.ranks()));
+  SLM_TRY(compute_->reserve(next));
   adaptation_ = std::move(next);
   return SLM_OK;
 }
@@ -30,7 +30,7 @@ Status Session::exact(bool on) {
   settle();
   std::unique_ptr<Compute> other;
   SLM_TRY(Compute::create(model_, n_ctx_, n_batch_, on, other));
-  SLM_TRY(other->reserve(adaptation_.ranks()));
+  SLM_TRY(other->reserve(adaptation_));
   compute_ = std::move(other);
   exact_ = on;
   reuse(nullptr, 0); // the new cache is empty

@@ -12,7 +12,7 @@ Checks::Checks(const LoadedModel &) {}
 Checks::~Checks() = default;
 uint32_t Checks::count() const { return 0; }
 const char *Checks::name(uint32_t) { return nullptr; }
-Status Checks::start(uint32_t) { return SLM_OK; }
+Status Checks::start(const LoadedModel &, uint32_t) { return SLM_OK; }
 double Checks::error() { return std::numeric_limits<double>::infinity(); }
 double Checks::bound() { return 0; }
 

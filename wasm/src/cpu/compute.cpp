@@ -82,11 +82,14 @@ public:
   std::span<const KvLayer> cache() const override { return state_->cache; }
   const float *logits() const override { return reinterpret_cast<const float *>(logits_.get()); }
 
-  Status reserve(uint32_t ranks) override {
+  Status reserve(const Adaptation &adaptation) override {
     settle();
+    uint64_t ranks = 0; // all of them for each product of a call
+    for (const Adaptation::Use &use : adaptation.uses)
+      ranks += use.adapter->max_rank();
     Block room;
-    SLM_TRY(allocate(room, uint64_t(ranks) * workspace_.n_batch * Ops::kMaxProducts * sizeof(float),
-                     "the adapters' activations"));
+    SLM_TRY(
+        allocate(room, ranks * workspace_.n_batch * Ops::kMaxProducts * sizeof(float), "the adapters' activations"));
     lowered_ = std::move(room);
     workspace_.lowered = reinterpret_cast<float *>(lowered_.get());
     return SLM_OK;

@@ -1,5 +1,6 @@
 // checks.cpp: see ../checks.h. They go through the very operations that a family
-// calls, so that the choice of shaders and the shape of dispatches are proved too.
+// calls, so that how those are cut into dispatches is proved too. Here are the
+// products and the embedding; check_attention.cpp has attention.
 #include "../checks.h"
 
 #include <cmath>
@@ -8,14 +9,15 @@
 
 #include "../dequantize.h"
 #include "../f16.h"
-#include "ops.h"
+#include "running.h"
 
 namespace slm {
 
 struct Checks::Case {
-  enum Kind { Embed, Product, Gated } kind;
-  TensorType type;
+  enum Kind { Embed, Product, Gated, Attention } kind;
+  TensorType type; // of weights
   uint32_t tokens;
+  AttentionSpec spec; // of attention
 };
 
 namespace {
@@ -23,14 +25,6 @@ namespace {
 // Two super-blocks, and rows that fill no tile.
 constexpr uint32_t kColumns = 512, kRowsUsed = 37;
 constexpr float kEpsilon = 1e-6f, kFactor = 3;
-
-uint32_t next(uint64_t &state) { // PCG (O'Neill 2014)
-  const uint64_t old = state;
-  state = old * 6364136223846793005u + 1442695040888963407u;
-  const uint32_t x = static_cast<uint32_t>((old >> 18 ^ old) >> 27), r = old >> 59;
-  return x >> r | x << (-r & 31);
-}
-float next_float(uint64_t &state) { return float(int32_t(next(state))) * 0x1p-31f; }
 
 /// Where a block of the type has f16 numbers, which must not become infinite.
 struct Halves {
@@ -46,14 +40,13 @@ constexpr Halves kHalves[] = {
 };
 
 /// Rows of a file with every bit pattern that its quants and small scales can have.
-std::vector<uint8_t> seeded_rows(TensorType type, uint32_t rows) {
+std::vector<uint8_t> seeded_rows(TensorType type, uint32_t rows, uint64_t state) {
   const TensorTypeInfo &info = *tensor_type_info(static_cast<uint32_t>(type));
   std::vector<uint8_t> bytes(size_t(rows) * row_bytes(type, kColumns));
-  uint64_t state = static_cast<uint64_t>(type) + 1;
   for (size_t at = 0; at < bytes.size(); at += info.block_bytes) {
     uint8_t *block = bytes.data() + at;
     for (uint32_t i = 0; i < info.block_bytes; i++)
-      block[i] = static_cast<uint8_t>(next(state));
+      block[i] = static_cast<uint8_t>(next_bits(state));
     const float value = next_float(state);
     if (type == TensorType::F32) std::memcpy(block, &value, 4);
     for (const Halves &h : kHalves)
@@ -62,7 +55,7 @@ std::vector<uint8_t> seeded_rows(TensorType type, uint32_t rows) {
           if (place >= 0) {
             // Around 1/100, of either sign: as f16, or its upper half as bf16.
             uint16_t half = f32_to_f16(next_float(state) * 0.02f);
-            if (type == TensorType::BF16) half = static_cast<uint16_t>(0x3c00 | (next(state) & 0x80ff));
+            if (type == TensorType::BF16) half = static_cast<uint16_t>(0x3c00 | (next_bits(state) & 0x80ff));
             std::memcpy(block + place, &half, 2);
           }
   }
@@ -71,31 +64,41 @@ std::vector<uint8_t> seeded_rows(TensorType type, uint32_t rows) {
 
 } // namespace
 
-/// What a check needs until its result has come.
-struct Checks::Running {
-  WeightStore weights;
-  Linear first, second;
-  float *norm = nullptr;
-  Scratch scratch;
-  Buffer x, out;
-  std::vector<float> expected, found;
-};
+Rows Checks::Running::room(uint32_t n, uint32_t width) {
+  buffers.emplace_back(uint64_t(n) * stride_of(width) * sizeof(float));
+  return {name_of<float>(buffers.back().handle()), width};
+}
+
+Rows Checks::Running::upload(const std::vector<float> &values, uint32_t width) {
+  const uint32_t n = static_cast<uint32_t>(values.size()) / width;
+  const Rows rows = room(n, width);
+  for (uint32_t i = 0; i < n; i++)
+    gpu_upload(handle_of(rows.data), i * stride_of(width) * 4, values.data() + size_t(i) * width, width * 4);
+  return rows;
+}
+
+void Checks::Running::read(Rows rows, uint32_t row) {
+  gpu_read(handle_of(rows.data), row * stride_of(rows.width) * 4, rows.width * 4, found.data() + n_read_);
+  n_read_ += rows.width;
+}
 
 Checks::Checks(const LoadedModel &model) {
   std::vector<TensorType> seen;
   for (const TensorSlot &s : model.slots()) {
     if (s.matrix == nullptr) continue;
-    bool known = false;
-    for (const TensorType type : seen)
-      known |= type == s.matrix->type;
-    if (known) continue;
     const TensorType type = s.matrix->type;
+    if (s.tensor->name == "token_embd.weight") cases_.push_back({Case::Embed, type, 3, {}});
+    bool known = false;
+    for (const TensorType t : seen)
+      known |= t == type;
+    if (known) continue;
     seen.push_back(type);
-    cases_.push_back({Case::Product, type, 1});
-    cases_.push_back({Case::Product, type, GpuOps::kFewTokens + 1});
-    cases_.push_back({Case::Gated, type, 1});
-    if (s.tensor->name == "token_embd.weight") cases_.push_back({Case::Embed, type, 3});
+    cases_.push_back({Case::Product, type, 1, {}});
+    cases_.push_back({Case::Product, type, GpuOps::kFewTokens + 1, {}});
+    cases_.push_back({Case::Gated, type, 1, {}});
   }
+  for (const AttentionSpec &spec : kinds_of_attention(model))
+    cases_.push_back({Case::Attention, {}, 1, spec});
 }
 Checks::~Checks() = default;
 
@@ -104,76 +107,83 @@ double Checks::bound() { return 1e-5; }
 
 const char *Checks::name(uint32_t i) {
   const Case &c = cases_[i];
+  if (c.kind == Case::Attention) return c.spec.window != 0 ? "attention in a window" : "attention";
   name_ = c.kind == Case::Embed ? "embed " : c.kind == Case::Gated ? "glu " : c.tokens == 1 ? "matvec " : "matmul ";
   return name_.append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
 }
 
-Status Checks::start(uint32_t i) {
+Status Checks::start(const LoadedModel &model, uint32_t i) {
   const Case &c = cases_[i];
   running_ = std::make_unique<Running>();
   Running &r = *running_;
-  const bool embeds = c.kind == Case::Embed;
+  if (c.kind == Case::Attention) return start_attention(r, model, c.spec);
+  const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;
   const uint32_t width = embeds ? kColumns : kRowsUsed;
 
+  std::vector<float> values[2]; // of both matrices
+  std::vector<uint8_t> files[2];
+  uint64_t state = 1;
   for (Linear *l : {&r.first, &r.second}) {
     l->weight.type = c.type, l->weight.rows = kRowsUsed, l->weight.columns = kColumns;
     SLM_TRY(r.weights.place(l->weight, "a self-test"));
   }
   SLM_TRY(r.weights.place(r.norm, kColumns, "a self-test"));
   SLM_TRY(r.weights.placed());
-  const std::vector<uint8_t> rows = seeded_rows(c.type, kRowsUsed);
-  for (Linear *l : {&r.first, &r.second})
-    SLM_TRY(r.weights.pack(l->weight, 0, rows.data(), static_cast<uint32_t>(rows.size())));
-  uint64_t state = 1;
+  for (uint32_t m = 0; m < 2; m++) {
+    const Matrix &w = (m == 0 ? r.first : r.second).weight;
+    const std::vector<uint8_t> rows = seeded_rows(c.type, kRowsUsed, state + m);
+    SLM_TRY(r.weights.pack(w, 0, rows.data(), static_cast<uint32_t>(rows.size())));
+    values[m].resize(size_t(kRowsUsed) * kColumns);
+    for (uint32_t row = 0; row < kRowsUsed; row++)
+      dequantize_row(c.type, rows.data() + row * row_bytes(c.type, kColumns), kColumns, &values[m][row * kColumns]);
+  }
   for (uint32_t k = 0; k < kColumns; k++)
     r.norm[k] = 1 + next_float(state) / 2;
   SLM_TRY(r.weights.packed());
-  std::vector<float> values(size_t(kRowsUsed) * kColumns), x(size_t(c.tokens) * kColumns);
-  for (uint32_t row = 0; row < kRowsUsed; row++)
-    dequantize_row(c.type, rows.data() + row * row_bytes(c.type, kColumns), kColumns, &values[row * kColumns]);
+  std::vector<float> x(size_t(c.tokens) * kColumns);
   for (float &v : x)
     v = next_float(state);
 
   int32_t ids[GpuOps::kFewTokens + 1];
   for (uint32_t t = 0; t < c.tokens; t++)
     ids[t] = static_cast<int32_t>(t * 17 % kRowsUsed);
-  const Batch batch{ids, c.tokens, 0};
   r.scratch.ids = Buffer(sizeof ids);
   r.scratch.normed = Buffer(x.size() * 4);
   r.scratch.up = Buffer(uint64_t(c.tokens) * stride_of(width) * 4);
-  r.x = Buffer(x.size() * 4);
-  r.out = Buffer(uint64_t(c.tokens) * stride_of(width) * 4);
   gpu_upload(r.scratch.ids.handle(), 0, ids, c.tokens * 4);
-  gpu_upload(r.x.handle(), 0, x.data(), static_cast<uint32_t>(x.size() * 4));
 
+  const Batch batch{ids, c.tokens, 0};
   GpuOps op(batch, r.scratch, r.weights, nullptr);
-  const Input in{{name_of<float>(r.x.handle()), kColumns}, r.norm, kEpsilon};
-  const Rows out{name_of<float>(r.out.handle()), width};
+  const Input in{r.upload(x, kColumns), r.norm, kEpsilon};
+  const Rows out = r.room(c.tokens, width);
   if (embeds)
     op.embed(r.first.weight, kFactor, out);
-  else if (c.kind == Case::Gated)
+  else if (gated)
     op.glu(in, r.first, r.second, Glu::Silu, out);
   else
     op.matmul(in, {{r.first, out}});
 
-  r.found.assign(size_t(c.tokens) * width, std::numeric_limits<float>::quiet_NaN());
   for (uint32_t t = 0; t < c.tokens; t++) {
+    const float *row = x.data() + t * kColumns;
     double squares = 0;
     for (uint32_t k = 0; k < kColumns; k++)
-      squares += double(x[t * kColumns + k]) * double(x[t * kColumns + k]);
+      squares += double(row[k]) * double(row[k]);
     const double scale = 1 / std::sqrt(squares / kColumns + double(kEpsilon));
-    for (uint32_t j = 0; j < width; j++) {
+    const auto product = [&](uint32_t m, uint32_t j) {
       double sum = 0;
-      if (embeds)
-        sum = double(values[size_t(ids[t]) * kColumns + j] * kFactor);
-      else
-        for (uint32_t k = 0; k < kColumns; k++)
-          sum += double(values[size_t(j) * kColumns + k]) * double(x[t * kColumns + k]) * double(r.norm[k]) * scale;
-      if (c.kind == Case::Gated) sum *= sum / (1 + std::exp(-sum));
-      r.expected.push_back(float(sum));
+      for (uint32_t k = 0; k < kColumns; k++)
+        sum += double(values[m][size_t(j) * kColumns + k]) * double(row[k]) * double(r.norm[k]) * scale;
+      return sum;
+    };
+    for (uint32_t j = 0; j < width; j++) {
+      double right = embeds ? double(values[0][size_t(ids[t]) * kColumns + j] * kFactor) : product(0, j);
+      if (gated) right *= product(1, j) / (1 + std::exp(-right));
+      r.expected.push_back(float(right));
     }
-    gpu_read(r.out.handle(), t * stride_of(width) * 4, width * 4, r.found.data() + size_t(t) * width);
   }
+  r.found.assign(r.expected.size(), std::numeric_limits<float>::quiet_NaN());
+  for (uint32_t t = 0; t < c.tokens; t++)
+    r.read(out, t);
   gpu_submit();
   return SLM_OK;
 }
@@ -186,9 +196,9 @@ double Checks::error() {
     if (!(off <= worst)) worst = std::isfinite(off) ? off : std::numeric_limits<double>::infinity();
     squares += double(running_->expected[i]) * double(running_->expected[i]);
   }
-  const double norm = std::sqrt(squares);
+  const double error = worst / std::sqrt(squares) / running_->allowance;
   running_.reset();
-  return worst / norm;
+  return error;
 }
 
 } // namespace slm

@@ -2,6 +2,7 @@
 #include "../compute.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "ops.h"
 
@@ -36,6 +37,9 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exa
   SLM_TRY(check_shape(model, n_ctx, n_batch));
   const ModelShape &m = model.family().shape();
   const uint64_t limit = gpu_limit();
+  if (m.head_dim > GpuOps::kWidestHead)
+    return fail(SLM_ERR_UNSUPPORTED, "attention heads of ", m.head_dim, " columns; the GPU's kernels take up to ",
+                GpuOps::kWidestHead, ", so use the CPU");
   out.cache = cache_shapes(model, n_ctx, n_batch, exact);
   out.bytes = 0;
   for (const KvLayer &layer : out.cache) {
@@ -51,10 +55,15 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exa
   out.partials = uint64_t(m.n_head) * (n_ctx / GpuOps::kSegment + 2) * (m.head_dim + 2) * 4;
   BufferArena counting(n_batch, nullptr);
   (void)model.family().new_state(counting);
-  const uint64_t largest = std::max(out.normed, out.partials); // no other row is wider
-  if (largest > limit)
-    return fail(SLM_ERR_OUT_OF_MEMORY, "activations of ", n_batch, " tokens take ", largest,
-                " bytes, but this GPU binds at most ", limit, "; choose a smaller n_batch");
+  // No row is wider than these, and no dispatch has more workgroups than one for each query.
+  const uint64_t queries = uint64_t(n_batch) * (m.n_head / m.n_head_kv);
+  if (out.normed > limit || queries > kMostWorkgroups)
+    return fail(SLM_ERR_OUT_OF_MEMORY, "activations of ", n_batch, " tokens take ", out.normed, " bytes and ", queries,
+                " queries a head, but this GPU binds at most ", limit, " and the kernels take ", kMostWorkgroups,
+                "; choose a smaller n_batch");
+  if (out.partials > limit)
+    return fail(SLM_ERR_OUT_OF_MEMORY, "attention over ", n_ctx, " positions takes ", out.partials,
+                " bytes, but this GPU binds at most ", limit, "; choose a shorter context");
   out.bytes += out.ids + kMaxRopes * out.angles + out.normed + out.up + out.partials + counting.used;
   return SLM_OK;
 }
@@ -86,8 +95,14 @@ public:
   std::span<const KvLayer> cache() const override { return state_->cache; }
   const float *logits() const override { return reinterpret_cast<const float *>(host_logits_.get()); }
 
-  Status reserve(uint32_t ranks) override {
-    const uint64_t bytes = uint64_t(scratch_.n_batch) * stride_of(ranks) * sizeof(float);
+  Status reserve(const Adaptation &adaptation) override {
+    uint32_t rank = 0; // adapters take turns
+    for (const Adaptation::Use &use : adaptation.uses)
+      rank = std::max(rank, use.adapter->max_rank());
+    const uint64_t bytes = uint64_t(scratch_.n_batch) * stride_of(rank) * sizeof(float);
+    if (bytes > gpu_limit())
+      return fail(SLM_ERR_OUT_OF_MEMORY, "an adapter of rank ", rank, " takes ", bytes,
+                  " bytes, but this GPU binds at most ", gpu_limit(), "; choose a smaller n_batch");
     if (bytes > scratch_.lowered.bytes()) scratch_.lowered = Buffer(bytes);
     return SLM_OK;
   }
@@ -95,12 +110,14 @@ public:
   Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) override {
     const uint32_t n_vocab = model_.tokenizer()->n_vocab(), stride = stride_of(n_vocab);
     SLM_TRY(make_room(n_logits, n_vocab));
+    // Whoever looks before the host has waited finds no number, and not the logits of before.
+    float *out = reinterpret_cast<float *>(host_logits_.get());
+    std::fill_n(out, size_t(n_logits) * n_vocab, std::numeric_limits<float>::quiet_NaN());
     const uint32_t state[4] = {batch.past};
     gpu_upload(scratch_.batch.handle(), 0, state, sizeof state);
     gpu_upload(scratch_.ids.handle(), 0, batch.ids, batch.n * 4);
     GpuOps op(batch, scratch_, model_.weights(), adaptation.uses.empty() ? nullptr : &adaptation);
     model_.family().forward(op, *state_, {n_logits, name_of<float>(logits_.handle())});
-    float *out = reinterpret_cast<float *>(host_logits_.get());
     for (uint32_t i = 0; i < n_logits; i++)
       gpu_read(logits_.handle(), i * stride * 4, n_vocab * 4, out + size_t(i) * n_vocab);
     gpu_submit();
@@ -149,13 +166,18 @@ Status Compute::create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batc
 Status Compute::prepare(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch) {
   constexpr uint32_t kExactContext = 64; // room for a known answer
   for (const bool exact : {false, true}) {
-    const uint32_t longest = exact ? std::min(n_ctx, kExactContext) : n_ctx, most = std::min(n_batch, longest);
+    const uint32_t longest = exact ? std::min(n_ctx, kExactContext) : n_ctx;
+    const uint32_t most = exact ? longest : std::min(n_batch, longest), few = std::min(most, 2u);
+    const uint32_t many = std::min(most, GpuOps::kFewTokens + 1); // as few as are many
     std::unique_ptr<Compute> pretended;
     SLM_TRY(create(model, longest, most, exact, pretended));
     const std::vector<int32_t> ids(most);
     const Adaptation none;
-    for (const auto &[n, past] : {std::pair{1u, 0u}, {1u, longest - 1}, {std::min(most, 2u), 0u}, {most, 0u}})
-      SLM_TRY(pretended->eval({ids.data(), n, past}, none, 1));
+    struct {
+      uint32_t n, past, n_logits;
+    } const evaluations[] = {{1, 0, 1}, {1, longest - 1, 1}, {few, 0, few}, {most, 0, 1}, {many, 0, many}};
+    for (const auto &e : evaluations)
+      SLM_TRY(pretended->eval({ids.data(), e.n, e.past}, none, e.n_logits));
   }
   return SLM_OK;
 }

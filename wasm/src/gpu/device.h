@@ -1,5 +1,6 @@
 // device.h: the buffers that a session computes in on the GPU, by their handles.
-// Rows are padded to whole blocks, and the padding is zero and stays so.
+// Rows are padded to whole blocks, and the padding is zero and stays so (but in
+// Scratch::lowered, where weights of zero meet it).
 #pragma once
 
 #include <utility>
@@ -11,6 +12,9 @@
 #include "host.h"
 
 namespace slm {
+
+/// Of one dimension of a dispatch, as every device allows.
+inline constexpr uint32_t kMostWorkgroups = 65535;
 
 /// Floats between two rows of `width`.
 inline uint32_t stride_of(uint32_t width) { return blocks_of(width) * kBlock; }

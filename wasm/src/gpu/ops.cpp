@@ -11,10 +11,9 @@ GpuOps::Form GpuOps::form = Form::Sweep;
 
 namespace {
 
-/// Workgroups over the first two dimensions, of which a device allows 65,535 each.
+/// Workgroups over the first two dimensions.
 void spread(uint32_t workgroups, uint32_t (&grid)[3]) {
-  constexpr uint32_t most = 65535;
-  grid[1] = (workgroups + most - 1) / most;
+  grid[1] = (workgroups + kMostWorkgroups - 1) / kMostWorkgroups;
   grid[0] = (workgroups + grid[1] - 1) / grid[1];
 }
 
@@ -152,7 +151,8 @@ void GpuOps::encode_few(Operation &op, const From &f, const To *to, uint32_t cou
     op.norm = f.norm, op.epsilon = f.epsilon;
     op.cap = cap, op.scale = scale;
     if constexpr (std::is_same_v<Operation, gpu::Matvec>) {
-      op.LANES = lanes_for(f.blocks);
+      // With more tokens a workgroup's share of x has fewer blocks; see sweep.wgsl.
+      op.LANES = std::min(lanes_for(f.blocks), 64 / op.TOKENS);
       // Rows share x, as far as there are enough of them to keep a device busy; with more tokens a shader of four
       // would need too many registers.
       op.ROWS = units >= 4096 && f.n == 1 ? 4 : units >= 1024 ? 2 : 1;

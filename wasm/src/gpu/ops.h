@@ -37,6 +37,8 @@ public:
 
   /// Tokens up to which matrix-vector kernels serve.
   static constexpr uint32_t kFewTokens = 4;
+  /// Columns of a head that the shaders of attention have room for.
+  static constexpr uint32_t kWidestHead = 512;
   /// Positions that one workgroup of a single token's attention goes through.
   static constexpr uint32_t kSegment = 128;
 

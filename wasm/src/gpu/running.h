@@ -1,0 +1,48 @@
+// running.h: what a self-test has on the device until its result has come, and
+// the numbers that it is made of. The tests themselves are checks.cpp (products)
+// and check_attention.cpp.
+#pragma once
+
+#include <vector>
+
+#include "../checks.h"
+#include "ops.h"
+
+namespace slm {
+
+inline uint32_t next_bits(uint64_t &state) { // PCG (O'Neill 2014)
+  const uint64_t old = state;
+  state = old * 6364136223846793005u + 1442695040888963407u;
+  const uint32_t x = static_cast<uint32_t>((old >> 18 ^ old) >> 27), r = old >> 59;
+  return x >> r | x << (-r & 31);
+}
+/// In [-1, 1).
+inline float next_float(uint64_t &state) { return float(int32_t(next_bits(state))) * 0x1p-31f; }
+
+struct Checks::Running {
+  WeightStore weights;
+  Linear first, second;
+  float *norm = nullptr;
+  Scratch scratch;
+  std::vector<Buffer> buffers;
+  std::vector<float> expected, found;
+  double allowance = 1; // errors count for as much less; a cache of f16 rounds
+
+  /// A buffer with `values`, which are (n, width).
+  Rows upload(const std::vector<float> &values, uint32_t width);
+  /// A buffer of zeros for `n` rows.
+  Rows room(uint32_t n, uint32_t width);
+  /// Reads row `row` behind what was found so far, to be held against as much of `expected`. `found` has its
+  /// whole size before the first.
+  void read(Rows rows, uint32_t row);
+
+private:
+  size_t n_read_ = 0;
+};
+
+/// The kinds of attention that a model's layers have, found by running forward() over operations that do nothing.
+std::vector<AttentionSpec> kinds_of_attention(const LoadedModel &model);
+/// Hands the self-test of one of them to the device.
+Status start_attention(Checks::Running &running, const LoadedModel &model, const AttentionSpec &spec);
+
+} // namespace slm
