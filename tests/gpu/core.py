@@ -54,18 +54,15 @@ class GpuInstance(Instance):
         if self._crash is not None:
             raise self._crash
         self._flush()
-        reply, _ = self._ask({"call": name, "args": arguments})
+        # As text, because JSON has no infinity.
+        reply, _ = self._ask({"call": name, "args": [json.dumps(+a) for a in arguments]})
         self._size = reply["size"]
         return reply["result"]
 
     def facts(self) -> dict[str, Any]:
         """What the host knows: its device, what it did, what it compiled."""
-        reply, _ = self._ask({"ask": "info"})
+        reply, _ = self._ask({"facts": True})
         return reply
-
-    def lose(self) -> None:
-        """Destroys the device."""
-        self._ask({"ask": "lose"})
 
     @property
     def memory_bytes(self) -> int:

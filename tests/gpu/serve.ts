@@ -16,11 +16,12 @@ const NO_DEVICE = 3;
 
 interface Request {
   readonly call?: string;
-  readonly args?: readonly number[];
+  /** Numbers as text. */
+  readonly args?: readonly string[];
   readonly read?: number;
   readonly write?: number;
   readonly n?: number;
-  readonly ask?: 'info' | 'lose';
+  readonly facts?: boolean;
 }
 
 const gpu = await openDawn();
@@ -38,15 +39,12 @@ const { memory } = exports;
 host.attach(memory);
 exports._initialize?.();
 
-async function answer(
-  { call, args = [], read, write, n = 0, ask }: Request,
-  bytes: Uint8Array,
-): Promise<object> {
+async function answer({ call, args = [], read, write, n = 0 }: Request, bytes: Uint8Array): Promise<object> {
   if (call !== undefined) {
     // As a page does it: what will be needed is known, and compiled, before the weights are there.
     let result: number | undefined;
     const run = () => {
-      result = exports[call]!(...args) as number | undefined;
+      result = exports[call]!(...args.map(Number)) as number | undefined;
     };
     if (call === 'slm_model_prepare') await host.compile(run);
     else run();
@@ -58,11 +56,7 @@ async function answer(
     new Uint8Array(memory.buffer, write, n).set(bytes);
     return {};
   }
-  if (ask === 'lose') {
-    host.destroy();
-    return {};
-  }
-  return { info: host.info(), stats: host.stats(), pipelines: host.pipelines, times: await host.times() };
+  return { info: host.info(), stats: host.stats(), pipelines: host.pipelines };
 }
 
 const decoder = new TextDecoder();

@@ -262,6 +262,26 @@ def test_requests_go_on_as_on_the_cpu(whole: tuple[Page, Any]) -> None:
     assert adapted["tokens"] != answer["tokens"]
 
 
+def test_logits_stay_on_the_device_unless_somebody_looks(whole: tuple[Page, Any]) -> None:
+    page, answer = whole
+    read, found = run(
+        page,
+        """
+        const read = async (params) => {
+          const before = slm.stats().gpu.read_bytes;
+          const {text} = await ask(params);
+          return [slm.stats().gpu.read_bytes - before, text];
+        };
+        const [own, text] = await read({logprobs: false});
+        const [all] = await read({});
+        return [[own, all], text];
+        """,
+    )
+    assert found == answer["text"]
+    n_vocab = page.evaluate("slm.info.n_vocab")
+    assert read == [16 * N_TOKENS, 4 * n_vocab * N_TOKENS]
+
+
 def test_an_aborted_answer_leaves_the_model_usable(whole: tuple[Page, Any]) -> None:
     page, answer = whole
     name, tokens = run(

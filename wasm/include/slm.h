@@ -230,16 +230,20 @@ typedef enum slm_eval_flag {
   SLM_EVAL_NO_LOGITS = 0,   /* a prefill chunk that more chunks follow */
   SLM_EVAL_LAST_LOGITS = 1, /* logits of the last token */
   SLM_EVAL_ALL_LOGITS = 2,  /* logits of every token */
-  SLM_EVAL_SAMPLE = 3       /* what slm_session_sample needs of the last token; today its logits */
+  SLM_EVAL_SAMPLE = 3,      /* what slm_session_sample needs of the last token */
+  SLM_EVAL_SAMPLE_ON = 4    /* the same, where the sampled token will be evaluated next */
 } slm_eval_flag;
 
 /* Appends `n` tokens (1 to n_batch) to the cache and computes what
  * `flag` asks for. On error the cache is as before. On the GPU this only hands
- * the work over: logits and samples are there when the host has waited for it. */
+ * the work over: logits and samples are there when the host has waited for it.
+ * With SLM_EVAL_SAMPLE a GPU draws the token itself where it can, by what the
+ * sampler is set to now, and with SLM_EVAL_SAMPLE_ON it goes on with that token
+ * at once; a call with another token is right, too, but begins anew. */
 SLM_API int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag);
 
 /* float32 [1 or n, n_vocab], as the last slm_session_eval asked; else NULL (for
- * SLM_EVAL_SAMPLE too, should a device come to keep them). */
+ * SLM_EVAL_SAMPLE too, where a device keeps them). */
 SLM_API const float *slm_session_logits(slm_session *s);
 
 /* ---- sampling ---------------------------------------------------------- */

@@ -14,8 +14,7 @@ struct Sampling {
 @group(0) @binding(1) var<uniform> sampling: Sampling;
 @group(0) @binding(2) var<storage, read> best: array<vec2<u32>>; // key and id, 128; then how many are not finite
 @group(0) @binding(3) var<storage, read_write> ids: array<i32>;
-// Token (-1: none can be chosen), candidates, logits that are not finite, candidates left by the truncation; then id
-// and logit of each of 128.
+// Token (-1: none can be chosen), candidates, logits that are not finite, candidates left by the truncation.
 @group(0) @binding(4) var<storage, read_write> result: array<u32>;
 
 const K = 128u;
@@ -30,12 +29,9 @@ fn logit_of(key: u32) -> f32 {
 @compute @workgroup_size(128)
 fn main(@builtin(local_invocation_index) lane: u32) {
   let mine = best[lane];
-  let logit = logit_of(mine.x);
-  let below = select(-100.0, logit - logit_of(best[0].x), mine.x != 0u);
+  let below = select(-100.0, logit_of(mine.x) - logit_of(best[0].x), mine.x != 0u);
   weights[lane] = exp(max(below, -100.0));
   heated[lane] = exp(max(below / max(sampling.temperature, 1e-6), -100.0));
-  result[4u + 2u * lane] = select(0xffffffffu, mine.y, mine.x != 0u);
-  result[5u + 2u * lane] = select(0u, bitcast<u32>(logit), mine.x != 0u);
   workgroupBarrier();
   if (lane != 0u) {
     return;

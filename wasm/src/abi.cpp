@@ -223,7 +223,7 @@ int32_t slm_session_exact(slm_session *s, int32_t on) { return s->session->exact
 int32_t slm_session_n_past(slm_session *s) { return static_cast<int32_t>(s->session->n_past()); }
 
 int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag) {
-  if (flag > SLM_EVAL_SAMPLE) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no eval flag ", flag);
+  if (flag > SLM_EVAL_SAMPLE_ON) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no eval flag ", flag);
   return s->session->eval(ids, n, static_cast<slm_eval_flag>(flag));
 }
 
@@ -240,7 +240,8 @@ int32_t slm_session_set(slm_session *s, int32_t param, double value) {
 
 int32_t slm_session_bias(slm_session *s, int32_t token, float bias) {
   SLM_TRY(s->session->check_token(token));
-  if (bias != bias) return fail(SLM_ERR_INVALID_ARGUMENT, "the bias of token ", token, " is not a number");
+  if (!(bias < std::numeric_limits<float>::infinity()))
+    return fail(SLM_ERR_INVALID_ARGUMENT, "the bias of token ", token, " is not a number below infinity");
   s->session->sampler().bias(token, bias);
   return SLM_OK;
 }

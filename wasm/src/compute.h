@@ -8,8 +8,24 @@
 #include <span>
 
 #include "adapter.h"
+#include "draw.h"
 
 namespace slm {
+
+/// A device that draws tokens itself, so that neither logits nor the token need to
+/// cross before the next evaluation begins.
+class Drawer {
+public:
+  /// From the last row of logits of the last evaluation.
+  virtual void draw(const Draw &draw) = 0;
+  /// Evaluates what was drawn, at position `past`, before anybody else knows what it is.
+  virtual Status go_on(uint32_t past, const Adaptation &adaptation) = 0;
+  /// What the last draw gave, once the host has waited.
+  virtual Status drawn(int32_t &token) const = 0;
+
+protected:
+  ~Drawer() = default;
+};
 
 class Compute {
 public:
@@ -26,10 +42,13 @@ public:
   virtual std::span<const KvLayer> cache() const = 0;
   /// Room for what the adapters of the evaluations that follow compute.
   virtual Status reserve(const Adaptation &adaptation) = 0;
-  /// Runs the batch through the model for the logits of its last `n_logits` tokens.
-  virtual Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) = 0;
+  /// Runs the batch through the model for the logits of its last `n_logits` tokens. `kept`: nobody looks at
+  /// them, for the drawer draws from them.
+  virtual Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool kept) = 0;
   /// (n_logits, n_vocab) of the last eval, once the host has waited for them where they come from a device.
   virtual const float *logits() const = 0;
+  /// Where a device draws tokens itself; else nullptr.
+  virtual Drawer *drawer() { return nullptr; }
 };
 
 /// Slots of a layer's cache and its elements; where it lies, a backend decides.

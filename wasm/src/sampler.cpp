@@ -14,6 +14,21 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 bool before(const Candidate &a, const Candidate &b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
 
+bool by_id(const Adjustment &a, const Adjustment &b) { return a.id < b.id; }
+
+/// Sorts by id; of those with the same one the first `takes` the others.
+template <class Takes> void merge(std::vector<Adjustment> &list, Takes takes) {
+  std::make_heap(list.begin(), list.end(), by_id); // std::sort is 5 KB of code
+  std::sort_heap(list.begin(), list.end(), by_id);
+  size_t n = 0;
+  for (const Adjustment &a : list)
+    if (n > 0 && list[n - 1].id == a.id)
+      takes(list[n - 1], a);
+    else
+      list[n++] = a;
+  list.resize(n, {});
+}
+
 struct ParamRange {
   std::string_view name;
   double low, high, otherwise;
@@ -91,34 +106,58 @@ double Sampler::next_random() { // SplitMix64 (Steele, Lea and Flood 2014)
   return double((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
-void Sampler::penalize(std::span<const int32_t> history) {
+void Sampler::adjust(std::span<const int32_t> history, std::span<const int32_t> forbidden,
+                     std::vector<Adjustment> &out) const {
   const double repeat = values_[SLM_PARAM_REPEAT_PENALTY], presence = values_[SLM_PARAM_PRESENCE_PENALTY],
                frequency = values_[SLM_PARAM_FREQUENCY_PENALTY];
-  const size_t last = static_cast<size_t>(values_[SLM_PARAM_PENALTY_LAST_N]);
-  if (repeat == 1 && presence == 0 && frequency == 0) return;
-  std::vector<int32_t> recent(history.end() - ptrdiff_t(std::min(last, history.size())), history.end());
-  std::make_heap(recent.begin(), recent.end()); // std::sort is 5 KB of code
-  std::sort_heap(recent.begin(), recent.end());
-  for (size_t i = 0; i < recent.size();) {
-    size_t end = i;
-    while (end < recent.size() && recent[end] == recent[i])
-      end++;
-    float &logit = logits_[static_cast<size_t>(recent[i])];
-    logit = logit > 0 ? float(logit / repeat) : float(logit * repeat);
-    logit -= float(double(end - i) * frequency + presence);
-    i = end;
-  }
+  const auto last = static_cast<size_t>(values_[SLM_PARAM_PENALTY_LAST_N]);
+  out.clear();
+  if (repeat != 1 || presence != 0 || frequency != 0)
+    for (const int32_t id : history.last(std::min(last, history.size())))
+      out.push_back({.id = id, .repeat = float(repeat), .subtract = float(presence + frequency)});
+  merge(out, [&](Adjustment &a, const Adjustment &) { a.subtract += float(frequency); });
+  out.insert(out.end(), biases_.begin(), biases_.end());
+  for (const int32_t id : forbidden)
+    out.push_back({.id = id, .add = kMinusInfinity});
+  merge(out,
+        [](Adjustment &a, const Adjustment &b) { a.repeat *= b.repeat, a.subtract += b.subtract, a.add += b.add; });
+}
+
+bool Sampler::draw(std::span<const int32_t> history, std::span<const int32_t> forbidden, Draw &out) {
+  const double k = values_[SLM_PARAM_TEMPERATURE] == 0 ? 1 : values_[SLM_PARAM_TOP_K];
+  if (k == 0 || k > Draw::kMostCandidates) return false;
+  adjust(history, forbidden, out.adjustments);
+  if (out.adjustments.size() > Draw::kMostAdjustments) return false;
+  out.temperature = float(values_[SLM_PARAM_TEMPERATURE]);
+  out.top_p = float(values_[SLM_PARAM_TOP_P]);
+  out.min_p = float(values_[SLM_PARAM_MIN_P]);
+  out.random = float(next_random());
+  out.top_k = static_cast<uint32_t>(k);
+  return true;
+}
+
+Status not_numbers() {
+  return fail(SLM_ERR_BAD_FILE, "there are logits that are not numbers, so no token can be chosen; the weights may be "
+                                "damaged");
+}
+
+Status nothing_left() {
+  return fail(SLM_ERR_INVALID_ARGUMENT, "no token can be chosen, because logit_bias forbids every one");
 }
 
 Status Sampler::sample(const float *logits, std::span<const int32_t> history, std::span<const int32_t> forbidden,
                        int32_t &token) {
   const double random = next_random();
   logits_.assign(logits, logits + n_vocab_);
-  penalize(history);
-  for (const Candidate &b : biases_)
-    logits_[static_cast<size_t>(b.id)] += b.logit;
-  for (const int32_t id : forbidden)
-    logits_[static_cast<size_t>(id)] = kMinusInfinity;
+  uint32_t wrong = 0;
+  for (const float logit : logits_)
+    wrong += !std::isfinite(logit);
+  if (wrong > 0) return not_numbers();
+  adjust(history, forbidden, adjustments_);
+  for (const Adjustment &a : adjustments_) {
+    float &logit = logits_[static_cast<size_t>(a.id)];
+    logit = (logit > 0 ? logit / a.repeat : logit * a.repeat) - a.subtract + a.add;
+  }
 
   const double temperature = values_[SLM_PARAM_TEMPERATURE], top_p = values_[SLM_PARAM_TOP_P],
                min_p = values_[SLM_PARAM_MIN_P];
@@ -127,9 +166,7 @@ Status Sampler::sample(const float *logits, std::span<const int32_t> history, st
   top_k(logits_.data(), n_vocab_, k, candidates_);
   while (!candidates_.empty() && candidates_.back().logit == kMinusInfinity)
     candidates_.pop_back();
-  if (candidates_.empty() || !std::isfinite(candidates_[0].logit))
-    return fail(SLM_ERR_BAD_FILE, "no token can be chosen: all logits are excluded or not numbers; the weights may be "
-                                  "damaged, or logit_bias forbids everything");
+  if (candidates_.empty()) return nothing_left();
 
   // Probabilities of what top-k left, relative to the first; top-p takes the
   // shortest prefix of at least that mass, min-p drops what is far below the first.

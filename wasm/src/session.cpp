@@ -22,6 +22,7 @@ Status Session::use(std::vector<Adaptation::Use> adapters) {
   SLM_TRY(next.set(model_, std::move(adapters)));
   SLM_TRY(compute_->reserve(next));
   adaptation_ = std::move(next);
+  gone_on_ = false;
   return SLM_OK;
 }
 
@@ -56,6 +57,7 @@ uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
   n_made_ = keep;
   if (keep == 0) oldest_ = 0;
   n_logits_ = 0;
+  drawer_ = nullptr, gone_on_ = false;
   return keep;
 }
 
@@ -75,16 +77,36 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
     return fail(SLM_ERR_CONTEXT_FULL, "the context is full: ", past + n, " tokens are needed and n_ctx is ", n_ctx_,
                 "; drop earlier turns or choose a larger context");
 
+  const bool samples = flag == SLM_EVAL_SAMPLE || flag == SLM_EVAL_SAMPLE_ON;
   const uint32_t wanted = flag == SLM_EVAL_ALL_LOGITS ? n : flag == SLM_EVAL_NO_LOGITS ? 0 : 1;
-  n_logits_ = 0;
-  SLM_TRY(compute_->eval({ids, n, past}, adaptation_, wanted));
-  tokens_.insert(tokens_.end(), ids, ids + n);
+  Drawer *drawer = samples ? compute_->drawer() : nullptr;
+  const bool evaluated = drawer != nullptr && gone_on_ && n == 1 && ids[0] == sampled_;
+  tokens_.insert(tokens_.end(), ids, ids + n); // the sampler looks at them
+  if (drawer != nullptr && !sampler_.draw(tokens_, forbidden(), draw_)) drawer = nullptr;
+  drawer_ = nullptr, gone_on_ = false, n_logits_ = 0;
+  if (!evaluated || drawer == nullptr) {
+    const Status status = compute_->eval({ids, n, past}, adaptation_, wanted, drawer != nullptr);
+    if (status != SLM_OK) tokens_.resize(past);
+    SLM_TRY(status);
+  }
   if (past == 0) made_with_ = adaptation_.key();
   if (n_made_ == past && made_with_ == adaptation_.key()) n_made_ += n;
+  overwrite(n_past());
+  if (drawer == nullptr) {
+    n_logits_ = wanted;
+    return SLM_OK;
+  }
+  drawer->draw(draw_);
+  drawer_ = drawer, sampled_ = -1; // which it is, is not known yet
+  if (flag != SLM_EVAL_SAMPLE_ON || n_past() == n_ctx_) return SLM_OK;
+  overwrite(n_past() + 1);
+  gone_on_ = true;
+  return drawer->go_on(n_past(), adaptation_);
+}
+
+void Session::overwrite(uint32_t n) {
   for (const KvLayer &layer : compute_->cache())
-    if (layer.capacity < n_ctx_ && n_past() > layer.capacity) oldest_ = std::max(oldest_, n_past() - layer.capacity);
-  n_logits_ = wanted;
-  return SLM_OK;
+    if (layer.capacity < n_ctx_ && n > layer.capacity) oldest_ = std::max(oldest_, n - layer.capacity);
 }
 
 const float *Session::last_logits() const {
@@ -98,18 +120,26 @@ void Session::reset() {
   sampled_ = -1;
 }
 
+std::span<const int32_t> Session::forbidden() const {
+  if (!sampler_.ignores_eog()) return {};
+  return model_.tokenizer()->eog();
+}
+
 Status Session::sample(int32_t &token) {
-  if (last_logits() == nullptr)
-    return fail(SLM_ERR_WRONG_STATE, "there are no logits to sample from; evaluate a token first");
-  std::span<const int32_t> forbidden;
-  if (sampler_.ignores_eog()) forbidden = model_.tokenizer()->eog();
-  SLM_TRY(sampler_.sample(last_logits(), tokens_, forbidden, token));
+  if (drawer_ != nullptr) {
+    SLM_TRY(drawer_->drawn(token));
+  } else {
+    if (last_logits() == nullptr)
+      return fail(SLM_ERR_WRONG_STATE, "there are no logits to sample from; evaluate a token first");
+    SLM_TRY(sampler_.sample(last_logits(), tokens_, forbidden(), token));
+  }
   take(token);
   return SLM_OK;
 }
 
 void Session::accept(int32_t token) {
   sampler_.skip();
+  gone_on_ = false;
   take(token);
 }
 

@@ -38,6 +38,9 @@ private:
   Session(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch)
       : model_(model), n_ctx_(n_ctx), n_batch_(n_batch), sampler_(model.tokenizer()->n_vocab()) {}
   const float *last_logits() const;
+  /// A ring overwrites its oldest positions when the cache reaches `n` tokens.
+  void overwrite(uint32_t n);
+  std::span<const int32_t> forbidden() const;
   /// Into the text; the session may be finished then.
   void take(int32_t token);
 
@@ -49,8 +52,11 @@ private:
   std::string made_with_; // the mixture of adapters of the cache's first positions,
   uint32_t n_made_ = 0;   // and how many those are
   std::unique_ptr<Compute> compute_;
-  bool exact_ = false;    // what it is
-  uint32_t n_logits_ = 0; // rows that are there
+  bool exact_ = false;       // what it is
+  uint32_t n_logits_ = 0;    // rows that are there
+  Drawer *drawer_ = nullptr; // who has drawn the next token, if the sampler has not
+  bool gone_on_ = false;     // and already evaluates it
+  Draw draw_;
   Sampler sampler_;
   TextStream text_;
   slm_finish finish_ = SLM_FINISH_NONE;

@@ -27,7 +27,8 @@ class EvalFlag(IntEnum):
     NO_LOGITS = 0  # a prefill chunk that more chunks follow
     LAST_LOGITS = 1  # logits of the last token
     ALL_LOGITS = 2  # logits of every token
-    SAMPLE = 3  # what slm_session_sample needs of the last token; today its logits
+    SAMPLE = 3  # what slm_session_sample needs of the last token
+    SAMPLE_ON = 4  # the same, where the sampled token will be evaluated next
 
 
 class Param(IntEnum):

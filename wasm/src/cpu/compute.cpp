@@ -95,7 +95,7 @@ public:
     return SLM_OK;
   }
 
-  Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) override {
+  Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool) override {
     if (workspace_.threads < team().size())
       return fail(SLM_ERR_WRONG_STATE, "threads were added after the session was made; make a new session");
     if (n_logits > logits_rows_) {

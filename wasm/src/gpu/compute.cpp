@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "drawing.h"
 #include "ops.h"
 
 namespace slm {
@@ -64,13 +65,15 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exa
   if (out.partials > limit)
     return fail(SLM_ERR_OUT_OF_MEMORY, "attention over ", n_ctx, " positions takes ", out.partials,
                 " bytes, but this GPU binds at most ", limit, "; choose a shorter context");
-  out.bytes += out.ids + kMaxRopes * out.angles + out.normed + out.up + out.partials + counting.used;
+  out.bytes += out.ids + kMaxRopes * out.angles + out.normed + out.up + out.partials + counting.used +
+               Drawing::bytes(model.tokenizer()->n_vocab());
   return SLM_OK;
 }
 
-class GpuCompute final : public Compute {
+class GpuCompute final : public Compute, public Drawer {
 public:
-  GpuCompute(const LoadedModel &model, uint32_t n_batch, Shapes &&shapes) : model_(model) {
+  GpuCompute(const LoadedModel &model, uint32_t n_batch, Shapes &&shapes)
+      : model_(model), drawing_(model.tokenizer()->n_vocab()) {
     const ModelShape &m = model.family().shape();
     scratch_.n_batch = n_batch;
     scratch_.max_rope_dims = m.rope_dims;
@@ -107,32 +110,58 @@ public:
     return SLM_OK;
   }
 
-  Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) override {
-    const uint32_t n_vocab = model_.tokenizer()->n_vocab(), stride = stride_of(n_vocab);
-    SLM_TRY(make_room(n_logits, n_vocab));
-    // Whoever looks before the host has waited finds no number, and not the logits of before.
-    float *out = reinterpret_cast<float *>(host_logits_.get());
-    std::fill_n(out, size_t(n_logits) * n_vocab, std::numeric_limits<float>::quiet_NaN());
-    const uint32_t state[4] = {batch.past};
-    gpu_upload(scratch_.batch.handle(), 0, state, sizeof state);
+  Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool kept) override {
+    SLM_TRY(make_room(n_logits, kept ? 0 : n_logits));
     gpu_upload(scratch_.ids.handle(), 0, batch.ids, batch.n * 4);
-    GpuOps op(batch, scratch_, model_.weights(), adaptation.uses.empty() ? nullptr : &adaptation);
-    model_.family().forward(op, *state_, {n_logits, name_of<float>(logits_.handle())});
-    for (uint32_t i = 0; i < n_logits; i++)
-      gpu_read(logits_.handle(), i * stride * 4, n_vocab * 4, out + size_t(i) * n_vocab);
+    encode(batch, adaptation, n_logits);
+    if (!kept) {
+      // Whoever looks before the host has waited finds no number, and not the logits of before.
+      const uint32_t n_vocab = model_.tokenizer()->n_vocab();
+      float *out = reinterpret_cast<float *>(host_logits_.get());
+      std::fill_n(out, size_t(n_logits) * n_vocab, std::numeric_limits<float>::quiet_NaN());
+      for (uint32_t i = 0; i < n_logits; i++)
+        gpu_read(logits_.handle(), i * stride_of(n_vocab) * 4, n_vocab * 4, out + size_t(i) * n_vocab);
+    }
     gpu_submit();
     return SLM_OK;
   }
 
+  Drawer *drawer() override { return this; }
+
+  void draw(const Draw &draw) override {
+    drawing_.encode(draw, logits_, (n_logits_ - 1) * stride_of(model_.tokenizer()->n_vocab()), scratch_.ids);
+  }
+
+  Status go_on(uint32_t past, const Adaptation &adaptation) override {
+    encode({nullptr, 1, past}, adaptation, 1); // the id is where the draw has left it
+    gpu_submit();
+    return SLM_OK;
+  }
+
+  Status drawn(int32_t &token) const override { return drawing_.drawn(token); }
+
 private:
-  Status make_room(uint32_t n_logits, uint32_t n_vocab) {
-    const uint64_t bytes = uint64_t(n_logits) * stride_of(n_vocab) * sizeof(float);
-    if (bytes <= logits_.bytes()) return SLM_OK;
+  void encode(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) {
+    const uint32_t state[4] = {batch.past};
+    gpu_upload(scratch_.batch.handle(), 0, state, sizeof state);
+    GpuOps op(batch, scratch_, model_.weights(), adaptation.uses.empty() ? nullptr : &adaptation);
+    model_.family().forward(op, *state_, {n_logits, name_of<float>(logits_.handle())});
+    n_logits_ = n_logits;
+  }
+
+  /// For logits of `n` tokens on the device and of `read` here.
+  Status make_room(uint32_t n, uint32_t read) {
+    const uint32_t n_vocab = model_.tokenizer()->n_vocab();
+    const uint64_t bytes = uint64_t(n) * stride_of(n_vocab) * sizeof(float);
     if (bytes > gpu_limit())
-      return fail(SLM_ERR_OUT_OF_MEMORY, "the logits of ", n_logits, " tokens take ", bytes,
+      return fail(SLM_ERR_OUT_OF_MEMORY, "the logits of ", n, " tokens take ", bytes,
                   " bytes, but this GPU binds at most ", gpu_limit(), "; evaluate fewer at once");
-    SLM_TRY(allocate(host_logits_, uint64_t(n_logits) * n_vocab * sizeof(float), "logits"));
-    logits_ = Buffer(bytes);
+    if (read > host_rows_) {
+      host_rows_ = 0;
+      SLM_TRY(allocate(host_logits_, uint64_t(read) * n_vocab * sizeof(float), "logits"));
+      host_rows_ = read;
+    }
+    if (bytes > logits_.bytes()) logits_ = Buffer(bytes);
     return SLM_OK;
   }
 
@@ -140,8 +169,11 @@ private:
   Scratch scratch_;
   std::vector<Buffer> buffers_; // of the state and the cache
   std::unique_ptr<State> state_;
-  Buffer logits_; // (n_logits, stride of n_vocab)
-  Block host_logits_;
+  Buffer logits_;          // (n_logits, stride of n_vocab)
+  uint32_t n_logits_ = 0;  // of the last evaluation
+  Block host_logits_;      // those that were read
+  uint32_t host_rows_ = 0; // for so many there is room
+  Drawing drawing_;
 };
 
 } // namespace
@@ -177,7 +209,10 @@ Status Compute::prepare(const LoadedModel &model, uint32_t n_ctx, uint32_t n_bat
       uint32_t n, past, n_logits;
     } const evaluations[] = {{1, 0, 1}, {1, longest - 1, 1}, {few, 0, few}, {most, 0, 1}, {many, 0, many}};
     for (const auto &e : evaluations)
-      SLM_TRY(pretended->eval({ids.data(), e.n, e.past}, none, e.n_logits));
+      SLM_TRY(pretended->eval({ids.data(), e.n, e.past}, none, e.n_logits, false));
+    Draw draw{};
+    draw.adjustments.push_back({.id = 0});
+    pretended->drawer()->draw(draw);
   }
   return SLM_OK;
 }

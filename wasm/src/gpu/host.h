@@ -14,6 +14,7 @@ GPU_IMPORT(limit) uint32_t gpu_limit();
 /// A zeroed buffer of `bytes`, a multiple of 4.
 GPU_IMPORT(create) uint32_t gpu_create(uint32_t bytes);
 
+/// What is still to be read of it is not delivered any more.
 GPU_IMPORT(destroy) void gpu_destroy(uint32_t handle);
 
 /// Writes `n` bytes at `offset`, both multiples of 4; `data` is free again on return.

@@ -18,8 +18,12 @@ const TEXT_CAPACITY = 4096;
 const WANTED = {
   nothing: EvalFlag.NO_LOGITS,
   sample: EvalFlag.SAMPLE,
+  'sample and go on': EvalFlag.SAMPLE_ON,
   logits: EvalFlag.LAST_LOGITS,
 } as const;
+/** Of the last token of an evaluation. All logits cross from a GPU only where they are what is wanted; a sampled
+ *  token that will be evaluated next may be so before it has come back. */
+export type Wanted = keyof typeof WANTED;
 
 export class Session {
   readonly #core: Core;
@@ -98,8 +102,7 @@ export class Session {
     );
   }
 
-  /** `wanted` of the last token: all logits cross from a GPU only where somebody looks at them. */
-  eval(ids: Int32Array | readonly number[], wanted: 'nothing' | 'sample' | 'logits'): void {
+  eval(ids: Int32Array | readonly number[], wanted: Wanted): void {
     const flag = WANTED[wanted];
     this.#core.check(
       this.#core.exports.slm_session_eval(this.#pointer, this.#core.putIds(ids), ids.length, flag),

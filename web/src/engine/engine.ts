@@ -8,7 +8,7 @@ import type { BackendNotice, GpuStats } from '../api/backend';
 import type { AdapterUse, EngineOptions, ModelSource, PrefillProgress, Timings } from '../api/types';
 import { SlmError } from '../core/error';
 import type { Spans } from '../core/model';
-import { GpuFailure, type GpuFault } from '../gpu/failure';
+import { GpuFailure } from '../gpu/failure';
 import type {
   DoneReport,
   GenerateRequest,
@@ -170,9 +170,6 @@ export class Engine {
         }
       });
       return reply.type === 'done' ? reply : unexpected(reply);
-    } catch (error) {
-      if (error instanceof GpuFailure) dropSenseless(error.notice, made);
-      throw error;
     } finally {
       signal?.removeEventListener('abort', abort);
     }
@@ -295,11 +292,6 @@ export class Engine {
     this.#failure = error;
     this.#team?.stop(error);
   }
-}
-
-/** The tokens by which a GPU was found out are no part of an answer; the last of them was not told. */
-function dropSenseless(notice: GpuFault, made: number[]): void {
-  if (notice.code === 'gpu_senseless' && notice.repeated !== null) made.splice(1 - notice.repeated);
 }
 
 function unexpected(reply: MainReply): never {

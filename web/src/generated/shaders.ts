@@ -910,12 +910,9 @@ return bitcast<f32>(key ^ select(0xffffffffu, 0x80000000u, (key & 0x80000000u) !
 @compute @workgroup_size(128)
 fn main(@builtin(local_invocation_index) lane: u32) {
 let mine = best[lane];
-let logit = logit_of(mine.x);
-let below = select(-100.0, logit - logit_of(best[0].x), mine.x != 0u);
+let below = select(-100.0, logit_of(mine.x) - logit_of(best[0].x), mine.x != 0u);
 weights[lane] = exp(max(below, -100.0));
 heated[lane] = exp(max(below / max(sampling.temperature, 1e-6), -100.0));
-result[4u + 2u * lane] = select(0xffffffffu, mine.y, mine.x != 0u);
-result[5u + 2u * lane] = select(0u, bitcast<u32>(logit), mine.x != 0u);
 workgroupBarrier();
 if (lane != 0u) {
 return;

@@ -214,6 +214,7 @@ export class GpuHost {
       destroy: (handle) => {
         if (handle === 0) return;
         pass.submit(); // it may be in use by what was recorded
+        this.#readback.drop(handle);
         buffers.destroy(handle);
       },
       upload: (handle, offset, data, n) => {

@@ -7,6 +7,7 @@ const SMALLEST = 256;
 const MAP_READ = 1;
 
 interface Reading {
+  readonly handle: number;
   readonly staging: GPUBuffer;
   readonly n: number;
   readonly deliver: (bytes: Uint8Array) => void;
@@ -18,6 +19,8 @@ export class Readback {
   /** Free staging buffers by size, a power of two. */
   readonly #free = new Map<number, GPUBuffer[]>();
   #copied: Reading[] = [];
+  /** Whatever has not been delivered yet. */
+  readonly #awaited = new Set<Reading>();
   #mapped: Promise<void>[] = [];
   bytes = 0;
 
@@ -36,7 +39,9 @@ export class Readback {
   ): void {
     const staging = this.#take(n);
     encoder.copyBufferToBuffer(this.#buffers.at(handle), offset, staging, 0, Math.ceil(n / 4) * 4);
-    this.#copied.push({ staging, n, deliver });
+    const reading = { handle, staging, n, deliver };
+    this.#copied.push(reading);
+    this.#awaited.add(reading);
     this.bytes += n;
   }
 
@@ -61,9 +66,15 @@ export class Readback {
     return mapped.length === 0 ? null : Promise.all(mapped);
   }
 
-  async #arrive({ staging, n, deliver }: Reading): Promise<void> {
+  /** Nobody waits any more for what is read of this buffer: where it would go may be gone. */
+  drop(handle: number): void {
+    for (const reading of this.#awaited) if (reading.handle === handle) this.#awaited.delete(reading);
+  }
+
+  async #arrive(reading: Reading): Promise<void> {
+    const { staging, n, deliver } = reading;
     await staging.mapAsync(MAP_READ);
-    deliver(new Uint8Array(staging.getMappedRange(), 0, n));
+    if (this.#awaited.delete(reading)) deliver(new Uint8Array(staging.getMappedRange(), 0, n));
     staging.unmap();
     this.#free.get(staging.size)!.push(staging);
   }

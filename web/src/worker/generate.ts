@@ -6,10 +6,10 @@ import type { Timings } from '../api/types';
 import type { Core } from '../core/core';
 import { SlmError } from '../core/error';
 import type { Model } from '../core/model';
-import type { RawLogprob, Session } from '../core/session';
+import type { RawLogprob, Session, Wanted } from '../core/session';
 import { Finish } from '../generated/abi';
 import type { GpuHost } from '../gpu/host';
-import type { DoneReport, GenerateRequest, MainReply, RawTokenLogprob } from './protocol';
+import type { DoneReport, GenerateRequest, MainReply, RawTokenLogprob, TokenReport } from './protocol';
 import { Sanity } from './sanity';
 
 /** How long one prefill chunk should take: short enough to stop, long enough to be efficient. */
@@ -24,6 +24,8 @@ export interface GenerateContext {
   readonly session: Session;
   /** null on the CPU. */
   readonly host: GpuHost | null;
+  /** Rejects when the GPU does not compute what it should. */
+  readonly prove: () => Promise<void>;
   readonly post: (reply: MainReply) => void;
   /** Lets the event loop run, where it has not for some milliseconds. */
   readonly tick: () => Promise<void>;
@@ -31,7 +33,7 @@ export interface GenerateContext {
 }
 
 export async function generate(request: GenerateRequest, context: GenerateContext): Promise<DoneReport> {
-  const { session, model, host, post, tick, isAborted } = context;
+  const { session, model, host, prove, post, tick, isAborted } = context;
   const { id, ids, replay } = request;
   if (ids.length === 0)
     throw new SlmError(
@@ -74,10 +76,16 @@ export async function generate(request: GenerateRequest, context: GenerateContex
   if (n > 0 && ends(n)) return done(session.finished ? 'stop' : 'length', '', n);
   if (!(await prefill(request, context, clock, prompt))) return done('aborted', '', n);
   if (request.max_tokens === 0) return done('length', '', 0);
-  const sane = new Sanity(model, session, host !== null);
+  const sane = new Sanity(model, session, host === null ? null : prove);
+  const tell = (reports: readonly TokenReport[]) => {
+    for (const report of reports) post(report);
+  };
   for (;;) {
     const token = sane.sample();
-    if (session.finish === Finish.EOG) return done('stop', session.text(true), n);
+    if (session.finish === Finish.EOG) {
+      tell(sane.held());
+      return done('stop', session.text(true), n);
+    }
     n += 1;
     const logprobs =
       request.logprobs === null
@@ -85,7 +93,7 @@ export async function generate(request: GenerateRequest, context: GenerateContex
         : session.logprobs(request.logprobs).map((raw) => withBytes(model, raw));
     clock.token();
     const last = ends(n);
-    post({
+    const report: TokenReport = {
       type: 'token',
       id,
       token,
@@ -93,11 +101,14 @@ export async function generate(request: GenerateRequest, context: GenerateContex
       logprobs,
       n_past: session.n_past,
       timings: clock.timings(),
-    });
+    };
+    tell(await sane.vetted(report));
+    if (!last) await tick();
+    const aborted = !last && isAborted();
+    if (last || aborted) tell(sane.held());
     if (last) return done(session.finished ? 'stop' : 'length', '', n);
-    await tick();
-    if (isAborted()) return done('aborted', session.text(true), n);
-    session.eval([token], wantedOf(request));
+    if (aborted) return done('aborted', session.text(true), n);
+    session.eval([token], wantedOf(request, n));
     await session.settle();
   }
 }
@@ -127,7 +138,7 @@ async function prefill(
     const chunk = ids.subarray(at, at + size);
     const start = performance.now();
     if (echo) scored.push(...(await session.evalScored(chunk, ids.subarray(at + 1, at + 1 + chunk.length))));
-    else session.eval(chunk, at + chunk.length === n ? wantedOf(request) : 'nothing');
+    else session.eval(chunk, at + chunk.length === n ? wantedOf(request, replay.length) : 'nothing');
     await session.settle();
     const ms = performance.now() - start;
     at += chunk.length;
@@ -139,7 +150,11 @@ async function prefill(
   return true;
 }
 
-const wantedOf = ({ logprobs }: GenerateRequest) => (logprobs === null ? 'sample' : 'logits');
+/** Of an evaluation after which there will be `n` tokens of the answer and one more. */
+function wantedOf({ logprobs, max_tokens }: GenerateRequest, n: number): Wanted {
+  if (logprobs !== null) return 'logits';
+  return n + 1 === max_tokens ? 'sample' : 'sample and go on';
+}
 
 function withBytes(model: Model, raw: RawLogprob): RawTokenLogprob {
   return { ...raw, bytes: Array.from(model.detokenize([raw.id], { special: true })) };

@@ -12,7 +12,7 @@ import { Session } from '../core/session';
 import type { GpuHost } from '../gpu/host';
 import { Meter } from '../store/meter';
 import { LoadedAdapters } from './adapters';
-import { checkAnswer, checkWeights, mustPass } from './checks';
+import { checkAnswer, checkKernels, checkWeights, mustPass } from './checks';
 import { describeFailure, isCrash, reportCrash } from './failure';
 import { provenForm, timeForms } from './forms';
 import { generate } from './generate';
@@ -36,7 +36,7 @@ export async function runMain(helpers: readonly MessagePort[], request: LoadRequ
   try {
     const { facts, model, session, host } = await load(helpers, request);
     post({ type: 'loaded', facts });
-    serve(model, session, host);
+    serve(model, session, host, request.known_answer);
   } catch (error) {
     // Without a model there is nothing to serve, so a plain error ends the engine too.
     reportCrash(error);
@@ -200,12 +200,21 @@ function send(helper: MessagePort, message: HelperRequest): void {
   helper.postMessage(message);
 }
 
-function serve(model: Model, session: Session, host: GpuHost | null): void {
+function serve(
+  model: Model,
+  session: Session,
+  host: GpuHost | null,
+  known_answer: LoadRequest['known_answer'],
+): void {
   const { core } = model;
   // Also when nothing is asked for: the next answer can begin at once then.
   host?.lost.then(reportCrash);
   const aborted = new Set<number>();
   const adapters = new LoadedAdapters(model);
+  const prove = async () => {
+    mustPass(await checkKernels(model));
+    mustPass(await checkAnswer(model, null, known_answer));
+  };
   const answer = async (request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> => {
     const { id } = request;
     switch (request.type) {
@@ -222,7 +231,15 @@ function serve(model: Model, session: Session, host: GpuHost | null): void {
         return { type: 'freed', id };
       case 'generate':
         session.adapters(request.adapters.map(([adapter, scale]) => [adapters.get(adapter), scale]));
-        return generate(request, { model, session, host, post, tick, isAborted: () => aborted.delete(id) });
+        return generate(request, {
+          model,
+          session,
+          host,
+          prove,
+          post,
+          tick,
+          isAborted: () => aborted.delete(id),
+        });
     }
   };
   self.onmessage = ({ data }: MessageEvent<MainRequest>) => {
