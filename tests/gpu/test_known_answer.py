@@ -63,32 +63,52 @@ def test_a_corrupted_byte(gpu: Gpu, path: Path, answer: KnownAnswer, tmp_path: P
     ],
 )
 def test_a_wrong_shader(
-    script: Path,
-    path: Path,
-    answer: KnownAnswer,
-    right: str,
-    wrong: str,
+    script: Path, path: Path, answer: KnownAnswer, right: str, wrong: str
 ) -> None:
+    with closing(GpuInstance(changed_script(script, right, wrong))) as core:
+        assert gpu_error(core, path, answer) > answer.bound
+
+
+def failed_checks(core: GpuInstance, path: Path) -> list[str]:
+    """The self-tests of a model that do not hold."""
+    failed = []
+    with Model.open(path, core=core) as model:
+        for i in range(core.check("slm_check_count", model.handle)):
+            name = core.string(core.pointer("slm_check_name", model.handle, i))
+            core.check("slm_check_start", model.handle, i)
+            error = core.call("slm_check_error", model.handle)
+            if not error <= core.call("slm_check_bound"):
+                failed.append(name)
+    return failed
+
+
+def changed_script(script: Path, right: str, wrong: str) -> Path:
+    """What is bundled is text: a little of it is another."""
     text = script.read_text()
     assert right in text
-    # What is bundled is text: one number in it is another.
     changed = script.with_name("wrong.mjs")
     changed.write_text(text.replace(right, wrong))
-    with closing(GpuInstance(changed)) as core:
-        assert gpu_error(core, path, answer) > answer.bound
+    return changed
 
 
 def test_a_wrong_shader_that_a_known_answer_does_not_reach(script: Path, path: Path) -> None:
     """Its few tokens are never shared out among workgroups; the self-test of attention is."""
-    text, merged = script.read_text(), "total += partials[at + d] * factor"
-    assert merged in text
-    changed = script.with_name("wrong.mjs")
-    changed.write_text(text.replace(merged, "total += partials[at + d]"))
-    errors = {}
-    with closing(GpuInstance(changed)) as core, Model.open(path, core=core) as model:
-        for i in range(core.check("slm_check_count", model.handle)):
-            name = core.string(core.pointer("slm_check_name", model.handle, i))
-            core.check("slm_check_start", model.handle, i)
-            errors[name] = core.call("slm_check_error", model.handle)
-        bound = core.call("slm_check_bound")
-    assert [name for name, error in errors.items() if error > bound] == ["attention"]
+    merged = "total += partials[at + d] * factor"
+    changed = changed_script(script, merged, "total += partials[at + d]")
+    with closing(GpuInstance(changed)) as core:
+        assert failed_checks(core, path) == ["attention"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("scale * sum16(high)", "scale * sum16(low)"),
+        ("127.0 / most,", "126.0 / most,"),
+        ("let scale = most / 127.0", "let scale = most / 126.0"),
+    ],
+)
+def test_a_wrong_shader_that_rounds(script: Path, tmp_path: Path, right: str, wrong: str) -> None:
+    """Its rounding is known, so that a hundredth more or less shows all the same."""
+    (path,) = write_gguf(TYPED_MODELS["Q5_K"].name, tmp_path / "model.gguf")
+    with closing(GpuInstance(changed_script(script, right, wrong), "dot8")) as core:
+        assert failed_checks(core, path) == ["matvec Q5_K", "glu Q5_K"]

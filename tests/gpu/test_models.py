@@ -20,7 +20,7 @@ from tests.goldens.tiny_gguf import write_gguf, write_model
 from tests.goldens.tiny_models import MODELS, TYPED_MODELS, sequence, weights
 from tests.gpu.core import GpuInstance
 from tests.parity.logits import assert_close, evaluate
-from tests.parity.test_tensor_types import GOLDEN
+from tests.parity.test_tensor_types import GOLDEN, assert_rounded
 from tests.parity.test_tiny_logits import BOUND, N_CTX, golden
 
 # A quantized model's keys and values are kept as f16, a relative rounding of 2^-12, which the
@@ -109,7 +109,20 @@ def test_every_tensor_type(gpu: Gpu, tmp_path: Path, name: str) -> None:
         assert_close(evaluate(session, ids), expected, GOLDEN_BOUND)
 
 
-@pytest.mark.parametrize("form", ["lane", "sweep"])
+@pytest.mark.parametrize("name", TYPED_MODELS)
+def test_the_form_that_rounds_as_the_cpu_does(gpu: Gpu, tmp_path: Path, name: str) -> None:
+    """Token by token, where it serves; within what the CPU's own rounding is held to."""
+    with np.load(GOLDEN) as file:
+        ids: list[int] = file[f"{name}.ids"][:12].tolist()
+        expected = file[f"{name}.logits"][:12].astype(np.float32)
+    (path,) = write_gguf(TYPED_MODELS[name].name, tmp_path / "model.gguf")
+    with Model.open(path, core=gpu("dot8")) as model, model.session(64, 2) as session:
+        assert_rounded(evaluate(session, ids), expected, name)
+        session.exact()
+        assert_close(evaluate(session, ids), expected, GOLDEN_BOUND)
+
+
+@pytest.mark.parametrize("form", ["lane", "sweep", "dot8"])
 def test_kernels_prove_themselves(gpu: Gpu, tmp_path: Path, form: str) -> None:
     """The self-tests that run on each visitor's device, for a type with every kind of region."""
     core = gpu(form)

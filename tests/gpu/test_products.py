@@ -16,7 +16,6 @@ from tests.gpu.cases import (
     F64,
     NONE,
     OPERATIONS,
-    Array,
     Batch,
     Build,
     Check,
@@ -118,23 +117,13 @@ def finished(y: F64, tolerance: F64, before: F64, of: Matvec | Matmul) -> tuple[
     return y, tolerance
 
 
-def rounded(x: F64, quantized: Array) -> F64:
-    """What quantize.wgsl made of x, once it is known to be near."""
-    n, blocks, _ = quantized.shape
-    q = quantized[..., :8].copy().view(np.int8).reshape(n, blocks, 32).astype(np.float64)
-    scale, low, high = (
-        quantized[..., 8:11].copy().view(np.float32).astype(np.float64).transpose(2, 0, 1)
-    )
-    padded = np.zeros((n, blocks * 32))
-    padded[:, : x.shape[1]] = x
-    most = np.abs(padded.reshape(n, blocks, 32)).max(2)
-    close(scale, most / 127, 1e-6 * most + 1e-30)
-    found = scale[..., None] * q
-    close(found.reshape(n, -1), padded, np.repeat(0.501 * most / 127, 32, 1) + 1e-30)
-    close(low, found[..., :16].sum(2), 1e-5 * most + 1e-30)
-    close(high, found[..., 16:].sum(2), 1e-5 * most + 1e-30)
-    used: F64 = found.reshape(n, -1)[:, : x.shape[1]]
-    return used
+def rounded(x: F32) -> tuple[F32, F32]:
+    """x (n, stride) as matvec_dot8.wgsl has it; how far off what lies between two bytes may be."""
+    blocks = x.reshape(len(x), -1, 32)
+    most = np.abs(blocks).max(2, keepdims=True)
+    exact = blocks * (127 / np.maximum(most, np.float32(1e-30)))
+    between = np.abs(exact % 1 - 0.5) < 1e-3
+    return (np.round(exact) * most / 127).reshape(x.shape), (between * most / 127).reshape(x.shape)
 
 
 def matvec(kind: str, of: Matvec) -> Build:
@@ -156,9 +145,7 @@ def matvec(kind: str, of: Matvec) -> Build:
         buffers |= {f"y{i}": out for i, out in enumerate(outs) if i == 0 or not paired}
         reads = ["y0"] if paired else [f"y{i}" for i in range(len(outs))]
         epsilon, rounds = 1e-5, of.form == "matvec_dot8"
-        if rounds:
-            buffers["quantized"] = np.zeros((of.n, matrices[0].blocks, 12), np.uint32)
-        case = batch.case(buffers, *reads, *(["quantized"] if rounds else []))
+        case = batch.case(buffers, *reads)
         params: dict[str, Param] = {
             **{f"at{i}": at[i] if i < len(at) else [0] for i in range(3)},
             "rows": of.rows,
@@ -175,15 +162,6 @@ def matvec(kind: str, of: Matvec) -> Build:
             "cap": float(of.cap),
             "scale": float(of.scale),
         }
-        if rounds:
-            of_quantize = {"blocks", "width", "x_stride", "first_token", "norm", "epsilon"}
-            case.dispatch(
-                "quantize",
-                (of.n,),
-                {name: value for name, value in params.items() if name in of_quantize},
-                {"NORM": int(of.norm)},
-                buffers={"out": "quantized"},
-            )
         declared = OPERATIONS[of.form]
         case.dispatch(
             of.form,
@@ -191,19 +169,23 @@ def matvec(kind: str, of: Matvec) -> Build:
             {m.name: params[m.name] for m in declared.params},
             {o.name: of.overrides()[o.name] for o in declared.overrides},
             kind,
-            {"heap4": "heap", "x": "quantized" if rounds else "x"},
+            {"heap4": "heap"},
         )
 
         def check() -> None:
-            used = x[before:, : of.columns].astype(np.float64)
-            if of.norm:
-                used = used * norm[: of.columns] / np.sqrt((used**2).mean(1)[:, None] + epsilon)
+            weighed = x[before:] * norm if of.norm else x[before:]
+            slips = np.zeros_like(weighed)
             if rounds:
-                used = rounded(used, case.results["quantized"])
-            results = [
-                product(w, used, of.scale, bias[first_row:] if of.bias else None)
-                for w, bias in zip(matrices, biases, strict=True)
-            ]
+                weighed, slips = rounded(weighed)
+            factor = np.ones((of.n, 1))
+            if of.norm:
+                squares = (x[before:, : of.columns].astype(np.float64) ** 2).mean(1)[:, None]
+                factor = 1 / np.sqrt(squares + epsilon)
+            used, slips_of = (factor * v[:, : of.columns] for v in (weighed, slips))
+            results = []
+            for w, bias in zip(matrices, biases, strict=True):
+                y, a = product(w, used, of.scale, bias[first_row:] if of.bias else None)
+                results.append((y, a + of.scale * (slips_of @ np.abs(w.values.T))))
             if paired:
                 (gate, a), (up, b) = results
                 y = act(gate, of.finish) * up

@@ -396,18 +396,22 @@ def test_a_gpu_that_cannot_start_leaves_it_to_the_cpu(
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "other"),
-    [("matvec_lane", "1.01 * params.scale", "sweep"), ("matvec", "params.scales", "lane")],
+    ("name", "scale", "others"),
+    [
+        ("matvec_lane", "1.01 * params.scale", {"sweep", "dot8"}),
+        ("matvec", "params.scales", {"lane"}),
+    ],
 )
 def test_a_form_of_the_products_that_is_wrong_is_not_used(
-    gpu_browser: Browser, server: Site, name: str, scale: str, other: str
+    gpu_browser: Browser, server: Site, name: str, scale: str, others: set[str]
 ) -> None:
     fault = WRONG_FORM.replace("NAME", name).replace("SCALE", scale)
     with gpu_browser.new_context() as context:
         page = open_page(context.new_page(), server, fault)
         info = load(page)
-        assert (info["backend"], info["dot"]) == ("webgpu", other)
-        assert info["gpu"]["kernels"] == {"matvec": other}
+        assert info["backend"] == "webgpu"
+        assert info["dot"] in others
+        assert info["gpu"]["kernels"] == {"matvec": info["dot"]}
         assert {check["state"] for check in info["checks"]} == {"passed"}
         assert len(run(page, "return ask();")["tokens"]) == N_TOKENS
 

@@ -65,6 +65,8 @@ SLM_API void slm_free(void *p);
  * before slm_model_prepare. */
 SLM_API int32_t slm_dot_count(void);
 SLM_API const char *slm_dot_name(int32_t i);
+/* 1 when it rounds activations to bytes, outside of exact sessions. */
+SLM_API int32_t slm_dot_rounds(int32_t i);
 SLM_API int32_t slm_dot_bench(int32_t i, uint32_t n);
 SLM_API int32_t slm_dot_select(int32_t i);
 

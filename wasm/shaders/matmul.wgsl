@@ -1,4 +1,4 @@
-// matmul.wgsl: the product of one matrix with many tokens: prefill. CPU: Ops::products.
+// matmul.wgsl: the product of one matrix with many tokens: prefill. CPU: Ops::matmul.
 // y[t][first_row + r] = finish(scale * x[first_token + t] . W[r] + bias[first_row + r]); x is normalized already.
 // Tiles of 64 tokens x 64 rows, 256 invocations with 4 x 4 results each, a block of 32 columns at a
 // time through workgroup memory, f32 sums. Workgroups: x = ceil(rows / 64), y = ceil(n / 64).

@@ -1,6 +1,8 @@
-// matvec_dot8.wgsl: the products of matvec.wgsl with x as quantize.wgsl leaves it, for devices that multiply four bytes at
-// once: a quarter of the arithmetic, and x is rounded as on the CPU. For tensor types with whole numbers and scales.
-// Units and workgroups are counted as in matvec.wgsl.
+// matvec_dot8.wgsl: the products of matvec.wgsl with x rounded to signed bytes, a scale for each 32 columns, for devices
+// that multiply four bytes at once: a quarter of the arithmetic, and about as exact as the CPU. For tensor types with
+// whole numbers and scales. Units and workgroups are counted as in matvec.wgsl.
+// Each workgroup rounds x for itself, which is less work than one row of products and saves a dispatch. 1 / rms(x) is
+// the same for a whole row, so that it changes no rounding and may come last.
 requires packed_4x8_integer_dot_product;
 
 //:include block
@@ -12,6 +14,7 @@ override ROWS: u32 = 1;     // 1, 2 or 4: rows of one lane group at once
 override TOKENS: u32 = 1;   // 1 to 4
 override PRODUCTS: u32 = 1; // 1 to 3
 override FINISH: u32 = 0;   // see common/finish.wgsl
+override NORM: u32 = 0;     // 1: x is normalized with params.norm
 
 struct Params {
   at0: vec4<u32>,
@@ -22,29 +25,78 @@ struct Params {
   bias: vec4<u32>,      // of each product, in vectors, or 0xffffffff
   y_stride: vec4<u32>,  // floats
   blocks: u32,          // of a row: columns / 32 rounded up
+  width: u32,           // columns
+  x_stride: u32,        // floats
+  first_token: u32,     // of x; y begins with it
   n: u32,               // tokens, at most TOKENS
+  norm: u32,            // in vectors
+  epsilon: f32,
   cap: f32,
   scale: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> heap4: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> heap: array<u32>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<u32>>; // (n, blocks, 3)
+@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> vectors: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y0: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y1: array<f32>; // unused for gate and up: the result is y0
 @group(0) @binding(7) var<storage, read_write> y2: array<f32>;
 
-// A chunk of x. Three vectors to a block, so that neighbouring ones lie in different banks.
+// A chunk of x, three vectors to a block, so that neighbouring ones lie in different banks: the bytes, then the scale,
+// and the scale times the sum of the first 16 and of the last 16.
 var<workgroup> x_tile: array<vec4<u32>, 192>;
 
-// Brings `count` blocks of a token into the tile.
+fn absolute(v: Block) -> vec4<f32> {
+  let a = max(max(abs(v.v0), abs(v.v1)), max(abs(v.v2), abs(v.v3)));
+  return max(a, max(max(abs(v.v4), abs(v.v5)), max(abs(v.v6), abs(v.v7))));
+}
+
+fn squared(v: Block) -> f32 {
+  let s = v.v0 * v.v0 + v.v1 * v.v1 + v.v2 * v.v2 + v.v3 * v.v3 + v.v4 * v.v4 + v.v5 * v.v5 + v.v6 * v.v6 + v.v7 * v.v7;
+  return (s.x + s.y) + (s.z + s.w);
+}
+
+fn sum16(q: vec4<u32>) -> f32 {
+  const ones = 0x01010101u;
+  return f32(dot4I8Packed(q.x, ones) + dot4I8Packed(q.y, ones) + dot4I8Packed(q.z, ones) + dot4I8Packed(q.w, ones));
+}
+
+fn as_bytes(v: vec4<f32>, factor: f32) -> u32 {
+  return pack4xI8(vec4<i32>(round(v * factor)));
+}
+
+// Brings `count` blocks of a token into the tile, a block a lane; returns this lane's part of the sum of their squares.
 fn stage(token: u32, first: u32, count: u32, lane: u32) -> f32 {
-  let row = min(token, params.n - 1u) * params.blocks * 3u;
-  for (var i = lane; i < count * 3u; i += 64u) {
-    x_tile[token * chunk() * 3u + i] = x[row + first * 3u + i];
+  let row = (params.first_token + min(token, params.n - 1u)) * params.x_stride / 4u;
+  var sum = 0.0;
+  for (var block = lane; block < count; block += 64u) {
+    let at = row + (first + block) * 8u;
+    var v = Block(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+    if (NORM == 1u) {
+      sum += squared(v);
+      let w = params.norm / 4u + (first + block) * 8u;
+      v.v0 *= vectors[w];
+      v.v1 *= vectors[w + 1u];
+      v.v2 *= vectors[w + 2u];
+      v.v3 *= vectors[w + 3u];
+      v.v4 *= vectors[w + 4u];
+      v.v5 *= vectors[w + 5u];
+      v.v6 *= vectors[w + 6u];
+      v.v7 *= vectors[w + 7u];
+    }
+    let sizes = absolute(v);
+    let most = max(max(sizes.x, sizes.y), max(sizes.z, sizes.w));
+    let factor = select(0.0, 127.0 / most, most > 1e-30);
+    let scale = most / 127.0;
+    let low = vec4<u32>(as_bytes(v.v0, factor), as_bytes(v.v1, factor), as_bytes(v.v2, factor), as_bytes(v.v3, factor));
+    let high = vec4<u32>(as_bytes(v.v4, factor), as_bytes(v.v5, factor), as_bytes(v.v6, factor), as_bytes(v.v7, factor));
+    let i = (token * chunk() + block) * 3u;
+    x_tile[i] = low;
+    x_tile[i + 1u] = high;
+    x_tile[i + 2u] = bitcast<vec4<u32>>(vec4<f32>(scale, scale * sum16(low), scale * sum16(high), 0.0));
   }
-  return 0.0;
+  return sum;
 }
 
 fn dot16(w: vec4<u32>, x: vec4<u32>) -> f32 {
@@ -90,5 +142,8 @@ fn multiply(at: vec4<u32>, i: u32, block: u32) -> Four {
 }
 
 fn factors(squares: vec4<f32>) -> vec4<f32> {
+  if (NORM == 1u) {
+    return params.scale * inverseSqrt(squares / f32(params.width) + params.epsilon);
+  }
   return vec4<f32>(params.scale);
 }

@@ -1,7 +1,7 @@
 // matvec_lane.wgsl: the products of matvec.wgsl with a lane to a row: no workgroup memory, no
 // barriers, which cost a device that is emulated by a processor more than all else (20 to 40 times
 // under SwiftShader). Neighbouring lanes read words that are a row apart, so a real GPU is slow with it; which form is
-// used is measured when a model is loaded. CPU: Ops::products.
+// used is measured when a model is loaded. CPU: Ops::matmul.
 // Units are counted as in matvec.wgsl. Workgroups: ceil(units / 64) over x and y of the grid, ceil(n / TOKENS) in z.
 //:include block
 //:include format

@@ -77,6 +77,8 @@ int32_t slm_dot_count(void) { return form_count(); }
 
 const char *slm_dot_name(int32_t i) { return i < 0 || i >= form_count() ? nullptr : form_name(i); }
 
+int32_t slm_dot_rounds(int32_t i) { return i >= 0 && i < form_count() && form_rounds(i); }
+
 int32_t slm_dot_bench(int32_t i, uint32_t n) {
   SLM_TRY(check_form(i));
   if (n < 1 || n > 1u << 16) return fail(SLM_ERR_INVALID_ARGUMENT, "expected 1 to 65536 rounds, not ", n);

@@ -21,6 +21,8 @@ void stop_threads();
 /// Forms of the product of weights with activations; see slm_dot_bench.
 int32_t form_count();
 const char *form_name(int32_t i);
+/// Whether it rounds activations to bytes, outside of exact sessions.
+bool form_rounds(int32_t i);
 int32_t form_selected();
 void form_select(int32_t i);
 /// Multiply-accumulates that were done, or 0 without the memory for it.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -144,6 +145,21 @@ class Instance:
         """slm_build_info, parsed."""
         info: dict[str, Any] = json.loads(self.string(self.pointer("slm_build_info")))
         return info
+
+    def tune(self) -> None:
+        """Times the core's dot-product forms, for want of a clock in there; takes the fastest."""
+        count = self.check("slm_dot_count")
+        if count < 2:
+            return
+        seconds = [float("inf")] * count
+        # Alternating rounds and the best of them, so that a busy moment does
+        # not decide.
+        for _ in range(3):
+            for form in range(count):
+                start = time.perf_counter()
+                self.check("slm_dot_bench", form, 1)
+                seconds[form] = min(seconds[form], time.perf_counter() - start)
+        self.check("slm_dot_select", seconds.index(min(seconds)))
 
     # Memory. Addresses are offsets; every access is checked against the size
     # of linear memory, because ctypes would not notice.

@@ -8,7 +8,6 @@ architectures or quantization; the core says how large pieces have to be.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -277,7 +276,7 @@ class Model:
             )
 
     def _load(self, progress: Progress) -> None:
-        self._select_dot_kernel()
+        self.core.tune()
         try:
             self.layout()
         except SlmError as error:
@@ -286,22 +285,6 @@ class Model:
         feed_tensors(self.core, "slm_model_feed", self.handle, self._files, tensors, progress)
         self.core.check("slm_model_ready", self.handle)
         self.loaded = True
-
-    def _select_dot_kernel(self) -> None:
-        """Times the core's dot-product forms, for want of a clock in there; takes the fastest."""
-        core = self.core
-        count = core.check("slm_dot_count")
-        if count < 2:
-            return
-        seconds = [float("inf")] * count
-        # Alternating rounds and the best of them, so that a busy moment does
-        # not decide.
-        for _ in range(3):
-            for form in range(count):
-                start = time.perf_counter()
-                core.check("slm_dot_bench", form, 1)
-                seconds[form] = min(seconds[form], time.perf_counter() - start)
-        core.check("slm_dot_select", seconds.index(min(seconds)))
 
 
 def read_header(core: Instance, function: str, handle: int, file: ByteFile) -> int:

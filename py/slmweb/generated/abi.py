@@ -58,6 +58,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_free": ("void", ("i32",)),
     "slm_dot_count": ("i32", ()),
     "slm_dot_name": ("i32", ("i32",)),
+    "slm_dot_rounds": ("i32", ("i32",)),
     "slm_dot_bench": ("i32", ("i32", "i32")),
     "slm_dot_select": ("i32", ("i32",)),
     "slm_threads_start": ("i32", ("i32",)),

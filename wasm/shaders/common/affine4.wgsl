@@ -30,11 +30,6 @@ fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
   return Bytes(vec4<u32>(low.x, high.x, low.y, high.y), vec4<u32>(low.z, high.z, low.w, high.w));
 }
 
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-  let q = heap[at.x + i * 4u + part];
-  return vec2<u32>(q, q >> 4u) & vec2<u32>(0x0f0f0f0fu);
-}
-
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
   let s = scale_of(at, i);
   return Scales(s.xx, s.yy);

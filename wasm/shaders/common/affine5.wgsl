@@ -40,10 +40,6 @@ fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
   );
 }
 
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-  return eight_bytes(heap[at.x + i * 4u + part], fifth_bits(at, i) >> (part * 8u));
-}
-
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
   let s = scale_of(at, i);
   return Scales(s.xx, s.yy);

@@ -3,7 +3,6 @@
 //   fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight  columns 8 * part ... of block i
 // and, where weights are whole numbers with scales, four signed bytes to a word,
 //   fn load_bytes(at: vec4<u32>, i: u32) -> Bytes
-//   fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32>
 //   fn scales_of(at: vec4<u32>, i: u32) -> Scales
 // where `at` says in which words of the heap the regions of a matrix begin.
 

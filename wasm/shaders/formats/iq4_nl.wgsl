@@ -47,11 +47,6 @@ fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
   );
 }
 
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-  let q = heap[at.x + i * 4u + part];
-  return vec2<u32>(bytes(low_nibbles(q)), bytes(high_nibbles(q)));
-}
-
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
   return Scales(vec2<f32>(f16_at(at.y, i)), vec2<f32>(0.0));
 }

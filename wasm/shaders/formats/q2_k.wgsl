@@ -43,12 +43,6 @@ fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
   );
 }
 
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-  let q = heap[at.x + i * 2u + part / 2u];
-  let k = (part & 1u) * 2u;
-  return vec2<u32>(pair_bytes(q, k), pair_bytes(q, k + 1u));
-}
-
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
   let super_block = super_scales(at, i);
   let bytes = bytes_of(at, i);

@@ -43,10 +43,6 @@ fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
   );
 }
 
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-  return eight_bytes(heap[at.x + i * 2u + part / 2u], heap[at.w + i] >> (part * 8u), (part & 1u) * 2u);
-}
-
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
   let scales = signed_scales(at, i);
   return Scales(scales, -4.0 * scales);

@@ -31,11 +31,6 @@ fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
   return Bytes(heap4[at.x / 4u + i * 2u], heap4[at.x / 4u + i * 2u + 1u]);
 }
 
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-  let word = at.x + i * 8u + part * 2u;
-  return vec2<u32>(heap[word], heap[word + 1u]);
-}
-
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
   return Scales(vec2<f32>(f16_at(at.y, i)), vec2<f32>(0.0));
 }

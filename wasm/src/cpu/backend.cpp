@@ -28,6 +28,7 @@ void stop_threads() { team().stop(); }
 
 int32_t form_count() { return kDotForms; }
 const char *form_name(int32_t i) { return dot_name(i); }
+bool form_rounds(int32_t) { return true; }
 int32_t form_selected() { return dot_selected(); }
 void form_select(int32_t i) { dot_select(i); }
 double form_bench(int32_t i, uint32_t rounds) { return bench_dot(i, rounds); }

@@ -43,8 +43,9 @@ Status start_threads(uint32_t n) {
 void serve_thread(uint32_t) {}
 void stop_threads() {}
 
-int32_t form_count() { return 2; }
+int32_t form_count() { return GpuOps::kForms; }
 const char *form_name(int32_t i) { return GpuOps::kFormNames[i]; }
+bool form_rounds(int32_t i) { return static_cast<GpuOps::Form>(i) == GpuOps::Form::Dot8; }
 int32_t form_selected() { return static_cast<int32_t>(GpuOps::form); }
 void form_select(int32_t i) {
   GpuOps::form = static_cast<GpuOps::Form>(i);
@@ -60,7 +61,7 @@ double form_bench(int32_t i, uint32_t rounds) {
   const GpuOps::Form before = GpuOps::form;
   GpuOps::form = static_cast<GpuOps::Form>(i);
   const Batch batch{nullptr, 1, 0};
-  GpuOps op(batch, bench->scratch, bench->weights, nullptr);
+  GpuOps op(batch, bench->scratch, bench->weights, nullptr, false);
   for (uint32_t round = 0; round < rounds; round++)
     op.matmul({{name_of<float>(bench->x.handle()), Bench::columns}},
               {{bench->linear, {name_of<float>(bench->y.handle()), Bench::rows}}});

@@ -152,7 +152,7 @@ Status start_attention(Checks::Running &r, const LoadedModel &model, const Atten
     const uint32_t position[4] = {past};
     gpu_upload(r.scratch.batch.handle(), 0, position, sizeof position);
     const Batch batch{nullptr, n, past};
-    GpuOps op(batch, r.scratch, model.weights(), nullptr);
+    GpuOps op(batch, r.scratch, model.weights(), nullptr, false);
     op.rotations({spec.rope});
     out = r.room(n, widths[0]);
     op.attention(r.upload(t.q, widths[0]), r.upload(t.k, widths[1]), r.upload(t.v, widths[1]), spec, cache, out);

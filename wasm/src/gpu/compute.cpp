@@ -72,8 +72,8 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exa
 
 class GpuCompute final : public Compute, public Drawer {
 public:
-  GpuCompute(const LoadedModel &model, uint32_t n_batch, Shapes &&shapes)
-      : model_(model), drawing_(model.tokenizer()->n_vocab()) {
+  GpuCompute(const LoadedModel &model, uint32_t n_batch, bool exact, Shapes &&shapes)
+      : model_(model), exact_(exact), drawing_(model.tokenizer()->n_vocab()) {
     const ModelShape &m = model.family().shape();
     scratch_.n_batch = n_batch;
     scratch_.max_rope_dims = m.rope_dims;
@@ -144,7 +144,7 @@ private:
   void encode(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) {
     const uint32_t state[4] = {batch.past};
     gpu_upload(scratch_.batch.handle(), 0, state, sizeof state);
-    GpuOps op(batch, scratch_, model_.weights(), adaptation.uses.empty() ? nullptr : &adaptation);
+    GpuOps op(batch, scratch_, model_.weights(), adaptation.uses.empty() ? nullptr : &adaptation, exact_);
     model_.family().forward(op, *state_, {n_logits, name_of<float>(logits_.handle())});
     n_logits_ = n_logits;
   }
@@ -166,6 +166,7 @@ private:
   }
 
   const LoadedModel &model_;
+  bool exact_;
   Scratch scratch_;
   std::vector<Buffer> buffers_; // of the state and the cache
   std::unique_ptr<State> state_;
@@ -189,7 +190,7 @@ Status Compute::create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batc
                        std::unique_ptr<Compute> &out) {
   Shapes shapes;
   SLM_TRY(plan(model, n_ctx, n_batch, exact, shapes));
-  out = std::make_unique<GpuCompute>(model, n_batch, std::move(shapes));
+  out = std::make_unique<GpuCompute>(model, n_batch, exact, std::move(shapes));
   return SLM_OK;
 }
 

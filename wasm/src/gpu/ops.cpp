@@ -121,7 +121,8 @@ GpuOps::To GpuOps::to(const Linear &linear, Rows out) const {
 template <class Operation>
 void GpuOps::encode_few(Operation &op, const From &f, const To *to, uint32_t count, Finish finish, float cap,
                         float scale) {
-  const bool paired = finish == Silu || finish == Gelu, sweeps = std::is_same_v<Operation, gpu::Matvec>;
+  constexpr bool sweeps = !std::is_same_v<Operation, gpu::MatvecLane>;
+  const bool paired = finish == Silu || finish == Gelu;
   const size_t parts = count > 1 ? 1 : placement(*to[0].w).parts.size();
   for (size_t i = 0; i < parts; i++) {
     op.format = static_cast<uint32_t>(to[0].w->type);
@@ -150,7 +151,7 @@ void GpuOps::encode_few(Operation &op, const From &f, const To *to, uint32_t cou
     op.n = f.n;
     op.norm = f.norm, op.epsilon = f.epsilon;
     op.cap = cap, op.scale = scale;
-    if constexpr (std::is_same_v<Operation, gpu::Matvec>) {
+    if constexpr (sweeps) {
       // With more tokens a workgroup's share of x has fewer blocks; see sweep.wgsl.
       op.LANES = std::min(lanes_for(f.blocks), 64 / op.TOKENS);
       // Rows share x, as far as there are enough of them to keep a device busy; with more tokens a shader of four
@@ -166,13 +167,13 @@ void GpuOps::encode_few(Operation &op, const From &f, const To *to, uint32_t cou
 }
 
 void GpuOps::multiply_few(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale) {
-  if (form == Form::Sweep) {
-    gpu::Matvec op;
-    encode_few(op, f, to, count, finish, cap, scale);
-  } else {
-    gpu::MatvecLane op;
-    encode_few(op, f, to, count, finish, cap, scale);
-  }
+  const auto encode = [&](auto op) { encode_few(op, f, to, count, finish, cap, scale); };
+  if (form_ == Form::Lane)
+    encode(gpu::MatvecLane());
+  else if (form_ == Form::Dot8 && is_quantized(to[0].w->type))
+    encode(gpu::MatvecDot8());
+  else
+    encode(gpu::Matvec());
 }
 
 void GpuOps::multiply_many(const From &f, const To &to, Finish finish, float cap, float scale) {

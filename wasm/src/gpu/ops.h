@@ -17,8 +17,21 @@ namespace slm {
 
 class GpuOps final : public Ops {
 public:
-  GpuOps(const Batch &tokens, Scratch &scratch, const WeightStore &weights, const Adaptation *adapted)
-      : batch_(tokens), scratch_(scratch), kept_(weights.kept()), adapted_(adapted) {}
+  /// How a product is cut: Sweep has neighbouring lanes sweep along a row and many tokens go through
+  /// tiles, as a GPU likes it; Lane has a lane for a row and nothing shared, which an emulated one needs;
+  /// Dot8 sweeps with x rounded to bytes where weights are whole numbers.
+  enum class Form : int32_t { Sweep, Lane, Dot8 };
+  static constexpr const char *kFormNames[] = {"sweep", "lane", "dot8"};
+  static constexpr int32_t kForms = sizeof kFormNames / sizeof *kFormNames;
+  /// The one that is selected.
+  static Form form;
+  /// Whether the selected one rounds x for products with weights of this type.
+  static bool rounds(TensorType type) { return form == Form::Dot8 && is_quantized(type); }
+
+  /// `exact`: nothing is rounded, whichever form is selected.
+  GpuOps(const Batch &tokens, Scratch &scratch, const WeightStore &weights, const Adaptation *adapted, bool exact)
+      : batch_(tokens), scratch_(scratch), kept_(weights.kept()), adapted_(adapted),
+        form_(exact && form == Form::Dot8 ? Form::Sweep : form) {}
 
   void rotations(std::initializer_list<const Rope *> ropes) override;
   void embed(const Matrix &table, float factor, Rows out) override;
@@ -28,12 +41,6 @@ public:
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
-
-  /// How a product is cut: Sweep has neighbouring lanes sweep along a row and many tokens go through
-  /// tiles, as a GPU likes it; Lane has a lane for a row and nothing shared, which an emulated one needs.
-  enum class Form : int32_t { Sweep, Lane };
-  static constexpr const char *kFormNames[] = {"sweep", "lane"};
-  static Form form;
 
   /// Tokens up to which matrix-vector kernels serve.
   static constexpr uint32_t kFewTokens = 4;
@@ -53,7 +60,7 @@ private:
     float epsilon = 0;
   };
   /// Whether a matrix-vector kernel serves so many tokens.
-  static bool are_few(uint32_t n) { return n <= kFewTokens || form == Form::Lane; }
+  bool are_few(uint32_t n) const { return n <= kFewTokens || form_ == Form::Lane; }
   /// One matrix and where its rows go.
   struct To {
     const Matrix *w;
@@ -80,6 +87,7 @@ private:
   Scratch &scratch_;
   const WeightStore::Kept &kept_; // of the model
   const Adaptation *adapted_;     // or null
+  Form form_;
 };
 
 } // namespace slm

@@ -11,6 +11,7 @@ export interface SlmExports {
   slm_free(p: Pointer): void;
   slm_dot_count(): number;
   slm_dot_name(i: number): Pointer;
+  slm_dot_rounds(i: number): number;
   slm_dot_bench(i: number, n: number): number;
   slm_dot_select(i: number): number;
   slm_threads_start(n: number): number;

@@ -168,6 +168,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'TOKENS', default: 1 },
       { name: 'PRODUCTS', default: 1 },
       { name: 'FINISH', default: 0 },
+      { name: 'NORM', default: 0 },
     ],
     buffers: [
       { name: 'heap4', binding: 1, access: 'read' },
@@ -178,7 +179,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'y1', binding: 6, access: 'read_write' },
       { name: 'y2', binding: 7, access: 'read_write' },
     ],
-    params: 32,
+    params: 37,
   },
   {
     name: 'matvec_lane',
@@ -213,18 +214,6 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'result', binding: 4, access: 'read_write' },
     ],
     params: 1,
-  },
-  {
-    name: 'quantize',
-    format: false,
-    needs: [],
-    overrides: [{ name: 'NORM', default: 0 }],
-    buffers: [
-      { name: 'x', binding: 1, access: 'read' },
-      { name: 'vectors', binding: 2, access: 'read' },
-      { name: 'out', binding: 3, access: 'read_write' },
-    ],
-    params: 6,
   },
   {
     name: 'rmsnorm',

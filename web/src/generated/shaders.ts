@@ -686,6 +686,7 @@ override ROWS: u32 = 1;
 override TOKENS: u32 = 1;
 override PRODUCTS: u32 = 1;
 override FINISH: u32 = 0;
+override NORM: u32 = 0;
 struct Params {
 at0: vec4<u32>,
 at1: vec4<u32>,
@@ -695,25 +696,69 @@ first_row: vec4<u32>,
 bias: vec4<u32>,
 y_stride: vec4<u32>,
 blocks: u32,
+width: u32,
+x_stride: u32,
+first_token: u32,
 n: u32,
+norm: u32,
+epsilon: f32,
 cap: f32,
 scale: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> heap4: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> heap: array<u32>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> vectors: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y0: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y1: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y2: array<f32>;
 var<workgroup> x_tile: array<vec4<u32>, 192>;
-fn stage(token: u32, first: u32, count: u32, lane: u32) -> f32 {
-let row = min(token, params.n - 1u) * params.blocks * 3u;
-for (var i = lane; i < count * 3u; i += 64u) {
-x_tile[token * chunk() * 3u + i] = x[row + first * 3u + i];
+fn absolute(v: Block) -> vec4<f32> {
+let a = max(max(abs(v.v0), abs(v.v1)), max(abs(v.v2), abs(v.v3)));
+return max(a, max(max(abs(v.v4), abs(v.v5)), max(abs(v.v6), abs(v.v7))));
 }
-return 0.0;
+fn squared(v: Block) -> f32 {
+let s = v.v0 * v.v0 + v.v1 * v.v1 + v.v2 * v.v2 + v.v3 * v.v3 + v.v4 * v.v4 + v.v5 * v.v5 + v.v6 * v.v6 + v.v7 * v.v7;
+return (s.x + s.y) + (s.z + s.w);
+}
+fn sum16(q: vec4<u32>) -> f32 {
+const ones = 0x01010101u;
+return f32(dot4I8Packed(q.x, ones) + dot4I8Packed(q.y, ones) + dot4I8Packed(q.z, ones) + dot4I8Packed(q.w, ones));
+}
+fn as_bytes(v: vec4<f32>, factor: f32) -> u32 {
+return pack4xI8(vec4<i32>(round(v * factor)));
+}
+fn stage(token: u32, first: u32, count: u32, lane: u32) -> f32 {
+let row = (params.first_token + min(token, params.n - 1u)) * params.x_stride / 4u;
+var sum = 0.0;
+for (var block = lane; block < count; block += 64u) {
+let at = row + (first + block) * 8u;
+var v = Block(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+if (NORM == 1u) {
+sum += squared(v);
+let w = params.norm / 4u + (first + block) * 8u;
+v.v0 *= vectors[w];
+v.v1 *= vectors[w + 1u];
+v.v2 *= vectors[w + 2u];
+v.v3 *= vectors[w + 3u];
+v.v4 *= vectors[w + 4u];
+v.v5 *= vectors[w + 5u];
+v.v6 *= vectors[w + 6u];
+v.v7 *= vectors[w + 7u];
+}
+let sizes = absolute(v);
+let most = max(max(sizes.x, sizes.y), max(sizes.z, sizes.w));
+let factor = select(0.0, 127.0 / most, most > 1e-30);
+let scale = most / 127.0;
+let low = vec4<u32>(as_bytes(v.v0, factor), as_bytes(v.v1, factor), as_bytes(v.v2, factor), as_bytes(v.v3, factor));
+let high = vec4<u32>(as_bytes(v.v4, factor), as_bytes(v.v5, factor), as_bytes(v.v6, factor), as_bytes(v.v7, factor));
+let i = (token * chunk() + block) * 3u;
+x_tile[i] = low;
+x_tile[i + 1u] = high;
+x_tile[i + 2u] = bitcast<vec4<u32>>(vec4<f32>(scale, scale * sum16(low), scale * sum16(high), 0.0));
+}
+return sum;
 }
 fn dot16(w: vec4<u32>, x: vec4<u32>) -> f32 {
 return f32(dot4I8Packed(w.x, x.x) + dot4I8Packed(w.y, x.y) + dot4I8Packed(w.z, x.z) + dot4I8Packed(w.w, x.w));
@@ -753,6 +798,9 @@ sums.r3 = products(at, i + 3u * params.blocks, block);
 return sums;
 }
 fn factors(squares: vec4<f32>) -> vec4<f32> {
+if (NORM == 1u) {
+return params.scale * inverseSqrt(squares / f32(params.width) + params.epsilon);
+}
 return vec4<f32>(params.scale);
 }
 `,
@@ -955,72 +1003,6 @@ result[0] = token;
 result[1] = count;
 result[2] = best[K].x;
 result[3] = keep;
-}
-`,
-  quantize: `//:include sum256
-override NORM: u32 = 0;
-struct Params {
-blocks: u32,
-width: u32,
-x_stride: u32,
-first_token: u32,
-norm: u32,
-epsilon: f32,
-}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> vectors: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> out: array<u32>;
-var<workgroup> largest: array<f32, 256>;
-var<workgroup> sums: array<i32, 256>;
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-let row = (params.first_token + group.x) * params.x_stride / 4u;
-var factor = 1.0;
-if (NORM == 1u) {
-var squares = 0.0;
-for (var i = lane; i < params.blocks * 8u; i += 256u) {
-squares += dot(x[row + i], x[row + i]);
-}
-factor = inverseSqrt(sum256(squares, lane) / f32(params.width) + params.epsilon);
-}
-let quad = lane % 8u;
-for (var first = 0u; first < params.blocks; first += 32u) {
-let block = first + lane / 8u;
-let there = block < params.blocks;
-var value = vec4<f32>(0.0);
-if (there) {
-value = x[row + block * 8u + quad];
-if (NORM == 1u) {
-value *= factor * vectors[params.norm / 4u + block * 8u + quad];
-}
-}
-let size = abs(value);
-workgroupBarrier();
-largest[lane] = max(max(size.x, size.y), max(size.z, size.w));
-workgroupBarrier();
-var most = 0.0;
-for (var i = 0u; i < 8u; i++) {
-most = max(most, largest[lane - quad + i]);
-}
-let q = vec4<i32>(round(value * select(0.0, 127.0 / most, most > 1e-30)));
-sums[lane] = q.x + q.y + q.z + q.w;
-workgroupBarrier();
-if (there) {
-let at = (group.x * params.blocks + block) * 12u;
-let bytes = bitcast<vec4<u32>>(q) & vec4<u32>(255u);
-out[at + quad] = bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
-if (quad == 0u) {
-let scale = most / 127.0;
-let low = sums[lane] + sums[lane + 1u] + sums[lane + 2u] + sums[lane + 3u];
-let high = sums[lane + 4u] + sums[lane + 5u] + sums[lane + 6u] + sums[lane + 7u];
-out[at + 8u] = bitcast<u32>(scale);
-out[at + 9u] = bitcast<u32>(scale * f32(low));
-out[at + 10u] = bitcast<u32>(scale * f32(high));
-out[at + 11u] = 0u;
-}
-}
-}
 }
 `,
   rmsnorm: `//:include sum256
@@ -1394,10 +1376,6 @@ return Eight(signed_bytes(heap[word]) * d, signed_bytes(heap[word + 1u]) * d);
 fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
 return Bytes(heap4[at.x / 4u + i * 2u], heap4[at.x / 4u + i * 2u + 1u]);
 }
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-let word = at.x + i * 8u + part * 2u;
-return vec2<u32>(heap[word], heap[word + 1u]);
-}
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
 return Scales(vec2<f32>(f16_at(at.y, i)), vec2<f32>(0.0));
 }
@@ -1439,11 +1417,6 @@ return Bytes(
 vec4<u32>(pair_bytes(first, 0u), pair_bytes(first, 1u), pair_bytes(first, 2u), pair_bytes(first, 3u)),
 vec4<u32>(pair_bytes(second, 0u), pair_bytes(second, 1u), pair_bytes(second, 2u), pair_bytes(second, 3u)),
 );
-}
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-let q = heap[at.x + i * 2u + part / 2u];
-let k = (part & 1u) * 2u;
-return vec2<u32>(pair_bytes(q, k), pair_bytes(q, k + 1u));
 }
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
 let super_block = super_scales(at, i);
@@ -1489,9 +1462,6 @@ return Bytes(
 vec4<u32>(eight_bytes(first, bits, 0u), eight_bytes(first, bits >> 8u, 2u)),
 vec4<u32>(eight_bytes(second, bits >> 16u, 0u), eight_bytes(second, bits >> 24u, 2u)),
 );
-}
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-return eight_bytes(heap[at.x + i * 2u + part / 2u], heap[at.w + i] >> (part * 8u), (part & 1u) * 2u);
 }
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
 let scales = signed_scales(at, i);
@@ -1550,9 +1520,6 @@ vec4<u32>(eight_bytes(q.x, first, 0u), eight_bytes(q.y, first, 2u)),
 vec4<u32>(eight_bytes(q.z, second, 0u), eight_bytes(q.w, second, 2u)),
 );
 }
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-return eight_bytes(heap[at.x + i * 4u + part], heap[at.w + i * 2u + part / 2u], (part & 1u) * 2u);
-}
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
 let scales = signed_scales(at, i);
 return Scales(scales, -32.0 * scales);
@@ -1597,10 +1564,6 @@ return Bytes(
 vec4<u32>(bytes(low_nibbles(q.x)), bytes(high_nibbles(q.x)), bytes(low_nibbles(q.y)), bytes(high_nibbles(q.y))),
 vec4<u32>(bytes(low_nibbles(q.z)), bytes(high_nibbles(q.z)), bytes(low_nibbles(q.w)), bytes(high_nibbles(q.w))),
 );
-}
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-let q = heap[at.x + i * 4u + part];
-return vec2<u32>(bytes(low_nibbles(q)), bytes(high_nibbles(q)));
 }
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
 return Scales(vec2<f32>(f16_at(at.y, i)), vec2<f32>(0.0));
@@ -1652,10 +1615,6 @@ let low = q & vec4<u32>(0x0f0f0f0fu);
 let high = (q >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
 return Bytes(vec4<u32>(low.x, high.x, low.y, high.y), vec4<u32>(low.z, high.z, low.w, high.w));
 }
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-let q = heap[at.x + i * 4u + part];
-return vec2<u32>(q, q >> 4u) & vec2<u32>(0x0f0f0f0fu);
-}
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
 let s = scale_of(at, i);
 return Scales(s.xx, s.yy);
@@ -1692,9 +1651,6 @@ return Bytes(
 vec4<u32>(eight_bytes(q.x, bits), eight_bytes(q.y, bits >> 8u)),
 vec4<u32>(eight_bytes(q.z, bits >> 16u), eight_bytes(q.w, bits >> 24u)),
 );
-}
-fn load_eight_bytes(at: vec4<u32>, i: u32, part: u32) -> vec2<u32> {
-return eight_bytes(heap[at.x + i * 4u + part], fifth_bits(at, i) >> (part * 8u));
 }
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
 let s = scale_of(at, i);

@@ -77,11 +77,13 @@ async function load(
   let dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter, tune);
   model.ready();
   const checks: Check[] = [];
+  let rounds = false;
   if (host !== null && forms !== null) {
     checks.push(mustPass(await checkWeights(host)));
     meter.start('compile', 0, 0);
     const { form, check } = await provenForm(model, forms, begun, compiling);
     dot = form.name;
+    rounds = form.rounds;
     checks.push(check);
   }
 
@@ -92,7 +94,7 @@ async function load(
   // A session has scratch space for each thread, so it comes after them.
   const session = new Session(model, shape.n_ctx, shape.n_batch);
   await session.settle();
-  if (host !== null) checks.push(mustPass(await checkAnswer(model, session, request.known_answer)));
+  if (host !== null) checks.push(mustPass(await checkAnswer(model, session, request.known_answer, rounds)));
   else if (request.verify) checks.push(await checkCpu(model, request.known_answer));
   return {
     model,

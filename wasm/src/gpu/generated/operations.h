@@ -190,6 +190,7 @@ struct MatvecDot8 {
   uint32_t TOKENS = 1;
   uint32_t PRODUCTS = 1;
   uint32_t FINISH = 0;
+  uint32_t NORM = 0;
   uint32_t heap4 = 0;   // read
   uint32_t heap = 0;    // read
   uint32_t x = 0;       // read
@@ -205,11 +206,16 @@ struct MatvecDot8 {
   uint32_t bias[4] = {};
   uint32_t y_stride[4] = {};
   uint32_t blocks = 0;
+  uint32_t width = 0;
+  uint32_t x_stride = 0;
+  uint32_t first_token = 0;
   uint32_t n = 0;
+  uint32_t norm = 0;
+  float epsilon = 0;
   float cap = 0;
   float scale = 0;
 };
-static_assert(sizeof(MatvecDot8) == 49 * sizeof(uint32_t));
+static_assert(sizeof(MatvecDot8) == 55 * sizeof(uint32_t));
 
 /// matvec_lane.wgsl
 struct MatvecLane {
@@ -259,27 +265,9 @@ struct Pick {
 };
 static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
-/// quantize.wgsl
-struct Quantize {
-  static constexpr uint32_t kOperation = 12;
-  static constexpr bool kReadsWeights = false;
-  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
-  uint32_t NORM = 0;
-  uint32_t x = 0;       // read
-  uint32_t vectors = 0; // read
-  uint32_t out = 0;     // read_write
-  uint32_t blocks = 0;
-  uint32_t width = 0;
-  uint32_t x_stride = 0;
-  uint32_t first_token = 0;
-  uint32_t norm = 0;
-  float epsilon = 0;
-};
-static_assert(sizeof(Quantize) == 15 * sizeof(uint32_t));
-
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 13;
+  static constexpr uint32_t kOperation = 12;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
@@ -295,7 +283,7 @@ static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 14;
+  static constexpr uint32_t kOperation = 13;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
@@ -326,7 +314,7 @@ static_assert(sizeof(Rope) == 28 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 15;
+  static constexpr uint32_t kOperation = 14;
   static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
