@@ -303,11 +303,11 @@ test('a GPU that never answers does not keep the CPU from starting', async () =>
   try {
     const starting = start([]);
     const seconds = await passing(starting);
-    assert(seconds < 30, `${seconds}`);
+    assert(seconds < 70, `${seconds}`);
     const { engine } = await starting;
     assert.equal(engine.facts.backend, 'cpu');
     assert.deepEqual(engine.notices, [
-      { code: 'gpu_failed', error: 'requestAdapter said nothing for 15 s.' },
+      { code: 'gpu_failed', error: 'requestAdapter said nothing for 60 s.' },
     ]);
   } finally {
     gpu.requestAdapter = requestAdapter;

@@ -2,7 +2,9 @@
 // globals beside the DOM's in every file of the project.
 
 declare module 'node:test' {
-  export function test(name: string, body: () => void | Promise<void>): Promise<void>;
+  type Body = () => void | Promise<void>;
+  export function test(name: string, body: Body): Promise<void>;
+  export function test(name: string, options: { readonly skip: string | false }, body: Body): Promise<void>;
   export const mock: {
     readonly timers: {
       enable(options: { apis: readonly ('setTimeout' | 'Date')[] }): void;

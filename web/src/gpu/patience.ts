@@ -3,8 +3,9 @@
 
 import { GpuFailure } from './failure';
 
-/** Of a browser that is asked for a device; it may have to start a process first. */
-export const ANSWER_MS = 15_000;
+/** Of a browser that is asked for a device: it answers only when it has compiled what the page before wanted, and 14 s
+ *  of that have been seen. */
+export const ANSWER_MS = 60_000;
 /** Of a device that a model is loaded on: an emulated one compiles slowly on a processor that is busy. */
 export const START_MS = 120_000;
 
