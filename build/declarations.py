@@ -1,8 +1,9 @@
 """Writes the public types as one file, slmweb.d.ts, for pages that import the API.
 
 Owns what is public: the class SLM as far as a page may use it, SlmError, and the
-types of web/src/api/types.ts, notices.ts and backend.ts. The compiler writes the declarations; here
-they are put together, and anything that would still point into our sources is an error.
+types of web/src/api/types.ts, completions.ts, notices.ts and backend.ts. The compiler writes the
+declarations; here they are put together, and anything that would still point into our sources is
+an error.
 """
 
 from __future__ import annotations
@@ -52,10 +53,11 @@ def declarations() -> bytes:
         )
         if done.returncode != 0:
             raise BuildError(f"the types of the web part cannot be written: {done.stdout.strip()}")
-        types, notices, backend, error, load = (
+        types, completions, notices, backend, error, load = (
             (folder / "out" / name).read_text()
             for name in (
                 "api/types.d.ts",
+                "api/completions.d.ts",
                 "api/notices.d.ts",
                 "api/backend.d.ts",
                 "core/error.d.ts",
@@ -73,6 +75,7 @@ def declarations() -> bytes:
     )
     parts = [
         types,
+        completions,
         notices,
         backend,
         error.replace("export interface", "interface").replace("export type", "type"),
@@ -97,4 +100,4 @@ def _class(text: str, name: str) -> str:
 def _body(text: str) -> str:
     """The declarations without imports and exports of other files."""
     text = re.sub(r"^import .*?;\n", "", text, flags=re.MULTILINE | re.DOTALL)
-    return re.sub(r"^export \{.*?\};\n", "", text, flags=re.MULTILINE)
+    return re.sub(r"^export (\{.*?\}|type \* from .*?);\n", "", text, flags=re.MULTILINE)

@@ -5,6 +5,9 @@ import { env } from 'node:process';
 // Dawn crashes when this is collected before its devices.
 let opened: GPU | null = null;
 
+/** Why a test is skipped, by which tests/web/test_unit.py knows it. */
+export const NO_DEVICE = 'no device';
+
 /** Null where there is no device. */
 export async function openDawn(): Promise<GPU | null> {
   const path = env.SLMWEB_DAWN;

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Playwright
 
 from slmweb.pack.manifest import (
     Chunk,
@@ -31,7 +31,8 @@ from slmweb.pack.manifest import (
 from slmweb.server.app import Folders, create_app
 from tests.web.serving import Site, serve
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 ESBUILD = ROOT / "node_modules" / ".bin" / "esbuild"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMIUM_ARGS = [
@@ -42,6 +43,15 @@ CHROMIUM_ARGS = [
     "--no-first-run",
     "--disable-quic",
 ]
+GPU_ARGS = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lets a page that hangs fail its own test and no other: Playwright waits for what a page
+    evaluates for ever, and a signal ends that wait, where the watching thread would end the run."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(method="signal"))
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +59,24 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     """Debian's Chromium where there is one, else Playwright's own."""
     args = {**browser_type_launch_args, "args": CHROMIUM_ARGS}
     return {**args, "executable_path": CHROMIUM} if CHROMIUM else args
+
+
+@pytest.fixture(scope="module")
+def gpu_browser(
+    browser_type: BrowserType, browser_type_launch_args: dict[str, Any]
+) -> Iterator[Browser]:
+    """One whose GPU is emulated; tests of WebGPU are skipped where it has none."""
+    args = [*CHROMIUM_ARGS, *GPU_ARGS]
+    browser = browser_type.launch(**{**browser_type_launch_args, "args": args})
+    page = browser.new_page()
+    page.goto("chrome://version")  # a secure context that needs no server
+    found = page.evaluate("navigator.gpu?.requestAdapter().then((adapter) => adapter !== null)")
+    page.close()
+    if not found:
+        browser.close()
+        pytest.skip("no WebGPU here: Chromium has no emulated GPU")
+    yield browser
+    browser.close()
 
 
 def bundle(source: Path, target: Path, kind: str = "iife") -> None:

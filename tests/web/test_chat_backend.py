@@ -46,7 +46,7 @@ def test_the_settings_say_where_it_computes_and_what_was_checked(shared_page: Pa
     place = settings(chat).get_by_role("region", name="Where it computes")
     expect(place).to_contain_text("The graphics chip computes: Apple M3.")
     expect(place).to_contain_text("161 MB")
-    expect(place).to_contain_text("matvec portable, subgroups")
+    expect(place).to_contain_text("matvec sweep")
     expect(place).to_contain_text("right (off by 0.00012%, at most 0.1% is allowed)")
     expect(place).to_contain_text("not checkedThere was nothing to compare with.")
     expect(place).not_to_contain_text("threads")

@@ -66,6 +66,7 @@ def test_chromium_finds_what_python_finds(chat_model: Path, tmp_path: Path) -> N
         assert theirs["logprobs"] == pytest.approx(ours["logprobs"], rel=1e-4)
 
 
+@pytest.mark.usefixtures("gpu_browser")
 def test_on_a_gpu_the_same_is_found(chat_model: Path, tmp_path: Path) -> None:
     """An emulated one here; what it computes it has proved before by the pack's known answer."""
     data = tmp_path / "data.jsonl"
@@ -82,6 +83,7 @@ def test_on_a_gpu_the_same_is_found(chat_model: Path, tmp_path: Path) -> None:
     assert theirs["logprobs"] == pytest.approx(ours["logprobs"], rel=0.02)
 
 
+@pytest.mark.usefixtures("gpu_browser")
 def test_bench_measures_the_page_on_a_gpu(chat_model: Path) -> None:
     options = ("--prompt", "24", "--generate", "6", "--repeat", "1", "--json")
     done = program("bench", str(chat_model), *options, "--backend", "webgpu")

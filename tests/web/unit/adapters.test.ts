@@ -131,3 +131,18 @@ test('what is removed is freed and no longer used', async () => {
   );
   assert.throws(() => adapters.remove('mine'), /\(law\), found 'mine'/);
 });
+
+test('whoever takes over loads what is used then, and what was on its way arrives once', async () => {
+  const fake = worker();
+  const adapters = new EngineAdapters(fake, { manifest: await manifestWith([LAW, TALE]), files: BLOBS });
+  await adapters.ready([{ name: 'law' }]);
+  const coming = adapters.ready([{ name: 'tale' }]);
+  adapters.restart();
+  const loaded = () => adapters.list().map((info) => info.loaded);
+  assert.deepEqual(loaded(), [false, false]);
+  // The engine asks the next worker for it.
+  assert.deepEqual(await Promise.all([coming, adapters.ready([{ name: 'tale' }])]), [[[2, 1]], [[2, 1]]]);
+  assert.deepEqual(loaded(), [false, true]);
+  assert.deepEqual(await adapters.ready([{ name: 'law' }]), [[3, 1]]);
+  assert.equal(fake.loads, 3);
+});

@@ -2,25 +2,28 @@
 // that was said is said again, nothing is left out, and after two losses the CPU goes on.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import type { BackendNotice } from '../../../web/src/api/backend';
 import type { EngineOptions, ModelSource } from '../../../web/src/api/types';
 import { Engine, type Generation } from '../../../web/src/engine/engine';
 import type { GpuFault } from '../../../web/src/gpu/failure';
-import type { GenerateRequest, MainRequest, Role } from '../../../web/src/worker/protocol';
+import type { GenerateRequest, LoadRequest, MainRequest, Role } from '../../../web/src/worker/protocol';
 
-/** What the next workers do: fail while loading, or after so many tokens of an answer. */
+/** What the next workers with a GPU do: fail while loading or go on loading for ever, or fail after so
+ *  many tokens of an answer. */
 interface Part {
-  readonly loading?: GpuFault;
+  readonly loading?: GpuFault | 'silent' | 'slow';
   readonly after?: number;
   readonly fault?: GpuFault;
 }
 
 const LOST: GpuFault = { code: 'gpu_lost', losses: 1 };
+const SENSELESS: GpuFault = { code: 'gpu_senseless', repeated: null };
 const TIMINGS = { memory_bytes: 1 };
 const TOKENS = 10;
 let parts: Part[] = [];
 let started: string[] = [];
+let loads: LoadRequest[] = [];
 let asked: GenerateRequest[] = [];
 
 class FakeWorker {
@@ -41,6 +44,7 @@ class FakeWorker {
     if ('role' in message) {
       if (message.role !== 'main') return;
       const { gpu } = message.load;
+      loads.push(message.load);
       this.#part = gpu === null ? {} : (parts.shift() ?? {});
       const { loading } = this.#part;
       const backend = gpu === null ? 'cpu' : 'webgpu';
@@ -50,7 +54,9 @@ class FakeWorker {
         memory_bytes: 1,
         checks: [],
       };
-      this.#say(loading === undefined ? { type: 'loaded', facts } : crash(loading));
+      if (loading === 'slow') this.#report(50);
+      else if (loading !== 'silent')
+        this.#say(loading === undefined ? { type: 'loaded', facts } : crash(loading));
     } else if (message.type === 'generate') this.#generate(message);
     else if (message.type === 'tokenize')
       this.#say({ type: 'tokenized', id: message.id, ids: new Int32Array(3) });
@@ -85,6 +91,13 @@ class FakeWorker {
       });
   }
 
+  /** Progress every 20 s. */
+  #report(times: number): void {
+    if (times === 0 || this.#ended) return;
+    this.onmessage?.({ data: { type: 'progress', progress: {} } });
+    setTimeout(() => this.#report(times - 1), 20_000);
+  }
+
   #say(data: object): void {
     setTimeout(() => this.#ended || this.onmessage?.({ data }));
   }
@@ -96,9 +109,10 @@ const adapter = {
   info: { vendor: 'acme', architecture: '', device: '', description: 'Acme' },
   limits: new Proxy({}, { get: () => 2 ** 31 }),
 };
+const gpu = { requestAdapter: () => Promise.resolve(adapter) };
 Object.assign(globalThis, { Worker: FakeWorker });
 Object.defineProperty(globalThis, 'navigator', {
-  value: { hardwareConcurrency: 1, gpu: { requestAdapter: () => Promise.resolve(adapter) } },
+  value: { hardwareConcurrency: 1, gpu },
   configurable: true,
 });
 
@@ -119,6 +133,7 @@ interface Told {
 async function start(script: readonly Part[], options: EngineOptions = {}): Promise<Told> {
   parts = [...script];
   started = [];
+  loads = [];
   asked = [];
   const notices: BackendNotice[] = [];
   const onNotice = (_: string, notice: BackendNotice) => notices.push(notice);
@@ -208,4 +223,104 @@ test('a model that was disposed of while another device was on its way stays so'
   while (engine.losses === 0) await new Promise((resolve) => setTimeout(resolve));
   engine.dispose();
   await assert.rejects(answered, { code: 'disposed' });
+});
+
+test('a device that is lost while it loads counts as a lost one', async () => {
+  const once = await start([{ loading: LOST }]);
+  assert.deepEqual(codes(once.engine.notices), ['gpu_lost', 'gpu_used']);
+  assert.deepEqual([once.engine.facts.backend, once.engine.losses], ['webgpu', 1]);
+  const twice = await start([{ loading: LOST }, { loading: LOST }]);
+  assert.deepEqual(codes(twice.notices), ['gpu_lost', 'gpu_given_up']);
+  assert.deepEqual(started, ['data', 'data', 'blob']);
+  const later = await start([{ loading: LOST }, { after: 3, fault: LOST }]);
+  assert.equal(await answer(later.engine), WHOLE);
+  assert.deepEqual(codes(later.notices), ['gpu_lost', 'gpu_given_up']);
+});
+
+test('whoever wants the GPU and nothing else never gets the CPU', async () => {
+  const strict = { variant: 'webgpu' } as const;
+  const one = { after: 3, fault: LOST };
+  const { engine, notices } = await start([one, { after: 5, fault: LOST }], strict);
+  const message = 'The GPU was lost 2 times.';
+  await assert.rejects(answer(engine), { code: 'crashed', message });
+  await assert.rejects(answer(engine), { code: 'crashed', message });
+  assert.deepEqual(codes(notices), ['gpu_lost']);
+  assert.deepEqual(started, ['data', 'data']);
+  await assert.rejects(start([{ loading: LOST }, { loading: LOST }], strict), { code: 'crashed', message });
+  const nonsense = await start([{ after: 3, fault: SENSELESS }], strict);
+  await assert.rejects(answer(nonsense.engine), { code: 'crashed' });
+  assert.deepEqual(started, ['data']);
+});
+
+test('the CPU checks the answer that a GPU did not get right', async () => {
+  const wrong: GpuFault = { code: 'gpu_wrong', check: 'known_answer', error: 1, bound: 0.1 };
+  const verified = () => loads.map(({ verify }) => verify);
+  await start([{ loading: wrong }]);
+  assert.deepEqual(verified(), [false, true]);
+  const { engine } = await start([{ after: 3, fault: LOST }, { loading: wrong }]);
+  assert.equal(await answer(engine), WHOLE);
+  assert.deepEqual(verified(), [false, false, true]);
+  await start([{ loading: SENSELESS }]);
+  assert.deepEqual(verified(), [false, false]);
+});
+
+test('the signal of a load that is over stops nobody who takes over', async () => {
+  const loading = new AbortController();
+  const script = [{ after: 3, fault: LOST }, { loading: SENSELESS }];
+  const { engine } = await start(script, { signal: loading.signal });
+  loading.abort();
+  assert.equal(await answer(engine), WHOLE);
+  assert.equal(engine.facts.backend, 'cpu');
+});
+
+const realTimeout = setTimeout;
+
+/** Lets time go by until it is done; how many seconds that took. */
+async function passing(work: Promise<unknown>): Promise<number> {
+  let done = false;
+  const end = () => {
+    done = true;
+  };
+  work.then(end, end);
+  let seconds = 0;
+  for (; !done; seconds++) {
+    await new Promise((resolve) => realTimeout(resolve));
+    mock.timers.tick(1000);
+  }
+  return seconds;
+}
+
+test('a GPU that never answers does not keep the CPU from starting', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const { requestAdapter } = gpu;
+  gpu.requestAdapter = () => new Promise(() => undefined);
+  try {
+    const starting = start([]);
+    const seconds = await passing(starting);
+    assert(seconds < 70, `${seconds}`);
+    const { engine } = await starting;
+    assert.equal(engine.facts.backend, 'cpu');
+    assert.deepEqual(engine.notices, [
+      { code: 'gpu_failed', error: 'requestAdapter said nothing for 60 s.' },
+    ]);
+  } finally {
+    gpu.requestAdapter = requestAdapter;
+    mock.timers.reset();
+  }
+});
+
+test('a GPU that begins to load and falls silent does not, either; one that is slow may be', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    const silent = start([{ loading: 'silent' }]);
+    assert((await passing(silent)) < 150);
+    const { engine, notices } = await silent;
+    assert.deepEqual(notices, [{ code: 'gpu_failed', error: "the model's worker said nothing for 120 s." }]);
+    assert.equal(engine.facts.backend, 'cpu');
+    const slow = start([{ loading: 'slow' }]);
+    assert((await passing(slow)) > 1000);
+    assert.deepEqual(codes((await slow).notices), ['gpu_failed']);
+  } finally {
+    mock.timers.reset();
+  }
 });

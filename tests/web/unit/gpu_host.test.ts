@@ -1,5 +1,5 @@
 // The host on a GPU that only writes down what it is told: what is cached, what is
-// heard of a fault, what collecting does.
+// heard of a fault, what is compiled ahead.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -151,7 +151,7 @@ test('the passes are submitted before places are used again', () => {
   }
 });
 
-test('collecting only names pipelines', async () => {
+test('what is compiled ahead is only named', async () => {
   const { device, host, encode } = setup();
   device.counts();
   const counts: number[][] = [];

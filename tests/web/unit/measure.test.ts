@@ -7,7 +7,7 @@ import { measureModel } from '../../../web/src/api/measure';
 import type { CompletionParams, Slm } from '../../../web/src/api/types';
 import { findAdapter, openDevice } from '../../../web/src/gpu/device';
 import { measureCopy, measureDevice } from '../../../web/src/gpu/measure';
-import { openDawn } from '../../gpu/open';
+import { NO_DEVICE, openDawn } from '../../gpu/open';
 
 /** A clock by which every run takes `ms`. */
 function clock(ms: number): () => number {
@@ -18,11 +18,12 @@ function clock(ms: number): () => number {
   };
 }
 
-test('what a device has done over the time that it took', async () => {
-  const gpu = await openDawn();
-  if (gpu === null) return; // as in gpu_dawn.test.ts: nothing here to measure
+const gpu = await openDawn();
+
+test('what a device has done over the time that it took', { skip: gpu === null && NO_DEVICE }, async () => {
   // Small, so that an emulated device is soon through.
-  const device = await openDevice(await findAdapter({ gpu, software: true }), { maxBinding: 128 << 20 });
+  const found = await findAdapter({ gpu: gpu!, software: true });
+  const device = await openDevice(found, { maxBinding: 128 << 20 });
   const broken: string[] = [];
   device.addEventListener('uncapturederror', ({ error }) => broken.push(error.message));
   // Of 128 MiB each is read and written; of the arithmetic an invocation has 128 steps of 64 operations.

@@ -2,7 +2,9 @@
 // globals beside the DOM's in every file of the project.
 
 declare module 'node:test' {
-  export function test(name: string, body: () => void | Promise<void>): Promise<void>;
+  type Body = () => void | Promise<void>;
+  export function test(name: string, body: Body): Promise<void>;
+  export function test(name: string, options: { readonly skip: string | false }, body: Body): Promise<void>;
   export const mock: {
     readonly timers: {
       enable(options: { apis: readonly ('setTimeout' | 'Date')[] }): void;
@@ -16,6 +18,7 @@ declare module 'node:assert/strict' {
   interface Assert {
     (value: unknown, message?: string): asserts value;
     equal(actual: unknown, expected: unknown, message?: string): void;
+    notEqual(actual: unknown, expected: unknown, message?: string): void;
     deepEqual(actual: unknown, expected: unknown, message?: string): void;
     match(actual: string, pattern: RegExp): void;
     throws(body: () => unknown, expected: object | ((error: unknown) => boolean)): void;

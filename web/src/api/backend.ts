@@ -87,7 +87,7 @@ export interface GpuInfo {
   readonly adapter: GpuAdapter;
   /** The optional features of WebGPU that are in use. */
   readonly features: readonly string[];
-  /** The form of each kernel that has several, by operation: {"matvec": "portable"}. */
+  /** The form of each kernel that has several, by operation: {"matvec": "sweep"}. */
   readonly kernels: Readonly<Record<string, string>>;
   /** Bytes of its buffers. */
   readonly memory_bytes: number;

@@ -2,7 +2,7 @@
 // the address of its manifest in a page of one's own.
 
 import { SlmError } from '../core/error';
-import { chooseBackend } from '../engine/backend';
+import { chooseBackend, wantsGpuOnly } from '../engine/backend';
 import { probe } from '../engine/probe';
 import { chooseVariant, GPU_CHOICE } from '../engine/variant';
 import { isModelName } from '../store/manifest';
@@ -26,12 +26,15 @@ export class SLM extends LoadedModel {
     // What does not wait for one another is fetched together: the wasm too, as soon as it is known
     // which one it will be.
     const fetched = new Map<Variant, Promise<ArrayBuffer>>();
+    let loading = signal;
     const wasm = (variant: Variant) => {
-      const bytes =
-        fetched.get(variant) ??
-        fetchOk(new URL(`wasm/${variant}.wasm`, base), signal).then((response) => response.arrayBuffer());
-      bytes.catch(() => undefined); // whoever awaits it hears of it
-      fetched.set(variant, bytes);
+      let bytes = fetched.get(variant);
+      if (bytes === undefined) {
+        const url = new URL(`wasm/${variant}.wasm`, base);
+        bytes = fetchOk(url, loading).then((response) => response.arrayBuffer());
+        bytes.catch(() => fetched.delete(variant)); // so that another attempt can succeed
+        fetched.set(variant, bytes);
+      }
       return bytes;
     };
     const early = likelyVariant(options).then(wasm);
@@ -49,8 +52,12 @@ export class SLM extends LoadedModel {
     });
     const workerUrl = await asset('worker.js');
     const slm = await SLM.fromSource({ manifest, files, wasm, workerUrl }, { ...options, n_ctx });
+    loading = undefined; // what is fetched from now on is no part of loading
     // Should the GPU be lost without a network, the CPU can still take over.
-    if (slm.info.backend === 'webgpu') probe().then((found) => wasm(chooseVariant(found, {}).variant));
+    if (slm.info.backend === 'webgpu' && !wantsGpuOnly(options))
+      likelyVariant({ ...options, backend: 'cpu' })
+        .then(wasm)
+        .catch(() => undefined); // it is tried again then
     return slm;
   }
 

@@ -115,9 +115,10 @@ export class EngineAdapters {
     loading?.then(({ id }) => this.#worker.free(id)).catch(() => undefined); // what failed is not there
   }
 
-  /** Other workers have taken over, which have loaded none yet. */
+  /** Other workers take over, which have loaded none yet. What was being loaded is loaded by them: the engine
+   *  asks them again for what was pending. */
   restart(): void {
-    for (const entry of this.#entries.values()) entry.loading = null;
+    for (const entry of this.#entries.values()) if (entry.facts !== null) entry.loading = entry.facts = null;
   }
 
   async #ready(name: string): Promise<number> {

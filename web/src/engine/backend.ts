@@ -17,7 +17,7 @@ export interface BackendWish {
 
 /** Use a GPU and how, or why there is none to use. */
 export type BackendChoice =
-  | { readonly gpu: { readonly software: boolean }; readonly strict: boolean; readonly device: string }
+  | { readonly gpu: { readonly software: boolean }; readonly device: string }
   | { readonly gpu: null; readonly notice: BackendNotice };
 
 /** `find` asks the browser; a variant that is asked for runs or fails. */
@@ -30,18 +30,22 @@ export async function chooseBackend(
       'invalid_argument',
       `Expected backend to be 'auto', 'webgpu' or 'cpu', found '${backend}'.`,
     );
-  const strict = backendOf(variant) === 'gpu';
+  const strict = wantsGpuOnly({ variant });
   if (backend === 'cpu' || backendOf(variant) === 'cpu') return { gpu: null, notice: { code: 'cpu_asked' } };
   const software = strict || backend === 'webgpu';
   try {
     const { info } = await find({ software });
-    return { gpu: { software }, strict, device: nameOf(info) };
+    return { gpu: { software }, device: nameOf(info) };
   } catch (error) {
     const failure = GpuFailure.of(error);
     if (strict) throw toSlmError(failure);
     return { gpu: null, notice: failure.notice };
   }
 }
+
+/** Whoever names the variant of the GPU never gets the CPU instead. */
+export const wantsGpuOnly = ({ variant }: Pick<BackendWish, 'variant'>): boolean =>
+  backendOf(variant) === 'gpu';
 
 const backendOf = (variant: Variant | undefined) => VARIANTS.find(({ name }) => name === variant)?.backend;
 

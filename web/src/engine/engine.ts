@@ -18,7 +18,7 @@ import type {
   TokenReport,
 } from '../worker/protocol';
 import { EngineAdapters } from './adapters';
-import { type BackendChoice, chooseBackend, sentence, toSlmError } from './backend';
+import { type BackendChoice, chooseBackend, sentence, toSlmError, wantsGpuOnly } from './backend';
 import { probe } from './probe';
 import { Team } from './team';
 import { type Choice, chooseVariant, GPU_CHOICE } from './variant';
@@ -48,6 +48,10 @@ export class Engine {
   #ready: Promise<Team>;
   #nextId = 1;
   #losses = 0;
+  /** No GPU is tried any more. */
+  #givenUp = false;
+  /** The weights in storage may be what a GPU was found wrong by. */
+  #doubtful = false;
   #failure: SlmError | null = null;
   #n_past = 0;
   #timings: Timings | null = null;
@@ -198,43 +202,42 @@ export class Engine {
     }
   }
 
-  /** The first team: on the GPU if one is to be used and it can be. */
+  /** The next team: on the GPU while one is to be used and it can be, else on the CPU. */
   async #start(): Promise<Team> {
-    const choice = await chooseBackend(this.#options);
-    const team = choice.gpu === null ? null : await this.#startOnGpu(choice);
-    if (choice.gpu === null) this.#notices.push(choice.notice);
-    return this.#adopt(team ?? (await this.#startOnCpu()));
-  }
-
-  /** null, and a notice, when it could not be. */
-  async #startOnGpu(choice: Extract<BackendChoice, { device: string }>): Promise<Team | null> {
-    const { gpu, strict, device } = choice;
-    try {
-      const team = await this.#load(GPU_CHOICE, gpu);
-      this.#notices.push({ code: 'gpu_used', device });
-      return team;
-    } catch (error) {
-      this.#options.signal?.throwIfAborted();
-      const failure = GpuFailure.of(error);
-      if (strict) throw error instanceof SlmError ? error : toSlmError(failure);
-      this.#tell(failure.notice);
-      return null;
+    while (!this.#givenUp) {
+      const choice = await chooseBackend(this.#options);
+      if (choice.gpu === null) {
+        if (this.#losses > 0) this.#tell(choice.notice);
+        else this.#notices.push(choice.notice); // nothing has changed
+        break;
+      }
+      try {
+        const team = this.#adopt(await this.#load(GPU_CHOICE, choice.gpu));
+        this.#notices.push({ code: 'gpu_used', device: choice.device });
+        return team;
+      } catch (error) {
+        this.#throwIfEnded();
+        this.#gpuFailed(error);
+      }
     }
-  }
-
-  async #startOnCpu(): Promise<Team> {
     const { variant, threads } = this.#options;
-    const cpu = variant === 'webgpu' ? undefined : variant;
-    return this.#load(chooseVariant(await probe(), { variant: cpu, threads }), null);
+    return this.#adopt(await this.#load(chooseVariant(await probe(), { variant, threads }), null));
   }
 
   #load(choice: Choice, gpu: BackendChoice['gpu']): Promise<Team> {
+    this.#throwIfEnded();
     const options = this.#options;
     const n_ctx = options.n_ctx ?? this.#source.manifest.memory.n_ctx_default;
     const n_batch = options.n_batch ?? DEFAULT_N_BATCH[gpu === null ? 'cpu' : 'gpu'];
-    // A team that takes over belongs to no `load` any more, which could be aborted or shown.
-    const wanted = this.#team === null ? options : { verify: options.verify ?? false };
-    return Team.start(this.#source, { choice, gpu, n_ctx, n_batch }, wanted);
+    const verify = this.#doubtful || (options.verify ?? false);
+    const loading = this.#team === null ? options : {};
+    return Team.start(this.#source, { choice, gpu, n_ctx, n_batch, verify }, loading);
+  }
+
+  /** A team that takes over belongs to no `load` any more, which could be aborted or shown. */
+  #throwIfEnded(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#team === null) this.#options.signal?.throwIfAborted();
   }
 
   #adopt(team: Team): Team {
@@ -249,27 +252,36 @@ export class Engine {
     team.onMessage = (reply) => this.#note(reply);
     team.onFailure = (error) => {
       if (team.facts.gpu === null) this.#fail(error as SlmError);
-      else this.#replace(GpuFailure.of(error));
+      else this.#replace(error);
     };
     return team;
   }
 
   /** The GPU has failed: another team loads the model, and what was asked waits for it. */
-  #replace({ notice }: GpuFailure): void {
+  #replace(error: unknown): void {
     this.adapters.restart();
     this.#notices = this.#notices.filter(({ code }) => code !== 'gpu_used'); // no longer
-    const again = notice.code === 'gpu_lost' && ++this.#losses < MOST_LOSSES;
-    const losses = this.#losses;
-    if (notice.code !== 'gpu_lost') this.#tell(notice);
-    else this.#tell({ code: again ? 'gpu_lost' : 'gpu_given_up', losses });
     this.#ready = (async () => {
-      const choice = again ? await chooseBackend(this.#options).catch(() => null) : null;
-      const team = choice === null || choice.gpu === null ? null : await this.#startOnGpu(choice);
-      return this.#adopt(team ?? (await this.#startOnCpu()));
+      this.#gpuFailed(error);
+      return this.#start();
     })();
-    this.#ready.catch((error: unknown) => {
-      this.#fail(error instanceof SlmError ? error : toSlmError(GpuFailure.of(error)));
+    this.#ready.catch((reason: unknown) => {
+      this.#fail(reason instanceof SlmError ? reason : toSlmError(GpuFailure.of(reason)));
     });
+  }
+
+  /** A device that was lost is tried again, unless it goes on like that; what else fails would fail again.
+   *  Throws for whoever wants no CPU. */
+  #gpuFailed(error: unknown): void {
+    let { notice } = GpuFailure.of(error);
+    if (notice.code === 'gpu_lost') notice = { ...notice, losses: ++this.#losses };
+    const again = notice.code === 'gpu_lost' && notice.losses < MOST_LOSSES;
+    if (!again && wantsGpuOnly(this.#options))
+      throw error instanceof SlmError ? error : toSlmError(new GpuFailure(notice, error));
+    this.#givenUp = !again;
+    this.#doubtful = notice.code === 'gpu_wrong' && notice.check === 'known_answer';
+    const lost = notice.code === 'gpu_lost' && !again;
+    this.#tell(lost ? { code: 'gpu_given_up', losses: this.#losses } : notice);
   }
 
   #tell(notice: BackendNotice): void {

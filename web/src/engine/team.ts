@@ -6,6 +6,7 @@
 import type { EngineOptions, LoadProgress, ModelSource } from '../api/types';
 import { SlmError } from '../core/error';
 import { GpuFailure } from '../gpu/failure';
+import { Patience, START_MS } from '../gpu/patience';
 import type { Crash, LoadedFacts, LoadRequest, MainReply, MainRequest, Role } from '../worker/protocol';
 import type { Choice } from './variant';
 
@@ -20,6 +21,8 @@ export interface TeamWish {
   readonly gpu: LoadRequest['gpu'];
   readonly n_ctx: number;
   readonly n_batch: number;
+  /** Check the known answer, which on a GPU is done anyway. */
+  readonly verify: boolean;
 }
 
 type Failure = SlmError | GpuFailure;
@@ -46,14 +49,16 @@ export class Team {
   /** Loads the model. Rejects with a GpuFailure when it was the GPU that could not. */
   static async start(
     source: ModelSource,
-    { choice, gpu, n_ctx, n_batch }: TeamWish,
-    { onProgress, signal, verify = false }: EngineOptions,
+    { choice, gpu, n_ctx, n_batch, verify }: TeamWish,
+    { onProgress, signal }: Pick<EngineOptions, 'onProgress' | 'signal'>,
   ): Promise<Team> {
     const wasm = await source.wasm(choice.variant);
     signal?.throwIfAborted();
     const url = gpu === null ? source.workerUrl : (source.gpuWorkerUrl ?? source.workerUrl);
     const workers = Array.from({ length: choice.threads }, () => new Worker(url));
     const [main, ...helpers] = workers;
+    // A slow disk or a slow processor has no other to give way to.
+    const patience = gpu === null ? null : new Patience(START_MS, "the model's worker");
     try {
       const ports = helpers.map((helper) => {
         const { port1, port2 } = new MessageChannel();
@@ -71,10 +76,12 @@ export class Team {
         verify,
       };
       main!.postMessage({ role: 'main', helpers: ports, load } satisfies Role, ports);
-      return new Team(choice, workers, await loaded(workers, onProgress, signal));
+      return new Team(choice, workers, await loaded(workers, patience, onProgress, signal));
     } catch (error) {
       for (const worker of workers) worker.terminate();
       throw error;
+    } finally {
+      patience?.end();
     }
   }
 
@@ -128,9 +135,10 @@ function modelFiles({ manifest, files }: ModelSource): readonly Blob[] {
   return files.filter((_, i) => !apart.has(i));
 }
 
-/** Waits for the main worker's model; rejects on a crash of any worker or an abort. */
+/** Waits for the main worker's model; rejects on a crash of any worker or an abort, or when patience is lost. */
 function loaded(
   workers: readonly Worker[],
+  patience: Patience | null,
   onProgress: ((progress: LoadProgress) => void) | undefined,
   signal: AbortSignal | undefined,
 ): Promise<LoadedFacts> {
@@ -138,7 +146,9 @@ function loaded(
     const abort = () => reject(signal!.reason);
     signal?.addEventListener('abort', abort, { once: true });
     onCrash(workers, reject);
+    patience?.lost.catch(reject);
     workers[0]!.onmessage = ({ data }: MessageEvent<MainReply>) => {
+      patience?.alive();
       if (data.type === 'progress') onProgress?.(data.progress);
       else if (data.type === 'crash') reject(failureOf(data));
       else if (data.type === 'loaded') {

@@ -391,6 +391,12 @@ slot: u32,
 @group(0) @binding(1) var<storage, read> data: array<u32>;
 @group(0) @binding(2) var<storage, read_write> result: array<atomic<u32>>;
 var<workgroup> sums: array<u32, 256>;
+fn term(word: u32, index: u32) -> u32 {
+var x = word ^ ((index + 1u) * 0x9e3779b1u);
+x = (x ^ (x >> 16u)) * 0x7feb352du;
+x = (x ^ (x >> 15u)) * 0x846ca68bu;
+return select(x ^ (x >> 16u), 0u, word == 0u);
+}
 @compute @workgroup_size(256)
 fn main(
 @builtin(workgroup_id) group: vec3<u32>,
@@ -399,7 +405,7 @@ fn main(
 ) {
 var sum = 0u;
 for (var i = group.x * 256u + lane; i < params.n; i += groups.x * 256u) {
-sum += data[params.first + i] * (2u * (params.index + i) + 1u);
+sum += term(data[params.first + i], params.index + i);
 }
 sums[lane] = sum;
 for (var width = 64u; width > 0u; width /= 4u) {

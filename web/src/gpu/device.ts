@@ -1,9 +1,9 @@
-// Finds a GPU and opens it with all that it can give: the largest buffers, and
-// of the optional features those that some kernel has a form for. It decides
+// Finds a GPU and opens it with the largest buffers that it can give. It decides
 // whether a device is worth using, not what is computed on it.
 
 import type { GpuAdapter } from '../api/backend';
 import { GpuFailure } from './failure';
+import { ANSWER_MS, within } from './patience';
 
 export interface DeviceWish {
   /** By default the browser's; Node and tests bring their own. */
@@ -19,11 +19,7 @@ export interface DeviceWish {
 export interface Found {
   readonly adapter: GPUAdapter;
   readonly info: GpuAdapter;
-  readonly software: boolean;
 }
-
-/** What kernels have forms for; each must prove itself before it is used. */
-const FEATURES: readonly GPUFeatureName[] = ['subgroups', 'shader-f16'];
 
 /** Handles and sizes are 32-bit numbers, and an offset may have to be signed. */
 const MOST_BINDING = 2 ** 31;
@@ -43,26 +39,27 @@ const LEAST: Partial<Record<keyof GPUSupportedLimits, number>> = {
 export async function findAdapter({ gpu, software = false }: DeviceWish = {}): Promise<Found> {
   const entry = gpu ?? globalThis.navigator?.gpu;
   if (entry === undefined) throw new GpuFailure({ code: 'gpu_missing' });
-  const adapter = await entry.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
+  const asked = entry.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
+  const adapter = await within(asked, ANSWER_MS, 'requestAdapter');
   if (adapter === null) throw new GpuFailure({ code: 'gpu_none_found' });
   const { vendor, architecture, device, description } = adapter.info;
   const info = { vendor, architecture, device, description };
-  const emulated = isSoftware(adapter);
-  if (emulated && !software) throw new GpuFailure({ code: 'gpu_software', device: nameOf(info) });
+  if (isSoftware(adapter) && !software) throw new GpuFailure({ code: 'gpu_software', device: nameOf(info) });
   for (const [limit, needed] of Object.entries(LEAST)) {
     const available = adapter.limits[limit as 'maxBufferSize'];
     if (available < needed) throw new GpuFailure({ code: 'gpu_limit', limit, needed, available });
   }
-  return { adapter, info, software: emulated };
+  return { adapter, info };
 }
 
 /** Opens it. The device's own word of its loss is `device.lost`. */
 export async function openDevice(found: Found, wish: DeviceWish = {}): Promise<GPUDevice> {
   const { limits, features } = found.adapter;
   const binding = Math.min(limits.maxStorageBufferBindingSize, wish.maxBinding ?? MOST_BINDING, MOST_BINDING);
-  const wanted: readonly GPUFeatureName[] = wish.profile ? [...FEATURES, 'timestamp-query'] : FEATURES;
+  // No kernel needs an optional one.
+  const wanted: readonly GPUFeatureName[] = wish.profile ? ['timestamp-query'] : [];
   try {
-    return await found.adapter.requestDevice({
+    const asked = found.adapter.requestDevice({
       label: 'slmweb',
       requiredFeatures: wanted.filter((feature) => features.has(feature)),
       requiredLimits: {
@@ -71,6 +68,7 @@ export async function openDevice(found: Found, wish: DeviceWish = {}): Promise<G
         ...LEAST,
       },
     });
+    return await within(asked, ANSWER_MS, 'requestDevice');
   } catch (error) {
     throw GpuFailure.of(error);
   }

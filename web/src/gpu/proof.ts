@@ -1,5 +1,5 @@
 // Proves that what lies on the device is what was sent there: a sum over the words of
-// all uploads, which changes when a word does or two change places, and the same sum
+// all uploads, which changes when a word does or words change places, and the same sum
 // by the device itself (wasm/shaders/checksum.wgsl). It knows words, not weights.
 
 import type { Operation } from '../generated/gpu';
@@ -40,10 +40,7 @@ export class Proof {
       pointer % 4 === 0
         ? new Uint32Array(memory, pointer, n / 4)
         : new Uint32Array(memory.slice(pointer, pointer + n));
-    let { sum } = sent;
-    for (let i = 0, weight = offset / 2 + 1; i < words.length; i++, weight += 2)
-      sum = (sum + Math.imul(words[i]!, weight)) | 0;
-    sent.sum = sum;
+    sent.sum = (sent.sum + checksum(words, offset / 4)) | 0;
     sent.bytes += n;
   }
 
@@ -64,4 +61,19 @@ export class Proof {
     }
     return { bytes, wrong };
   }
+}
+
+/** Of words from place `first` on; see the shader. */
+export function checksum(words: Uint32Array, first: number): number {
+  let sum = 0;
+  for (let i = 0; i < words.length; i++) sum = (sum + term(words[i]!, first + i)) | 0;
+  return sum;
+}
+
+function term(word: number, index: number): number {
+  if (word === 0) return 0;
+  let x = word ^ Math.imul(index + 1, 0x9e3779b1);
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
+  return x ^ (x >>> 16);
 }

@@ -2,7 +2,7 @@
 // comes back. It runs in the frame and can reach nothing but the port.
 
 import { LoadedModel } from '../api/slm';
-import type { EngineOptions, LoadProgress, Variant } from '../api/types';
+import type { EngineOptions, LoadProgress, SlmErrorCode, Variant } from '../api/types';
 import { SlmError } from '../core/error';
 import type { PaperSize } from './paper';
 import type { Preferences } from './preferences';
@@ -26,6 +26,8 @@ interface Pending {
   readonly onProgress: ((progress: LoadProgress) => void) | undefined;
   readonly onRoom: OpenWish['onRoom'];
 }
+
+const ROTTEN: ReadonlySet<SlmErrorCode> = new Set(['bad_file', 'corrupt']);
 
 export class FrameHost implements ChatHost {
   readonly #port: MessagePort;
@@ -81,12 +83,14 @@ export class FrameHost implements ChatHost {
   }
 
   async open(name: string, options: OpenWish = {}): Promise<OpenedModel> {
+    const opened = await this.#bytes(name, false, options);
     try {
-      return await this.#open(name, false, options);
+      return await this.#load(opened, options);
     } catch (error) {
-      // Bytes can rot on disk too: have them hashed again and replaced, once.
-      if (!(error instanceof SlmError) || error.code !== 'bad_file') throw error;
-      return this.#open(name, true, options);
+      // Bytes can rot on disk too, which shows in their form or in what they compute: have them hashed again
+      // and replaced, once.
+      if (!(error instanceof SlmError) || !ROTTEN.has(error.code)) throw error;
+      return this.#load(await this.#bytes(name, true, options), options);
     }
   }
 
@@ -110,13 +114,12 @@ export class FrameHost implements ChatHost {
     await this.#ask('done', { type: 'forget', model: name });
   }
 
-  async #open(model: string, verify: boolean, options: OpenWish): Promise<OpenedModel> {
+  #bytes(model: string, verify: boolean, options: OpenWish): Promise<Answer<'opened'>> {
     const { n_ctx = null, backend = 'auto', force = false } = options;
-    const { manifest, files, storage, room } = await this.#ask(
-      'opened',
-      { type: 'open', model, verify, n_ctx, backend, force },
-      options,
-    );
+    return this.#ask('opened', { type: 'open', model, verify, n_ctx, backend, force }, options);
+  }
+
+  async #load({ manifest, files, storage, room }: Answer<'opened'>, options: OpenWish): Promise<OpenedModel> {
     const wasm = async (variant: Variant) => (await this.#ask('wasm', { type: 'wasm', variant })).bytes;
     const workers = { workerUrl: this.#workerUrl, gpuWorkerUrl: this.#gpuWorkerUrl };
     const source = { manifest, files, wasm, ...workers };

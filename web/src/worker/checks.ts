@@ -10,11 +10,9 @@ import { formatBytes } from '../core/units';
 import { GpuFailure } from '../gpu/failure';
 import type { GpuHost } from '../gpu/host';
 
-/** Each kernel that the model needs; the first that is wrong ends it. */
+/** Each kernel that the model needs on a GPU; the first that is wrong ends it. */
 export async function checkKernels(model: Model): Promise<Check> {
   const { count, bound } = model.checks();
-  if (count === 0)
-    return absent('kernels', 'The kernels of the CPU run on no driver, so they are not checked here.');
   let worst = { name: '', error: 0 };
   for (let i = 0; i < count; i++) {
     const { name, error } = await model.check(i);

@@ -4,7 +4,7 @@
 // worker only waits to be terminated.
 
 import type { Check } from '../api/backend';
-import { Core } from '../core/core';
+import { Core, type Device } from '../core/core';
 import { SlmError } from '../core/error';
 import { Model } from '../core/model';
 import { type Reserved, reserveMemory } from '../core/reserve';
@@ -53,7 +53,12 @@ async function load(
   const module = await WebAssembly.compile(request.wasm);
   const reserved = request.shared ? reserve() : null;
   const memory = reserved?.memory ?? null;
-  const core = await Core.instantiate(module, memory, true, host);
+  let loading = true;
+  // Whoever waits for the model gives up on a device that is silent for too long.
+  const alive = () => {
+    if (loading) meter.add(0);
+  };
+  const core = await Core.instantiate(module, memory, true, host === null ? null : heard(host, alive));
   const threads = helpers.length + 1;
   if (memory !== null) for (const helper of helpers) startHelper(core, module, memory, helper);
   const model = new Model(core);
@@ -96,6 +101,7 @@ async function load(
   await session.settle();
   if (host !== null) checks.push(mustPass(await checkAnswer(model, session, request.known_answer, rounds)));
   else if (request.verify) checks.push(await checkCpu(model, request.known_answer));
+  loading = false;
   return {
     model,
     session,
@@ -112,6 +118,15 @@ async function load(
       checks,
     },
   };
+}
+
+/** The host; `alive` is told of each wait that has ended. */
+function heard(host: GpuHost, alive: () => void): Device {
+  const settle = async () => {
+    await host.settle();
+    alive();
+  };
+  return { imports: host.imports, attach: (memory) => host.attach(memory), settle };
 }
 
 async function checkCpu(model: Model, answer: LoadRequest['known_answer']): Promise<Check> {
