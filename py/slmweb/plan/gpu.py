@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .memory import N_BATCH, cache_bytes, element_bytes, layer_slots
+from ..generated import abi
+from .memory import cache_bytes, element_bytes, layer_slots
 from .shape import Shape, Tensor
+
+N_BATCH = abi.N_BATCH["gpu"]  # of a session in the page
 
 # What of the rated figures the kernels are designed to reach. Nobody has measured them on all of
 # these devices; the best public engines reach 35 to 50% of the bandwidth, most 20 to 40%.
