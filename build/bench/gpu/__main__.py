@@ -20,7 +20,8 @@ from ..engines import git_version
 from ..results import machine_name
 from . import models, node
 from .figures import Figures, Plan, measure
-from .report import NOT_SEEN, print_device, print_report
+from .ort import Compared, compare
+from .report import NOT_SEEN, print_compared, print_device, print_report
 
 RESULTS = DIST / "bench" / "gpu.json"
 
@@ -48,6 +49,9 @@ def bench(
     ] = None,
     reps: Annotated[int, typer.Option(min=1, help="Prompts that are read; medians count.")] = 3,
     profile: Annotated[bool, typer.Option(help="Also a table of the operations.")] = True,
+    ort: Annotated[
+        bool, typer.Option("--ort", help="Also onnxruntime-web on the same device.")
+    ] = False,
     host: Annotated[
         bool, typer.Option("--host", help="Instead: what recording costs the processor.")
     ] = False,
@@ -93,6 +97,13 @@ def bench(
         console.print("[red]bench-gpu[/]: nothing was measured, for the reasons above")
         raise typer.Exit(1)
     print_report(console, found)
+    compared: Compared | None = None
+    if ort:
+        try:
+            compared = compare(runner, plan, say)
+            print_compared(console, compared)
+        except BuildError as error:
+            console.print(f"[yellow]onnxruntime-web[/]: {error}", highlight=False, soft_wrap=True)
     results = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
         "version": git_version(),
@@ -102,6 +113,7 @@ def bench(
         "not_seen_on_hardware": NOT_SEEN if software else None,
         "device": rates,
         "models": [one.to_json() for one in found],
+        "onnxruntime": compared and compared.to_json(),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     replace(out, json.dumps(results, indent=1).encode() + b"\n")

@@ -77,28 +77,35 @@ def measure(
     node: Node, model: GpuModel, rates: dict[str, float], plan: Plan, say: Callable[[str], None]
 ) -> Figures:
     """`rates` are the device's own, as in web/src/gpu/measure.ts."""
-    shape = {
-        "wasm": str(wasm_file("webgpu")),
-        "source": {"path": str(model.path), "size": model.size, "random": model.random},
-        "n_ctx": max(plan.prompt, plan.past + plan.generate + 2),
-        "n_batch": N_BATCH["gpu"],
-    }
-    run = {
-        "prompt": plan.prompt, "past": plan.past, "generate": plan.generate,
-        "repeat": plan.repeat, "warm": plan.warm, "profile": False,
-    }  # fmt: skip
+    wish = request(model, plan)
     with fresh_cache() as folder:
         cache = Path(folder)
         say(f"{model.title}: compiling")
-        cold = node.ask("compile", cache=cache, **shape)
+        cold = node.ask("compile", cache=cache, **wish)
         say(f"{model.title}: measuring")
-        found = node.ask("model", cache=cache, **shape, **run)
+        found = node.ask("model", cache=cache, **wish)
         timed: dict[str, Any] = {"times": {"decode": [], "prefill": []}}
         if plan.profile and node.device.timestamps:
             say(f"{model.title}: timing its operations")
             once = {"generate": plan.profiled, "repeat": 1, "warm": False, "profile": True}
-            timed = node.ask("model", cache=cache, **shape, **(run | once))
+            timed = node.ask("model", cache=cache, **(wish | once))
     return _figures(model, rates, plan, cold, found, timed["times"])
+
+
+def request(model: GpuModel, plan: Plan) -> dict[str, Any]:
+    """Of the kind "model", or with more than is needed "compile"."""
+    return {
+        "wasm": str(wasm_file("webgpu")),
+        "source": {"path": str(model.path), "size": model.size, "random": model.random},
+        "n_ctx": max(plan.prompt, plan.past + plan.generate + 2),
+        "n_batch": N_BATCH["gpu"],
+        "prompt": plan.prompt,
+        "past": plan.past,
+        "generate": plan.generate,
+        "repeat": plan.repeat,
+        "warm": plan.warm,
+        "profile": False,
+    }
 
 
 def _figures(

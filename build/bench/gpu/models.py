@@ -143,6 +143,7 @@ def _shapes() -> dict[str, tuple[str, dict[str, Any]]]:
         "gemma-2b": ("Gemma 2B", dict(models["gemma-2b-it"].config or {})),
         "gemma-7b": ("Gemma 7B", _GEMMA_7B),
         "tiny": ("Tiny Gemma", _TINY),
+        "smollm2-random": ("SmolLM2 135M", dict(models["smollm2-135m-instruct"].config or {})),
     }
 
 
@@ -157,4 +158,6 @@ MODELS: dict[str, Callable[[], GpuModel]] = {
 }
 # An emulated device takes half a second for a token of SmolLM2.
 EMULATED = ("smollm2-q4_1", "tiny-q4_0")
-REAL = tuple(name for name in MODELS if not name.startswith("tiny"))
+REAL = tuple(name for name in MODELS if not name.startswith(("tiny", "smollm2-random")))
+# Of the size that onnxruntime gets, in blocks like its own.
+COMPARED = "smollm2-random-q4_0"

@@ -12,11 +12,12 @@ from rich.table import Table
 
 from .figures import MOST_READ, Figures, Operation
 from .node import Device
+from .ort import Compared
 
 NOT_SEEN = (
-    "Emulated by the processor. What holds on hardware, too: dispatches of a token, bytes read "
-    "over weights, the number of pipelines. What has not been seen on hardware: tokens/s, both "
-    "shares, milliseconds of the host, compile times, and which operations take the time."
+    "Emulated by the processor. What holds on hardware, too: dispatches of a token, and bytes read "
+    "over weights. What has not been seen on hardware: tokens/s, both shares, milliseconds of the "
+    "host, pipelines and compile times, and which operations take the time."
 )
 
 
@@ -44,6 +45,16 @@ def print_report(console: Console, found: Sequence[Figures]) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
+
+
+def print_compared(console: Console, one: Compared) -> None:
+    console.print(
+        f"onnxruntime-web {one.version} on {one.adapter}: {one.ort_ms:.1f} ms a token of "
+        f"SmolLM2's shape in 4 bits, slmweb {one.slmweb_ms:.1f} ms: {one.ratio:.2f} times as fast "
+        "(rounds in turn, medians)",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _print_speeds(console: Console, found: Sequence[Figures]) -> None:

@@ -7,17 +7,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from bench.gpu import accounting, models
+from bench.gpu.onnx import write_decoder
 from script import ROOT, BuildError
 from shader_tables import Operation, read_interface
 from slmweb.core import Model
 from slmweb.generated.abi import TENSOR_TYPES
-from slmweb.plan.shape import read_shape
+from slmweb.plan.shape import from_config, read_shape
 from tests.dawn import NO_DEVICE, PACKAGE
 
 OPERATIONS = {one.name: one for one in read_interface(()).operations}
@@ -73,6 +74,50 @@ def test_a_header_stands_for_a_model(
     assert (read.tensors, read.head_dim) == (model.shape.tensors, model.shape.head_dim)
     with Model.open(model.path, weights=False) as opened:
         assert opened.tokenizer.encode("a", bos=False)
+
+
+def messages(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """The length-delimited fields of a message of protobuf."""
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            byte = content[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(content):
+        number, wire = divmod(varint(), 8)
+        n = varint() if wire != 5 else 4
+        if wire != 0:
+            at += n
+            yield number, content[at - n : at]
+
+
+def test_a_decoder_as_onnx(tmp_path: Path) -> None:
+    """What onnxruntime itself says of it, `make bench-gpu ARGS=--ort` shows."""
+    config = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 3, "vocab_size": 96,
+              "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128,
+              "max_position_embeddings": 64}  # fmt: skip
+    shape = from_config(config, "a test")
+    weights = write_decoder(shape, tmp_path / "model.onnx", 8)
+    products = sum(t.elements for t in [*shape.layer_matrices, shape.head])
+    assert weights == products // 32 * (16 + 4)
+    ((_, graph),) = [m for m in messages((tmp_path / "model.onnx").read_bytes()) if m[0] == 7]
+    parts = list(messages(graph))
+    kinds = [dict(messages(part))[4] for number, part in parts if number == 1]
+    assert kinds.count(b"MatMulNBits") == 7 * 3 + 1
+    assert kinds.count(b"SimplifiedLayerNormalization") == 2 * 3 + 1
+    tensors = [dict(messages(part)) for number, part in parts if number == 5]
+    assert sum(len(tensor[9]) for tensor in tensors) > weights
+    assert len({tensor[8] for tensor in tensors}) == len(tensors)
+    ends = [dict(messages(part))[1] for number, part in parts if number in (11, 12)]
+    assert ends == [b"x", b"logits"]
 
 
 def test_an_unknown_model_is_answered_with_those_there_are() -> None:
