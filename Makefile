@@ -2,7 +2,7 @@
 # done by the scripts of build/, which know themselves what is up to date.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-llama quality wasm web model serve bench goldens fuzz lint format generate wheel clean \
+.PHONY: help demo test test-llama quality wasm web model serve bench bench-gpu goldens fuzz lint format generate wheel clean \
 	tools node test-tools
 
 PYTHON ?= python3
@@ -52,6 +52,9 @@ fuzz: test-tools ## libFuzzer on what reads files and text (SECONDS=600 each)
 bench: test-tools wasm web ## measure beside wllama and native llama.cpp (ARGS=--help)
 	@$(PYTHON) build/install.py browser
 	@PYTHONPATH=build $(PY) -m bench $(ARGS)
+
+bench-gpu: test-tools wasm web ## measure the GPU path beside what its device can do (ARGS=--help)
+	@PYTHONPATH=build $(PY) -m bench.gpu $(ARGS)
 
 goldens: wasm model ## make the golden files again (installs torch and builds llama.cpp)
 	@$(PYTHON) build/install.py goldens

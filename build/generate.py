@@ -53,6 +53,7 @@ class Abi:
     enums: tuple[Enum, ...]
     tensor_types: tuple[TensorType, ...]
     memory: Memory
+    n_batch: dict[str, int]  # by backend
     variants: tuple[Variant, ...]
     gpu: GpuInterface
 
@@ -75,6 +76,7 @@ def read_abi() -> Abi:
         enums,
         tensor_types,
         Memory(**variants["memory"]),
+        variants["n_batch"],
         tuple(Variant(**fields) for fields in variants["variant"]),
         read_interface(tuple((t.id, t.name.lower()) for t in tensor_types)),
     )
@@ -159,6 +161,7 @@ def abi_ts(abi: Abi) -> str:
             f"backend: '{v.backend}' }},"
             for v in abi.variants
         ),
+        n_batch=", ".join(f"{backend}: {n}" for backend, n in abi.n_batch.items()),
         initial=abi.memory.initial_pages,
         maximum=abi.memory.maximum_pages,
     )
@@ -188,6 +191,7 @@ def abi_py(abi: Abi) -> str:
             f'    Variant("{v.name}", "{v.simd}", {v.threads}, "{v.backend}"),'
             for v in abi.variants
         ),
+        n_batch=", ".join(f'"{backend}": {n}' for backend, n in abi.n_batch.items()),
         initial=abi.memory.initial_pages,
         maximum=abi.memory.maximum_pages,
     )
@@ -250,6 +254,9 @@ export type VariantName = (typeof VARIANTS)[number]['name'];
 
 /** The linear memory that an -mt variant imports, in 64 KiB pages. */
 export const MEMORY = {{ initial: {initial}, maximum: {maximum} }} as const;
+
+/** Tokens that are evaluated at once, by backend. */
+export const N_BATCH = {{ {n_batch} }} as const;
 """
 
 ABI_PY = """\
@@ -295,6 +302,9 @@ VARIANTS: Final[tuple[Variant, ...]] = (
 # the linear memory that an -mt variant imports, in pages of 64 KiB
 MEMORY_INITIAL_PAGES: Final = {initial}
 MEMORY_MAXIMUM_PAGES: Final = {maximum}
+
+# tokens that a page evaluates at once, by backend
+N_BATCH: Final = {{{n_batch}}}
 """
 
 

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import threading
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -71,7 +72,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif path is None:
             self.start(404, "text/plain", 0)
         else:
-            types = {".js": "text/javascript", ".json": "application/json", ".css": "text/css"}
+            types = {
+                ".js": "text/javascript",
+                ".mjs": "text/javascript",
+                ".json": "application/json",
+                ".css": "text/css",
+            }
             types[".wasm"] = "application/wasm"
             kind = types.get(path.suffix, "application/octet-stream")
             with path.open("rb") as file:
@@ -102,7 +108,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Browser:
     """Chromium with a profile of its own, and the server."""
 
-    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, timeout_s: float = TIMEOUT_S, arguments: Sequence[str] = ()) -> None:
         self.timeout_s = timeout_s
         self.server = Server()
         self._profile = tempfile.TemporaryDirectory(prefix="slmweb-bench-")
@@ -113,7 +119,10 @@ class Browser:
                 self._profile.name,
                 headless=True,
                 executable_path=chromium,  # None is Playwright's own
-                args=["--no-sandbox"],  # there is no other way as root, as in a container
+                args=[
+                    "--no-sandbox",
+                    *arguments,
+                ],  # there is no other way as root, as in a container
             )
         except Error as error:
             self._playwright.stop()

@@ -48,7 +48,7 @@ class Wllama:
     name = "wllama"
 
     def __init__(self, browser: Browser) -> None:
-        environment.install_wllama()
+        environment.install_packages("wllama")
         environment.bundle_page("wllama")
         self._browser = browser
 

@@ -85,12 +85,14 @@ def run_module(module: str, *arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
-def install_wllama() -> None:
-    if is_older(NODE_MODULES / ".package-lock.json", HERE / "package-lock.json"):
+def install_packages(what: str, folder: Path = HERE) -> None:
+    """What the package.json of `folder` names, as its lock has it."""
+    installed = folder / "node_modules" / ".package-lock.json"
+    if is_older(installed, folder / "package-lock.json"):
         call(
-            "installing wllama",
+            f"installing {what}",
             ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=HERE,
+            cwd=folder,
         )
 
 

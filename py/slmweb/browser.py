@@ -23,7 +23,7 @@ from .core.files import is_pack
 from .core.instance import Variant
 from .core.model import Progress
 from .errors import CODES, Code, SlmError
-from .pack.manifest import read_manifest
+from .pack.manifest import MODEL_NAME
 from .pack.pack import pack
 from .server.app import Folders, create_app, missing_parts
 from .server.run import bind, url_of
@@ -50,7 +50,7 @@ _ASK = f"""async ([kind, params]) => {{ {_OUTCOME}
       await (kind === 'chat' ? slm.chat.completions : slm.completions).create(params);
     const [{{ message, text, finish_reason, logprobs }}] = choices;
     return {{
-      text: message?.content ?? text, finish_reason, usage, timings,
+      text: message?.content ?? text, finish_reason, usage, timings, info: slm.info,
       logprobs: logprobs?.token_logprobs ?? null,
     }};
   }});
@@ -59,11 +59,12 @@ _FACTS = "async () => ({ info: slm.info, stats: slm.stats() })"
 
 
 class PageModel:
-    """A GGUF file or a packed model in Chromium. Close it after use.
+    """A GGUF file or a packed model in Chromium, on the CPU unless `backend` says otherwise. Close
+    it after use.
 
     Raises SlmError "missing_extra" without Playwright, "unavailable" without a
     browser or, where the `backend` "webgpu" is wanted, without a GPU that passes its checks,
-    "not_built" without the page's files.
+    "not_built" without the page's files, "invalid_argument" for a folder that no page can name.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class PageModel:
     ) -> None:
         self._stack = contextlib.ExitStack()
         try:
-            self._open(path, n_ctx, variant, backend, progress or (lambda done, total: None))
+            self._open(
+                path, n_ctx, variant, backend or "cpu", progress or (lambda done, total: None)
+            )
         except BaseException:
             self.close()
             raise
@@ -87,29 +90,28 @@ class PageModel:
         path: Path,
         n_ctx: int,
         variant: Variant | None,
-        backend: Backend | None,
+        backend: Backend,
         progress: Progress,
     ) -> None:
         start = _playwright()
         if is_pack(path):
-            name, models = read_manifest(path).name, path.resolve().parent
+            name, models = packed_name(path), path.resolve().parent
         else:
             room = tempfile.TemporaryDirectory(prefix="slmweb-page-")
             name, models = "model", Path(self._stack.enter_context(room))
         folders = Folders.default(models)
         for sentence in missing_parts(folders):
             raise SlmError("not_built", sentence)
+        gpu = backend != "cpu"
         # A browser is quicker found missing than a model packed.
-        self._page = self._stack.enter_context(_chromium(start, backend == "webgpu"))
+        self._page = self._stack.enter_context(_chromium(start, gpu))
         if not is_pack(path):
             # Only a GPU has to prove itself.
-            proof = backend in ("auto", "webgpu")
-            pack([path], models / name, name=name, with_known_answer=proof, progress=progress)
+            pack([path], models / name, name=name, with_known_answer=gpu, progress=progress)
         url = self._stack.enter_context(_served(folders))
         self._page.goto(f"{url}/models/")
-        options: dict[str, Any] = {"n_ctx": n_ctx}
+        options: dict[str, Any] = {"n_ctx": n_ctx, "backend": backend}
         options |= {"variant": variant} if variant is not None else {}
-        options |= {"backend": backend} if backend is not None else {}
         start_s = time.perf_counter()
         self.info = self._evaluate(_LOAD, [f"/models/{name}/manifest.json", options])
         self.load_seconds = time.perf_counter() - start_s
@@ -132,8 +134,18 @@ class PageModel:
         return f"Chromium {version}, {info['variant']}, {threads}"
 
     def ask(self, kind: Literal["chat", "text"], params: dict[str, Any]) -> dict[str, Any]:
-        """What the API answers to a request."""
-        return self._evaluate(_ASK, [kind, params])
+        """What the API answers to a request. Raises SlmError "unavailable" when a GPU was lost or
+        given up since the model was loaded: what is computed with another one, or on the CPU,
+        belongs to no figures of this one."""
+        answer = self._evaluate(_ASK, [kind, params])
+        info = answer.pop("info")
+        if (info["backend"], _losses(info)) != (self.info["backend"], _losses(self.info)):
+            raise SlmError(
+                "unavailable",
+                "the GPU failed while it was measured, and figures of two devices are not mixed "
+                f"({str(info['backend_reason']).rstrip('.')}); try again, or with --backend cpu",
+            )
+        return answer
 
     def facts(self) -> dict[str, Any]:
         """`info` and `stats` as they are now: a GPU may have been lost meanwhile."""
@@ -157,6 +169,22 @@ class PageModel:
             code: Code = found["code"] if found["code"] in CODES else "crashed"
             raise SlmError(code, str(found["error"]).rstrip("."))
         return found
+
+
+def packed_name(path: Path) -> str:
+    """What a page calls a packed model: its folder's name, also where that was renamed."""
+    name = path.resolve().name
+    if not MODEL_NAME.fullmatch(name):
+        raise SlmError(
+            "invalid_argument",
+            f"a page cannot fetch a model from the folder {name!r}: expected lower-case letters, "
+            "digits, '.', '_' and '-'; rename it",
+        )
+    return name
+
+
+def _losses(info: dict[str, Any]) -> int:
+    return int(info["gpu"]["losses"]) if info["gpu"] is not None else 0
 
 
 def device_name(info: dict[str, Any]) -> str:

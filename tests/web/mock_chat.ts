@@ -2,7 +2,7 @@
 // test's handle: it sees each request, and it alone makes tokens appear, so no
 // test waits for time to pass. Never part of a release.
 
-import type { BackendInfo, BackendNotice } from '../../web/src/api/backend';
+import type { Backend, BackendInfo, BackendNotice } from '../../web/src/api/backend';
 import type { ContextNotice, StorageNotice } from '../../web/src/api/notices';
 import type {
   AdapterInfo,
@@ -124,6 +124,8 @@ class MockChat implements Slm {
   readonly forced: boolean[] = [];
   /** Measurements wait for opened(). */
   hold = false;
+  /** Where a measurement fails. */
+  breaks: Backend | null = null;
   /** What each opening asked for. */
   readonly choices: object[] = [];
   readonly removed: string[] = [];
@@ -285,6 +287,7 @@ class MockChat implements Slm {
       signal?.addEventListener('abort', () => reject(signal.reason));
     });
     if (this.hold) await Promise.race([this.waitForOpening(), aborted]);
+    if (this.info.backend === this.breaks) throw new Error('it broke');
     const speed = this.info.backend === 'webgpu' ? 4 : 1;
     const timings = { prefill_tokens_per_second: 205 * speed, decode_tokens_per_second: 37 * speed };
     return { timings };

@@ -238,6 +238,20 @@ def test_without_a_chip_it_says_why(shared_page: Page) -> None:
     expect(panel).not_to_contain_text("faster on")
 
 
+def test_what_failed_is_said_in_one_sentence(shared_page: Page) -> None:
+    chat = open_chat(shared_page, gpu=GPU)
+    chat.mock("breaks = 'webgpu'")
+    panel = how_fast(chat)
+    panel.get_by_role("button", name="Measure").click()
+    expect(panel.get_by_role("row").nth(2)).to_have_text("Writes37 tokens/snot measured")
+    expect(panel).to_contain_text("Graphics chip: Something failed that was not foreseen.")
+    chat.mock("breaks = null")
+    panel.get_by_role("button", name="Measure again").click()
+    # The model is a mock, and this Chromium lends no chip to be measured by itself.
+    expect(panel.get_by_role("row").nth(2)).to_have_text("Writes37 tokens/s148 tokens/s")
+    expect(panel).to_contain_text("Measuring the memory of the graphics chip: Something failed")
+
+
 @pytest.mark.parametrize("way", ["Stop", "Close"])
 def test_a_measurement_can_be_given_up(shared_page: Page, way: str) -> None:
     chat = open_chat(shared_page, gpu=GPU)

@@ -83,6 +83,18 @@ def test_on_a_gpu_the_same_is_found(chat_model: Path, tmp_path: Path) -> None:
     assert theirs["logprobs"] == pytest.approx(ours["logprobs"], rel=0.02)
 
 
+def test_bench_takes_a_packed_folder_that_was_renamed(chat_model: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "another-name"
+    assert slmweb("pack", str(chat_model), "--name", "packed", "-o", str(packed)).returncode == 0
+    options = ("--prompt", "8", "--generate", "2", "--repeat", "1", "--json")
+    done = program("bench", str(packed), *options, "--backend", "auto")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    # The emulated GPU is found, and left alone.
+    assert (told["backend"], told["gpu"]) == ("cpu", None)
+    assert "emulat" in told["backend_reason"]
+
+
 @pytest.mark.usefixtures("gpu_browser")
 def test_bench_measures_the_page_on_a_gpu(chat_model: Path) -> None:
     options = ("--prompt", "24", "--generate", "6", "--repeat", "1", "--json")

@@ -159,7 +159,10 @@ def _in_a_page(
 
 
 def _ask_page(page: PageModel, texts: Sequence[str], prompt: int, generate: int) -> dict[str, Any]:
-    params = {"max_tokens": generate, "temperature": 0, "ignore_eog": True}
+    # As people chat: the likeliest token alone, again and again, may be one without text, which the
+    # page takes for nonsense of a GPU.
+    sampling = {"temperature": 0.8, "top_k": 40, "seed": 1, "ignore_eog": True}
+    params = {"max_tokens": generate, **sampling}
     prefill, decode = [], []
     before = page.facts()["stats"]["gpu"]
     with progress_bar("measuring", "tokens") as progress:

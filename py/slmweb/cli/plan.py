@@ -133,8 +133,8 @@ def _assumption(classes: Sequence[ClassOption]) -> str:
     shares = {(gpu.decode_share, gpu.prefill_share) for gpu in gpus}
     decode, prefill = shares.pop()
     return (
-        f"where a GPU reaches {decode:.0%} of its bandwidth and {prefill:.0%} of its arithmetic "
-        "(goals, not measurements), and compiles once"
+        f"if a GPU decodes at {decode:.0%} of its bandwidth and prefills at {prefill:.0%} of its "
+        "arithmetic (assumed, not measured); compiling comes before the first answer only"
     )
 
 

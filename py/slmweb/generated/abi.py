@@ -152,3 +152,6 @@ VARIANTS: Final[tuple[Variant, ...]] = (
 # the linear memory that an -mt variant imports, in pages of 64 KiB
 MEMORY_INITIAL_PAGES: Final = 64
 MEMORY_MAXIMUM_PAGES: Final = 65535
+
+# tokens that a page evaluates at once, by backend
+N_BATCH: Final = {"cpu": 128, "gpu": 512}

@@ -19,6 +19,7 @@ from ..core.chat import check_template
 from ..core.files import ByteFile, model_files, split_stem
 from ..core.model import Model, TensorInfo
 from ..errors import SlmError, os_reason
+from ..generated.abi import N_BATCH
 from . import known_answer
 from .cuts import Extent, cuts
 from .manifest import (
@@ -43,9 +44,8 @@ Progress = Callable[[int, int], None]  # bytes done, bytes in all
 # What the page takes as one chunk, and what is still worth a request.
 MAX_CHUNK_SIZE = 64 << 20
 MIN_CHUNK_SIZE = 4 << 10
-# Contexts whose memory the manifest states; the page prefills this many tokens at once.
+# Contexts whose memory the manifest states.
 _SMALLEST_CONTEXT, _LARGEST_CONTEXT = 512, 131072
-_N_BATCH = 128
 
 _CHUNK_FILE = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\.\d+\.tmp")
 
@@ -101,7 +101,7 @@ def pack(
         listed, adapter_tensors = _adapters(model, adapters, len(paths))
         n_ctx_train = info["n_ctx_train"] or 2048
         contexts = tuple(
-            ContextMemory(n_ctx, model.session_bytes(n_ctx, _N_BATCH))
+            ContextMemory(n_ctx, model.session_bytes(n_ctx, N_BATCH["cpu"]))
             for n_ctx in context_lengths(n_ctx_train)
         )
     loading, known = _size(paths) if with_known_answer else 0, None

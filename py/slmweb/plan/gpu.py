@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .memory import N_BATCH, cache_bytes, element_bytes, layer_slots
+from ..generated import abi
+from .memory import cache_bytes, element_bytes, layer_slots
 from .shape import Shape, Tensor
+
+N_BATCH = abi.N_BATCH["gpu"]  # of a session in the page
 
 # What of the rated figures the kernels are designed to reach. Nobody has measured them on all of
 # these devices; the best public engines reach 35 to 50% of the bandwidth, most 20 to 40%.
@@ -25,7 +28,7 @@ WORKING_BYTES = 4 << 20
 LEAST_BINDING_MIB = 128  # what every device of WebGPU binds
 
 # Bytes of a block of 32 columns, over all regions; of K-quants an eighth of a super-block's.
-_BLOCK_BYTES = {
+BLOCK_BYTES = {
     "F32": 128, "F16": 64, "BF16": 64,
     "Q4_0": 18, "Q4_1": 20, "Q5_0": 22, "Q5_1": 24, "Q8_0": 34, "IQ4_NL": 18,
     "Q2_K": 10.5, "Q3_K": 14.25, "Q4_K": 18.5, "Q5_K": 22.5, "Q6_K": 26.25,
@@ -61,7 +64,7 @@ def weights_bytes(shape: Shape) -> int:
     for tensor in shape.tensors:
         blocks = -(-tensor.columns // 32)
         if tensor.is_matrix:
-            total += -(-tensor.rows // _ROWS) * _ROWS * blocks * _BLOCK_BYTES[tensor.type]
+            total += -(-tensor.rows // _ROWS) * _ROWS * blocks * BLOCK_BYTES[tensor.type]
         else:
             total += 32 * 4 * blocks
     return int(total)
@@ -176,4 +179,4 @@ def predict(shape: Shape, gpu: Gpu, n_prompt: int = 256, n_past: int = 256) -> G
 
 
 def _bytes(tensors: Sequence[Tensor]) -> float:
-    return sum(t.elements / 32 * _BLOCK_BYTES[t.type] for t in tensors)
+    return sum(t.elements / 32 * BLOCK_BYTES[t.type] for t in tensors)

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..generated.abi import MEMORY_MAXIMUM_PAGES
+from ..generated import abi
 from ..pack.manifest import ContextMemory
 from .shape import Shape
 
-N_BATCH = 128  # of a session in the page
+N_BATCH = abi.N_BATCH["cpu"]  # of a session in the page
 
 # Linear memory cannot grow beyond this, whatever the device has.
-WASM_LIMIT = MEMORY_MAXIMUM_PAGES * 65536
+WASM_LIMIT = abi.MEMORY_MAXIMUM_PAGES * 65536
 # Staging buffers, the tokenizer, the threads' stacks and the allocator's own.
 WORKING_BYTES = 32 << 20
 # What a tab may take of the memory that a browser reports, which is coarse. The rest is for the

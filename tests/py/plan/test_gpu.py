@@ -18,6 +18,7 @@ from slmweb.core import instance
 from slmweb.core.instance import Instance
 from slmweb.core.model import Model
 from slmweb.errors import SlmError
+from slmweb.generated import abi
 from slmweb.plan.gpu import Gpu, gpu_fit, pipelines, predict, session, weights_bytes
 from slmweb.plan.memory import context_lengths
 from slmweb.plan.rates import read_device
@@ -46,7 +47,7 @@ def assert_sizes(path: Path, lengths: list[int]) -> None:
         assert weights_bytes(shape) == pytest.approx(model.info["packed_bytes"], abs=room)
         for length in lengths:
             # Its scratch may change: a hundredth, as on the CPU.
-            said = model.session_bytes(length)
+            said = model.session_bytes(length, abi.N_BATCH["gpu"])
             assert session(shape, length).total == pytest.approx(said, rel=0.01), length
 
 
@@ -84,7 +85,7 @@ def programs(path: Path, n_ctx: int, monkeypatch: pytest.MonkeyPatch) -> int:
     cores.append(Instance(wasm=paths.wasm_file("webgpu")))
     model = Model.open(path, core=cores[0], weights=False)
     model.layout()
-    cores[0].check("slm_model_prepare", model.handle, n_ctx, 128)
+    cores[0].check("slm_model_prepare", model.handle, n_ctx, abi.N_BATCH["gpu"])
     return len(seen)
 
 

@@ -100,7 +100,7 @@ def test_each_class_of_device_gets_an_advice() -> None:
 
 def test_other_shares_make_another_advice() -> None:
     shown = slmweb("plan", "gemma3-1b-it", "--gpu-shares", "0.05,0.01").stdout.decode()
-    assert "reaches 5% of its bandwidth and 1% of its arithmetic" in shown
+    assert "decodes at 5% of its bandwidth and prefills at 1% of its arithmetic" in shown
     assert re.search(r"^a laptop .* CPU$", shown, re.M)
     for text in ("0.5", "0,1", "half,0.3", "1,2", "nan,1"):
         failed = slmweb("plan", "gemma3-1b-it", "--gpu-shares", text)

@@ -25,8 +25,8 @@ const DETAILS: readonly (ErrorDetails | undefined)[] = [
   { http_status: null },
   { http_status: 404 },
   { prompt_tokens: 2210, n_ctx: 2048 },
-  { needed: 744e6, available: 429e6, estimate: true },
-  { needed: 5e9, available: 4.3e9, estimate: false },
+  { needed: 744e6, available: 429e6, estimate: true, cpu_chosen: false },
+  { needed: 5e9, available: 4.3e9, estimate: false, cpu_chosen: false },
 ];
 
 test('every code has a sentence for visitors, a way on, and its own words behind it', () => {

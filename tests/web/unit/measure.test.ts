@@ -1,5 +1,5 @@
-// The measurements that the page and the benchmark share: of a device, on Dawn where
-// it is there, and of a model, by what is asked of it.
+// The page's measurements: of a device, on Dawn where it is there, and of a model, by
+// what is asked of it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Manifest } from '../../../web/src/api/types';
+import { describeError } from '../../../web/src/chat/errors';
 import { SlmError } from '../../../web/src/core/error';
 import { apart } from '../../../web/src/core/units';
 import { findRoom } from '../../../web/src/store/device';
@@ -67,9 +68,9 @@ test('the context never exceeds the model', () => {
 });
 
 test('a refusal names both numbers, and whether a person may overrule it', () => {
-  const attempt = (weights: number, limits: Limits, force: boolean) => {
+  const attempt = (weights: number, limits: Limits, force: boolean, backend: 'auto' | 'cpu' = 'auto') => {
     try {
-      return findRoom(manifest(weights), limits, { force });
+      return findRoom(manifest(weights), limits, { force, backend });
     } catch (error) {
       assert(error instanceof SlmError);
       return error;
@@ -79,7 +80,12 @@ test('a refusal names both numbers, and whether a person may overrule it', () =>
   assert.equal(estimate.code, 'too_large');
   assert.match(estimate.message, /^Toy 1B needs 1\.0 GB of memory even with a context of 512 tokens/);
   assert.match(estimate.message, /no room to store it.*at most 429 MB of the 1 GB.*or try anyway\.$/);
-  assert.deepEqual(estimate.details, { needed: 1013554432, available: 429496729, estimate: true });
+  assert.deepEqual(estimate.details, {
+    needed: 1013554432,
+    available: 429496729,
+    estimate: true,
+    cpu_chosen: false,
+  });
 
   const forced = attempt(500e6, LIMITS, true);
   assert(!(forced instanceof SlmError) && forced.n_ctx === 2048 && forced.notice === null);
@@ -90,6 +96,11 @@ test('a refusal names both numbers, and whether a person may overrule it', () =>
     /this browser gives a page at most 4\.3 GB\. Choose a smaller model, or a browser with WebGPU\.$/,
   );
   assert.equal(hard.details && 'estimate' in hard.details && hard.details.estimate, false);
+
+  const onCpu = attempt(4.29e9, LIMITS, true, 'cpu') as SlmError;
+  assert.match(onCpu.message, /at most 4\.3 GB\. Choose a smaller model\.$/);
+  assert(!describeError(onCpu, false).sentence.includes('WebGPU'));
+  assert(describeError(hard, false).sentence.includes('WebGPU'));
 
   const onGpu = attempt(4.29e9, { ...LIMITS, deviceMemory: 8, gpu: true }, false);
   assert(!(onGpu instanceof SlmError) && onGpu.needs_gpu && onGpu.n_ctx === 2048 && onGpu.notice === null);

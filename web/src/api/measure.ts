@@ -1,5 +1,5 @@
-// How fast a loaded model reads and writes: what the page that measures a device
-// and the benchmark share. It asks as anybody may, through the public interface.
+// How fast a loaded model reads and writes, as the page that measures a device asks
+// it: as anybody may, through the public interface.
 
 import type { Slm } from './types';
 

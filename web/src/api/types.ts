@@ -44,6 +44,8 @@ export interface TooLargeDetails {
   readonly available: number;
   /** `available` is an estimate that `force` leaves out, not a hard limit. */
   readonly estimate: boolean;
+  /** No GPU was looked for, because the CPU was asked for. */
+  readonly cpu_chosen: boolean;
 }
 
 /** What stands behind a `network` error. */

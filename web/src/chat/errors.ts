@@ -53,6 +53,8 @@ function sentenceOf(error: SlmError): string {
   if (details !== undefined && 'prompt_tokens' in details)
     return S.contextFull(count(details.prompt_tokens), count(details.n_ctx));
   if (details !== undefined && 'estimate' in details) {
+    // Who chose the processor has no use for advice about the graphics chip.
+    if (details.cpu_chosen && !details.estimate) return S.failures.too_large;
     const say = details.estimate ? S.tooLargeEstimate : S.tooLarge;
     return say(...apart(details.needed, details.available));
   }

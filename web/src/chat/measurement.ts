@@ -20,7 +20,7 @@ export type Step = Backend | 'memory' | 'back';
 /** The model on one of the two. */
 export interface Side {
   readonly rates: ModelRates;
-  /** Seconds from the files to the first token: compiling and checks included. */
+  /** Seconds until it was open: reading, compiling and checks, no token yet. */
   readonly open_seconds: number;
   readonly info: ModelInfo;
 }
@@ -35,8 +35,8 @@ export interface Report {
   readonly info: ModelInfo;
   readonly cpu: Side | Missing;
   readonly webgpu: Side | Missing;
-  /** The graphics chip by itself; null where there is none. */
-  readonly device: DeviceRates | null;
+  /** The graphics chip by itself; null where the model was not measured on it. */
+  readonly device: DeviceRates | Missing | null;
 }
 
 export type MeasureState =
@@ -116,15 +116,15 @@ export class Measurement {
     }
   }
 
-  private async device(signal: AbortSignal): Promise<DeviceRates | null> {
+  private async device(signal: AbortSignal): Promise<DeviceRates | Missing> {
     this.set({ kind: 'running', step: 'memory', progress: null });
     let device: GPUDevice | null = null;
     try {
       device = await openDevice(await findAdapter({ software: true }));
       return await measureDevice(device, { signal });
-    } catch {
+    } catch (error) {
       signal.throwIfAborted();
-      return null; // the model's own figures are what matters
+      return { notices: [], error }; // the model's own figures are what matters
     } finally {
       device?.destroy();
     }

@@ -14,6 +14,7 @@ export interface Table {
 }
 
 const isSide = (side: Side | Missing): side is Side => 'rates' in side;
+const isMissing = (found: object): found is Missing => 'error' in found;
 
 export function tableOf({ cpu, webgpu }: Report): Table {
   const row = (label: string, of: (side: Side) => string) => ({
@@ -35,7 +36,7 @@ export function deviceFacts({ webgpu, device }: Report): (readonly [label: strin
   const gpu = isSide(webgpu) ? webgpu.info.gpu : null;
   return [
     ...(gpu === null ? [] : [[S.chip, nameOf(gpu.adapter)] as const]),
-    ...(device === null
+    ...(device === null || isMissing(device)
       ? []
       : [
           [S.gpuMemoryRate, bytesPerSecond(device.copy_bytes_per_second)] as const,
@@ -47,8 +48,15 @@ export function deviceFacts({ webgpu, device }: Report): (readonly [label: strin
 /** What follows from the figures, and why some are missing. */
 export function conclusions(report: Report): string[] {
   const { cpu, webgpu, device } = report;
-  const said = [cpu, webgpu].flatMap((side) => (isSide(side) ? [] : [whyMissing(side)]));
-  if (isSide(webgpu) && device !== null) {
+  const parts = [
+    [S.processor, cpu],
+    [S.chip, webgpu],
+    [S.measuring.memory, device],
+  ] as const;
+  const said = parts.flatMap(([what, found]) =>
+    found !== null && isMissing(found) ? [whyMissing(what, found)] : [],
+  );
+  if (isSide(webgpu) && device !== null && !isMissing(device)) {
     // Each token reads all weights; a copy reads and writes.
     const read = webgpu.rates.decode_tokens_per_second * weightsOf(report);
     said.push(S.gpuShare(percent(read / device.copy_bytes_per_second)));
@@ -81,22 +89,27 @@ function jsonOf({ info, cpu, webgpu, device }: Report): object {
     model: { name, title, architecture, parameters, size, types },
     cpu: sideJson(cpu),
     webgpu: sideJson(webgpu),
-    device,
+    device: device === null || !isMissing(device) ? device : missingJson(device),
     browser: navigator.userAgent,
     processors: navigator.hardwareConcurrency,
   };
 }
 
 function sideJson(side: Side | Missing): object {
-  if (!isSide(side))
-    return { notices: side.notices, ...(side.error === null ? {} : { error: String(side.error) }) };
+  if (!isSide(side)) return missingJson(side);
   const { rates, open_seconds, info } = side;
   const { variant, threads, dot, n_ctx, gpu, checks } = info;
   return { ...rates, open_seconds, variant, threads, dot, n_ctx, gpu, checks };
 }
 
-function whyMissing({ notices, error }: Missing): string {
-  return error === null ? sayAll(notices) : describeError(error, false).sentence;
+const missingJson = ({ notices, error }: Missing): object => ({
+  notices,
+  ...(error === null ? {} : { error: String(error) }),
+});
+
+/** What is said of the chip says by itself what it is about. */
+function whyMissing(what: string, { notices, error }: Missing): string {
+  return error === null ? sayAll(notices) : `${what}: ${describeError(error, false).sentence}`;
 }
 
 function weightsOf({ info }: Report): number {

@@ -8,6 +8,7 @@ import type { BackendNotice, GpuStats } from '../api/backend';
 import type { AdapterUse, EngineOptions, ModelSource, PrefillProgress, Timings } from '../api/types';
 import { SlmError } from '../core/error';
 import type { Spans } from '../core/model';
+import { N_BATCH } from '../generated/abi';
 import { GpuFailure } from '../gpu/failure';
 import type {
   DoneReport,
@@ -23,7 +24,6 @@ import { probe } from './probe';
 import { Team } from './team';
 import { type Choice, chooseVariant, GPU_CHOICE } from './variant';
 
-const DEFAULT_N_BATCH = { cpu: 128, gpu: 512 };
 /** So many devices may be lost before the CPU takes over. */
 const MOST_LOSSES = 2;
 
@@ -228,7 +228,7 @@ export class Engine {
     this.#throwIfEnded();
     const options = this.#options;
     const n_ctx = options.n_ctx ?? this.#source.manifest.memory.n_ctx_default;
-    const n_batch = options.n_batch ?? DEFAULT_N_BATCH[gpu === null ? 'cpu' : 'gpu'];
+    const n_batch = options.n_batch ?? N_BATCH[gpu === null ? 'cpu' : 'gpu'];
     const verify = this.#doubtful || (options.verify ?? false);
     const loading = this.#team === null ? options : {};
     return Team.start(this.#source, { choice, gpu, n_ctx, n_batch, verify }, loading);

@@ -141,3 +141,6 @@ export type VariantName = (typeof VARIANTS)[number]['name'];
 
 /** The linear memory that an -mt variant imports, in 64 KiB pages. */
 export const MEMORY = { initial: 64, maximum: 65535 } as const;
+
+/** Tokens that are evaluated at once, by backend. */
+export const N_BATCH = { cpu: 128, gpu: 512 } as const;

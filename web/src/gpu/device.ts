@@ -79,7 +79,8 @@ export function nameOf({ description, vendor, architecture, device }: GpuAdapter
   return description || [vendor, device || architecture].filter((part) => part !== '').join(' ') || 'GPU';
 }
 
-function isSoftware({ info }: GPUAdapter): boolean {
+/** Whether the processor emulates it. */
+export function isSoftware({ info }: GPUAdapter): boolean {
   if (info.isFallbackAdapter) return true;
   // Chromium does not call its own emulation a fallback where it is asked for by a switch.
   return info.vendor === 'google' && info.architecture === 'swiftshader';

@@ -7,6 +7,7 @@ import { Core } from '../core/core';
 import { SlmError } from '../core/error';
 import { Model, type ModelFacts } from '../core/model';
 import { apart } from '../core/units';
+import { N_BATCH } from '../generated/abi';
 import { contentRoot } from './manifest';
 import { WORKING_BYTES } from './room';
 
@@ -14,7 +15,6 @@ import { WORKING_BYTES } from './room';
 const SMALLEST_CONTEXT = 512;
 const LARGEST_CONTEXT = 131072;
 const DEFAULT_CONTEXT = 2048;
-const N_BATCH = 128;
 
 export type Facts = Omit<ModelFacts, 'tensors'> & Pick<Manifest, 'memory'>;
 
@@ -83,7 +83,7 @@ export class Describer {
     const n_ctx_train = facts.n_ctx_train || DEFAULT_CONTEXT;
     const contexts = contextLengths(n_ctx_train).map((n_ctx) => ({
       n_ctx,
-      bytes: model.core.exports.slm_session_bytes(model.pointer, n_ctx, N_BATCH),
+      bytes: model.core.exports.slm_session_bytes(model.pointer, n_ctx, N_BATCH.cpu),
     }));
     const n_ctx_default = Math.min(DEFAULT_CONTEXT, n_ctx_train);
     return { ...facts, n_ctx_train, memory: { weights: facts.packed_bytes, n_ctx_default, contexts } };
@@ -128,7 +128,7 @@ function tooLarge({ name, tensors }: ModelFacts, available: number): SlmError {
   return new SlmError(
     'too_large',
     `${name || 'The model'} needs more than ${needs} of memory, and this browser gives a page no more than ${gives}. Choose a smaller model.`,
-    { details: { needed, available, estimate: false } },
+    { details: { needed, available, estimate: false, cpu_chosen: false } },
   );
 }
 

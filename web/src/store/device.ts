@@ -33,40 +33,46 @@ export interface Room {
 export type Needs = Pick<Manifest, 'title' | 'memory' | 'context_length' | 'size'>;
 
 /** Finds room for a model, or throws too_large with the numbers. */
-export function findRoom(manifest: Omit<Needs, 'size'>, limits: Limits, { n_ctx, force }: Wish): Room {
+export function findRoom(manifest: Omit<Needs, 'size'>, limits: Limits, wish: Wish): Room {
   const { memory, title } = manifest;
-  const wanted = Math.min(n_ctx ?? memory.n_ctx_default, manifest.context_length);
-  const found = fit(memory, wanted, limits, force);
+  const wanted = wantedContext(manifest, wish);
+  const found = fit(memory, wanted, limits, wish.force);
   const { needed, available, needs_gpu } = found;
-  if (found.verdict === 'refused')
-    throw new SlmError('too_large', whyRefused(title, limits, found), {
-      details: { needed, available: available!, estimate: found.limit === 'device' },
+  if (found.verdict === 'refused') {
+    const cpu_chosen = wish.backend === 'cpu';
+    throw new SlmError('too_large', whyRefused(title, limits, found, cpu_chosen), {
+      details: { needed, available: available!, estimate: found.limit === 'device', cpu_chosen },
     });
+  }
   const notice = found.verdict === 'shorter' ? shorterNotice(memory, wanted, limits, found) : null;
   return { n_ctx: found.n_ctx, needed, notice, needs_gpu };
 }
 
+const wantedContext = (
+  { memory, context_length }: Pick<Needs, 'memory' | 'context_length'>,
+  { n_ctx }: Wish,
+) => Math.min(n_ctx ?? memory.n_ctx_default, context_length);
+
 /** The limits here. `stored`: the files are on this device already, else they may have to stay in
  *  memory. */
 export async function measure(
-  manifest: Pick<Needs, 'memory' | 'size'>,
+  manifest: Omit<Needs, 'title'>,
   storage: 'opfs' | 'memory',
   stored: boolean,
-  { backend = 'auto' }: Wish,
+  wish: Wish,
 ): Promise<Limits> {
+  const { backend = 'auto' } = wish;
   const { deviceMemory = null } = navigator as Navigator & { readonly deviceMemory?: number };
   const kept = stored || (storage === 'opfs' && (await canStore(manifest.size)));
-  const gpu = isLarge(manifest) && backend !== 'cpu' && (await hasGpu(backend));
-  return { wasm: wasmLimit(manifest), deviceMemory, gpu, blob: kept ? 0 : manifest.size };
+  // Whether it matters what there is beyond the least.
+  const isLarge = linearBytes(manifest.memory, wantedContext(manifest, wish)) > LEAST_RESERVED;
+  const gpu = isLarge && backend !== 'cpu' && (await hasGpu(backend));
+  return { wasm: isLarge ? wasmLimit() : MOST_BYTES, deviceMemory, gpu, blob: kept ? 0 : manifest.size };
 }
 
-/** Whether it matters what there is beyond the least. */
-const isLarge = ({ memory }: Pick<Needs, 'memory'>) =>
-  linearBytes(memory, memory.n_ctx_default) > LEAST_RESERVED;
-
 /** The reservation of addresses lives until it is collected. */
-function wasmLimit(manifest: Pick<Needs, 'memory'>): number {
-  if (!globalThis.crossOriginIsolated || !isLarge(manifest)) return MOST_BYTES;
+function wasmLimit(): number {
+  if (!globalThis.crossOriginIsolated) return MOST_BYTES;
   return reserveMemory()?.maximum ?? LEAST_RESERVED;
 }
 

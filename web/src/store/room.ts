@@ -107,12 +107,12 @@ export function whyShorter(notice: ContextNotice): string {
   );
 }
 
-/** Why a model is not opened, and what to do. */
-export function whyRefused(title: string, limits: Limits, found: Fit): string {
+/** Why a model is not opened, and what to do. `cpuChosen`: nobody looked for a GPU. */
+export function whyRefused(title: string, limits: Limits, found: Fit, cpuChosen: boolean): string {
   const blob = found.limit === 'device' && limits.blob > 0 ? ' (there is no room to store it)' : '';
   const advice =
     found.limit === 'wasm'
-      ? 'Choose a smaller model, or a browser with WebGPU.'
+      ? `Choose a smaller model${cpuChosen ? '' : ', or a browser with WebGPU'}.`
       : 'More could close the tab. Choose a smaller model, or try anyway.';
   const [needs, available] = apart(found.needed, found.available!);
   return (

@@ -2,12 +2,12 @@
 // records of a model, again and again, with shaders that do nothing. The core that
 // writes the records, and the device, are not in the figures.
 //
-//   node_modules/.bin/esbuild build/bench/pages/gpu_host.ts --bundle --platform=node --format=esm --outfile=dist/gpu_host.mjs
-//   SLMWEB_DAWN=$PWD/node_modules/webgpu/index.js node dist/gpu_host.mjs
+//   make bench-gpu ARGS=--host
 
-import { env } from 'node:process';
+import { exit } from 'node:process';
 import { OPERATIONS, type Operation, RECORD_HEAD } from '../../../web/src/generated/gpu';
 import { GpuHost } from '../../../web/src/gpu/host';
+import { openDawn } from './open';
 
 const DISPATCHES = 300;
 const TOKENS = 2000;
@@ -26,12 +26,8 @@ function empty({ buffers, overrides, params }: Operation): string {
   ].join('\n');
 }
 
-const { create, globals } = (await import(env.SLMWEB_DAWN!)) as {
-  create(options: string[]): GPU;
-  globals: object;
-};
-Object.assign(globalThis, globals);
-const gpu = create([]);
+const gpu = await openDawn();
+if (gpu === null) throw new Error('expected Dawn where $SLMWEB_DAWN says, found nothing');
 const kernels = { operations: OPERATIONS, expand: empty };
 const host = await GpuHost.open(kernels, { gpu, software: true });
 const memory = new WebAssembly.Memory({ initial: 4 });
@@ -69,7 +65,7 @@ for (let token = 0; token < TOKENS; token++) {
 }
 say('encode', encoding);
 say('submit', submitting);
-host.destroy();
+exit(0); // Dawn's own threads would keep the process
 
 function say(what: string, spent: number[]): void {
   const first = spent[0]!;
