@@ -198,7 +198,6 @@ def cpp_struct(number: int, operation: Operation) -> str:
         file=f"{operation.name}.wgsl",
         name=name,
         number=number,
-        weights=str(operation.format).lower(),
         fields="\n".join(align_comments(fields)),
         words=operation.words,
     )
@@ -270,7 +269,6 @@ OPERATION_H = """\
 /// {file}
 struct {name} {{
   static constexpr uint32_t kOperation = {number};
-  static constexpr bool kReadsWeights = {weights};
   uint32_t operation = kOperation, format = 0, grid[3] = {{1, 1, 1}};
 {fields}
 }};

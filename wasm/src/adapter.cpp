@@ -13,6 +13,9 @@ namespace {
 // Adapters have ranks of 4 to 256; this only keeps the sizes of buffers sane.
 constexpr uint32_t kMaxRank = 4096;
 
+/// Rows of a quantized tensor that become float32 at once: enough that a device is not sent crumbs.
+constexpr uint32_t kWidenedRows = 8 * kRows;
+
 constexpr std::string_view kA = ".lora_a", kB = ".lora_b";
 constexpr std::string_view kEmbedding = "token_embd.weight", kHead = "output.weight";
 
@@ -129,7 +132,7 @@ Status Adapter::allocate_all() {
     longest = std::max(longest, size_t(s.matrix->columns));
   }
   SLM_TRY(weights_.placed());
-  return allocate(widened_, kRows * longest * sizeof(float), "a group of rows");
+  return allocate(widened_, kWidenedRows * longest * sizeof(float), "rows of an adapter");
 }
 
 const char *Adapter::describe() {
@@ -162,8 +165,8 @@ Status Adapter::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uin
   const uint32_t each = static_cast<uint32_t>(row_bytes(s.tensor->type, m.columns)), end = (offset + n) / each;
   if (!is_quantized(s.tensor->type)) return weights_.pack(m, offset / each, bytes, n);
   float *wide = reinterpret_cast<float *>(widened_.get());
-  for (uint32_t row = offset / each; row < end; row += kRows) {
-    const uint32_t rows = std::min(kRows, end - row);
+  for (uint32_t row = offset / each; row < end; row += kWidenedRows) {
+    const uint32_t rows = std::min(kWidenedRows, end - row);
     for (uint32_t r = 0; r < rows; r++, bytes += each)
       dequantize_row(s.tensor->type, bytes, m.columns, wide + size_t(r) * m.columns);
     SLM_TRY(weights_.pack(m, row, widened_.get(), rows * m.columns * static_cast<uint32_t>(sizeof(float))));

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "cpu/kernels/elementwise.h"
+#include "exp.h"
 
 namespace slm {
 namespace {

@@ -40,7 +40,7 @@ export type BackendNotice =
   /** Lost so often that the CPU goes on. */
   | { readonly code: 'gpu_given_up'; readonly losses: number };
 
-/** 'kernels': each kernel against a plain reference on small matrices; 'weights': what lies on the
+/** 'kernels': products, embedding and attention against plain arithmetic on small numbers; 'weights': what lies on the
  *  device against what was sent; 'known_answer': logits of the whole model against those in its
  *  manifest. */
 export type CheckName = 'kernels' | 'weights' | 'known_answer';

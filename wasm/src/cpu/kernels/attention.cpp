@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "../../exp.h"
 #include "../../f16.h"
 #include "elementwise.h"
 

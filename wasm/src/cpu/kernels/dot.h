@@ -6,7 +6,7 @@
 // Which is fastest depends on what the browser makes of the instruction.
 #pragma once
 
-#include "simd.h"
+#include "../../simd.h"
 
 namespace slm::dot {
 

@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "../../exp.h"
+
 namespace slm {
 namespace {
 

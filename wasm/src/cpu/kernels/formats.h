@@ -27,8 +27,8 @@
 #include <cstring>
 
 #include "../../f16.h"
+#include "../../simd.h"
 #include "matmul.h"
-#include "simd.h"
 
 namespace slm {
 

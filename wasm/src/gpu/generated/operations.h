@@ -10,7 +10,6 @@ namespace slm::gpu {
 /// add_rmsnorm.wgsl
 struct AddRmsnorm {
   static constexpr uint32_t kOperation = 0;
-  static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t y = 0;       // read
   uint32_t vectors = 0; // read
@@ -25,7 +24,6 @@ static_assert(sizeof(AddRmsnorm) == 12 * sizeof(uint32_t));
 /// adjust.wgsl
 struct Adjust {
   static constexpr uint32_t kOperation = 1;
-  static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t adjustments = 0; // read
   uint32_t logits = 0;      // read_write
@@ -36,7 +34,6 @@ static_assert(sizeof(Adjust) == 8 * sizeof(uint32_t));
 /// attention.wgsl
 struct Attention {
   static constexpr uint32_t kOperation = 2;
-  static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t HEAD_DIM = 64;
   uint32_t QUERIES = 4;
@@ -63,7 +60,6 @@ static_assert(sizeof(Attention) == 24 * sizeof(uint32_t));
 /// attention_merge.wgsl
 struct AttentionMerge {
   static constexpr uint32_t kOperation = 3;
-  static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t partials = 0; // read
   uint32_t out = 0;      // read_write
@@ -77,7 +73,6 @@ static_assert(sizeof(AttentionMerge) == 11 * sizeof(uint32_t));
 /// checksum.wgsl
 struct Checksum {
   static constexpr uint32_t kOperation = 4;
-  static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t data = 0;   // read
   uint32_t result = 0; // read_write
@@ -91,7 +86,6 @@ static_assert(sizeof(Checksum) == 11 * sizeof(uint32_t));
 /// embed.wgsl
 struct Embed {
   static constexpr uint32_t kOperation = 5;
-  static constexpr bool kReadsWeights = true;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t heap4 = 0; // read
   uint32_t heap = 0;  // read
@@ -109,7 +103,6 @@ static_assert(sizeof(Embed) == 18 * sizeof(uint32_t));
 /// glu.wgsl
 struct Glu {
   static constexpr uint32_t kOperation = 6;
-  static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t GELU = 0;
   uint32_t up = 0;   // read
@@ -121,7 +114,6 @@ static_assert(sizeof(Glu) == 9 * sizeof(uint32_t));
 /// matmul.wgsl
 struct Matmul {
   static constexpr uint32_t kOperation = 7;
-  static constexpr bool kReadsWeights = true;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FINISH = 0;
   uint32_t heap4 = 0;   // read
@@ -146,7 +138,6 @@ static_assert(sizeof(Matmul) == 25 * sizeof(uint32_t));
 /// matvec.wgsl
 struct Matvec {
   static constexpr uint32_t kOperation = 8;
-  static constexpr bool kReadsWeights = true;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -183,7 +174,6 @@ static_assert(sizeof(Matvec) == 55 * sizeof(uint32_t));
 /// matvec_dot8.wgsl
 struct MatvecDot8 {
   static constexpr uint32_t kOperation = 9;
-  static constexpr bool kReadsWeights = true;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -220,7 +210,6 @@ static_assert(sizeof(MatvecDot8) == 55 * sizeof(uint32_t));
 /// matvec_lane.wgsl
 struct MatvecLane {
   static constexpr uint32_t kOperation = 10;
-  static constexpr bool kReadsWeights = true;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t TOKENS = 1;
   uint32_t PRODUCTS = 1;
@@ -255,7 +244,6 @@ static_assert(sizeof(MatvecLane) == 53 * sizeof(uint32_t));
 /// pick.wgsl
 struct Pick {
   static constexpr uint32_t kOperation = 11;
-  static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t sampling = 0; // uniform
   uint32_t best = 0;     // read
@@ -268,7 +256,6 @@ static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 /// rmsnorm.wgsl
 struct Rmsnorm {
   static constexpr uint32_t kOperation = 12;
-  static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
   uint32_t vectors = 0; // read
@@ -284,7 +271,6 @@ static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
 /// rope.wgsl
 struct Rope {
   static constexpr uint32_t kOperation = 13;
-  static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
   uint32_t QK_NORM = 0;
@@ -315,7 +301,6 @@ static_assert(sizeof(Rope) == 28 * sizeof(uint32_t));
 /// topk.wgsl
 struct Topk {
   static constexpr uint32_t kOperation = 14;
-  static constexpr bool kReadsWeights = false;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
   uint32_t logits = 0; // read

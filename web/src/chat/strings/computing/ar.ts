@@ -22,7 +22,7 @@ export const computing: Computing = {
   checks: { kernels: 'خطوات الحساب', weights: 'أوزان النموذج', known_answer: 'الجواب المعلوم' },
   checkStates: { passed: 'صحيح', failed: 'خطأ', absent: 'لم يُفحص' },
   checkNotes: {
-    kernels: 'تُجرَّب كل خطوة حساب على أعداد صغيرة، إلى جانب حساب بسيط.',
+    kernels: 'تُجرَّب أكبر خطوات الحساب على أعداد صغيرة، إلى جانب حساب بسيط.',
     weights: 'يُقارَن ما على الشريحة بما أُرسل إليها.',
     known_answer: 'يحمل النموذج معه ما يجب أن يجيب به عن بضعة رموز.',
   },

@@ -22,7 +22,7 @@ export const computing: Computing = {
   checks: { kernels: 'Rechenschritte', weights: 'Modellgewichte', known_answer: 'Bekannte Antwort' },
   checkStates: { passed: 'richtig', failed: 'falsch', absent: 'nicht geprüft' },
   checkNotes: {
-    kernels: 'Jeder Rechenschritt wird an kleinen Zahlen versucht, neben einer einfachen Rechnung.',
+    kernels: 'Die größten Rechenschritte werden an kleinen Zahlen versucht, neben einer einfachen Rechnung.',
     weights: 'Was auf dem Chip liegt, wird mit dem verglichen, was gesendet wurde.',
     known_answer: 'Das Modell bringt mit, was es auf einige Tokens antworten muss.',
   },

@@ -31,7 +31,7 @@ export const computing = {
     absent: 'not checked',
   } satisfies Record<Check['state'], string>,
   checkNotes: {
-    kernels: 'Each step of the computation is tried on small numbers, beside a plain calculation.',
+    kernels: 'Products and attention are tried on small numbers, beside a plain calculation.',
     weights: 'What lies on the chip is compared with what was sent.',
     known_answer: 'The model brings along what it must answer to a few tokens.',
   } satisfies Record<CheckName, string>,
