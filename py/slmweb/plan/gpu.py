@@ -35,6 +35,9 @@ BLOCK_BYTES = {
 }  # fmt: skip
 _ROWS = 4  # a part of a matrix is a multiple of so many rows
 _SEGMENT = 128  # positions that one workgroup of a single token's attention goes through
+_SLICE = 4096  # logits that one workgroup finds the best of,
+_CANDIDATES = 128  # so many of them
+_ADJUSTMENTS = 1024  # logits that penalties and biases may change
 _ROPES = 2  # tables of angles that a session has room for
 
 
@@ -96,9 +99,16 @@ def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
         + row
         + _ROPES * row * shape.head_dim
         + partials
+        + _drawing(shape)
     )
     held = [(keys, "the keys of a layer"), (widest, "activations"), (_logits(shape), "logits")]
     return Session(total, *max(held))
+
+
+def _drawing(shape: Shape) -> int:
+    """What tokens are drawn with: adjustments of logits, and the best of each slice of them."""
+    slices = -(-shape.n_vocab // _SLICE) + 1
+    return 16 * _ADJUSTMENTS + 8 * (_CANDIDATES + 1) * slices
 
 
 def _logits(shape: Shape) -> int:
