@@ -57,7 +57,8 @@ class GpuInstance(Instance):
         # As text, because JSON has no infinity.
         reply, _ = self._ask({"call": name, "args": [json.dumps(+a) for a in arguments]})
         self._size = reply["size"]
-        return reply["result"]
+        result = reply["result"]
+        return float(result) if isinstance(result, str) else result
 
     def tune(self) -> None:
         """The form is the test's choice."""

@@ -49,7 +49,8 @@ async function answer({ call, args = [], read, write, n = 0 }: Request, bytes: U
     if (call === 'slm_model_prepare') await host.compile(run);
     else run();
     await host.settle();
-    return { result: result ?? null, size: memory.buffer.byteLength };
+    const told = Number.isFinite(result) ? result : result === undefined ? null : String(result);
+    return { result: told, size: memory.buffer.byteLength };
   }
   if (read !== undefined) return { bytes: new Uint8Array(memory.buffer, read, n) };
   if (write !== undefined) {

@@ -102,6 +102,20 @@ def test_a_wrong_shader_that_a_known_answer_does_not_reach(script: Path, path: P
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
+        ("subtract + entry.add", "subtract"),  # biases
+        ("left -= heated[drawn]", "left -= weights[drawn]"),
+        ("a.y > b.y", "a.y < b.y"),  # of ties the lower id
+        ("mass >= sampling.top_p", "mass >= 0.9 * sampling.top_p"),
+    ],
+)
+def test_a_wrong_shader_of_drawing(script: Path, path: Path, right: str, wrong: str) -> None:
+    with closing(GpuInstance(changed_script(script, right, wrong))) as core:
+        assert failed_checks(core, path) == ["drawing"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
         ("scale * sum16(high)", "scale * sum16(low)"),
         ("127.0 / most,", "126.0 / most,"),
         ("let scale = most / 127.0", "let scale = most / 126.0"),

@@ -1,6 +1,6 @@
 // checks.cpp: see ../checks.h. They go through the very operations that a family
 // calls, so that how those are cut into dispatches is proved too. Here are the
-// products and the embedding; check_attention.cpp has attention.
+// products and the embedding; check_attention.cpp and check_drawing.cpp have the rest.
 #include "../checks.h"
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 namespace slm {
 
 struct Checks::Case {
-  enum Kind { Embed, Product, Gated, Attention } kind;
+  enum Kind { Embed, Product, Gated, Attention, Drawing } kind;
   TensorType type; // of weights
   uint32_t tokens;
   AttentionSpec spec; // of attention
@@ -114,6 +114,7 @@ Checks::Checks(const LoadedModel &model) {
   }
   for (const AttentionSpec &spec : kinds_of_attention(model))
     cases_.push_back({Case::Attention, {}, 1, spec});
+  cases_.push_back({Case::Drawing, {}, 1, {}});
 }
 Checks::~Checks() = default;
 
@@ -123,6 +124,7 @@ double Checks::bound() { return 1e-5; }
 const char *Checks::name(uint32_t i) {
   const Case &c = cases_[i];
   if (c.kind == Case::Attention) return c.spec.window != 0 ? "attention in a window" : "attention";
+  if (c.kind == Case::Drawing) return "drawing";
   name_ = c.kind == Case::Embed ? "embed " : c.kind == Case::Gated ? "glu " : c.tokens == 1 ? "matvec " : "matmul ";
   return name_.append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
 }
@@ -132,6 +134,7 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   running_ = std::make_unique<Running>();
   Running &r = *running_;
   if (c.kind == Case::Attention) return start_attention(r, model, c.spec);
+  if (c.kind == Case::Drawing) return start_drawing(r);
   const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;
   const uint32_t width = embeds ? kColumns : kRowsUsed;
 
@@ -211,6 +214,11 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
 double Checks::error() {
   double worst = 0, squares = 0;
   if (running_ == nullptr) return std::numeric_limits<double>::infinity();
+  if (!running_->right.empty()) { // a token is right or wrong
+    const bool right = running_->drawn == running_->right;
+    running_.reset();
+    return right ? 0 : std::numeric_limits<double>::infinity();
+  }
   for (size_t i = 0; i < running_->expected.size(); i++) {
     const double off = std::fabs(double(running_->found[i]) - double(running_->expected[i]));
     if (!(off <= worst)) worst = std::isfinite(off) ? off : std::numeric_limits<double>::infinity();

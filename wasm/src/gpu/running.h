@@ -1,6 +1,6 @@
 // running.h: what a self-test has on the device until its result has come, and
-// the numbers that it is made of. The tests themselves are checks.cpp (products)
-// and check_attention.cpp.
+// the numbers that it is made of. The tests themselves are checks.cpp (products),
+// check_attention.cpp and check_drawing.cpp.
 #pragma once
 
 #include <vector>
@@ -26,7 +26,8 @@ struct Checks::Running {
   Scratch scratch;
   std::vector<Buffer> buffers;
   std::vector<float> expected, found;
-  double allowance = 1; // errors count for as much less; a cache of f16 rounds
+  std::vector<int32_t> drawn, right; // tokens
+  double allowance = 1;              // errors count for as much less; a cache of f16 rounds
 
   /// A buffer with `values`, which are (n, width).
   Rows upload(const std::vector<float> &values, uint32_t width);
@@ -39,6 +40,9 @@ struct Checks::Running {
 private:
   size_t n_read_ = 0;
 };
+
+/// Hands the self-test of drawing to the device.
+Status start_drawing(Checks::Running &running);
 
 /// The kinds of attention that a model's layers have, found by running forward() over operations that do nothing.
 std::vector<AttentionSpec> kinds_of_attention(const LoadedModel &model);
