@@ -1,7 +1,7 @@
 """The public API over SmolLM2 in a real browser: what requests promise each other.
 
-One page and one loaded model serve all tests but the last ones, which break
-something. Which variant runs is test_real_model.py's.
+One page and one loaded model for each backend serve all tests but the last ones,
+which break something. Which variant runs is test_real_model.py's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tests.web.conftest import ROOT, open_harness
 from tests.web.serving import Site, serve
 
 N_CTX = 256
+PATIENCE_SECONDS = 240  # an emulated GPU takes a second for a token
 LOAD = """async (options) => {
   const url = '/models/smollm2-135m-instruct-q4_1/manifest.json';
   globalThis.slm = await harness.SLM.load(url, {baseUrl: '/', storage: 'memory', ...options});
@@ -39,18 +40,23 @@ def server(harness_folder: Path) -> Iterator[Site]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def loaded(browser: Browser, server: Site) -> Iterator[Page]:
+@pytest.fixture(scope="module", params=["cpu", "webgpu"])
+def loaded(request: pytest.FixtureRequest, server: Site) -> Iterator[Page]:
+    """The model on the CPU and on an emulated GPU: what is promised holds for both."""
+    on_gpu = request.param == "webgpu"
+    browser: Browser = request.getfixturevalue("gpu_browser" if on_gpu else "browser")
     with browser.new_context() as context:
         page = open_harness(context.new_page(), server)
-        info = page.evaluate(LOAD, {"n_ctx": N_CTX})
-        assert info["n_ctx"] == N_CTX
+        info = page.evaluate(LOAD, {"n_ctx": N_CTX, "backend": request.param})
+        assert (info["n_ctx"], info["backend"]) == (N_CTX, request.param)
         yield page
+        assert page.evaluate("slm.info.backend") == request.param
 
 
 def evaluate(page: Page, body: str) -> Any:
     """Runs the body of an async function; an SlmError becomes {error, code}."""
-    return page.evaluate(f"() => harness.outcome((async () => {{ {PRELUDE} {body} }})())")
+    code = f"(async () => {{ {PRELUDE} {body} }})()"
+    return page.evaluate(f"() => harness.outcome({code}, {PATIENCE_SECONDS})")
 
 
 def test_info_says_what_runs(loaded: Page) -> None:

@@ -17,9 +17,11 @@ from ..atomic import atomic_file, check_output
 from ..core.adapter import Adapter
 from ..core.chat import check_template
 from ..core.files import ByteFile, model_files, split_stem
+from ..core.instance import Instance
 from ..core.model import Model, TensorInfo
 from ..errors import SlmError, os_reason
 from ..generated.abi import N_BATCH
+from ..paths import wasm_file
 from . import known_answer
 from .cuts import Extent, cuts
 from .manifest import (
@@ -93,15 +95,15 @@ def pack(
     _check(name, version, license_url, sampling or {}, chunk_size)
     good_for = _line(good_for)
     private = read_private_key(key) if key is not None else None
-    with Model.open(*paths, weights=False) as model:
-        model.layout()  # refuses what the browser could not run
+    model, n_batch = _laid_out(paths)
+    with model:
         info = model.info
         if info["chat_template"]:
             check_template(info["chat_template"])
         listed, adapter_tensors = _adapters(model, adapters, len(paths))
         n_ctx_train = info["n_ctx_train"] or 2048
         contexts = tuple(
-            ContextMemory(n_ctx, model.session_bytes(n_ctx, N_BATCH["cpu"]))
+            ContextMemory(n_ctx, model.session_bytes(n_ctx, n_batch))
             for n_ctx in context_lengths(n_ctx_train)
         )
     loading, known = _size(paths) if with_known_answer else 0, None
@@ -184,6 +186,26 @@ def verify(folder: Path, progress: Progress = lambda done, total: None) -> Manif
                 "corrupt", f"the chunks of {file.name} in {folder} do not make the file; pack again"
             )
     return manifest
+
+
+def _laid_out(paths: Sequence[Path]) -> tuple[Model, int]:
+    """The model without weights, where the browser would run it, and the n_batch there: on the CPU
+    or, if it does not fit WebAssembly's 4 GiB, on a GPU. Raises SlmError for what neither runs."""
+    model = Model.open(*paths, weights=False)
+    try:
+        model.layout()
+        return model, N_BATCH["cpu"]
+    except SlmError as error:
+        model.close()
+        if error.code != "out_of_memory":
+            raise
+    model = Model.open(*paths, weights=False, core=Instance(wasm=wasm_file("webgpu")))
+    try:
+        model.layout()
+    except SlmError:
+        model.close()
+        raise
+    return model, N_BATCH["gpu"]
 
 
 def _adapters(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.gpu.models import write_header
 from slmweb.bundle.build import build
 from slmweb.core.model import Model
 from slmweb.errors import SlmError
 from slmweb.pack.manifest import MODEL_NAME, read_manifest
 from slmweb.pack.pack import context_lengths, default_name, pack, verify
+from slmweb.plan.shape import from_config
 from slmweb.server.models import ModelFolder
 from tests.goldens.tiny_gguf import write_gguf
 from tests.py.models import with_template
@@ -325,3 +328,22 @@ def test_a_template_that_cannot_be_parsed_is_refused(llama: Path, tmp_path: Path
     with pytest.raises(SlmError, match=r"syntax error \(line 2: "):
         build(path, tmp_path / "site")
     assert not (tmp_path / "site").exists()
+
+
+def test_a_model_that_only_a_gpu_has_room_for(tmp_path: Path) -> None:
+    """Gemma 7B in Q4_0 but for its vocabulary: more than 4 GiB of zeros, which take no room."""
+    config = {
+        "model_type": "gemma", "hidden_size": 3072, "num_hidden_layers": 28,
+        "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 256,
+        "intermediate_size": 24576, "vocab_size": 512, "max_position_embeddings": 8192,
+    }  # fmt: skip
+    path = tmp_path / "large.gguf"
+    os.truncate(path, write_header(from_config(config, "Large").quantized("Q4_0"), path))
+    manifest = pack([path], tmp_path / "large")
+    assert manifest.size > manifest.memory.weights > 1 << 32
+    # Keys and values of 28 layers in f16, and what a batch on a GPU takes.
+    keys_and_values = 28 * 2 * 2 * 16 * 256 * 8192
+    assert manifest.memory.contexts[-1].n_ctx == 8192
+    assert 1 < manifest.memory.contexts[-1].bytes / keys_and_values < 1.1
+    # Nobody here could compute it.
+    assert manifest.known_answer is None

@@ -42,6 +42,7 @@ export class Meter {
     const all = count(n_ctx);
     const words = draft === 0 ? S.contextOf(count(used), all) : S.contextWith(count(used), count(draft), all);
     setText(this.context, stats === null ? '' : words);
-    setText(this.memory, stats === null ? '' : S.memory(bytes(stats.memory_bytes)));
+    const taken = (stats?.memory_bytes ?? 0) + (stats?.gpu?.memory_bytes ?? 0);
+    setText(this.memory, stats === null ? '' : S.memory(bytes(taken)));
   }
 }
