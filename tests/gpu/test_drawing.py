@@ -128,15 +128,16 @@ def test_the_end_of_the_context(gpu: Gpu, path: Path) -> None:
         assert session.n_past == 8
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("backend", ["cpu", "lane", "dot8"])
 def test_logits_of_which_one_is_no_number(gpu: Gpu, tmp_path: Path, backend: str) -> None:
     tiny = replace(MODELS["llama"], name="damaged")
     damaged = weights(tiny)
     head = "lm_head.weight" if "lm_head.weight" in damaged else "model.embed_tokens.weight"
     damaged[head].values[200, 3] = np.nan
     (path,) = write_model(tiny, damaged, tmp_path / "damaged.gguf")
-    core = Instance("simd") if backend == "cpu" else gpu("lane")
+    core = Instance("simd") if backend == "cpu" else gpu(backend)
     with Model.open(path, core=core) as model, model.session(16) as session:
+        session.configure(Sampling(logit_bias={200: -math.inf}))  # forbidding it hides nothing
         session._eval([5], EvalFlag.SAMPLE_ON)
         with pytest.raises(SlmError, match="not numbers") as failure:
             sample(session)

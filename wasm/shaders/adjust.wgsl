@@ -1,4 +1,4 @@
-// adjust.wgsl: penalties, biases and forbidden tokens, in the logits themselves. CPU: Sampler::penalize, Sampler::sample.
+// adjust.wgsl: penalties, biases and forbidden tokens, in the logits themselves. CPU: Sampler::adjust, Sampler::sample.
 // An entry has a token to itself, whatever is to be done with it, so that no two invocations meet.
 // Workgroups: ceil(entries / 64).
 struct Params {
@@ -26,6 +26,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let entry = adjustments.entries[id.x];
   let i = params.first + entry.id;
   let logit = logits[i];
+  if ((bitcast<u32>(logit) & 0x7f800000u) == 0x7f800000u) {
+    return; // no number, which is to be found out
+  }
   if (entry.add <= -1e30) {
     logits[i] = -1e30;
   } else {

@@ -47,9 +47,15 @@ struct Params {
 // and the scale times the sum of the first 16 and of the last 16.
 var<workgroup> x_tile: array<vec4<u32>, 192>;
 
-fn absolute(v: Block) -> vec4<f32> {
-  let a = max(max(abs(v.v0), abs(v.v1)), max(abs(v.v2), abs(v.v3)));
-  return max(a, max(max(abs(v.v4), abs(v.v5)), max(abs(v.v6), abs(v.v7))));
+fn bits(v: vec4<f32>) -> vec4<u32> {
+  return bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu);
+}
+
+// The largest of the absolute values, as an integer: what is no number is larger than any that is one.
+fn largest(v: Block) -> u32 {
+  let a = max(max(bits(v.v0), bits(v.v1)), max(bits(v.v2), bits(v.v3)));
+  let b = max(a, max(max(bits(v.v4), bits(v.v5)), max(bits(v.v6), bits(v.v7))));
+  return max(max(b.x, b.y), max(b.z, b.w));
 }
 
 fn squared(v: Block) -> f32 {
@@ -85,8 +91,8 @@ fn stage(token: u32, first: u32, count: u32, lane: u32) -> f32 {
       v.v6 *= vectors[w + 6u];
       v.v7 *= vectors[w + 7u];
     }
-    let sizes = absolute(v);
-    let most = max(max(sizes.x, sizes.y), max(sizes.z, sizes.w));
+    let most_bits = largest(v);
+    let most = bitcast<f32>(most_bits);
     let factor = select(0.0, 127.0 / most, most > 1e-30);
     let scale = most / 127.0;
     let low = vec4<u32>(as_bytes(v.v0, factor), as_bytes(v.v1, factor), as_bytes(v.v2, factor), as_bytes(v.v3, factor));
@@ -94,7 +100,10 @@ fn stage(token: u32, first: u32, count: u32, lane: u32) -> f32 {
     let i = (token * chunk() + block) * 3u;
     x_tile[i] = low;
     x_tile[i + 1u] = high;
-    x_tile[i + 2u] = bitcast<vec4<u32>>(vec4<f32>(scale, scale * sum16(low), scale * sum16(high), 0.0));
+    let sums = bitcast<vec2<u32>>(scale * vec2<f32>(sum16(low), sum16(high)));
+    // Bytes would make a number even of what is none.
+    let scale_bits = select(bitcast<u32>(scale), 0x7fc00000u, most_bits >= 0x7f800000u);
+    x_tile[i + 2u] = vec4<u32>(scale_bits, sums, 0u);
   }
   return sum;
 }

@@ -18,7 +18,7 @@ struct Adjustment {
 
 struct Draw {
   float temperature, top_p, min_p;
-  float random; // in [0, 1)
+  float random; // in [0, 1]
   uint32_t top_k;
   std::vector<Adjustment> adjustments; // by id, each once
 

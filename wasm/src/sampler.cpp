@@ -11,6 +11,8 @@ namespace slm {
 namespace {
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+/// Of all biases of a token together, which are no fault of the logits.
+constexpr float kMostBias = 1e30f;
 
 bool before(const Candidate &a, const Candidate &b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
 
@@ -119,8 +121,9 @@ void Sampler::adjust(std::span<const int32_t> history, std::span<const int32_t> 
   out.insert(out.end(), biases_.begin(), biases_.end());
   for (const int32_t id : forbidden)
     out.push_back({.id = id, .add = kMinusInfinity});
-  merge(out,
-        [](Adjustment &a, const Adjustment &b) { a.repeat *= b.repeat, a.subtract += b.subtract, a.add += b.add; });
+  merge(out, [](Adjustment &a, const Adjustment &b) {
+    a.repeat *= b.repeat, a.subtract += b.subtract, a.add = std::min(a.add + b.add, kMostBias);
+  });
 }
 
 bool Sampler::draw(std::span<const int32_t> history, std::span<const int32_t> forbidden, Draw &out) {

@@ -117,7 +117,7 @@ async function measureModel(gpu: GPU, request: ModelRequest): Promise<ModelReply
     return performance.now() - start;
   };
   const write = async (token: number): Promise<number> => {
-    session.eval([token], 'sample');
+    session.eval([token], 'sample and go on');
     await session.settle();
     return session.sample();
   };

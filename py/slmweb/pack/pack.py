@@ -102,10 +102,7 @@ def pack(
             check_template(info["chat_template"])
         listed, adapter_tensors = _adapters(model, adapters, len(paths))
         n_ctx_train = info["n_ctx_train"] or 2048
-        contexts = tuple(
-            ContextMemory(n_ctx, model.session_bytes(n_ctx, n_batch))
-            for n_ctx in context_lengths(n_ctx_train)
-        )
+        contexts = _contexts(model, context_lengths(n_ctx_train), n_batch)
     loading, known = _size(paths) if with_known_answer else 0, None
     total = loading + _size(paths) + _size(path for path, _ in adapters)
     if with_known_answer:
@@ -206,6 +203,19 @@ def _laid_out(paths: Sequence[Path]) -> tuple[Model, int]:
         model.close()
         raise
     return model, N_BATCH["gpu"]
+
+
+def _contexts(model: Model, lengths: Iterable[int], n_batch: int) -> tuple[ContextMemory, ...]:
+    """What sessions take, up to the longest that every GPU binds; there is one entry at least."""
+    found: list[ContextMemory] = []
+    for n_ctx in lengths:
+        try:
+            found.append(ContextMemory(n_ctx, model.session_bytes(n_ctx, n_batch)))
+        except SlmError as error:
+            if error.code != "out_of_memory" or not found:
+                raise
+            break
+    return tuple(found)
 
 
 def _adapters(

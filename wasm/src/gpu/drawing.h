@@ -21,7 +21,7 @@ public:
   static uint64_t bytes(uint32_t n_vocab);
 
 private:
-  /// What pick.wgsl leaves.
+  /// What pick.wgsl leaves; only the tests look at `kept`.
   struct Result {
     int32_t token;
     uint32_t candidates, not_finite, kept;

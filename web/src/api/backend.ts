@@ -40,7 +40,7 @@ export type BackendNotice =
   /** Lost so often that the CPU goes on. */
   | { readonly code: 'gpu_given_up'; readonly losses: number };
 
-/** 'kernels': products, embedding and attention against plain arithmetic on small numbers; 'weights': what lies on the
+/** 'kernels': products, embedding, attention and drawing against plain arithmetic on small numbers; 'weights': what lies on the
  *  device against what was sent; 'known_answer': logits of the whole model against those in its
  *  manifest. */
 export type CheckName = 'kernels' | 'weights' | 'known_answer';
@@ -112,7 +112,7 @@ export interface BackendInfo {
 
 /** Sums since the model was loaded, for measurements. */
 export interface GpuStats {
-  /** Command buffers, one a token; and the dispatches in them. */
+  /** Command buffers: of a token one draws it, and one computes the next. */
   readonly submits: number;
   readonly dispatches: number;
   /** Milliseconds that recording and submitting took on the host. */

@@ -10,7 +10,7 @@ import { formatBytes } from '../core/units';
 import { GpuFailure } from '../gpu/failure';
 import type { GpuHost } from '../gpu/host';
 
-/** Products, embedding and attention, as the model needs them on a GPU; the first that is wrong ends it. */
+/** Products, embedding, attention and drawing, as the model needs them on a GPU; the first that is wrong ends it. */
 export async function checkKernels(model: Model): Promise<Check> {
   const { count, bound } = model.checks();
   let worst = { name: '', error: 0 };

@@ -152,6 +152,7 @@ async function prefill(
 
 /** Of an evaluation after which there will be `n` tokens of the answer and one more. */
 function wantedOf({ logprobs, max_tokens }: GenerateRequest, n: number): Wanted {
+  if (max_tokens === 0) return 'nothing';
   if (logprobs !== null) return 'logits';
   return n + 1 === max_tokens ? 'sample' : 'sample and go on';
 }
