@@ -1,9 +1,9 @@
 """How much memory a model needs, and whether a device has it.
 
-Owns the sizes of packed weights and of a session as the core lays them out (wasm/src/cpu/compute.cpp,
-wasm/src/cpu/kernels/formats.h; tests hold both to what the core itself says), and the rule by which a
-page opens a model, shortens its context or refuses. web/src/store/room.ts is the same rule for the
-real device; tests/goldens/memory_rule.json holds the two together.
+Owns the sizes of packed weights and of a session as the core lays them out
+(wasm/src/cpu/compute.cpp, cpu/kernels/formats.h; tests hold both to what the core itself says), and
+the rule by which a page opens a model, shortens its context or refuses. web/src/store/room.ts is
+the same rule for the real device; tests/goldens/memory_rule.json holds the two together.
 """
 
 from __future__ import annotations
