@@ -116,7 +116,7 @@ def test_a_wrong_shader_of_drawing(script: Path, path: Path, right: str, wrong: 
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("scale * sum16(high)", "scale * sum16(low)"),
+        ("sum16(low), sum16(high)", "sum16(low), sum16(low)"),
         ("127.0 / most,", "126.0 / most,"),
         ("let scale = most / 127.0", "let scale = most / 126.0"),
     ],
