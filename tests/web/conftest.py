@@ -29,6 +29,7 @@ from slmweb.pack.manifest import (
     content_root,
 )
 from slmweb.server.app import Folders, create_app
+from tests.web.chat_page import ChatPage, open_chat
 from tests.web.serving import Site, serve
 
 HERE = Path(__file__).resolve().parent
@@ -159,6 +160,19 @@ def pack_chunks(
         tuple(chunk.sha256 for file in files for chunk in file.chunks),
         manifest.root,
     )
+
+
+@pytest.fixture(scope="module")
+def shared_page(browser: Browser) -> Iterator[Page]:
+    """One page for many tests: each opens its own chat in it, which starts from nothing."""
+    with browser.new_context() as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def chat(shared_page: Page) -> ChatPage:
+    """A chat of its own in it, with the mock engine; files that need another have their own."""
+    return open_chat(shared_page)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ paper. By keyboard: test_chat_keyboard.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +42,6 @@ H<sub>2</sub>O.[^1]
 
 Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft
 """
-
-
-@pytest.fixture(scope="module")
-def shared_page(browser: Browser) -> Iterator[Page]:
-    """One page for many tests: each opens its own chat in it, which starts from nothing."""
-    with browser.new_context() as context:
-        yield context.new_page()
-
-
-@pytest.fixture
-def chat(shared_page: Page) -> ChatPage:
-    return open_chat(shared_page)
 
 
 def message_field(chat: ChatPage) -> Locator:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,12 +15,6 @@ from slmweb.server.site import Site
 from tests.web.chat_page import GPU, ChatPage, open_chat
 
 MANUAL: dict[str, Any] = {"manualOpen": True, "gpu": GPU}
-
-
-@pytest.fixture(scope="module")
-def shared_page(browser: Browser) -> Iterator[Page]:
-    with browser.new_context() as context:
-        yield context.new_page()
 
 
 def button(chat: ChatPage, name: str) -> Locator:

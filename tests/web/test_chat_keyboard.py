@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from tests.web.chat_page import ChatPage, open_chat
-
-
-@pytest.fixture(scope="module")
-def shared_page(browser: Browser) -> Iterator[Page]:
-    """One page for many tests: each opens its own chat in it, which starts from nothing."""
-    with browser.new_context() as context:
-        yield context.new_page()
-
-
-@pytest.fixture
-def chat(shared_page: Page) -> ChatPage:
-    return open_chat(shared_page)
 
 
 def message_field(chat: ChatPage) -> Locator:

@@ -5,12 +5,11 @@ hostile output, which must stay words.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
-from tests.web.chat_page import ORIGIN, ChatPage, open_chat
+from tests.web.chat_page import ORIGIN, ChatPage
 
 SAMPLE = """\
 Tides *rise* and **fall**, see `tide()` and [the table](https://example.org/t?x=1).
@@ -102,18 +101,6 @@ ALLOWED = {
         "mtd",
     ],
 }
-
-
-@pytest.fixture(scope="module")
-def shared_page(browser: Browser) -> Iterator[Page]:
-    """One page for many tests: each opens its own chat in it, which starts from nothing."""
-    with browser.new_context() as context:
-        yield context.new_page()
-
-
-@pytest.fixture
-def chat(shared_page: Page) -> ChatPage:
-    return open_chat(shared_page)
 
 
 def prose(chat: ChatPage) -> Locator:

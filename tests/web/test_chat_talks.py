@@ -7,26 +7,13 @@ the mock host, and what the shell makes of it by test_page_talks.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.web.chat_page import ChatPage, open_chat
-
-
-@pytest.fixture(scope="module")
-def shared_page(browser: Browser) -> Iterator[Page]:
-    """One page for many tests: each opens its own chat in it, which starts from nothing."""
-    with browser.new_context() as context:
-        yield context.new_page()
-
-
-@pytest.fixture
-def chat(shared_page: Page) -> ChatPage:
-    return open_chat(shared_page)
 
 
 def button(chat: ChatPage, name: str) -> Locator:

@@ -7,11 +7,10 @@ that every state can be looked at for as long as the test likes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.web.chat_page import ChatPage, open_chat
 
@@ -20,18 +19,6 @@ TWO: list[dict[str, Any]] = [
     {"stored": False},
     {"name": "other", "title": "Other 270M", "size": 253e6, "stored": False},
 ]
-
-
-@pytest.fixture(scope="module")
-def shared_page(browser: Browser) -> Iterator[Page]:
-    """One page for many tests: each opens its own chat in it, which starts from nothing."""
-    with browser.new_context() as context:
-        yield context.new_page()
-
-
-@pytest.fixture
-def chat(shared_page: Page) -> ChatPage:
-    return open_chat(shared_page)
 
 
 def answers(chat: ChatPage) -> Locator:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.web.chat_page import ChatPage, open_chat
 from tests.web.test_chat_ui import answers, button
@@ -14,12 +12,6 @@ from tests.web.test_chat_ui import answers, button
 UPDATE: dict[str, Any] = {"version": "2026-12", "bytes": 16.3e6, "declined": False}
 OFFERED: dict[str, Any] = {"version": "2026-10", "update": UPDATE}
 TITLE = "SmolLM2 135M Instruct"
-
-
-@pytest.fixture(scope="module")
-def shared_page(browser: Browser) -> Iterator[Page]:
-    with browser.new_context() as context:
-        yield context.new_page()
 
 
 def opened(page: Page, **entry: Any) -> ChatPage:

@@ -7,11 +7,10 @@ looked at, and no test waits for a clock.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.web.chat_page import ChatPage, open_chat
 
@@ -37,13 +36,6 @@ STREAM = """async ([update, done, atLeast]) => {
   }
   return { begun, done: ended() };
 }"""
-
-
-@pytest.fixture(scope="module")
-def shared_page(browser: Browser) -> Iterator[Page]:
-    """One page for many tests: each opens its own chat in it, which starts from nothing."""
-    with browser.new_context() as context:
-        yield context.new_page()
 
 
 def button(chat: ChatPage, name: str) -> Locator:
