@@ -97,7 +97,7 @@ def request(model: GpuModel, plan: Plan) -> dict[str, Any]:
     return {
         "wasm": str(wasm_file("webgpu")),
         "source": {"path": str(model.path), "size": model.size, "random": model.random},
-        "n_ctx": max(plan.prompt, plan.past + plan.generate + 2),
+        "n_ctx": max(plan.prompt, plan.past + plan.generate + 3),
         "n_batch": N_BATCH["gpu"],
         "prompt": plan.prompt,
         "past": plan.past,

@@ -142,7 +142,11 @@ async function measureModel(gpu: GPU, request: ModelRequest): Promise<ModelReply
   const after = host.stats();
   const decode = await host.times();
   listening.on = true;
-  await write(token);
+  token = await write(token);
+  listening.on = false;
+  // Its evaluation has begun already; a process that ends in the midst of one crashes.
+  session.eval([token], 'sample');
+  await session.settle();
   return {
     compile_ms,
     pipelines: host.pipelines.total,
