@@ -309,13 +309,14 @@ N_BATCH: Final = {{{n_batch}}}
 
 
 SHADER_ORIGIN = origin("//", "wasm/src/gpu/host.h", "wasm/shaders")
+HOST_ORIGIN = origin("//", "wasm/src/gpu/{host,ops}.h", "wasm/shaders")
 
 OUTPUTS: dict[str, Callable[[Abi], str]] = {
     "wasm/src/generated/tensor_type.h": tensor_type_h,
     "web/src/generated/abi.ts": abi_ts,
     "py/slmweb/generated/abi.py": abi_py,
     "wasm/src/gpu/generated/operations.h": lambda abi: operations_h(abi.gpu, SHADER_ORIGIN),
-    "web/src/generated/gpu.ts": lambda abi: gpu_ts(abi.gpu, SHADER_ORIGIN),
+    "web/src/generated/gpu.ts": lambda abi: gpu_ts(abi.gpu, HOST_ORIGIN),
     "web/src/generated/shaders.ts": lambda abi: texts_ts(
         abi.gpu.formats, origin("//", "wasm/shaders")
     ),

@@ -1,4 +1,4 @@
-"""Generates what the core and its WebGPU host must agree on, from the shaders and host.h.
+"""Generates what the core and its WebGPU host must agree on, from the shaders, host.h and ops.h.
 
 A shader file is the only place where its interface is written down: `override
 NAME: u32 = value;`, `struct Params { ... }` in binding 0 and the buffers from
@@ -18,6 +18,7 @@ from script import ROOT, BuildError
 
 SHADERS = ROOT / "wasm/shaders"
 HOST = ROOT / "wasm/src/gpu/host.h"
+OPS = ROOT / "wasm/src/gpu/ops.h"
 
 HOST_HEADER = Header("host.h", "GPU_IMPORT(name)", r"GPU_IMPORT\(\w+\)")
 
@@ -75,6 +76,7 @@ class GpuInterface:
     imports: tuple[Function, ...]
     operations: tuple[Operation, ...]
     formats: tuple[tuple[int, str], ...]  # the tensor type's number, its file
+    forms: tuple[str, ...]  # of the products, by number
 
 
 # ---- readers --------------------------------------------------------------
@@ -168,13 +170,21 @@ def parse_host(text: str) -> tuple[Function, ...]:
     return functions
 
 
+def parse_forms(text: str) -> tuple[str, ...]:
+    match = re.search(r'\bkFormNames\[\] = \{((?:"\w+"(?:, )?)+)\};', text)
+    if not match:
+        raise BuildError('ops.h: expected kFormNames[] = {"name", ...}; in one line')
+    return tuple(re.findall(r"\w+", match[1]))
+
+
 def read_interface(formats: tuple[tuple[int, str], ...], folder: Path = SHADERS) -> GpuInterface:
-    """What host.h and the shaders declare; an operation's number is its place by name."""
+    """What host.h, ops.h and the shaders declare; an operation's number is its place by name."""
     files = sorted(folder.glob("*.wgsl"), key=lambda path: path.stem)
     return GpuInterface(
         parse_host(HOST.read_text()),
         tuple(parse_shader(path.stem, path.read_text()) for path in files),
         formats,
+        parse_forms(OPS.read_text()),
     )
 
 
@@ -262,6 +272,7 @@ def gpu_ts(gpu: GpuInterface, origin: str) -> str:
         imports="\n".join(imports),
         operations="\n".join(map(ts_operation, gpu.operations)),
         formats="\n".join(f"  {number}: '{name}'," for number, name in gpu.formats),
+        forms=", ".join(f"'{name}'" for name in gpu.forms),
     )
 
 
@@ -323,4 +334,8 @@ export const OPERATIONS: readonly Operation[] = [
 export const FORMATS: {{ readonly [type: number]: string }} = {{
 {formats}
 }};
+
+/** Of the products, by number: what slm_dot_name says in the variant `webgpu`. */
+export const FORMS = [{forms}] as const;
+export type Form = (typeof FORMS)[number];
 """

@@ -92,10 +92,18 @@ def test_an_import_is_named_as_its_function() -> None:
             shader_tables.parse_host(text)
 
 
+def test_the_forms_of_the_products_are_those_of_the_core() -> None:
+    names = 'static constexpr const char *kFormNames[] = {"sweep", "lane"};'
+    assert shader_tables.parse_forms(names) == ("sweep", "lane")
+    for text in ("kFormNames[] = {};", names.replace('"lane"', "kLane"), ""):
+        with pytest.raises(BuildError, match="expected kFormNames"):
+            shader_tables.parse_forms(text)
+
+
 def test_the_struct_is_the_record(tmp_path: Path) -> None:
     """Compiled: every member stands at the word at which the host reads it."""
     operation = shader_tables.parse_shader("mix", SHADER)
-    gpu = shader_tables.GpuInterface((), (operation,), ())
+    gpu = shader_tables.GpuInterface((), (operation,), (), ())
     (tmp_path / "operations.h").write_text(shader_tables.operations_h(gpu, ""))
     words = {"operation": 0, "format": 1, "grid": 2, "ROWS": 5, "FINISH": 6, "batch": 7,
              "heap": 8, "y": 9, "at": 10, "n": 14, "shift": 15, "cap": 16}  # fmt: skip

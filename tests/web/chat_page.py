@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.sync_api import Frame, Page, Route
+from playwright.sync_api import Frame, Locator, Page, Route
 
 from slmweb.server.headers import seal_headers
 from slmweb.server.identity import page_identity
@@ -142,6 +142,10 @@ class ChatPage:
     def last_request(self) -> dict[str, Any]:
         params: dict[str, Any] = self.frame.evaluate("mock.requests.at(-1).params")
         return params
+
+
+def message_field(chat: ChatPage) -> Locator:
+    return chat.frame.get_by_role("textbox", name="Message")
 
 
 def open_chat(page: Page, *, site: Site | None = None, **config: Any) -> ChatPage:

@@ -375,8 +375,8 @@ const host: ChatHost = {
     options.onRoom?.(room);
     mock.onNotice = options.onNotice;
     mock.forced.push(options.force === true);
-    const { n_ctx, threads, backend } = options;
-    mock.choices.push({ n_ctx, threads, backend });
+    const { n_ctx, threads, backend, kernels } = options;
+    mock.choices.push({ n_ctx, threads, backend, kernels });
     if (config.manualOpen) await Promise.race([mock.waitForOpening(), aborted]);
     const entry = models.find((model) => model.name === name) ?? ENTRY;
     mock.info = {

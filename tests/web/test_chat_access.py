@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.web.chat_page import GPU, ChatPage, open_chat
+from tests.web.chat_page import GPU, ChatPage, message_field, open_chat
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
@@ -42,10 +42,6 @@ H<sub>2</sub>O.[^1]
 
 Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft
 """
-
-
-def message_field(chat: ChatPage) -> Locator:
-    return chat.frame.get_by_role("textbox", name="Message")
 
 
 def live_region(chat: ChatPage) -> Locator:

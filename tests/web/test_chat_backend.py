@@ -112,6 +112,40 @@ def test_the_address_decides_for_this_visit_alone(shared_page: Page) -> None:
     assert chat.frame.evaluate("mock.kept.backend") == "webgpu"
 
 
+# ---- what the start of a chip has found
+
+
+def test_the_fastest_form_is_kept_for_the_next_start(shared_page: Page) -> None:
+    chat = open_chat(shared_page, gpu=GPU, preferences={"model": "other", "temperature": 1.5})
+    assert choices(chat)[0].get("kernels") is None
+    kept = chat.frame.evaluate("mock.kept")
+    assert (kept["matvec"], kept["model"], kept["temperature"]) == ("sweep", "other", 1.5)
+    chat = open_chat(shared_page, gpu=GPU, preferences=kept)
+    assert choices(chat)[0]["kernels"] == {"matvec": "sweep"}
+    assert chat.frame.evaluate("mock.kept") is None  # nothing is new
+
+
+def test_it_is_forgotten_where_the_chip_is_not_used(shared_page: Page) -> None:
+    chat = open_chat(shared_page, preferences={"matvec": "lane"})
+    assert chat.frame.evaluate("mock.kept.matvec") is None
+    chat = open_chat(shared_page, gpu=GPU, preferences={"matvec": "sweep"})
+    chat.send("Hello")
+    chat.mock("emit('Good ')")
+    chat.mock("tell({code: 'gpu_senseless', repeated: null})")
+    chat.frame.evaluate("mock.info = {...mock.info, backend: 'cpu', gpu: null}")
+    chat.mock("finish()")
+    assert chat.frame.evaluate("mock.kept.matvec") is None
+
+
+def test_a_measurement_finds_it_anew(shared_page: Page) -> None:
+    chat = open_chat(shared_page, gpu=GPU, preferences={"matvec": "lane"})
+    how_fast(chat).get_by_role("button", name="Measure").click()
+    expect(chat.frame.get_by_role("button", name="Measure again")).to_be_visible()
+    kernels = [choice.get("kernels") for choice in choices(chat)]
+    assert kernels == [{"matvec": "lane"}, {}, {}, {"matvec": "sweep"}]
+    assert chat.frame.evaluate("mock.kept.matvec") == "sweep"
+
+
 # ---- while it opens
 
 

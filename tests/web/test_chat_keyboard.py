@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.web.chat_page import ChatPage, open_chat
-
-
-def message_field(chat: ChatPage) -> Locator:
-    return chat.frame.get_by_role("textbox", name="Message")
+from tests.web.chat_page import ChatPage, message_field, open_chat
 
 
 def test_shift_enter_breaks_the_line_and_enter_sends(chat: ChatPage) -> None:

@@ -9,7 +9,7 @@ import json
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.web.chat_page import ORIGIN, ChatPage
+from tests.web.chat_page import ORIGIN, ChatPage, message_field
 
 SAMPLE = """\
 Tides *rise* and **fall**, see `tide()` and [the table](https://example.org/t?x=1).
@@ -249,7 +249,7 @@ def test_a_code_block_has_its_language_and_copies_exactly(chat: ChatPage) -> Non
     figure = prose(chat).locator("figure")
     expect(figure.locator("figcaption")).to_contain_text("python")
     figure.get_by_role("button", name="Copy").click()
-    field = chat.frame.get_by_role("textbox", name="Message")
+    field = message_field(chat)
     field.press("Control+V")
     assert field.input_value() == code
 
@@ -270,7 +270,7 @@ def test_links_and_images_become_text_with_an_address_to_copy(chat: ChatPage) ->
     )
     assert shown.locator("a, img, [href], [src]").count() == 0
     shown.get_by_role("button", name="Copy the address https://example.org/t?x=1").click()
-    field = chat.frame.get_by_role("textbox", name="Message")
+    field = message_field(chat)
     field.press("Control+V")
     assert field.input_value() == "https://example.org/t?x=1"
     assert chat.page.url == f"{ORIGIN}/"
@@ -310,7 +310,7 @@ def test_hostile_output_stays_words(chat: ChatPage, text: str) -> None:
     for element in prose(chat).locator("button").all():
         element.click()
     audit(chat)
-    expect(chat.frame.get_by_role("textbox", name="Message")).to_be_visible()
+    expect(message_field(chat)).to_be_visible()
 
 
 def test_raw_html_is_shown_and_not_swallowed(chat: ChatPage) -> None:

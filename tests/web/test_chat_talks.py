@@ -13,15 +13,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.web.chat_page import ChatPage, open_chat
+from tests.web.chat_page import ChatPage, message_field, open_chat
 
 
 def button(chat: ChatPage, name: str) -> Locator:
     return chat.frame.get_by_role("button", name=name, exact=True)
-
-
-def message_field(chat: ChatPage) -> Locator:
-    return chat.frame.get_by_role("textbox", name="Message")
 
 
 def words(chat: ChatPage) -> Locator:

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.web.chat_page import ChatPage, open_chat
+from tests.web.chat_page import ChatPage, message_field, open_chat
 from tests.web.test_chat_ui import answers, button
 
 UPDATE: dict[str, Any] = {"version": "2026-12", "bytes": 16.3e6, "declined": False}
@@ -47,7 +47,7 @@ def test_later_is_for_this_visit(shared_page: Page) -> None:
     chat = opened(shared_page)
     button(chat, "Later").press("Enter")
     expect(strip(chat)).to_be_hidden()
-    expect(chat.frame.get_by_role("textbox", name="Message")).to_be_focused()
+    expect(message_field(chat)).to_be_focused()
     # It can still be had from the model's card.
     card(chat).get_by_role("button", name="Update").click()
     assert chat.mock("versions") == ["update smollm2-135m-instruct-q4_1"]

@@ -115,6 +115,17 @@ LOST_WITH_WEIGHTS = """{
   };
 }
 """
+# Which programs were compiled: `compiled` in the worker.
+COMPILED = """
+globalThis.compiled = [];
+if (globalThis.GPUDevice) {
+  const create = GPUDevice.prototype.createComputePipelineAsync;
+  GPUDevice.prototype.createComputePipelineAsync = function (descriptor) {
+    compiled.push(descriptor.label);
+    return create.call(this, descriptor);
+  };
+}
+"""
 # An emulated device that does not say so.
 PRETENDS = """
 for (const [name, value] of [['architecture', 'pretended'], ['isFallbackAdapter', false]])
@@ -318,6 +329,29 @@ def test_logits_stay_on_the_device_unless_somebody_looks(whole: tuple[Page, Any]
     assert read == [16 * N_TOKENS, 4 * n_vocab * N_TOKENS]
 
 
+def test_what_an_earlier_start_found_is_not_timed_again(
+    whole: tuple[Page, Any], gpu_page: Page
+) -> None:
+    timed, answer = whole
+    found = timed.evaluate("slm.info.gpu.kernels")
+    pipelines = "progress.findLast((p) => p.pipelines).pipelines.total"
+    info = load(gpu_page, n_batch=64, kernels=found)
+    assert info["gpu"]["kernels"] == found
+    assert gpu_page.evaluate(pipelines) < timed.evaluate(pipelines)
+    assert run(gpu_page, "return ask();")["tokens"] == answer["tokens"]
+    # Not the one that timing would choose.
+    other = "lane" if found["matvec"] == "sweep" else "sweep"
+    info = load(gpu_page, n_batch=64, kernels={"matvec": other})
+    assert (info["dot"], info["gpu"]["kernels"]) == (other, {"matvec": other})
+    assert {check["state"] for check in info["checks"]} == {"passed"}
+    # What is not known says nothing.
+    info = load(gpu_page, n_batch=64, kernels={"matvec": "fastest", "other": "sweep"})
+    assert info["backend"] == "webgpu"
+    assert gpu_page.evaluate(pipelines) == timed.evaluate(pipelines)
+    for wrong in ("lane", ["lane"], {"matvec": 1}, None):
+        assert load(gpu_page, kernels=wrong)["code"] == "invalid_argument"
+
+
 def test_an_aborted_answer_leaves_the_model_usable(whole: tuple[Page, Any]) -> None:
     page, answer = whole
     name, tokens = run(
@@ -445,19 +479,26 @@ def test_a_gpu_that_cannot_start_leaves_it_to_the_cpu(
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "others"),
+    ("name", "form", "scale", "others"),
     [
-        ("matvec_lane", "1.01 * params.scale", {"sweep", "dot8"}),
-        ("matvec", "params.scales", {"lane"}),
+        ("matvec_lane", "lane", "1.01 * params.scale", {"sweep", "dot8"}),
+        ("matvec", "sweep", "params.scales", {"lane"}),
     ],
 )
+@pytest.mark.parametrize("remembered", [False, True])
 def test_a_form_of_the_products_that_is_wrong_is_not_used(
-    gpu_browser: Browser, server: Site, name: str, scale: str, others: set[str]
+    gpu_browser: Browser,
+    server: Site,
+    name: str,
+    form: str,
+    scale: str,
+    others: set[str],
+    remembered: bool,
 ) -> None:
     fault = WRONG_FORM.replace("NAME", name).replace("SCALE", scale)
     with gpu_browser.new_context() as context:
         page = open_page(context.new_page(), server, fault)
-        info = load(page)
+        info = load(page, kernels={"matvec": form} if remembered else {})
         assert info["backend"] == "webgpu"
         assert info["dot"] in others
         assert info["gpu"]["kernels"] == {"matvec": info["dot"]}
@@ -560,3 +601,38 @@ def test_the_sealed_frame_has_a_gpu_and_mends_weights_that_are_damaged(
             assert any(path.startswith(f"/models/{MODEL}/") and "." not in path for path in paths)
             (worker,) = page.workers
             assert worker.url.startswith("data:text/javascript")
+
+
+def test_the_page_remembers_which_form_is_fastest(
+    gpu_browser: Browser, models_folder: Path
+) -> None:
+    key = "slmweb-preferences /"
+    with (
+        serve(create_app(Folders.default(models_folder))) as site,
+        gpu_browser.new_context(service_workers="block") as context,
+    ):
+        page = context.new_page()
+        page.add_init_script(PRETENDS)
+        put_into_worker(page, "worker-*.js", PRETENDS, COMPILED)
+
+        def compiled() -> list[str]:
+            """By the next start of the page."""
+            page.goto(site.url)
+            field = page.frame_locator("iframe#sandbox").get_by_role("textbox", name="Message")
+            expect(field).to_have_attribute("placeholder", "Ask Tiny", timeout=PATIENCE_MS)
+            (worker,) = page.workers
+            found: list[str] = worker.evaluate("compiled")
+            return found
+
+        first = compiled()
+        assert {"matvec", "matvec_lane", "matvec_dot8"} <= {*first}
+        kept = page.evaluate("(key) => JSON.parse(localStorage.getItem(key))", key)
+        assert kept["matvec"] in {"sweep", "lane", "dot8"}
+        second = compiled()
+        assert len(second) < len(first)
+        assert not {"matvec", "matvec_lane"} <= {*second}
+        # Another core may be fastest with another form.
+        another = {**kept, "core": "sha256-another"}
+        page.evaluate("([key, kept]) => localStorage.setItem(key, JSON.stringify(kept))",
+                      [key, another])  # fmt: skip
+        assert len(compiled()) == len(first)

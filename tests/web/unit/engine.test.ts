@@ -6,6 +6,7 @@ import { mock, test } from 'node:test';
 import type { BackendNotice } from '../../../web/src/api/backend';
 import type { EngineOptions, ModelSource } from '../../../web/src/api/types';
 import { Engine, type Generation } from '../../../web/src/engine/engine';
+import { openDevice } from '../../../web/src/gpu/device';
 import type { GpuFault } from '../../../web/src/gpu/failure';
 import type { GenerateRequest, LoadRequest, MainRequest, Role } from '../../../web/src/worker/protocol';
 
@@ -50,7 +51,7 @@ class FakeWorker {
       const backend = gpu === null ? 'cpu' : 'webgpu';
       const facts = {
         backend,
-        gpu: gpu === null ? null : { info: {}, stats: {} },
+        gpu: gpu === null ? null : { info: { kernels: { matvec: 'lane' } }, stats: {} },
         memory_bytes: 1,
         checks: [],
       };
@@ -264,6 +265,22 @@ test('the CPU checks the answer that a GPU did not get right', async () => {
   assert.deepEqual(verified(), [false, false]);
 });
 
+test('what an earlier start found is handed on, and what this one found to the next device', async () => {
+  const kernels = { matvec: 'sweep' };
+  const { engine } = await start([{ after: 3, fault: LOST }], { kernels });
+  assert.equal(await answer(engine), WHOLE);
+  assert.deepEqual(
+    loads.map((load) => load.kernels),
+    [kernels, { matvec: 'lane' }],
+  );
+  await start([]);
+  assert.deepEqual(loads[0]!.kernels, {});
+  for (const wrong of [null, 'sweep', ['sweep'], { matvec: 1 }])
+    await assert.rejects(start([], { kernels: wrong } as unknown as EngineOptions), {
+      code: 'invalid_argument',
+    });
+});
+
 test('the signal of a load that is over stops nobody who takes over', async () => {
   const loading = new AbortController();
   const script = [{ after: 3, fault: LOST }, { loading: SENSELESS }];
@@ -320,6 +337,31 @@ test('a GPU that begins to load and falls silent does not, either; one that is s
     const slow = start([{ loading: 'slow' }]);
     assert((await passing(slow)) > 1000);
     assert.deepEqual(codes((await slow).notices), ['gpu_failed']);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('a device that comes when nobody waits for it any more is destroyed', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    let answer: (device: object) => void = () => undefined;
+    const device = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const slow = { ...adapter, features: new Set(), requestDevice: () => device };
+    const opening = openDevice({ adapter: slow as unknown as GPUAdapter, info: adapter.info });
+    assert((await passing(opening)) < 70);
+    await assert.rejects(opening, {
+      notice: { code: 'gpu_failed', error: 'requestDevice said nothing for 60 s.' },
+    });
+    let destroyed = false;
+    const destroy = () => {
+      destroyed = true;
+    };
+    answer({ destroy });
+    await new Promise((resolve) => realTimeout(resolve));
+    assert(destroyed);
   } finally {
     mock.timers.reset();
   }

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FORMS } from '../../../web/src/generated/gpu';
 import { GRIDS, NO_PREFERENCES, onGrid, readPreferences } from '../../../web/src/seal/preferences';
 
 const MODELS = new Set(['smol', 'gemma']);
@@ -11,6 +12,7 @@ test('what is of the lists is taken as it is', () => {
     NO_PREFERENCES,
     { ...NO_PREFERENCES, theme: 'dark', n_ctx: 8192, threads: 8, backend: 'cpu', drop_oldest: true },
     { ...NO_PREFERENCES, backend: 'webgpu' },
+    ...FORMS.map((matvec) => ({ ...NO_PREFERENCES, matvec })),
     { ...NO_PREFERENCES, model: 'smol', temperature: 0.75, top_p: 0.05, top_k: 0, max_tokens: 32768 },
   ];
   for (const one of good) assert.equal(readPreferences(one, MODELS), one);
@@ -44,6 +46,9 @@ test('anything else is no choice', () => {
     { ...NO_PREFERENCES, threads: 9 },
     { ...NO_PREFERENCES, backend: 'auto' },
     { ...NO_PREFERENCES, backend: 'cuda' },
+    { ...NO_PREFERENCES, matvec: 'a secret' },
+    { ...NO_PREFERENCES, matvec: 0 },
+    { ...NO_PREFERENCES, matvec: ['sweep'] },
     { ...NO_PREFERENCES, drop_oldest: 1 },
     { ...NO_PREFERENCES, model: 'other' },
     { ...NO_PREFERENCES, temperature: 0.123456789 },

@@ -171,6 +171,10 @@ export interface EngineOptions {
    *  checks, else the CPU. 'webgpu' takes an emulated GPU too. Whatever goes wrong with a GPU, the CPU
    *  takes over, and `onNotice` and `info` say why. */
   readonly backend?: 'auto' | Backend;
+  /** What `info.gpu.kernels` said at an earlier start on this device. That is compiled and checked first,
+   *  instead of timing all that there are; where it does not pass or does not exist, all are timed. So
+   *  what is wrong costs time, and whatever is used has passed the same checks. */
+  readonly kernels?: Readonly<Record<string, string>>;
   /** Check the manifest's known answer on the CPU as well; the GPU is always checked, and so is the CPU
    *  that takes over from a GPU which got it wrong. The CPU needs a part of the load time for it, and
    *  rejects with `corrupt` when it is wrong. */

@@ -4,6 +4,7 @@
 
 import type { BackendNotice } from '../api/backend';
 import type { AdapterInfo, Slm } from '../api/types';
+import { FORMS } from '../generated/gpu';
 import { onGrid, type Preferences, SAMPLING_NAMES } from '../seal/preferences';
 import type { ChatHost, ModelEntry } from '../seal/protocol';
 import { answer } from './answer';
@@ -64,17 +65,19 @@ export class Chat {
       host,
       () => {
         this.adoptSampling();
+        this.rememberForm();
         events.onModel();
       },
       (notice) => this.noteTrouble(notice),
     );
     this.settings.systemPrompt = host.site.system_prompt ?? '';
-    const { n_ctx, threads } = this.kept;
+    const { n_ctx, threads, matvec } = this.kept;
     const backend = host.backend ?? this.kept.backend;
     this.model.choice = {
       ...(n_ctx === null ? {} : { n_ctx }),
       ...(threads === null ? {} : { threads }),
       ...(backend === null ? {} : { backend }),
+      ...(matvec === null ? {} : { kernels: { matvec } }),
     };
   }
 
@@ -259,6 +262,19 @@ export class Chat {
     Object.assign(this.settings, defaultSampling(this.model.slm?.info ?? null));
   }
 
+  /** What the start of a graphics chip has found shortens the next one; where it has ended elsewhere, nothing
+   *  is known that would. */
+  private rememberForm(): void {
+    const { slm } = this.model;
+    if (slm === null) return;
+    const { kernels = {} } = slm.info.gpu ?? {};
+    const matvec = FORMS.find((form) => form === kernels.matvec) ?? null;
+    if (matvec === this.kept.matvec) return;
+    this.model.choice = { ...this.model.choice, kernels };
+    this.kept = { ...this.kept, matvec };
+    this.host.keep(this.kept);
+  }
+
   /** Not what only the page's address asks for. */
   private chosenBackend(): Preferences['backend'] {
     const { backend = 'auto' } = this.model.choice;
@@ -328,6 +344,7 @@ export class Chat {
       turn.used = tokensOf(error) ?? (turn.text === '' ? null : (slm?.stats().n_past ?? null));
     }
     turn.paused = false;
+    this.rememberForm(); // the graphics chip may have failed meanwhile
     if (this.run === run) {
       this.run = null;
       this.events.onEnd(turn);

@@ -70,6 +70,9 @@ export class Measurement {
         given.addEventListener('abort', () => run.abort());
         const cpu = await this.side('cpu', open, signal);
         const webgpu = await this.side('webgpu', open, signal);
+        // It was timed anew, and the model comes back with what was found.
+        const { kernels = {} } = ('info' in webgpu && webgpu.info.gpu) || {};
+        this.model.choice = { ...this.model.choice, kernels };
         const device = 'rates' in webgpu ? await this.device(signal) : null;
         this.set({ kind: 'running', step: 'back', progress: null });
         return { info, cpu, webgpu, device };
@@ -94,7 +97,7 @@ export class Measurement {
     at(null);
     try {
       const start = performance.now();
-      const { slm } = await open({ backend, n_ctx: N_CTX, signal, onProgress: at });
+      const { slm } = await open({ backend, n_ctx: N_CTX, kernels: {}, signal, onProgress: at });
       try {
         const open_seconds = (performance.now() - start) / 1000;
         at(null);

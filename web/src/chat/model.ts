@@ -42,7 +42,7 @@ export type UpdateState =
   | { readonly kind: 'fetched' } // it opens as soon as no answer is being written
   | { readonly kind: 'failed'; readonly error: unknown };
 
-export type EngineChoice = Pick<EngineOptions, 'threads' | 'n_ctx' | 'backend'>;
+export type EngineChoice = Pick<EngineOptions, 'threads' | 'n_ctx' | 'backend' | 'kernels'>;
 
 /** Opens the model of the moment otherwise than it was chosen. */
 export type OpenAs = (wish: EngineChoice & Pick<OpenWish, 'signal' | 'onProgress'>) => Promise<OpenedModel>;

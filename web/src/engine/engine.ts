@@ -78,6 +78,7 @@ export class Engine {
           'invalid_argument',
           `Expected ${name} to be a whole number above 0, found ${value}.`,
         );
+    checkKernels(options.kernels);
     const engine = new Engine(source, options);
     await engine.#ready;
     return engine;
@@ -229,9 +230,11 @@ export class Engine {
     const options = this.#options;
     const n_ctx = options.n_ctx ?? this.#source.manifest.memory.n_ctx_default;
     const n_batch = options.n_batch ?? N_BATCH[gpu === null ? 'cpu' : 'gpu'];
+    // A new device in place of a lost one is most often the same.
+    const kernels = this.#team?.facts.gpu?.info.kernels ?? options.kernels ?? {};
     const verify = this.#doubtful || (options.verify ?? false);
     const loading = this.#team === null ? options : {};
-    return Team.start(this.#source, { choice, gpu, n_ctx, n_batch, verify }, loading);
+    return Team.start(this.#source, { choice, gpu, n_ctx, n_batch, kernels, verify }, loading);
   }
 
   /** A team that takes over belongs to no `load` any more, which could be aborted or shown. */
@@ -304,6 +307,16 @@ export class Engine {
     this.#failure = error;
     this.#team?.stop(error);
   }
+}
+
+/** Names that mean nothing here are allowed: they may be another version's. */
+function checkKernels(kernels: unknown = {}): void {
+  const isRecord = typeof kernels === 'object' && kernels !== null && !Array.isArray(kernels);
+  if (!isRecord || !Object.values(kernels).every((form) => typeof form === 'string'))
+    throw new SlmError(
+      'invalid_argument',
+      "Expected kernels to be as info.gpu.kernels was at an earlier start, like {matvec: 'sweep'}.",
+    );
 }
 
 function unexpected(reply: MainReply): never {

@@ -21,6 +21,7 @@ export interface TeamWish {
   readonly gpu: LoadRequest['gpu'];
   readonly n_ctx: number;
   readonly n_batch: number;
+  readonly kernels: LoadRequest['kernels'];
   /** Check the known answer, which on a GPU is done anyway. */
   readonly verify: boolean;
 }
@@ -49,7 +50,7 @@ export class Team {
   /** Loads the model. Rejects with a GpuFailure when it was the GPU that could not. */
   static async start(
     source: ModelSource,
-    { choice, gpu, n_ctx, n_batch, verify }: TeamWish,
+    { choice, gpu, n_ctx, n_batch, kernels, verify }: TeamWish,
     { onProgress, signal }: Pick<EngineOptions, 'onProgress' | 'signal'>,
   ): Promise<Team> {
     const wasm = await source.wasm(choice.variant);
@@ -72,6 +73,7 @@ export class Team {
         n_ctx,
         n_batch,
         gpu,
+        kernels,
         known_answer: source.manifest.known_answer ?? null,
         verify,
       };

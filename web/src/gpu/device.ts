@@ -68,7 +68,7 @@ export async function openDevice(found: Found, wish: DeviceWish = {}): Promise<G
         ...LEAST,
       },
     });
-    return await within(asked, ANSWER_MS, 'requestDevice');
+    return await within(asked, ANSWER_MS, 'requestDevice', (device) => device.destroy());
   } catch (error) {
     throw GpuFailure.of(error);
   }

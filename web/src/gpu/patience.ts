@@ -36,11 +36,19 @@ export class Patience {
   }
 }
 
-/** The work, unless it takes longer. */
-export async function within<T>(work: Promise<T>, ms: number, who: string): Promise<T> {
+/** The work, unless it takes longer; `late` gets what comes of it when nobody waits any more. */
+export async function within<T>(
+  work: Promise<T>,
+  ms: number,
+  who: string,
+  late: (result: T) => void = () => undefined,
+): Promise<T> {
   const patience = new Patience(ms, who);
   try {
     return await Promise.race([work, patience.lost]);
+  } catch (error) {
+    work.then(late, () => undefined);
+    throw error;
   } finally {
     patience.end();
   }

@@ -1,9 +1,11 @@
-// What survives a reload of the page: a few choices, each one of a short list.
-// The frame has no storage, so the shell keeps them for it; and because the frame
-// may have been taken over by what a model wrote, a value that is not in its list
-// is no choice at all. Nothing that a person types can be spelled in it.
+// What survives a reload of the page: a few choices, and what the graphics chip was
+// found to be fastest with, each one of a short list. The frame has no storage, so
+// the shell keeps them for it; and because the frame may have been taken over by what
+// a model wrote, a value that is not in its list is no choice at all. Nothing that a
+// person types can be spelled in it.
 
 import type { Backend } from '../api/backend';
+import { FORMS, type Form } from '../generated/gpu';
 
 export const CONTEXT_LENGTHS = [512, 1024, 2048, 4096, 8192, 16384, 32768] as const;
 export const MAX_THREADS = 8;
@@ -31,6 +33,8 @@ export interface Preferences {
   readonly threads: number | null;
   /** null leaves it to the engine. */
   readonly backend: Backend | null;
+  /** The form of the products that the graphics chip was last found to be fastest with; null: none was. */
+  readonly matvec: Form | null;
   readonly drop_oldest: boolean;
   /** The model that the sampling below was chosen for; null where none was. */
   readonly model: string | null;
@@ -47,6 +51,7 @@ export const NO_PREFERENCES: Preferences = {
   n_ctx: null,
   threads: null,
   backend: null,
+  matvec: null,
   drop_oldest: false,
   model: null,
   temperature: null,
@@ -73,12 +78,13 @@ export function readPreferences(value: unknown, models: ReadonlySet<string>): Pr
   const names = Object.keys(NO_PREFERENCES);
   if (Object.keys(found).length !== names.length || !names.every((name) => Object.hasOwn(found, name)))
     return null;
-  const { theme, n_ctx, threads, backend, drop_oldest, model } = found;
+  const { theme, n_ctx, threads, backend, matvec, drop_oldest, model } = found;
   const lists: readonly (readonly [unknown, readonly unknown[]])[] = [
     [theme, [null, 'dark', 'light']],
     [n_ctx, [null, ...CONTEXT_LENGTHS]],
     [threads, [null, ...Array.from({ length: MAX_THREADS }, (_, i) => i + 1)]],
     [backend, [null, ...BACKENDS]],
+    [matvec, [null, ...FORMS]],
     [drop_oldest, [true, false]],
     [model, [null, ...models]],
   ];

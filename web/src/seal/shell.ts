@@ -73,7 +73,7 @@ export class Shell {
       return;
     }
     if (message.type === 'unsaved') warnOnLeaving(message.something);
-    else if (message.type === 'keep') keepPreferences(message.preferences);
+    else if (message.type === 'keep') keepPreferences(message.preferences, this.#assets.wasm.webgpu);
     else if (message.type === 'drawn') document.getElementById('skeleton')?.remove();
     else if (message.type === 'paper') setPaper(message);
     else if (message.type === 'cancel') this.#running.get(message.id)?.abort();
@@ -97,7 +97,7 @@ export class Shell {
       fetchOk(this.#assets.worker).then((response) => response.text()),
       this.#catalog.refresh(),
     ]);
-    const preferences = keptPreferences(this.#catalog.names);
+    const preferences = keptPreferences(this.#catalog.names, this.#assets.wasm.webgpu);
     const { site } = this.#assets;
     this.#post({ type: 'welcome', script, models, preferences, backend: askedBackend(), site });
   }

@@ -1,6 +1,6 @@
 // The forms of the GPU's products: on one device one is twice as fast as another, on
 // the next it does not even compile. So each is timed, and the fastest that proves
-// itself is used.
+// itself is used; what served at an earlier start has to prove itself alone.
 
 import type { Check } from '../api/backend';
 import type { Core } from '../core/core';
@@ -18,26 +18,48 @@ const WORTH_ROUNDING = 1.25;
 export interface Form {
   readonly index: number;
   readonly name: string;
-  /** Of the benchmark. */
-  readonly ms: number;
   /** Activations to bytes. */
   readonly rounds: boolean;
 }
 
+export interface TimedForm extends Form {
+  /** Of the benchmark. */
+  readonly ms: number;
+}
+
+/** Forms in the order in which to try them, each selected before it comes: first the one that served `earlier`, if
+ *  there is one of that name, without timing any. */
+export async function* formsInTurn(
+  host: GpuHost,
+  core: Core,
+  earlier: string | undefined,
+): AsyncGenerator<Form, undefined> {
+  const known = allForms(core).find(({ name }) => name === earlier);
+  if (known !== undefined) {
+    select(core, known);
+    yield known;
+  }
+  for (const form of await timeForms(host, core)) {
+    if (form.index === known?.index) continue; // it has been tried
+    select(core, form);
+    yield form;
+  }
+}
+
 /** Those that this device takes, the fastest first; it is selected. */
-export async function timeForms(host: GpuHost, core: Core): Promise<Form[]> {
-  const { exports } = core;
-  const forms: Form[] = [];
+export async function timeForms(host: GpuHost, core: Core): Promise<TimedForm[]> {
+  const all = allForms(core);
+  // Together, and before any is timed: what compiles takes the processor from what is timed.
+  const compiled = all.map(({ index }) =>
+    host.compile(() => core.check(core.exports.slm_dot_bench(index, 1))),
+  );
+  await Promise.allSettled(compiled);
+  const forms: TimedForm[] = [];
   let why: unknown;
-  for (let index = 0; index < core.check(exports.slm_dot_count()); index++) {
+  for (const [i, form] of all.entries()) {
     try {
-      await host.compile(() => core.check(exports.slm_dot_bench(index, 1)));
-      forms.push({
-        index,
-        name: core.string(exports.slm_dot_name(index)),
-        ms: await time(core, index),
-        rounds: exports.slm_dot_rounds(index) === 1,
-      });
+      await compiled[i];
+      forms.push({ ...form, ms: await time(core, form) });
     } catch (error) {
       why = mayTryAnother(error);
     }
@@ -48,19 +70,19 @@ export async function timeForms(host: GpuHost, core: Core): Promise<Form[]> {
   return forms;
 }
 
-/** The first form that computes what it should. `compile` has what it needs compiled; for the first one
- *  that has begun already. */
+/** The first form that computes what it should. `compile` has what it needs compiled; for the `first` one that has
+ *  begun already. */
 export async function provenForm(
   model: Model,
-  forms: readonly Form[],
+  first: Form,
+  others: AsyncIterator<Form, undefined>,
   begun: Promise<void>,
   compile: () => Promise<void>,
 ): Promise<{ readonly form: Form; readonly check: Check }> {
   let why: unknown;
-  for (const [i, form] of forms.entries()) {
+  for (let form: Form | undefined = first; form !== undefined; form = (await others.next()).value) {
     try {
-      select(model.core, form);
-      await (i === 0 ? begun : compile());
+      await (form === first ? begun : compile());
       return { form, check: mustPass(await checkKernels(model)) };
     } catch (error) {
       why = mayTryAnother(error);
@@ -69,7 +91,16 @@ export async function provenForm(
   throw why;
 }
 
-const costOf = ({ ms, rounds }: Form) => (rounds ? WORTH_ROUNDING * ms : ms);
+const costOf = ({ ms, rounds }: TimedForm) => (rounds ? WORTH_ROUNDING * ms : ms);
+
+function allForms(core: Core): Form[] {
+  const { exports } = core;
+  return Array.from({ length: core.check(exports.slm_dot_count()) }, (_, index) => ({
+    index,
+    name: core.string(exports.slm_dot_name(index)),
+    rounds: exports.slm_dot_rounds(index) === 1,
+  }));
+}
 
 function select(core: Core, { index }: Form): void {
   core.check(core.exports.slm_dot_select(index));
@@ -77,7 +108,7 @@ function select(core: Core, { index }: Form): void {
 
 /** The best of a few rounds, of which the first warms up. On a device so slow that one takes long, more
  *  would tell nothing new. */
-async function time(core: Core, index: number): Promise<number> {
+async function time(core: Core, { index }: Form): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round < ROUNDS && (round === 0 || best * round < ENOUGH_MS); round++) {
     const start = performance.now();

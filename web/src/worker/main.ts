@@ -14,7 +14,7 @@ import { Meter } from '../store/meter';
 import { LoadedAdapters } from './adapters';
 import { checkAnswer, checkKernels, checkWeights, mustPass } from './checks';
 import { describeFailure, isCrash, reportCrash } from './failure';
-import { provenForm, timeForms } from './forms';
+import { formsInTurn, provenForm } from './forms';
 import { generate } from './generate';
 import { compile, openGpu } from './gpu';
 import { feedUnits, pieceBytesFor, planUnits, readHeaders } from './load';
@@ -66,7 +66,8 @@ async function load(
   model.layout();
   const { tensors, ...facts } = model.describe();
   const shape = { n_ctx: Math.min(request.n_ctx, facts.n_ctx_train), n_batch: request.n_batch };
-  const forms = host === null ? null : await timeForms(host, core);
+  const forms = host === null ? null : formsInTurn(host, core, request.kernels.matvec);
+  const first = (await forms?.next())?.value;
   const compiling = () => (host === null ? Promise.resolve() : compile(host, model, shape, meter));
   const begun = compiling();
   begun.catch(() => undefined); // it is awaited when the weights are there
@@ -77,16 +78,16 @@ async function load(
     0,
     units.reduce((n, unit) => n + unit.size, 0),
   );
-  const tune = () => (forms === null ? core.tuneDot() : forms[0]!.name);
+  const tune = () => first?.name ?? core.tuneDot();
   host?.startProof();
   let dot = await feedAll(model, helpers, request.files, units, pieceBytes, meter, tune);
   model.ready();
   const checks: Check[] = [];
   let rounds = false;
-  if (host !== null && forms !== null) {
+  if (host !== null && forms !== null && first !== undefined) {
     checks.push(mustPass(await checkWeights(host)));
     meter.start('compile', 0, 0);
-    const { form, check } = await provenForm(model, forms, begun, compiling);
+    const { form, check } = await provenForm(model, first, forms, begun, compiling);
     dot = form.name;
     rounds = form.rounds;
     checks.push(check);

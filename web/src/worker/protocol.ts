@@ -26,6 +26,8 @@ export interface LoadRequest {
   readonly n_batch: number;
   /** The variant `webgpu`, and whether an emulated device will do; null: the CPU. */
   readonly gpu: { readonly software: boolean } | null;
+  /** By operation, the forms that served at an earlier start. */
+  readonly kernels: Readonly<Record<string, string>>;
   readonly known_answer: KnownAnswer | null;
   /** Check the known answer on the CPU, too. */
   readonly verify: boolean;
