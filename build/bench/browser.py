@@ -106,30 +106,40 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Browser:
-    """Chromium with a profile of its own, and the server."""
+    """Chromium with a profile of its own, and the server; both outlive `reopen`."""
 
     def __init__(self, timeout_s: float = TIMEOUT_S, arguments: Sequence[str] = ()) -> None:
         self.timeout_s = timeout_s
+        self.arguments = arguments
         self.server = Server()
         self._profile = tempfile.TemporaryDirectory(prefix="slmweb-bench-")
         self._playwright = sync_playwright().start()
+        try:
+            self._context = self._launch()
+        except BuildError:
+            self._playwright.stop()
+            self._profile.cleanup()
+            raise
+        browser = self._context.browser
+        self.version = f"Chromium {browser.version if browser else 'of unknown version'}"
+
+    def reopen(self) -> None:
+        """Closes it and starts it again, as a person comes back another day."""
+        self._context.close()
+        self._context = self._launch()
+
+    def _launch(self) -> BrowserContext:
         chromium = shutil.which("chromium") or shutil.which("chromium-browser")
         try:
-            self._context: BrowserContext = self._playwright.chromium.launch_persistent_context(
+            return self._playwright.chromium.launch_persistent_context(
                 self._profile.name,
                 headless=True,
                 executable_path=chromium,  # None is Playwright's own
-                args=[
-                    "--no-sandbox",
-                    *arguments,
-                ],  # there is no other way as root, as in a container
+                # There is no other way as root, as in a container.
+                args=["--no-sandbox", *self.arguments],
             )
         except Error as error:
-            self._playwright.stop()
-            self._profile.cleanup()
             raise BuildError(f"cannot start Chromium: {first_line(error)}") from None
-        browser = self._context.browser
-        self.version = f"Chromium {browser.version if browser else 'of unknown version'}"
 
     def __enter__(self) -> Browser:
         return self

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from script import DIST, ROOT, BuildError
 
 from . import environment
-from .browser import Browser
+from .browser import Browser, Server
 from .models import Model
 from .shapes import Request, Result
 
@@ -67,25 +67,33 @@ class Slmweb:
     name = "slmweb"
 
     def __init__(self, browser: Browser) -> None:
-        missing = [path for path in ("wasm", "web") if not (DIST / path).is_dir()]
-        if missing:
-            raise BuildError(
-                f"slmweb needs dist/{missing[0]}, which is missing; run `make wasm web`"
-            )
         environment.bundle_page("slmweb")
         self._browser = browser
-        browser.server.folders["/assets/"] = DIST / "web"
-        for path in (DIST / "wasm").glob("slm-*.wasm"):
-            browser.server.files[f"/wasm/{path.name.removeprefix('slm-')}"] = path
+        serve_slmweb(browser.server)
         self._version = git_version()
 
     def measure(self, model: Model, request: Request) -> Result:
-        prefix = f"/models/{model.name}/"
-        self._browser.server.folders[prefix] = model.pack()
-        request = {**request, "model": f"{self._browser.server.url}{prefix}manifest.json"}
+        request = {**request, "model": serve_model(self._browser.server, model)}
         result = cast(Result, self._browser.measure("slmweb", request))
         result["version"] = f"{self._version} in {self._browser.version}"
         return result
+
+
+def serve_slmweb(server: Server) -> None:
+    """What pages/served.ts imports, and what that asks for."""
+    missing = [path for path in ("wasm", "web") if not (DIST / path).is_dir()]
+    if missing:
+        raise BuildError(f"slmweb needs dist/{missing[0]}, which is missing; run `make wasm web`")
+    server.folders["/assets/"] = DIST / "web"
+    for path in (DIST / "wasm").glob("slm-*.wasm"):
+        server.files[f"/wasm/{path.name.removeprefix('slm-')}"] = path
+
+
+def serve_model(server: Server, model: Model) -> str:
+    """The address of the packed model's manifest."""
+    prefix = f"/models/{model.name}/"
+    server.folders[prefix] = model.pack()
+    return f"{server.url}{prefix}manifest.json"
 
 
 def git_version() -> str:

@@ -207,6 +207,12 @@ def _playwright() -> Any:
     return sync_playwright
 
 
+def gpu_switches() -> list[str]:
+    """Headless Chromium has no GPU of its own accord. Where there is none, it emulates one."""
+    vulkan = ["--enable-features=Vulkan"] if sys.platform == "linux" else []
+    return ["--enable-unsafe-webgpu", *vulkan]
+
+
 @contextlib.contextmanager
 def _chromium(start: Any, gpu: bool) -> Iterator[Any]:
     """A blank page; the system's Chromium is taken before Playwright's own."""
@@ -216,9 +222,7 @@ def _chromium(start: Any, gpu: bool) -> Iterator[Any]:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--no-sandbox")  # as root, as in a container, there is no other way
     if gpu:
-        # Headless it has no GPU of its own accord. Where there is none, it emulates one.
-        arguments.append("--enable-unsafe-webgpu")
-        arguments += ["--enable-features=Vulkan"] if sys.platform == "linux" else []
+        arguments += gpu_switches()
     with start() as playwright:
         try:
             browser = playwright.chromium.launch(executable_path=found, args=arguments)

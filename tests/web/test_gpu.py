@@ -167,11 +167,12 @@ const ask = async (params = {}, between = () => {}) => {
 };
 const losing = (at, how = 'lose') => (n) => at.includes(n) && faults.postMessage(how);
 """
+# Timing the forms takes seconds of an emulated device.
 LOAD = """
 globalThis.notices = [];
 globalThis.progress = [];
 globalThis.slm = await harness.SLM.load('/models/tiny/manifest.json', {
-  baseUrl: '/', storage: 'memory', n_ctx: 128, n_batch: 1, backend: 'webgpu',
+  baseUrl: '/', storage: 'memory', n_ctx: 128, n_batch: 1, backend: 'webgpu', kernels: {matvec: 'lane'},
   onNotice: (sentence, notice) => notices.push({sentence, ...notice}),
   onProgress: (report) => progress.push(report),
   ...argument,
@@ -245,7 +246,7 @@ def whole(gpu_browser: Browser, server: Site) -> Iterator[tuple[Page, Any]]:
     """A model on the GPU that nothing happens to, and its answer."""
     with gpu_browser.new_context() as context:
         page = open_page(context.new_page(), server)
-        info = load(page, n_batch=64)
+        info = load(page, n_batch=64, kernels={})
         assert info.get("backend") == "webgpu", info
         yield page, run(page, "return ask();")
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,9 +22,18 @@ from ..results import machine_name
 from . import models, node
 from .figures import Figures, Plan, measure
 from .ort import Compared, compare
-from .report import NOT_SEEN, print_compared, print_device, print_report
+from .report import (
+    NO_CACHE,
+    NOT_SEEN,
+    print_compared,
+    print_device,
+    print_report,
+    print_starts,
+)
+from .start import measure_starts
 
 RESULTS = DIST / "bench" / "gpu.json"
+START_RESULTS = DIST / "bench" / "gpu_start.json"
 
 app = typer.Typer(add_completion=False)
 
@@ -47,7 +57,9 @@ def bench(
         int | None,
         typer.Option(min=1, max=4096, help="Tokens to write.", show_default="64; emulated 4"),
     ] = None,
-    reps: Annotated[int, typer.Option(min=1, help="Prompts that are read; medians count.")] = 3,
+    reps: Annotated[
+        int, typer.Option(min=1, help="Prompts that are read, or first starts; medians count.")
+    ] = 3,
     profile: Annotated[bool, typer.Option(help="Also a table of the operations.")] = True,
     ort: Annotated[
         bool, typer.Option("--ort", help="Also onnxruntime-web on the same device.")
@@ -55,7 +67,16 @@ def bench(
     host: Annotated[
         bool, typer.Option("--host", help="Instead: what recording costs the processor.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Where all figures go as JSON.")] = RESULTS,
+    start: Annotated[
+        bool, typer.Option("--start", help="Instead: a first start and the next in Chromium.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where all figures go as JSON.",
+            show_default=f"{RESULTS.name}, of --start {START_RESULTS.name}",
+        ),
+    ] = None,
 ) -> None:
     """Measures the GPU path of this machine beside what its device can do.
 
@@ -67,6 +88,12 @@ def bench(
         console.print(f"{what} ...", highlight=False)
 
     try:
+        if start:
+            starts = measure_starts(reps, say)
+            print_starts(console, starts)
+            emulated = {"emulated": starts.emulated, "note": NO_CACHE if starts.emulated else None}
+            write(console, out or START_RESULTS, {**emulated, **asdict(starts)})
+            return
         wanted = models.choose(names) if names is not None else None
         runner = node.Node()
         if host:
@@ -105,9 +132,6 @@ def bench(
         except BuildError as error:
             console.print(f"[yellow]onnxruntime-web[/]: {error}", highlight=False, soft_wrap=True)
     results = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
-        "version": git_version(),
-        "machine": machine_name(),
         "adapter": runner.device.adapter,
         "emulated": software,
         "not_seen_on_hardware": NOT_SEEN if software else None,
@@ -115,8 +139,18 @@ def bench(
         "models": [one.to_json() for one in found],
         "onnxruntime": compared and compared.to_json(),
     }
+    write(console, out or RESULTS, results)
+
+
+def write(console: Console, out: Path, results: dict[str, Any]) -> None:
+    told = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+        "version": git_version(),
+        "machine": machine_name(),
+        **results,
+    }
     out.parent.mkdir(parents=True, exist_ok=True)
-    replace(out, json.dumps(results, indent=1).encode() + b"\n")
+    replace(out, json.dumps(told, indent=1).encode() + b"\n")
     console.print(f"written to {out}", highlight=False)
 
 

@@ -13,11 +13,18 @@ from rich.table import Table
 from .figures import MOST_READ, Figures, Operation
 from .node import Device
 from .ort import Compared
+from .start import REMEMBERED, TIMED, Starts
 
 NOT_SEEN = (
     "Emulated by the processor. What holds on hardware, too: dispatches of a token, and bytes read "
     "over weights. What has not been seen on hardware: tokens/s, both shares, milliseconds of the "
     "host, pipelines and compile times, and which operations take the time."
+)
+
+
+NO_CACHE = (
+    "Emulated by the processor, for which the browser keeps no compiled programs: a second start "
+    "compiles what the first did. On a GPU the browser keeps them, which both second starts show."
 )
 
 
@@ -54,6 +61,30 @@ def print_compared(console: Console, one: Compared) -> None:
         "(rounds in turn, medians)",
         highlight=False,
         soft_wrap=True,
+    )
+
+
+def print_starts(console: Console, found: Starts) -> None:
+    names = " ".join(found.adapter.values())
+    forms = "/".join(found.forms)
+    console.print(f"{found.browser}, {names}; products by {forms}", highlight=False)
+    if found.emulated:
+        console.print(f"[yellow]{NO_CACHE}[/]", highlight=False)
+    table = _table(f"{found.model}: seconds until it is ready (medians)", ("start",), ("ready",
+                   "fetching", "device, forms", "weights", "the rest, checks", "of it compiling",
+                   "pipelines"))  # fmt: skip
+    for kind in found.starts:
+        one = found.median(kind)
+        seconds = (one.ready_s, one.fetch_s, one.device_s, one.weights_s, one.checks_s)
+        cells = [f"{value:.2f}" for value in (*seconds, one.compile_s)]
+        table.add_row(kind, *cells, f"{one.pipelines:.0f}")
+    console.print(table)
+    timed, remembered = found.median(TIMED), found.median(REMEMBERED)
+    console.print(
+        f"With a remembered form {timed.device_s:.2f} s before the first weight become "
+        f"{remembered.device_s:.2f} s, and {timed.ready_s:.1f} s until it is ready "
+        f"{remembered.ready_s:.1f} s.",
+        highlight=False,
     )
 
 

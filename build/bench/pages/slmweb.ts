@@ -1,16 +1,10 @@
 // slmweb as an engine to be timed: the bundle that is served, through the public
 // API that any page uses.
 
-import type { LoadOptions, Slm } from '../../../web/src/api/types';
+import type { Slm } from '../../../web/src/api/types';
 import type { Request } from './protocol';
+import { SLM } from './served';
 import { type Engine, expose, measure } from './stream';
-
-interface SlmModule {
-  readonly SLM: { load(manifestUrl: string, options: LoadOptions): Promise<Slm> };
-}
-
-const assets = (await (await fetch('/assets/assets.json')).json()) as Record<string, string>;
-const { SLM } = (await import(`/assets/${assets['slmweb.js']}`)) as SlmModule;
 
 let slm: Slm | null = null;
 

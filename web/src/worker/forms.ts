@@ -48,17 +48,11 @@ export async function* formsInTurn(
 
 /** Those that this device takes, the fastest first; it is selected. */
 export async function timeForms(host: GpuHost, core: Core): Promise<TimedForm[]> {
-  const all = allForms(core);
-  // Together, and before any is timed: what compiles takes the processor from what is timed.
-  const compiled = all.map(({ index }) =>
-    host.compile(() => core.check(core.exports.slm_dot_bench(index, 1))),
-  );
-  await Promise.allSettled(compiled);
   const forms: TimedForm[] = [];
   let why: unknown;
-  for (const [i, form] of all.entries()) {
+  for (const form of allForms(core)) {
     try {
-      await compiled[i];
+      await host.compile(() => core.check(core.exports.slm_dot_bench(form.index, 1)));
       forms.push({ ...form, ms: await time(core, form) });
     } catch (error) {
       why = mayTryAnother(error);
