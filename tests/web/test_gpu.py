@@ -172,7 +172,8 @@ LOAD = """
 globalThis.notices = [];
 globalThis.progress = [];
 globalThis.slm = await harness.SLM.load('/models/tiny/manifest.json', {
-  baseUrl: '/', storage: 'memory', n_ctx: 128, n_batch: 1, backend: 'webgpu', kernels: {matvec: 'lane'},
+  baseUrl: '/', storage: 'memory', n_ctx: 128, n_batch: 1, backend: 'webgpu',
+  kernels: {matvec: 'lane'},
   onNotice: (sentence, notice) => notices.push({sentence, ...notice}),
   onProgress: (report) => progress.push(report),
   ...argument,
