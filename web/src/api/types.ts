@@ -84,8 +84,9 @@ export interface Manifest {
   readonly good_for?: string;
   /** Absent when there is none. */
   readonly adapters?: readonly ManifestAdapter[];
-  /** Absent in older packs, and where nobody has packed the model. */
-  readonly known_answer?: KnownAnswer;
+  /** One; or those of a few layers each, together all of them, of a model that was too large to be asked
+   *  at once. Absent in older packs, and where nobody has packed the model. */
+  readonly known_answer?: readonly KnownAnswer[];
 }
 
 /** A domain that comes with the model; it is fetched, checked and kept like the model's own files. */

@@ -72,7 +72,7 @@ export class Team {
         n_ctx,
         n_batch,
         gpu,
-        known_answer: source.manifest.known_answer ?? null,
+        known_answer: source.manifest.known_answer ?? [],
         verify,
       };
       main!.postMessage({ role: 'main', helpers: ports, load } satisfies Role, ports);

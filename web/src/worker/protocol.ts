@@ -26,7 +26,8 @@ export interface LoadRequest {
   readonly n_batch: number;
   /** The variant `webgpu`, and whether an emulated device will do; null: the CPU. */
   readonly gpu: { readonly software: boolean } | null;
-  readonly known_answer: KnownAnswer | null;
+  /** Of all layers at once, or of a few each; empty: there is none. */
+  readonly known_answer: readonly KnownAnswer[];
   /** Check the known answer on the CPU, too. */
   readonly verify: boolean;
 }
