@@ -136,6 +136,18 @@ def test_a_wrong_shader_of_drawing(script: Path, path: Path, right: str, wrong: 
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
+        ("subgroupShuffleXor(sum.x, apart)", "subgroupShuffleXor(sum.x, 1u)"),
+        ("lane / LANES * (LANES / size)", "lane / LANES"),
+    ],
+)
+def test_a_wrong_shader_that_shuffles(script: Path, path: Path, right: str, wrong: str) -> None:
+    with closing(GpuInstance(changed_script(script, right, wrong), "subgroup")) as core:
+        assert failed_checks(core, path) == ["matvec Q4_K", "glu Q4_K"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
         ("sum16(low), sum16(high)", "sum16(low), sum16(low)"),
         ("127.0 / most,", "126.0 / most,"),
         ("let scale = most / 127.0", "let scale = most / 126.0"),
