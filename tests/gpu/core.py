@@ -34,7 +34,7 @@ class GpuInstance(Instance):
         self._size = 0
         self._windows: list[tuple[int, bytearray, bytes]] = []
         self._process = subprocess.Popen(
-            ["node", script, WASM, json.dumps(wish)],
+            ["node", script, WASM, json.dumps({"subgroups": form == "subgroup", **wish})],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(),

@@ -37,7 +37,8 @@ const READBACK = 0x09;
 async function open(): Promise<GPUDevice | null> {
   const adapter = (await (await openDawn())?.requestAdapter()) ?? null;
   if (adapter === null) return null;
-  return adapter.requestDevice(); // with the limits that every device has
+  const requiredFeatures: GPUFeatureName[] = adapter.features.has('subgroups') ? ['subgroups'] : [];
+  return adapter.requestDevice({ requiredFeatures }); // with the limits that every device has
 }
 
 class Runner {

@@ -22,6 +22,8 @@ Gpu = Callable[[str], GpuInstance]
 
 def gpu_error(core: GpuInstance, path: Path, answer: KnownAnswer) -> float:
     with Model.open(path, core=core) as model, model.session(64, 64) as session:
+        if answer.layers is not None:
+            model.consist_of(answer.layers)
         session.exact()
         logits = session.eval(answer.tokens)
         assert logits is not None
@@ -53,6 +55,24 @@ def test_a_corrupted_byte(gpu: Gpu, path: Path, answer: KnownAnswer, tmp_path: P
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(content)
     assert gpu_error(gpu("lane"), damaged, answer) > answer.bound
+
+
+def test_answers_of_some_layers(gpu: Gpu, path: Path, tmp_path: Path) -> None:
+    """As packs of models have them that the CPU's core has no room for."""
+    answers = []
+    for layers in ((0, 1), (1, 2)):
+        with Model.open(path, layers=layers, core=Instance("simd")) as model:
+            answers.append(known_answer.compute(model, layers))
+    assert model.info["n_layer"] == 2
+    content = bytearray(path.read_bytes())
+    tensor = next(t for t in model.info["tensors"] if t["name"] == "blk.1.ffn_down.weight")
+    content[tensor["offset"] + 1] ^= 0x10
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(content)
+    core = gpu("lane")
+    for answer in answers:
+        assert gpu_error(core, path, answer) <= answer.bound / 5
+        assert (gpu_error(core, damaged, answer) > answer.bound) == (answer.layers == (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +131,18 @@ def test_a_wrong_shader_that_a_known_answer_does_not_reach(script: Path, path: P
 def test_a_wrong_shader_of_drawing(script: Path, path: Path, right: str, wrong: str) -> None:
     with closing(GpuInstance(changed_script(script, right, wrong))) as core:
         assert failed_checks(core, path) == ["drawing"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("subgroupShuffleXor(sum.x, apart)", "subgroupShuffleXor(sum.x, 1u)"),
+        ("lane / LANES * (LANES / size)", "lane / LANES"),
+    ],
+)
+def test_a_wrong_shader_that_shuffles(script: Path, path: Path, right: str, wrong: str) -> None:
+    with closing(GpuInstance(changed_script(script, right, wrong), "subgroup")) as core:
+        assert failed_checks(core, path) == ["matvec Q4_K", "glu Q4_K"]
 
 
 @pytest.mark.parametrize(

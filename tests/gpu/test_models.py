@@ -59,10 +59,11 @@ def test_every_family(gpu: Gpu, folder: Path, name: str) -> None:
         )
 
 
+@pytest.mark.parametrize("form", ["sweep", "subgroup"])
 @pytest.mark.parametrize("name", ["llama", "gemma3"])
-def test_the_form_for_real_gpus(gpu: Gpu, folder: Path, name: str) -> None:
+def test_the_forms_for_real_gpus(gpu: Gpu, folder: Path, name: str, form: str) -> None:
     expected = golden(name)
-    with Model.open(tiny(name, folder), core=gpu("sweep")) as model:
+    with Model.open(tiny(name, folder), core=gpu(form)) as model:
         for n_batch, n in ((96, 96), (3, 9), (1, 5)):
             with model.session(N_CTX, n_batch) as session:
                 assert_close(evaluate(session, expected.ids[:n]), expected.logits[:n], BOUND)
@@ -122,7 +123,7 @@ def test_the_form_that_rounds_as_the_cpu_does(gpu: Gpu, tmp_path: Path, name: st
         assert_close(evaluate(session, ids), expected, GOLDEN_BOUND)
 
 
-@pytest.mark.parametrize("form", ["lane", "sweep", "dot8"])
+@pytest.mark.parametrize("form", ["lane", "sweep", "dot8", "subgroup"])
 def test_kernels_prove_themselves(gpu: Gpu, tmp_path: Path, form: str) -> None:
     """The self-tests that run on each visitor's device, for a type with every kind of region."""
     core = gpu(form)

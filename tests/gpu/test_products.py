@@ -321,6 +321,8 @@ def builds() -> dict[str, Build]:
             found[f"matvec-{kind}-pair-{rows}x{c}-{pair.n}"] = matvec(kind, pair)
             lane = replace(paired, finish=STORE, bias=True, form="matvec_lane")
             found[f"lane-{kind}-{rows}x{c}-{lane.n}"] = matvec(kind, lane)
+            subgroup = replace(pair, form="matvec_subgroup")
+            found[f"subgroup-{kind}-{rows}x{c}-{subgroup.n}"] = matvec(kind, subgroup)
             if step(kind) > 1:
                 dot8 = replace(pair, form="matvec_dot8")
                 found[f"dot8-{kind}-{rows}x{c}-{dot8.n}"] = matvec(kind, dot8)
@@ -332,6 +334,15 @@ def builds() -> dict[str, Build]:
             plain = Matvec((4, 64, 1), 96, tokens, lanes, at_once, tokens, norm=lanes > 16)
             for of in (replace(plain, rows=(65, 5, 8), columns=2080), replace(plain, bias=True)):
                 found[f"matvec-{of}"] = matvec("Q4_0", of)
+                subgroup = replace(of, form="matvec_subgroup")
+                found[f"matvec-{subgroup}"] = matvec("Q4_0", subgroup)
+    # As many lanes as an emulated subgroup has: what other devices have where it sweeps with more.
+    for of in (
+        Matvec((4, 64, 1), 96, 4, lanes=4, at_once=4, tokens=4, norm=True, form="matvec_subgroup"),
+        Matvec((65, 5, 8), 2080, 1, lanes=4, at_once=2, bias=True, form="matvec_subgroup"),
+        Matvec((66, 66), 288, 2, lanes=4, tokens=2, finish=GELU, form="matvec_subgroup"),
+    ):
+        found[f"matvec-{of}"] = matvec("Q5_1", of)
     for kind in ("Q8_0", "Q6_K"):  # types of a head
         for of in (
             Matvec((131,), 2304, lanes=32, at_once=4, finish=CAP, norm=True, scale=0.5),
@@ -350,6 +361,8 @@ def builds() -> dict[str, Build]:
         Matvec((12, 12), 64, finish=SILU, large=1e4, form="matvec_lane"),
         Matvec((5, 66, 3), 2080, 3, lanes=32, at_once=4, tokens=3, form="matvec_dot8"),
         Matvec((131,), 4128, lanes=64, at_once=2, norm=True, finish=CAP, form="matvec_dot8"),
+        Matvec((131,), 4128, lanes=64, at_once=4, norm=True, finish=CAP, form="matvec_subgroup"),
+        Matvec((70,), 768, cap=2, finish=ADD_CAP, form="matvec_subgroup"),
         Matvec((12, 12), 64, finish=GELU, norm=True),
         Matvec((12, 12), 64, finish=GELU, large=1e4),
         Matvec((12, 12), 64, finish=SILU, large=1e4),

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from slmweb.core import Model
+from slmweb.pack import known_answer
 from slmweb.pack.pack import pack
 from slmweb.server.app import Folders, create_app
 from tests.goldens.tiny_adapters import LAW, write_adapter
@@ -545,6 +548,44 @@ def test_a_known_answer_that_is_not_met(
         path.write_bytes(before)
 
 
+def test_known_answers_of_some_layers_each(
+    gpu_browser: Browser, server: Site, models_folder: Path
+) -> None:
+    """As a pack has them that the CPU's core had no room for."""
+    folder = models_folder / MODEL
+    path = folder / "manifest.json"
+    before = path.read_bytes()
+    manifest = json.loads(before)
+    answers = []
+    for layers in ((0, 1), (1, 2)):
+        with Model.open(folder, layers=layers, variant="simd") as model:
+            answers.append({**asdict(known_answer.compute(model, layers)), "layers": layers})
+    manifest["known_answer"] = answers
+    try:
+        with gpu_browser.new_context() as context:
+            page = open_page(context.new_page(), server)
+            path.write_text(json.dumps(manifest))
+            whole = load(page)
+            assert whole["backend"] == "webgpu"
+            check = next(check for check in whole["checks"] if check["name"] == "known_answer")
+            assert check["state"] == "passed"
+            assert 0 < check["error"] < check["bound"]
+            assert ", of the layers " in check["detail"]
+            # All layers take part in what is answered.
+            tokens = run(page, "return ask();")["tokens"]
+            assert load(page, backend="cpu", verify=True)["checks"][0]["state"] == "passed"
+            assert run(page, "return ask();")["tokens"] == tokens
+            *right, least = answers[1]["logits"]
+            answers[1]["logits"] = [*right, least + 2 * answers[1]["bound"] * answers[1]["scale"]]
+            path.write_text(json.dumps(manifest))
+            assert load(page)["code"] == "corrupt"
+            answers.pop()
+            path.write_text(json.dumps(manifest))
+            assert load(page, backend="cpu", verify=True)["code"] == "bad_manifest"
+    finally:
+        path.write_bytes(before)
+
+
 def test_an_emulated_device_is_used_only_when_asked_for(gpu_page: Page) -> None:
     info = load(gpu_page, backend="auto")
     assert info["backend"] == "cpu"
@@ -629,7 +670,7 @@ def test_the_page_remembers_which_form_is_fastest(
         first = compiled()
         assert {"matvec", "matvec_lane", "matvec_dot8"} <= {*first}
         kept = page.evaluate("(key) => JSON.parse(localStorage.getItem(key))", key)
-        assert kept["matvec"] in {"sweep", "lane", "dot8"}
+        assert kept["matvec"] in {"sweep", "lane", "dot8", "subgroup"}
         second = compiled()
         assert len(second) < len(first)
         assert not {"matvec", "matvec_lane"} <= {*second}

@@ -101,13 +101,21 @@ SLM_API int32_t slm_model_header(slm_model *m, const uint8_t *bytes, uint32_t n,
  * described and its tokenizer used. */
 SLM_API int32_t slm_model_layout(slm_model *m);
 
+/* Makes the model consist of its layers [first, end) alone, between its embedding
+ * and its head: at first these are all. Before slm_model_layout, no others are
+ * loaded (their tensors have no granule, and are not fed), so that a model which
+ * is too large can be evaluated a few layers at a time; after it, the layers must
+ * be some of those that are loaded, and sessions evaluate these from now on. What
+ * their caches hold is then of other layers: see slm_session_reuse. */
+SLM_API int32_t slm_model_layers(slm_model *m, uint32_t first, uint32_t end);
+
 /* JSON: {"architecture", "name", "license", "parameters", "n_ctx_train",
  * "n_vocab", "n_embd", "n_layer", "n_head", "n_head_kv", "bos", "eos", "eot",
  * "add_bos", "eog": [ids], "tokenizer", "chat_template", "languages",
  * "packed_bytes", "types": {"Q4_1": bytes, ...}, "files": n,
  * "tensors": [{"name", "file", "type", "shape", "offset", "size", "granule"}]}
  * "offset" counts from the start of the tensor's own file. Absent facts are
- * null. "granule" is there after slm_model_layout. */
+ * null. "granule" is there after slm_model_layout, for tensors that are loaded. */
 SLM_API const char *slm_model_describe(slm_model *m);
 
 /* Hands over bytes [offset, offset + n) of tensor `tensor` (its index in

@@ -110,6 +110,7 @@ int32_t slm_model_header(slm_model *m, const uint8_t *bytes, uint32_t n, double 
   return status == SLM_OK ? static_cast<int32_t>(missing) : status;
 }
 
+int32_t slm_model_layers(slm_model *m, uint32_t first, uint32_t end) { return m->loaded.layers({first, end}); }
 int32_t slm_model_layout(slm_model *m) { return m->loaded.layout(); }
 const char *slm_model_describe(slm_model *m) { return m->loaded.describe(); }
 

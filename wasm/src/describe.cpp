@@ -11,7 +11,7 @@ void describe_tensor(Json &json, const TensorSlot &slot, bool laid_out) {
   for (uint32_t d = 0; d < t.n_dims; d++)
     json.number(t.ne[d]);
   json.close(']').key("offset").number(t.offset).key("size").number(t.size);
-  if (laid_out) json.key("granule").number(slot.granule());
+  if (laid_out && !slot.skipped) json.key("granule").number(slot.granule());
   json.close('}');
 }
 

@@ -1,6 +1,8 @@
 // loaded_model.cpp: see loaded_model.h.
 #include "loaded_model.h"
 
+#include <algorithm>
+
 #include "dequantize.h"
 
 namespace slm {
@@ -60,6 +62,12 @@ Status LoadedModel::open_set() {
   return Tokenizer::create(*files_[0], tokenizer_);
 }
 
+Status LoadedModel::layers(LayerRange range) {
+  if (laid_out_) SLM_TRY(loaded_.check(range));
+  (laid_out_ ? family_->layers : loaded_) = range;
+  return SLM_OK;
+}
+
 Status LoadedModel::layout() {
   if (tokenizer_ == nullptr) return fail(SLM_ERR_WRONG_STATE, "headers of the model's files are still missing");
   if (laid_out_) return fail(SLM_ERR_WRONG_STATE, "the model is laid out already");
@@ -70,20 +78,26 @@ Status LoadedModel::layout() {
     s = {s.tensor, s.file};
 
   SLM_TRY(new_family(architecture_, family_));
-  Loader loader(files_, architecture_, tokenizer_->n_vocab(), slots_);
+  Loader loader(files_, architecture_, tokenizer_->n_vocab(), loaded_, slots_);
   SLM_TRY(family_->load(loader));
   SLM_TRY(loader.finish());
+  const LayerRange all{0, family_->shape().n_layer};
+  loaded_.end = std::min(loaded_.end, all.end);
+  SLM_TRY(all.check(loaded_));
+  family_->layers = loaded_;
   for (uint32_t i = 0; i < kMaxRopes; i++)
     tables_.push_back(std::move(loader.rope_tables()[i]));
 
   f16_cache_ = false;
-  for (TensorSlot &s : slots_)
+  for (TensorSlot &s : slots_) {
+    f16_cache_ |= s.matrix != nullptr && s.tensor->type != TensorType::F32;
+    if (s.skipped) continue;
     if (s.matrix != nullptr) {
       SLM_TRY(weights_.place(*s.matrix, s.tensor->name));
-      f16_cache_ |= s.tensor->type != TensorType::F32;
     } else {
       SLM_TRY(weights_.place(*s.vector, static_cast<uint32_t>(s.tensor->ne[0]), s.tensor->name));
     }
+  }
   SLM_TRY(weights_.placed());
   laid_out_ = true;
   return SLM_OK;
@@ -94,6 +108,8 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
   if (tensor >= slots_.size())
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the model has ", uint64_t(slots_.size()));
   TensorSlot &s = slots_[tensor];
+  if (s.skipped)
+    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' is of a layer that was left out");
   SLM_TRY(s.take(offset, n));
   if (s.matrix != nullptr) return weights_.pack(*s.matrix, offset / s.granule() * kRows, bytes, n);
   const uint32_t each = s.granule();

@@ -18,6 +18,8 @@ class LoadedModel {
 public:
   /// Takes the header of the next file; `missing` files are still to come.
   Status header(std::span<const uint8_t> bytes, uint64_t file_size, uint32_t &missing);
+  /// See slm_model_layers.
+  Status layers(LayerRange range);
   Status layout();
   Status feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
   Status ready();
@@ -51,6 +53,7 @@ private:
   std::string_view architecture_;
   std::vector<TensorSlot> slots_; // of all files, in order
   std::unique_ptr<Family> family_;
+  LayerRange loaded_; // the layers that it has or is to have
   WeightStore weights_;
   std::vector<Block> tables_; // of the rotations
   Block squares_;             // of the matrices' inputs, while an importance matrix is collected

@@ -65,7 +65,7 @@ def print_compared(console: Console, one: Compared) -> None:
 
 
 def print_starts(console: Console, found: Starts) -> None:
-    names = " ".join(found.adapter.values())
+    names = " ".join(filter(None, found.adapter.values()))
     forms = "/".join(found.forms)
     console.print(f"{found.browser}, {names}; products by {forms}", highlight=False)
     if found.emulated:

@@ -21,8 +21,8 @@ from ..environment import bundle_page
 from ..models import smollm2_q4_1
 
 FIRST = "first"
-TIMED = "second, forms timed"
-REMEMBERED = "second, form remembered"
+TIMED = "second, timed"
+REMEMBERED = "second, remembered"
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def pack(
                 "chunks": chunks,
                 "signed": key is not None,
                 "verified": verify,
-                "known_answer": manifest.known_answer is not None,
+                "known_answer": bool(manifest.known_answer),
             }
         )
     else:
@@ -161,8 +161,8 @@ def pack(
         )
         done = f"{', signed' if key else ''}{', verified' if verify else ''}"
         print(f"{bytes_text(manifest.size)} in {chunks} chunks{done}")
-        if known_answer and manifest.known_answer is None:
-            print("without a known answer: the model does not fit the memory of the core here")
+        if known_answer and not manifest.known_answer:
+            print("without a known answer: not even a layer of it fits the memory of the core here")
 
 
 def _adapter(item: str) -> tuple[Path, str | None]:

@@ -79,8 +79,7 @@ def verify(
     json: JsonOption = False,
 ) -> None:
     """Read a packed model back as a browser would, chunks, root, signature, and run it."""
-    from ..core.model import Model
-    from ..pack.known_answer import check
+    from ..pack.known_answer import check_pack
     from ..pack.pack import verify as read_back
     from ..pack.sign import SIGNATURE, read_public_key, verify_signature
 
@@ -89,12 +88,11 @@ def verify(
         verify_signature(folder, public)
     with progress_bar("verifying", "bytes") as progress:
         manifest = read_back(folder, progress)
-    answer, error = manifest.known_answer, None
-    if answer is not None:
+    answers, known = manifest.known_answer, None
+    if answers:
         with progress_bar("loading", "bytes") as progress:
-            opened = Model.open(folder, progress=progress)
-        with opened:
-            error = check(opened, answer)
+            error = check_pack(folder, answers, progress)
+        known = {"error": error, "bound": answers[0].bound, "arithmetic": answers[0].arithmetic}
     signed_by = public.id if public is not None else None
     if json:
         print_json(
@@ -104,17 +102,16 @@ def verify(
                 "root": manifest.root,
                 "size": manifest.size,
                 "signed_by": signed_by,
-                "known_answer": answer
-                and {"error": error, "bound": answer.bound, "arithmetic": answer.arithmetic},
+                "known_answer": known,
             }
         )
         return
     chunks = sum(len(file.chunks) for file in manifest.files)
     print(f"{manifest.title}: {bytes_text(manifest.size)} in {chunks} chunks are whole")
-    if answer is None:
+    if known is None:
         print("there is no known answer to run it for; pack it again to have one")
     else:
-        print(f"it computes its known answer: error {error:.1e}, bound {answer.bound:g}")
+        print(f"it computes its known answer: error {error:.1e}, bound {known['bound']:g}")
     if signed_by is not None:
         print(f"signed by the key {signed_by}")
     elif (folder / SIGNATURE).is_file():

@@ -75,13 +75,22 @@ def choose_variant(folder: Path | None = None) -> Variant:
 class Instance:
     """The core, ready to be called. Use it from one thread at a time.
 
-    `wasm` is a file to run instead of the shipped `variant`.
+    `wasm` is a file to run instead of the shipped `variant`; `memory_limit` the bytes that its
+    linear memory may grow to, by default 4 GiB.
     Raises SlmError "not_built" when there is no such file or it is not the core.
     """
 
-    def __init__(self, variant: Variant | None = None, *, wasm: Path | None = None) -> None:
+    def __init__(
+        self,
+        variant: Variant | None = None,
+        *,
+        wasm: Path | None = None,
+        memory_limit: int | None = None,
+    ) -> None:
         self.path = wasm or paths.wasm_file(variant or choose_variant())
         self.store = wasmtime.Store(_engine())
+        if memory_limit is not None:
+            self.store.set_limits(memory_size=memory_limit)
         try:
             module = wasmtime.Module.from_file(_engine(), self.path)
             imports = [_idle(self.store, wanted) for wanted in module.imports]

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -42,7 +42,8 @@ class TensorInfo(TypedDict):
     shape: list[int]
     offset: int  # bytes from the start of its file
     size: int  # bytes
-    granule: int  # bytes; pieces of a tensor are multiples of it. There after `layout`
+    # Bytes; pieces of a tensor are multiples of it. There after `layout`, for what is loaded.
+    granule: NotRequired[int]
 
 
 class ModelInfo(TypedDict):
@@ -164,6 +165,7 @@ class Model:
         cls,
         *files: str | Path,
         weights: bool = True,
+        layers: tuple[int, int] | None = None,
         variant: Variant | None = None,
         core: Instance | None = None,
         progress: Progress | None = None,
@@ -172,14 +174,16 @@ class Model:
         folder of a packed model.
 
         Without `weights` only the headers are read: enough for `info` and
-        `tokenizer`. `progress` is called with the bytes of weights loaded and in
-        all. Raises SlmError: "unreadable", "bad_file", "unsupported",
-        "out_of_memory", "not_built".
+        `tokenizer`. `layers` as `consist_of`, and no others are loaded. `progress` is
+        called with the bytes of weights loaded and in all. Raises SlmError: "unreadable",
+        "bad_file", "unsupported", "out_of_memory", "not_built".
         """
         model = cls(core or Instance(variant))
         try:
             model._files = open_files([Path(file) for file in files])
             model._read_headers()
+            if layers is not None:
+                model.consist_of(layers)
             if weights:
                 model._load(progress or (lambda done, total: None))
         except BaseException:
@@ -223,6 +227,14 @@ class Model:
         """Checks the tensors against the architecture and allocates their memory."""
         self.core.check("slm_model_layout", self.handle)
         self._info = None  # now with the packed size and each tensor's granule
+
+    def consist_of(self, layers: tuple[int, int]) -> None:
+        """From now on the model is its layers [first, end) between its embedding and its head.
+
+        Before `layout` no others will be loaded; after it they must be some of those that are.
+        Empty every session's cache, which is of other layers. Raises SlmError "invalid_argument".
+        """
+        self.core.check("slm_model_layers", self.handle, *layers)
 
     def session_bytes(self, n_ctx: int, n_batch: int = 128) -> int:
         """What a session of this shape would take, with one thread. After `layout`.
@@ -319,8 +331,9 @@ def feed_tensors(
     described: Sequence[TensorInfo],
     progress: Progress,
 ) -> None:
-    """Feeds every tensor, in file order, through slm_model_feed or slm_adapter_feed."""
-    tensors: list[Any] = list(enumerate(described))
+    """Feeds every tensor that is to be loaded, in file order, through slm_model_feed or
+    slm_adapter_feed."""
+    tensors: list[Any] = [(i, tensor) for i, tensor in enumerate(described) if "granule" in tensor]
     tensors.sort(key=lambda item: (item[1]["file"], item[1]["offset"]))
     total = sum(tensor["size"] for _, tensor in tensors)
     done = 0

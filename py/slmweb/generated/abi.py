@@ -68,6 +68,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_model_free": ("void", ("i32",)),
     "slm_model_header": ("i32", ("i32", "i32", "i32", "f64")),
     "slm_model_layout": ("i32", ("i32",)),
+    "slm_model_layers": ("i32", ("i32", "i32", "i32")),
     "slm_model_describe": ("i32", ("i32",)),
     "slm_model_feed": ("i32", ("i32", "i32", "i32", "i32", "i32")),
     "slm_model_prepare": ("i32", ("i32", "i32", "i32")),

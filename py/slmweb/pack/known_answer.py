@@ -4,7 +4,9 @@ Owns the choice of the tokens, the bound and the comparison; web/src/core/known_
 compares in the same way. Whoever runs the model later evaluates the same tokens: when
 the logits agree, the weights, the kernels and the machine under them are right
 together. The arithmetic is the core's exact one (slm_session_exact), so that what a
-device may differ by is the rounding of float32 alone.
+device may differ by is the rounding of float32 alone. A model that does not fit the core
+has an answer for a few of its layers at a time, which then stand between its embedding and
+its head: what comes out means nothing, but every weight takes part in one of them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.files import is_pack
+from ..core.instance import Instance
 from ..core.model import Model, Progress
 from ..core.session import Logits
 from ..errors import SlmError
@@ -43,8 +46,8 @@ def _spread(n_vocab: int, n: int) -> list[int]:
     return [(i * 2654435769 % (1 << 32)) * n_vocab >> 32 for i in range(1, n + 1)]
 
 
-def compute(model: Model) -> KnownAnswer:
-    """The known answer of a model that is loaded.
+def compute(model: Model, layers: tuple[int, int] | None = None) -> KnownAnswer:
+    """The known answer of a model that is loaded, and consists of these layers.
 
     Raises SlmError "bad_file" for weights that give no numbers, and "out_of_memory".
     """
@@ -57,33 +60,67 @@ def compute(model: Model) -> KnownAnswer:
             "convert or download the model again",
         )
     wide = logits.astype(np.float64)
+    scale = round(float(wide.std()), 6)
+    if scale == 0:
+        raise SlmError(
+            "bad_file",
+            "expected weights that tell tokens apart, found ones that give all the same logit; "
+            "convert or download the model again",
+        )
     top = np.argsort(-wide, kind="stable")[:N_TOP]
     return KnownAnswer(
         tokens=tuple(tokens),
         ids=tuple(int(i) for i in top),
         # Half of the last digit is a hundredth of the bound.
         logits=tuple(round(float(wide[i]), 6) for i in top),
-        scale=round(float(wide.std()), 6),
+        scale=scale,
         bound=BOUND,
         f16_bound=F16_BOUND,
         arithmetic="exact",
+        layers=layers,
     )
 
 
-def of_files(files: Sequence[Path], progress: Progress) -> KnownAnswer | None:
-    """The known answer of a model's files; None where its weights and a session do not fit.
+def of_files(
+    files: Sequence[Path], progress: Progress, *, memory_limit: int | None = None
+) -> tuple[KnownAnswer, ...]:
+    """The known answer of a model's files, or those of its layers, as few at a time as fit the
+    core's memory; none where not even one layer fits, with the embedding, the head and a session.
 
     The plain variant computes it, whose products no machine fuses, so that the same
-    model has the same answer everywhere. `progress` is called with the bytes loaded and in
-    all. Raises SlmError: what `Model.open` and `compute` raise.
+    model has the same answer everywhere. `progress` is called with what is done and what there
+    is to do, which in parts is more than the file. `memory_limit` as in `Instance`. Raises
+    SlmError: what `Model.open` and `compute` raise.
     """
-    try:
-        with Model.open(*files, variant="simd", progress=progress) as model:
-            return compute(model)
-    except SlmError as error:
-        if error.code != "out_of_memory":
-            raise
-        return None
+    with Model.open(*files, weights=False) as model:
+        n_layer = _n_layer(model)
+    for n in range(1, n_layer + 1):
+        parts = [(n_layer * i // n, n_layer * (i + 1) // n) for i in range(n)]
+        try:
+            return tuple(
+                _of_layers(files, None if n == 1 else part, _share(progress, i, n), memory_limit)
+                for i, part in enumerate(parts)
+            )
+        except SlmError as error:
+            if error.code != "out_of_memory":
+                raise
+    return ()
+
+
+def _of_layers(
+    files: Sequence[Path],
+    layers: tuple[int, int] | None,
+    progress: Progress,
+    memory_limit: int | None,
+) -> KnownAnswer:
+    core = Instance("simd", memory_limit=memory_limit)
+    with Model.open(*files, layers=layers, core=core, progress=progress) as model:
+        return compute(model, layers)
+
+
+def _share(progress: Progress, i: int, n: int) -> Progress:
+    """Of `n` loads, which read about as much each: that of load `i`."""
+    return lambda done, total: progress(i * total + done, n * total)
 
 
 def error_of(answer: KnownAnswer, logits: Logits) -> float:
@@ -102,11 +139,46 @@ def error_of(answer: KnownAnswer, logits: Logits) -> float:
     return float(max(np.abs(wide[ids] - expected).max(), above) / answer.scale)
 
 
-def check(model: Model, answer: KnownAnswer) -> float:
-    """The error of what `model` computes. Raises SlmError "corrupt" where it is over the bound.
+def check(model: Model, answers: Sequence[KnownAnswer]) -> float:
+    """The largest error of what `model`, which is loaded whole, computes.
 
-    The last token comes alone, so that prefill and decode both take part.
+    Raises SlmError "corrupt" where one is over its bound, and "bad_manifest" where they leave
+    layers out.
     """
+    try:
+        return max(_check(model, answer, answers) for answer in answers)
+    finally:
+        model.consist_of((0, _n_layer(model)))
+
+
+def check_pack(folder: Path, answers: Sequence[KnownAnswer], progress: Progress) -> float:
+    """`check` of a packed model, of which it loads as many layers at a time as an answer is of.
+
+    Raises SlmError: what `Model.open` and `check` raise.
+    """
+    errors = []
+    for i, answer in enumerate(answers):
+        share = _share(progress, i, len(answers))
+        with Model.open(folder, layers=answer.layers, progress=share) as model:
+            errors.append(_check(model, answer, answers))
+    return max(errors)
+
+
+def _n_layer(model: Model) -> int:
+    return model.info["n_layer"] or 1
+
+
+def _check(model: Model, answer: KnownAnswer, answers: Sequence[KnownAnswer]) -> float:
+    """One of the answers. The last token comes alone, so that prefill and decode both take part."""
+    last = answers[-1].layers
+    if last is not None and last[1] != _n_layer(model):
+        raise SlmError(
+            "bad_manifest",
+            f"expected known answers of all {_n_layer(model)} layers, found them of {last[1]}; "
+            "pack the model again",
+        )
+    if answer.layers is not None:
+        model.consist_of(answer.layers)
     tokens = answer.tokens
     error = error_of(answer, _evaluate(model, [tokens[:-1], tokens[-1:]]))
     if not error <= answer.bound:
@@ -130,14 +202,14 @@ def verify(model: Model, folder: Path) -> float:
             f"expected a packed model to verify, found {folder}, which says nothing of what it "
             "should compute; pack it with `slmweb pack` and name the folder",
         )
-    answer = read_manifest(folder).known_answer
-    if answer is None:
+    answers = read_manifest(folder).known_answer
+    if not answers:
         raise SlmError(
             "invalid_argument",
             f"expected a known answer in the manifest of {folder}, found none; pack the model "
             "again with this slmweb",
         )
-    return check(model, answer)
+    return check(model, answers)
 
 
 def _evaluate(model: Model, pieces: Sequence[Sequence[int]]) -> Logits:

@@ -78,6 +78,7 @@ class KnownAnswer:
     bound: float  # the error that a right device stays under in an exact session
     f16_bound: float  # the same where the cache is f16, and nothing else is rounded
     arithmetic: str  # "exact": float32 activations and cache, weights as they are stored
+    layers: tuple[int, int] | None = None  # [first, end), which alone took part; None: all
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ class Manifest:
     files: tuple[PackedFile, ...]  # the model's, then those of its adapters
     adapters: tuple[PackedAdapter, ...] = ()  # left out of the JSON when there is none
     good_for: str | None = None  # one line for people who choose; left out when there is none
-    known_answer: KnownAnswer | None = None  # left out when there is none
+    # One; or those of a few layers each, together all of them; left out when there is none.
+    known_answer: tuple[KnownAnswer, ...] = ()
     schema: int = field(default=SCHEMA, kw_only=True)
 
     @property
@@ -112,9 +114,11 @@ class Manifest:
         fields = asdict(self)
         if not self.adapters:
             del fields["adapters"]
-        for key in ("good_for", "known_answer"):
-            if fields[key] is None:
-                del fields[key]
+        if self.good_for is None:
+            del fields["good_for"]
+        answers = [_without_none(answer) for answer in fields.pop("known_answer")]
+        if answers:
+            fields["known_answer"] = answers if "layers" in answers[0] else answers[0]
         return (
             json.dumps({"schema": fields.pop("schema"), **fields}, ensure_ascii=False, indent=1)
             + "\n"
@@ -154,7 +158,7 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
         contexts = tuple(ContextMemory(**context) for context in value["memory"]["contexts"])
         memory = Memory(**{**value["memory"], "contexts": contexts})
         adapters = tuple(PackedAdapter(**adapter) for adapter in value.get("adapters", []))
-        known_answer = _known_answer(value.get("known_answer"))
+        known_answer = _known_answers(value.get("known_answer"))
         nested = {"memory": memory, "files": files, "adapters": adapters}
         manifest = Manifest(**{**value, **nested, "known_answer": known_answer})
         if manifest.good_for is not None and not isinstance(manifest.good_for, str):
@@ -169,11 +173,30 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
         ) from None
 
 
-def _known_answer(value: Any) -> KnownAnswer | None:
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _known_answers(value: Any) -> tuple[KnownAnswer, ...]:
     """Raises ValueError, or what a value of another type raises."""
     if value is None:
-        return None
+        return ()
+    if not isinstance(value, list):
+        return (_known_answer(value),)
+    answers = tuple(_known_answer(answer) for answer in value)
+    borders = [answer.layers or (-1, -1) for answer in answers]
+    if [first for first, _ in borders] != [0, *(end for _, end in borders[:-1])]:
+        raise ValueError("its known answers are not those of all layers, in order")
+    return answers
+
+
+def _known_answer(value: Any) -> KnownAnswer:
     lists = {key: tuple(value[key]) for key in ("tokens", "ids", "logits")}
+    if "layers" in value:
+        first, end = value["layers"]
+        if not (isinstance(first, int) and isinstance(end, int) and 0 <= first < end):
+            raise ValueError("its known answer has layers that are none")
+        lists["layers"] = (first, end)
     answer = KnownAnswer(**{**value, **lists})
     ids = answer.tokens + answer.ids
     if not all(isinstance(i, int) and 0 <= i < 1 << 31 for i in ids) or not answer.tokens:

@@ -32,6 +32,7 @@ from .manifest import (
     VERSION_LABEL,
     Chunk,
     ContextMemory,
+    KnownAnswer,
     Manifest,
     Memory,
     PackedAdapter,
@@ -85,7 +86,7 @@ def pack(
     `adapters` are GGUF LoRA adapters of the model, each with a title or None for
     its own; the page offers them as domains. `chunk_size` is the most bytes of a
     chunk; `key` a private key to sign with. `with_known_answer` runs the model on a few
-    tokens, which reads it twice; a model that does not fit the core has none.
+    tokens, which reads it twice.
     Raises SlmError: what `known_answer.of_files` and `Model.load_adapter` raise,
     "invalid_argument", "bad_template" for a template that cannot be parsed, "unreadable" and
     "unwritable", and what check_output raises.
@@ -103,10 +104,11 @@ def pack(
         listed, adapter_tensors = _adapters(model, adapters, len(paths))
         n_ctx_train = info["n_ctx_train"] or 2048
         contexts = _contexts(model, context_lengths(n_ctx_train), n_batch)
-    loading, known = _size(paths) if with_known_answer else 0, None
+    loading = _size(paths) if with_known_answer else 0
+    known: tuple[KnownAnswer, ...] = ()
     total = loading + _size(paths) + _size(path for path, _ in adapters)
     if with_known_answer:
-        known = known_answer.of_files(paths, lambda done, _: progress(done, total))
+        known = known_answer.of_files(paths, lambda done, n: progress(loading * done // n, total))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _spare_inputs(folder)

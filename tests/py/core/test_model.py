@@ -205,3 +205,46 @@ def test_ids_outside_the_vocabulary_are_an_error(llama: Path, ids: list[int]) ->
             session.eval(ids)
         assert caught.value.code == "invalid_argument"
         assert session.n_past == 0
+
+
+def test_a_model_of_a_few_of_its_layers(llama: Path) -> None:
+    """Both layers at once are none of them alone, and those that are left out take no memory."""
+    ids = [1, 20, 300]
+
+    def logits(model: Model) -> bytes:
+        with model.session(8) as session:
+            rows = session.eval(ids)
+            assert rows is not None
+            return rows.tobytes()
+
+    with Model.open(llama) as model:
+        whole, packed = logits(model), model.info["packed_bytes"]
+        of_each = []
+        for layer in (0, 1):
+            model.consist_of((layer, layer + 1))
+            of_each.append(logits(model))
+        model.consist_of((0, 2))
+        assert logits(model) == whole
+        assert len({whole, *of_each}) == 3
+        for wrong in ((1, 1), (1, 0), (0, 3), (2, 3)):
+            with pytest.raises(SlmError, match="expected some of the layers 0 to 2") as caught:
+                model.consist_of(wrong)
+            assert caught.value.code == "invalid_argument"
+        assert logits(model) == whole
+
+    with Model.open(llama, layers=(1, 2)) as model:
+        assert logits(model) == of_each[1]
+        assert (model.info["packed_bytes"] or 0) < (packed or 0)
+        left_out = [t for t in model.info["tensors"] if "granule" not in t]
+        assert {t["name"].split(".")[1] for t in left_out} == {"0"}
+        for wrong in ((0, 1), (0, 2)):
+            with pytest.raises(SlmError, match="expected some of the layers 1 to 2"):
+                model.consist_of(wrong)
+        index = model.info["tensors"].index(left_out[0])
+        with model.core.allocate(64) as bytes_, pytest.raises(SlmError, match="was left out"):
+            model.core.check("slm_model_feed", model.handle, index, 0, bytes_, 64)
+
+    for wrong in ((0, 0), (2, 4)):
+        with pytest.raises(SlmError, match="expected some of the layers 0 to 2") as caught:
+            Model.open(llama, layers=wrong)
+        assert caught.value.code == "invalid_argument"

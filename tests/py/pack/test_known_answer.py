@@ -58,16 +58,15 @@ def test_another_vocabulary_is_infinitely_wrong() -> None:
 @pytest.mark.parametrize("name", [*MODELS, "qwen2-q4_k", "qwen2-q6_k", "qwen2-q8_0"])
 def test_every_variant_gives_the_answer(name: str, tmp_path: Path) -> None:
     path = tiny(name, tmp_path)
-    answer = known_answer.of_files([path], lambda done, total: None)
-    assert answer is not None
+    (answer,) = known_answer.of_files([path], lambda done, total: None)
     assert len(answer.ids) == known_answer.N_TOP
     assert list(answer.logits) == sorted(answer.logits, reverse=True)
     for variant in VARIANTS:
         with Model.open(path, variant=variant) as model:
             assert answer.tokens == tuple(known_answer.choose_tokens(model))
             # A twentieth of the bound is left to devices that sum in another order.
-            assert known_answer.check(model, answer) <= answer.bound / 20
-    assert known_answer.of_files([path], lambda done, total: None) == answer
+            assert known_answer.check(model, [answer]) <= answer.bound / 20
+    assert known_answer.of_files([path], lambda done, total: None) == (answer,)
 
 
 def test_the_tokens_come_from_all_over_the_vocabulary(llama: Path) -> None:
@@ -96,14 +95,13 @@ def test_another_byte_in_a_tiny_model_is_noticed(
 ) -> None:
     """A nibble or two among a few hundred thousand, far from any scale."""
     path = tiny(TYPED_MODELS["Q4_0"].name, tmp_path)
-    answer = known_answer.of_files([path], lambda done, total: None)
-    assert answer is not None
+    answers = known_answer.of_files([path], lambda done, total: None)
     broken = damaged(path, tmp_path / "broken.gguf", f"blk.1.{where}.weight", 18 * 37 + 9)
     with (
         Model.open(broken, variant=variant) as model,
         pytest.raises(SlmError, match=r"expected the pack's known answer within 0\.0002") as caught,
     ):
-        known_answer.check(model, answer)
+        known_answer.check(model, answers)
     assert caught.value.code == "corrupt"
 
 
@@ -112,8 +110,7 @@ def test_another_byte_in_a_real_model_is_noticed(tmp_path: Path) -> None:
     one of 98 million. docs/pack.md says how many such bytes are."""
     path = find("smollm2")
     assert path is not None
-    answer = known_answer.of_files([path], lambda done, total: None)
-    assert answer is not None
+    (answer,) = known_answer.of_files([path], lambda done, total: None)
     block, row = 20, 576 // 32 * 34
     for name, byte in (
         ("blk.3.ffn_up.weight", block * 1000 + 1),
@@ -122,7 +119,98 @@ def test_another_byte_in_a_real_model_is_noticed(tmp_path: Path) -> None:
     ):
         broken = damaged(path, tmp_path / "broken.gguf", name, byte)
         with Model.open(broken) as model, pytest.raises(SlmError, match="known answer"):
-            known_answer.check(model, answer)
+            known_answer.check(model, [answer])
+
+
+def test_weights_that_answer_nothing_are_not_packed(llama: Path, tmp_path: Path) -> None:
+    with Model.open(llama, weights=False) as model:
+        (norm,) = [t for t in model.info["tensors"] if t["name"] == "output_norm.weight"]
+    data = bytearray(llama.read_bytes())
+    data[norm["offset"] : norm["offset"] + norm["size"]] = bytes(norm["size"])
+    zero = tmp_path / "zero.gguf"
+    zero.write_bytes(data)
+    with pytest.raises(SlmError, match="expected weights that tell tokens apart") as caught:
+        pack([zero], tmp_path / "out")
+    assert caught.value.code == "bad_file"
+
+
+@pytest.fixture(scope="module")
+def in_parts() -> tuple[KnownAnswer, ...]:
+    """SmolLM2's where the core has room for a part of its 98 MB."""
+    path = find("smollm2")
+    assert path is not None
+    progress: list[tuple[int, int]] = []
+    answers = known_answer.of_files(
+        [path], lambda *given: progress.append(given), memory_limit=80 << 20
+    )
+    shares = [done / total for done, total in progress]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    return answers
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_model_that_does_not_fit_is_answered_a_few_layers_at_a_time(
+    variant: Variant, in_parts: tuple[KnownAnswer, ...]
+) -> None:
+    path = find("smollm2")
+    assert path is not None
+    assert [answer.layers for answer in in_parts] == [(0, 15), (15, 30)]
+    with Model.open(path, variant=variant) as model:
+        (whole,) = [known_answer.compute(model)]
+        # They are as sharp: a twentieth of the bound is left.
+        assert known_answer.check(model, in_parts) <= whole.bound / 20
+        assert known_answer.compute(model) == whole  # all layers are back
+
+
+@pytest.mark.parametrize("layer", [3, 20])
+def test_damage_in_any_part_is_noticed(
+    layer: int, in_parts: tuple[KnownAnswer, ...], tmp_path: Path
+) -> None:
+    path = find("smollm2")
+    assert path is not None
+    broken = damaged(path, tmp_path / "broken.gguf", f"blk.{layer}.ffn_up.weight", 20 * 1000 + 1)
+    with Model.open(broken) as model, pytest.raises(SlmError, match="known answer"):
+        known_answer.check(model, in_parts)
+
+
+def test_where_no_layer_fits_there_is_none() -> None:
+    path = find("smollm2")
+    assert path is not None
+    assert known_answer.of_files([path], lambda done, total: None, memory_limit=16 << 20) == ()
+
+
+def test_a_pack_of_parts_is_verified_in_parts(
+    in_parts: tuple[KnownAnswer, ...], tmp_path: Path
+) -> None:
+    path = find("smollm2")
+    assert path is not None
+    manifest = replace(pack([path], tmp_path, with_known_answer=False), known_answer=in_parts)
+    assert parse_manifest(manifest.to_json(), "it") == manifest
+    error = known_answer.check_pack(tmp_path, in_parts, lambda done, total: None)
+    assert 0 < error <= in_parts[0].bound / 20
+    assert 0 < known_answer.check_pack(tmp_path, in_parts[1:], lambda done, total: None) <= error
+    with pytest.raises(SlmError, match="answers of all 30 layers, found them of 15") as caught:
+        known_answer.check_pack(tmp_path, in_parts[:1], lambda done, total: None)
+    assert caught.value.code == "bad_manifest"
+
+
+@pytest.mark.parametrize(
+    "layers", [None, [], [0, 3], [3, 2, 0], [2, 1], [-1, 2], ["0", "2"], 2], ids=str
+)
+def test_answers_of_some_layers_are_those_of_all_in_order(
+    layers: Any, packed: dict[str, Any]
+) -> None:
+    answers = [{**packed["known_answer"], "layers": [0, 2]}, dict(packed["known_answer"])]
+    for right in ([2, 3], [2, 9]):
+        answers[1]["layers"] = right
+        found = parse_manifest(json.dumps({**packed, "known_answer": answers}).encode(), "it")
+        assert [answer.layers for answer in found.known_answer] == [(0, 2), tuple(right)]
+    answers[1]["layers"] = layers
+    if layers is None:
+        del answers[1]["layers"]
+    with pytest.raises(SlmError, match="is not a manifest that can be used"):
+        parse_manifest(json.dumps({**packed, "known_answer": answers}).encode(), "it")
 
 
 def test_weights_that_give_no_numbers_are_not_packed(llama: Path, tmp_path: Path) -> None:
@@ -140,18 +228,18 @@ def test_weights_that_give_no_numbers_are_not_packed(llama: Path, tmp_path: Path
 
 def test_a_pack_without_it_says_nothing_of_it(llama: Path, tmp_path: Path) -> None:
     manifest = pack([llama], tmp_path, with_known_answer=False)
-    assert manifest.known_answer is None
+    assert manifest.known_answer == ()
     assert "known_answer" not in json.loads((tmp_path / "manifest.json").read_text())
 
 
 def test_what_does_not_fit_the_core_is_packed_without_it(
     llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(model: Model) -> KnownAnswer:
+    def full(model: Model, layers: tuple[int, int] | None) -> KnownAnswer:
         raise SlmError("out_of_memory", "no room")
 
     monkeypatch.setattr(known_answer, "compute", full)
-    assert pack([llama], tmp_path).known_answer is None
+    assert pack([llama], tmp_path).known_answer == ()
 
 
 @pytest.fixture(scope="module")
@@ -191,10 +279,10 @@ def test_an_answer_that_could_never_fail_is_refused(
 
 def test_the_answer_survives_the_manifest(packed: dict[str, Any]) -> None:
     manifest = parse_manifest(json.dumps(packed).encode(), "it")
-    assert manifest.known_answer is not None
-    assert json.loads(json.dumps(asdict(manifest.known_answer))) == packed["known_answer"]
+    (answer,) = manifest.known_answer
+    assert json.loads(json.dumps(asdict(answer))) == {**packed["known_answer"], "layers": None}
     assert parse_manifest(manifest.to_json(), "it") == manifest
-    assert parse_manifest(replace(manifest, known_answer=None).to_json(), "it").known_answer is None
+    assert parse_manifest(replace(manifest, known_answer=()).to_json(), "it").known_answer == ()
 
 
 def test_models_that_are_no_packs_have_nothing_to_be_held_to(llama: Path, tmp_path: Path) -> None:

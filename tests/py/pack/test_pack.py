@@ -339,12 +339,10 @@ def test_a_model_that_only_a_gpu_has_room_for(tmp_path: Path) -> None:
     }  # fmt: skip
     path = tmp_path / "large.gguf"
     os.truncate(path, write_header(from_config(config, "Large").quantized("Q4_0"), path))
-    manifest = pack([path], tmp_path / "large")
+    manifest = pack([path], tmp_path / "large", with_known_answer=False)
     assert manifest.size > manifest.memory.weights > 1 << 32
     # Keys and values of 28 layers in f16, and what a batch on a GPU takes; the longest context is
     # the one whose keys fit what every GPU binds.
     longest = manifest.memory.contexts[-1]
     assert longest.n_ctx == (128 << 20) // (2 * 16 * 256)
     assert 1 < longest.bytes / (28 * 2 * 2 * 16 * 256 * longest.n_ctx) < 1.1
-    # Nobody here could compute it.
-    assert manifest.known_answer is None

@@ -99,7 +99,7 @@ const KNOWN = {
 
 test('a known answer is kept, and one that could never fail is none', async () => {
   const manifest = await parseManifest(JSON.stringify({ ...valid(), known_answer: { ...KNOWN, later: 1 } }));
-  assert.deepEqual(manifest.known_answer, KNOWN);
+  assert.deepEqual(manifest.known_answer, [KNOWN]);
   for (const absent of [{}, { known_answer: null }])
     assert.equal('known_answer' in (await parseManifest(JSON.stringify({ ...valid(), ...absent }))), false);
   const wrong: [Json, string][] = [
@@ -121,6 +121,24 @@ test('a known answer is kept, and one that could never fail is none', async () =
   for (const [change, path] of wrong)
     await rejects((m) => Object.assign(m, { known_answer: { ...KNOWN, ...change } }), `known_answer${path}`);
   await rejects((m) => Object.assign(m, { known_answer: 7 }), 'known_answer');
+});
+
+test('known answers of some layers each are those of all layers, in order', async () => {
+  const of = (...layers: unknown[]) => layers.map((some) => ({ ...KNOWN, layers: some }));
+  const right = of([0, 9], [9, 18]);
+  const manifest = await parseManifest(JSON.stringify({ ...valid(), known_answer: right }));
+  assert.deepEqual(manifest.known_answer, right);
+  const wrong: [unknown[], string][] = [
+    [[], ''],
+    [of([0, 9], [10, 18]), '[1].layers'],
+    [of([1, 9]), '[0].layers'],
+    [of([0, 9], undefined), '[1].layers'],
+    [of([0, 0]), '[0].layers'],
+    [of([0]), '[0].layers'],
+    [of([0, 1025]), '[0].layers[1]'],
+  ];
+  for (const [known_answer, path] of wrong)
+    await rejects((m) => Object.assign(m, { known_answer }), `known_answer${path}`);
 });
 
 test('the root is computed, not believed', async () => {

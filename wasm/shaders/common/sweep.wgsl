@@ -6,39 +6,12 @@
 //   fn multiply(at: vec4<u32>, i: u32, block: u32) -> Four              blocks i, i + params.blocks ... of ROWS rows
 //                                                                      with block `block` of what was staged
 //   fn factors(squares: vec4<f32>) -> vec4<f32>                         what to multiply the sums with
-//:include products
-
-// Of four rows, a component for each token.
-struct Four {
-  r0: vec4<f32>,
-  r1: vec4<f32>,
-  r2: vec4<f32>,
-  r3: vec4<f32>,
-}
+//:include units
 
 // 9 times 64 vectors, in the end what each lane has: the sums of its rows (of the second product at 4, 5, 6 and 7) and
 // the squares of its part of x. While the lanes sweep it may hold the blocks of x.
 var<workgroup> tile: array<vec4<f32>, 576>;
 const SQUARES = 8u;
-
-// Rows of each product, rounded up to a multiple of 4, so that no group has rows of two.
-fn unit(index: u32) -> Unit {
-  let units = (params.rows.xyz + 3u) & vec3<u32>(0xfffffffcu);
-  if (index < units.x) {
-    return Unit(0u, index);
-  }
-  if (PRODUCTS > 1u && !paired() && index - units.x < units.y) {
-    return Unit(1u, index - units.x);
-  }
-  if (PRODUCTS > 2u && index - units.x >= units.y && index - units.x - units.y < units.z) {
-    return Unit(2u, index - units.x - units.y);
-  }
-  return Unit(3u, 0u);
-}
-
-fn regions(product: u32) -> vec4<u32> {
-  return select(select(params.at0, params.at1, product == 1u), params.at2, product == 2u);
-}
 
 // Blocks of x in the tile at once, for each token.
 fn chunk() -> u32 {

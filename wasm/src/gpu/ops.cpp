@@ -172,6 +172,8 @@ void GpuOps::multiply_few(const From &f, const To *to, uint32_t count, Finish fi
     encode(gpu::MatvecLane());
   else if (form_ == Form::Dot8 && is_quantized(to[0].w->type))
     encode(gpu::MatvecDot8());
+  else if (form_ == Form::Subgroup)
+    encode(gpu::MatvecSubgroup());
   else
     encode(gpu::Matvec());
 }

@@ -19,9 +19,10 @@ class GpuOps final : public Ops {
 public:
   /// How a product is cut: Sweep has neighbouring lanes sweep along a row and many tokens go through
   /// tiles, as a GPU likes it; Lane has a lane for a row and nothing shared, which an emulated one needs;
-  /// Dot8 sweeps with x rounded to bytes where weights are whole numbers.
-  enum class Form : int32_t { Sweep, Lane, Dot8 };
-  static constexpr const char *kFormNames[] = {"sweep", "lane", "dot8"};
+  /// Dot8 sweeps with x rounded to bytes where weights are whole numbers; Subgroup sweeps without
+  /// workgroup memory.
+  enum class Form : int32_t { Sweep, Lane, Dot8, Subgroup };
+  static constexpr const char *kFormNames[] = {"sweep", "lane", "dot8", "subgroup"};
   static constexpr int32_t kForms = sizeof kFormNames / sizeof *kFormNames;
   /// The one that is selected.
   static Form form;

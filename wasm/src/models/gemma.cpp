@@ -131,7 +131,7 @@ public:
     op.rotations({&w.global_rope});
     if (two_ropes) op.rotations({&w.local_rope});
     op.embed(w.token_embd.weight, std::sqrt(float(m.n_embd)), s.x);
-    for (uint32_t i = 0; i < m.n_layer; i++) {
+    for (uint32_t i = layers.first; i < layers.end; i++) {
       const Layer &l = w.layers[i];
       op.matmul({s.x, l.attn_norm, c.norm_epsilon}, {{l.attn_q, s.q}, {l.attn_k, s.k}, {l.attn_v, s.v}});
       attention.rope = two_ropes && !is_global(i) ? &w.local_rope : &w.global_rope;

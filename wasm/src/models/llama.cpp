@@ -100,7 +100,7 @@ public:
 
     op.rotations({&w.rope});
     op.embed(w.token_embd.weight, 1, s.x);
-    for (uint32_t i = 0; i < m.n_layer; i++) {
+    for (uint32_t i = layers.first; i < layers.end; i++) {
       const Layer &l = w.layers[i];
       op.matmul({s.x, l.attn_norm, c.norm_epsilon}, {{l.attn_q, s.q}, {l.attn_k, s.k}, {l.attn_v, s.v}});
       attention.q_norm = l.q_norm, attention.k_norm = l.k_norm;

@@ -44,15 +44,15 @@ Status TensorSlot::take(uint32_t offset, uint32_t n) {
 }
 Status check_fed(std::span<const TensorSlot> slots) {
   for (const TensorSlot &s : slots)
-    if (s.fed != s.tensor->size)
+    if (!s.skipped && s.fed != s.tensor->size)
       return fail(SLM_ERR_WRONG_STATE, "tensor '", s.tensor->name, "' has only ", s.fed, " of its ", s.tensor->size,
                   " bytes");
   return SLM_OK;
 }
 
 Loader::Loader(const std::vector<std::unique_ptr<Gguf>> &files, std::string_view architecture, uint32_t n_vocab,
-               std::vector<TensorSlot> &slots)
-    : files_(files), architecture_(architecture), n_vocab_(n_vocab), slots_(slots) {
+               LayerRange layers, std::vector<TensorSlot> &slots)
+    : files_(files), architecture_(architecture), n_vocab_(n_vocab), layers_(layers), slots_(slots) {
   names_.reset(slots_.size());
   for (uint32_t i = 0; i < slots_.size(); i++) {
     const std::string_view name = slots_[i].tensor->name;
@@ -167,7 +167,7 @@ TensorSlot *Loader::slot(std::string_view name) const {
 
 bool Loader::has(std::string_view name) const { return slot(name) != nullptr; }
 
-Status Loader::claim(const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out) {
+Status Loader::claim(int layer, const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out) {
   out = slot(name);
   if (out == nullptr)
     return fail(SLM_ERR_BAD_FILE, "the file has no tensor '", name, "', which every ", architecture_,
@@ -179,12 +179,13 @@ Status Loader::claim(const std::string &name, uint32_t rows, uint32_t columns, T
                 ", but the metadata asks for ", columns, " x ", rows);
   if (out->matrix != nullptr || out->vector != nullptr)
     return fail(SLM_ERR_BAD_FILE, "tensor '", name, "' is used twice");
+  out->skipped = layer >= 0 && !layers_.has(static_cast<uint32_t>(layer));
   return SLM_OK;
 }
 
 Status Loader::linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out) {
   TensorSlot *s = nullptr;
-  SLM_TRY(claim(tensor_name(layer, name, ".weight"), rows, columns, s));
+  SLM_TRY(claim(layer, tensor_name(layer, name, ".weight"), rows, columns, s));
   out.weight.type = s->tensor->type;
   out.weight.rows = rows;
   out.weight.columns = columns;
@@ -197,16 +198,16 @@ Status Loader::linear_with_bias(int layer, std::string_view name, uint32_t rows,
   SLM_TRY(linear(layer, name, rows, columns, out));
   const std::string bias = tensor_name(layer, name, ".bias");
   if (!has(bias)) return SLM_OK;
-  return claim_vector(bias, rows, out.bias);
+  return claim_vector(layer, bias, rows, out.bias);
 }
 
 Status Loader::vector(int layer, std::string_view name, uint32_t n, float *&out) {
-  return claim_vector(tensor_name(layer, name, ".weight"), n, out);
+  return claim_vector(layer, tensor_name(layer, name, ".weight"), n, out);
 }
 
-Status Loader::claim_vector(const std::string &name, uint32_t n, float *&out) {
+Status Loader::claim_vector(int layer, const std::string &name, uint32_t n, float *&out) {
   TensorSlot *s = nullptr;
-  SLM_TRY(claim(name, 1, n, s));
+  SLM_TRY(claim(layer, name, 1, n, s));
   const TensorType type = s->tensor->type;
   if (type != TensorType::F32 && type != TensorType::F16 && type != TensorType::BF16)
     return fail(SLM_ERR_UNSUPPORTED, "tensor '", name, "' is a quantized vector; F32, F16 and BF16 are supported");

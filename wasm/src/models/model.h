@@ -24,6 +24,18 @@ struct ModelShape {
   uint32_t n_ff = 0, rope_dims = 0;
 };
 
+/// Layers [first, end) of a model.
+struct LayerRange {
+  uint32_t first = 0, end = UINT32_MAX;
+  bool has(uint32_t layer) const { return layer >= first && layer < end; }
+  /// Whether a model of these can consist of `some`.
+  Status check(LayerRange some) const {
+    if (some.first < some.end && some.first >= first && some.end <= end) return SLM_OK;
+    return fail(SLM_ERR_INVALID_ARGUMENT, "expected some of the layers ", first, " to ", end, ", found ", some.first,
+                " to ", some.end);
+  }
+};
+
 /// Hands out the activations of a session, or only counts them.
 class Arena {
 public:
@@ -38,7 +50,7 @@ struct TensorSlot {
   Matrix *matrix = nullptr; // packed in groups of four rows, or
   float **vector = nullptr; // widened to float32
   uint32_t fed = 0;         // bytes taken so far, by any thread
-  bool skipped = false;     // known and not needed
+  bool skipped = false;     // of a layer that is left out: known, and not loaded
 
   uint32_t granule() const; // a piece is a multiple of this many file bytes
   uint64_t packed_bytes() const;
@@ -53,8 +65,9 @@ Status check_fed(std::span<const TensorSlot> slots);
 /// method that fails names the key or tensor.
 class Loader {
 public:
+  /// Claims the tensors of all layers, and marks those as skipped whose layer is not among `layers`.
   Loader(const std::vector<std::unique_ptr<Gguf>> &files, std::string_view architecture, uint32_t n_vocab,
-         std::vector<TensorSlot> &slots);
+         LayerRange layers, std::vector<TensorSlot> &slots);
 
   std::string_view architecture() const { return architecture_; }
   uint32_t n_vocab() const { return n_vocab_; }
@@ -90,12 +103,13 @@ public:
 
 private:
   TensorSlot *slot(std::string_view name) const;
-  Status claim(const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out);
-  Status claim_vector(const std::string &name, uint32_t n, float *&out);
+  Status claim(int layer, const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out);
+  Status claim_vector(int layer, const std::string &name, uint32_t n, float *&out);
 
   const std::vector<std::unique_ptr<Gguf>> &files_;
   std::string_view architecture_;
   uint32_t n_vocab_;
+  LayerRange layers_;
   std::vector<TensorSlot> &slots_;
   HashIndex names_;
   Block rope_table_[kMaxRopes];
@@ -124,8 +138,10 @@ public:
   /// Positions that layer `layer` attends to; 0 is all.
   virtual uint32_t window(uint32_t layer) const = 0;
   virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
-  /// Runs on every thread of the team.
+  /// Runs on every thread of the team. Only `layers` take part.
   virtual void forward(Ops &op, State &state, const Output &output) const = 0;
+
+  LayerRange layers; // set by the model
 };
 
 /// The family of an architecture; SLM_ERR_UNSUPPORTED lists those there are.

@@ -73,6 +73,8 @@ export interface KnownAnswer {
   readonly f16_bound: number;
   /** Float32 activations and cache, weights as they are stored. */
   readonly arithmetic: 'exact';
+  /** [first, end): the layers that alone took part, between embedding and head. Absent: all of them. */
+  readonly layers?: readonly [number, number];
 }
 
 /** The device in use, in the browser's words, which may be empty. */

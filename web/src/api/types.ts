@@ -84,8 +84,9 @@ export interface Manifest {
   readonly good_for?: string;
   /** Absent when there is none. */
   readonly adapters?: readonly ManifestAdapter[];
-  /** Absent in older packs, and where nobody has packed the model. */
-  readonly known_answer?: KnownAnswer;
+  /** One; or those of a few layers each, together all of them, of a model that was too large to be asked
+   *  at once. Absent in older packs, and where nobody has packed the model. */
+  readonly known_answer?: readonly KnownAnswer[];
 }
 
 /** A domain that comes with the model; it is fetched, checked and kept like the model's own files. */
@@ -172,8 +173,8 @@ export interface EngineOptions {
    *  takes over, and `onNotice` and `info` say why. */
   readonly backend?: 'auto' | Backend;
   /** What `info.gpu.kernels` said at an earlier start on this device. That is compiled and checked first,
-   *  instead of timing all that there are; where it does not pass or does not exist, all are timed. So
-   *  what is wrong costs time, and whatever is used has passed the same checks. */
+   *  instead of timing all that there are; where its self-tests fail, or there is no such form, all are
+   *  timed. Whatever is used has passed the same checks. */
   readonly kernels?: Readonly<Record<string, string>>;
   /** Check the manifest's known answer on the CPU as well; the GPU is always checked, and so is the CPU
    *  that takes over from a GPU which got it wrong. The CPU needs a part of the load time for it, and

@@ -69,6 +69,12 @@ export class Model {
     }
   }
 
+  /** From now on it is its layers [first, end) between embedding and head; sessions must forget what they have of
+   *  others. */
+  consistOf([first, end]: readonly [number, number]): void {
+    this.core.check(this.core.exports.slm_model_layers(this.pointer, first, end));
+  }
+
   layout(): void {
     this.core.check(this.core.exports.slm_model_layout(this.pointer));
   }

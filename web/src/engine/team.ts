@@ -74,7 +74,7 @@ export class Team {
         n_batch,
         gpu,
         kernels,
-        known_answer: source.manifest.known_answer ?? null,
+        known_answer: source.manifest.known_answer ?? [],
         verify,
       };
       main!.postMessage({ role: 'main', helpers: ports, load } satisfies Role, ports);

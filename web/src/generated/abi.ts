@@ -21,6 +21,7 @@ export interface SlmExports {
   slm_model_free(m: Pointer): void;
   slm_model_header(m: Pointer, bytes: Pointer, n: number, file_size: number): number;
   slm_model_layout(m: Pointer): number;
+  slm_model_layers(m: Pointer, first: number, end: number): number;
   slm_model_describe(m: Pointer): Pointer;
   slm_model_feed(m: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
   slm_model_prepare(m: Pointer, n_ctx: number, n_batch: number): number;

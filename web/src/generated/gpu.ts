@@ -203,6 +203,29 @@ export const OPERATIONS: readonly Operation[] = [
     params: 37,
   },
   {
+    name: 'matvec_subgroup',
+    format: true,
+    needs: ['subgroups'],
+    overrides: [
+      { name: 'LANES', default: 16 },
+      { name: 'ROWS', default: 1 },
+      { name: 'TOKENS', default: 1 },
+      { name: 'PRODUCTS', default: 1 },
+      { name: 'FINISH', default: 0 },
+      { name: 'NORM', default: 0 },
+    ],
+    buffers: [
+      { name: 'heap4', binding: 1, access: 'read' },
+      { name: 'heap', binding: 2, access: 'read' },
+      { name: 'x', binding: 3, access: 'read' },
+      { name: 'vectors', binding: 4, access: 'read' },
+      { name: 'y0', binding: 5, access: 'read_write' },
+      { name: 'y1', binding: 6, access: 'read_write' },
+      { name: 'y2', binding: 7, access: 'read_write' },
+    ],
+    params: 37,
+  },
+  {
     name: 'pick',
     format: false,
     needs: [],
@@ -281,5 +304,5 @@ export const FORMATS: { readonly [type: number]: string } = {
 };
 
 /** Of the products, by number: what slm_dot_name says in the variant `webgpu`. */
-export const FORMS = ['sweep', 'lane', 'dot8'] as const;
+export const FORMS = ['sweep', 'lane', 'dot8', 'subgroup'] as const;
 export type Form = (typeof FORMS)[number];

@@ -14,6 +14,8 @@ export interface DeviceWish {
   readonly maxBinding?: number | undefined;
   /** Measure the time of each operation, which slows all of them down. */
   readonly profile?: boolean;
+  /** Use subgroups; by default unless the GPU is emulated: they are four lanes there, and nothing to gain. */
+  readonly subgroups?: boolean;
 }
 
 export interface Found {
@@ -56,8 +58,11 @@ export async function findAdapter({ gpu, software = false }: DeviceWish = {}): P
 export async function openDevice(found: Found, wish: DeviceWish = {}): Promise<GPUDevice> {
   const { limits, features } = found.adapter;
   const binding = Math.min(limits.maxStorageBufferBindingSize, wish.maxBinding ?? MOST_BINDING, MOST_BINDING);
-  // No kernel needs an optional one.
-  const wanted: readonly GPUFeatureName[] = wish.profile ? ['timestamp-query'] : [];
+  // Every kernel that needs an optional one has a form that does not.
+  const { profile = false, subgroups = !isSoftware(found.adapter) } = wish;
+  const wanted: GPUFeatureName[] = [];
+  if (profile) wanted.push('timestamp-query');
+  if (subgroups) wanted.push('subgroups');
   try {
     const asked = found.adapter.requestDevice({
       label: 'slmweb',

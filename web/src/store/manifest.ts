@@ -24,6 +24,7 @@ const MAX_BYTES = 64 * 1024 ** 3;
 const MAX_CONTEXTS = 64;
 // A check of a few tokens; more would keep a page waiting.
 const MAX_KNOWN_TOKENS = 512;
+const MAX_LAYERS = 1024;
 const MAX_KNOWN_LOGITS = 1024;
 // Rounding to 8 bits is not much further off: a greater bound could never fail.
 const MAX_BOUND = 0.1;
@@ -117,12 +118,26 @@ function checkManifest(value: unknown): Manifest {
     files,
     ...(good_for !== null ? { good_for } : {}),
     ...(adapters.length > 0 ? { adapters } : {}),
-    ...(top.known_answer != null ? { known_answer: checkKnownAnswer(top.known_answer) } : {}),
+    ...(top.known_answer != null ? { known_answer: checkKnownAnswers(top.known_answer) } : {}),
   };
 }
 
-function checkKnownAnswer(value: unknown): KnownAnswer {
+/** One, or those of the layers of a model that was too large to be asked at once. */
+function checkKnownAnswers(value: unknown): readonly KnownAnswer[] {
   const at = 'known_answer';
+  if (!Array.isArray(value)) return [checkKnownAnswer(value, at)];
+  const answers = reader
+    .array(value, at, 1, MAX_LAYERS)
+    .map((item, i) => checkKnownAnswer(item, `${at}[${i}]`));
+  let next = 0;
+  for (const [i, { layers }] of answers.entries()) {
+    if (layers?.[0] !== next) reader.fail(`${at}[${i}].layers`, `layers from ${next} on`, layers);
+    next = layers![1];
+  }
+  return answers;
+}
+
+function checkKnownAnswer(value: unknown, at: string): KnownAnswer {
   const answer = reader.object(value, at);
   const id = (item: unknown, path: string) => reader.integer(item, path, 0, MAX_ID);
   const list = <T>(key: string, min: number, max: number, check: (item: unknown, path: string) => T) =>
@@ -138,7 +153,16 @@ function checkKnownAnswer(value: unknown): KnownAnswer {
     f16_bound: positive(answer.f16_bound, `${at}.f16_bound`, MAX_BOUND),
     arithmetic:
       answer.arithmetic === 'exact' ? 'exact' : reader.fail(`${at}.arithmetic`, '"exact"', answer.arithmetic),
+    ...(answer.layers != null ? { layers: checkLayers(answer.layers, `${at}.layers`) } : {}),
   };
+}
+
+function checkLayers(value: unknown, at: string): [number, number] {
+  const [first, end] = reader
+    .array(value, at, 2, 2)
+    .map((item, i) => reader.integer(item, `${at}[${i}]`, 0, MAX_LAYERS));
+  if (first! >= end!) reader.fail(at, 'a first layer and one after the last', value);
+  return [first!, end!];
 }
 
 function positive(value: unknown, path: string, max: number): number {

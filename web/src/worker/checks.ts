@@ -3,6 +3,7 @@
 // and sentences; what follows from a failure is main.ts's.
 
 import type { Check, KnownAnswer } from '../api/backend';
+import { SlmError } from '../core/error';
 import { compare } from '../core/known_answer';
 import type { Model } from '../core/model';
 import { Session } from '../core/session';
@@ -40,36 +41,63 @@ export async function checkWeights(host: GpuHost): Promise<Check> {
 /** What activations rounded to bytes may make of a known answer, as far as a few tokens tell anything of them:
  *  0.10 to 0.15 on the CPU, where every product of every token rounds; what is wrong, not coarse, is off by 1. */
 const ROUNDED_BOUND = 0.5;
+const NOTHING = new Int32Array();
 
 /** In an exact session, whose error is small, and on a GPU also in `session`, which will be used, and which rounds
  *  there what it keeps in its cache, and activations where the form of the products does. That one is empty again
- *  after it. */
+ *  after it. Of several answers the check that is furthest off, or the first that failed. */
 export async function checkAnswer(
   model: Model,
   session: Session | null,
-  answer: KnownAnswer | null,
+  answers: readonly KnownAnswer[],
   rounds = false,
 ): Promise<Check> {
-  if (answer === null)
+  const [first] = answers;
+  if (first === undefined)
     return absent('known_answer', 'The manifest has no known answer; pack the model again to have one.');
-  const { length } = answer.tokens;
+  const { length } = first.tokens;
+  const all = [0, model.describe().n_layer] as const;
+  const [, end] = answers.at(-1)!.layers ?? all;
+  if (end !== all[1])
+    throw new SlmError(
+      'bad_manifest',
+      `Expected known answers of all ${all[1]} layers, found them of ${end}; pack the model again.`,
+    );
   const exact = new Session(model, length, length);
   try {
     exact.exact(true);
     await exact.settle();
-    const check = await heldTo(answer, exact, answer.bound);
-    if (check.state === 'failed' || session === null || length > session.n_ctx) return check;
-    const used = await heldTo(answer, session, rounds ? ROUNDED_BOUND : answer.f16_bound);
-    session.reuse(new Int32Array());
-    return used.state === 'failed' ? used : check;
+    let worst: Check | null = null;
+    for (const answer of answers) {
+      model.consistOf(answer.layers ?? all);
+      const check = await checkOne(exact, session, answer, rounds);
+      if (check.state === 'failed') return check;
+      if (worst === null || check.error! > worst.error!) worst = check;
+    }
+    return worst!;
   } finally {
+    model.consistOf(all);
     exact.free();
   }
 }
 
+async function checkOne(
+  exact: Session,
+  session: Session | null,
+  answer: KnownAnswer,
+  rounds: boolean,
+): Promise<Check> {
+  exact.reuse(NOTHING);
+  const check = await heldTo(answer, exact, answer.bound);
+  if (check.state === 'failed' || session === null || answer.tokens.length > session.n_ctx) return check;
+  const used = await heldTo(answer, session, rounds ? ROUNDED_BOUND : answer.f16_bound);
+  session.reuse(NOTHING);
+  return used.state === 'failed' ? used : check;
+}
+
 /** All but the last token at once and that one alone, so that both kinds of kernels take part. */
 async function heldTo(answer: KnownAnswer, session: Session, most: number): Promise<Check> {
-  const { tokens } = answer;
+  const { tokens, layers } = answer;
   const last = tokens.length - 1;
   for (let at = 0; at < last; at += session.n_batch) {
     session.eval(tokens.slice(at, Math.min(last, at + session.n_batch)), 'nothing');
@@ -78,9 +106,10 @@ async function heldTo(answer: KnownAnswer, session: Session, most: number): Prom
   session.eval(tokens.slice(last), 'logits');
   await session.settle();
   const { error, bound, passed, worst } = compare(answer, session.logits(), most);
+  const of = layers === undefined ? '' : `, of the layers ${layers[0]} to ${layers[1] - 1}`;
   const detail = passed
-    ? `The logits of ${answer.ids.length} tokens are those of the manifest.`
-    : `The logit of token ${worst.id} is ${worst.found.toFixed(3)}, where the manifest says ${worst.expected.toFixed(3)}.`;
+    ? `The logits of ${answer.ids.length} tokens are those of the manifest${of}.`
+    : `The logit of token ${worst.id} is ${worst.found.toFixed(3)}, where the manifest says ${worst.expected.toFixed(3)}${of}.`;
   return { name: 'known_answer', state: passed ? 'passed' : 'failed', error, bound, detail };
 }
 

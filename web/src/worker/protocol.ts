@@ -28,7 +28,8 @@ export interface LoadRequest {
   readonly gpu: { readonly software: boolean } | null;
   /** By operation, the forms that served at an earlier start. */
   readonly kernels: Readonly<Record<string, string>>;
-  readonly known_answer: KnownAnswer | null;
+  /** Of all layers at once, or of a few each; empty: there is none. */
+  readonly known_answer: readonly KnownAnswer[];
   /** Check the known answer on the CPU, too. */
   readonly verify: boolean;
 }

@@ -241,9 +241,45 @@ struct MatvecLane {
 };
 static_assert(sizeof(MatvecLane) == 53 * sizeof(uint32_t));
 
+/// matvec_subgroup.wgsl
+struct MatvecSubgroup {
+  static constexpr uint32_t kOperation = 11;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t LANES = 16;
+  uint32_t ROWS = 1;
+  uint32_t TOKENS = 1;
+  uint32_t PRODUCTS = 1;
+  uint32_t FINISH = 0;
+  uint32_t NORM = 0;
+  uint32_t heap4 = 0;   // read
+  uint32_t heap = 0;    // read
+  uint32_t x = 0;       // read
+  uint32_t vectors = 0; // read
+  uint32_t y0 = 0;      // read_write
+  uint32_t y1 = 0;      // read_write
+  uint32_t y2 = 0;      // read_write
+  uint32_t at0[4] = {};
+  uint32_t at1[4] = {};
+  uint32_t at2[4] = {};
+  uint32_t rows[4] = {};
+  uint32_t first_row[4] = {};
+  uint32_t bias[4] = {};
+  uint32_t y_stride[4] = {};
+  uint32_t blocks = 0;
+  uint32_t width = 0;
+  uint32_t x_stride = 0;
+  uint32_t first_token = 0;
+  uint32_t n = 0;
+  uint32_t norm = 0;
+  float epsilon = 0;
+  float cap = 0;
+  float scale = 0;
+};
+static_assert(sizeof(MatvecSubgroup) == 55 * sizeof(uint32_t));
+
 /// pick.wgsl
 struct Pick {
-  static constexpr uint32_t kOperation = 11;
+  static constexpr uint32_t kOperation = 12;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t sampling = 0; // uniform
   uint32_t best = 0;     // read
@@ -255,7 +291,7 @@ static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 12;
+  static constexpr uint32_t kOperation = 13;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
   uint32_t vectors = 0; // read
@@ -270,7 +306,7 @@ static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 13;
+  static constexpr uint32_t kOperation = 14;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
   uint32_t QK_NORM = 0;
@@ -300,7 +336,7 @@ static_assert(sizeof(Rope) == 28 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 14;
+  static constexpr uint32_t kOperation = 15;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
   uint32_t logits = 0; // read
