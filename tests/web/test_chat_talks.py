@@ -117,9 +117,9 @@ def test_choices_are_kept_as_values_of_lists(chat: ChatPage) -> None:
     settings.get_by_role("checkbox").check()
     settings.get_by_role("button", name="Close").click()
     assert chat.frame.evaluate("mock.kept") == {
-        "theme": "dark", "n_ctx": None, "threads": None, "backend": None, "drop_oldest": True,
-        "model": "smollm2-135m-instruct-q4_1", "temperature": 0.75, "top_p": None, "top_k": None,
-        "min_p": None, "repeat_penalty": None, "max_tokens": None,
+        "theme": "dark", "n_ctx": None, "threads": None, "backend": None, "matvec": None,
+        "drop_oldest": True, "model": "smollm2-135m-instruct-q4_1", "temperature": 0.75,
+        "top_p": None, "top_k": None, "min_p": None, "repeat_penalty": None, "max_tokens": None,
     }  # fmt: skip
 
 
