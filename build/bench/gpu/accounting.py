@@ -41,6 +41,7 @@ _ROWS: dict[str, Callable[[Record], int]] = {
     "matvec": lambda r: _products(r),
     "matvec_dot8": lambda r: _products(r),
     "matvec_lane": lambda r: _products(r) * r.grid[2],
+    "matvec_subgroup": lambda r: _products(r),
 }
 
 
