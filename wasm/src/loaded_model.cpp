@@ -108,8 +108,7 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
   if (tensor >= slots_.size())
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the model has ", uint64_t(slots_.size()));
   TensorSlot &s = slots_[tensor];
-  if (s.skipped)
-    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' is of a layer that was left out");
+  if (s.skipped) return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' is of a layer that was left out");
   SLM_TRY(s.take(offset, n));
   if (s.matrix != nullptr) return weights_.pack(*s.matrix, offset / s.granule() * kRows, bytes, n);
   const uint32_t each = s.granule();
