@@ -135,7 +135,11 @@ def test_kernels_prove_themselves(gpu: Gpu, tmp_path: Path, form: str) -> None:
             core.check("slm_check_start", model.handle, i)
             error = core.call("slm_check_error", model.handle)
             assert error <= core.call("slm_check_bound"), f"{names[-1]}: {error}"
-    assert set(names) >= {"matvec Q5_K", "matmul Q5_K", "glu Q5_K", "embed Q5_K"}
+    # As the model cuts them, and a few tokens at once.
+    assert set(names) >= {
+        "embed Q5_K 36 x 256 x 3", "matvec Q5_K 37 x 256 x 1", "matvec Q5_K 37 x 256 x 4",
+        "matmul Q5_K 37 x 256 x 5", "glu Q5_K 37 x 256 x 1",
+    }  # fmt: skip
 
 
 def test_a_tensor_larger_than_a_binding_is_split(script: Path, folder: Path) -> None:

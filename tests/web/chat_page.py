@@ -85,6 +85,7 @@ GPU: dict[str, Any] = {
             "device": "",
             "description": "Apple M3",
         },
+        "emulated": False,
         "features": [],
         "kernels": {"matvec": "sweep"},
         "memory_bytes": 161_000_000,

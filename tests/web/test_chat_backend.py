@@ -125,13 +125,17 @@ def test_the_fastest_form_is_kept_for_the_next_start(shared_page: Page) -> None:
     assert chat.frame.evaluate("mock.kept") is None  # nothing is new
 
 
-def test_it_is_forgotten_where_the_chip_is_not_used(shared_page: Page) -> None:
+def test_it_is_forgotten_when_the_chip_fails(shared_page: Page) -> None:
     chat = open_chat(shared_page, preferences={"matvec": "lane"})
+    assert chat.frame.evaluate("mock.kept") is None  # the processor has nothing against it
+    emulated = {**GPU, "gpu": {**GPU["gpu"], "emulated": True}}
+    chat = open_chat(shared_page, gpu=emulated, preferences={"matvec": "lane"})
     assert chat.frame.evaluate("mock.kept.matvec") is None
     chat = open_chat(shared_page, gpu=GPU, preferences={"matvec": "sweep"})
     chat.send("Hello")
     chat.mock("emit('Good ')")
     chat.mock("tell({code: 'gpu_senseless', repeated: null})")
+    assert chat.frame.evaluate("mock.kept.matvec") is None  # at once: who knows how this ends
     chat.frame.evaluate("mock.info = {...mock.info, backend: 'cpu', gpu: null}")
     chat.mock("finish()")
     assert chat.frame.evaluate("mock.kept.matvec") is None

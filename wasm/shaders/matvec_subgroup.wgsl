@@ -1,6 +1,7 @@
 // matvec_subgroup.wgsl: the products of matvec.wgsl without a copy of x in workgroup memory: it comes from the device's
-// cache, and lanes add up what they hold by shuffling it within their subgroup, so that nobody waits at a barrier unless
-// a subgroup has fewer lanes than sweep along a row. Units and workgroups are counted as in matvec.wgsl.
+// cache, and lanes add up what they hold by shuffling it within their subgroup. Nobody waits for others while they sweep;
+// at the end they do where a subgroup has fewer lanes than sweep along a row. Units and workgroups are counted as in
+// matvec.wgsl.
 // That neighbours in a workgroup are neighbours in their subgroup is true of every device we know of, and promised by
 // none: where it is not, the self-test tells.
 enable subgroups;

@@ -11,6 +11,7 @@ its head: what comes out means nothing, but every weight takes part in one of th
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,9 +114,19 @@ def _of_layers(
     progress: Progress,
     memory_limit: int | None,
 ) -> KnownAnswer:
-    core = Instance("simd", memory_limit=memory_limit)
-    with Model.open(*files, layers=layers, core=core, progress=progress) as model:
-        return compute(model, layers)
+    try:
+        core = Instance("simd", memory_limit=memory_limit)
+        with Model.open(*files, layers=layers, core=core, progress=progress) as model:
+            return compute(model, layers)
+    finally:
+        core = model = None  # type: ignore[assignment]
+        _free_memories()
+
+
+def _free_memories() -> None:
+    """A model and its tokenizer know each other, so that only this ends them, and a core of
+    gigabytes with them, before the next layers are loaded."""
+    gc.collect()
 
 
 def _share(progress: Progress, i: int, n: int) -> Progress:
@@ -161,6 +172,8 @@ def check_pack(folder: Path, answers: Sequence[KnownAnswer], progress: Progress)
         share = _share(progress, i, len(answers))
         with Model.open(folder, layers=answer.layers, progress=share) as model:
             errors.append(_check(model, answer, answers))
+        del model
+        _free_memories()
     return max(errors)
 
 

@@ -19,6 +19,7 @@ from ..errors import SlmError, os_reason
 
 SCHEMA = 2
 MANIFEST = "manifest.json"
+MAX_LAYERS = 1024
 MAX_BOUND = 0.1  # of a known answer; rounding to 8 bits is not much further off
 CHUNK_SIZE = 16 << 20  # bytes; what a browser hashes and resumes as one piece
 
@@ -182,7 +183,10 @@ def _known_answers(value: Any) -> tuple[KnownAnswer, ...]:
     if value is None:
         return ()
     if not isinstance(value, list):
-        return (_known_answer(value),)
+        answer = _known_answer(value)
+        if answer.layers is not None:
+            raise ValueError("its known answer is of some layers alone")
+        return (answer,)
     answers = tuple(_known_answer(answer) for answer in value)
     borders = [answer.layers or (-1, -1) for answer in answers]
     if [first for first, _ in borders] != [0, *(end for _, end in borders[:-1])]:
@@ -192,9 +196,9 @@ def _known_answers(value: Any) -> tuple[KnownAnswer, ...]:
 
 def _known_answer(value: Any) -> KnownAnswer:
     lists = {key: tuple(value[key]) for key in ("tokens", "ids", "logits")}
-    if "layers" in value:
+    if value.get("layers") is not None:
         first, end = value["layers"]
-        if not (isinstance(first, int) and isinstance(end, int) and 0 <= first < end):
+        if not (type(first) is type(end) is int and 0 <= first < end <= MAX_LAYERS):
             raise ValueError("its known answer has layers that are none")
         lists["layers"] = (first, end)
     answer = KnownAnswer(**{**value, **lists})

@@ -196,7 +196,9 @@ def test_a_pack_of_parts_is_verified_in_parts(
 
 
 @pytest.mark.parametrize(
-    "layers", [None, [], [0, 3], [3, 2, 0], [2, 1], [-1, 2], ["0", "2"], 2], ids=str
+    "layers",
+    [None, [], [0, 3], [3, 2, 0], [2, 1], [-1, 2], ["0", "2"], [2, True], [2, 1025], 2],
+    ids=str,
 )
 def test_answers_of_some_layers_are_those_of_all_in_order(
     layers: Any, packed: dict[str, Any]
@@ -265,6 +267,7 @@ def packed(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
         {"f16_bound": math.inf},
         {"arithmetic": "rounded"},
         {"later": 1},
+        {"layers": [0, 2]},
     ],
     ids=str,
 )

@@ -117,6 +117,7 @@ test('a known answer is kept, and one that could never fail is none', async () =
     [{ bound: 0.2 }, '.bound'],
     [{ f16_bound: undefined }, '.f16_bound'],
     [{ arithmetic: 'rounded' }, '.arithmetic'],
+    [{ layers: [0, 9] }, '.layers'],
   ];
   for (const [change, path] of wrong)
     await rejects((m) => Object.assign(m, { known_answer: { ...KNOWN, ...change } }), `known_answer${path}`);

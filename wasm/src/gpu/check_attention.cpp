@@ -14,29 +14,6 @@ namespace {
 constexpr uint32_t kPast = GpuOps::kSegment + 21;        // tokens of the batch; the single one has two segments
 constexpr uint32_t kLooked[] = {0, 1, 7, 63, kPast - 1}; // of the batch, those that are looked at
 
-/// Operations that only note which kinds of attention there are.
-class Noting final : public Ops {
-public:
-  void rotations(std::initializer_list<const Rope *>) override {}
-  void embed(const Matrix &, float, Rows) override {}
-  void add_rmsnorm(Rows, const float *, float, Rows) override {}
-  void matmul(const Input &, std::initializer_list<Product>) override {}
-  void matmul_add(const Input &, const Linear &, Rows) override {}
-  void glu(const Input &, const Linear &, const Linear &, Glu, Rows) override {}
-  void logits(const Input &, const Linear &, float, uint32_t, float *) override {}
-  void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
-    for (const AttentionSpec &s : found)
-      if (s.rope == spec.rope && s.window == spec.window) return;
-    found.push_back(spec);
-  }
-  std::vector<AttentionSpec> found;
-};
-
-class NoRows final : public Arena {
-public:
-  Rows rows(uint32_t width) override { return {nullptr, width}; }
-};
-
 /// Tokens of one kind, as the attention of a model wants them.
 struct Tokens {
   std::vector<float> q, k, v; // (n, heads * head_dim)
@@ -117,15 +94,6 @@ void attend(const AttentionSpec &spec, const float *q, uint32_t position, const 
 }
 
 } // namespace
-
-std::vector<AttentionSpec> kinds_of_attention(const LoadedModel &model) {
-  Noting op;
-  NoRows rows;
-  const std::unique_ptr<State> state = model.family().new_state(rows);
-  state->cache.resize(model.family().shape().n_layer);
-  model.family().forward(op, *state, {0, nullptr});
-  return std::move(op.found);
-}
 
 Status start_attention(Checks::Running &r, const LoadedModel &model, const AttentionSpec &spec) {
   const uint32_t stride = spec.rope->n_dims, widths[] = {spec.n_head * spec.head_dim, spec.n_head_kv * spec.head_dim};

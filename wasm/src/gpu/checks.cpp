@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 
+#include "../decimal.h"
 #include "../dequantize.h"
 #include "../f16.h"
 #include "running.h"
@@ -17,14 +18,14 @@ namespace slm {
 struct Checks::Case {
   enum Kind { Embed, Product, Gated, Attention, Drawing } kind;
   TensorType type; // of weights
-  uint32_t tokens;
+  uint32_t rows, columns, tokens;
   AttentionSpec spec; // of attention
 };
 
 namespace {
 
-// Two super-blocks, and rows that fill no tile.
-constexpr uint32_t kColumns = 512, kRowsUsed = 37;
+/// Rows that differ; a matrix of more repeats them, so that they need not be computed here.
+constexpr uint32_t kPattern = 36;
 constexpr float kEpsilon = 1e-6f, kFactor = 3;
 /// A device may divide a little otherwise, and what lies between two bytes then becomes the other one: a 127th of one
 /// column's share. What is wrong is wrong by more.
@@ -43,10 +44,16 @@ constexpr Halves kHalves[] = {
     {TensorType::IQ4_NL, {0, -1}},
 };
 
-/// Rows of a file with every bit pattern that its quants and small scales can have.
-std::vector<uint8_t> seeded_rows(TensorType type, uint32_t rows, uint64_t state) {
+/// As few rows as are cut like `units` of them, and none that fill a tile.
+uint32_t rows_like(uint32_t units) {
+  const uint32_t at_once = GpuOps::rows_at_once(units, 1);
+  return (at_once == 4 ? 4096 : at_once == 2 ? 1024 : 32) + 5;
+}
+
+/// The pattern's rows in a file, with every bit pattern that its quants and small scales can have.
+std::vector<uint8_t> seeded_rows(TensorType type, uint32_t columns, uint64_t state) {
   const TensorTypeInfo &info = *tensor_type_info(static_cast<uint32_t>(type));
-  std::vector<uint8_t> bytes(size_t(rows) * row_bytes(type, kColumns));
+  std::vector<uint8_t> bytes(size_t(kPattern) * row_bytes(type, columns));
   for (size_t at = 0; at < bytes.size(); at += info.block_bytes) {
     uint8_t *block = bytes.data() + at;
     for (uint32_t i = 0; i < info.block_bytes; i++)
@@ -67,12 +74,13 @@ std::vector<uint8_t> seeded_rows(TensorType type, uint32_t rows, uint64_t state)
 }
 
 /// As matvec_dot8.wgsl has x.
-void round_to_bytes(float (&x)[kColumns]) {
-  for (uint32_t first = 0; first < kColumns; first += kBlock) {
+void round_to_bytes(std::vector<float> &x) {
+  for (size_t first = 0; first < x.size(); first += kBlock) {
+    const size_t end = std::min(first + kBlock, x.size());
     float most = 0;
-    for (uint32_t k = first; k < first + kBlock; k++)
+    for (size_t k = first; k < end; k++)
       most = std::max(most, std::fabs(x[k]));
-    for (uint32_t k = first; k < first + kBlock; k++)
+    for (size_t k = first; k < end; k++)
       x[k] = std::nearbyint(x[k] * (127 / most)) * (most / 127);
   }
 }
@@ -98,23 +106,21 @@ void Checks::Running::read(Rows rows, uint32_t row) {
 }
 
 Checks::Checks(const LoadedModel &model) {
+  for (const TensorSlot &slot : model.slots())
+    if (slot.matrix != nullptr && slot.tensor->name == "token_embd.weight")
+      cases_.push_back({Case::Embed, slot.matrix->type, kPattern, slot.matrix->columns, 3, {}});
+  const Kinds kinds = kinds_of(model);
   std::vector<TensorType> seen;
-  for (const TensorSlot &s : model.slots()) {
-    if (s.matrix == nullptr) continue;
-    const TensorType type = s.matrix->type;
-    if (s.tensor->name == "token_embd.weight") cases_.push_back({Case::Embed, type, 3, {}});
-    bool known = false;
-    for (const TensorType t : seen)
-      known |= t == type;
-    if (known) continue;
-    seen.push_back(type);
-    cases_.push_back({Case::Product, type, 1, {}});
-    cases_.push_back({Case::Product, type, GpuOps::kFewTokens + 1, {}});
-    cases_.push_back({Case::Gated, type, 1, {}});
+  for (const Kinds::Product &p : kinds.products) {
+    cases_.push_back({p.gated ? Case::Gated : Case::Product, p.type, rows_like(p.units), p.columns, 1, {}});
+    if (std::find(seen.begin(), seen.end(), p.type) != seen.end()) continue;
+    seen.push_back(p.type);
+    for (const uint32_t tokens : {GpuOps::kFewTokens, GpuOps::kFewTokens + 1})
+      cases_.push_back({Case::Product, p.type, rows_like(1), p.columns, tokens, {}});
   }
-  for (const AttentionSpec &spec : kinds_of_attention(model))
-    cases_.push_back({Case::Attention, {}, 1, spec});
-  cases_.push_back({Case::Drawing, {}, 1, {}});
+  for (const AttentionSpec &spec : kinds.attention)
+    cases_.push_back({Case::Attention, {}, 0, 0, 1, spec});
+  cases_.push_back({Case::Drawing, {}, 0, 0, 1, {}});
 }
 Checks::~Checks() = default;
 
@@ -125,8 +131,13 @@ const char *Checks::name(uint32_t i) {
   const Case &c = cases_[i];
   if (c.kind == Case::Attention) return c.spec.window != 0 ? "attention in a window" : "attention";
   if (c.kind == Case::Drawing) return "drawing";
-  name_ = c.kind == Case::Embed ? "embed " : c.kind == Case::Gated ? "glu " : c.tokens == 1 ? "matvec " : "matmul ";
-  return name_.append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
+  const bool few = c.tokens <= GpuOps::kFewTokens;
+  name_ = c.kind == Case::Embed ? "embed " : c.kind == Case::Gated ? "glu " : few ? "matvec " : "matmul ";
+  name_.append(tensor_type_info(static_cast<uint32_t>(c.type))->name).append(" ");
+  append_decimal(name_, c.rows);
+  append_decimal(name_.append(" x "), c.columns);
+  append_decimal(name_.append(" x "), c.tokens);
+  return name_.c_str();
 }
 
 Status Checks::start(const LoadedModel &model, uint32_t i) {
@@ -136,42 +147,44 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   if (c.kind == Case::Attention) return start_attention(r, model, c.spec);
   if (c.kind == Case::Drawing) return start_drawing(r);
   const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;
-  const uint32_t width = embeds ? kColumns : kRowsUsed;
+  const uint32_t columns = c.columns, width = embeds ? columns : c.rows;
+  const size_t row_size = size_t(row_bytes(c.type, columns));
 
-  std::vector<float> values[2]; // of both matrices
+  std::vector<float> values[2]; // of the pattern in both matrices
   uint64_t state = 1;
   for (Linear *l : {&r.first, &r.second}) {
-    l->weight.type = c.type, l->weight.rows = kRowsUsed, l->weight.columns = kColumns;
+    l->weight.type = c.type, l->weight.rows = c.rows, l->weight.columns = columns;
     SLM_TRY(r.weights.place(l->weight, "a self-test"));
   }
-  SLM_TRY(r.weights.place(r.norm, kColumns, "a self-test"));
+  SLM_TRY(r.weights.place(r.norm, columns, "a self-test"));
   SLM_TRY(r.weights.placed());
   for (uint32_t m = 0; m < 2; m++) {
     const Matrix &w = (m == 0 ? r.first : r.second).weight;
-    const std::vector<uint8_t> rows = seeded_rows(c.type, kRowsUsed, state + m);
-    SLM_TRY(r.weights.pack(w, 0, rows.data(), static_cast<uint32_t>(rows.size())));
-    values[m].resize(size_t(kRowsUsed) * kColumns);
-    for (uint32_t row = 0; row < kRowsUsed; row++)
-      dequantize_row(c.type, rows.data() + row * row_bytes(c.type, kColumns), kColumns, &values[m][row * kColumns]);
+    const std::vector<uint8_t> rows = seeded_rows(c.type, columns, state + m);
+    for (uint32_t at = 0; at < c.rows; at += kPattern)
+      SLM_TRY(r.weights.pack(w, at, rows.data(), uint32_t(std::min(kPattern, c.rows - at) * row_size)));
+    values[m].resize(size_t(kPattern) * columns);
+    for (uint32_t row = 0; row < kPattern; row++)
+      dequantize_row(c.type, rows.data() + row * row_size, columns, &values[m][size_t(row) * columns]);
   }
-  for (uint32_t k = 0; k < kColumns; k++)
+  for (uint32_t k = 0; k < columns; k++)
     r.norm[k] = 1 + next_float(state) / 2;
   SLM_TRY(r.weights.packed());
-  std::vector<float> x(size_t(c.tokens) * kColumns);
+  std::vector<float> x(size_t(c.tokens) * columns);
   for (float &v : x)
     v = next_float(state);
 
   int32_t ids[GpuOps::kFewTokens + 1];
   for (uint32_t t = 0; t < c.tokens; t++)
-    ids[t] = static_cast<int32_t>(t * 17 % kRowsUsed);
+    ids[t] = static_cast<int32_t>(t * 17 % kPattern);
   r.scratch.ids = Buffer(sizeof ids);
-  r.scratch.normed = Buffer(x.size() * 4);
+  r.scratch.normed = Buffer(uint64_t(c.tokens) * stride_of(columns) * 4);
   r.scratch.up = Buffer(uint64_t(c.tokens) * stride_of(width) * 4);
   gpu_upload(r.scratch.ids.handle(), 0, ids, c.tokens * 4);
 
   const Batch batch{ids, c.tokens, 0};
   GpuOps op(batch, r.scratch, r.weights, nullptr, false);
-  const Input in{r.upload(x, kColumns), r.norm, kEpsilon};
+  const Input in{r.upload(x, columns), r.norm, kEpsilon};
   const Rows out = r.room(c.tokens, width);
   if (embeds)
     op.embed(r.first.weight, kFactor, out);
@@ -183,23 +196,28 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   const bool rounds = !embeds && c.tokens <= GpuOps::kFewTokens && GpuOps::rounds(c.type);
   if (rounds) r.allowance = kRounding;
   for (uint32_t t = 0; t < c.tokens; t++) {
-    const float *row = x.data() + t * kColumns;
-    float weighed[kColumns];
-    for (uint32_t k = 0; k < kColumns; k++)
-      weighed[k] = row[k] * r.norm[k];
-    if (rounds) round_to_bytes(weighed);
+    const float *row = x.data() + size_t(t) * columns;
+    std::vector<float> weighed(row, row + columns);
     double squares = 0;
-    for (uint32_t k = 0; k < kColumns; k++)
+    for (uint32_t k = 0; k < columns; k++) {
       squares += double(row[k]) * double(row[k]);
-    const double scale = 1 / std::sqrt(squares / kColumns + double(kEpsilon));
+      weighed[k] *= r.norm[k];
+    }
+    if (rounds) round_to_bytes(weighed);
+    const double scale = 1 / std::sqrt(squares / columns + double(kEpsilon));
     const auto product = [&](uint32_t m, uint32_t j) {
       double sum = 0;
-      for (uint32_t k = 0; k < kColumns; k++)
-        sum += double(values[m][size_t(j) * kColumns + k]) * double(weighed[k]);
+      for (uint32_t k = 0; k < columns; k++)
+        sum += double(values[m][size_t(j) * columns + k]) * double(weighed[k]);
       return sum * scale;
     };
+    const size_t first = r.expected.size();
     for (uint32_t j = 0; j < width; j++) {
-      double right = embeds ? double(values[0][size_t(ids[t]) * kColumns + j] * kFactor) : product(0, j);
+      if (!embeds && j >= kPattern) {
+        r.expected.push_back(r.expected[first + j % kPattern]);
+        continue;
+      }
+      double right = embeds ? double(values[0][size_t(ids[t]) * columns + j] * kFactor) : product(0, j);
       if (gated) right *= product(1, j) / (1 + std::exp(-right));
       r.expected.push_back(float(right));
     }

@@ -19,20 +19,27 @@ void spread(uint32_t workgroups, uint32_t (&grid)[3]) {
 
 constexpr uint32_t divided(uint32_t n, uint32_t by) { return (n + by - 1) / by; }
 
-/// Lanes that sweep along a row of `blocks`: many, but few that find nothing to do in the last round.
-uint32_t lanes_for(uint32_t blocks) {
-  uint32_t best = 8;
-  for (uint32_t lanes = 8; lanes <= 64; lanes *= 2)
-    if (blocks * 4 >= divided(blocks, lanes) * lanes * 3) best = lanes;
-  return best;
-}
-
 /// The first position that a token at `position` sees.
 uint32_t first_seen(uint32_t window, uint32_t position) {
   return window != 0 && position + 1 > window ? position + 1 - window : 0;
 }
 
 } // namespace
+
+/// Many, but few that find nothing to do in the last round.
+uint32_t GpuOps::lanes_for(uint32_t columns) {
+  uint32_t best = 8;
+  const uint32_t blocks = divided(columns, kBlock);
+  for (uint32_t lanes = 8; lanes <= 64; lanes *= 2)
+    if (blocks * 4 >= divided(blocks, lanes) * lanes * 3) best = lanes;
+  return best;
+}
+
+/// Rows share x, as far as there are enough of them to keep a device busy; with more tokens a shader of four would
+/// need too many registers.
+uint32_t GpuOps::rows_at_once(uint32_t units, uint32_t n_tokens) {
+  return units >= 4096 && n_tokens == 1 ? 4 : units >= 1024 ? 2 : 1;
+}
 
 void GpuOps::rotations(std::initializer_list<const Rope *> ropes) {
   for (const Rope *rope : ropes) {
@@ -153,10 +160,8 @@ void GpuOps::encode_few(Operation &op, const From &f, const To *to, uint32_t cou
     op.cap = cap, op.scale = scale;
     if constexpr (sweeps) {
       // With more tokens a workgroup's share of x has fewer blocks; see sweep.wgsl.
-      op.LANES = std::min(lanes_for(f.blocks), 64 / op.TOKENS);
-      // Rows share x, as far as there are enough of them to keep a device busy; with more tokens a shader of four
-      // would need too many registers.
-      op.ROWS = units >= 4096 && f.n == 1 ? 4 : units >= 1024 ? 2 : 1;
+      op.LANES = std::min(lanes_for(f.width), 64 / op.TOKENS);
+      op.ROWS = rows_at_once(units, f.n);
       spread(divided(units, 64 / op.LANES * op.ROWS), op.grid);
     } else {
       spread(divided(units, 64), op.grid);

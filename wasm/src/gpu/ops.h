@@ -19,8 +19,8 @@ class GpuOps final : public Ops {
 public:
   /// How a product is cut: Sweep has neighbouring lanes sweep along a row and many tokens go through
   /// tiles, as a GPU likes it; Lane has a lane for a row and nothing shared, which an emulated one needs;
-  /// Dot8 sweeps with x rounded to bytes where weights are whole numbers; Subgroup sweeps without
-  /// workgroup memory.
+  /// Dot8 sweeps with x rounded to bytes where weights are whole numbers; Subgroup sweeps with x
+  /// from the device's cache.
   enum class Form : int32_t { Sweep, Lane, Dot8, Subgroup };
   static constexpr const char *kFormNames[] = {"sweep", "lane", "dot8", "subgroup"};
   static constexpr int32_t kForms = sizeof kFormNames / sizeof *kFormNames;
@@ -42,6 +42,10 @@ public:
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
+
+  /// How matrix-vector kernels are cut: lanes that sweep along a row, and rows of a lane at once.
+  static uint32_t lanes_for(uint32_t columns);
+  static uint32_t rows_at_once(uint32_t units, uint32_t n_tokens);
 
   /// Tokens up to which matrix-vector kernels serve.
   static constexpr uint32_t kFewTokens = 4;

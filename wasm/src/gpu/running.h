@@ -44,8 +44,19 @@ private:
 /// Hands the self-test of drawing to the device.
 Status start_drawing(Checks::Running &running);
 
-/// The kinds of attention that a model's layers have, found by running forward() over operations that do nothing.
-std::vector<AttentionSpec> kinds_of_attention(const LoadedModel &model);
+/// What a model asks of a device, one of each kind.
+struct Kinds {
+  /// A dispatch of a single token: `units` rows of one product or of several, or gate and up.
+  struct Product {
+    TensorType type;
+    uint32_t columns, units;
+    bool gated;
+  };
+  std::vector<Product> products; // those that are cut otherwise are other kinds
+  std::vector<AttentionSpec> attention;
+};
+Kinds kinds_of(const LoadedModel &model);
+
 /// Hands the self-test of one of them to the device.
 Status start_attention(Checks::Running &running, const LoadedModel &model, const AttentionSpec &spec);
 

@@ -87,6 +87,8 @@ export interface GpuAdapter {
 
 export interface GpuInfo {
   readonly adapter: GpuAdapter;
+  /** By the processor. */
+  readonly emulated: boolean;
   /** The optional features of WebGPU that are in use. */
   readonly features: readonly string[];
   /** The form of each kernel that has several, by operation: {"matvec": "sweep"}. */

@@ -2,7 +2,7 @@
 // conversation, settings and model together. The views listen and draw; this
 // file makes no element.
 
-import type { BackendNotice } from '../api/backend';
+import type { BackendNotice, GpuInfo } from '../api/backend';
 import type { AdapterInfo, Slm } from '../api/types';
 import { FORMS } from '../generated/gpu';
 import { onGrid, type Preferences, SAMPLING_NAMES } from '../seal/preferences';
@@ -40,6 +40,14 @@ interface Run {
   readonly turn: Turn;
   readonly abort: AbortController;
 }
+
+/** What a graphics chip does once and then would do again. */
+const FAILURES: ReadonlySet<BackendNotice['code']> = new Set([
+  'gpu_wrong',
+  'gpu_senseless',
+  'gpu_failed',
+  'gpu_given_up',
+]);
 
 export class Chat {
   readonly settings: Settings = defaultSettings();
@@ -262,15 +270,19 @@ export class Chat {
     Object.assign(this.settings, defaultSampling(this.model.slm?.info ?? null));
   }
 
-  /** What the start of a graphics chip has found shortens the next one; where it has ended elsewhere, nothing
-   *  is known that would. */
+  /** What the start of a graphics chip has found shortens the next one, until the chip fails. What an emulated
+   *  one finds holds of no other. */
   private rememberForm(): void {
     const { slm } = this.model;
     if (slm === null) return;
-    const { kernels = {} } = slm.info.gpu ?? {};
+    const { gpu } = slm.info;
+    if (gpu !== null) this.keepForm(gpu.emulated ? {} : gpu.kernels);
+  }
+
+  private keepForm(kernels: GpuInfo['kernels']): void {
     const matvec = FORMS.find((form) => form === kernels.matvec) ?? null;
-    if (matvec === this.kept.matvec) return;
     this.model.choice = { ...this.model.choice, kernels };
+    if (matvec === this.kept.matvec) return;
     this.kept = { ...this.kept, matvec };
     this.host.keep(this.kept);
   }
@@ -344,7 +356,6 @@ export class Chat {
       turn.used = tokensOf(error) ?? (turn.text === '' ? null : (slm?.stats().n_past ?? null));
     }
     turn.paused = false;
-    this.rememberForm(); // the graphics chip may have failed meanwhile
     if (this.run === run) {
       this.run = null;
       this.events.onEnd(turn);
@@ -357,6 +368,7 @@ export class Chat {
 
   /** An answer that is being written waits, and goes on by itself. */
   private noteTrouble(notice: BackendNotice): void {
+    if (FAILURES.has(notice.code)) this.keepForm({});
     const turn = this.answering?.state === 'waiting' ? null : this.answering;
     if (turn !== null) Object.assign(turn, { trouble: notice, paused: true });
     this.events.onNotice(notice, turn);

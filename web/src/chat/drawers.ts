@@ -136,7 +136,8 @@ export class Drawers {
       lastSeed: chat.lastSeed,
       reset: () => chat.resetSampling(),
       reload: (choice) => {
-        chat.model.choice = choice;
+        const { kernels = {} } = chat.model.choice; // may have changed since the settings were drawn
+        chat.model.choice = { ...choice, kernels };
         settings.close();
         chat.reload();
       },

@@ -218,6 +218,8 @@ export class Engine {
         return team;
       } catch (error) {
         this.#throwIfEnded();
+        // No device is to blame, and none would do better.
+        if (error instanceof SlmError && error.code === 'bad_manifest') throw error;
         this.#gpuFailed(error);
       }
     }

@@ -7,7 +7,7 @@ import type { GpuAdapter, GpuInfo, GpuStats } from '../api/backend';
 import type { GpuImports } from '../generated/gpu';
 import { RECORD_HEAD } from '../generated/gpu';
 import { Buffers } from './buffers';
-import { type DeviceWish, type Found, findAdapter, openDevice } from './device';
+import { type DeviceWish, type Found, findAdapter, isSoftware, openDevice } from './device';
 import { GpuFailure } from './failure';
 import { Pass } from './pass';
 import { type Kernels, type Pipeline, Pipelines } from './pipelines';
@@ -24,6 +24,7 @@ const LOSS_MS = 200;
 
 export class GpuHost {
   readonly adapter: GpuAdapter;
+  readonly #emulated: boolean;
   readonly imports: GpuImports;
   /** Resolves when the device is gone, for whatever reason. */
   readonly lost: Promise<GpuFailure>;
@@ -52,9 +53,11 @@ export class GpuHost {
     adapter: GpuAdapter,
     kernels: Kernels,
     maxBinding = Number.POSITIVE_INFINITY,
+    emulated = false,
   ) {
     this.#device = device;
     this.adapter = adapter;
+    this.#emulated = emulated;
     this.#buffers = new Buffers(device);
     this.#kernels = kernels;
     this.#pipelines = new Pipelines(device, kernels);
@@ -75,8 +78,9 @@ export class GpuHost {
   }
 
   static async open(kernels: Kernels, wish: DeviceWish = {}, found?: Found): Promise<GpuHost> {
-    const adapter = found ?? (await findAdapter(wish));
-    return new GpuHost(await openDevice(adapter, wish), adapter.info, kernels, wish.maxBinding);
+    const { adapter, info } = found ?? (await findAdapter(wish));
+    const device = await openDevice({ adapter, info }, wish);
+    return new GpuHost(device, info, kernels, wish.maxBinding, isSoftware(adapter));
   }
 
   /** The linear memory of the instance that has been made with the imports. */
@@ -138,6 +142,7 @@ export class GpuHost {
   info(): Omit<GpuInfo, 'kernels' | 'losses'> {
     return {
       adapter: this.adapter,
+      emulated: this.#emulated,
       features: Array.from(this.#device.features).filter((name) => !name.startsWith('core-')),
       memory_bytes: this.#buffers.bytes,
       compile_ms: this.#pipelines.compileMs,

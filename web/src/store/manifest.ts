@@ -125,7 +125,12 @@ function checkManifest(value: unknown): Manifest {
 /** One, or those of the layers of a model that was too large to be asked at once. */
 function checkKnownAnswers(value: unknown): readonly KnownAnswer[] {
   const at = 'known_answer';
-  if (!Array.isArray(value)) return [checkKnownAnswer(value, at)];
+  if (!Array.isArray(value)) {
+    const answer = checkKnownAnswer(value, at);
+    if (answer.layers !== undefined)
+      reader.fail(`${at}.layers`, 'none, for it is the only answer', answer.layers);
+    return [answer];
+  }
   const answers = reader
     .array(value, at, 1, MAX_LAYERS)
     .map((item, i) => checkKnownAnswer(item, `${at}[${i}]`));

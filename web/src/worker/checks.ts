@@ -52,10 +52,9 @@ export async function checkAnswer(
   answers: readonly KnownAnswer[],
   rounds = false,
 ): Promise<Check> {
-  const [first] = answers;
-  if (first === undefined)
+  if (answers.length === 0)
     return absent('known_answer', 'The manifest has no known answer; pack the model again to have one.');
-  const { length } = first.tokens;
+  const length = Math.max(...answers.map(({ tokens }) => tokens.length));
   const all = [0, model.describe().n_layer] as const;
   const [, end] = answers.at(-1)!.layers ?? all;
   if (end !== all[1])

@@ -1,0 +1,69 @@
+// kinds.cpp: see running.h. What a model asks of a device is found by running its
+// forward() over operations that do nothing.
+#include <algorithm>
+
+#include "running.h"
+
+namespace slm {
+namespace {
+
+class Noting final : public Ops {
+public:
+  Kinds found;
+
+  void rotations(std::initializer_list<const Rope *>) override {}
+  void embed(const Matrix &, float, Rows) override {}
+  void add_rmsnorm(Rows, const float *, float, Rows) override {}
+  void matmul(const Input &, std::initializer_list<Product> products) override {
+    // Neighbours of one type are one dispatch; see GpuOps::multiply.
+    for (const Product *p = products.begin(); p != products.end();) {
+      const Matrix &w = p->linear.weight;
+      uint32_t units = 0;
+      for (; p != products.end() && p->linear.weight.type == w.type; p++)
+        units += p->linear.weight.rows;
+      note({w.type, w.columns, units, false});
+    }
+  }
+  void matmul_add(const Input &, const Linear &w, Rows) override { note_one(w.weight); }
+  void glu(const Input &, const Linear &gate, const Linear &up, Glu, Rows) override {
+    if (gate.weight.type == up.weight.type)
+      return note({gate.weight.type, gate.weight.columns, gate.weight.rows, true});
+    note_one(gate.weight);
+    note_one(up.weight);
+  }
+  void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
+  void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
+    for (const AttentionSpec &s : found.attention)
+      if (s.rope == spec.rope && s.window == spec.window) return;
+    found.attention.push_back(spec);
+  }
+
+private:
+  void note_one(const Matrix &w) { note({w.type, w.columns, w.rows, false}); }
+  void note(const Kinds::Product &p) {
+    const auto same = [&](const Kinds::Product &other) {
+      return other.type == p.type && other.gated == p.gated &&
+             GpuOps::lanes_for(other.columns) == GpuOps::lanes_for(p.columns) &&
+             GpuOps::rows_at_once(other.units, 1) == GpuOps::rows_at_once(p.units, 1);
+    };
+    if (std::none_of(found.products.begin(), found.products.end(), same)) found.products.push_back(p);
+  }
+};
+
+class NoRows final : public Arena {
+public:
+  Rows rows(uint32_t width) override { return {nullptr, width}; }
+};
+
+} // namespace
+
+Kinds kinds_of(const LoadedModel &model) {
+  Noting op;
+  NoRows rows;
+  const std::unique_ptr<State> state = model.family().new_state(rows);
+  state->cache.resize(model.family().shape().n_layer);
+  model.family().forward(op, *state, {0, nullptr});
+  return std::move(op.found);
+}
+
+} // namespace slm
