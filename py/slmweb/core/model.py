@@ -155,7 +155,6 @@ class Model:
         self.handle = core.pointer("slm_model_new")
         if self.handle == 0:
             raise core.error(Status.OUT_OF_MEMORY)
-        self.tokenizer = Tokenizer(self)
         self.loaded = False
         self._files: list[ByteFile] = []
         self._info: ModelInfo | None = None
@@ -191,6 +190,12 @@ class Model:
             raise
         model._close_files()
         return model
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """One that keeps the model alive. The model keeps none, so that it goes, and a core of
+        gigabytes with it, when nobody has it any more."""
+        return Tokenizer(self)
 
     @property
     def info(self) -> ModelInfo:

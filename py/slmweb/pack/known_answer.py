@@ -11,7 +11,6 @@ its head: what comes out means nothing, but every weight takes part in one of th
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,19 +113,9 @@ def _of_layers(
     progress: Progress,
     memory_limit: int | None,
 ) -> KnownAnswer:
-    try:
-        core = Instance("simd", memory_limit=memory_limit)
-        with Model.open(*files, layers=layers, core=core, progress=progress) as model:
-            return compute(model, layers)
-    finally:
-        core = model = None  # type: ignore[assignment]
-        _free_memories()
-
-
-def _free_memories() -> None:
-    """A model and its tokenizer know each other, so that only this ends them, and a core of
-    gigabytes with them, before the next layers are loaded."""
-    gc.collect()
+    core = Instance("simd", memory_limit=memory_limit)
+    with Model.open(*files, layers=layers, core=core, progress=progress) as model:
+        return compute(model, layers)
 
 
 def _share(progress: Progress, i: int, n: int) -> Progress:
@@ -167,14 +156,13 @@ def check_pack(folder: Path, answers: Sequence[KnownAnswer], progress: Progress)
 
     Raises SlmError: what `Model.open` and `check` raise.
     """
-    errors = []
-    for i, answer in enumerate(answers):
+
+    def error_of_part(i: int, answer: KnownAnswer) -> float:
         share = _share(progress, i, len(answers))
         with Model.open(folder, layers=answer.layers, progress=share) as model:
-            errors.append(_check(model, answer, answers))
-        del model
-        _free_memories()
-    return max(errors)
+            return _check(model, answer, answers)
+
+    return max(error_of_part(i, answer) for i, answer in enumerate(answers))
 
 
 def _n_layer(model: Model) -> int:

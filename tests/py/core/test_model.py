@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+import weakref
 from pathlib import Path
 
 import pytest
@@ -248,3 +250,18 @@ def test_a_model_of_a_few_of_its_layers(llama: Path) -> None:
         with pytest.raises(SlmError, match="expected some of the layers 0 to 2") as caught:
             Model.open(llama, layers=wrong)
         assert caught.value.code == "invalid_argument"
+
+
+def test_a_closed_model_frees_its_memory_at_once(llama: Path) -> None:
+    """Whoever loads a model of gigabytes after it needs that room, before anything is collected."""
+
+    def used() -> weakref.ref[Instance]:
+        with Model.open(llama) as model, model.session(8) as session:
+            session.eval(model.tokenizer.encode("the hen"))
+            return weakref.ref(model.core)
+
+    gc.disable()
+    try:
+        assert used()() is None
+    finally:
+        gc.enable()
