@@ -91,8 +91,8 @@ def bench(
         if start:
             starts = measure_starts(reps, say)
             print_starts(console, starts)
-            emulated = {"emulated": starts.emulated, "note": NO_CACHE if starts.emulated else None}
-            write(console, out or START_RESULTS, {**emulated, **asdict(starts)})
+            note = NO_CACHE if starts.emulated else None
+            write(console, out or START_RESULTS, {**asdict(starts), "note": note})
             return
         wanted = models.choose(names) if names is not None else None
         runner = node.Node()

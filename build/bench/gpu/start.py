@@ -43,12 +43,9 @@ class Starts:
     model: str
     browser: str
     adapter: dict[str, str]
+    emulated: bool
     forms: tuple[str, ...]  # that served, each once
     starts: dict[str, tuple[Start, ...]]
-
-    @property
-    def emulated(self) -> bool:
-        return self.adapter["architecture"] == "swiftshader"
 
     def median(self, kind: str) -> Start:
         """Of each figure."""
@@ -79,6 +76,7 @@ def measure_starts(rounds: int, say: Callable[[str], None]) -> Starts:
         model.title,
         version,
         every[0]["adapter"],
+        every[0]["emulated"],
         tuple(sorted({reply["kernels"]["matvec"] for reply in every})),
         {kind: _starts(found) for kind, found in replies.items()},
     )

@@ -25,6 +25,7 @@ interface Result {
   readonly pipelines: number;
   readonly kernels: GpuInfo['kernels'];
   readonly adapter: GpuInfo['adapter'];
+  readonly emulated: boolean;
 }
 
 type Part = 'fetch_s' | 'device_s' | 'weights_s' | 'checks_s';
@@ -54,8 +55,8 @@ async function measure({ model, kernels }: Request): Promise<Result> {
   const { gpu, backend_reason } = slm.info;
   if (gpu === null) throw new Error(`expected a model on the GPU, found another: ${backend_reason}`);
   await slm.dispose();
-  const { compile_ms, adapter } = gpu;
-  return { ready_s, ...spent, compile_s: compile_ms / 1000, pipelines, kernels: gpu.kernels, adapter };
+  const { compile_ms, adapter, emulated, kernels: served } = gpu;
+  return { ready_s, ...spent, compile_s: compile_ms / 1000, pipelines, kernels: served, adapter, emulated };
 }
 
 /** What comes before the weights and what comes after them are called the same. */

@@ -49,6 +49,7 @@ class FakeBrowser:
             "pipelines": programs,
             "kernels": {"matvec": "lane"},
             "adapter": {"vendor": "google", "architecture": "swiftshader"},
+            "emulated": True,
         }
 
 
