@@ -7,6 +7,7 @@
 // The norm costs nothing extra: sums of squares run along, and 1 / rms(x) is a factor of the result.
 // LANES * TOKENS is best at most 64: more lanes than blocks of a chunk have nothing to do.
 //:include block
+//:include dot32
 //:include format
 //:include sweep
 
@@ -78,24 +79,18 @@ fn load_x(token: u32, block: u32) -> Block {
   );
 }
 
-// A vector of sums, so that there are four chains of additions instead of one.
-fn dot_block(w: Block, x: Block) -> f32 {
-  let s = w.v0 * x.v0 + w.v1 * x.v1 + w.v2 * x.v2 + w.v3 * x.v3 + w.v4 * x.v4 + w.v5 * x.v5 + w.v6 * x.v6 + w.v7 * x.v7;
-  return (s.x + s.y) + (s.z + s.w);
-}
-
 // Block i of W times that of each token; `x` is the first one's, which all rows share.
 fn products(at: vec4<u32>, i: u32, x: Block, block: u32) -> vec4<f32> {
   let w = load_block(at, i);
-  var sums = vec4<f32>(dot_block(w, x), 0.0, 0.0, 0.0);
+  var sums = vec4<f32>(dot32(w, x), 0.0, 0.0, 0.0);
   if (TOKENS > 1u) {
-    sums.y = dot_block(w, load_x(1u, block));
+    sums.y = dot32(w, load_x(1u, block));
   }
   if (TOKENS > 2u) {
-    sums.z = dot_block(w, load_x(2u, block));
+    sums.z = dot32(w, load_x(2u, block));
   }
   if (TOKENS > 3u) {
-    sums.w = dot_block(w, load_x(3u, block));
+    sums.w = dot32(w, load_x(3u, block));
   }
   return sums;
 }

@@ -6,6 +6,7 @@
 requires packed_4x8_integer_dot_product;
 
 //:include block
+//:include dot32
 //:include format
 //:include sweep
 
@@ -58,11 +59,6 @@ fn largest(v: Block) -> u32 {
   return max(max(b.x, b.y), max(b.z, b.w));
 }
 
-fn squared(v: Block) -> f32 {
-  let s = v.v0 * v.v0 + v.v1 * v.v1 + v.v2 * v.v2 + v.v3 * v.v3 + v.v4 * v.v4 + v.v5 * v.v5 + v.v6 * v.v6 + v.v7 * v.v7;
-  return (s.x + s.y) + (s.z + s.w);
-}
-
 fn sum16(q: vec4<u32>) -> f32 {
   const ones = 0x01010101u;
   return f32(dot4I8Packed(q.x, ones) + dot4I8Packed(q.y, ones) + dot4I8Packed(q.z, ones) + dot4I8Packed(q.w, ones));
@@ -80,7 +76,7 @@ fn stage(token: u32, first: u32, count: u32, lane: u32) -> f32 {
     let at = row + (first + block) * 8u;
     var v = Block(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
     if (NORM == 1u) {
-      sum += squared(v);
+      sum += dot32(v, v);
       let w = params.norm / 4u + (first + block) * 8u;
       v.v0 *= vectors[w];
       v.v1 *= vectors[w + 1u];

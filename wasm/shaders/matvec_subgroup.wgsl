@@ -8,6 +8,7 @@ enable subgroups;
 diagnostic(off, subgroup_uniformity);
 
 //:include block
+//:include dot32
 //:include format
 //:include units
 
@@ -80,12 +81,6 @@ fn weighed(b: Block, block: u32) -> Block {
   );
 }
 
-// A vector of sums, so that there are four chains of additions instead of one.
-fn dot_block(w: Block, x: Block) -> f32 {
-  let s = w.v0 * x.v0 + w.v1 * x.v1 + w.v2 * x.v2 + w.v3 * x.v3 + w.v4 * x.v4 + w.v5 * x.v5 + w.v6 * x.v6 + w.v7 * x.v7;
-  return (s.x + s.y) + (s.z + s.w);
-}
-
 // A block of each token.
 struct Tokens {
   t0: Block,
@@ -110,15 +105,15 @@ fn load_all(block: u32) -> Tokens {
 }
 
 fn squared(x: Tokens) -> vec4<f32> {
-  var sums = vec4<f32>(dot_block(x.t0, x.t0), 0.0, 0.0, 0.0);
+  var sums = vec4<f32>(dot32(x.t0, x.t0), 0.0, 0.0, 0.0);
   if (TOKENS > 1u) {
-    sums.y = dot_block(x.t1, x.t1);
+    sums.y = dot32(x.t1, x.t1);
   }
   if (TOKENS > 2u) {
-    sums.z = dot_block(x.t2, x.t2);
+    sums.z = dot32(x.t2, x.t2);
   }
   if (TOKENS > 3u) {
-    sums.w = dot_block(x.t3, x.t3);
+    sums.w = dot32(x.t3, x.t3);
   }
   return sums;
 }
@@ -140,15 +135,15 @@ fn weighed_all(x: Tokens, block: u32) -> Tokens {
 
 fn products(at: vec4<u32>, i: u32, x: Tokens) -> vec4<f32> {
   let w = load_block(at, i);
-  var sums = vec4<f32>(dot_block(w, x.t0), 0.0, 0.0, 0.0);
+  var sums = vec4<f32>(dot32(w, x.t0), 0.0, 0.0, 0.0);
   if (TOKENS > 1u) {
-    sums.y = dot_block(w, x.t1);
+    sums.y = dot32(w, x.t1);
   }
   if (TOKENS > 2u) {
-    sums.z = dot_block(w, x.t2);
+    sums.z = dot32(w, x.t2);
   }
   if (TOKENS > 3u) {
-    sums.w = dot_block(w, x.t3);
+    sums.w = dot32(w, x.t3);
   }
   return sums;
 }

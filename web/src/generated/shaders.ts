@@ -586,6 +586,7 @@ store4(first + ty + 48u, first_row + tx, sums3);
 }
 `,
   matvec: `//:include block
+//:include dot32
 //:include format
 //:include sweep
 override LANES: u32 = 16;
@@ -648,21 +649,17 @@ tile[place(token, block, 6u)],
 tile[place(token, block, 7u)],
 );
 }
-fn dot_block(w: Block, x: Block) -> f32 {
-let s = w.v0 * x.v0 + w.v1 * x.v1 + w.v2 * x.v2 + w.v3 * x.v3 + w.v4 * x.v4 + w.v5 * x.v5 + w.v6 * x.v6 + w.v7 * x.v7;
-return (s.x + s.y) + (s.z + s.w);
-}
 fn products(at: vec4<u32>, i: u32, x: Block, block: u32) -> vec4<f32> {
 let w = load_block(at, i);
-var sums = vec4<f32>(dot_block(w, x), 0.0, 0.0, 0.0);
+var sums = vec4<f32>(dot32(w, x), 0.0, 0.0, 0.0);
 if (TOKENS > 1u) {
-sums.y = dot_block(w, load_x(1u, block));
+sums.y = dot32(w, load_x(1u, block));
 }
 if (TOKENS > 2u) {
-sums.z = dot_block(w, load_x(2u, block));
+sums.z = dot32(w, load_x(2u, block));
 }
 if (TOKENS > 3u) {
-sums.w = dot_block(w, load_x(3u, block));
+sums.w = dot32(w, load_x(3u, block));
 }
 return sums;
 }
@@ -688,6 +685,7 @@ return vec4<f32>(params.scale);
 `,
   matvec_dot8: `requires packed_4x8_integer_dot_product;
 //:include block
+//:include dot32
 //:include format
 //:include sweep
 override LANES: u32 = 16;
@@ -731,10 +729,6 @@ let a = max(max(bits(v.v0), bits(v.v1)), max(bits(v.v2), bits(v.v3)));
 let b = max(a, max(max(bits(v.v4), bits(v.v5)), max(bits(v.v6), bits(v.v7))));
 return max(max(b.x, b.y), max(b.z, b.w));
 }
-fn squared(v: Block) -> f32 {
-let s = v.v0 * v.v0 + v.v1 * v.v1 + v.v2 * v.v2 + v.v3 * v.v3 + v.v4 * v.v4 + v.v5 * v.v5 + v.v6 * v.v6 + v.v7 * v.v7;
-return (s.x + s.y) + (s.z + s.w);
-}
 fn sum16(q: vec4<u32>) -> f32 {
 const ones = 0x01010101u;
 return f32(dot4I8Packed(q.x, ones) + dot4I8Packed(q.y, ones) + dot4I8Packed(q.z, ones) + dot4I8Packed(q.w, ones));
@@ -749,7 +743,7 @@ for (var block = lane; block < count; block += 64u) {
 let at = row + (first + block) * 8u;
 var v = Block(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 if (NORM == 1u) {
-sum += squared(v);
+sum += dot32(v, v);
 let w = params.norm / 4u + (first + block) * 8u;
 v.v0 *= vectors[w];
 v.v1 *= vectors[w + 1u];
@@ -952,6 +946,7 @@ write(mine.product, token + t, mine.row, value[t]);
   matvec_subgroup: `enable subgroups;
 diagnostic(off, subgroup_uniformity);
 //:include block
+//:include dot32
 //:include format
 //:include units
 override LANES: u32 = 16;
@@ -1016,10 +1011,6 @@ b.v6 * vectors[w + 6u],
 b.v7 * vectors[w + 7u],
 );
 }
-fn dot_block(w: Block, x: Block) -> f32 {
-let s = w.v0 * x.v0 + w.v1 * x.v1 + w.v2 * x.v2 + w.v3 * x.v3 + w.v4 * x.v4 + w.v5 * x.v5 + w.v6 * x.v6 + w.v7 * x.v7;
-return (s.x + s.y) + (s.z + s.w);
-}
 struct Tokens {
 t0: Block,
 t1: Block,
@@ -1041,15 +1032,15 @@ all.t3 = load_x(3u, block);
 return all;
 }
 fn squared(x: Tokens) -> vec4<f32> {
-var sums = vec4<f32>(dot_block(x.t0, x.t0), 0.0, 0.0, 0.0);
+var sums = vec4<f32>(dot32(x.t0, x.t0), 0.0, 0.0, 0.0);
 if (TOKENS > 1u) {
-sums.y = dot_block(x.t1, x.t1);
+sums.y = dot32(x.t1, x.t1);
 }
 if (TOKENS > 2u) {
-sums.z = dot_block(x.t2, x.t2);
+sums.z = dot32(x.t2, x.t2);
 }
 if (TOKENS > 3u) {
-sums.w = dot_block(x.t3, x.t3);
+sums.w = dot32(x.t3, x.t3);
 }
 return sums;
 }
@@ -1069,15 +1060,15 @@ return all;
 }
 fn products(at: vec4<u32>, i: u32, x: Tokens) -> vec4<f32> {
 let w = load_block(at, i);
-var sums = vec4<f32>(dot_block(w, x.t0), 0.0, 0.0, 0.0);
+var sums = vec4<f32>(dot32(w, x.t0), 0.0, 0.0, 0.0);
 if (TOKENS > 1u) {
-sums.y = dot_block(w, x.t1);
+sums.y = dot32(w, x.t1);
 }
 if (TOKENS > 2u) {
-sums.z = dot_block(w, x.t2);
+sums.z = dot32(w, x.t2);
 }
 if (TOKENS > 3u) {
-sums.w = dot_block(w, x.t3);
+sums.w = dot32(w, x.t3);
 }
 return sums;
 }
@@ -1948,6 +1939,11 @@ high: vec4<u32>,
 struct Scales {
 scale: vec2<f32>,
 offset: vec2<f32>,
+}
+`,
+  dot32: `fn dot32(a: Block, b: Block) -> f32 {
+let s = a.v0 * b.v0 + a.v1 * b.v1 + a.v2 * b.v2 + a.v3 * b.v3 + a.v4 * b.v4 + a.v5 * b.v5 + a.v6 * b.v6 + a.v7 * b.v7;
+return (s.x + s.y) + (s.z + s.w);
 }
 `,
   f16: `fn from_f16(bits: u32) -> f32 {
