@@ -40,8 +40,9 @@ COMPILER = [sys.executable, "-m", "ziglang", "c++"]
 # Two compilers at a time: more only fight for memory on a small machine.
 JOBS = min(2, os.cpu_count() or 1)
 
-# The budget of one variant, stripped: a page should load it in a blink.
-MAX_BYTES = 310_000
+# The budget of one variant, stripped: a page should load it in a blink. What is
+# downloaded is the second figure; the first leaves each family of models a few KB.
+MAX_BYTES = 380_000
 MAX_BROTLI_BYTES = 110_000
 
 COMMON = [
