@@ -3,7 +3,7 @@
 // windows on every other layer; Gemma 3 drops the caps, normalizes queries and
 // keys, and has five local layers, with a rope base of their own, to a global
 // one. RMSNorm's +1 is in the weights of a GGUF.
-#include "model.h"
+#include "block.h"
 
 namespace slm {
 namespace {
@@ -23,32 +23,22 @@ struct Config {
 };
 
 struct Layer {
-  float *attn_norm;        // (n_embd)
-  Linear attn_q;           // (n_head * head_dim, n_embd)
-  Linear attn_k, attn_v;   // (n_head_kv * head_dim, n_embd)
-  float *q_norm, *k_norm;  // (head_dim), or null
-  Linear attn_output;      // (n_embd, n_head * head_dim)
-  float *attn_post_norm;   // (n_embd), or null
-  float *ffn_norm;         // (n_embd)
-  Linear ffn_gate, ffn_up; // (n_ff, n_embd)
-  Linear ffn_down;         // (n_embd, n_ff)
-  float *ffn_post_norm;    // (n_embd), or null
+  AttentionWeights attn;
+  float *attn_post_norm = nullptr; // (n_embd), or null
+  FeedForwardWeights ffn;
+  float *ffn_post_norm = nullptr; // (n_embd), or null
 };
 
 struct Weights {
-  Linear token_embd; // (n_vocab, n_embd)
+  Ends ends;
   std::vector<Layer> layers;
-  float *output_norm; // (n_embd)
-  Linear output;      // (n_vocab, n_embd), unless tied
-  const Linear *head; // one of the two
   Rope global_rope, local_rope;
 };
 
-struct GemmaState : State {
-  Rows x, branch;   // n_embd
-  Rows q, attended; // n_head * head_dim
-  Rows k, v;        // n_head_kv * head_dim
-  Rows gated;       // n_ff
+struct GemmaState : BlockState {
+  Rows branch; // n_embd
+
+  GemmaState(Arena &arena, const ModelShape &shape) : BlockState(arena, shape), branch(arena.rows(shape.n_embd)) {}
 };
 
 class Gemma : public Family {
@@ -75,32 +65,17 @@ public:
       SLM_TRY(loader.plain_rope(w.local_rope, true, s.rope_dims, base));
     }
 
-    const uint32_t n_q = s.n_head * s.head_dim, n_kv = s.n_head_kv * s.head_dim;
     w.layers.resize(s.n_layer);
-    SLM_TRY(loader.linear(-1, "token_embd", s.n_vocab, s.n_embd, w.token_embd));
     for (uint32_t i = 0; i < s.n_layer; i++) {
-      Layer &l = w.layers[i] = {};
-      const int at = static_cast<int>(i);
-      SLM_TRY(loader.vector(at, "attn_norm", s.n_embd, l.attn_norm));
-      SLM_TRY(loader.linear(at, "attn_q", n_q, s.n_embd, l.attn_q));
-      SLM_TRY(loader.linear(at, "attn_k", n_kv, s.n_embd, l.attn_k));
-      SLM_TRY(loader.linear(at, "attn_v", n_kv, s.n_embd, l.attn_v));
-      if (c.traits.qk_norm) {
-        SLM_TRY(loader.vector(at, "attn_q_norm", s.head_dim, l.q_norm));
-        SLM_TRY(loader.vector(at, "attn_k_norm", s.head_dim, l.k_norm));
-      }
-      SLM_TRY(loader.linear(at, "attn_output", s.n_embd, n_q, l.attn_output));
-      SLM_TRY(loader.vector(at, "ffn_norm", s.n_embd, l.ffn_norm));
-      SLM_TRY(loader.linear(at, "ffn_gate", s.n_ff, s.n_embd, l.ffn_gate));
-      SLM_TRY(loader.linear(at, "ffn_up", s.n_ff, s.n_embd, l.ffn_up));
-      SLM_TRY(loader.linear(at, "ffn_down", s.n_embd, s.n_ff, l.ffn_down));
+      Layer &l = w.layers[i];
+      SLM_TRY(l.attn.load(loader, i, s, c.traits.qk_norm));
+      SLM_TRY(l.ffn.load(loader, i, s));
       if (c.traits.post_norms) {
-        SLM_TRY(loader.vector(at, "post_attention_norm", s.n_embd, l.attn_post_norm));
-        SLM_TRY(loader.vector(at, "post_ffw_norm", s.n_embd, l.ffn_post_norm));
+        SLM_TRY(loader.vector(static_cast<int>(i), "post_attention_norm", s.n_embd, l.attn_post_norm));
+        SLM_TRY(loader.vector(static_cast<int>(i), "post_ffw_norm", s.n_embd, l.ffn_post_norm));
       }
     }
-    SLM_TRY(loader.vector(-1, "output_norm", s.n_embd, w.output_norm));
-    return loader.head(s.n_embd, w.token_embd, w.output, w.head);
+    return w.ends.load(loader, s);
   }
 
   const ModelShape &shape() const override { return c.shape; }
@@ -109,15 +84,7 @@ public:
   }
   uint32_t window(uint32_t layer) const override { return is_global(layer) ? 0 : c.sliding_window; }
 
-  std::unique_ptr<State> new_state(Arena &arena) const override {
-    auto s = std::make_unique<GemmaState>();
-    const ModelShape &m = c.shape;
-    s->x = arena.rows(m.n_embd), s->branch = arena.rows(m.n_embd);
-    s->q = arena.rows(m.n_head * m.head_dim), s->attended = arena.rows(m.n_head * m.head_dim);
-    s->k = arena.rows(m.n_head_kv * m.head_dim), s->v = arena.rows(m.n_head_kv * m.head_dim);
-    s->gated = arena.rows(m.n_ff);
-    return s;
-  }
+  std::unique_ptr<State> new_state(Arena &arena) const override { return std::make_unique<GemmaState>(arena, c.shape); }
 
   void forward(Ops &op, State &state, const Output &output) const override {
     GemmaState &s = static_cast<GemmaState &>(state);
@@ -130,19 +97,19 @@ public:
 
     op.rotations({&w.global_rope});
     if (two_ropes) op.rotations({&w.local_rope});
-    op.embed(w.token_embd.weight, std::sqrt(float(m.n_embd)), s.x);
+    op.embed(w.ends.token_embd.weight, std::sqrt(float(m.n_embd)), s.x);
     for (uint32_t i = layers.first; i < layers.end; i++) {
       const Layer &l = w.layers[i];
-      op.matmul({s.x, l.attn_norm, c.norm_epsilon}, {{l.attn_q, s.q}, {l.attn_k, s.k}, {l.attn_v, s.v}});
+      op.matmul({s.x, l.attn.norm, c.norm_epsilon}, {{l.attn.q, s.q}, {l.attn.k, s.k}, {l.attn.v, s.v}});
       attention.rope = two_ropes && !is_global(i) ? &w.local_rope : &w.global_rope;
       attention.window = window(i);
-      attention.q_norm = l.q_norm, attention.k_norm = l.k_norm;
+      attention.q_norm = l.attn.q_norm, attention.k_norm = l.attn.k_norm;
       op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
-      residual(op, s.attended, l.attn_output, l.attn_post_norm, s);
-      op.glu({s.x, l.ffn_norm, c.norm_epsilon}, l.ffn_gate, l.ffn_up, Glu::Gelu, s.gated);
-      residual(op, s.gated, l.ffn_down, l.ffn_post_norm, s);
+      residual(op, s.attended, l.attn.output, l.attn_post_norm, s);
+      op.glu({s.x, l.ffn.norm, c.norm_epsilon}, l.ffn.gate, l.ffn.up, Glu::Gelu, s.gated);
+      residual(op, s.gated, l.ffn.down, l.ffn_post_norm, s);
     }
-    op.logits({s.x, w.output_norm, c.norm_epsilon}, *w.head, c.final_softcap, output.n, output.logits);
+    op.logits({s.x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, c.final_softcap, output.n, output.logits);
   }
 
 private:

@@ -1,0 +1,49 @@
+// block.h: what most families share: the weights of a transformer block and of
+// a model's two ends, how they are loaded, and the activations that pass
+// between them. Knows no order of operations: that is each family's forward().
+#pragma once
+
+#include "model.h"
+
+namespace slm {
+
+/// Grouped-query attention (Ainslie et al. 2023).
+struct AttentionWeights {
+  float *norm;                                // (n_embd)
+  Linear q;                                   // (n_head * head_dim, n_embd)
+  Linear k, v;                                // (n_head_kv * head_dim, n_embd)
+  float *q_norm = nullptr, *k_norm = nullptr; // (head_dim), or null
+  Linear output;                              // (n_embd, n_head * head_dim)
+
+  Status load(Loader &loader, uint32_t layer, const ModelShape &shape, bool qk_norm);
+};
+
+/// A gated feed-forward network (Shazeer 2020).
+struct FeedForwardWeights {
+  float *norm;     // (n_embd)
+  Linear gate, up; // (n_ff, n_embd)
+  Linear down;     // (n_embd, n_ff)
+
+  Status load(Loader &loader, uint32_t layer, const ModelShape &shape);
+};
+
+/// Before the first block and after the last.
+struct Ends {
+  Linear token_embd;  // (n_vocab, n_embd)
+  float *output_norm; // (n_embd)
+  Linear output;      // (n_vocab, n_embd), unless tied
+  const Linear *head; // one of the two
+
+  Status load(Loader &loader, const ModelShape &shape);
+};
+
+struct BlockState : State {
+  Rows x;           // n_embd
+  Rows q, attended; // n_head * head_dim
+  Rows k, v;        // n_head_kv * head_dim
+  Rows gated;       // n_ff
+
+  BlockState(Arena &arena, const ModelShape &shape);
+};
+
+} // namespace slm
