@@ -85,7 +85,8 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
 
 
 def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, Tensor]) -> None:
-    arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == model.arch)
+    known = model.arch if model.in_llama_cpp else "gemma2"  # whose names VaultGemma's are
+    arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == known)
     names = gguf.get_tensor_name_map(arch, model.n_layer)
     if model.llama3_rope is not None:
         writer.add_tensor("rope_freqs.weight", rope_factors(model))

@@ -20,7 +20,7 @@ from gguf.quants import dequantize, quantize
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
-Architecture = Literal["llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3"]
+Architecture = Literal["llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma"]
 
 N_POSITIONS = 96
 
@@ -67,8 +67,13 @@ class TinyModel:
     tensor_type: GGMLQuantizationType = GGMLQuantizationType.F32  # of the matrices
 
     @property
+    def in_llama_cpp(self) -> bool:
+        """Whether llama.cpp reads the architecture."""
+        return self.arch != "vaultgemma"
+
+    @property
     def is_gemma(self) -> bool:
-        return self.arch.startswith("gemma")
+        return "gemma" in self.arch
 
     def is_local(self, layer: int) -> bool:
         return self.window is not None and (layer + 1) % self.window_pattern != 0
@@ -116,6 +121,15 @@ MODELS: dict[str, TinyModel] = {
         # llama.cpp tells a 27B model from its siblings by the number of layers,
         # and then divides by n_embd / n_head where the others do by head_dim.
         replace(_GEMMA2, name="gemma2-27b", n_layer=46, query_pre_attn_scalar=16, qk_gain=0.8),
+        TinyModel(
+            "vaultgemma",
+            "vaultgemma",
+            head_dim=32,
+            tied=True,
+            query_pre_attn_scalar=32,
+            attn_softcap=4.0,
+            final_softcap=5.0,
+        ),
         _GEMMA3,
         replace(
             _GEMMA3,
@@ -272,9 +286,11 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
             norm(f"{at}self_attn.q_norm.weight", model.head_dim, model.qk_gain)
             norm(f"{at}self_attn.k_norm.weight", model.head_dim, model.qk_gain)
         norm(f"{at}input_layernorm.weight", embd)
-        norm(f"{at}post_attention_layernorm.weight", embd)
-        if model.arch in ("gemma2", "gemma3"):
+        if model.arch != "vaultgemma":
+            norm(f"{at}post_attention_layernorm.weight", embd)
+        if model.arch in ("gemma2", "gemma3", "vaultgemma"):
             norm(f"{at}pre_feedforward_layernorm.weight", embd)
+        if model.arch in ("gemma2", "gemma3"):
             norm(f"{at}post_feedforward_layernorm.weight", embd)
     return tensors
 

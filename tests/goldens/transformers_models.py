@@ -22,6 +22,7 @@ def transformers_config(model: TinyModel) -> Any:
         "gemma": transformers.GemmaConfig,
         "gemma2": transformers.Gemma2Config,
         "gemma3": transformers.Gemma3TextConfig,
+        "vaultgemma": transformers.VaultGemmaConfig,
     }
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
@@ -40,9 +41,10 @@ def transformers_config(model: TinyModel) -> Any:
         rope = {"full_attention": rope, "sliding_attention": local}
     if model.arch != "qwen2":
         options["head_dim"] = model.head_dim
-    if model.window is not None:
+    if model.query_pre_attn_scalar is not None:
         options |= {
-            "sliding_window": model.window,
+            # VaultGemma's config has a window that no layer looks through.
+            "sliding_window": model.window or 24,
             "layer_types": [
                 "sliding_attention" if model.is_local(i) else "full_attention"
                 for i in range(model.n_layer)

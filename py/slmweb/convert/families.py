@@ -42,7 +42,10 @@ class Family:
     layer: tuple[Row, ...]  # of "model.layers.N." and "blk.N."
     defaults: Mapping[str, Any] = field(default_factory=dict)
     activations: tuple[str, ...] = ("silu", "swish")
+    # Which of its two names transformers reads first.
+    activation_key: Literal["hidden_act", "hidden_activation"] = "hidden_act"
     window_pattern: int = 0  # every such layer sees everything; 0: all do
+    softcaps: bool = False  # of scores and logits
     rotary_rows: bool = False  # llama's order of rows, which "rotary_q" and "rotary_k" make
     untied_output: bool = True  # llama.cpp reads an output.weight
 
@@ -151,7 +154,9 @@ FAMILIES: tuple[Family, ...] = (
             "final_logit_softcapping": 30.0,
         },
         activations=_GELU,
+        activation_key="hidden_activation",
         window_pattern=2,
+        softcaps=True,
         untied_output=False,
     ),
     Family(
@@ -175,7 +180,32 @@ FAMILIES: tuple[Family, ...] = (
             "rope_local_base_freq": 10_000.0,
         },
         activations=_GELU,
+        activation_key="hidden_activation",
         window_pattern=6,
+    ),
+    # llama.cpp has no such architecture: its layers are Gemma's, its numbers Gemma 2's. The
+    # config's window belongs to no layer.
+    Family(
+        "vaultgemma",
+        "vaultgemma",
+        _model("plus_one"),
+        (
+            *_layer(q="query_scale", norm="plus_one"),
+            Row("pre_feedforward_layernorm.weight", "ffn_norm.weight", ("embd",), "plus_one"),
+        ),
+        {
+            "head_dim": 256,
+            "num_key_value_heads": 4,
+            "tie_word_embeddings": True,
+            "max_position_embeddings": 8192,
+            "query_pre_attn_scalar": 256,
+            "attn_logit_softcapping": 50.0,
+            "final_logit_softcapping": 30.0,
+        },
+        activations=_GELU,
+        activation_key="hidden_activation",
+        softcaps=True,
+        untied_output=False,
     ),
 )
 

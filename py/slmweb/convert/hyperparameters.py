@@ -128,7 +128,7 @@ def hyperparameters(
             f"the rope scaling '{kind}'", "default, linear and (for llama) llama3 are supported"
         )
     softcaps = {
-        name: read.cap(f"{name}_logit_softcapping", required=family.architecture == "gemma2")
+        name: read.cap(f"{name}_logit_softcapping", required=family.softcaps)
         for name in ("attn", "final")
     }
     return Hyperparameters(
@@ -177,11 +177,11 @@ class _Reader:
         raise self._bad(key, value, "a number above zero")
 
     def cap(self, key: str, required: bool) -> float | None:
-        """A soft cap, which Gemma 2 has to have and the others must not."""
+        """A soft cap, which some families have to have and the others must not."""
         value = self.values.get(key)
         if (value is None) == required:
             expected = "needs one" if required else "has none"
-            raise self.unsupported(f"{key} {value!r}", f"this architecture {expected} in llama.cpp")
+            raise self.unsupported(f"{key} {value!r}", f"this architecture {expected}")
         return self.positive(key, 0) if required else None
 
     def unsupported(self, what: str, otherwise: str) -> SlmError:
@@ -210,9 +210,9 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
             "a quantized checkpoint", "convert the original weights and quantize the GGUF"
         )
     # The name that the family goes by counts; the other one is read where it stands alone.
-    names = ("hidden_activation", "hidden_act")
-    here, elsewhere = names if family.window_pattern else reversed(names)
-    activation = values.get(here) or values.get(elsewhere) or family.activations[0]
+    given = (values.get(key) for key in ("hidden_act", "hidden_activation"))
+    activation = values.get(family.activation_key) or next(filter(None, given), None)
+    activation = activation or family.activations[0]
     if activation not in family.activations:
         raise read.unsupported(
             f"the activation '{activation}'", f"{family.activations[0]} is supported"

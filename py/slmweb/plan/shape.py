@@ -7,11 +7,12 @@ Hugging Face config.json. Knows nothing of devices. Tensor names are GGUF's.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..convert.families import FAMILIES, MULTIMODAL, Dimension, Family, Row
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES
@@ -19,17 +20,10 @@ from ..generated.abi import TENSOR_TYPES
 # The header of a GGUF is nearly all vocabulary: a token's text, its score or merge, and its kind.
 HEADER_BYTES_PER_TOKEN = 32
 
-_ARCHITECTURES = {
-    "llama": "llama",
-    "qwen2": "qwen2",
-    "qwen3": "qwen3",
-    "gemma": "gemma",
-    "gemma2": "gemma2",
-    "gemma3": "gemma3",
-    "gemma3_text": "gemma3",
-}
-# Every such layer looks at the whole context, the others at a sliding window.
-_WINDOW_PERIOD = {"gemma2": 2, "gemma3": 6}
+# By the config's model_type; a vision model has its language model's shape.
+_FAMILIES = {family.model_type: family for family in FAMILIES}
+_FAMILIES |= {outer: _FAMILIES[inner] for outer, inner in MULTIMODAL.items()}
+_BY_ARCHITECTURE = {family.architecture: family for family in FAMILIES}
 
 
 @dataclass(frozen=True)
@@ -153,12 +147,12 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     """
     config = config.get("text_config") or config
     kind = config.get("model_type")
-    architecture = _ARCHITECTURES.get(str(kind))
-    if architecture is None:
+    family = _FAMILIES.get(str(kind))
+    if family is None:
         raise SlmError(
             "unsupported",
             f"{where} has the model type {kind!r}, which does not run here; supported are "
-            + ", ".join(_ARCHITECTURES),
+            + ", ".join(_FAMILIES),
         )
 
     def number(key: str, otherwise: int | None = None) -> int:
@@ -173,57 +167,36 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     n_embd, n_head = number("hidden_size"), number("num_attention_heads")
     n_layer, n_vocab = number("num_hidden_layers"), number("vocab_size")
     n_head_kv = number("num_key_value_heads", n_head)
-    head_dim = number("head_dim", 256 if architecture.startswith("gemma") else n_embd // n_head)
+    gemma = "gemma" in family.architecture
+    head_dim = number("head_dim", 256 if gemma else n_embd // n_head)
     n_ff, n_ctx = number("intermediate_size"), number("max_position_embeddings", 8192)
-    window = number("sliding_window", 4096) if architecture in _WINDOW_PERIOD else 0
-    tied = config.get("tie_word_embeddings", architecture.startswith("gemma"))
-    tensors = list(
-        _tensors(architecture, n_vocab, n_embd, n_layer, n_head * head_dim, n_head_kv * head_dim,
-                 head_dim, n_ff, bool(tied))
-    )  # fmt: skip
+    window = number("sliding_window", 4096) if family.window_pattern else 0
+    sizes: dict[Dimension, int] = {
+        "vocab": n_vocab, "embd": n_embd, "ff": n_ff, "q": n_head * head_dim,
+        "kv": n_head_kv * head_dim, "head": head_dim,
+    }  # fmt: skip
+
+    def tensor(row: Row, at: str = "") -> Tensor:
+        rows, columns = [1, *(sizes[dimension] for dimension in row.shape)][-2:]
+        return Tensor(at + row.target, rows, columns, "BF16" if len(row.shape) > 1 else "F32")
+
+    tied = config.get("tie_word_embeddings", gemma)
+    tensors = [tensor(row) for row in family.model if not (tied and row.target == "output.weight")]
+    tensors += [
+        tensor(row, f"blk.{i}.")
+        for i in range(n_layer)
+        for row in family.layer
+        if not row.promise or config.get(row.promise)
+    ]
     return Shape(
-        architecture, n_ctx, n_vocab, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff,
-        _windows(architecture, n_layer, window), tuple(tensors), HEADER_BYTES_PER_TOKEN * n_vocab,
+        family.architecture, n_ctx, n_vocab, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff,
+        _windows(family, n_layer, window), tuple(tensors), HEADER_BYTES_PER_TOKEN * n_vocab,
     )  # fmt: skip
 
 
-def _tensors(
-    architecture: str, n_vocab: int, n_embd: int, n_layer: int, n_q: int, n_kv: int, head_dim: int,
-    n_ff: int, tied: bool,
-) -> Iterator[Tensor]:  # fmt: skip
-    def matrix(name: str, rows: int, columns: int) -> Tensor:
-        return Tensor(f"{name}.weight", rows, columns, "BF16")
-
-    def vector(name: str, n: int) -> Tensor:
-        return Tensor(name, 1, n, "F32")
-
-    yield matrix("token_embd", n_vocab, n_embd)
-    for i in range(n_layer):
-        at = f"blk.{i}."
-        yield vector(at + "attn_norm.weight", n_embd)
-        yield from (matrix(at + "attn_q", n_q, n_embd), matrix(at + "attn_k", n_kv, n_embd))
-        yield from (matrix(at + "attn_v", n_kv, n_embd), matrix(at + "attn_output", n_embd, n_q))
-        if architecture == "qwen2":
-            yield from (
-                vector(at + f"attn_{x}.bias", n)
-                for x, n in zip("qkv", (n_q, n_kv, n_kv), strict=True)
-            )
-        if architecture in ("qwen3", "gemma3"):
-            yield from (vector(at + f"attn_{x}_norm.weight", head_dim) for x in "qk")
-        yield vector(at + "ffn_norm.weight", n_embd)
-        yield from (matrix(at + "ffn_gate", n_ff, n_embd), matrix(at + "ffn_up", n_ff, n_embd))
-        yield matrix(at + "ffn_down", n_embd, n_ff)
-        if architecture in ("gemma2", "gemma3"):
-            yield vector(at + "post_attention_norm.weight", n_embd)
-            yield vector(at + "post_ffw_norm.weight", n_embd)
-    yield vector("output_norm.weight", n_embd)
-    if not tied:
-        yield matrix("output", n_vocab, n_embd)
-
-
-def _windows(architecture: str, n_layer: int, window: int) -> tuple[int, ...]:
-    period = _WINDOW_PERIOD.get(architecture)
-    return tuple(0 if period is None or (i + 1) % period == 0 else window for i in range(n_layer))
+def _windows(family: Family, n_layer: int, window: int) -> tuple[int, ...]:
+    period = family.window_pattern or 1
+    return tuple(0 if (i + 1) % period == 0 else window for i in range(n_layer))
 
 
 def _from_gguf(path: Path) -> Shape:
@@ -235,11 +208,12 @@ def _from_gguf(path: Path) -> Shape:
     missing = [key for key in ("n_ctx_train", "n_vocab", "n_embd", "n_layer", "n_head", "n_ff")
                if not info.get(key)]  # fmt: skip
     architecture = info["architecture"]
-    if architecture not in _ARCHITECTURES.values():
+    family = _BY_ARCHITECTURE.get(architecture)
+    if family is None:
         raise SlmError(
             "unsupported",
             f"{name} is of the architecture {architecture!r}, which does not run here; supported "
-            "are " + ", ".join(dict.fromkeys(_ARCHITECTURES.values())),
+            "are " + ", ".join(_BY_ARCHITECTURE),
         )
     tensors = tuple(
         Tensor(t["name"], t["shape"][1] if len(t["shape"]) > 1 else 1, t["shape"][0], t["type"])
@@ -261,7 +235,7 @@ def _from_gguf(path: Path) -> Shape:
         n_head_kv=info["n_head_kv"] or n_head,
         head_dim=info["head_dim"] or info["n_embd"] // n_head,
         n_ff=info["n_ff"],
-        windows=_windows(architecture, info["n_layer"], info["sliding_window"] or 0),
+        windows=_windows(family, info["n_layer"], info["sliding_window"] or 0),
         tensors=tensors,
         header_bytes=sum(
             min((t["offset"] for t in info["tensors"] if t["file"] == i), default=0)

@@ -2,7 +2,8 @@
 // tied to the head, GeGLU; Gemma 2 adds post-norms, soft caps and sliding
 // windows on every other layer; Gemma 3 drops the caps, normalizes queries and
 // keys, and has five local layers, with a rope base of their own, to a global
-// one. RMSNorm's +1 is in the weights of a GGUF.
+// one. VaultGemma (VaultGemma Team 2025) keeps Gemma 2's caps, and neither its
+// post-norms nor its windows. RMSNorm's +1 is in the weights of a GGUF.
 #include "block.h"
 
 namespace slm {
@@ -128,6 +129,7 @@ private:
 
 std::unique_ptr<Family> new_gemma() { return std::make_unique<Gemma>(Traits{false, false, false, 0}); }
 std::unique_ptr<Family> new_gemma2() { return std::make_unique<Gemma>(Traits{true, true, false, 2}); }
+std::unique_ptr<Family> new_vaultgemma() { return std::make_unique<Gemma>(Traits{false, true, false, 0}); }
 std::unique_ptr<Family> new_gemma3() { return std::make_unique<Gemma>(Traits{true, false, true, 6}); }
 
 } // namespace slm

@@ -237,7 +237,7 @@ struct Entry {
 };
 constexpr Entry kFamilies[] = {
     {"llama", new_llama}, {"qwen2", new_qwen2},   {"qwen3", new_qwen3},
-    {"gemma", new_gemma}, {"gemma2", new_gemma2}, {"gemma3", new_gemma3},
+    {"gemma", new_gemma}, {"gemma2", new_gemma2}, {"gemma3", new_gemma3}, {"vaultgemma", new_vaultgemma},
 };
 } // namespace
 

@@ -153,5 +153,6 @@ std::unique_ptr<Family> new_qwen3();
 std::unique_ptr<Family> new_gemma();
 std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();
+std::unique_ptr<Family> new_vaultgemma();
 
 } // namespace slm
