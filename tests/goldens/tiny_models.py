@@ -20,7 +20,18 @@ from gguf.quants import dequantize, quantize
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
-Architecture = Literal["llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma"]
+Architecture = Literal[
+    "llama",
+    "qwen2",
+    "qwen3",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "vaultgemma",
+    "gemma-embedding",
+]
+    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding"
+]
 
 N_POSITIONS = 96
 
@@ -65,6 +76,9 @@ class TinyModel:
     # which 62 layers of float32 rounding do not survive.
     qk_gain: float = 1.5
     tensor_type: GGMLQuantizationType = GGMLQuantizationType.F32  # of the matrices
+    # Of a model that embeds texts: what comes out of the two matrices behind its mean.
+    n_wide: int = 0
+    n_embedding: int = 0
 
     @property
     def in_llama_cpp(self) -> bool:
@@ -141,6 +155,14 @@ MODELS: dict[str, TinyModel] = {
         ),
     )
 }
+
+EMBEDDERS: dict[str, TinyModel] = {
+    m.name: m
+    for m in (
+        replace(_GEMMA3, name="gemma-embedding", arch="gemma-embedding", n_wide=88, n_embedding=56),
+    )
+}
+"""Models that embed texts: they make no logits, so most tests do not ask them."""
 
 QUANTIZED_TYPES = (
     *("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"),
@@ -259,7 +281,7 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         model.n_head * model.head_dim,
         model.n_head_kv * model.head_dim,
     )
-    qk_norm = model.arch in ("qwen3", "gemma3")
+    qk_norm = model.arch in ("qwen3", "gemma3", "gemma-embedding")
     # Gains keep attention scores and logits a few units wide, where softmax,
     # positions and soft caps all matter; Gemma multiplies embeddings by
     # sqrt(n_embd), so its are smaller.
@@ -288,10 +310,13 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         norm(f"{at}input_layernorm.weight", embd)
         if model.arch != "vaultgemma":
             norm(f"{at}post_attention_layernorm.weight", embd)
-        if model.arch in ("gemma2", "gemma3", "vaultgemma"):
+        if model.is_gemma and model.arch != "gemma":
             norm(f"{at}pre_feedforward_layernorm.weight", embd)
-        if model.arch in ("gemma2", "gemma3"):
+        if model.arch in ("gemma2", "gemma3", "gemma-embedding"):
             norm(f"{at}post_feedforward_layernorm.weight", embd)
+    if model.n_wide:
+        matrix("dense_2.weight", model.n_wide, embd, 1 / np.sqrt(embd))
+        matrix("dense_3.weight", model.n_embedding, model.n_wide, 1 / np.sqrt(model.n_wide))
     return tensors
 
 

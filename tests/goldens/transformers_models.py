@@ -23,6 +23,7 @@ def transformers_config(model: TinyModel) -> Any:
         "gemma2": transformers.Gemma2Config,
         "gemma3": transformers.Gemma3TextConfig,
         "vaultgemma": transformers.VaultGemmaConfig,
+        "gemma-embedding": transformers.Gemma3TextConfig,
     }
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
@@ -53,6 +54,8 @@ def transformers_config(model: TinyModel) -> Any:
             "attn_logit_softcapping": model.attn_softcap,
             "final_logit_softcapping": model.final_softcap,
         }
+    if model.arch == "gemma-embedding":
+        options["use_bidirectional_attention"] = True
     return classes[model.arch](
         vocab_size=model.n_vocab,
         hidden_size=model.n_embd,
@@ -79,6 +82,30 @@ def transformers_model(model: TinyModel) -> Any:
         raise RuntimeError(f"{model.name}: missing {missing}, unexpected {unexpected}")
     hf.tie_weights()
     return hf
+
+
+def transformers_embedder(model: TinyModel) -> Any:
+    """The model without what sentence-transformers put behind it."""
+    auto: Any = transformers.AutoModel
+    hf = auto.from_config(transformers_config(model)).float().eval()
+    state = {
+        name.removeprefix("model."): torch.from_numpy(t.values.copy())
+        for name, t in weights(model).items()
+        if not name.startswith("dense_")
+    }
+    hf.load_state_dict(state)
+    return hf
+
+
+def transformers_embedding(model: TinyModel, ids: list[int]) -> F32:
+    """The embedding as it comes, not scaled to any length."""
+    with torch.no_grad():
+        hidden = transformers_embedder(model)(torch.tensor([ids])).last_hidden_state[0]
+    pooled = np.asarray(hidden.numpy(), np.float32).mean(axis=0)
+    tensors = weights(model)
+    for name in ("dense_2.weight", "dense_3.weight"):
+        pooled = tensors[name].values @ pooled
+    return pooled
 
 
 def transformers_logits(model: TinyModel, ids: list[int]) -> F32:

@@ -110,12 +110,13 @@ SLM_API int32_t slm_model_layout(slm_model *m);
 SLM_API int32_t slm_model_layers(slm_model *m, uint32_t first, uint32_t end);
 
 /* JSON: {"architecture", "name", "license", "parameters", "n_ctx_train",
- * "n_vocab", "n_embd", "n_layer", "n_head", "n_head_kv", "bos", "eos", "eot",
+ * "n_vocab", "n_embd", "n_embedding", "n_layer", "n_head", "n_head_kv", "bos", "eos", "eot",
  * "add_bos", "eog": [ids], "tokenizer", "chat_template", "languages",
  * "packed_bytes", "types": {"Q4_1": bytes, ...}, "files": n,
  * "tensors": [{"name", "file", "type", "shape", "offset", "size", "granule"}]}
  * "offset" counts from the start of the tensor's own file. Absent facts are
- * null. "granule" is there after slm_model_layout, for tensors that are loaded. */
+ * null. "granule" is there after slm_model_layout, for tensors that are loaded, and so
+ * is "n_embedding", for models that embed texts and generate none. */
 SLM_API const char *slm_model_describe(slm_model *m);
 
 /* Hands over bytes [offset, offset + n) of tensor `tensor` (its index in
@@ -241,20 +242,27 @@ typedef enum slm_eval_flag {
   SLM_EVAL_LAST_LOGITS = 1, /* logits of the last token */
   SLM_EVAL_ALL_LOGITS = 2,  /* logits of every token */
   SLM_EVAL_SAMPLE = 3,      /* what slm_session_sample needs of the last token */
-  SLM_EVAL_SAMPLE_ON = 4    /* the same, where the sampled token will be evaluated next */
+  SLM_EVAL_SAMPLE_ON = 4,   /* the same, where the sampled token will be evaluated next */
+  SLM_EVAL_EMBEDDING = 5    /* the embedding of a text, of a model that embeds and knows no other flag */
 } slm_eval_flag;
 
 /* Appends `n` tokens (1 to n_batch) to the cache and computes what
- * `flag` asks for. On error the cache is as before. On the GPU this only hands
+ * `flag` asks for; an embedding is that of these tokens alone (1 to n_ctx). On error the cache is as before. On the GPU this only hands
  * the work over: logits and samples are there when the host has waited for it.
  * With SLM_EVAL_SAMPLE a GPU draws the token itself where it can, by what the
  * sampler is set to now, and with SLM_EVAL_SAMPLE_ON it goes on with that token
  * at once; a call with another token is right, too, but begins anew. */
 SLM_API int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag);
 
-/* float32 [1 or n, n_vocab], as the last slm_session_eval asked; else NULL (for
- * SLM_EVAL_SAMPLE too, where a device keeps them). */
+/* float32 [1 or n, n_vocab], as the last slm_session_eval asked, or an embedding
+ * as the model puts it out; else NULL (for SLM_EVAL_SAMPLE too, where a device
+ * keeps them). */
 SLM_API const float *slm_session_logits(slm_session *s);
+
+/* Writes the first `n` numbers (1 to n_embedding) of the last text's embedding, scaled
+ * to the length 1: of a model trained for it, a shorter embedding that is nearly
+ * as good (Kusupati et al. 2022). */
+SLM_API int32_t slm_session_embedding(slm_session *s, float *out, uint32_t n);
 
 /* ---- sampling ---------------------------------------------------------- */
 

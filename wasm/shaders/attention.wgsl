@@ -2,7 +2,8 @@
 // CPU: attend(). q is scaled already. Row r of a key head is query head r % group of token r / group, where group =
 // n_head / n_head_kv; a workgroup has QUERIES neighbouring rows, which share each key and value that it loads, and one
 // segment of positions: x = n_head_kv, y = ceil(n * group / QUERIES), z = segments.
-// Token t at position past + t sees [max(0, past + t + 1 - window), past + t] (window 0: from 0). Segment s covers the
+// Token t at position past + t sees [max(0, past + t + 1 - window), past + t] (window 0: from 0), and as many as `ahead`
+// positions behind itself where the batch has them. Segment s covers the
 // positions [(first / segment + s) * segment, that + segment), where first is the first that the workgroup's first row
 // sees; with SPLIT 0 there is one, which covers them all.
 // With SPLIT 0 the result goes to out; else the undivided sums, the maximum and the sum of weights of each
@@ -24,6 +25,7 @@ struct Params {
   out_stride: u32, // floats
   capacity: u32,   // slots
   window: u32,
+  ahead: u32,      // at most n
   n: u32,          // tokens
   segment: u32,    // positions of a segment
   softcap: f32,    // 0 is off
@@ -88,6 +90,10 @@ fn query_column(key_head: u32, tile: u32, four: u32, column: u32) -> vec4<f32> {
   return value;
 }
 
+fn end_seen(token: u32) -> u32 {
+  return batch.past + min(token + 1u + params.ahead, params.n);
+}
+
 // The positions that four rows see: from `low` until before `high`.
 struct Range4 {
   low: vec4<u32>,
@@ -100,7 +106,7 @@ fn seen_by(key_head: u32, tile: u32, four: u32) -> Range4 {
     let row = row_of(key_head, tile, four * 4u + i);
     if (row.valid) {
       seen.low[i] = first_seen(batch.past + row.token);
-      seen.high[i] = batch.past + row.token + 1u;
+      seen.high[i] = end_seen(row.token);
     }
   }
   return seen;
@@ -175,7 +181,7 @@ fn main(
   let first = first_seen(batch.past + tile * QUERIES / heads);
   let last_row = min(tile * QUERIES + QUERIES, params.n * heads) - 1u;
   let segment = (first / params.segment + group.z) * params.segment;
-  let end = batch.past + last_row / heads + 1u;
+  let end = end_seen(last_row / heads);
   let begin = select(first, max(first, segment), SPLIT == 1u);
   let stop = select(end, min(end, segment + params.segment), SPLIT == 1u);
 

@@ -226,11 +226,13 @@ int32_t slm_session_exact(slm_session *s, int32_t on) { return s->session->exact
 int32_t slm_session_n_past(slm_session *s) { return static_cast<int32_t>(s->session->n_past()); }
 
 int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag) {
-  if (flag > SLM_EVAL_SAMPLE_ON) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no eval flag ", flag);
+  if (flag > SLM_EVAL_EMBEDDING) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no eval flag ", flag);
   return s->session->eval(ids, n, static_cast<slm_eval_flag>(flag));
 }
 
 const float *slm_session_logits(slm_session *s) { return s->session->logits(); }
+
+int32_t slm_session_embedding(slm_session *s, float *out, uint32_t n) { return s->session->embedding(out, n); }
 
 int32_t slm_session_reset(slm_session *s) {
   s->session->reset();

@@ -1,6 +1,8 @@
 // compute.cpp: what both backends' sessions have in common; see compute.h.
 #include "compute.h"
 
+#include <algorithm>
+
 namespace slm {
 namespace {
 
@@ -19,10 +21,19 @@ uint32_t capacity(const Family &family, uint32_t layer, uint32_t n_ctx, uint32_t
 
 } // namespace
 
-Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch) {
+Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch) {
   if (!model.is_laid_out()) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
   if (n_ctx < 1 || n_ctx > kMaxContext)
     return fail(SLM_ERR_INVALID_ARGUMENT, "n_ctx is ", n_ctx, ", but should lie between 1 and ", kMaxContext);
+  const ModelShape &shape = model.family().shape();
+  if (shape.embeds()) {
+    // Behind its training's length a model may have no positions at all.
+    const uint32_t most = std::min(shape.n_ctx_train, kMaxBatch);
+    if (n_ctx > most)
+      return fail(SLM_ERR_INVALID_ARGUMENT, "n_ctx is ", n_ctx, ", but this model embeds texts of at most ", most,
+                  " tokens");
+    n_batch = n_ctx;
+  }
   if (n_batch < 1 || n_batch > kMaxBatch)
     return fail(SLM_ERR_INVALID_ARGUMENT, "n_batch is ", n_batch, ", but should lie between 1 and ", kMaxBatch);
   return SLM_OK;

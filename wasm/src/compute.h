@@ -53,7 +53,8 @@ public:
 
 /// Slots of a layer's cache and its elements; where it lies, a backend decides.
 std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exact);
-/// Whether a session of this shape may be made at all.
-Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch);
+/// Whether a session of this shape may be made at all. A model that embeds takes a text in one call, so that
+/// its batch is its context.
+Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch);
 
 } // namespace slm

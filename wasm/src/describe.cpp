@@ -59,6 +59,8 @@ const char *LoadedModel::describe() {
   };
   fact("n_ctx_train", "context_length", shape.n_ctx_train);
   fact("n_embd", "embedding_length", shape.n_embd);
+  json.key("n_embedding");
+  shape.embeds() ? json.number(shape.n_embedding) : json.raw("null");
   fact("n_layer", "block_count", shape.n_layer);
   fact("n_head", "attention.head_count", shape.n_head);
   fact("n_head_kv", "attention.head_count_kv", shape.n_head_kv);

@@ -53,8 +53,12 @@ struct AttentionSpec {
   float norm_epsilon = 0;
   float scale = 1;     // of the scores
   float softcap = 0;   // of the scores; 0 is off
-  uint32_t window = 0; // a token sees this many positions, itself included; 0 is all
+  uint32_t window = 0; // a token sees this many positions up to itself; 0 is all
+  uint32_t ahead = 0;  // and this many behind itself, as far as the call has them
 };
+
+/// Which rows one vector for all of them is made of.
+enum class Pooling { Mean, First, Last };
 
 /// The tokens of one call.
 struct Batch {
@@ -89,6 +93,10 @@ public:
 
   /// Normalizes and rotates q and k, appends k and v to the cache and attends.
   virtual void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) = 0;
+
+  /// Row 0 of out = the mean of x's rows, or one of them. The operations that follow see this row alone; x
+  /// is no longer needed.
+  virtual void pool(const Input &x, Pooling how, Rows out) = 0;
 
   /// Logits (n, n_vocab) of the last `n` tokens: product, soft cap.
   virtual void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) = 0;

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "backend.h"
@@ -10,6 +11,7 @@ namespace slm {
 
 Status Session::create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, std::unique_ptr<Session> &out) {
   if (!model.is_ready()) return fail(SLM_ERR_WRONG_STATE, "the model's weights are not all there yet");
+  SLM_TRY(check_shape(model, n_ctx, n_batch));
   std::unique_ptr<Session> s(new Session(model, n_ctx, n_batch));
   SLM_TRY(Compute::create(model, n_ctx, n_batch, false, s->compute_));
   out = std::move(s);
@@ -68,6 +70,16 @@ Status Session::check_token(int32_t id) const {
 }
 
 Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
+  if (model_.family().shape().embeds()) {
+    if (flag != SLM_EVAL_EMBEDDING)
+      return fail(SLM_ERR_UNSUPPORTED, "this model embeds texts and writes none; take another one to generate");
+    if (n > n_ctx_)
+      return fail(SLM_ERR_CONTEXT_FULL, "a text of ", n, " tokens is more than the ", n_ctx_,
+                  " that are embedded at once; cut it into several");
+    reuse(nullptr, 0);
+  } else if (flag == SLM_EVAL_EMBEDDING) {
+    return fail(SLM_ERR_UNSUPPORTED, "this model generates text and embeds none; take an embedding model");
+  }
   if (n < 1 || n > n_batch_)
     return fail(SLM_ERR_INVALID_ARGUMENT, n, " tokens in one call; expected 1 to n_batch, ", n_batch_);
   for (uint32_t i = 0; i < n; i++)
@@ -107,6 +119,21 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
 void Session::overwrite(uint32_t n) {
   for (const KvLayer &layer : compute_->cache())
     if (layer.capacity < n_ctx_ && n > layer.capacity) oldest_ = std::max(oldest_, n - layer.capacity);
+}
+
+Status Session::embedding(float *out, uint32_t n) const {
+  const uint32_t most = model_.family().shape().n_embedding;
+  const float *all = logits();
+  if (all == nullptr || most == 0) return fail(SLM_ERR_WRONG_STATE, "there is no embedding; evaluate a text for one");
+  if (n < 1 || n > most)
+    return fail(SLM_ERR_INVALID_ARGUMENT, n, " numbers of an embedding; this model makes 1 to ", most);
+  double squares = 0;
+  for (uint32_t i = 0; i < n; i++)
+    squares += double(all[i]) * double(all[i]);
+  const double factor = squares > 0 ? 1 / std::sqrt(squares) : 0;
+  for (uint32_t i = 0; i < n; i++)
+    out[i] = float(double(all[i]) * factor);
+  return SLM_OK;
 }
 
 const float *Session::last_logits() const {

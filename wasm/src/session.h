@@ -23,6 +23,8 @@ public:
   uint32_t n_past() const { return static_cast<uint32_t>(tokens_.size()); }
   Status eval(const int32_t *ids, uint32_t n, slm_eval_flag flag);
   const float *logits() const { return n_logits_ == 0 ? nullptr : compute_->logits(); }
+  /// The first `n` numbers of the last text's embedding; see slm_session_embedding.
+  Status embedding(float *out, uint32_t n) const;
 
   void reset();
   Sampler &sampler() { return sampler_; }

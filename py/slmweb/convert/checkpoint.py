@@ -40,8 +40,23 @@ def read_text(path: Path) -> str:
 
 def read_json(path: Path) -> Json:
     """A file that holds a JSON object. Raises SlmError "unreadable" or "bad_file"."""
+    value = _read_json(path)
+    if not isinstance(value, dict):
+        raise SlmError("bad_file", f"{path} is not a JSON object; download it again")
+    return value
+
+
+def read_json_list(path: Path) -> list[Any]:
+    """A file that holds a JSON list. Raises as `read_json`."""
+    value = _read_json(path)
+    if not isinstance(value, list):
+        raise SlmError("bad_file", f"{path} is not a JSON list; download it again")
+    return value
+
+
+def _read_json(path: Path) -> Any:
     try:
-        value = json.loads(read_text(path))
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise SlmError(
             "bad_file",
@@ -49,9 +64,6 @@ def read_json(path: Path) -> Json:
         ) from None
     except RecursionError:
         raise SlmError("bad_file", f"{path} nests too deeply; download it again") from None
-    if not isinstance(value, dict):
-        raise SlmError("bad_file", f"{path} is not a JSON object; download it again")
-    return value
 
 
 def read_json_if_there(path: Path) -> Json:
@@ -117,7 +129,7 @@ class Checkpoint:
                     f"{single} is converted, as transformers would load it; {INDEX} and its files "
                     "are left out"
                 )
-            return dict(self._open(single).tensors)
+            return dict(self.open(single).tensors)
         if not index.exists():
             return self._unlisted_shards()
         shard_of = read_json(index).get("weight_map")
@@ -134,7 +146,7 @@ class Checkpoint:
                     f"{path} is missing, one of {len(set(shard_of.values()))} files that "
                     f"{INDEX} names; download it into the folder",
                 )
-            tensors |= self._open(path).tensors
+            tensors |= self.open(path).tensors
         for name, shard in shard_of.items():
             if name not in tensors:
                 raise SlmError(
@@ -144,7 +156,8 @@ class Checkpoint:
                 )
         return tensors
 
-    def _open(self, path: Path) -> SafetensorsFile:
+    def open(self, path: Path) -> SafetensorsFile:
+        """A file of the checkpoint, closed with it."""
         file = SafetensorsFile(path)
         self._files.append(file)
         return file
@@ -177,7 +190,7 @@ class Checkpoint:
                     "unreadable",
                     f"{path} is missing, one of {int(count)} files; download it into the folder",
                 )
-            for name, tensor in self._open(path).tensors.items():
+            for name, tensor in self.open(path).tensors.items():
                 if name in tensors:
                     raise SlmError(
                         "bad_file",

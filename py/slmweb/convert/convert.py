@@ -23,6 +23,7 @@ from .checkpoint import Checkpoint
 from .gguf_file import Output, Progress, write_gguf
 from .hyperparameters import Hyperparameters, family_of, hyperparameters
 from .metadata import FILE_TYPES, add_facts, add_hyperparameters
+from .sentence import read_sentence
 from .tensors import (
     HEAD,
     TYPES,
@@ -74,6 +75,10 @@ def convert(
         family, config, multimodal = family_of(source)
         hyper = hyperparameters(source, family, config)
         found = base_tensors(source.tensors(), hyper, str(checkpoint))
+        if family.embeds:
+            sentence = read_sentence(source, family.n_dense)
+            hyper = hyper.with_sentence(sentence)
+            found |= {f"dense_{i + 2}.weight": dense for i, dense in enumerate(sentence.dense)}
         loaded = [stack.enter_context(Adapter(folder, weight)) for folder, weight in adapters]
         for adapter in loaded:
             adapter.forget_copies(found)

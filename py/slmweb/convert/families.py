@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head"]
+Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding"]
 
 Change = Literal[
     "none",
@@ -48,6 +48,12 @@ class Family:
     softcaps: bool = False  # of scores and logits
     rotary_rows: bool = False  # llama's order of rows, which "rotary_q" and "rotary_k" make
     untied_output: bool = True  # llama.cpp reads an output.weight
+    embeds: bool = False  # sees both ways, and what sentence-transformers put behind it counts
+
+    @property
+    def n_dense(self) -> int:
+        """Matrices behind the pooling."""
+        return sum(row.source.startswith("dense_") for row in self.model)
 
 
 def _model(norm: Change = "none") -> tuple[Row, ...]:
@@ -109,6 +115,22 @@ _SANDWICH_NORMS = (
 )
 _GELU = ("gelu_pytorch_tanh",)
 
+_GEMMA3_DEFAULTS: Mapping[str, Any] = {
+    "vocab_size": 262_208,
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "max_position_embeddings": 131_072,
+    "tie_word_embeddings": True,
+    "query_pre_attn_scalar": 256,
+    "sliding_window": 4096,
+    "rope_theta": 1_000_000.0,
+    "rope_local_base_freq": 10_000.0,
+}
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         "llama",
@@ -164,24 +186,27 @@ FAMILIES: tuple[Family, ...] = (
         "gemma3_text",
         _model("plus_one"),
         (*_layer(norm="plus_one", q_norm="plus_one_query_scale"), *_SANDWICH_NORMS),
-        {
-            "vocab_size": 262_208,
-            "hidden_size": 2304,
-            "intermediate_size": 9216,
-            "num_hidden_layers": 26,
-            "num_attention_heads": 8,
-            "num_key_value_heads": 4,
-            "head_dim": 256,
-            "max_position_embeddings": 131_072,
-            "tie_word_embeddings": True,
-            "query_pre_attn_scalar": 256,
-            "sliding_window": 4096,
-            "rope_theta": 1_000_000.0,
-            "rope_local_base_freq": 10_000.0,
-        },
+        _GEMMA3_DEFAULTS,
         activations=_GELU,
         activation_key="hidden_activation",
         window_pattern=6,
+    ),
+    # llama.cpp counts the modules of sentence-transformers: the model is 0, pooling 1.
+    Family(
+        "gemma-embedding",
+        "gemma3_text",
+        (
+            *_model("plus_one")[:2],
+            Row("dense_2.weight", "dense_2.weight", ("wide", "embd")),
+            Row("dense_3.weight", "dense_3.weight", ("embedding", "wide")),
+        ),
+        (*_layer(norm="plus_one", q_norm="plus_one_query_scale"), *_SANDWICH_NORMS),
+        _GEMMA3_DEFAULTS,
+        activations=_GELU,
+        activation_key="hidden_activation",
+        window_pattern=6,
+        untied_output=False,
+        embeds=True,
     ),
     # llama.cpp has no such architecture: its layers are Gemma's, its numbers Gemma 2's. The
     # config's window belongs to no layer.

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from gguf import PoolingType
 
 from ..errors import SlmError
 from .checkpoint import Checkpoint
 from .families import FAMILIES, MULTIMODAL, Dimension, Family
+from .sentence import Sentence
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,24 @@ class Hyperparameters:
     attn_softcap: float | None
     final_softcap: float | None
     query_scale: float  # what queries lack for the runtime's scale to be the model's
+    # Of a model that embeds texts: how rows are pooled, and the widths of the matrices behind.
+    pooling: PoolingType | None = None
+    n_wide: int = 0
+    n_embedding: int = 0
+
+    def with_sentence(self, sentence: Sentence) -> Hyperparameters:
+        """Of a model that has these modules behind it. Raises SlmError "bad_file" where a matrix
+        does not take what the one before gives."""
+        widths = [self.n_embd, *(tensor.shape[0] for tensor in sentence.dense)]
+        for tensor, width in zip(sentence.dense, widths, strict=False):
+            if tensor.shape[1] != width:
+                raise SlmError(
+                    "bad_file",
+                    f"{tensor.file.path} takes {tensor.shape[1]} numbers, and what comes before "
+                    f"it gives {width}; download the repository again",
+                )
+        wide = widths[1] if len(widths) > 2 else 0
+        return replace(self, pooling=sentence.pooling, n_wide=wide, n_embedding=widths[-1])
 
     def size(self, dimension: Dimension) -> int:
         return {
@@ -58,6 +79,8 @@ class Hyperparameters:
             "q": self.n_head * self.head_dim,
             "kv": self.n_head_kv * self.head_dim,
             "head": self.head_dim,
+            "wide": self.n_wide,
+            "embedding": self.n_embedding,
         }[dimension]
 
     def rope_factors(self) -> list[float] | None:
@@ -95,10 +118,11 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
             "tie_word_embeddings": config.get("tie_word_embeddings", True),
         }
         model_type = MULTIMODAL[str(model_type)]
-    for family in FAMILIES:
-        if family.model_type == model_type:
+    of_type = [family for family in FAMILIES if family.model_type == model_type]
+    for family in of_type:
+        if len(of_type) == 1 or family.embeds == bool(config.get("use_bidirectional_attention")):
             return family, config, multimodal
-    known = ", ".join(family.model_type for family in FAMILIES)
+    known = ", ".join(dict.fromkeys(family.model_type for family in FAMILIES))
     raise SlmError(
         "unsupported",
         f"{checkpoint.config_path} has the model_type {model_type!r}, which is not supported; "
@@ -217,7 +241,8 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
         raise read.unsupported(
             f"the activation '{activation}'", f"{family.activations[0]} is supported"
         )
-    if values.get("use_bidirectional_attention") or values.get("is_causal") is False:
+    both_ways = values.get("use_bidirectional_attention") or values.get("is_causal") is False
+    if both_ways and not family.embeds:
         raise read.unsupported(
             "attention in both directions", "models that generate text are supported"
         )
@@ -256,7 +281,7 @@ def _rope(read: _Reader, family: Family) -> tuple[Mapping[str, Any], float | Non
     object for each kind of layer, puts the old ones on top of the new.
     """
     new, old = (_object(read, key) for key in ("rope_parameters", "rope_scaling"))
-    if family.architecture != "gemma3":
+    if family.model_type != "gemma3_text":
         rope, local_base = old or new, None
         if any(key.endswith("_attention") for key in rope):
             raise read.unsupported(

@@ -45,6 +45,11 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
         writer.add_rope_freq_base_swa(hyper.rope_base_local)
     if hyper.window is not None:
         writer.add_sliding_window(hyper.window)
+    if hyper.pooling is not None:
+        writer.add_pooling_type(hyper.pooling)
+    if hyper.n_wide:
+        writer.add_dense_features_dims("dense_2", hyper.n_embd, hyper.n_wide)
+        writer.add_dense_features_dims("dense_3", hyper.n_wide, hyper.n_embedding)
     if hyper.attn_softcap is not None:
         writer.add_attn_logit_softcapping(hyper.attn_softcap)
     if hyper.final_softcap is not None:

@@ -57,6 +57,8 @@ class ModelInfo(TypedDict):
     n_ctx_train: int | None
     n_vocab: int | None
     n_embd: int | None
+    # Numbers of a text's embedding, of models that embed; there after `layout`.
+    n_embedding: int | None
     n_layer: int | None
     n_head: int | None
     n_head_kv: int | None

@@ -22,6 +22,7 @@ from .adapter import Adapter
 from .model import Model, write_ids
 
 Logits = npt.NDArray[np.float32]
+Embedding = npt.NDArray[np.float32]
 
 TEXT_ROOM = 1024  # bytes; a token's text is far shorter, and the rest waits
 
@@ -147,11 +148,42 @@ class Session:
         if logits == "none":
             return None
         rows = 1 if logits == "last" else len(ids)
-        n_vocab = self.model.info["n_vocab"] or 0
+        return self._output(rows, self.model.info["n_vocab"] or 0)
+
+    def _output(self, rows: int, columns: int) -> Logits:
         address = self.core.pointer("slm_session_logits", self.handle)
         if address == 0:
             raise self.core.error(Status.WRONG_STATE)
-        return self.core.array(address, rows * n_vocab, np.float32).reshape(rows, n_vocab)
+        return self.core.array(address, rows * columns, np.float32).reshape(rows, columns)
+
+    def embed(self, ids: Sequence[int], dimensions: int | None = None) -> Embedding:
+        """The embedding of one text, of length 1: all its numbers, or the first `dimensions` of
+        them. Evaluates the text alone, whatever was there before.
+
+        Raises SlmError "context_full" for a text of more than `n_ctx` tokens, "unsupported" for a
+        model that generates, or "invalid_argument".
+        """
+        self._eval(ids, EvalFlag.EMBEDDING)
+        n = self.model.info["n_embedding"] if dimensions is None else dimensions
+        n = max(0, n or 0)
+        with self.core.allocate(4 * n) as address:
+            self.core.check("slm_session_embedding", self.handle, address, n)
+            embedding: Embedding = self.core.array(address, n, np.float32)
+            return embedding
+
+    def output(self, pieces: Sequence[Sequence[int]]) -> Logits:
+        """What the model puts out for a text in pieces: the logits of its last token, or of a
+        model that embeds, which takes a text in one, the embedding as it comes."""
+        if self.model.info["n_embedding"] is None:
+            for piece in pieces:
+                if piece:
+                    logits = self.eval(piece)
+            assert logits is not None
+            row: Logits = logits[0]
+            return row
+        self._eval([token for piece in pieces for token in piece], EvalFlag.EMBEDDING)
+        (row,) = self._output(1, self.model.info["n_embedding"])
+        return row
 
     def logits(self, ids: Sequence[int]) -> Iterator[Logits]:
         """Evaluates `ids` after what is in the cache; yields blocks [n, n_vocab], in order.

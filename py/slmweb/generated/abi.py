@@ -29,6 +29,7 @@ class EvalFlag(IntEnum):
     ALL_LOGITS = 2  # logits of every token
     SAMPLE = 3  # what slm_session_sample needs of the last token
     SAMPLE_ON = 4  # the same, where the sampled token will be evaluated next
+    EMBEDDING = 5  # the embedding of a text, of a model that embeds and knows no other flag
 
 
 class Param(IntEnum):
@@ -97,6 +98,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_session_n_past": ("i32", ("i32",)),
     "slm_session_eval": ("i32", ("i32", "i32", "i32", "i32")),
     "slm_session_logits": ("i32", ("i32",)),
+    "slm_session_embedding": ("i32", ("i32", "i32", "i32")),
     "slm_session_reset": ("i32", ("i32",)),
     "slm_session_set": ("i32", ("i32", "i32", "f64")),
     "slm_session_bias": ("i32", ("i32", "i32", "f32")),

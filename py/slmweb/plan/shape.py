@@ -21,7 +21,7 @@ from ..generated.abi import TENSOR_TYPES
 HEADER_BYTES_PER_TOKEN = 32
 
 # By the config's model_type; a vision model has its language model's shape.
-_FAMILIES = {family.model_type: family for family in FAMILIES}
+_FAMILIES = {family.model_type: family for family in FAMILIES if not family.embeds}
 _FAMILIES |= {outer: _FAMILIES[inner] for outer, inner in MULTIMODAL.items()}
 _BY_ARCHITECTURE = {family.architecture: family for family in FAMILIES}
 

@@ -20,6 +20,7 @@ import sentencepiece
 import torch
 import transformers
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 from tokenizers import (
     AddedToken,
     Regex,
@@ -33,8 +34,8 @@ from tokenizers import models as bpe
 from tokenizers import trainers as bpe_trainers
 from transformers.convert_slow_tokenizer import generate_merges
 
-from tests.goldens.tiny_models import MODELS, Llama3Rope, TinyModel
-from tests.goldens.transformers_models import transformers_model
+from tests.goldens.tiny_models import MODELS, Llama3Rope, TinyModel, weights
+from tests.goldens.transformers_models import transformers_embedder, transformers_model
 
 F32 = NDArray[np.float32]
 
@@ -216,6 +217,35 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "qwen2": lambda: byte_level_tokenizer("qwen2"),
         "qwen3": lambda: byte_level_tokenizer("qwen2"),
     }[tiny.arch]()
+
+
+def save_embedder(folder: Path, tiny: TinyModel) -> Path:
+    """A model that embeds texts as sentence-transformers save it: EmbeddingGemma's folders."""
+    save(folder, transformers_embedder(tiny), tokenizer_of(tiny))
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    (folder / "1_Pooling").mkdir()
+    pooling = {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    for i in (2, 3):
+        matrix = weights(tiny)[f"dense_{i}.weight"].values
+        at = folder / f"{i}_Dense"
+        at.mkdir()
+        save_file({"linear.weight": matrix}, at / "model.safetensors")
+        config = {
+            "in_features": matrix.shape[1],
+            "out_features": matrix.shape[0],
+            "bias": False,
+            "activation_function": "torch.nn.modules.linear.Identity",
+        }
+        (at / "config.json").write_text(json.dumps(config))
+        modules.append((at.name, "Dense"))
+    modules.append(("4_Normalize", "Normalize"))
+    listed = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (path, kind) in enumerate(modules)
+    ]
+    (folder / "modules.json").write_text(json.dumps(listed))
+    return folder
 
 
 def save(folder: Path, model: Any, tokenizer: Any | None = None, **options: Any) -> Path:

@@ -33,7 +33,7 @@ struct Shapes {
   uint64_t cache_bytes = 0, activation_bytes = 0, scratch_bytes = 0;
 };
 
-Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exact, Shapes &out) {
+Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool exact, Shapes &out) {
   SLM_TRY(check_shape(model, n_ctx, n_batch));
   out.cache = cache_shapes(model, n_ctx, n_batch, exact);
   for (const KvLayer &layer : out.cache)
@@ -101,7 +101,7 @@ public:
     if (n_logits > logits_rows_) {
       logits_rows_ = 0;
       settle();
-      SLM_TRY(allocate(logits_, (uint64_t(n_logits) * model_.tokenizer()->n_vocab() + 4) * sizeof(float), "logits"));
+      SLM_TRY(allocate(logits_, (uint64_t(n_logits) * model_.family().shape().n_out() + 4) * sizeof(float), "logits"));
       logits_rows_ = n_logits;
     }
     workspace_.adapted = adaptation.uses.empty() ? nullptr : &adaptation;

@@ -200,6 +200,26 @@ void CpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, 
   products(x, batch.n, {{gate, out}, {up, out}}, act == Glu::Silu ? Finish::Silu : Finish::Gelu);
 }
 
+void CpuOps::pool(const Input &x, Pooling how, Rows out) {
+  const uint32_t width = x.rows.width, first = how == Pooling::Last ? batch.n - 1 : 0;
+  const uint32_t count = how == Pooling::Mean ? batch.n : 1;
+  float *rows = x.rows.data + size_t(first) * width;
+  if (x.norm != nullptr)
+    cut(count, [&](Range of) {
+      for (uint32_t t = of.begin; t < of.end; t++)
+        rmsnorm(rows + size_t(t) * width, x.norm, x.epsilon, width, rows + size_t(t) * width);
+    });
+  cut(width, [&](Range columns) {
+    for (uint32_t c = columns.begin; c < columns.end; c++) {
+      float sum = 0;
+      for (uint32_t t = 0; t < count; t++)
+        sum += rows[size_t(t) * width + c];
+      out.data[c] = sum / float(count);
+    }
+  });
+  batch.n = 1;
+}
+
 void CpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) {
   if (n == 0) return;
   Input last = x;
@@ -224,6 +244,11 @@ void rotate(float *head, const Rope &rope, const float *angles) {
 /// The first position that a token at `position` sees.
 uint32_t first_seen(const AttentionSpec &spec, uint32_t position) {
   return spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0;
+}
+
+/// One more than the last.
+uint32_t end_seen(const AttentionSpec &spec, uint32_t position, const Batch &batch) {
+  return position + 1 + std::min(spec.ahead, batch.past + batch.n - position - 1);
 }
 
 /// Attention's products are float32: a third as fast as those of the weights.
@@ -330,12 +355,9 @@ void CpuOps::attend_batch(Rows q, const AttentionSpec &spec, const KvLayer &cach
       uint32_t n = 0;
       const uint32_t h = each(u, [&](uint32_t row, uint32_t t, uint32_t head) {
         const uint32_t position = batch.past + t;
-        queries[n++] = {q.data + size_t(t) * q.width + head * hd,
-                        results(units, u) + row * hd,
-                        0,
-                        0,
-                        first_seen(spec, position),
-                        position + 1};
+        queries[n++] = {
+            q.data + size_t(t) * q.width + head * hd, results(units, u) + row * hd, 0, 0, first_seen(spec, position),
+            end_seen(spec, position, batch)};
       });
       attend_segments(cache, h, queries, n, queries[0].begin, queries[n - 1].end, spec.softcap, own_.scores);
     }

@@ -66,6 +66,7 @@ public:
   void matmul_add(const Input &x, const Linear &w, Rows sum) override;
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
+  void pool(const Input &x, Pooling how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
 
 private:
@@ -102,7 +103,7 @@ private:
   void attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out);
   void attend_batch(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out);
 
-  const Batch &batch;
+  Batch batch; // of this thread, which pool() makes one row
   Team &team_;
   uint32_t thread_;
   uint64_t step_;

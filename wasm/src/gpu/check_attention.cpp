@@ -63,30 +63,32 @@ void prepare(const AttentionSpec &spec, const std::vector<float> &angles, uint32
         x = f16_to_f32(f32_to_f16(x));
 }
 
-/// What the token at `position`, with queries `q`, gets from `past`; all are prepared.
-void attend(const AttentionSpec &spec, const float *q, uint32_t position, const Tokens &past, std::vector<float> &out) {
+/// What the token at `position`, with queries `q`, gets from `all`; they are prepared.
+void attend(const AttentionSpec &spec, const float *q, uint32_t position, const Tokens &all, std::vector<float> &out) {
   const uint32_t hd = spec.head_dim, group = spec.n_head / spec.n_head_kv;
+  const uint32_t n = static_cast<uint32_t>(all.k.size() / (size_t(spec.n_head_kv) * hd));
   const uint32_t begin = spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0;
-  std::vector<double> weights(position + 1), sums(hd);
+  const uint32_t end = position + 1 + std::min(spec.ahead, n - position - 1);
+  std::vector<double> weights(end), sums(hd);
   for (uint32_t h = 0; h < spec.n_head; h++) {
     const auto row = [&](const std::vector<float> &of, uint32_t p) {
       return &of[(size_t(p) * spec.n_head_kv + h / group) * hd];
     };
     double most = -std::numeric_limits<double>::infinity(), total = 0;
-    for (uint32_t p = begin; p <= position; p++) {
+    for (uint32_t p = begin; p < end; p++) {
       double score = 0;
       for (uint32_t d = 0; d < hd; d++)
-        score += double(q[h * hd + d]) * double(spec.scale) * double(row(past.k, p)[d]);
+        score += double(q[h * hd + d]) * double(spec.scale) * double(row(all.k, p)[d]);
       if (spec.softcap > 0) score = double(spec.softcap) * std::tanh(score / double(spec.softcap));
       weights[p] = score;
       most = std::max(most, score);
     }
     std::fill(sums.begin(), sums.end(), 0);
-    for (uint32_t p = begin; p <= position; p++) {
+    for (uint32_t p = begin; p < end; p++) {
       const double weight = std::exp(weights[p] - most);
       total += weight;
       for (uint32_t d = 0; d < hd; d++)
-        sums[d] += weight * double(row(past.v, p)[d]);
+        sums[d] += weight * double(row(all.v, p)[d]);
     }
     for (uint32_t d = 0; d < hd; d++)
       out.push_back(float(sums[d] / total));

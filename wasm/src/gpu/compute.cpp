@@ -34,7 +34,7 @@ private:
   std::vector<Buffer> *buffers_;
 };
 
-Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exact, Shapes &out) {
+Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool exact, Shapes &out) {
   SLM_TRY(check_shape(model, n_ctx, n_batch));
   const ModelShape &m = model.family().shape();
   const uint64_t limit = gpu_limit();
@@ -116,11 +116,11 @@ public:
     encode(batch, adaptation, n_logits);
     if (!kept) {
       // Whoever looks before the host has waited finds no number, and not the logits of before.
-      const uint32_t n_vocab = model_.tokenizer()->n_vocab();
+      const uint32_t n_out = model_.family().shape().n_out();
       float *out = reinterpret_cast<float *>(host_logits_.get());
-      std::fill_n(out, size_t(n_logits) * n_vocab, std::numeric_limits<float>::quiet_NaN());
+      std::fill_n(out, size_t(n_logits) * n_out, std::numeric_limits<float>::quiet_NaN());
       for (uint32_t i = 0; i < n_logits; i++)
-        gpu_read(logits_.handle(), i * stride_of(n_vocab) * 4, n_vocab * 4, out + size_t(i) * n_vocab);
+        gpu_read(logits_.handle(), i * stride_of(n_out) * 4, n_out * 4, out + size_t(i) * n_out);
     }
     gpu_submit();
     return SLM_OK;
@@ -151,14 +151,14 @@ private:
 
   /// For logits of `n` tokens on the device and of `read` here.
   Status make_room(uint32_t n, uint32_t read) {
-    const uint32_t n_vocab = model_.tokenizer()->n_vocab();
-    const uint64_t bytes = uint64_t(n) * stride_of(n_vocab) * sizeof(float);
+    const uint32_t n_out = model_.family().shape().n_out();
+    const uint64_t bytes = uint64_t(n) * stride_of(n_out) * sizeof(float);
     if (bytes > gpu_limit())
       return fail(SLM_ERR_OUT_OF_MEMORY, "the logits of ", n, " tokens take ", bytes,
                   " bytes, but this GPU binds at most ", gpu_limit(), "; evaluate fewer at once");
     if (read > host_rows_) {
       host_rows_ = 0;
-      SLM_TRY(allocate(host_logits_, uint64_t(read) * n_vocab * sizeof(float), "logits"));
+      SLM_TRY(allocate(host_logits_, uint64_t(read) * n_out * sizeof(float), "logits"));
       host_rows_ = read;
     }
     if (bytes > logits_.bytes()) logits_ = Buffer(bytes);
@@ -170,7 +170,7 @@ private:
   Scratch scratch_;
   std::vector<Buffer> buffers_; // of the state and the cache
   std::unique_ptr<State> state_;
-  Buffer logits_;          // (n_logits, stride of n_vocab)
+  Buffer logits_;          // (n_logits, stride of n_out)
   uint32_t n_logits_ = 0;  // of the last evaluation
   Block host_logits_;      // those that were read
   uint32_t host_rows_ = 0; // for so many there is room
@@ -213,7 +213,7 @@ Status Compute::prepare(const LoadedModel &model, uint32_t n_ctx, uint32_t n_bat
       SLM_TRY(pretended->eval({ids.data(), e.n, e.past}, none, e.n_logits, false));
     Draw draw{};
     draw.adjustments.push_back({.id = 0});
-    pretended->drawer()->draw(draw);
+    if (!model.family().shape().embeds()) pretended->drawer()->draw(draw);
   }
   return SLM_OK;
 }

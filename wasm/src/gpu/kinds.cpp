@@ -31,10 +31,11 @@ public:
     note_one(gate.weight);
     note_one(up.weight);
   }
+  void pool(const Input &, Pooling, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
   void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
     for (const AttentionSpec &s : found.attention)
-      if (s.rope == spec.rope && s.window == spec.window) return;
+      if (s.rope == spec.rope && s.window == spec.window && s.ahead == spec.ahead) return;
     found.attention.push_back(spec);
   }
 

@@ -107,8 +107,9 @@ GpuOps::From GpuOps::from(const Input &x, uint32_t n) const {
           x.rows.width,           kept_.vector_at(x.norm), x.epsilon};
 }
 
-GpuOps::From GpuOps::normalized(const From &f) {
-  if (f.norm == kNone || f.n <= kFewTokens) return f;
+GpuOps::From GpuOps::normalized(const From &f) { return f.norm == kNone || f.n <= kFewTokens ? f : normalize(f); }
+
+GpuOps::From GpuOps::normalize(const From &f) {
   gpu::Rmsnorm op;
   op.grid[0] = f.n;
   op.x = f.x, op.vectors = kept_.vectors, op.out = scratch_.normed.handle();
@@ -286,6 +287,20 @@ void GpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, 
   gpu_encode(&op);
 }
 
+void GpuOps::pool(const Input &x, Pooling how, Rows out) {
+  From f = from(x, batch_.n);
+  if (how != Pooling::Mean) f.first_token = how == Pooling::Last ? batch_.n - 1 : 0, f.n = 1;
+  if (f.norm != kNone) f = normalize(f);
+  gpu::Pool op;
+  op.x = f.x, op.out = handle_of(out.data);
+  op.stride = f.stride;
+  op.quads = divided(f.width, 4);
+  op.first = f.first_token, op.count = f.n;
+  spread(divided(op.quads, 64), op.grid);
+  gpu_encode(&op);
+  batch_.n = 1;
+}
+
 void GpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) {
   if (n != 0) products(x, n, {{head, {out, head.weight.rows}}}, cap > 0 ? Cap : Store, cap);
 }
@@ -330,6 +345,7 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   op.q_stride = rope.q_stride, op.out_stride = stride_of(out.width);
   op.capacity = cache.capacity;
   op.window = spec.window;
+  op.ahead = std::min(spec.ahead, batch_.n);
   op.n = batch_.n;
   op.segment = segments > 1 ? kSegment : 1u << 30; // one segment holds all positions
   op.softcap = spec.softcap;

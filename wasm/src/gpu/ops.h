@@ -41,6 +41,7 @@ public:
   void matmul_add(const Input &x, const Linear &w, Rows sum) override;
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
+  void pool(const Input &x, Pooling how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
 
   /// How matrix-vector kernels are cut: lanes that sweep along a row, and rows of a lane at once.
@@ -76,6 +77,8 @@ private:
   From from(const Input &x, uint32_t n) const;
   /// The same rows, normalized, where more than a few are wanted.
   From normalized(const From &f);
+  /// The same, however few there are.
+  From normalize(const From &f);
   To to(const Linear &linear, Rows out) const;
 
   void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0);
@@ -88,7 +91,7 @@ private:
   void adapt(const From &f, const Product &product, Finish last, float cap);
   bool is_adapted(std::initializer_list<Product> products) const;
 
-  const Batch &batch_;
+  Batch batch_; // which pool() makes one row
   Scratch &scratch_;
   const WeightStore::Kept &kept_; // of the model
   const Adaptation *adapted_;     // or null

@@ -3,7 +3,11 @@
 // windows on every other layer; Gemma 3 drops the caps, normalizes queries and
 // keys, and has five local layers, with a rope base of their own, to a global
 // one. VaultGemma (VaultGemma Team 2025) keeps Gemma 2's caps, and neither its
-// post-norms nor its windows. RMSNorm's +1 is in the weights of a GGUF.
+// post-norms nor its windows. EmbeddingGemma (Vera et al. 2025) is Gemma 3 whose
+// tokens see both ways, and whose mean two more matrices turn into an embedding.
+// RMSNorm's +1 is in the weights of a GGUF.
+#include <algorithm>
+
 #include "block.h"
 
 namespace slm {
@@ -12,6 +16,7 @@ namespace {
 struct Traits {
   bool post_norms, softcaps, qk_norm;
   uint32_t window_period; // every such layer is global, the others local; 0: all global
+  bool embeds = false;
 };
 
 struct Config {
@@ -21,6 +26,7 @@ struct Config {
   uint32_t sliding_window;
   float attn_softcap, final_softcap; // 0 is off
   float attention_scale;
+  uint32_t n_wide = 0; // between the two matrices that make an embedding
 };
 
 struct Layer {
@@ -34,12 +40,19 @@ struct Weights {
   Ends ends;
   std::vector<Layer> layers;
   Rope global_rope, local_rope;
+  Linear dense_2; // (n_wide, n_embd), where it embeds
+  Linear dense_3; // (n_embedding, n_wide)
 };
 
 struct GemmaState : BlockState {
   Rows branch; // n_embd
+  Rows pooled; // n_embd, one row
+  Rows wide;   // n_wide, one row
 
-  GemmaState(Arena &arena, const ModelShape &shape) : BlockState(arena, shape), branch(arena.rows(shape.n_embd)) {}
+  GemmaState(Arena &arena, const ModelShape &shape, uint32_t n_wide)
+      : BlockState(arena, shape), branch(arena.rows(shape.n_embd)) {
+    if (n_wide != 0) pooled = arena.rows(shape.n_embd), wide = arena.rows(n_wide);
+  }
 };
 
 class Gemma : public Family {
@@ -76,16 +89,26 @@ public:
         SLM_TRY(loader.vector(static_cast<int>(i), "post_ffw_norm", s.n_embd, l.ffn_post_norm));
       }
     }
-    return w.ends.load(loader, s);
+    SLM_TRY(w.ends.load(loader, s));
+    if (!c.traits.embeds) return SLM_OK;
+    SLM_TRY(loader.number("dense_2_feat_out", c.n_wide));
+    SLM_TRY(loader.number("dense_3_feat_out", s.n_embedding));
+    SLM_TRY(loader.between("dense_2_feat_out", c.n_wide, 1, s.n_vocab));
+    SLM_TRY(loader.between("dense_3_feat_out", s.n_embedding, 1, s.n_vocab));
+    SLM_TRY(loader.linear(-1, "dense_2", c.n_wide, s.n_embd, w.dense_2));
+    return loader.linear(-1, "dense_3", s.n_embedding, c.n_wide, w.dense_3);
   }
 
   const ModelShape &shape() const override { return c.shape; }
   bool is_global(uint32_t layer) const {
     return c.traits.window_period == 0 || (layer + 1) % c.traits.window_period == 0;
   }
-  uint32_t window(uint32_t layer) const override { return is_global(layer) ? 0 : c.sliding_window; }
+  /// Of a model that embeds, both ways, and its cache has to hold the whole text.
+  uint32_t window(uint32_t layer) const override { return is_global(layer) || c.traits.embeds ? 0 : c.sliding_window; }
 
-  std::unique_ptr<State> new_state(Arena &arena) const override { return std::make_unique<GemmaState>(arena, c.shape); }
+  std::unique_ptr<State> new_state(Arena &arena) const override {
+    return std::make_unique<GemmaState>(arena, c.shape, c.n_wide);
+  }
 
   void forward(Ops &op, State &state, const Output &output) const override {
     GemmaState &s = static_cast<GemmaState &>(state);
@@ -104,16 +127,27 @@ public:
       op.matmul({s.x, l.attn.norm, c.norm_epsilon}, {{l.attn.q, s.q}, {l.attn.k, s.k}, {l.attn.v, s.v}});
       attention.rope = two_ropes && !is_global(i) ? &w.local_rope : &w.global_rope;
       attention.window = window(i);
+      if (c.traits.embeds) see_both_ways(attention, i);
       attention.q_norm = l.attn.q_norm, attention.k_norm = l.attn.k_norm;
       op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
       residual(op, s.attended, l.attn.output, l.attn_post_norm, s);
       op.glu({s.x, l.ffn.norm, c.norm_epsilon}, l.ffn.gate, l.ffn.up, Glu::Gelu, s.gated);
       residual(op, s.gated, l.ffn.down, l.ffn_post_norm, s);
     }
-    op.logits({s.x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, c.final_softcap, output.n, output.logits);
+    const Input last{s.x, w.ends.output_norm, c.norm_epsilon};
+    if (!c.traits.embeds) return op.logits(last, *w.ends.head, c.final_softcap, output.n, output.logits);
+    op.pool(last, Pooling::Mean, s.pooled);
+    op.matmul({s.pooled}, {{w.dense_2, s.wide}});
+    op.logits({s.wide}, w.dense_3, 0, std::min(output.n, 1u), output.logits);
   }
 
 private:
+  /// A local layer's window is as wide as both sides together.
+  void see_both_ways(AttentionSpec &attention, uint32_t layer) const {
+    attention.ahead = is_global(layer) ? UINT32_MAX : c.sliding_window / 2;
+    attention.window = is_global(layer) ? 0 : c.sliding_window / 2 + 1;
+  }
+
   /// x += W y, or x += norm(W y) where the family normalizes after a block.
   void residual(Ops &op, Rows y, const Linear &linear, const float *post_norm, GemmaState &s) const {
     if (post_norm == nullptr) return op.matmul_add({y}, linear, s.x);
@@ -131,5 +165,6 @@ std::unique_ptr<Family> new_gemma() { return std::make_unique<Gemma>(Traits{fals
 std::unique_ptr<Family> new_gemma2() { return std::make_unique<Gemma>(Traits{true, true, false, 2}); }
 std::unique_ptr<Family> new_vaultgemma() { return std::make_unique<Gemma>(Traits{false, true, false, 0}); }
 std::unique_ptr<Family> new_gemma3() { return std::make_unique<Gemma>(Traits{true, false, true, 6}); }
+std::unique_ptr<Family> new_gemma_embedding() { return std::make_unique<Gemma>(Traits{true, false, true, 6, true}); }
 
 } // namespace slm

@@ -91,12 +91,13 @@ Status Loader::text(std::string_view key, std::string_view &value, std::string_v
   return SLM_OK;
 }
 
+Status Loader::between(std::string_view key, uint32_t value, uint32_t low, uint32_t high) const {
+  if (value >= low && value <= high) return SLM_OK;
+  return fail(SLM_ERR_BAD_FILE, "'", architecture_, ".", key, "' is ", value, ", but should lie between ", low, " and ",
+              high);
+}
+
 Status Loader::shape(ModelShape &s) const {
-  const auto between = [&](std::string_view key, uint32_t value, uint32_t low, uint32_t high) {
-    if (value >= low && value <= high) return SLM_OK;
-    return fail(SLM_ERR_BAD_FILE, "'", architecture_, ".", key, "' is ", value, ", but should lie between ", low,
-                " and ", high);
-  };
   s.n_vocab = n_vocab_;
   SLM_TRY(number("context_length", s.n_ctx_train));
   SLM_TRY(number("embedding_length", s.n_embd));
@@ -236,8 +237,10 @@ struct Entry {
   std::unique_ptr<Family> (*create)();
 };
 constexpr Entry kFamilies[] = {
-    {"llama", new_llama}, {"qwen2", new_qwen2},   {"qwen3", new_qwen3},
-    {"gemma", new_gemma}, {"gemma2", new_gemma2}, {"gemma3", new_gemma3}, {"vaultgemma", new_vaultgemma},
+    {"llama", new_llama},           {"qwen2", new_qwen2},
+    {"qwen3", new_qwen3},           {"gemma", new_gemma},
+    {"gemma2", new_gemma2},         {"gemma3", new_gemma3},
+    {"vaultgemma", new_vaultgemma}, {"gemma-embedding", new_gemma_embedding},
 };
 } // namespace
 

@@ -22,6 +22,11 @@ namespace slm {
 struct ModelShape {
   uint32_t n_ctx_train = 0, n_vocab = 0, n_embd = 0, n_layer = 0, n_head = 0, n_head_kv = 0, head_dim = 0;
   uint32_t n_ff = 0, rope_dims = 0;
+  uint32_t n_embedding = 0; // numbers of a text's embedding; 0: it makes logits
+
+  bool embeds() const { return n_embedding != 0; }
+  /// Numbers of a row that forward() puts out.
+  uint32_t n_out() const { return embeds() ? n_embedding : n_vocab; }
 };
 
 /// Layers [first, end) of a model.
@@ -78,6 +83,9 @@ public:
   Status number(std::string_view key, float &value, float otherwise) const;
   Status text(std::string_view key, std::string_view &value, std::string_view otherwise) const;
 
+  /// Whether the number that `<architecture>.<key>` gave may be one.
+  Status between(std::string_view key, uint32_t value, uint32_t low, uint32_t high) const;
+
   /// The keys that all families share, checked against named limits.
   Status shape(ModelShape &shape) const;
   /// rope.freq_base, rope.scaling.*, rope_freqs.weight; inverse frequencies.
@@ -120,8 +128,8 @@ inline float inverse_sqrt(uint32_t n) { return 1 / std::sqrt(float(n)); }
 
 /// What forward() computes into.
 struct Output {
-  uint32_t n; // last tokens whose logits are wanted; may be 0
-  float *logits;
+  uint32_t n;    // last tokens whose logits are wanted; may be 0, and is 1 of a model that embeds
+  float *logits; // or the embedding
 };
 
 /// Activations of one session; a family derives its own.
@@ -153,6 +161,7 @@ std::unique_ptr<Family> new_qwen3();
 std::unique_ptr<Family> new_gemma();
 std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();
+std::unique_ptr<Family> new_gemma_embedding();
 std::unique_ptr<Family> new_vaultgemma();
 
 } // namespace slm

@@ -59,6 +59,7 @@ export interface SlmExports {
   slm_session_n_past(s: Pointer): number;
   slm_session_eval(s: Pointer, ids: Pointer, n: number, flag: number): number;
   slm_session_logits(s: Pointer): Pointer;
+  slm_session_embedding(s: Pointer, out: Pointer, n: number): number;
   slm_session_reset(s: Pointer): number;
   slm_session_set(s: Pointer, param: number, value: number): number;
   slm_session_bias(s: Pointer, token: number, bias: number): number;
@@ -94,6 +95,7 @@ export const EvalFlag = {
   ALL_LOGITS: 2, // logits of every token
   SAMPLE: 3, // what slm_session_sample needs of the last token
   SAMPLE_ON: 4, // the same, where the sampled token will be evaluated next
+  EMBEDDING: 5, // the embedding of a text, of a model that embeds and knows no other flag
 } as const;
 export type EvalFlag = (typeof EvalFlag)[keyof typeof EvalFlag];
 

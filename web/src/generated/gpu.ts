@@ -73,7 +73,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'out', binding: 5, access: 'read_write' },
       { name: 'partials', binding: 6, access: 'read_write' },
     ],
-    params: 9,
+    params: 10,
   },
   {
     name: 'attention_merge',
@@ -237,6 +237,17 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'result', binding: 4, access: 'read_write' },
     ],
     params: 1,
+  },
+  {
+    name: 'pool',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'x', binding: 1, access: 'read' },
+      { name: 'out', binding: 2, access: 'read_write' },
+    ],
+    params: 4,
   },
   {
     name: 'rmsnorm',

@@ -73,6 +73,7 @@ q_stride: u32,
 out_stride: u32,
 capacity: u32,
 window: u32,
+ahead: u32,
 n: u32,
 segment: u32,
 softcap: f32,
@@ -125,6 +126,9 @@ value[i] = q[row.token * params.q_stride + row.head * HEAD_DIM + column];
 }
 return value;
 }
+fn end_seen(token: u32) -> u32 {
+return batch.past + min(token + 1u + params.ahead, params.n);
+}
 struct Range4 {
 low: vec4<u32>,
 high: vec4<u32>,
@@ -135,7 +139,7 @@ for (var i = 0u; i < 4u; i++) {
 let row = row_of(key_head, tile, four * 4u + i);
 if (row.valid) {
 seen.low[i] = first_seen(batch.past + row.token);
-seen.high[i] = batch.past + row.token + 1u;
+seen.high[i] = end_seen(row.token);
 }
 }
 return seen;
@@ -197,7 +201,7 @@ let heads = params.n_head / params.n_head_kv;
 let first = first_seen(batch.past + tile * QUERIES / heads);
 let last_row = min(tile * QUERIES + QUERIES, params.n * heads) - 1u;
 let segment = (first / params.segment + group.z) * params.segment;
-let end = batch.past + last_row / heads + 1u;
+let end = end_seen(last_row / heads);
 let begin = select(first, max(first, segment), SPLIT == 1u);
 let stop = select(end, min(end, segment + params.segment), SPLIT == 1u);
 let weighing = lane < fours() * TILE;
@@ -1257,6 +1261,27 @@ result[0] = token;
 result[1] = count;
 result[2] = best[K].x;
 result[3] = keep;
+}
+`,
+  pool: `struct Params {
+stride: u32,
+quads: u32,
+first: u32,
+count: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+if (id.x >= params.quads) {
+return;
+}
+var sum = vec4<f32>(0.0);
+for (var i = 0u; i < params.count; i++) {
+sum += x[(params.first + i) * params.stride / 4u + id.x];
+}
+out[id.x] = sum / f32(params.count);
 }
 `,
   rmsnorm: `//:include sum256

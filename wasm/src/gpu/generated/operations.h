@@ -51,11 +51,12 @@ struct Attention {
   uint32_t out_stride = 0;
   uint32_t capacity = 0;
   uint32_t window = 0;
+  uint32_t ahead = 0;
   uint32_t n = 0;
   uint32_t segment = 0;
   float softcap = 0;
 };
-static_assert(sizeof(Attention) == 24 * sizeof(uint32_t));
+static_assert(sizeof(Attention) == 25 * sizeof(uint32_t));
 
 /// attention_merge.wgsl
 struct AttentionMerge {
@@ -289,9 +290,22 @@ struct Pick {
 };
 static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
+/// pool.wgsl
+struct Pool {
+  static constexpr uint32_t kOperation = 13;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t x = 0;   // read
+  uint32_t out = 0; // read_write
+  uint32_t stride = 0;
+  uint32_t quads = 0;
+  uint32_t first = 0;
+  uint32_t count = 0;
+};
+static_assert(sizeof(Pool) == 11 * sizeof(uint32_t));
+
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 13;
+  static constexpr uint32_t kOperation = 14;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
   uint32_t vectors = 0; // read
@@ -306,7 +320,7 @@ static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 14;
+  static constexpr uint32_t kOperation = 15;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
   uint32_t QK_NORM = 0;
@@ -336,7 +350,7 @@ static_assert(sizeof(Rope) == 28 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 15;
+  static constexpr uint32_t kOperation = 16;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
   uint32_t logits = 0; // read
