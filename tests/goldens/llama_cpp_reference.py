@@ -117,6 +117,35 @@ class LlamaCpp:
             llama_cpp.llama_free(context)
         return out
 
+    def embedding(self, ids: Sequence[int]) -> Logits:
+        """The embedding of one text as it comes, pooled as the file says."""
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = params.n_batch = params.n_ubatch = max(64, len(ids))
+        params.n_threads = params.n_threads_batch = 2
+        params.embeddings = True
+        params.flash_attn_type = 0
+        params.type_k = params.type_v = 0
+        context: Any = llama_cpp.llama_init_from_model(self._model, params)
+        if not context:
+            raise RuntimeError("llama.cpp cannot make a context: look at the message above")
+        batch = llama_cpp.llama_batch_init(len(ids), 0, 1)
+        try:
+            batch.n_tokens = len(ids)
+            for i, token in enumerate(ids):
+                batch.token[i] = token
+                batch.pos[i] = i
+                batch.n_seq_id[i] = 1
+                batch.seq_id[i][0] = 0
+                batch.logits[i] = True
+            if (rc := llama_cpp.llama_decode(context, batch)) != 0:
+                raise RuntimeError(f"llama_decode returned {rc}")
+            row = llama_cpp.llama_get_embeddings_seq(context, 0)
+            n = llama_cpp.llama_model_n_embd_out(self._model)
+            return np.ctypeslib.as_array(row, (n,)).copy()
+        finally:
+            llama_cpp.llama_batch_free(batch)
+            llama_cpp.llama_free(context)
+
     def _adapt(self, context: Any, adapters: Sequence[tuple[Path, float]]) -> None:
         loaded = (llama_cpp.llama_adapter_lora_p_ctypes * len(adapters))()
         for i, (path, _) in enumerate(adapters):

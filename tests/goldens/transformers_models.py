@@ -101,11 +101,11 @@ def transformers_embedding(model: TinyModel, ids: list[int]) -> F32:
     """The embedding as it comes, not scaled to any length."""
     with torch.no_grad():
         hidden = transformers_embedder(model)(torch.tensor([ids])).last_hidden_state[0]
-    pooled = np.asarray(hidden.numpy(), np.float32).mean(axis=0)
     tensors = weights(model)
-    for name in ("dense_2.weight", "dense_3.weight"):
-        pooled = tensors[name].values @ pooled
-    return pooled
+    embedding: F32 = tensors["dense_3.weight"].values @ (
+        tensors["dense_2.weight"].values @ np.asarray(hidden.numpy(), np.float32).mean(axis=0)
+    )
+    return embedding
 
 
 def transformers_logits(model: TinyModel, ids: list[int]) -> F32:

@@ -101,6 +101,7 @@ const INFO: ModelInfo = {
   n_vocab: 49_152,
   n_layer: 30,
   n_embd: 576,
+  n_embedding: null,
   languages: ['en'],
   has_chat_template: true,
   sampling: { temperature: 0.2, top_p: 0.9 },
@@ -119,6 +120,9 @@ const INFO: ModelInfo = {
 const CPU_ASKED: Partial<BackendInfo> = { backend_notices: [{ code: 'cpu_asked' }] };
 
 class MockChat implements Slm {
+  readonly embeddings = {
+    create: () => Promise.reject(new Error('the mock embeds nothing')),
+  };
   readonly requests: Request[] = [];
   readonly openings: string[] = [];
   readonly forced: boolean[] = [];

@@ -4,15 +4,26 @@ transformers makes of the checkpoint, and the chains of modules that are refused
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from transformers import AutoTokenizer
 
+from slmweb.cli.app import run
 from slmweb.convert import convert
 from slmweb.core import Instance, Model
+from slmweb.errors import SlmError
+from slmweb.pack import known_answer
+from slmweb.pack.pack import pack
+from tests.goldens.tiny_gguf import write_gguf
 from tests.goldens.tiny_models import EMBEDDERS, TinyModel, sequence
 from tests.goldens.transformers_models import transformers_embedding
 from tests.py.convert import checkpoints
@@ -21,6 +32,53 @@ BOUND = 1e-4
 TINY = {name: replace(m, n_vocab=checkpoints.N_VOCAB) for name, m in EMBEDDERS.items()}
 # One token, fewer than a window, more than one, and more than four times as many.
 LENGTHS = (1, 5, 40, 96)
+
+
+# What a file of sentence-transformers may say that is computed otherwise, or not at all.
+BROKEN: dict[str, tuple[str, Callable[[Any], Any], str]] = {
+    "no modules": ("modules.json", lambda _: None, "modules.json, which says how, is missing"),
+    "a layer more": (
+        "modules.json",
+        lambda m: [*m[:3], {"type": "x.LayerNorm", "path": "9_LayerNorm"}, *m[3:]],
+        "chains Transformer, Pooling, Dense, LayerNorm",
+    ),
+    "the model elsewhere": (
+        "modules.json",
+        lambda m: [{**m[0], "path": "0_Transformer"}, *m[1:]],
+        "in the folder '0_Transformer'",
+    ),
+    "outside": (
+        "modules.json",
+        lambda m: [m[0], {**m[1], "path": "../1_Pooling"}, *m[2:]],
+        "without a type or a path",
+    ),
+    "another mean": (
+        "1_Pooling/config.json",
+        lambda c: {"pooling_mode_max_tokens": True},
+        "pools by max;",
+    ),
+    "two means": (
+        "1_Pooling/config.json",
+        lambda c: {**c, "pooling_mode_cls_token": True},
+        "pools by mean and cls",
+    ),
+    "a bias": ("2_Dense/config.json", lambda c: {**c, "bias": True}, "has a bias"),
+    "an activation": (
+        "3_Dense/config.json",
+        lambda c: {**c, "activation_function": "torch.nn.modules.activation.Tanh"},
+        "activation.Tanh",
+    ),
+    "one matrix": (
+        "modules.json",
+        lambda m: [*m[:3], m[-1]],
+        "expected Transformer, Pooling, Dense, Dense and",
+    ),
+    "matrices that do not fit": (
+        "modules.json",
+        lambda m: [*m[:2], m[3], m[2], m[4]],
+        "takes 88 numbers, and what comes before it gives 64",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +109,99 @@ def test_every_family(
         again = session.embed(sequence(tiny, n))
     assert np.linalg.norm(found - expected(tiny, n)) < BOUND
     np.testing.assert_array_equal(found, again)  # whatever was embedded before
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_computed_otherwise_is_refused(
+    folders: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    folder = shutil.copytree(folders["gemma-embedding"], tmp_path / "copy")
+    at, change, sentence = BROKEN[name]
+    changed = change(json.loads((folder / at).read_text()))
+    (folder / at).unlink()
+    if changed is not None:
+        (folder / at).write_text(json.dumps(changed))
+    with pytest.raises(SlmError, match=re.escape(sentence)):
+        convert(folder, tmp_path / "out.gguf")
+    assert not (tmp_path / "out.gguf").exists()
+
+
+@pytest.fixture(scope="module")
+def gguf(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("gguf") / "embedder.gguf"
+    convert(folders["gemma-embedding"], out, type="f16")
+    return out
+
+
+def test_shorter_embeddings(gguf: Path, core: Instance) -> None:
+    """The first numbers, scaled to length 1 again (Kusupati et al. 2022)."""
+    ids = [2, 10, 11, 12, 1]
+    with Model.open(gguf, core=core) as model, model.session() as session:
+        whole = session.embed(ids)
+        for n in (1, 8, 63, 64):
+            short = session.embed(ids, n)
+            np.testing.assert_allclose(short, whole[:n] / np.linalg.norm(whole[:n]), rtol=1e-5)
+        with pytest.raises(SlmError, match="this model makes 1 to 64"):
+            session.embed(ids, 65)
+
+
+def test_texts_get_bos_and_eos(folders: dict[str, Path], gguf: Path, core: Instance) -> None:
+    """As the checkpoint's own tokenizer adds them."""
+    theirs: Any = AutoTokenizer.from_pretrained(folders["gemma-embedding"])
+    with Model.open(gguf, weights=False, core=core) as model:
+        for text in ("the rain", "x", "a <bos> b"):
+            ours = model.tokenizer.encode(text, special=False, bos=True)
+            if "<" not in text:
+                assert ours == theirs.encode(text)
+            assert ours.count(model.info["bos"] or 0) == 1
+
+
+def test_what_does_not_fit_the_model(gguf: Path, core: Instance) -> None:
+    with Model.open(gguf, core=core) as model:
+        with model.session(16, 4) as session:
+            assert len(session.embed([5] * 16)) == 64  # a batch is the context
+            with pytest.raises(SlmError, match="a text of 17 tokens is more than the 16"):
+                session.embed([5] * 17)
+            with pytest.raises(SlmError, match="embeds texts and writes none"):
+                session.eval([5])
+        with pytest.raises(SlmError, match="texts of at most 512 tokens"):
+            model.session(513)
+
+
+def test_a_model_that_generates_embeds_nothing(tmp_path: Path, core: Instance) -> None:
+    write_gguf("gemma", tmp_path / "gemma.gguf")
+    with (
+        Model.open(tmp_path / "gemma.gguf", core=core) as model,
+        model.session(16) as session,
+        pytest.raises(SlmError, match="generates text and embeds none"),
+    ):
+        session.embed([5])
+
+
+def test_a_pack_has_a_known_answer(gguf: Path, tmp_path: Path, core: Instance) -> None:
+    """And a damaged one is found out by it."""
+    manifest = pack([gguf], tmp_path / "pack")
+    answer = manifest.known_answer[0]
+    assert len(answer.ids) == 32
+    with Model.open(tmp_path / "pack", core=core) as model:
+        assert known_answer.check(model, manifest.known_answer) < answer.bound
+        changed = replace(answer, logits=tuple(x + 0.1 for x in answer.logits))
+        with pytest.raises(SlmError, match="known answer"):
+            known_answer.check(model, [changed])
+
+
+def test_command(gguf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["embed", str(gguf), "the rain", "the sun", "--json", "--dimensions", "8"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    vectors = np.array([item["embedding"] for item in found["data"]])
+    assert [item["index"] for item in found["data"]] == [0, 1]
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    (tmp_path / "texts").write_text("the rain\n\nthe sun\n")
+    out = tmp_path / "out.npy"
+    arguments = ["embed", str(gguf), "--file", str(tmp_path / "texts"), "--out", str(out)]
+    assert run([*arguments, "--dimensions", "8"]) == 0
+    np.testing.assert_allclose(np.load(out), vectors, rtol=1e-6)
+    assert run(["embed", str(gguf), "a", "b", "c"]) == 0
+    assert capsys.readouterr().out.count("\n") == 5
+    assert run(["embed", str(gguf)]) == 2
+    assert "no texts" in capsys.readouterr().err

@@ -14,7 +14,8 @@ import pytest
 
 from slmweb.convert import convert, convert_adapter
 from slmweb.core import Instance, Model
-from tests.goldens.tiny_models import TinyModel, sequence
+from tests.goldens.tiny_models import EMBEDDERS, TinyModel, sequence
+from tests.goldens.transformers_models import transformers_embedding
 from tests.parity.logits import assert_close
 from tests.py.convert import checkpoints
 from tests.py.convert.test_adapters import adapted, merged_logits, save, settings
@@ -26,7 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 
-MODELS = checkpoints.models()
+MODELS = {name: tiny for name, tiny in checkpoints.models().items() if tiny.in_llama_cpp}
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +113,15 @@ def test_adapters_alone(
     with llama_cpp(tmp_path / "base.gguf") as llama:
         found = llama.logits(ids, kv_type=0, adapters=[(tmp_path / "adapter.gguf", 1.0)])
     assert_close(found, merged_logits(model, ids), 3 * bound(tiny))
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+@pytest.mark.parametrize("n", [1, 40, 96])
+def test_embeddings(name: str, n: int, tmp_path: Path, llama_cpp: Callable[..., Any]) -> None:
+    """Also of texts longer than the local layers' window."""
+    tiny = replace(EMBEDDERS[name], n_vocab=checkpoints.N_VOCAB)
+    convert(checkpoints.save_embedder(tmp_path / name, tiny), tmp_path / "out.gguf", type="f32")
+    ids = sequence(tiny, n)
+    with llama_cpp(tmp_path / "out.gguf") as llama:
+        found = llama.embedding(ids)
+    assert_close(found[None], transformers_embedding(tiny, ids)[None], bound(tiny))

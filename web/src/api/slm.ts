@@ -9,6 +9,7 @@ import { MEMORY } from '../generated/abi';
 import type { LoadedFacts } from '../worker/protocol';
 import { ModelAdapters } from './adapters';
 import { Chat } from './chat';
+import { TextEmbeddings } from './embeddings';
 import { Queue } from './queue';
 import { ChatTemplate } from './template';
 import { TextCompletions } from './text';
@@ -17,6 +18,7 @@ import type { EngineOptions, ModelInfo, ModelSource, Slm, SlmStats } from './typ
 export class LoadedModel implements Slm {
   readonly chat: { readonly completions: Chat };
   readonly completions: TextCompletions;
+  readonly embeddings: TextEmbeddings;
   readonly adapters: ModelAdapters;
   readonly #engine: Engine;
   readonly #source: ModelSource;
@@ -42,6 +44,7 @@ export class LoadedModel implements Slm {
     };
     this.chat = { completions: new Chat(context) };
     this.completions = new TextCompletions(context);
+    this.embeddings = new TextEmbeddings(context);
     this.adapters = new ModelAdapters(engine);
   }
 
@@ -107,6 +110,7 @@ function describe({ facts, choice, notices, losses }: Engine, { manifest }: Mode
     n_vocab: model.n_vocab,
     n_layer: model.n_layer,
     n_embd: model.n_embd,
+    n_embedding: model.n_embedding,
     languages: model.languages ?? [],
     has_chat_template: manifest.chat_template !== null,
     sampling: manifest.sampling,

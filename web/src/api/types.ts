@@ -6,9 +6,11 @@
 import type { VariantName } from '../generated/abi';
 import type { Backend, BackendInfo, BackendNotice, GpuStats, KnownAnswer } from './backend';
 import type { ChatCompletions, Completions } from './completions';
+import type { Embeddings } from './embedding_types';
 import type { ContextNotice, StorageNotice, VariantNotice } from './notices';
 
 export type * from './completions';
+export type * from './embedding_types';
 
 /** The compiled forms of the core: SIMD128 or relaxed SIMD, one thread or several (`-mt`). */
 export type Variant = VariantName;
@@ -247,6 +249,8 @@ export interface ModelInfo extends BackendInfo {
   readonly n_vocab: number;
   readonly n_layer: number;
   readonly n_embd: number;
+  /** Numbers of an embedding; null of a model that generates. */
+  readonly n_embedding: number | null;
   readonly languages: readonly string[];
   readonly has_chat_template: boolean;
   readonly sampling: SamplingDefaults;
@@ -341,6 +345,7 @@ export interface Slm {
   readonly info: ModelInfo;
   readonly chat: { readonly completions: ChatCompletions };
   readonly completions: Completions;
+  readonly embeddings: Embeddings;
   readonly adapters: Adapters;
   /** `special`: parse special tokens in the text (default true). */
   tokenize(text: string, options?: { readonly special?: boolean }): Promise<number[]>;

@@ -22,6 +22,8 @@ export interface ModelFacts {
   readonly n_ctx_train: number;
   readonly n_vocab: number;
   readonly n_embd: number;
+  /** Numbers of a text's embedding; null of a model that generates. There after layout(). */
+  readonly n_embedding: number | null;
   readonly n_layer: number;
   readonly bos: number | null;
   readonly eos: number | null;

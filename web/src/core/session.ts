@@ -20,6 +20,7 @@ const WANTED = {
   sample: EvalFlag.SAMPLE,
   'sample and go on': EvalFlag.SAMPLE_ON,
   logits: EvalFlag.LAST_LOGITS,
+  embedding: EvalFlag.EMBEDDING,
 } as const;
 /** Of the last token of an evaluation. All logits cross from a GPU only where they are what is wanted; a sampled
  *  token that will be evaluated next may be so before it has come back. */
@@ -31,6 +32,10 @@ export class Session {
   readonly n_ctx: number;
   readonly n_batch: number;
   readonly n_vocab: number;
+  /** Whether its model embeds texts, and generates none. */
+  readonly embeds: boolean;
+  /** Numbers that an evaluation puts out: logits, or those of an embedding. */
+  readonly #n_out: number;
 
   constructor(model: Model, n_ctx: number, n_batch: number) {
     this.#core = model.core;
@@ -47,7 +52,10 @@ export class Session {
     this.#pointer = pointer;
     this.n_ctx = n_ctx;
     this.n_batch = n_batch;
-    this.n_vocab = model.describe().n_vocab;
+    const { n_vocab, n_embedding } = model.describe();
+    this.n_vocab = n_vocab;
+    this.embeds = n_embedding !== null;
+    this.#n_out = n_embedding ?? n_vocab;
   }
 
   get n_past(): number {
@@ -123,10 +131,18 @@ export class Session {
     });
   }
 
-  /** A copy of the last row of logits. */
+  /** A copy of the last row of logits, or of an embedding as the model puts it out. */
   logits(): Float32Array {
     const start = this.#core.exports.slm_session_logits(this.#pointer);
-    return new Float32Array(this.#core.copy(start, 4 * this.n_vocab).buffer);
+    return new Float32Array(this.#core.copy(start, 4 * this.#n_out).buffer);
+  }
+
+  /** The first `n` numbers of the last text's embedding, of length 1. */
+  embedding(n: number): Float32Array<ArrayBuffer> {
+    const core = this.#core;
+    const { after } = core.put(new Uint8Array(), 4 * n);
+    core.check(core.exports.slm_session_embedding(this.#pointer, after, n));
+    return new Float32Array(core.copy(after, 4 * n).buffer);
   }
 
   /** To be awaited after an evaluation, before anything is made of it. */

@@ -136,6 +136,12 @@ export class Engine {
     return this.#on((team) => this.#generateOn(team, generation, made, handlers));
   }
 
+  /** The first `dimensions` numbers of a text's embedding, of length 1. */
+  async embed(ids: Int32Array, dimensions: number): Promise<Float32Array<ArrayBuffer>> {
+    const reply = await this.#ask({ type: 'embed', id: this.#nextId++, ids, dimensions });
+    return reply.type === 'embedded' ? reply.embedding : unexpected(reply);
+  }
+
   dispose(): void {
     this.#fail(
       new SlmError(

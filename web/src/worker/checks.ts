@@ -94,15 +94,16 @@ async function checkOne(
   return used.state === 'failed' ? used : check;
 }
 
-/** All but the last token at once and that one alone, so that both kinds of kernels take part. */
+/** All but the last token at once and that one alone, so that both kinds of kernels take part; a text that is
+ *  embedded comes whole. */
 async function heldTo(answer: KnownAnswer, session: Session, most: number): Promise<Check> {
   const { tokens, layers } = answer;
-  const last = tokens.length - 1;
+  const last = session.embeds ? 0 : tokens.length - 1;
   for (let at = 0; at < last; at += session.n_batch) {
     session.eval(tokens.slice(at, Math.min(last, at + session.n_batch)), 'nothing');
     await session.settle();
   }
-  session.eval(tokens.slice(last), 'logits');
+  session.eval(tokens.slice(last), session.embeds ? 'embedding' : 'logits');
   await session.settle();
   const { error, bound, passed, worst } = compare(answer, session.logits(), most);
   const of = layers === undefined ? '' : `, of the layers ${layers[0]} to ${layers[1] - 1}`;

@@ -240,6 +240,10 @@ function serve(
         return { type: 'tokenized', id, ids: model.tokenize(request.text, request) };
       case 'detokenize':
         return { type: 'detokenized', id, bytes: model.detokenize(request.ids, request) };
+      case 'embed':
+        session.eval(request.ids, 'embedding');
+        await session.settle();
+        return { type: 'embedded', id, embedding: session.embedding(request.dimensions) };
       case 'load-adapter': {
         const facts = await adapters.load(id, request.file, tick);
         return { type: 'adapter', id, facts, memory_bytes: core.memoryBytes };

@@ -69,6 +69,13 @@ export type MainRequest =
       readonly ids: readonly number[];
       readonly special: boolean;
     }
+  /** The first `dimensions` numbers of a text's embedding. */
+  | {
+      readonly type: 'embed';
+      readonly id: number;
+      readonly ids: Int32Array;
+      readonly dimensions: number;
+    }
   /** The request's id is then the adapter's. */
   | { readonly type: 'load-adapter'; readonly id: number; readonly file: Blob }
   | { readonly type: 'free-adapter'; readonly id: number; readonly adapter: number }
@@ -144,6 +151,7 @@ export type MainReply =
       readonly facts: AdapterFacts;
       readonly memory_bytes: number;
     }
+  | { readonly type: 'embedded'; readonly id: number; readonly embedding: Float32Array<ArrayBuffer> }
   | { readonly type: 'freed'; readonly id: number }
   | { readonly type: 'error'; readonly id: number; readonly error: WireError }
   | Crash;
