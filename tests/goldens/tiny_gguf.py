@@ -13,15 +13,23 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from tests.goldens.tiny_models import F32, MODELS, TYPED_MODELS, Tensor, TinyModel, weights
+from tests.goldens.tiny_models import (
+    EMBEDDERS,
+    F32,
+    MODELS,
+    TYPED_MODELS,
+    Tensor,
+    TinyModel,
+    weights,
+)
 
 
 def write_gguf(
     name: str, path: Path, *, version: int = 3, split_max_tensors: int = 0
 ) -> list[Path]:
-    """Writes the model `name` of MODELS or TYPED_MODELS and returns its files:
+    """Writes the model `name` of MODELS, EMBEDDERS or TYPED_MODELS and returns its files:
     `path` alone, or with `split_max_tensors` a set of shards beside it."""
-    model = {**MODELS, **{m.name: m for m in TYPED_MODELS.values()}}[name]
+    model = {**MODELS, **EMBEDDERS, **{m.name: m for m in TYPED_MODELS.values()}}[name]
     return write_model(
         model, weights(model), path, version=version, split_max_tensors=split_max_tensors
     )
@@ -82,6 +90,10 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
         writer.add_attn_logit_softcapping(model.attn_softcap)
     if model.final_softcap is not None:
         writer.add_final_logit_softcapping(model.final_softcap)
+    if model.n_wide:
+        writer.add_pooling_type(gguf.PoolingType.MEAN)
+        writer.add_dense_features_dims("dense_2", model.n_embd, model.n_wide)
+        writer.add_dense_features_dims("dense_3", model.n_wide, model.n_embedding)
 
 
 def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, Tensor]) -> None:

@@ -17,7 +17,7 @@ import pytest
 from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
 from tests.goldens.tiny_gguf import write_gguf, write_model
-from tests.goldens.tiny_models import MODELS, TYPED_MODELS, sequence, weights
+from tests.goldens.tiny_models import EMBEDDERS, MODELS, TYPED_MODELS, sequence, weights
 from tests.gpu.core import GpuInstance
 from tests.parity.logits import assert_close, evaluate
 from tests.parity.test_tensor_types import GOLDEN, assert_rounded
@@ -57,6 +57,23 @@ def test_every_family(gpu: Gpu, folder: Path, name: str) -> None:
         assert_close(
             np.concatenate([row for row in alone if row is not None]), logits[69:77], BOUND
         )
+
+
+@pytest.mark.parametrize("form", ["lane", "sweep"])
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_embeddings(gpu: Gpu, folder: Path, name: str, form: str) -> None:
+    """Of texts of one token, a few, and many, as the CPU makes them."""
+    ids = sequence(EMBEDDERS[name])
+    path = tiny(name, folder)
+    with (
+        Model.open(path) as reference,
+        reference.session(N_CTX) as exact,
+        Model.open(path, core=gpu(form)) as model,
+        model.session(N_CTX) as session,
+    ):
+        for n in (1, 3, 40, 96):
+            distance = np.linalg.norm(session.embed(ids[:n]) - exact.embed(ids[:n]))
+            assert distance < BOUND, f"{n} tokens: {distance:.1e}"
 
 
 @pytest.mark.parametrize("form", ["sweep", "subgroup"])
