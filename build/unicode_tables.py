@@ -1,7 +1,7 @@
 """Writes wasm/src/generated/unicode_tables.h: which code points are letters,
-numbers, punctuation and white space. Owns the choice of the Unicode version,
-15.1, which is that of llama.cpp's tables: another one would give other token
-ids. It is run by hand, when that version changes, and not by `make`, because
+numbers, punctuation and white space, and what uncased models read in place of
+them. Owns the choice of the Unicode version, 15.1, which is that of llama.cpp's
+tables: another one would give other token ids. It is run by hand, when that version changes, and not by `make`, because
 Python's own unicodedata differs from one Python to the next.
 
   pip install unicodedata2==15.1.0
@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 VERSION = "15.1.0"
 TARGET = Path(__file__).parents[1] / "wasm/src/generated/unicode_tables.h"
@@ -41,6 +44,16 @@ enum class CharClass : uint8_t {{ Other, Letter, Number, Punctuation, Space }};
 inline constexpr uint32_t kCharClassRunCount = COUNT;
 // clang-format off
 inline constexpr uint8_t kCharClassRuns[] = {{
+"""
+
+FOLDS = """};
+
+/// What an uncased model reads in place of a code point: its canonical decomposition (but of Hangul, which is
+/// arithmetic) without accents (\\p{Mn}), in lower case; nothing in place of a control character. Runs by rising
+/// code points: how many are skipped after the run before; (length - 1) << 3 | (step - 1) << 2 | n; then n numbers,
+/// each what is to be added to the code point for one of those that replace it (zigzag). Encoded as above.
+inline constexpr uint32_t kFoldRunCount = COUNT;
+inline constexpr uint8_t kFoldRuns[] = {
 """
 
 TAIL = """};
@@ -83,14 +96,69 @@ def main() -> int:
             runs.append([1, names.index(name)])
 
     packed = b"".join(variable_length(length << 3 | char_class) for length, char_class in runs)
-    lines = [
-        "    " + " ".join(f"{byte}," for byte in packed[i : i + 28])
-        for i in range(0, len(packed), 28)
-    ]
-    head = HEAD.replace("COUNT", str(len(runs)))
-    TARGET.write_text(head + "\n".join(lines) + "\n" + TAIL)
-    print(f"{TARGET.name}: {len(runs)} runs in {len(packed)} bytes")
+    folds = fold_runs(unicodedata)
+    folded = b"".join(packed_folds(folds))
+    TARGET.write_text(
+        HEAD.replace("COUNT", str(len(runs)))
+        + lines(packed)
+        + FOLDS.replace("COUNT", str(len(folds)))
+        + lines(folded)
+        + TAIL
+    )
+    print(f"{TARGET.name}: {len(runs)} runs in {len(packed)} bytes, {len(folds)} in {len(folded)}")
     return 0
+
+
+def lines(content: bytes) -> str:
+    rows = (content[i : i + 28] for i in range(0, len(content), 28))
+    return "".join("    " + " ".join(f"{byte}," for byte in row) + "\n" for row in rows)
+
+
+@dataclass
+class Fold:
+    first: int
+    length: int
+    step: int
+    deltas: list[int]
+
+    @property
+    def last(self) -> int:
+        return self.first + (self.length - 1) * self.step
+
+
+def fold_runs(unicodedata: Any) -> list[Fold]:
+    """Runs of code points that are replaced alike; steps of two are pairs of capital and small."""
+    runs: list[Fold] = []
+    for code in range(0x110000):
+        if 0xAC00 <= code <= 0xD7A3 or 0xD800 <= code <= 0xDFFF:
+            continue  # Hangul, surrogates
+        char = chr(code)
+        read = "".join(
+            c for c in unicodedata.normalize("NFD", char) if unicodedata.category(c) != "Mn"
+        ).lower()
+        if unicodedata.category(char) in ("Cc", "Cf") and code not in WHITE_SPACE:
+            read = ""
+        if read == char:
+            continue
+        deltas = [ord(c) - code for c in read]
+        run = runs[-1] if runs else None
+        if run is not None and run.deltas == deltas:
+            step = code - run.last
+            if step == run.step or (run.length == 1 and step <= 2):
+                run.length, run.step = run.length + 1, step
+                continue
+        runs.append(Fold(code, 1, 1, deltas))
+    return runs
+
+
+def packed_folds(runs: list[Fold]) -> Iterator[bytes]:
+    end = 0
+    for run in runs:
+        yield variable_length(run.first - end)
+        yield variable_length(run.length - 1 << 3 | run.step - 1 << 2 | len(run.deltas))
+        for delta in run.deltas:
+            yield variable_length(2 * delta if delta >= 0 else -2 * delta - 1)
+        end = run.last + 1
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-// embed.wgsl: rows of the embedding for the batch's tokens, times a factor. CPU: Ops::embed.
+// embed.wgsl: rows of a table for the batch's tokens, times a factor. CPU: Ops::embed, Ops::add_embedding.
 // One invocation makes one block of 32 columns of one token. Ids outside of this part of the
 // table are another part's. Workgroups: ceil(n * blocks / 64), over x and y of the grid.
 //:include block
 //:include format
+
+override INDEX: u32 = 0; // a token's row: 0 that of its id, 1 that of its place in the batch, 2 the first
+override ADD: u32 = 0;   // to x
 
 struct Params {
   at: vec4<u32>,
@@ -29,17 +32,22 @@ fn main(
     return;
   }
   // An id below first_row becomes a large number.
-  let row = u32(ids[i / params.blocks]) - params.first_row;
+  let token = i / params.blocks;
+  let row = select(select(0u, token, INDEX == 1u), u32(ids[token]), INDEX == 0u) - params.first_row;
   if (row >= params.rows) {
     return;
   }
   let w = load_block(params.at, row * params.blocks + i % params.blocks);
-  x[i * 8u] = w.v0 * params.factor;
-  x[i * 8u + 1u] = w.v1 * params.factor;
-  x[i * 8u + 2u] = w.v2 * params.factor;
-  x[i * 8u + 3u] = w.v3 * params.factor;
-  x[i * 8u + 4u] = w.v4 * params.factor;
-  x[i * 8u + 5u] = w.v5 * params.factor;
-  x[i * 8u + 6u] = w.v6 * params.factor;
-  x[i * 8u + 7u] = w.v7 * params.factor;
+  put(i * 8u, w.v0);
+  put(i * 8u + 1u, w.v1);
+  put(i * 8u + 2u, w.v2);
+  put(i * 8u + 3u, w.v3);
+  put(i * 8u + 4u, w.v4);
+  put(i * 8u + 5u, w.v5);
+  put(i * 8u + 6u, w.v6);
+  put(i * 8u + 7u, w.v7);
+}
+
+fn put(at: u32, value: vec4<f32>) {
+  x[at] = select(vec4<f32>(0.0), x[at], ADD == 1u) + value * params.factor;
 }

@@ -48,13 +48,22 @@ enum class Glu { Silu, Gelu };
 /// What one layer's attention needs to know beside q, k and v.
 struct AttentionSpec {
   uint32_t n_head, n_head_kv, head_dim;
-  const Rope *rope;
+  const Rope *rope;                                 // null: nothing is rotated
   const float *q_norm = nullptr, *k_norm = nullptr; // (head_dim) each, or null
   float norm_epsilon = 0;
   float scale = 1;     // of the scores
   float softcap = 0;   // of the scores; 0 is off
   uint32_t window = 0; // a token sees this many positions up to itself; 0 is all
   uint32_t ahead = 0;  // and this many behind itself, as far as the call has them
+};
+
+/// Which rows of a table the tokens of a call get.
+enum class Index { Position, First };
+
+/// Mean and spread of a row become those of the weight and the bias (Ba et al. 2016).
+struct LayerNorm {
+  float *weight = nullptr, *bias = nullptr; // (width) each
+  float epsilon = 0;
 };
 
 /// Which rows one vector for all of them is made of.
@@ -76,6 +85,12 @@ public:
 
   /// out = rows of `table` for the batch's ids, times `factor`.
   virtual void embed(const Matrix &table, float factor, Rows out) = 0;
+  /// x += rows of `table`; of positions, it has as many as a call has tokens.
+  virtual void add_embedding(const Matrix &table, Index index, Rows x) = 0;
+  /// x = norm(x)
+  virtual void layernorm(const LayerNorm &norm, Rows x) = 0;
+  /// x = gelu(x), by the error function (Hendrycks and Gimpel 2016).
+  virtual void gelu(Rows x) = 0;
   /// x += rmsnorm(y); y is no longer needed.
   virtual void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) = 0;
 

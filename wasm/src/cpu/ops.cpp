@@ -71,6 +71,30 @@ void CpuOps::embed(const Matrix &table, float factor, Rows out) {
   });
 }
 
+void CpuOps::add_embedding(const Matrix &table, Index index, Rows x) {
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++) {
+      const uint32_t row = index == Index::Position ? t : 0;
+      table.kernel->dequantize(table.data + row / 4 * group_bytes(table), table.columns, row % 4, own_.normed);
+      add(x.data + size_t(t) * x.width, own_.normed, x.width);
+    }
+  });
+}
+
+void CpuOps::layernorm(const LayerNorm &norm, Rows x) {
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      slm::layernorm(x.data + size_t(t) * x.width, norm.weight, norm.bias, norm.epsilon, x.width);
+  });
+}
+
+void CpuOps::gelu(Rows x) {
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      slm::gelu(x.data + size_t(t) * x.width, x.width);
+  });
+}
+
 void CpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++) {
@@ -261,16 +285,19 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   cut(batch.n * spec.n_head_kv, [&](Range units) {
     for (uint32_t u = units.begin; u < units.end; u++) {
       const uint32_t t = u / spec.n_head_kv, h = u % spec.n_head_kv;
-      const float *angles = ws_.angles[spec.rope->index] + size_t(t) * ws_.max_rope_dims;
+      const auto turn = [&](float *head) {
+        if (spec.rope != nullptr)
+          rotate(head, *spec.rope, ws_.angles[spec.rope->index] + size_t(t) * ws_.max_rope_dims);
+      };
       float *key = k.data + size_t(t) * k.width + h * hd;
       for (uint32_t i = 0; i < group; i++) {
         float *head = q.data + size_t(t) * q.width + (h * group + i) * hd;
         if (spec.q_norm != nullptr) rmsnorm(head, spec.q_norm, spec.norm_epsilon, hd, head);
-        rotate(head, *spec.rope, angles);
+        turn(head);
         slm::scale(head, spec.scale, hd);
       }
       if (spec.k_norm != nullptr) rmsnorm(key, spec.k_norm, spec.norm_epsilon, hd, key);
-      rotate(key, *spec.rope, angles);
+      turn(key);
       store_kv(cache, h, batch.past + t, key, v.data + size_t(t) * v.width + h * hd);
     }
   });

@@ -60,6 +60,9 @@ public:
 
   void rotations(std::initializer_list<const Rope *> ropes) override;
   void embed(const Matrix &table, float factor, Rows out) override;
+  void add_embedding(const Matrix &table, Index index, Rows x) override;
+  void layernorm(const LayerNorm &norm, Rows x) override;
+  void gelu(Rows x) override;
   /// y is left normalized.
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;

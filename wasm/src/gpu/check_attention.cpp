@@ -31,7 +31,7 @@ Tokens draw(const AttentionSpec &spec, uint32_t n, uint64_t &state) {
 
 /// Normalizes and rotates a head as rope.wgsl does; `angles` are those of its token.
 void prepare(const AttentionSpec &spec, const float *norm, const float *angles, float *head) {
-  const uint32_t half = spec.rope->n_dims / 2;
+  const uint32_t half = spec.rope == nullptr ? 0 : spec.rope->n_dims / 2;
   if (norm != nullptr) {
     double squares = 0;
     for (uint32_t d = 0; d < spec.head_dim; d++)
@@ -98,7 +98,8 @@ void attend(const AttentionSpec &spec, const float *q, uint32_t position, const 
 } // namespace
 
 Status start_attention(Checks::Running &r, const LoadedModel &model, const AttentionSpec &spec) {
-  const uint32_t stride = spec.rope->n_dims, widths[] = {spec.n_head * spec.head_dim, spec.n_head_kv * spec.head_dim};
+  const uint32_t stride = spec.rope == nullptr ? 2 : spec.rope->n_dims,
+                 widths[] = {spec.n_head * spec.head_dim, spec.n_head_kv * spec.head_dim};
   r.scratch.max_rope_dims = stride;
   r.scratch.batch = Buffer(16);
   r.scratch.partials = Buffer(uint64_t(spec.n_head) * 3 * (spec.head_dim + 2) * 4);
@@ -123,7 +124,8 @@ Status start_attention(Checks::Running &r, const LoadedModel &model, const Atten
     gpu_upload(r.scratch.batch.handle(), 0, position, sizeof position);
     const Batch batch{nullptr, n, past};
     GpuOps op(batch, r.scratch, model.weights(), nullptr, false);
-    op.rotations({spec.rope});
+    r.scratch.host_angles.resize(size_t(n) * stride);
+    if (spec.rope != nullptr) op.rotations({spec.rope});
     out = r.room(n, widths[0]);
     op.attention(r.upload(t.q, widths[0]), r.upload(t.k, widths[1]), r.upload(t.v, widths[1]), spec, cache, out);
     gpu_submit(); // what the next call uploads would come before what this one has encoded

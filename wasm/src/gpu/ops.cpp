@@ -58,31 +58,57 @@ void GpuOps::rotations(std::initializer_list<const Rope *> ropes) {
   }
 }
 
+void GpuOps::look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor,
+                     uint32_t x) {
+  const Placement &place = placement(m);
+  for (const Part &part : place.parts) {
+    gpu::Embed op;
+    op.format = static_cast<uint32_t>(m.type);
+    op.INDEX = index, op.ADD = add;
+    spread(divided(batch_.n * place.blocks, 64), op.grid);
+    op.heap4 = op.heap = kept.heaps[part.heap];
+    op.ids = scratch_.ids.handle();
+    op.x = x;
+    std::copy_n(part.at, 4, op.at);
+    op.blocks = place.blocks;
+    op.first_row = part.first_row, op.rows = part.rows;
+    op.n = batch_.n;
+    op.factor = factor;
+    gpu_encode(&op);
+  }
+}
+
+void GpuOps::add_embedding(const Matrix &table, Index index, Rows x) {
+  look_up(table, kept_, index == Index::Position ? 1 : 2, true, 1, handle_of(x.data));
+}
+
+void GpuOps::layernorm(const LayerNorm &norm, Rows x) {
+  gpu::Layernorm op;
+  op.grid[0] = batch_.n;
+  op.vectors = kept_.vectors, op.x = handle_of(x.data);
+  op.width = x.width;
+  op.stride = stride_of(x.width);
+  op.weight = kept_.vector_at(norm.weight), op.bias = kept_.vector_at(norm.bias);
+  op.epsilon = norm.epsilon;
+  gpu_encode(&op);
+}
+
+void GpuOps::gelu(Rows x) {
+  gpu::Gelu op;
+  op.x = handle_of(x.data);
+  op.n = batch_.n * stride_of(x.width);
+  spread(divided(op.n, 256), op.grid);
+  gpu_encode(&op);
+}
+
 void GpuOps::embed(const Matrix &table, float factor, Rows out) {
-  const auto look_up = [&](const Matrix &m, const WeightStore::Kept &kept, uint32_t x, float times) {
-    const Placement &place = placement(m);
-    for (const Part &part : place.parts) {
-      gpu::Embed op;
-      op.format = static_cast<uint32_t>(m.type);
-      spread(divided(batch_.n * place.blocks, 64), op.grid);
-      op.heap4 = op.heap = kept.heaps[part.heap];
-      op.ids = scratch_.ids.handle();
-      op.x = x;
-      std::copy_n(part.at, 4, op.at);
-      op.blocks = place.blocks;
-      op.first_row = part.first_row, op.rows = part.rows;
-      op.n = batch_.n;
-      op.factor = times;
-      gpu_encode(&op);
-    }
-  };
-  look_up(table, kept_, handle_of(out.data), factor);
+  look_up(table, kept_, 0, false, factor, handle_of(out.data));
   if (adapted_ == nullptr) return;
   for (const Adaptation::Use &use : adapted_->uses)
     if (const LowRank *l = use.adapter->find_embedding(); l != nullptr) {
       const WeightStore::Kept &kept = use.adapter->weights().kept();
       const uint32_t lowered = scratch_.lowered.handle(), rank = l->a.columns;
-      look_up(l->a, kept, lowered, 1);
+      look_up(l->a, kept, 0, false, 1, lowered);
       const From f{lowered, stride_of(rank), 0, batch_.n, blocks_of(rank), rank};
       const To to{&l->b, &kept, handle_of(out.data), stride_of(out.width), kNone};
       multiply(f, &to, 1, Add, 0, use.scale * l->scale * factor);
@@ -310,16 +336,16 @@ void GpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, f
 void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) {
   gpu::Rope rope;
   rope.grid[0] = spec.n_head + spec.n_head_kv, rope.grid[1] = batch_.n;
-  rope.NEOX = spec.rope->neox;
+  rope.NEOX = spec.rope != nullptr && spec.rope->neox;
   rope.QK_NORM = spec.q_norm != nullptr;
   rope.F16 = cache.f16;
   rope.batch = scratch_.batch.handle();
-  rope.angles = scratch_.angles[spec.rope->index].handle();
+  rope.angles = scratch_.angles[spec.rope == nullptr ? 0 : spec.rope->index].handle();
   rope.vectors = kept_.vectors;
   rope.q = handle_of(q.data), rope.k = handle_of(k.data), rope.v = handle_of(v.data);
   rope.keys = handle_of(cache.keys), rope.values = handle_of(cache.values);
   rope.n_head = spec.n_head, rope.n_head_kv = spec.n_head_kv, rope.head_dim = spec.head_dim;
-  rope.half = spec.rope->n_dims / 2;
+  rope.half = spec.rope == nullptr ? 0 : spec.rope->n_dims / 2;
   rope.q_stride = stride_of(q.width), rope.kv_stride = stride_of(k.width);
   rope.angle_stride = scratch_.max_rope_dims;
   rope.capacity = cache.capacity;

@@ -36,6 +36,9 @@ public:
 
   void rotations(std::initializer_list<const Rope *> ropes) override;
   void embed(const Matrix &table, float factor, Rows out) override;
+  void add_embedding(const Matrix &table, Index index, Rows x) override;
+  void layernorm(const LayerNorm &norm, Rows x) override;
+  void gelu(Rows x) override;
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
   void matmul_add(const Input &x, const Linear &w, Rows sum) override;
@@ -56,6 +59,9 @@ public:
   static constexpr uint32_t kSegment = 128;
 
 private:
+  /// Rows of `m` for the batch's tokens, by the numbers of embed.wgsl.
+  void look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor, uint32_t x);
+
   /// What becomes of a product's rows; the values are matvec.wgsl's.
   enum Finish : uint32_t { Store = 0, Add = 1, Silu = 2, Gelu = 3, Cap = 4, AddCap = 5 };
 

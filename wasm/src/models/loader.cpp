@@ -84,6 +84,13 @@ Status Loader::number(std::string_view key, float &value, float otherwise) const
   return SLM_OK;
 }
 
+Status Loader::global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const {
+  bool found = false;
+  SLM_TRY(files_[0]->get(key, value, found));
+  if (!found) value = otherwise;
+  return SLM_OK;
+}
+
 Status Loader::text(std::string_view key, std::string_view &value, std::string_view otherwise) const {
   bool found = false;
   SLM_TRY(files_[0]->get(std::string(architecture_) + "." + std::string(key), value, found));
@@ -206,6 +213,11 @@ Status Loader::vector(int layer, std::string_view name, uint32_t n, float *&out)
   return claim_vector(layer, tensor_name(layer, name, ".weight"), n, out);
 }
 
+Status Loader::layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out) {
+  SLM_TRY(vector(layer, name, n, out.weight));
+  return claim_vector(layer, tensor_name(layer, name, ".bias"), n, out.bias);
+}
+
 Status Loader::claim_vector(int layer, const std::string &name, uint32_t n, float *&out) {
   TensorSlot *s = nullptr;
   SLM_TRY(claim(layer, name, 1, n, s));
@@ -237,10 +249,15 @@ struct Entry {
   std::unique_ptr<Family> (*create)();
 };
 constexpr Entry kFamilies[] = {
-    {"llama", new_llama},           {"qwen2", new_qwen2},
-    {"qwen3", new_qwen3},           {"gemma", new_gemma},
-    {"gemma2", new_gemma2},         {"gemma3", new_gemma3},
-    {"vaultgemma", new_vaultgemma}, {"gemma-embedding", new_gemma_embedding},
+    {"llama", new_llama},
+    {"qwen2", new_qwen2},
+    {"qwen3", new_qwen3},
+    {"gemma", new_gemma},
+    {"gemma2", new_gemma2},
+    {"gemma3", new_gemma3},
+    {"vaultgemma", new_vaultgemma},
+    {"gemma-embedding", new_gemma_embedding},
+    {"bert", new_bert},
 };
 } // namespace
 

@@ -81,6 +81,8 @@ public:
   Status number(std::string_view key, uint32_t &value) const;
   Status number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status number(std::string_view key, float &value, float otherwise) const;
+  /// A key that stands under no architecture.
+  Status global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status text(std::string_view key, std::string_view &value, std::string_view otherwise) const;
 
   /// Whether the number that `<architecture>.<key>` gave may be one.
@@ -98,6 +100,8 @@ public:
   /// The same, with "<name>.bias" beside "<name>.weight" if the file has one.
   Status linear_with_bias(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
+  /// "<name>.weight" and "<name>.bias"
+  Status layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out);
   bool has(std::string_view name) const;
   /// output.weight, or the token embedding when the file ties them.
   Status head(uint32_t n_embd, const Linear &embedding, Linear &own, const Linear *&head);
@@ -163,5 +167,6 @@ std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();
 std::unique_ptr<Family> new_gemma_embedding();
 std::unique_ptr<Family> new_vaultgemma();
+std::unique_ptr<Family> new_bert();
 
 } // namespace slm

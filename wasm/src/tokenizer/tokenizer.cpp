@@ -3,6 +3,7 @@
 
 #include "bpe.h"
 #include "spm.h"
+#include "wordpiece.h"
 
 namespace slm {
 
@@ -50,12 +51,14 @@ Status Tokenizer::create(const Gguf &gguf, std::unique_ptr<Tokenizer> &out) {
     tokenizer = std::make_unique<SpmTokenizer>();
   else if (model == "gpt2")
     tokenizer = std::make_unique<BpeTokenizer>();
+  else if (model == "bert")
+    tokenizer = std::make_unique<WordPieceTokenizer>();
   else if (found)
     return fail(SLM_ERR_UNSUPPORTED, "metadata key 'tokenizer.ggml.model' is '", model,
-                "'; expected 'llama' or 'gpt2'; choose a model with one of these tokenizers");
+                "'; expected 'llama', 'gpt2' or 'bert'; choose a model with one of these tokenizers");
   else
-    return fail(SLM_ERR_BAD_FILE, "metadata key 'tokenizer.ggml.model' is missing; expected 'llama' or 'gpt2'; "
-                                  "convert the model again with its tokenizer");
+    return fail(SLM_ERR_BAD_FILE, "metadata key 'tokenizer.ggml.model' is missing; expected 'llama', 'gpt2' or "
+                                  "'bert'; convert the model again with its tokenizer");
   SLM_TRY(tokenizer->read(gguf));
   SLM_TRY(tokenizer->find_special_lengths());
   out = std::move(tokenizer);

@@ -1,6 +1,7 @@
-// tokenizer.h: text to token ids and back, from a GGUF's own vocabulary. Two
+// tokenizer.h: text to token ids and back, from a GGUF's own vocabulary. Three
 // algorithms (SentencePiece-style scored merges in spm.cpp, byte-level BPE in
-// bpe.cpp) behind one class; special tokens are cut out here, once for both.
+// bpe.cpp, WordPiece in wordpiece.cpp) behind one class; special tokens are cut
+// out here, once for all.
 // Exact: ids equal llama.cpp's on any bytes, invalid UTF-8 included, but for
 // special tokens that overlap, which are taken in transformers' order.
 #pragma once
@@ -43,7 +44,7 @@ public:
   void decode(const int32_t *ids, size_t n, bool special, std::string &bytes) const;
 
   uint32_t n_vocab() const { return vocabulary_.size(); }
-  virtual std::string_view name() const { return {}; } // "llama" or "gpt2"
+  virtual std::string_view name() const { return {}; } // "llama", "gpt2" or "bert"
   int32_t bos() const { return vocabulary_.bos; }      // -1 when absent, as the others
   int32_t eos() const { return vocabulary_.eos; }
   int32_t eot() const { return vocabulary_.eot; }

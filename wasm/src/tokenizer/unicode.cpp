@@ -10,6 +10,15 @@ namespace slm {
 
 namespace {
 
+/// The number at `byte`, seven bits to a byte, which is left behind it.
+uint32_t read_number(const uint8_t *&byte) {
+  uint32_t number = 0;
+  for (int shift = 0;; shift += 7) {
+    number |= uint32_t{*byte & 0x7Fu} << shift;
+    if (!(*byte++ & 0x80)) return number;
+  }
+}
+
 /// The runs as their first code points, shifted left by 3, and their classes.
 struct CharClassRuns {
   uint32_t runs[kCharClassRunCount];
@@ -18,11 +27,7 @@ struct CharClassRuns {
     const uint8_t *byte = kCharClassRuns;
     uint32_t first = 0;
     for (uint32_t &run : runs) {
-      uint32_t packed = 0;
-      for (int shift = 0;; shift += 7) {
-        packed |= uint32_t{*byte & 0x7Fu} << shift;
-        if (!(*byte++ & 0x80)) break;
-      }
+      const uint32_t packed = read_number(byte);
       run = first << 3 | (packed & 7);
       first += packed >> 3;
     }
@@ -36,6 +41,31 @@ const CharClassRuns unpacked;
 CharClass char_class(uint32_t code) {
   const uint32_t *after = std::upper_bound(std::begin(unpacked.runs), std::end(unpacked.runs), code << 3 | 7);
   return static_cast<CharClass>(after[-1] & 7);
+}
+
+Folding::Folding() : runs_(kFoldRunCount) {
+  const uint8_t *byte = kFoldRuns;
+  uint32_t end = 0;
+  for (Run &run : runs_) {
+    run.first = end + read_number(byte);
+    const uint32_t packed = read_number(byte);
+    run.step = (packed >> 2 & 1) + 1;
+    run.n = packed & 3;
+    run.last = run.first + (packed >> 3) * run.step;
+    end = run.last + 1;
+    for (uint32_t i = 0; i < run.n; i++) {
+      const uint32_t zigzag = read_number(byte);
+      run.deltas[i] = zigzag >> 1 ^ (0 - (zigzag & 1));
+    }
+  }
+}
+
+const Folding::Run *Folding::find(uint32_t code) const {
+  const auto after =
+      std::upper_bound(runs_.begin(), runs_.end(), code, [](uint32_t c, const Run &run) { return c < run.first; });
+  if (after == runs_.begin()) return nullptr;
+  const Run &run = after[-1];
+  return code <= run.last && (code - run.first) % run.step == 0 ? &run : nullptr;
 }
 
 namespace {

@@ -88,6 +88,11 @@ Status Vocabulary::read(const Gguf &gguf, const Defaults &defaults) {
   SLM_TRY(read_id(gguf, "tokenizer.ggml.bos_token_id", bos));
   SLM_TRY(read_id(gguf, "tokenizer.ggml.eos_token_id", eos));
   SLM_TRY(read_id(gguf, "tokenizer.ggml.unknown_token_id", unknown));
+  if (defaults.encloses) {
+    SLM_TRY(read_id(gguf, "tokenizer.ggml.cls_token_id", bos));
+    SLM_TRY(read_id(gguf, "tokenizer.ggml.seperator_token_id", eos)); // spelled like this
+    add_eos = true;
+  }
   SLM_TRY(gguf.get("tokenizer.ggml.add_bos_token", add_bos, found));
   SLM_TRY(gguf.get("tokenizer.ggml.add_eos_token", add_eos, found));
   SLM_TRY(find_special(gguf));

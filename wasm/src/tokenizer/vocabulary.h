@@ -31,6 +31,7 @@ public:
   struct Defaults {
     int32_t bos, eos, unknown;
     bool add_bos;
+    bool encloses = false; // each text stands between CLS and SEP, which are its BOS and EOS
   };
 
   /// Reads the tokens; their texts stay in `gguf`. Errors name the key.

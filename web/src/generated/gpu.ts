@@ -101,7 +101,10 @@ export const OPERATIONS: readonly Operation[] = [
     name: 'embed',
     format: true,
     needs: [],
-    overrides: [],
+    overrides: [
+      { name: 'INDEX', default: 0 },
+      { name: 'ADD', default: 0 },
+    ],
     buffers: [
       { name: 'heap4', binding: 1, access: 'read' },
       { name: 'heap', binding: 2, access: 'read' },
@@ -109,6 +112,14 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'x', binding: 4, access: 'read_write' },
     ],
     params: 9,
+  },
+  {
+    name: 'gelu',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [{ name: 'x', binding: 1, access: 'read_write' }],
+    params: 1,
   },
   {
     name: 'glu',
@@ -120,6 +131,17 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'gate', binding: 2, access: 'read_write' },
     ],
     params: 1,
+  },
+  {
+    name: 'layernorm',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'vectors', binding: 1, access: 'read' },
+      { name: 'x', binding: 2, access: 'read_write' },
+    ],
+    params: 5,
   },
   {
     name: 'matmul',

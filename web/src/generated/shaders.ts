@@ -428,6 +428,8 @@ atomicAdd(&result[params.slot], sums[0]);
 `,
   embed: `//:include block
 //:include format
+override INDEX: u32 = 0;
+override ADD: u32 = 0;
 struct Params {
 at: vec4<u32>,
 blocks: u32,
@@ -451,19 +453,45 @@ let i = (group.x + group.y * groups.x) * 64u + lane;
 if (i >= params.n * params.blocks) {
 return;
 }
-let row = u32(ids[i / params.blocks]) - params.first_row;
+let token = i / params.blocks;
+let row = select(select(0u, token, INDEX == 1u), u32(ids[token]), INDEX == 0u) - params.first_row;
 if (row >= params.rows) {
 return;
 }
 let w = load_block(params.at, row * params.blocks + i % params.blocks);
-x[i * 8u] = w.v0 * params.factor;
-x[i * 8u + 1u] = w.v1 * params.factor;
-x[i * 8u + 2u] = w.v2 * params.factor;
-x[i * 8u + 3u] = w.v3 * params.factor;
-x[i * 8u + 4u] = w.v4 * params.factor;
-x[i * 8u + 5u] = w.v5 * params.factor;
-x[i * 8u + 6u] = w.v6 * params.factor;
-x[i * 8u + 7u] = w.v7 * params.factor;
+put(i * 8u, w.v0);
+put(i * 8u + 1u, w.v1);
+put(i * 8u + 2u, w.v2);
+put(i * 8u + 3u, w.v3);
+put(i * 8u + 4u, w.v4);
+put(i * 8u + 5u, w.v5);
+put(i * 8u + 6u, w.v6);
+put(i * 8u + 7u, w.v7);
+}
+fn put(at: u32, value: vec4<f32>) {
+x[at] = select(vec4<f32>(0.0), x[at], ADD == 1u) + value * params.factor;
+}
+`,
+  gelu: `struct Params {
+n: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
+@compute @workgroup_size(64)
+fn main(
+@builtin(workgroup_id) group: vec3<u32>,
+@builtin(num_workgroups) groups: vec3<u32>,
+@builtin(local_invocation_index) lane: u32,
+) {
+let i = (group.x + group.y * groups.x) * 64u + lane;
+if (i >= params.n / 4u) {
+return;
+}
+let v = x[i];
+let z = abs(v) * 0.70710678;
+let t = 1.0 / (1.0 + 0.3275911 * z);
+let poly = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
+x[i] = max(v, vec4<f32>(0.0)) - 0.5 * abs(v) * poly * exp(-z * z);
 }
 `,
   glu: `//:include activation
@@ -489,6 +517,39 @@ if (GELU == 1u) {
 gate[i] = vec4<f32>(gelu(g.x), gelu(g.y), gelu(g.z), gelu(g.w)) * up[i];
 } else {
 gate[i] = vec4<f32>(silu(g.x), silu(g.y), silu(g.z), silu(g.w)) * up[i];
+}
+}
+`,
+  layernorm: `//:include sum256
+struct Params {
+width: u32,
+stride: u32,
+weight: u32,
+bias: u32,
+epsilon: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> vectors: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let row = group.x * params.stride / 4u;
+let quads = (params.width + 3u) / 4u;
+var sum = 0.0;
+for (var i = lane; i < quads; i += 256u) {
+sum += dot(x[row + i], vec4<f32>(1.0));
+}
+let mean = sum256(sum, lane) / f32(params.width);
+var squares = 0.0;
+for (var i = lane; i < quads; i += 256u) {
+let column = vec4<u32>(0u, 1u, 2u, 3u) + 4u * i;
+let off = select(vec4<f32>(0.0), x[row + i] - mean, column < vec4<u32>(params.width));
+squares += dot(off, off);
+}
+workgroupBarrier();
+let factor = inverseSqrt(sum256(squares, lane) / f32(params.width) + params.epsilon);
+for (var i = lane; i < quads; i += 256u) {
+x[row + i] = (x[row + i] - mean) * factor * vectors[params.weight / 4u + i] + vectors[params.bias / 4u + i];
 }
 }
 `,

@@ -54,6 +54,33 @@ void rmsnorm(const float *x, const float *weight, float epsilon, uint32_t n, flo
     out[i] = x[i] * factor * weight[i];
 }
 
+void layernorm(float *x, const float *weight, const float *bias, float epsilon, uint32_t n) {
+  double sum = 0, squares = 0;
+  for (uint32_t i = 0; i < n; i++)
+    sum += double(x[i]);
+  const double mean = sum / n;
+  for (uint32_t i = 0; i < n; i++)
+    squares += (double(x[i]) - mean) * (double(x[i]) - mean);
+  const v128 factor = splat_f32(float(1 / std::sqrt(squares / n + double(epsilon)))), offset = splat_f32(float(-mean));
+  map2(x, weight, n, [=](v128 v, v128 w) { return mul_f32(mul_f32(add_f32(v, offset), factor), w); });
+  add(x, bias, n);
+}
+
+void gelu(float *x, uint32_t n) {
+  // x Phi(x) = max(x, 0) - |x| erfc(z) / 2, z = |x| / sqrt 2, and erfc(z) = (a1 t + ... + a5 t^5) e^-z^2 within
+  // 1.5e-7, t = 1 / (1 + p z): Abramowitz and Stegun (1964), 7.1.26.
+  const v128 one = splat_f32(1), p = splat_f32(0.3275911f);
+  map1(x, n, [=](v128 v) {
+    const v128 size = abs_f32(v), z = mul_f32(size, splat_f32(0.70710678f));
+    const v128 t = div_f32(one, madd_f32(p, z, one));
+    v128 poly = splat_f32(1.061405429f);
+    for (const float a : {-1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f})
+      poly = madd_f32(poly, t, splat_f32(a));
+    const v128 tail = mul_f32(mul_f32(poly, t), exp_f32(mul_f32(z, mul_f32(z, splat_f32(-1)))));
+    return sub_f32(max_f32(v, zero()), mul_f32(mul_f32(size, splat_f32(0.5f)), tail));
+  });
+}
+
 void add(float *x, const float *y, uint32_t n) { map2(x, y, n, add_f32); }
 
 void scale(float *x, float factor, uint32_t n) {

@@ -8,6 +8,10 @@ namespace slm {
 
 /// out = x / rms(x) * weight (Zhang and Sennrich 2019). Gemma's +1 is in the weight.
 void rmsnorm(const float *x, const float *weight, float epsilon, uint32_t n, float *out);
+/// x = (x - mean) / deviation * weight + bias (Ba et al. 2016)
+void layernorm(float *x, const float *weight, const float *bias, float epsilon, uint32_t n);
+/// x = gelu(x), by the error function (Hendrycks and Gimpel 2016)
+void gelu(float *x, uint32_t n);
 /// x += y
 void add(float *x, const float *y, uint32_t n);
 /// x *= factor

@@ -88,6 +88,8 @@ static_assert(sizeof(Checksum) == 11 * sizeof(uint32_t));
 struct Embed {
   static constexpr uint32_t kOperation = 5;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t INDEX = 0;
+  uint32_t ADD = 0;
   uint32_t heap4 = 0; // read
   uint32_t heap = 0;  // read
   uint32_t ids = 0;   // read
@@ -99,11 +101,20 @@ struct Embed {
   uint32_t n = 0;
   float factor = 0;
 };
-static_assert(sizeof(Embed) == 18 * sizeof(uint32_t));
+static_assert(sizeof(Embed) == 20 * sizeof(uint32_t));
+
+/// gelu.wgsl
+struct Gelu {
+  static constexpr uint32_t kOperation = 6;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t x = 0; // read_write
+  uint32_t n = 0;
+};
+static_assert(sizeof(Gelu) == 7 * sizeof(uint32_t));
 
 /// glu.wgsl
 struct Glu {
-  static constexpr uint32_t kOperation = 6;
+  static constexpr uint32_t kOperation = 7;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t GELU = 0;
   uint32_t up = 0;   // read
@@ -112,9 +123,23 @@ struct Glu {
 };
 static_assert(sizeof(Glu) == 9 * sizeof(uint32_t));
 
+/// layernorm.wgsl
+struct Layernorm {
+  static constexpr uint32_t kOperation = 8;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t vectors = 0; // read
+  uint32_t x = 0;       // read_write
+  uint32_t width = 0;
+  uint32_t stride = 0;
+  uint32_t weight = 0;
+  uint32_t bias = 0;
+  float epsilon = 0;
+};
+static_assert(sizeof(Layernorm) == 12 * sizeof(uint32_t));
+
 /// matmul.wgsl
 struct Matmul {
-  static constexpr uint32_t kOperation = 7;
+  static constexpr uint32_t kOperation = 9;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FINISH = 0;
   uint32_t heap4 = 0;   // read
@@ -138,7 +163,7 @@ static_assert(sizeof(Matmul) == 25 * sizeof(uint32_t));
 
 /// matvec.wgsl
 struct Matvec {
-  static constexpr uint32_t kOperation = 8;
+  static constexpr uint32_t kOperation = 10;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -174,7 +199,7 @@ static_assert(sizeof(Matvec) == 55 * sizeof(uint32_t));
 
 /// matvec_dot8.wgsl
 struct MatvecDot8 {
-  static constexpr uint32_t kOperation = 9;
+  static constexpr uint32_t kOperation = 11;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -210,7 +235,7 @@ static_assert(sizeof(MatvecDot8) == 55 * sizeof(uint32_t));
 
 /// matvec_lane.wgsl
 struct MatvecLane {
-  static constexpr uint32_t kOperation = 10;
+  static constexpr uint32_t kOperation = 12;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t TOKENS = 1;
   uint32_t PRODUCTS = 1;
@@ -244,7 +269,7 @@ static_assert(sizeof(MatvecLane) == 53 * sizeof(uint32_t));
 
 /// matvec_subgroup.wgsl
 struct MatvecSubgroup {
-  static constexpr uint32_t kOperation = 11;
+  static constexpr uint32_t kOperation = 13;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -280,7 +305,7 @@ static_assert(sizeof(MatvecSubgroup) == 55 * sizeof(uint32_t));
 
 /// pick.wgsl
 struct Pick {
-  static constexpr uint32_t kOperation = 12;
+  static constexpr uint32_t kOperation = 14;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t sampling = 0; // uniform
   uint32_t best = 0;     // read
@@ -292,7 +317,7 @@ static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
 /// pool.wgsl
 struct Pool {
-  static constexpr uint32_t kOperation = 13;
+  static constexpr uint32_t kOperation = 15;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;   // read
   uint32_t out = 0; // read_write
@@ -305,7 +330,7 @@ static_assert(sizeof(Pool) == 11 * sizeof(uint32_t));
 
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 14;
+  static constexpr uint32_t kOperation = 16;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
   uint32_t vectors = 0; // read
@@ -320,7 +345,7 @@ static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 15;
+  static constexpr uint32_t kOperation = 17;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
   uint32_t QK_NORM = 0;
@@ -350,7 +375,7 @@ static_assert(sizeof(Rope) == 28 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 16;
+  static constexpr uint32_t kOperation = 18;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
   uint32_t logits = 0; // read
