@@ -47,6 +47,8 @@ def write_model(
     _add_hyperparameters(writer, model)
     if model.arch in ("qwen2", "qwen3"):
         _add_bpe_tokenizer(writer, model)
+    elif model.arch == "bert":
+        _add_wordpiece_tokenizer(writer, model)
     else:
         _add_spm_tokenizer(writer, model)
     _add_tensors(writer, model, tensors)
@@ -72,8 +74,13 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     writer.add_feed_forward_length(model.n_ff)
     writer.add_head_count(model.n_head)
     writer.add_head_count_kv(model.n_head_kv)
-    writer.add_layer_norm_rms_eps(model.eps)
-    if model.arch != "gemma":  # llama.cpp's converter writes none for it
+    if model.arch == "bert":
+        writer.add_layer_norm_eps(model.eps)
+        writer.add_causal_attention(False)
+        writer.add_token_type_count(2)
+    else:
+        writer.add_layer_norm_rms_eps(model.eps)
+    if model.arch not in ("gemma", "bert"):  # llama.cpp's converter writes none for it
         writer.add_rope_freq_base(model.rope_base)
     if model.arch == "llama":
         writer.add_vocab_size(model.n_vocab)
@@ -90,8 +97,9 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
         writer.add_attn_logit_softcapping(model.attn_softcap)
     if model.final_softcap is not None:
         writer.add_final_logit_softcapping(model.final_softcap)
-    if model.n_wide:
+    if model.n_embedding:
         writer.add_pooling_type(gguf.PoolingType.MEAN)
+    if model.n_wide:
         writer.add_dense_features_dims("dense_2", model.n_embd, model.n_wide)
         writer.add_dense_features_dims("dense_3", model.n_wide, model.n_embedding)
 
@@ -154,7 +162,7 @@ def _add_vocabulary(
     ]
     writer.add_token_list([text for text, _, _ in tokens])
     writer.add_token_types([kind for _, kind, _ in tokens])
-    if model.arch not in ("qwen2", "qwen3"):
+    if model.arch not in ("qwen2", "qwen3", "bert"):
         writer.add_token_scores([score for _, _, score in tokens])
 
 
@@ -200,6 +208,20 @@ def _add_bpe_tokenizer(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     writer.add_eos_token_id(first + 2)
     writer.add_pad_token_id(first)
     writer.add_add_bos_token(False)
+
+
+def _add_wordpiece_tokenizer(writer: gguf.GGUFWriter, model: TinyModel) -> None:
+    kind = gguf.TokenType
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokens = [(text, kind.CONTROL, 0.0) for text in special]
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,!?<>"
+    tokens += [("▁" + letter, kind.NORMAL, 0.0) for letter in letters]
+    tokens += [(piece, kind.NORMAL, 0.0) for piece in (*letters, "▁the", "▁rain", "in", "an", "er")]
+    writer.add_tokenizer_model("bert")
+    writer.add_tokenizer_pre("default")
+    _add_vocabulary(writer, model, tokens)
+    for i, name in enumerate(("padding", "unknown", "cls", "seperator", "mask")):
+        writer.add_uint32(f"tokenizer.ggml.{name}_token_id", i)
 
 
 def byte_characters() -> list[str]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
-    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding"
+    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert"
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -151,6 +151,9 @@ EMBEDDERS: dict[str, TinyModel] = {
     m.name: m
     for m in (
         replace(_GEMMA3, name="gemma-embedding", arch="gemma-embedding", n_wide=88, n_embedding=64),
+        TinyModel(
+            "bert", "bert", n_layer=3, n_head_kv=4, n_ff=172, eps=1e-12, tied=True, n_embedding=64
+        ),
     )
 }
 """Models that embed texts: they make no logits, so most tests do not ask them."""
@@ -246,6 +249,8 @@ def random_blocks(
 
 def weights(model: TinyModel) -> dict[str, Tensor]:
     """Every tensor of the checkpoint by its Hugging Face name."""
+    if model.arch == "bert":
+        return _bert_weights(model)
     tensors: dict[str, Tensor] = {}
 
     def matrix(name: str, rows: int, cols: int, std: float) -> None:
@@ -308,6 +313,41 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
     if model.n_wide:
         matrix("dense_2.weight", model.n_wide, embd, 1 / np.sqrt(embd))
         matrix("dense_3.weight", model.n_embedding, model.n_wide, 1 / np.sqrt(model.n_wide))
+    return tensors
+
+
+def _bert_weights(model: TinyModel) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+
+    def draw(name: str, shape: tuple[int, ...], mean: float, spread: float) -> None:
+        values = mean + spread * uniform(f"{model.name} {name}", shape)
+        tensors[name] = Tensor(values.astype(np.float32))
+
+    def norm(name: str) -> None:
+        draw(f"{name}.weight", (embd,), 1.0, 0.5)
+        draw(f"{name}.bias", (embd,), 0.0, 0.5)
+
+    def linear(name: str, rows: int, cols: int, gain: float) -> None:
+        draw(f"{name}.weight", (rows, cols), 0.0, gain * np.sqrt(3 / cols))
+        draw(f"{name}.bias", (rows,), 0.0, 0.5)
+
+    embd = model.n_embd
+    for name, rows in (
+        ("word", model.n_vocab),
+        ("position", model.n_ctx_train),
+        ("token_type", 2),
+    ):
+        draw(f"embeddings.{name}_embeddings.weight", (rows, embd), 0.0, 1.0)
+    norm("embeddings.LayerNorm")
+    for layer in range(model.n_layer):
+        at = f"encoder.layer.{layer}."
+        for part in ("query", "key", "value"):
+            linear(f"{at}attention.self.{part}", embd, embd, model.qk_gain)
+        linear(f"{at}attention.output.dense", embd, embd, 1.0)
+        norm(f"{at}attention.output.LayerNorm")
+        linear(f"{at}intermediate.dense", model.n_ff, embd, 1.5)
+        linear(f"{at}output.dense", embd, model.n_ff, 1.0)
+        norm(f"{at}output.LayerNorm")
     return tensors
 
 

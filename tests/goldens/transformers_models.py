@@ -25,6 +25,17 @@ def transformers_config(model: TinyModel) -> Any:
         "vaultgemma": transformers.VaultGemmaConfig,
         "gemma-embedding": transformers.Gemma3TextConfig,
     }
+    if model.arch == "bert":
+        return transformers.BertConfig(
+            vocab_size=model.n_vocab,
+            hidden_size=model.n_embd,
+            intermediate_size=model.n_ff,
+            num_hidden_layers=model.n_layer,
+            num_attention_heads=model.n_head,
+            max_position_embeddings=model.n_ctx_train,
+            layer_norm_eps=model.eps,
+            attn_implementation="eager",
+        )
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
         rope |= {
@@ -93,7 +104,9 @@ def transformers_embedder(model: TinyModel) -> Any:
         for name, t in weights(model).items()
         if not name.startswith("dense_")
     }
-    hf.load_state_dict(state)
+    missing, unexpected = hf.load_state_dict(state, strict=False)
+    if unexpected or any(not name.startswith("pooler.") for name in missing):
+        raise RuntimeError(f"{model.name}: missing {missing}, unexpected {unexpected}")
     return hf
 
 
@@ -102,6 +115,8 @@ def transformers_embedding(model: TinyModel, ids: list[int]) -> F32:
     with torch.no_grad():
         hidden = transformers_embedder(model)(torch.tensor([ids])).last_hidden_state[0]
     tensors = weights(model)
+    if not model.n_wide:
+        return np.asarray(hidden.numpy(), np.float32).mean(axis=0)
     embedding: F32 = tensors["dense_3.weight"].values @ (
         tensors["dense_2.weight"].values @ np.asarray(hidden.numpy(), np.float32).mean(axis=0)
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding"]
+Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding", "ctx", "types"]
 
 Change = Literal[
     "none",
@@ -48,6 +48,10 @@ class Family:
     softcaps: bool = False  # of scores and logits
     rotary_rows: bool = False  # llama's order of rows, which "rotary_q" and "rotary_k" make
     untied_output: bool = True  # llama.cpp reads an output.weight
+    layers: str = "model.layers."  # what the names of layer 0 begin with, before the 0
+    ignored: tuple[str, ...] = ()  # beginnings of names that play no part in what is computed
+    layer_norm: bool = False  # with a bias, where the others have the root mean square alone
+    rotary: bool = True
     embeds: bool = False  # sees both ways, and what sentence-transformers put behind it counts
 
     @property
@@ -84,6 +88,13 @@ def _layer(
         *rows,
         Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("head",), q_norm),
         Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",), norm),
+    )
+
+
+def _with_bias(source: str, target: str, shape: tuple[Dimension, ...]) -> tuple[Row, Row]:
+    return (
+        Row(f"{source}.weight", f"{target}.weight", shape),
+        Row(f"{source}.bias", f"{target}.bias", shape[:1]),
     )
 
 
@@ -206,6 +217,34 @@ FAMILIES: tuple[Family, ...] = (
         activation_key="hidden_activation",
         window_pattern=6,
         untied_output=False,
+        embeds=True,
+    ),
+    Family(
+        "bert",
+        "bert",
+        (
+            Row("embeddings.word_embeddings.weight", "token_embd.weight", ("vocab", "embd")),
+            Row("embeddings.position_embeddings.weight", "position_embd.weight", ("ctx", "embd")),
+            Row("embeddings.token_type_embeddings.weight", "token_types.weight", ("types", "embd")),
+            *_with_bias("embeddings.LayerNorm", "token_embd_norm", ("embd",)),
+        ),
+        (
+            *_with_bias("attention.self.query", "attn_q", ("q", "embd")),
+            *_with_bias("attention.self.key", "attn_k", ("kv", "embd")),
+            *_with_bias("attention.self.value", "attn_v", ("kv", "embd")),
+            *_with_bias("attention.output.dense", "attn_output", ("embd", "q")),
+            *_with_bias("attention.output.LayerNorm", "attn_output_norm", ("embd",)),
+            *_with_bias("intermediate.dense", "ffn_up", ("ff", "embd")),
+            *_with_bias("output.dense", "ffn_down", ("embd", "ff")),
+            *_with_bias("output.LayerNorm", "layer_output_norm", ("embd",)),
+        ),
+        {"type_vocab_size": 2, "max_position_embeddings": 512, "layer_norm_eps": 1e-12},
+        activations=("gelu",),
+        layers="encoder.layer.",
+        # The head of its first training, and what is counted anew.
+        ignored=("pooler.", "cls.", "embeddings.position_ids"),
+        layer_norm=True,
+        rotary=False,
         embeds=True,
     ),
     # llama.cpp has no such architecture: its layers are Gemma's, its numbers Gemma 2's. The

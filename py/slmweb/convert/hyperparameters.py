@@ -56,6 +56,7 @@ class Hyperparameters:
     pooling: PoolingType | None = None
     n_wide: int = 0
     n_embedding: int = 0
+    n_types: int = 0  # of tokens, which BERT tells apart
 
     def with_sentence(self, sentence: Sentence) -> Hyperparameters:
         """Of a model that has these modules behind it. Raises SlmError "bad_file" where a matrix
@@ -79,6 +80,8 @@ class Hyperparameters:
             "q": self.n_head * self.head_dim,
             "kv": self.n_head_kv * self.head_dim,
             "head": self.head_dim,
+            "ctx": self.n_ctx,
+            "types": self.n_types,
             "wide": self.n_wide,
             "embedding": self.n_embedding,
         }[dimension]
@@ -164,7 +167,7 @@ def hyperparameters(
         head_dim=head_dim,
         n_vocab=read.whole("vocab_size"),
         n_ctx=read.whole("max_position_embeddings", 2048),
-        norm_epsilon=read.positive("rms_norm_eps", 1e-6),
+        norm_epsilon=read.positive("layer_norm_eps" if family.layer_norm else "rms_norm_eps", 1e-6),
         tied=bool(read.values.get("tie_word_embeddings", False)),
         biases=frozenset(key for key in ("attention_bias", "mlp_bias") if read.values.get(key)),
         rope_base=read.inside(rope, "rope_theta", read.positive("rope_theta", 10_000.0)),
@@ -174,6 +177,7 @@ def hyperparameters(
         window=read.whole("sliding_window") if family.window_pattern else None,
         attn_softcap=softcaps["attn"],
         final_softcap=softcaps["final"],
+        n_types=read.whole("type_vocab_size") if "type_vocab_size" in family.defaults else 0,
         query_scale=_query_scale(read, family, n_layer, n_embd // n_head, head_dim),
     )
 
@@ -245,6 +249,11 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
     if both_ways and not family.embeds:
         raise read.unsupported(
             "attention in both directions", "models that generate text are supported"
+        )
+    if values.get("position_embedding_type", "absolute") != "absolute":
+        raise read.unsupported(
+            f"positions of the type {values['position_embedding_type']!r}",
+            "absolute ones are supported",
         )
     if values.get("use_sliding_window"):
         raise read.unsupported("sliding windows", f"{family.model_type} is supported without")

@@ -35,9 +35,17 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     writer.add_head_count_kv(hyper.n_head_kv)
     writer.add_key_length(hyper.head_dim)
     writer.add_value_length(hyper.head_dim)
-    writer.add_layer_norm_rms_eps(hyper.norm_epsilon)
-    writer.add_rope_dimension_count(hyper.head_dim)
-    writer.add_rope_freq_base(hyper.rope_base)
+    if family.layer_norm:
+        writer.add_layer_norm_eps(hyper.norm_epsilon)
+    else:
+        writer.add_layer_norm_rms_eps(hyper.norm_epsilon)
+    if family.rotary:
+        writer.add_rope_dimension_count(hyper.head_dim)
+        writer.add_rope_freq_base(hyper.rope_base)
+    if family.embeds:
+        writer.add_causal_attention(False)
+    if hyper.n_types:
+        writer.add_token_type_count(hyper.n_types)
     if hyper.rope_linear_factor != 1:
         writer.add_rope_scaling_type(RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(hyper.rope_linear_factor)

@@ -72,6 +72,8 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
             short = _HEAD
         elif short.startswith(prefix):
             short = "model." + short.removeprefix(prefix)
+        else:
+            short = short.removeprefix("bert.")  # what its classes call the model
         if short in plain:
             raise SlmError(
                 "unsupported",

@@ -104,7 +104,7 @@ def rounded(rows: F32, kind: GGMLQuantizationType, name: str) -> NDArray[np.gene
 def rows_of(family: Family, hyper: Hyperparameters) -> dict[str, Row]:
     """The family's table with every layer's names written out, by name in the checkpoint."""
     rows = [
-        Row(f"model.layers.{i}.{row.source}", f"blk.{i}.{row.target}",
+        Row(f"{family.layers}{i}.{row.source}", f"blk.{i}.{row.target}",
             row.shape, row.change, row.promise)
         for i in range(hyper.n_layer)
         for row in family.layer
@@ -237,7 +237,7 @@ def _refuse_extra(
 ) -> None:
     for name, tensor in found.items():
         # Rotary frequencies that old versions of transformers saved are computed anew.
-        if name.endswith(".rotary_emb.inv_freq"):
+        if name.endswith(".rotary_emb.inv_freq") or name.startswith(family.ignored):
             continue
         if name not in table:
             raise SlmError(

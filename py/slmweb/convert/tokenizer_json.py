@@ -18,6 +18,7 @@ from gguf import TokenType
 from ..errors import SlmError
 from .checkpoint import Json, read_json
 from .vocabulary import Vocabulary
+from .wordpiece import read_wordpiece
 
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -44,9 +45,13 @@ def read_tokenizer_json(path: Path, n_vocab: int) -> Vocabulary:
     """
     file = read_json(path)
     model = file.get("model")
+    if isinstance(model, dict) and model.get("type") == "WordPiece":
+        vocabulary = read_wordpiece(path, file, model)
+        _add_tokens(path, file, vocabulary, n_vocab)
+        return vocabulary
     if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
         kind = model.get("type") if isinstance(model, dict) else None
-        raise _unsupported(path, f"a model of the type {kind!r}", "BPE is supported")
+        raise _unsupported(path, f"a model of the type {kind!r}", "BPE and WordPiece are supported")
     for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(key):
             raise _unsupported(path, f"{key} {model[key]!r}", "BPE is supported without")
@@ -61,6 +66,20 @@ def read_tokenizer_json(path: Path, n_vocab: int) -> Vocabulary:
         raise SlmError("bad_file", f"{path} has no usable vocabulary; download it again")
     read = _read_sentencepiece_like if model.get("byte_fallback") else _read_byte_level
     vocabulary = read(path, file, model, texts, merges)
+    added = _add_tokens(path, file, vocabulary, n_vocab)
+    if (pair := _taken_out_of_order(added)) is not None:
+        vocabulary.notes.append(
+            f"where the tokens {pair[0]!r} and {pair[1]!r} overlap in a text, the leftmost is "
+            "taken, while transformers takes the second, which it looks for before normalizing"
+        )
+    if vocabulary.model == "llama":
+        _check_splits(path, vocabulary, merges)
+    vocabulary.add_bos, vocabulary.add_eos = _adds(file.get("post_processor"))
+    return vocabulary
+
+
+def _add_tokens(path: Path, file: Json, vocabulary: Vocabulary, n_vocab: int) -> list[Json]:
+    """The tokens beside the model's own, by rising ids, which are added to the vocabulary."""
     added = sorted(_objects(file.get("added_tokens")), key=lambda e: int(e.get("id", -1)))
     for entry in added:
         text, token = entry.get("content"), entry.get("id")
@@ -74,15 +93,7 @@ def read_tokenizer_json(path: Path, n_vocab: int) -> Vocabulary:
                 f"takes white space beside it {where}",
                 f"take white space beside them {where}",
             )
-    if (pair := _taken_out_of_order(added)) is not None:
-        vocabulary.notes.append(
-            f"where the tokens {pair[0]!r} and {pair[1]!r} overlap in a text, the leftmost is "
-            "taken, while transformers takes the second, which it looks for before normalizing"
-        )
-    if vocabulary.model == "llama":
-        _check_splits(path, vocabulary, merges)
-    vocabulary.add_bos, vocabulary.add_eos = _adds(file.get("post_processor"))
-    return vocabulary
+    return added
 
 
 def _read_byte_level(

@@ -46,7 +46,7 @@ _FILL = {
 @dataclass
 class Vocabulary:
     """`types` and `scores` run along `tokens`. A model of "gpt2" has merges and no scores,
-    one of "llama" scores and no merges."""
+    one of "llama" scores and no merges, one of "bert" neither."""
 
     model: str  # tokenizer.ggml.model
     pre: str  # tokenizer.ggml.pre
@@ -83,7 +83,7 @@ class Vocabulary:
         writer.add_token_types(self.types)
         if self.model == "llama":
             writer.add_token_scores(self.scores)
-        else:
+        elif self.model == "gpt2":
             writer.add_token_merges(self.merges)
         for name, token in self.special.items():
             key = {"unk": "unknown", "pad": "padding"}.get(name, name)

@@ -209,6 +209,26 @@ def _train(pre_tokenizer: Any, ignore_merges: bool = False) -> Tokenizer:
     return tokenizer
 
 
+def wordpiece_tokenizer() -> Any:
+    """BERT's, uncased."""
+    tokenizer = Tokenizer(bpe.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = bpe_trainers.WordPieceTrainer(
+        vocab_size=430, special_tokens=special, show_progress=False
+    )
+    tokenizer.train_from_iterator(sentences(), trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return _FAST(
+        tokenizer_object=tokenizer,
+        **{f"{text[1:-1].lower()}_token": text for text in special},
+    )
+
+
 def tokenizer_of(tiny: TinyModel) -> Any:
     if tiny.is_gemma:
         return gemma_tokenizer()
@@ -216,6 +236,7 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "llama": lambda: byte_level_tokenizer("smollm"),
         "qwen2": lambda: byte_level_tokenizer("qwen2"),
         "qwen3": lambda: byte_level_tokenizer("qwen2"),
+        "bert": wordpiece_tokenizer,
     }[tiny.arch]()
 
 
@@ -226,7 +247,7 @@ def save_embedder(folder: Path, tiny: TinyModel) -> Path:
     (folder / "1_Pooling").mkdir()
     pooling = {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
-    for i in (2, 3):
+    for i in (2, 3) if tiny.n_wide else ():
         matrix = weights(tiny)[f"dense_{i}.weight"].values
         at = folder / f"{i}_Dense"
         at.mkdir()

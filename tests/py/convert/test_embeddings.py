@@ -126,6 +126,67 @@ def test_what_is_computed_otherwise_is_refused(
     assert not (tmp_path / "out.gguf").exists()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The rain in Spain",
+        "naïve café, ÀÉÎÕÜ ß Straße İstanbul ǅ",
+        "  tabs\tand\r\nlines\u00a0\u3000 ",
+        "a-b_c+d=e (f) [g] {h} #!$%&'*/:;<=>?@\\^`|~",
+        "日本語 中文字 한국어 हिन्दी عربى",
+        "soft\u00adhyphen zero\u200bwidth bom\ufeff nul\x00 bell\x07",
+        "x" * 100 + " " + "y" * 101,
+        "[CLS] [SEP] [MASK] [UNK]",
+        "e\u0301 \u1e9b\u0323 \ufb01 Ⅷ ５ ﷺ 👩🏽‍💻",
+        "don't won\u2019t",
+    ],
+)
+def test_wordpiece(folders: dict[str, Path], bert: Path, core: Instance, text: str) -> None:
+    """Ids are those of the tokenizers library."""
+    theirs: Any = AutoTokenizer.from_pretrained(folders["bert"])
+    # Special tokens in the text are text to us, and the library has no such switch.
+    plain = text.replace("[", "(").replace("]", ")")
+    with Model.open(bert, weights=False, core=core) as model:
+        assert model.tokenizer.encode(plain, special=False) == theirs.encode(plain)
+        ours = model.tokenizer.encode(text, special=False)
+        assert not set(ours[1:-1]) & {0, 2, 3, 4}
+        if "[" in text and "a-b" not in text:
+            assert model.tokenizer.encode(text) == theirs.encode(text)
+
+
+def test_wordpiece_gives_its_text_back(bert: Path, core: Instance) -> None:
+    with Model.open(bert, weights=False, core=core) as model:
+        ids = model.tokenizer.encode("The rain, again")
+        assert model.tokenizer.decode(ids) == b"the rain , again"
+
+
+@pytest.mark.parametrize(
+    ("at", "change", "sentence"),
+    [
+        (("normalizer", "lowercase"), False, "lowercase False"),
+        (("normalizer", "strip_accents"), False, "accents that are kept"),
+        (("pre_tokenizer", "type"), "Whitespace", "a pre_tokenizer with type 'Whitespace'"),
+        (("model", "continuing_subword_prefix"), "@@", "continuing_subword_prefix '@@'"),
+    ],
+)
+def test_other_wordpiece_is_refused(
+    folders: dict[str, Path], tmp_path: Path, at: tuple[str, str], change: Any, sentence: str
+) -> None:
+    folder = shutil.copytree(folders["bert"], tmp_path / "copy")
+    file = json.loads((folder / "tokenizer.json").read_text())
+    file[at[0]][at[1]] = change
+    (folder / "tokenizer.json").write_text(json.dumps(file))
+    with pytest.raises(SlmError, match=re.escape(sentence)):
+        convert(folder, tmp_path / "out.gguf")
+
+
+@pytest.fixture(scope="module")
+def bert(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("gguf") / "bert.gguf"
+    convert(folders["bert"], out, type="f16")
+    return out
+
+
 @pytest.fixture(scope="module")
 def gguf(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("gguf") / "embedder.gguf"

@@ -20,8 +20,8 @@ struct Shapes {
 class BufferArena final : public Arena {
 public:
   BufferArena(uint32_t n_batch, std::vector<Buffer> *buffers) : n_batch_(n_batch), buffers_(buffers) {}
-  Rows rows(uint32_t width) override {
-    const uint64_t bytes = uint64_t(n_batch_) * stride_of(width) * sizeof(float);
+  Rows rows(uint32_t width, bool one) override {
+    const uint64_t bytes = uint64_t(one ? 1 : n_batch_) * stride_of(width) * sizeof(float);
     used += bytes;
     if (buffers_ == nullptr) return {nullptr, width};
     buffers_->emplace_back(bytes);

@@ -56,7 +56,7 @@ private:
 
 class NoRows final : public Arena {
 public:
-  Rows rows(uint32_t width) override { return {nullptr, width}; }
+  Rows rows(uint32_t width, bool) override { return {nullptr, width}; }
 };
 
 } // namespace

@@ -51,7 +51,7 @@ struct GemmaState : BlockState {
 
   GemmaState(Arena &arena, const ModelShape &shape, uint32_t n_wide)
       : BlockState(arena, shape), branch(arena.rows(shape.n_embd)) {
-    if (n_wide != 0) pooled = arena.rows(shape.n_embd), wide = arena.rows(n_wide);
+    if (n_wide != 0) pooled = arena.rows(shape.n_embd, true), wide = arena.rows(n_wide, true);
   }
 };
 

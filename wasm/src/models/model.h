@@ -45,7 +45,8 @@ struct LayerRange {
 class Arena {
 public:
   virtual ~Arena() = default;
-  virtual Rows rows(uint32_t width) = 0;
+  /// Of each token of a batch, or one for all.
+  virtual Rows rows(uint32_t width, bool one = false) = 0;
 };
 
 /// A tensor of a model file and where its packed bytes go.
