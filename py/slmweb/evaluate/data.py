@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn, get_args
 
+from ..core.tools import check_tools
 from ..errors import SlmError
+from .calls import Expected
 
-Task = Literal["chat", "classify", "generate", "perplexity", "choice"]
+Task = Literal["chat", "classify", "generate", "perplexity", "choice", "tools"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
-Message = Mapping[str, str]
+Message = Mapping[str, Any]
 
 # The first name that a line has is taken, so the usual one comes first.
 _TEXT = ("text", "sentence", "content", "input", "question", "prompt", "query", "document")
@@ -55,11 +57,15 @@ class Item:
     expected: tuple[str, ...] = ()
     choices: tuple[str, ...] = field(default=(), repr=False)
     answer: int | None = None
+    # Of "tools": what may be called, what has to be (None: anything), and where it counts.
+    tools: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    calls: tuple[Expected, ...] | None = ()
+    category: str = ""
 
     @property
     def shown(self) -> str:
         """What a person reads as the question."""
-        return self.messages[-1]["content"] if self.messages else self.text
+        return str(self.messages[-1]["content"]) if self.messages else self.text
 
 
 def parse_items(data: bytes, name: str, task: Task, labels: Sequence[str] = ()) -> list[Item]:
@@ -274,12 +280,59 @@ def _answer(value: Any, names: Sequence[str], choices: Sequence[str]) -> int | N
     return int(text) if text.isdigit() and int(text) < len(choices) else None
 
 
+def _tools(line: _Line, labels: Sequence[str]) -> Item:
+    _, item = line.item(_PROMPT, '"messages", "tools" and "calls"')
+    try:
+        check_tools(line.fields.get("tools"))
+    except SlmError as error:
+        line.bad('"tools" in OpenAI\'s shape', error.message)
+    category, calls = line.fields.get("category", ""), line.fields.get("calls")
+    if not isinstance(category, str):
+        line.bad('text as "category"', _shown(category))
+    if calls != "any" and not _all_calls(calls):
+        line.bad(
+            '"calls" as [{"name": "…", "arguments": {…}}], [] for none or "any"', _shown(calls)
+        )
+    expected = None if calls == "any" else tuple(map(_call, calls or ()))
+    said = "some call" if expected is None else "; ".join(map(str, expected)) or "no call"
+    return replace(
+        item,
+        tools=tuple(line.fields["tools"]),
+        calls=expected,
+        category=category,
+        expected=(said,),
+    )
+
+
+def _all_calls(calls: Any) -> bool:
+    return isinstance(calls, list) and all(
+        isinstance(call, dict)
+        and isinstance(call.get("name"), str)
+        and (
+            isinstance(call.get("arguments"), dict)
+            or (
+                isinstance(accepted := call.get("accepted"), dict)
+                and all(isinstance(values, list) for values in accepted.values())
+            )
+        )
+        for call in calls
+    )
+
+
+def _call(call: Mapping[str, Any]) -> Expected:
+    """`accepted` are several values of each parameter, `arguments` the only ones."""
+    if "accepted" in call:
+        return Expected(call["name"], call["accepted"])
+    return Expected.exactly(call["name"], call["arguments"])
+
+
 _PARSERS: dict[Task, Callable[[_Line, Sequence[str]], Item]] = {
     "chat": _chat,
     "classify": _classify,
     "generate": _generate,
     "perplexity": _perplexity,
     "choice": _choice,
+    "tools": _tools,
 }
 
 
