@@ -105,6 +105,9 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE.jinja", help="In place of the model's own.", show_default=False),
     ] = None,
+    must_call: Annotated[
+        bool, typer.Option("--must-call", help="tools: begin every answer as a call.")
+    ] = False,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="So many lines, drawn by --seed.", show_default="all"),
@@ -169,7 +172,9 @@ def evaluate(
     if chat_template is not None:
         template = read_bytes(chat_template).decode("utf-8", "replace")
         check_template(template)
-    wording = Wording(task, prompt, system, raw, classes, template)
+    if must_call and task != "tools":
+        raise SlmError("invalid_argument", f"--must-call is for tools, not for {task}")
+    wording = Wording(task, prompt, system, raw, classes, template, must_call)
     check_wording(wording)
     if out is not None:
         check_reports(out)

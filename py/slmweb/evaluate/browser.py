@@ -69,7 +69,8 @@ class BrowserEngine:
     ) -> Generated:
         common = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
         if prompt.messages:
-            tools = {"tools": list(prompt.tools)} if prompt.tools else {}
+            choice = "required" if prompt.begun else "auto"
+            tools = {"tools": list(prompt.tools), "tool_choice": choice} if prompt.tools else {}
             asked = {"messages": list(prompt.messages), **tools, **common}
             answer = self._ask("chat", asked, timing)
         else:

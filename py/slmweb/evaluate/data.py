@@ -37,6 +37,9 @@ _LABEL = ("label", "labels", "class", "category", "intent", "target", "answer", 
 _CHOICES = ("choices", "options", "endings", "candidates")
 _CORRECT = ("answer", "label", "answerKey", "gold", "correct", "target", "expected", "answer_index")
 
+# What else a message has in a conversation with calls.
+_OF_TOOLS = ("name", "tool_calls", "tool_call_id")
+
 # ShareGPT's names of the roles.
 _ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
 
@@ -159,9 +162,12 @@ class _Line:
             fields = entry if isinstance(entry, dict) else {}
             role = fields.get("role", fields.get("from"))
             content = fields.get("content", fields.get("value"))
+            kept = {key: fields[key] for key in _OF_TOOLS if self.task == "tools" and key in fields}
+            if content is None and kept.get("tool_calls"):
+                content = ""  # who only calls has said nothing
             if not isinstance(role, str) or not isinstance(content, str):
                 self.bad(shape, _shown(entry))
-            messages.append({"role": _ROLES.get(role, role), "content": content})
+            messages.append({"role": _ROLES.get(role, role), "content": content, **kept})
         return tuple(messages)
 
     def texts(self, name: str, value: Any) -> tuple[str, ...]:
@@ -283,9 +289,11 @@ def _answer(value: Any, names: Sequence[str], choices: Sequence[str]) -> int | N
 def _tools(line: _Line, labels: Sequence[str]) -> Item:
     _, item = line.item(_PROMPT, '"messages", "tools" and "calls"')
     try:
-        check_tools(line.fields.get("tools"))
+        names = check_tools(line.fields.get("tools"))
     except SlmError as error:
         line.bad('"tools" in OpenAI\'s shape', error.message)
+    if not names:
+        line.bad("at least one of the tools", "none")
     category, calls = line.fields.get("category", ""), line.fields.get("calls")
     if not isinstance(category, str):
         line.bad('text as "category"', _shown(category))

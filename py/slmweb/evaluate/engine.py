@@ -137,7 +137,7 @@ class CoreEngine:
         if form is None:
             return Generated(text, reason)
         names = {tool["function"]["name"] for tool in prompt.tools}
-        said, calls = parse_answer(text, form, names)
+        said, calls = parse_answer(prompt.begun + text, form, names)
         return Generated(said, reason, tuple(calls))
 
     def forget(self) -> None:

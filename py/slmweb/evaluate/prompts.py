@@ -15,7 +15,7 @@ from typing import Any
 from ..core.chat import chat_text
 from ..core.model import Model
 from ..core.perplexity import windows
-from ..core.tools import tool_form
+from ..core.tools import begun, tool_form
 from ..errors import SlmError
 from ..generated.tool_forms import ToolForm
 from .data import Item, Message, Task
@@ -46,6 +46,7 @@ class Wording:
     raw: bool = False  # plain text even where there is a chat template
     labels: Sequence[str] = ()
     template: str | None = None  # in place of the models' own
+    must_call: bool = False  # of "tools": an answer is begun as a call
 
 
 _PLACEHOLDER = re.compile(r"(?<![\\\w{}])\{([A-Za-z_]\w*)\}(?!\})")
@@ -100,6 +101,7 @@ class Prompt:
     plain: tuple[tuple[int, int], ...] = ()  # where control tokens are text
     tools: tuple[Mapping[str, Any], ...] = ()
     form: ToolForm | None = None  # of their calls
+    begun: str = ""  # what the answer has been begun with
 
     @property
     def special(self) -> bool:
@@ -139,11 +141,15 @@ def make_prompt(model: Model, item: Item, wording: Wording) -> Prompt:
     messages = item.messages or ({"role": "user", "content": _filled(item, wording)},)
     if system and messages[0]["role"] != "system":
         messages = ({"role": "system", "content": system}, *messages)
-    text, bos = chat_text(model, messages, template=template, tools=list(item.tools) or None)
-    plain = tuple(text.spans)
+    rendered, bos = chat_text(model, messages, template=template, tools=list(item.tools) or None)
+    plain = tuple(rendered.spans)
+    begin = ""
+    if form is not None and wording.must_call:
+        begin = begun(form, [tool["function"]["name"] for tool in item.tools])
+    text = str.__str__(rendered) + begin
     ids = model.tokenizer.encode(text, bos=bos, plain=plain)
     end = _turn_end(model)
-    return Prompt(str.__str__(text), bos, tuple(ids), messages, "", end, plain, item.tools, form)
+    return Prompt(text, bos, tuple(ids), messages, "", end, plain, item.tools, form, begin)
 
 
 def continue_prompt(model: Model, prompt: Prompt, answer: str) -> Continuation:

@@ -119,7 +119,8 @@ def evaluate_item(
             record["calls"] = [list(call) for call in answer.calls]
             record["right"] = are_right(answer.calls, item.calls, item.tools)
             # It opened a call and wrote none that could be read.
-            record["unread"] = form.open in answer.text
+            bare = form.bare and answer.text.lstrip().startswith("{")
+            record["unread"] = bare or form.open in answer.text
     if not item.choices:
         gold = [p for continuation in prepared.continuations for p in score(continuation)]
     record |= {

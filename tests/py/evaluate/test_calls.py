@@ -107,6 +107,18 @@ def test_lines() -> None:
     assert (parsed(calls=[]).calls, parsed(calls="any").calls) == ((), None)
 
 
+def test_a_conversation_with_calls_is_kept() -> None:
+    made = {"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": None, "tool_calls": [made]},
+        {"role": "tool", "tool_call_id": "a", "content": "sunny"},
+    ]
+    (_, calling, result) = parsed(messages=messages, calls=[]).messages
+    assert (calling["content"], calling["tool_calls"]) == ("", [made])
+    assert result["tool_call_id"] == "a"
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
@@ -115,6 +127,7 @@ def test_lines() -> None:
         ({"calls": [{"name": "f", "accepted": {"a": 1}}]}, '"calls" as'),
         ({"calls": [], "category": 1}, '"category"'),
         ({"calls": [], "tools": [{"name": "f"}]}, '"tools" in OpenAI'),
+        ({"calls": [], "tools": []}, "at least one"),
     ],
 )
 def test_lines_that_are_none(fields: dict[str, Any], why: str) -> None:

@@ -71,3 +71,9 @@ def marks(form: ToolForm) -> list[str]:
     shown."""
     extra = ("[ARGS]", "[CALL_ID]") if "args" in form.bodies else ()
     return [text for text in (form.open, form.close, form.quote, *extra) if text]
+
+
+def begun(form: ToolForm, names: Sequence[str]) -> str:
+    """What an answer is begun with that has to call one of these tools."""
+    (first, *others) = names
+    return form.begin if others else form.named.replace("{name}", first)

@@ -232,7 +232,7 @@ def answers(result: Result, most: int = 20) -> list[Answers]:
             item.line,
             item.shown,
             item.expected[0],
-            tuple(said(item.choices, record) for record in records),
+            tuple(_written(record) for record in records),
         )
         for item, records in zip(result.items[:most], every, strict=False)
     ]
@@ -240,13 +240,14 @@ def answers(result: Result, most: int = 20) -> list[Answers]:
 
 def said(choices: Sequence[str], record: dict[str, Any]) -> str:
     """What a model answered."""
-    if "calls" in record:
-        made = [f"{name}({arguments[1:-1]})" for name, arguments in record["calls"]]
-        return "; ".join([*made, *filter(None, [record["text"].strip()])])
-    if "prediction" not in record:
-        return str(record.get("text", "")).strip()
-    index = record["prediction"]
-    return choices[index] if index is not None else str(record.get("text", "")).strip()
+    index = record.get("prediction")
+    return _written(record) if index is None else choices[index]
+
+
+def _written(record: dict[str, Any]) -> str:
+    """Its calls of tools, and its text."""
+    made = [f"{name}({arguments[1:-1]})" for name, arguments in record.get("calls", ())]
+    return "; ".join([*made, *filter(None, [str(record.get("text", "")).strip()])])
 
 
 def _right(item: Any, record: dict[str, Any]) -> bool:
