@@ -106,6 +106,29 @@ def test_a_form_that_is_not_known_is_refused() -> None:
     assert caught.value.code == "bad_template"
 
 
+# Where a call begins and ends in what transformers renders of a conversation.
+TURNS = {
+    "llama3": ("assistant<|end_header_id|>\n\n", "<|eot_id|>"),
+    "qwen2.5": ("<|im_start|>assistant", "<|im_end|>"),
+    "hermes": ("<|im_start|>assistant", "<|im_end|>"),
+    "functiongemma": ("<start_of_turn>model\n", "<start_function_response>"),
+}
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_what_transformers_writes_of_a_call_is_read_as_that_call(name: str) -> None:
+    golden = json.loads(TEMPLATES.with_name("chat_templates.json").read_text())
+    cases = [c for c in golden["cases"] if (c["template"], c["conversation"]) == (name, "tools")]
+    header, end = TURNS[name]
+    turn = cases[0]["expected"].split(header)[1].split(end)[0]
+    made = {call["function"]["name"]: call["function"]["arguments"]
+            for message in cases[0]["messages"]
+            for call in message.get("tool_calls", ())}  # fmt: skip
+    content, calls = parse_answer(turn, tool_form(golden["templates"][name]), made)
+    assert content == ""
+    assert {call.name: json.loads(call.arguments) for call in calls} == made
+
+
 WEATHER = {
     "type": "function",
     "function": {
