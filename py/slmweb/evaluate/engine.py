@@ -138,7 +138,8 @@ class CoreEngine:
             return Generated(text, reason)
         names = {tool["function"]["name"] for tool in prompt.tools}
         said, calls = parse_answer(prompt.begun + text, form, names)
-        return Generated(said, reason, tuple(calls))
+        ended = "tool_calls" if calls and reason == "stop" else reason
+        return Generated(said, ended, tuple(calls))
 
     def forget(self) -> None:
         self.session.reuse([0])
