@@ -2,7 +2,8 @@
 
 Owns the list of what is generated, and the shape of what comes from slm.h and
 the tables; knows nothing of what the functions do. c_header.py reads the
-header, shader_tables.py is the part of the variant `webgpu`.
+header, shader_tables.py is the part of the variant `webgpu`, and tool_forms.py that
+of tool calls.
 
   python build/generate.py          writes the files
   python build/generate.py --check  fails when one differs from what would be written
@@ -18,6 +19,7 @@ from c_header import Enum, Function, Header
 from script import ROOT, BuildError, run
 from shader_tables import GpuInterface, gpu_ts, operations_h, read_interface, ts_type
 from shader_texts import texts_ts
+from tool_forms import ToolForm, forms_py, forms_ts, read_forms
 
 HEADER = ROOT / "wasm/include/slm.h"
 TABLES = ROOT / "build/tables"
@@ -56,6 +58,7 @@ class Abi:
     n_batch: dict[str, int]  # by backend
     variants: tuple[Variant, ...]
     gpu: GpuInterface
+    tool_forms: tuple[ToolForm, ...]
 
 
 def parse_header(text: str) -> tuple[tuple[Function, ...], tuple[Enum, ...]]:
@@ -79,6 +82,7 @@ def read_abi() -> Abi:
         variants["n_batch"],
         tuple(Variant(**fields) for fields in variants["variant"]),
         read_interface(tuple((t.id, t.name.lower()) for t in tensor_types)),
+        read_forms(TABLES / "tool_forms.toml"),
     )
 
 
@@ -315,6 +319,12 @@ OUTPUTS: dict[str, Callable[[Abi], str]] = {
     "wasm/src/generated/tensor_type.h": tensor_type_h,
     "web/src/generated/abi.ts": abi_ts,
     "py/slmweb/generated/abi.py": abi_py,
+    "web/src/generated/tool_forms.ts": lambda abi: forms_ts(
+        abi.tool_forms, origin("//", "build/tables/tool_forms.toml")
+    ),
+    "py/slmweb/generated/tool_forms.py": lambda abi: forms_py(
+        abi.tool_forms, origin("#", "build/tables/tool_forms.toml")
+    ),
     "wasm/src/gpu/generated/operations.h": lambda abi: operations_h(abi.gpu, SHADER_ORIGIN),
     "web/src/generated/gpu.ts": lambda abi: gpu_ts(abi.gpu, HOST_ORIGIN),
     "web/src/generated/shaders.ts": lambda abi: texts_ts(

@@ -51,6 +51,7 @@ _ASK = f"""async ([kind, params]) => {{ {_OUTCOME}
     const [{{ message, text, finish_reason, logprobs }}] = choices;
     return {{
       text: message?.content ?? text, finish_reason, usage, timings, info: slm.info,
+      tool_calls: message?.tool_calls ?? [],
       logprobs: logprobs?.token_logprobs ?? null,
     }};
   }});

@@ -57,6 +57,11 @@ def checkpoints_dir() -> Path:
     return _kept("checkpoints", "XDG_CACHE_HOME", ".cache")
 
 
+def data_dir() -> Path:
+    """Where data sets that were fetched are kept: a cache."""
+    return _kept("data", "XDG_CACHE_HOME", ".cache")
+
+
 def config_dir() -> Path:
     """Where answers of the user are remembered (XDG); it need not exist yet."""
     return _xdg("XDG_CONFIG_HOME", ".config")

@@ -75,6 +75,14 @@ TOOL_CONVERSATION: list[dict[str, Any]] = [
     {"role": "tool", "content": '{"celsius": 21}'},
     {"role": "user", "content": "Thanks"},
 ]
+# FunctionGemma's template is told whose result it is.
+NAMED_CONVERSATION: list[dict[str, Any]] = [
+    {"role": "developer", "content": "You may call functions."},
+    *TOOL_CONVERSATION[:2],
+    {"role": "tool", "content": {"name": "weather", "response": {"celsius": 21, "sunny": True}}},
+    {"role": "assistant", "content": "It is 21 °C."},
+    {"role": "user", "content": "Thanks"},
+]
 TOKENS = {
     "smollm2": ("<|im_start|>", "<|im_end|>"),
     "gemma2": ("<bos>", "<eos>"),
@@ -82,6 +90,8 @@ TOKENS = {
     "llama3": ("<|begin_of_text|>", "<|eot_id|>"),
     "qwen2.5": ("<|endoftext|>", "<|im_end|>"),
     "qwen3": ("<|endoftext|>", "<|im_end|>"),
+    "functiongemma": ("<bos>", "<eos>"),
+    "hermes": ("<s>", "<|im_end|>"),
     "filters": ("<s>", "</s>"),
 }
 
@@ -144,9 +154,10 @@ def main(smollm2: Path) -> None:
         for title in ("question", "turns"):
             case = _case(name, source, title, CONVERSATIONS[title], variables, prompt=False)
             cases.append(case)
-        if name in ("llama3", "qwen2.5"):
+        if name in ("llama3", "qwen2.5", "hermes", "functiongemma"):
             with_tools = {**variables, "tools": [TOOL]}
-            cases.append(_case(name, source, "tools", TOOL_CONVERSATION, with_tools))
+            calling = NAMED_CONVERSATION if name == "functiongemma" else TOOL_CONVERSATION
+            cases.append(_case(name, source, "tools", calling, with_tools))
         if name == "qwen3":
             thoughtless = {"enable_thinking": False}
             cases.append(_case(name, source, "thinking", CONVERSATIONS["thinking"], thoughtless))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import gguf
@@ -23,9 +24,11 @@ def tiny(name: str, folder: Path) -> Path:
     return path
 
 
-def with_template(source: Path, target: Path, template: str) -> Path:
-    """A copy of a GGUF with a chat template in its metadata."""
-    copy_with_template(source, target, template, 0)
+def with_template(
+    source: Path, target: Path, template: str, renamed: Mapping[str, str] | None = None
+) -> Path:
+    """A copy of a GGUF with a chat template in its metadata, and with other names for tokens."""
+    copy_with_template(source, target, template, 0, renamed)
     return target
 
 
@@ -35,7 +38,11 @@ def split_set(source: Path, target: Path, template: str, max_tensors: int) -> li
 
 
 def copy_with_template(
-    source: Path, target: Path, template: str, split_max_tensors: int
+    source: Path,
+    target: Path,
+    template: str,
+    split_max_tensors: int,
+    renamed: Mapping[str, str] | None = None,
 ) -> list[Path]:
     reader = gguf.GGUFReader(source)
     architecture = str(reader.fields["general.architecture"].contents())
@@ -44,7 +51,10 @@ def copy_with_template(
         if key.startswith("GGUF.") or key == "general.architecture":
             continue
         kind, *sub = field.types
-        writer.add_key_value(key, field.contents(), kind, sub_type=sub[-1] if sub else None)
+        value = field.contents()
+        if renamed and key == "tokenizer.ggml.tokens":
+            value = [renamed.get(token, token) for token in value]
+        writer.add_key_value(key, value, kind, sub_type=sub[-1] if sub else None)
     writer.add_chat_template(template)
     for tensor in reader.tensors:
         writer.add_tensor(tensor.name, np.array(tensor.data), raw_dtype=tensor.tensor_type)

@@ -410,7 +410,8 @@ def test_generation_ends_where_the_context_does(loaded: Page) -> None:
     ("call", "sentence"),
     [
         ("ask('x', {temprature: 1})", "parameters that slmweb knows, found temprature"),
-        ("ask('x', {tools: [{}]})", "no tools that asks for more"),
+        ("ask('x', {tools: [{}]})", "tools such as"),
+        ("ask('x', {functions: [{}]})", "no functions that asks for more"),
         ("ask('x', {temperature: -1})", "temperature to be a number from 0 to 100, found -1"),
         ("slm.chat.completions.create({messages: []})", "at least one message"),
         ("slm.chat.completions.create({messages: [{role: 'me', content: ''}]})", "found me"),

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from slmweb.evaluate.journal import FILE
+from tests.goldens.chat_templates import TEMPLATES
 from tests.py.cli.program import slmweb
 from tests.py.evaluate.test_report import result
 from tests.py.models import CHATML, tiny, with_template
@@ -64,6 +65,26 @@ def test_chromium_finds_what_python_finds(chat_model: Path, tmp_path: Path) -> N
             assert ours[name] == theirs[name], name
         assert theirs["nll"] == pytest.approx(ours["nll"], rel=1e-4)
         assert theirs["logprobs"] == pytest.approx(ours["logprobs"], rel=1e-4)
+
+
+@pytest.mark.parametrize("options", [(), ("--must-call",)])
+def test_chromium_reads_calls_as_python_does(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """What a random model writes is no call; what it is asked and begun with has to be the same."""
+    template = (TEMPLATES / "functiongemma.jinja").read_text()
+    marks = {"<start_of_turn>": "<start_function_call>"}
+    path = with_template(tiny("gemma3", tmp_path), tmp_path / "calls.gguf", template, marks)
+    tool = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {}}}
+    data = tmp_path / "data.jsonl"
+    data.write_text(json.dumps({"prompt": "Do it.", "tools": [tool], "calls": []}) + "\n")
+    here, there = tmp_path / "python", tmp_path / "chromium"
+    common = ("eval", str(path), "--data", str(data), "--task", "tools", "--max-tokens", "6")
+    assert slmweb(*common, *options, "-o", str(here)).returncode == 0
+    done = program(*common, *options, "-o", str(there), "--browser")
+    assert done.returncode == 0, done.stderr
+    (ours,), (theirs,) = records(here), records(there)
+    for name in ("text", "calls", "right", "unread", "finish_reason"):
+        assert ours[name] == theirs[name], name
+    assert ours["text"].startswith("<start_function_call>call:f{") is bool(options)
 
 
 @pytest.mark.usefixtures("gpu_browser")

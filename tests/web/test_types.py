@@ -69,6 +69,18 @@ for await (const chunk of stream) {
   const total: number | undefined = chunk.usage?.total_tokens;
   console.log(text, total, variant, answer.choices[0].message.content);
 }
+const parameters = { type: 'object' };
+const tools = [{ type: 'function', function: { name: 'f', parameters } }] as const;
+const calling = await slm.chat.completions.create({
+  messages: [{ role: 'user', content: 'x' }], tools, tool_choice: 'required',
+});
+const { message } = calling.choices[0];
+const results = (message.tool_calls ?? []).map(({ id, function: { arguments: text } }) => (
+  { role: 'tool', tool_call_id: id, content: JSON.stringify(JSON.parse(text)) } as const));
+await slm.chat.completions.create({
+  messages: [{ role: 'user', content: 'x' }, message, ...results],
+  tools, parallel_tool_calls: false,
+});
 try { await slm.dispose(); } catch (error) { if (error instanceof SlmError) throw error; }
 """
     assert compiled(tmp_path, source) == ""

@@ -279,7 +279,7 @@ typedef enum slm_param {
   SLM_PARAM_IGNORE_EOG = 9         /* 1: end-of-generation tokens do not stop */
 } slm_param;
 
-/* Forgets sampling parameters, biases, stop strings, penalties' history,
+/* Forgets sampling parameters, biases, stop strings, shown tokens, penalties' history,
  * pending text and the finish reason; the cache stays. */
 SLM_API int32_t slm_session_reset(slm_session *s);
 SLM_API int32_t slm_session_set(slm_session *s, int32_t param, double value);
@@ -290,6 +290,10 @@ SLM_API int32_t slm_session_bias(slm_session *s, int32_t token, float bias);
 /* Ends generation before the first occurrence of this text (1 to 256 bytes).
  * Special tokens count with their text here, although they give none. */
 SLM_API int32_t slm_session_stop(slm_session *s, const char *text, uint32_t n);
+
+/* This special token gives its text, which by default none of them does: for
+ * those that an answer has its form from, such as the call of a tool. */
+SLM_API int32_t slm_session_show(slm_session *s, int32_t token);
 
 /* Samples the next token from the last row of logits and takes it into the
  * text stream; returns its id. The host evaluates it to go on. */

@@ -257,6 +257,12 @@ int32_t slm_session_stop(slm_session *s, const char *text, uint32_t n) {
   return SLM_OK;
 }
 
+int32_t slm_session_show(slm_session *s, int32_t token) {
+  SLM_TRY(s->session->check_token(token));
+  s->session->show(token);
+  return SLM_OK;
+}
+
 int32_t slm_session_sample(slm_session *s) {
   int32_t token = 0;
   const Status status = s->session->sample(token);

@@ -143,6 +143,7 @@ const float *Session::last_logits() const {
 void Session::reset() {
   sampler_.reset();
   text_.reset();
+  shown_.clear();
   finish_ = SLM_FINISH_NONE;
   sampled_ = -1;
 }
@@ -177,12 +178,13 @@ void Session::take(int32_t token) {
   model_.tokenizer()->decode(token, false, bytes);
   const bool ends = std::find(eog.begin(), eog.end(), token) != eog.end();
   // A special token gives no text, but may be a stop string or a part of one.
-  const bool hidden = bytes.empty() || ends;
-  if (hidden) {
+  const bool special = bytes.empty() || ends;
+  if (special) {
     bytes.clear();
     model_.tokenizer()->decode(token, true, bytes);
   }
-  if (text_.push(bytes, hidden)) finish_ = SLM_FINISH_STOP;
+  const bool shown = !ends && std::find(shown_.begin(), shown_.end(), token) != shown_.end();
+  if (text_.push(bytes, special && !shown)) finish_ = SLM_FINISH_STOP;
   if (ends) finish_ = SLM_FINISH_EOG;
 }
 

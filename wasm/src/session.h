@@ -29,6 +29,8 @@ public:
   void reset();
   Sampler &sampler() { return sampler_; }
   TextStream &text() { return text_; }
+  /// This special token gives its text.
+  void show(int32_t token) { shown_.push_back(token); }
   Status sample(int32_t &token);
   /// Takes a token that was sampled before, by another session.
   void accept(int32_t token);
@@ -61,6 +63,7 @@ private:
   Draw draw_;
   Sampler sampler_;
   TextStream text_;
+  std::vector<int32_t> shown_; // special tokens that give their text
   slm_finish finish_ = SLM_FINISH_NONE;
   int32_t sampled_ = -1;
 };

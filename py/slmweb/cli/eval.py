@@ -28,7 +28,7 @@ from .common import (
 if TYPE_CHECKING:
     from ..evaluate.run import Result
 
-Task = Literal["chat", "classify", "generate", "perplexity", "choice"]
+Task = Literal["chat", "classify", "generate", "perplexity", "choice", "tools"]
 By = Literal["likelihood", "generation"]
 
 
@@ -52,7 +52,9 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Option(
-            metavar="FILE.jsonl", help="One JSON object a line; - is stdin.", show_default=False
+            metavar="FILE.jsonl",
+            help="One JSON object a line; - is stdin, bfcl BFCL's questions for tools.",
+            show_default=False,
         ),
     ],
     task: Annotated[Task, typer.Option(help="What the lines ask for.", show_default=False)],
@@ -99,6 +101,13 @@ def evaluate(
     raw: Annotated[
         bool, typer.Option("--raw", help="Plain text, without the model's chat template.")
     ] = False,
+    chat_template: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.jinja", help="In place of the model's own.", show_default=False),
+    ] = None,
+    must_call: Annotated[
+        bool, typer.Option("--must-call", help="tools: begin every answer as a call.")
+    ] = False,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="So many lines, drawn by --seed.", show_default="all"),
@@ -130,9 +139,11 @@ def evaluate(
 
     A line of JSON holds, by task: chat {"messages", "expected"}; classify {"text", "label"};
     generate {"prompt", "reference"}; perplexity {"text"}; choice {"question", "choices",
-    "answer"}. docs/evaluate.md has the other names that are understood.
+    "answer"}; tools {"messages", "tools", "calls"}. docs/evaluate.md has the other names that
+    are understood.
     """
-    from ..evaluate import gate, metrics
+    from ..core.chat import check_template
+    from ..evaluate import bfcl, gate, metrics
     from ..evaluate.data import choose, parse_items
     from ..evaluate.prompts import Wording, check_wording
     from ..evaluate.report import check_reports, results_json, table, write_reports
@@ -149,14 +160,28 @@ def evaluate(
             "invalid_argument",
             f"--backend {backend} is for the page's engine; give --browser as well",
         )
+    if chat_template is not None and browser:
+        raise SlmError(
+            "invalid_argument",
+            "--chat-template is for this program; a page takes the model's own, so run without "
+            "--browser",
+        )
     metrics.require(task)
     classes = _labels(labels, task)
-    wording = Wording(task, prompt, system, raw, classes)
+    template = None
+    if chat_template is not None:
+        template = read_bytes(chat_template).decode("utf-8", "replace")
+        check_template(template)
+    if must_call and task != "tools":
+        raise SlmError("invalid_argument", f"--must-call is for tools, not for {task}")
+    wording = Wording(task, prompt, system, raw, classes, template, must_call)
     check_wording(wording)
     if out is not None:
         check_reports(out)
     name = "stdin" if str(data) == "-" else str(data)
-    items = choose(parse_items(read_bytes(data), name, task, classes), limit, seed)
+    fetched = task == "tools" and bfcl.is_bfcl(name)
+    lines = bfcl.questions(name, note) if fetched else read_bytes(data)
+    items = choose(parse_items(lines, name, task, classes), limit, seed)
     settings = Settings(wording, by, max_tokens, temperature, seed, n_ctx)
     try:
         result = run(

@@ -18,6 +18,7 @@ from ..errors import SlmError
 from .jinja import Environment
 from .model import Model
 from .provenance import Text, foreign, joined
+from .tools import known_form, speaks_of_tools, told
 
 Message = Mapping[str, Any]  # {"role": "system" | "user" | "assistant" | …, "content": str}
 
@@ -110,18 +111,20 @@ def chat_text(
     model: Model,
     messages: Sequence[Message],
     *,
+    template: str | None = None,
     continue_final_message: bool | None = None,
     **variables: Any,
 ) -> tuple[Text, bool]:
     """The prompt before it is tokenized, and whether the tokenizer is to add BOS to it.
 
-    `continue_final_message` ends it inside the last message, by default where that
-    is the assistant's. Where the template refuses a system prompt, its text opens
-    the first question instead. Raises SlmError "bad_template", also when the model
-    has no template.
+    `template` is by default the model's own. Calls of tools and their results are in OpenAI's
+    shape, and so are the `tools` among the variables. `continue_final_message` ends the prompt
+    inside the last message, by default where that is the assistant's. Where the template refuses
+    a system prompt, its text opens the first question instead. Raises SlmError "bad_template",
+    also when the model has no template.
     """
     info = model.info
-    template = info["chat_template"]
+    template = template or info["chat_template"]
     if not template:
         raise SlmError(
             "bad_template",
@@ -134,6 +137,8 @@ def chat_text(
         return model.tokenizer.decode([token], special=True).decode("utf-8", "replace")
 
     bos, eos = text(info["bos"]), text(info["eos"])
+    if speaks_of_tools(messages) and (form := known_form(template)) is not None:
+        messages = told(messages, template, form)
 
     def rendered(some: Sequence[Message], prompt: bool) -> Text:
         return render(

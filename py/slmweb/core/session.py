@@ -34,7 +34,7 @@ class Sampling:
     `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0 and a
     `repeat_penalty` of 1 are off. `logit_bias` maps token ids to what is added
     to their logits; -inf forbids a token. `stop` strings end the text before
-    their first occurrence.
+    their first occurrence. Special tokens give no text, but for those to `show`.
     """
 
     temperature: float = 0.8
@@ -49,6 +49,7 @@ class Sampling:
     ignore_eog: bool = False
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     stop: Sequence[str] = ()
+    show: Sequence[int] = ()
 
 
 _PARAMS: dict[str, Param] = {
@@ -264,6 +265,8 @@ class Session:
             with core.allocate(len(data)) as address:
                 core.view(address, len(data))[:] = data
                 core.check("slm_session_stop", handle, address, len(data))
+        for token in sampling.show:
+            core.check("slm_session_show", handle, token)
 
     def logprobs(self, n: int) -> list[tuple[int, float]]:
         """(token, natural-log probability): the token just sampled, then the `n` most likely."""

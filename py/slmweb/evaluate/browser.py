@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ..browser import Backend, PageModel
 from ..core.instance import Variant
 from ..core.model import Model, Progress
+from ..core.tools import Call
 from ..errors import SlmError
 from .engine import Generated, Timing
 from .prompts import Continuation, Prompt
@@ -68,12 +69,17 @@ class BrowserEngine:
     ) -> Generated:
         common = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
         if prompt.messages:
-            answer = self._ask("chat", {"messages": list(prompt.messages), **common}, timing)
+            choice = "required" if prompt.begun else "auto"
+            tools = {"tools": list(prompt.tools), "tool_choice": choice} if prompt.tools else {}
+            asked = {"messages": list(prompt.messages), **tools, **common}
+            answer = self._ask("chat", asked, timing)
         else:
             text = self._without_bos(prompt.text, prompt.bos)
             answer = self._ask("text", {"prompt": text, **common}, timing)
         self._check(answer, prompt.ids)
-        return Generated(answer["text"], answer["finish_reason"])
+        made = [call["function"] for call in answer["tool_calls"]]
+        calls = tuple(Call(call["name"], call["arguments"]) for call in made)
+        return Generated(answer["text"], answer["finish_reason"], calls)
 
     def forget(self) -> None:
         """Nothing to do: the page makes the same text of a request whatever its cache holds."""

@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn, get_args
 
+from ..core.tools import check_tools
 from ..errors import SlmError
+from .calls import Expected
 
-Task = Literal["chat", "classify", "generate", "perplexity", "choice"]
+Task = Literal["chat", "classify", "generate", "perplexity", "choice", "tools"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
-Message = Mapping[str, str]
+Message = Mapping[str, Any]
 
 # The first name that a line has is taken, so the usual one comes first.
 _TEXT = ("text", "sentence", "content", "input", "question", "prompt", "query", "document")
@@ -34,6 +36,9 @@ _EXPECTED = (
 _LABEL = ("label", "labels", "class", "category", "intent", "target", "answer", "expected")
 _CHOICES = ("choices", "options", "endings", "candidates")
 _CORRECT = ("answer", "label", "answerKey", "gold", "correct", "target", "expected", "answer_index")
+
+# What else a message has in a conversation with calls.
+_OF_TOOLS = ("name", "tool_calls", "tool_call_id")
 
 # ShareGPT's names of the roles.
 _ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
@@ -55,11 +60,15 @@ class Item:
     expected: tuple[str, ...] = ()
     choices: tuple[str, ...] = field(default=(), repr=False)
     answer: int | None = None
+    # Of "tools": what may be called, what has to be (None: anything), and where it counts.
+    tools: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    calls: tuple[Expected, ...] | None = ()
+    category: str = ""
 
     @property
     def shown(self) -> str:
         """What a person reads as the question."""
-        return self.messages[-1]["content"] if self.messages else self.text
+        return str(self.messages[-1]["content"]) if self.messages else self.text
 
 
 def parse_items(data: bytes, name: str, task: Task, labels: Sequence[str] = ()) -> list[Item]:
@@ -153,9 +162,12 @@ class _Line:
             fields = entry if isinstance(entry, dict) else {}
             role = fields.get("role", fields.get("from"))
             content = fields.get("content", fields.get("value"))
+            kept = {key: fields[key] for key in _OF_TOOLS if self.task == "tools" and key in fields}
+            if content is None and kept.get("tool_calls"):
+                content = ""  # who only calls has said nothing
             if not isinstance(role, str) or not isinstance(content, str):
                 self.bad(shape, _shown(entry))
-            messages.append({"role": _ROLES.get(role, role), "content": content})
+            messages.append({"role": _ROLES.get(role, role), "content": content, **kept})
         return tuple(messages)
 
     def texts(self, name: str, value: Any) -> tuple[str, ...]:
@@ -274,12 +286,61 @@ def _answer(value: Any, names: Sequence[str], choices: Sequence[str]) -> int | N
     return int(text) if text.isdigit() and int(text) < len(choices) else None
 
 
+def _tools(line: _Line, labels: Sequence[str]) -> Item:
+    _, item = line.item(_PROMPT, '"messages", "tools" and "calls"')
+    try:
+        names = check_tools(line.fields.get("tools"))
+    except SlmError as error:
+        line.bad('"tools" in OpenAI\'s shape', error.message)
+    if not names:
+        line.bad("at least one of the tools", "none")
+    category, calls = line.fields.get("category", ""), line.fields.get("calls")
+    if not isinstance(category, str):
+        line.bad('text as "category"', _shown(category))
+    if calls != "any" and not _all_calls(calls):
+        line.bad(
+            '"calls" as [{"name": "…", "arguments": {…}}], [] for none or "any"', _shown(calls)
+        )
+    expected = None if calls == "any" else tuple(map(_call, calls or ()))
+    said = "some call" if expected is None else "; ".join(map(str, expected)) or "no call"
+    return replace(
+        item,
+        tools=tuple(line.fields["tools"]),
+        calls=expected,
+        category=category,
+        expected=(said,),
+    )
+
+
+def _all_calls(calls: Any) -> bool:
+    return isinstance(calls, list) and all(
+        isinstance(call, dict)
+        and isinstance(call.get("name"), str)
+        and (
+            isinstance(call.get("arguments"), dict)
+            or (
+                isinstance(accepted := call.get("accepted"), dict)
+                and all(isinstance(values, list) for values in accepted.values())
+            )
+        )
+        for call in calls
+    )
+
+
+def _call(call: Mapping[str, Any]) -> Expected:
+    """`accepted` are several values of each parameter, `arguments` the only ones."""
+    if "accepted" in call:
+        return Expected(call["name"], call["accepted"])
+    return Expected.exactly(call["name"], call["arguments"])
+
+
 _PARSERS: dict[Task, Callable[[_Line, Sequence[str]], Item]] = {
     "chat": _chat,
     "classify": _classify,
     "generate": _generate,
     "perplexity": _perplexity,
     "choice": _choice,
+    "tools": _tools,
 }
 
 

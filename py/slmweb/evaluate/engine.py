@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from ..core.instance import Instance, Variant
 from ..core.model import Model, Progress
 from ..core.perplexity import log_likelihood
 from ..core.session import Logits, Sampling
+from ..core.tools import Call, marks, parse_answer
 from ..pack import known_answer
 from .prompts import Continuation, Prompt
 
@@ -41,6 +42,7 @@ class Timing:
 class Generated:
     text: str
     finish_reason: str
+    calls: tuple[Call, ...] = ()  # of tools; the text is what is beside them
 
 
 class Engine(Protocol):
@@ -116,7 +118,13 @@ class CoreEngine:
     def generate(
         self, prompt: Prompt, max_tokens: int, temperature: float, seed: int, timing: Timing
     ) -> Generated:
+        form = prompt.form
         sampling = Sampling(temperature=temperature, seed=seed)
+        if form is not None:
+            # What a call is told by: marks that are special tokens give no text by themselves.
+            tokens = [self.model.tokenizer.encode(mark, bos=False) for mark in marks(form)]
+            show = [ids[0] for ids in tokens if len(ids) == 1]
+            sampling = replace(sampling, show=show, stop=form.stops)
         answer = self.session.generate(prompt.ids, sampling, max_tokens=max_tokens)
         text = "".join(answer)
         timing.prefill_tokens += len(prompt.ids) - answer.cached
@@ -125,7 +133,13 @@ class CoreEngine:
         timing.decode_seconds += answer.decode_seconds
         if timing.first_token_seconds is None:
             timing.first_token_seconds = answer.prefill_seconds
-        return Generated(text, answer.finish_reason or "stop")
+        reason = answer.finish_reason or "stop"
+        if form is None:
+            return Generated(text, reason)
+        names = {tool["function"]["name"] for tool in prompt.tools}
+        said, calls = parse_answer(prompt.begun + text, form, names)
+        ended = "tool_calls" if calls and reason == "stop" else reason
+        return Generated(said, ended, tuple(calls))
 
     def forget(self) -> None:
         self.session.reuse([0])

@@ -4,7 +4,10 @@ and knows neither models nor files: the same records give the same figures.
 Names are the field's: precision, recall and f1 are macro averages (each class
 counts the same), the `_weighted` ones count each class by its items. `accuracy`
 of "choice" takes the choice with the highest log-likelihood, `accuracy_norm` the
-one with the highest log-likelihood per UTF-8 byte. `ece` is the expected
+one with the highest log-likelihood per UTF-8 byte. That of "tools" is the share of
+items whose calls are all right, `relevance` of those that called something where it was
+due and nothing where it was not, `parse_failures` of those that began a call which could
+not be read. `ece` is the expected
 calibration error over ten bins of equal width.
 """
 
@@ -35,10 +38,11 @@ HEADLINE: dict[Task, str] = {
     "generate": "chrf",
     "perplexity": "perplexity",
     "choice": "accuracy",
+    "tools": "accuracy",
 }
 LOWER_IS_BETTER = frozenset(
     (
-        *("perplexity", "bits_per_byte", "ece", "first_token_seconds"),
+        *("perplexity", "bits_per_byte", "ece", "first_token_seconds", "parse_failures"),
         *("kl", "kl_median", "kl_p95", "kl_p99", "kl_max", "flips"),
     )
 )
@@ -47,7 +51,7 @@ SHARES = frozenset(
     (
         *("accuracy", "accuracy_norm", "precision", "recall", "f1"),
         *("precision_weighted", "recall_weighted", "f1_weighted"),
-        *("exact_match", "contains", "flips", "ece"),
+        *("exact_match", "contains", "flips", "ece", "relevance", "parse_failures"),
     )
 )
 OF_A_HUNDRED = frozenset(("bleu", "chrf"))
@@ -64,6 +68,7 @@ METRICS: dict[Task, tuple[str, ...]] = {
     ),
     "choice": ("accuracy", "accuracy_norm", "ece", "perplexity"),
     "perplexity": ("perplexity", "bits_per_byte"),
+    "tools": ("accuracy", "relevance", "parse_failures"),
 }  # fmt: skip
 
 
@@ -97,6 +102,8 @@ def summarize(task: Task, items: Sequence[Item], records: Sequence[Record]) -> d
         result["bits_per_byte"] = nll / math.log(2) / n_bytes if n_bytes else None
     elif task in ("classify", "choice"):
         result |= _decided(task, items, records)
+    elif task == "tools":
+        result |= _called(items, records)
     else:
         result |= _generated(items, records)
     return {**result, **_diverged(records), **_speed(records)}
@@ -123,6 +130,23 @@ def _decided(task: Task, items: Sequence[Item], records: Sequence[Record]) -> di
         labels[r["prediction"]] if r["prediction"] is not None else NO_LABEL for r in records
     ]
     return result | classification([item.expected[0] for item in items], predicted, labels)
+
+
+def _called(items: Sequence[Item], records: Sequence[Record]) -> dict[str, Any]:
+    pairs = list(zip(items, records, strict=True))
+    due = [(item.calls is None or len(item.calls) > 0) == bool(r["calls"]) for item, r in pairs]
+    categories: dict[str, list[bool]] = {}
+    for item, record in pairs:
+        categories.setdefault(item.category or "all", []).append(record["right"])
+    return {
+        "accuracy": float(np.mean([record["right"] for record in records])),
+        "relevance": float(np.mean(due)),
+        "parse_failures": float(np.mean([record["unread"] for record in records])),
+        "per_category": {
+            name: {"accuracy": float(np.mean(right)), "items": len(right)}
+            for name, right in categories.items()
+        },
+    }
 
 
 NO_LABEL = "(none)"
@@ -267,7 +291,7 @@ Ratio = Callable[[Item, Record], tuple[float, float]]
 # A headline that is a share of the items has intervals in closed form, which also hold for few
 # items and where all of them are right: resampling two right ones would give 100% to 100%.
 _PROPORTIONS: dict[str, Callable[[Item, Record], bool]] = {
-    "accuracy": lambda i, r: bool(r["prediction"] == i.answer),
+    "accuracy": lambda i, r: bool(r["right"] if "right" in r else r["prediction"] == i.answer),
     "exact_match": lambda i, r: is_exact(r["text"].strip(), i.expected),
 }
 # One that is a ratio of sums over the items can be resampled cheaply.

@@ -8,13 +8,16 @@ without continues plain text. Knows nothing of scores.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..core.chat import chat_text
 from ..core.model import Model
 from ..core.perplexity import windows
+from ..core.tools import begun, tool_form
 from ..errors import SlmError
+from ..generated.tool_forms import ToolForm
 from .data import Item, Message, Task
 
 # {text} is the line's own text, {labels} the classes. A line with "messages" is
@@ -24,6 +27,7 @@ DEFAULT_PROMPTS: dict[Task, str] = {
     "generate": "{text}",
     "perplexity": "{text}",
     "choice": "{text}",
+    "tools": "{text}",
     "classify": "Classify the text as one of: {labels}.\n\nText: {text}\n\n"
     "Answer with the label only.",
 }
@@ -41,6 +45,8 @@ class Wording:
     system: str | None = None
     raw: bool = False  # plain text even where there is a chat template
     labels: Sequence[str] = ()
+    template: str | None = None  # in place of the models' own
+    must_call: bool = False  # of "tools": an answer is begun as a call
 
 
 _PLACEHOLDER = re.compile(r"(?<![\\\w{}])\{([A-Za-z_]\w*)\}(?!\})")
@@ -50,6 +56,13 @@ def check_wording(wording: Wording) -> None:
     """Raises SlmError "invalid_argument" for words that would not reach the model, or without
     which the items' texts would not."""
     task, prompt = wording.task, wording.prompt
+    if wording.raw and (task == "tools" or wording.template is not None):
+        raise SlmError(
+            "invalid_argument",
+            "--raw leaves the chat template out, and "
+            + ("tools need it" if task == "tools" else "--chat-template gives one")
+            + "; leave --raw out",
+        )
     if task == "perplexity" and (prompt is not None or wording.system is not None):
         option = "--system" if prompt is None else "--prompt"
         raise SlmError(
@@ -86,6 +99,9 @@ class Prompt:
     glue: str  # between the prompt and an answer
     end: str  # what ends an answer; "" when nothing does
     plain: tuple[tuple[int, int], ...] = ()  # where control tokens are text
+    tools: tuple[Mapping[str, Any], ...] = ()
+    form: ToolForm | None = None  # of their calls
+    begun: str = ""  # what the answer has been begun with
 
     @property
     def special(self) -> bool:
@@ -106,8 +122,9 @@ class Continuation:
 
 def make_prompt(model: Model, item: Item, wording: Wording) -> Prompt:
     """Raises SlmError "bad_template" or, for messages without a template, "bad_data"."""
-    info = model.info
-    chat = bool(info["chat_template"]) and not wording.raw and wording.task != "perplexity"
+    template = wording.template or model.info["chat_template"]
+    form = tool_form(template) if wording.task == "tools" else None
+    chat = bool(template) and not wording.raw and wording.task != "perplexity"
     if item.messages and not chat:
         why = "--raw was given" if wording.raw else "the model has no chat template"
         raise SlmError(
@@ -124,10 +141,15 @@ def make_prompt(model: Model, item: Item, wording: Wording) -> Prompt:
     messages = item.messages or ({"role": "user", "content": _filled(item, wording)},)
     if system and messages[0]["role"] != "system":
         messages = ({"role": "system", "content": system}, *messages)
-    text, bos = chat_text(model, messages)
-    plain = tuple(text.spans)
+    rendered, bos = chat_text(model, messages, template=template, tools=list(item.tools) or None)
+    plain = tuple(rendered.spans)
+    begin = ""
+    if form is not None and wording.must_call:
+        begin = begun(form, [tool["function"]["name"] for tool in item.tools])
+    text = str.__str__(rendered) + begin
     ids = model.tokenizer.encode(text, bos=bos, plain=plain)
-    return Prompt(str.__str__(text), bos, tuple(ids), messages, "", _turn_end(model), plain)
+    end = _turn_end(model)
+    return Prompt(text, bos, tuple(ids), messages, "", end, plain, item.tools, form, begin)
 
 
 def continue_prompt(model: Model, prompt: Prompt, answer: str) -> Continuation:

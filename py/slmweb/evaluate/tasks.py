@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import SlmError
+from .calls import are_right
 from .data import Item
 from .divergence import Divergences
 from .engine import CoreEngine, Engine, Timing
@@ -67,7 +68,7 @@ def prepare(engine: Engine, item: Item, settings: Settings) -> Prepared:
     except SlmError as error:
         where = "" if error.message.startswith("line ") else f"line {item.line}: "
         raise SlmError(error.code, where + error.message) from None
-    answers = item.choices or item.expected[:1]
+    answers = () if task == "tools" else item.choices or item.expected[:1]
     continuations = tuple(continue_prompt(model, prompt, answer) for answer in answers)
     longest = max([len(prompt.ids) + 1, *(len(c.ids) for c in continuations)])
     if longest > engine.n_ctx:
@@ -106,7 +107,7 @@ def evaluate_item(
         record["prediction"] = int(np.argmax(sums))
         assert item.answer is not None
         gold = scored[item.answer]
-    if task in ("chat", "generate") or settings.by == "generation":
+    if task in ("chat", "generate", "tools") or settings.by == "generation":
         assert prepared.prompt is not None
         answer = engine.generate(
             prepared.prompt, settings.max_tokens, settings.temperature, settings.seed, timing
@@ -114,6 +115,12 @@ def evaluate_item(
         record |= {"text": answer.text, "finish_reason": answer.finish_reason}
         if item.choices:
             record["prediction"] = find_label(answer.text, item.choices)
+        if (form := prepared.prompt.form) is not None:
+            record["calls"] = [list(call) for call in answer.calls]
+            record["right"] = are_right(answer.calls, item.calls, item.tools)
+            # It opened a call and wrote none that could be read.
+            bare = form.bare and answer.text.lstrip().startswith("{")
+            record["unread"] = bare or form.open in answer.text
     if not item.choices:
         gold = [p for continuation in prepared.continuations for p in score(continuation)]
     record |= {

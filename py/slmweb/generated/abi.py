@@ -103,6 +103,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_session_set": ("i32", ("i32", "i32", "f64")),
     "slm_session_bias": ("i32", ("i32", "i32", "f32")),
     "slm_session_stop": ("i32", ("i32", "i32", "i32")),
+    "slm_session_show": ("i32", ("i32", "i32")),
     "slm_session_sample": ("i32", ("i32",)),
     "slm_session_accept": ("i32", ("i32", "i32")),
     "slm_session_finish": ("i32", ("i32",)),

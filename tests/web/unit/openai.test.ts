@@ -49,9 +49,8 @@ test('what asks for nothing passes', () => {
     service_tier: 'auto',
     store: false,
     n: 1,
-    tools: [],
-    tool_choice: 'auto',
-    parallel_tool_calls: true,
+    functions: [],
+    function_call: 'auto',
     response_format: { type: 'text' },
     modalities: ['text'],
   };
@@ -61,8 +60,8 @@ test('what asks for nothing passes', () => {
 test('what asks for more is refused by its name with the reason', () => {
   const asking = {
     n: 2,
-    tools: [{ type: 'function' }],
-    tool_choice: 'required',
+    functions: [{ name: 'f' }],
+    function_call: { name: 'f' },
     response_format: { type: 'json_schema' },
     modalities: ['text', 'audio'],
     audio: { voice: 'x' },
@@ -92,6 +91,16 @@ test('messages in the words of the official client', () => {
   assert.deepEqual(content({ role: 'user', content: parts }), { role: 'user', content: 'a\nb' });
   const answer = { role: 'assistant', content: 'x', name: null, refusal: null, audio: null, tool_calls: [] };
   assert.deepEqual(content(answer), { role: 'assistant', content: 'x' });
+});
+
+test('calls of tools and their results are kept', () => {
+  const call = { id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } };
+  const calling = { role: 'assistant', content: null, tool_calls: [call] };
+  assert.deepEqual(content(calling), { role: 'assistant', content: '', tool_calls: [call] });
+  const result = { role: 'tool', content: '3', tool_call_id: 'a' };
+  assert.deepEqual(content(result), result);
+  for (const bad of [{}, [{}], [{ ...call, id: 1 }], [{ ...call, function: { name: 'f', arguments: {} } }]])
+    assert.throws(() => content({ ...calling, tool_calls: bad }), { code: 'invalid_argument' });
 });
 
 test('messages that cannot be read say why', () => {

@@ -3,13 +3,17 @@
 
 import { SlmError } from '../core/error';
 import type { Engine, Generation } from '../engine/engine';
+import type { ToolForm } from '../generated/tool_forms';
 import { chatShape } from './logprobs';
 import { chatParams, usageApart } from './openai';
 import { dropOldest } from './overflow';
 import { chatLogprobs, checkNames, invalid, sampling } from './params';
 import type { Queue } from './queue';
-import { collect, envelope, stream } from './requests';
+import { collect, envelope, type Piece, stream } from './requests';
 import type { ChatTemplate } from './template';
+import { AnswerReader, type Delta, message } from './tools/answer';
+import { begins, knownForm, marks, type ToolUse, toolForm, toolUse } from './tools/forms';
+import { speaksOfTools, told } from './tools/messages';
 import type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -60,21 +64,26 @@ export class Chat implements ChatCompletions {
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = chatLogprobs(params);
     const adapters = engine.adapters.choose(params.adapters);
-    const { ids, dropped } = await this.#prompt(params);
+    const use = toolUse(params);
+    const form = this.#form(params, use);
+    const { ids, dropped } = await this.#prompt(params, form, use);
+    const asked: Generation = { ...common, ids, logprobs, adapters, echo: false };
+    const generation = form === null || use === null ? asked : await this.#calling(asked, form, use);
     options.signal?.throwIfAborted();
-    const generation: Generation = { ...common, ids, logprobs, adapters, echo: false };
     const head = envelope('chatcmpl', model);
-    if (params.stream === true) return this.#stream(generation, options, head, dropped, apart);
+    const reader = new AnswerReader(form, use);
+    if (params.stream === true) return this.#stream(generation, options, head, dropped, apart, reader);
     const answer = await collect(engine, queue, generation, options);
+    const deltas = [...reader.read(answer.text), ...reader.finish()];
     return {
       ...head,
       object: 'chat.completion',
       choices: [
         {
           index: 0,
-          message: { role: 'assistant', content: answer.text },
+          message: { role: 'assistant', ...message(deltas) },
           logprobs: answer.logprobs && chatShape(answer.logprobs),
-          finish_reason: answer.finish_reason,
+          finish_reason: reader.reason(answer.finish_reason),
         },
       ],
       usage: answer.usage,
@@ -89,6 +98,7 @@ export class Chat implements ChatCompletions {
     head: ReturnType<typeof envelope>,
     dropped: number,
     apart: boolean,
+    reader: AnswerReader,
   ): Stream<ChatCompletionChunk> | Stream<WithUsageApart<ChatCompletionChunk>> {
     const { engine, queue } = this.#context;
     let first = true;
@@ -99,55 +109,83 @@ export class Chat implements ChatCompletions {
     };
     const object = 'chat.completion.chunk';
     const none = apart ? { usage: null } : {};
-    return stream<ChatCompletionChunk | WithUsageApart<ChatCompletionChunk>>(
+    type Chunk = ChatCompletionChunk | WithUsageApart<ChatCompletionChunk>;
+    const shaped = (delta: Delta, logprobs: Piece['logprobs']): Chunk => {
+      const opens = opening();
+      const choice = {
+        index: 0,
+        delta: opens ? { role: 'assistant' as const, ...delta } : delta,
+        logprobs: logprobs && chatShape([logprobs]),
+        finish_reason: null,
+      } as const;
+      const first = opens ? { dropped_messages: dropped } : {};
+      return { ...head, object, choices: [choice], ...none, ...first };
+    };
+    return stream<Chunk>(
       engine,
       queue,
       generation,
       options,
       ({ text, logprobs }) => {
-        const opens = opening();
-        const delta = opens ? ({ role: 'assistant', content: text } as const) : { content: text };
-        const choice = {
-          index: 0,
-          delta,
-          logprobs: logprobs && chatShape([logprobs]),
-          finish_reason: null,
-        } as const;
-        const first = opens ? { dropped_messages: dropped } : {};
-        return { ...head, object, choices: [choice], ...none, ...first };
+        const deltas = reader.read(text);
+        // A token that is not decided yet still has its probability.
+        if (deltas.length === 0 && logprobs !== null) deltas.push({ content: '' });
+        return deltas.map((delta, i) => shaped(delta, i === 0 ? logprobs : null));
       },
-      ({ finish_reason, usage, timings }) => {
+      ({ finish_reason: finish, usage, timings }) => {
+        const left = reader.finish().map((delta) => shaped(delta, null));
+        const finish_reason = reader.reason(finish);
         const delta = opening() ? ({ role: 'assistant' } as const) : {};
         const choices = [{ index: 0, delta, logprobs: null, finish_reason }] as const;
         const end = { ...head, object } as const;
         return apart
-          ? [
-              { ...end, choices, usage: null },
-              { ...end, choices: [], usage, timings },
-            ]
-          : [{ ...end, choices, usage, timings }];
+          ? [...left, { ...end, choices, usage: null }, { ...end, choices: [], usage, timings }]
+          : [...left, { ...end, choices, usage, timings }];
       },
     ) as Stream<ChatCompletionChunk> | Stream<WithUsageApart<ChatCompletionChunk>>;
   }
 
-  async #prompt({
-    messages,
-    max_tokens,
-    context_overflow,
-    continue_final_message,
-    parse_special,
-    template_args,
-  }: ChatParams): Promise<{ ids: Int32Array; dropped: number }> {
+  /** How the model writes calls; null where neither tools nor calls are in the request. */
+  #form({ messages }: ChatParams, use: ToolUse | null): ToolForm | null {
+    if (use !== null) return toolForm(this.#context.template().source, this.#context.model);
+    return speaksOfTools(messages) ? knownForm(this.#context.template().source) : null;
+  }
+
+  /** The same generation where a call can be told: by its marks, and by where it ends. */
+  async #calling(asked: Generation, form: ToolForm, use: ToolUse): Promise<Generation> {
+    const { engine } = this.#context;
+    const tokens = await Promise.all(
+      marks(form).map((mark) => engine.tokenize(mark, { special: true, bos: false })),
+    );
+    const show = tokens.flatMap((ids) => (ids.length === 1 ? [ids[0]!] : []));
+    const ends = use.single && form.close !== '' ? [form.close] : [];
+    return { ...asked, show, stop: [...asked.stop, ...form.stops, ...ends] };
+  }
+
+  async #prompt(
+    {
+      messages,
+      max_tokens,
+      context_overflow,
+      continue_final_message,
+      parse_special,
+      template_args,
+    }: ChatParams,
+    form: ToolForm | null,
+    use: ToolUse | null,
+  ): Promise<{ ids: Int32Array; dropped: number }> {
     const { engine } = this.#context;
     const template = this.#context.template();
     const { n_ctx } = engine.facts;
+    const args = use === null ? (template_args ?? {}) : { ...template_args, tools: use.tools };
+    const begun = form === null || use === null ? '' : begins(form, use);
     const tokenize = (some: readonly ChatMessage[]) => {
-      const prompt = template.prompt(some, {
+      const prompt = template.prompt(form === null ? some : told(some, template.source, form), {
         continues: continue_final_message ?? some.at(-1)?.role === 'assistant',
-        args: template_args ?? {},
+        args,
       });
       const plain = parse_special === true ? [] : prompt.plain;
-      return engine.tokenize(prompt.text, { special: true, bos: !template.writesBos(prompt), plain });
+      return engine.tokenize(prompt.text + begun, { special: true, bos: !template.writesBos(prompt), plain });
     };
     if (context_overflow === 'drop_oldest') {
       // Leave room for an answer: what was asked for, but no more than a quarter.

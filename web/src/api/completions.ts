@@ -6,10 +6,45 @@ import type { AdapterUse, PrefillProgress, Timings } from './types';
 
 export type Role = 'system' | 'user' | 'assistant' | 'tool';
 
+/** A call of a tool, that a model made. */
+export interface ToolCall {
+  /** By which the result names it. */
+  readonly id?: string;
+  readonly type: 'function';
+  readonly function: {
+    readonly name: string;
+    /** The text of a JSON object. */
+    readonly arguments: string;
+  };
+}
+
+/** What a model may call: a function of the page's. */
+export interface Tool {
+  readonly type: 'function';
+  readonly function: {
+    /** 1 to 128 letters, digits, dots, dashes and underscores. */
+    readonly name: string;
+    readonly description?: string;
+    /** A JSON schema of an object. */
+    readonly parameters?: Readonly<Record<string, unknown>>;
+  };
+}
+
+/** 'required': some tool has to be called, or this one. Default 'auto'. */
+export type ToolChoice =
+  | 'none'
+  | 'auto'
+  | 'required'
+  | { readonly type: 'function'; readonly function: { readonly name: string } };
+
 export interface ChatMessage {
   readonly role: Role;
   readonly content: string;
   readonly name?: string;
+  /** Of the assistant's. */
+  readonly tool_calls?: readonly ToolCall[];
+  /** Of role 'tool': whose result it is. */
+  readonly tool_call_id?: string;
 }
 
 export interface SamplingParams {
@@ -49,6 +84,11 @@ export interface ChatParams extends SamplingParams {
   readonly parse_special?: boolean;
   /** Further variables of the chat template. */
   readonly template_args?: Readonly<Record<string, unknown>>;
+  /** What the model may call. Needs one whose chat template has tools. */
+  readonly tools?: readonly Tool[];
+  readonly tool_choice?: ToolChoice;
+  /** false: one call an answer, at most. */
+  readonly parallel_tool_calls?: boolean;
 }
 
 export interface CompletionParams extends SamplingParams {
@@ -80,7 +120,7 @@ interface StreamedWithUsage {
 
 /** Further names of OpenAI's. `model`, `user`, `metadata` and the like change nothing. Those that
  *  ask for what slmweb does not do are refused by name, unless they ask for nothing: `n: 1`,
- *  `tools: []`, `tool_choice: 'auto'`, `response_format: {type: 'text'}`, `modalities: ['text']`. */
+ *  `function_call: 'auto'`, `response_format: {type: 'text'}`, `modalities: ['text']`. */
 interface OpenAiParams {
   readonly model?: string | null;
   readonly user?: string | null;
@@ -104,6 +144,8 @@ export interface ChatMessageParam {
   readonly role: Role | 'developer';
   readonly content?: string | readonly TextPart[] | null;
   readonly name?: string | null;
+  readonly tool_calls?: readonly ToolCall[] | null;
+  readonly tool_call_id?: string | null;
 }
 
 /** What chat.completions.create takes: ChatParams, or the same in OpenAI's words. */
@@ -111,9 +153,6 @@ export interface ChatRequest extends OrNull<Omit<ChatParams, 'messages'>>, OpenA
   readonly messages: readonly ChatMessageParam[];
   /** The same as `max_tokens`. */
   readonly max_completion_tokens?: number | null;
-  readonly tools?: readonly unknown[] | null;
-  readonly tool_choice?: unknown;
-  readonly parallel_tool_calls?: boolean | null;
   readonly response_format?: { readonly type: string } | null;
   readonly modalities?: readonly string[] | null;
 }
@@ -128,7 +167,8 @@ export interface RequestOptions {
   readonly onPrefill?: (progress: PrefillProgress) => void;
 }
 
-export type FinishReason = 'stop' | 'length';
+/** 'tool_calls': it ended, and calls tools; the results are wanted as messages of role 'tool'. */
+export type FinishReason = 'stop' | 'length' | 'tool_calls';
 
 export interface Usage {
   readonly prompt_tokens: number;
@@ -164,7 +204,13 @@ export interface ChatCompletion extends Answer {
   readonly choices: readonly [
     {
       readonly index: 0;
-      readonly message: { readonly role: 'assistant'; readonly content: string };
+      readonly message: {
+        readonly role: 'assistant';
+        /** '' where it only calls tools. */
+        readonly content: string;
+        /** Absent where there is none. */
+        readonly tool_calls?: readonly MadeCall[];
+      };
       readonly logprobs: ChatLogprobs | null;
       readonly finish_reason: FinishReason;
     },
@@ -175,9 +221,17 @@ export interface ChatCompletion extends Answer {
   readonly dropped_messages: number;
 }
 
+/** A call as an answer has it. */
+export type MadeCall = ToolCall & { readonly id: string };
+
 export interface ChatChunkChoice {
   readonly index: 0;
-  readonly delta: { readonly role?: 'assistant'; readonly content?: string };
+  readonly delta: {
+    readonly role?: 'assistant';
+    readonly content?: string;
+    /** Each is whole: it comes when all of it has been written. */
+    readonly tool_calls?: readonly (MadeCall & { readonly index: number })[];
+  };
   readonly logprobs: ChatLogprobs | null;
   readonly finish_reason: FinishReason | null;
 }

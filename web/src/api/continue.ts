@@ -4,7 +4,7 @@
 
 import { SlmError } from '../core/error';
 import type { Spans } from '../core/model';
-import type { ChatMessage } from './types';
+import type { Told } from './tools/messages';
 
 /** A prompt, and which of its characters came from messages. */
 export interface Rendered {
@@ -13,16 +13,18 @@ export interface Rendered {
 }
 
 /** What renders messages, with or without the header of an answer to come. */
-export type Renderer = (messages: readonly ChatMessage[], add_generation_prompt: boolean) => Rendered;
+export type Renderer = (messages: readonly Told[], add_generation_prompt: boolean) => Rendered;
 
 const TAG = 'CONTINUE_FINAL_MESSAGE_TAG ';
 
 /** The prompt that ends inside the last message. */
-export function continued(render: Renderer, messages: readonly ChatMessage[]): Rendered {
+export function continued(render: Renderer, messages: readonly Told[]): Rendered {
   const last = messages.at(-1);
   if (last === undefined)
     throw new SlmError('invalid_argument', 'Expected a message to continue, found none; send one.');
   const { content } = last;
+  if (typeof content !== 'string')
+    throw new SlmError('bad_template', 'Expected text to continue, found none; end with a message of text.');
   const tag = TAG.trimEnd();
   // A thought that was cut off goes on as a thought; templates that add a block
   // of thinking to every answer would close an empty one before it.

@@ -12,6 +12,7 @@ import type {
   CompletionParams,
   CompletionRequest,
   StreamOptions,
+  ToolCall,
 } from './types';
 
 /** About the requester's account, or about servers that are not there: true of any answer. */
@@ -24,7 +25,6 @@ const IGNORED = [
   'prompt_cache_options',
   'prompt_cache_retention',
   'service_tier',
-  'parallel_tool_calls',
 ];
 
 interface Rule {
@@ -37,15 +37,13 @@ const never = () => false;
 const is = (wanted: unknown) => (value: unknown) => value === wanted;
 const empty = (value: unknown) => Array.isArray(value) && value.length === 0;
 const unforced = (value: unknown) => value === 'none' || value === 'auto';
-const NO_TOOLS = 'calls of tools are not parsed here: describe them in a message and read the answer';
+const NOW_TOOLS = 'functions have become tools: use tools and tool_choice';
 
 const REFUSED: Readonly<Record<string, Rule>> = {
   n: { harmless: is(1), why: 'one answer is written at a time: ask again, with another seed' },
   best_of: { harmless: is(1), why: 'one answer is written at a time: ask again, with another seed' },
-  tools: { harmless: empty, why: NO_TOOLS },
-  functions: { harmless: empty, why: NO_TOOLS },
-  tool_choice: { harmless: unforced, why: NO_TOOLS },
-  function_call: { harmless: unforced, why: NO_TOOLS },
+  functions: { harmless: empty, why: NOW_TOOLS },
+  function_call: { harmless: unforced, why: NOW_TOOLS },
   response_format: {
     harmless: (value) => (value as { type?: unknown }).type === 'text',
     why: "answers are text, and no grammar holds them to a form: ask for JSON in a message, or use {type: 'text'}",
@@ -137,15 +135,29 @@ function chatMessage(given: ChatMessageParam): ChatMessage {
   if (!['system', 'developer', 'user', 'assistant', 'tool'].includes(role as string))
     invalid("a message's role to be system, developer, user, assistant or tool", role);
   for (const name of ['audio', 'function_call', 'refusal'])
-    if (name in others) invalid(`a message without ${name}: slmweb reads the content only`, others[name]);
+    if (name in others)
+      invalid(`a message without ${name}: slmweb reads content and tool_calls`, others[name]);
+  const { tool_calls: made, ...rest } = others;
+  const calls = made === undefined || empty(made) ? undefined : toolCalls(made);
   // An assistant that only called tools has said nothing.
-  const calls = others.tool_calls;
-  const silent = content === undefined && role === 'assistant' && calls !== undefined && !empty(calls);
+  const silent = content === undefined && role === 'assistant' && calls !== undefined;
   return {
-    ...(empty(calls) ? (({ tool_calls: _, ...rest }) => rest)(others) : others),
+    ...rest,
+    ...(calls === undefined ? {} : { tool_calls: calls }),
     role: role === 'developer' ? 'system' : (role as ChatMessage['role']),
     content: silent ? '' : textOf(content),
   };
+}
+
+function toolCalls(given: unknown): readonly ToolCall[] {
+  const shape = "tool_calls such as [{id, type: 'function', function: {name, arguments: '{…}'}}]";
+  if (!Array.isArray(given)) return invalid(shape, given);
+  for (const call of given as readonly (Partial<ToolCall> | null)[]) {
+    const { name, arguments: text } = call?.function ?? {};
+    if (typeof name !== 'string' || typeof text !== 'string') invalid(shape, call);
+    if (call?.id !== undefined && typeof call.id !== 'string') invalid(shape, call);
+  }
+  return given as readonly ToolCall[];
 }
 
 /** Parts are joined by a line break, as the servers of open models do. */

@@ -44,6 +44,9 @@ const CHAT = new Set([
   'continue_final_message',
   'parse_special',
   'template_args',
+  'tools',
+  'tool_choice',
+  'parallel_tool_calls',
 ]);
 const COMPLETION = new Set([...COMMON, 'prompt', 'echo']);
 
@@ -112,6 +115,7 @@ export function sampling(
     params: values,
     bias: bias(params.logit_bias, n_vocab),
     stop: stops(params.stop),
+    show: [],
     max_tokens: max_tokens ?? null,
   };
 }

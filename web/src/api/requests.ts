@@ -89,7 +89,7 @@ export function stream<Chunk>(
   queue: Queue,
   generation: Generation,
   options: RequestOptions,
-  wrap: (piece: Piece) => Chunk,
+  wrap: (piece: Piece) => readonly Chunk[],
   last: (outcome: Outcome) => readonly Chunk[],
 ): PushStream<Chunk> {
   const stop = new AbortController();
@@ -97,7 +97,10 @@ export function stream<Chunk>(
   options.signal?.addEventListener('abort', forward, { once: true });
   if (options.signal?.aborted) forward();
   const chunks = new PushStream<Chunk>(() => stop.abort());
-  run(engine, queue, generation, { ...options, signal: stop.signal }, (piece) => chunks.push(wrap(piece)))
+  const take = (piece: Piece) => {
+    for (const chunk of wrap(piece)) chunks.push(chunk);
+  };
+  run(engine, queue, generation, { ...options, signal: stop.signal }, take)
     .then(
       (outcome) => {
         for (const chunk of last(outcome)) chunks.push(chunk);

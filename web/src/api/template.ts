@@ -5,7 +5,7 @@
 import { SlmError } from '../core/error';
 import { Template } from '../jinja/template';
 import { continued, type Rendered } from './continue';
-import type { ChatMessage } from './types';
+import type { Told } from './tools/messages';
 
 export interface TemplateTokens {
   readonly bos_token: string;
@@ -20,6 +20,7 @@ export interface PromptOptions {
 }
 
 export class ChatTemplate {
+  readonly source: string;
   readonly #template: Template;
   readonly #tokens: TemplateTokens;
 
@@ -38,11 +39,12 @@ export class ChatTemplate {
         { cause: error },
       );
     }
+    this.source = source;
     this.#tokens = tokens;
   }
 
   /** What the template makes of these very messages. */
-  render(messages: readonly ChatMessage[], args: Readonly<Record<string, unknown>> = {}): Rendered {
+  render(messages: readonly Told[], args: Readonly<Record<string, unknown>> = {}): Rendered {
     try {
       const { tools = null, documents = null, ...others } = args;
       const own = { ...this.#tokens, add_generation_prompt: true, ...others };
@@ -59,11 +61,10 @@ export class ChatTemplate {
 
   /** The prompt of a conversation. Where the template refuses a system message, its text opens the
    *  first user message instead. */
-  prompt(messages: readonly ChatMessage[], { continues, args }: PromptOptions): Rendered {
-    const render = (some: readonly ChatMessage[], add_generation_prompt: boolean) =>
+  prompt(messages: readonly Told[], { continues, args }: PromptOptions): Rendered {
+    const render = (some: readonly Told[], add_generation_prompt: boolean) =>
       this.render(some, { ...args, add_generation_prompt });
-    const whole = (some: readonly ChatMessage[]) =>
-      continues ? continued(render, some) : this.render(some, args);
+    const whole = (some: readonly Told[]) => (continues ? continued(render, some) : this.render(some, args));
     try {
       return whole(messages);
     } catch (error) {

@@ -70,11 +70,8 @@ export class TextCompletions implements Completions {
         (piece) => {
           const shaped = piece.logprobs && completionShape([piece.logprobs], offset);
           offset += piece.text.length;
-          return {
-            ...head,
-            choices: [{ index: 0, text: piece.text, logprobs: shaped, finish_reason: null }],
-            ...none,
-          };
+          const choice = { index: 0, text: piece.text, logprobs: shaped, finish_reason: null } as const;
+          return [{ ...head, choices: [choice], ...none }];
         },
         ({ finish_reason, usage, timings }) => {
           const choices = [{ index: 0, text: '', logprobs: null, finish_reason }] as const;

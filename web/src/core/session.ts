@@ -80,6 +80,11 @@ export class Session {
     this.#core.check(this.#core.exports.slm_session_stop(this.#pointer, pointer, n));
   }
 
+  /** This special token gives its text. */
+  show(token: number): void {
+    this.#core.check(this.#core.exports.slm_session_show(this.#pointer, token));
+  }
+
   /** The adapters of the evaluations to come, in place of those before. */
   adapters(used: readonly (readonly [Adapter, number])[]): void {
     const n = used.length;

@@ -64,6 +64,7 @@ export interface SlmExports {
   slm_session_set(s: Pointer, param: number, value: number): number;
   slm_session_bias(s: Pointer, token: number, bias: number): number;
   slm_session_stop(s: Pointer, text: Pointer, n: number): number;
+  slm_session_show(s: Pointer, token: number): number;
   slm_session_sample(s: Pointer): number;
   slm_session_accept(s: Pointer, token: number): number;
   slm_session_finish(s: Pointer): number;

@@ -50,6 +50,7 @@ export async function generate(request: GenerateRequest, context: GenerateContex
   for (const [param, value] of request.params) session.set(param, value);
   for (const [token, bias] of request.bias) session.bias(token, bias);
   for (const text of request.stop) session.stop(text);
+  for (const token of request.show) session.show(token);
 
   // What has been reported of it is not reported again.
   for (const token of replay) session.accept(token);

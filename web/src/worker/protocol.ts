@@ -41,6 +41,8 @@ export interface GenerateRequest {
   readonly params: readonly (readonly [Param, number])[];
   readonly bias: readonly (readonly [token: number, bias: number])[];
   readonly stop: readonly string[];
+  /** Special tokens that give their text. */
+  readonly show: readonly number[];
   /** null: until the context is full. */
   readonly max_tokens: number | null;
   /** Alternatives to report for each token; null: no logprobs at all. */

@@ -30,6 +30,8 @@ TITLES = {
     "bits_per_byte": "bits per byte",
     "kl": "KL",
     "flips": "flips",
+    "relevance": "calls where due",
+    "parse_failures": "unreadable calls",
     "first_token_seconds": "first token",
     "prefill_tokens_per_second": "prefill",
     "decode_tokens_per_second": "decode",
@@ -40,6 +42,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "classify": ("accuracy", "precision", "recall", "f1", "ece"),
     "choice": ("accuracy", "accuracy_norm", "ece"),
     "perplexity": ("perplexity", "bits_per_byte"),
+    "tools": ("accuracy", "relevance", "parse_failures"),
 }
 _DISTANCE = ("kl", "flips")
 _SPEED = ("first_token_seconds", "prefill_tokens_per_second", "decode_tokens_per_second")
@@ -221,7 +224,7 @@ class Answers:
 def answers(result: Result, most: int = 20) -> list[Answers]:
     """The first items with what was written, for the tasks whose answers are texts: a score of
     them says little to who has not read any."""
-    if result.task not in ("chat", "generate"):
+    if result.task not in ("chat", "generate", "tools"):
         return []
     every = zip(*(found.records for found in result.models), strict=True)
     return [
@@ -229,7 +232,7 @@ def answers(result: Result, most: int = 20) -> list[Answers]:
             item.line,
             item.shown,
             item.expected[0],
-            tuple(str(record["text"]).strip() for record in records),
+            tuple(_written(record) for record in records),
         )
         for item, records in zip(result.items[:most], every, strict=False)
     ]
@@ -237,13 +240,19 @@ def answers(result: Result, most: int = 20) -> list[Answers]:
 
 def said(choices: Sequence[str], record: dict[str, Any]) -> str:
     """What a model answered."""
-    if "prediction" not in record:
-        return str(record.get("text", "")).strip()
-    index = record["prediction"]
-    return choices[index] if index is not None else str(record.get("text", "")).strip()
+    index = record.get("prediction")
+    return _written(record) if index is None else choices[index]
+
+
+def _written(record: dict[str, Any]) -> str:
+    """Its calls of tools, and its text."""
+    made = [f"{name}({arguments[1:-1]})" for name, arguments in record.get("calls", ())]
+    return "; ".join([*made, *filter(None, [str(record.get("text", "")).strip()])])
 
 
 def _right(item: Any, record: dict[str, Any]) -> bool:
+    if "right" in record:
+        return bool(record["right"])
     if "prediction" in record:
         return bool(record["prediction"] == item.answer)
     return is_exact(str(record["text"]), item.expected)

@@ -31,7 +31,15 @@ def table(result: Result) -> str:
         for row in rows
     ]
     answers = [f"{v.model}: {v.headline}. {v.details}" for v in verdicts(result)]
-    return "\n".join([*lines, "", *answers])
+    return "\n".join([*lines, "", *answers, *filter(None, map(_categories, result.models))])
+
+
+def _categories(found: Evaluated) -> str:
+    """How good it is at each, on a line; "" where there are no two."""
+    each = found.metrics.get("per_category", {})
+    figures = [f"{name} {number('accuracy', v['accuracy'])} of {v['items']}"
+               for name, v in each.items()]  # fmt: skip
+    return f"{found.model.name}: {', '.join(figures)}" if len(figures) > 1 else ""
 
 
 def markdown(result: Result) -> str:
@@ -65,6 +73,13 @@ def markdown(result: Result) -> str:
             ]
             head = ["is \\ predicted", *map(_plain, confusion["predicted"])]
             parts.append(_table([head, ["---"] + ["--:"] * (len(head) - 1), *rows]))
+        if per_category := found.metrics.get("per_category"):
+            rows = [
+                [_plain(category), number("accuracy", values["accuracy"]), str(values["items"])]
+                for category, values in per_category.items()
+            ]
+            parts.append(f"## {name}: categories")
+            parts.append(_table([["category", "accuracy", "items"], ["---", "--:", "--:"], *rows]))
         if found is not result.baseline:
             listed, lost, won = changes(result, found)
             if listed:
