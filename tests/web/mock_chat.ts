@@ -169,6 +169,10 @@ class MockChat implements Slm {
     remove: () => {},
   };
 
+  readonly guard: Slm['guard'] = {
+    check: () => Promise.reject(new Error('the chat reads what the answers say of it')),
+  };
+
   constructor(readonly config: Config) {}
 
   // ---- what a test does

@@ -146,7 +146,14 @@ class Session:
         self._eval(ids, flag)
         if logits == "none":
             return None
-        rows = 1 if logits == "last" else len(ids)
+        return self._logits(1 if logits == "last" else len(ids))
+
+    def last_logits(self) -> Logits:
+        """Those of the last token, [n_vocab], after `prefill` or an evaluation that kept them."""
+        row: Logits = self._logits(1)[0]
+        return row
+
+    def _logits(self, rows: int) -> Logits:
         n_vocab = self.model.info["n_vocab"] or 0
         address = self.core.pointer("slm_session_logits", self.handle)
         if address == 0:

@@ -62,7 +62,7 @@ export class Chat implements ChatCompletions {
     const adapters = engine.adapters.choose(params.adapters);
     const { ids, dropped } = await this.#prompt(params);
     options.signal?.throwIfAborted();
-    const generation: Generation = { ...common, ids, logprobs, adapters, echo: false };
+    const generation: Generation = { ...common, ids, logprobs, adapters, echo: false, logits_of: [] };
     const head = envelope('chatcmpl', model);
     if (params.stream === true) return this.#stream(generation, options, head, dropped, apart);
     const answer = await collect(engine, queue, generation, options);

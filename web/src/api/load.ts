@@ -9,8 +9,9 @@ import { isModelName } from '../store/manifest';
 import { publicKeyBytes } from '../store/signature';
 import { bytesOnDevice, listStored, removeStored } from '../store/store';
 import { opened } from './open';
-import { LoadedModel } from './slm';
-import type { LoadOptions, LoadSource, Slm, StoredModel, Variant } from './types';
+import { checkRules } from './screened';
+import { type Guarding, LoadedModel } from './slm';
+import type { LoadOptions, LoadProgress, LoadSource, Slm, StoredModel, Variant } from './types';
 
 export class SLM extends LoadedModel {
   /** Fetches what is not yet on this device, stores it and loads it. Of a new version only what
@@ -21,6 +22,31 @@ export class SLM extends LoadedModel {
     const { signal, publicKey = null } = options;
     signal?.throwIfAborted();
     if (publicKey !== null) publicKeyBytes(publicKey); // a mistake is named before anything is fetched
+    const guarding = await SLM.#guarding(options);
+    try {
+      return await SLM.#load(source, options, guarding);
+    } catch (error) {
+      if (guarding?.owned) await guarding.model.dispose();
+      throw error;
+    }
+  }
+
+  /** Loaded first, for without it nothing of the model may be shown. */
+  static async #guarding({ guard, ...options }: LoadOptions): Promise<Guarding | null> {
+    if (guard === undefined) return null;
+    checkRules(guard);
+    const { model } = guard;
+    if (isLoaded(model)) return { ...guard, model, owned: false };
+    // These are of the model that is guarded.
+    const { n_ctx: _, name: __, onProgress, ...shared } = options;
+    const told = onProgress && {
+      onProgress: (progress: LoadProgress) => onProgress({ ...progress, guard: true }),
+    };
+    return { ...guard, model: await SLM.load(model, { ...shared, ...told }), owned: true };
+  }
+
+  static async #load(source: LoadSource, options: LoadOptions, guarding: Guarding | null): Promise<Slm> {
+    const { signal } = options;
     const base =
       options.baseUrl === undefined ? new URL('.', import.meta.url) : new URL(options.baseUrl, location.href);
     // What does not wait for one another is fetched together: the wasm too, as soon as it is known
@@ -51,7 +77,7 @@ export class SLM extends LoadedModel {
         fetchOk(new URL('wasm/simd.wasm', base), signal).then((response) => response.arrayBuffer()),
     });
     const workerUrl = await asset('worker.js');
-    const slm = await SLM.fromSource({ manifest, files, wasm, workerUrl }, { ...options, n_ctx });
+    const slm = await SLM.fromSource({ manifest, files, wasm, workerUrl }, { ...options, n_ctx }, guarding);
     loading = undefined; // what is fetched from now on is no part of loading
     // Should the GPU be lost without a network, the CPU can still take over.
     if (slm.info.backend === 'webgpu' && !wantsGpuOnly(options))
@@ -80,6 +106,8 @@ export class SLM extends LoadedModel {
     await removeStored(name);
   }
 }
+
+const isLoaded = (model: Slm | LoadSource): model is Slm => typeof model === 'object' && 'dispose' in model;
 
 /** What the engine will most probably ask for. */
 async function likelyVariant(options: LoadOptions): Promise<Variant> {
