@@ -16,10 +16,13 @@ from .common import (
     BackendOption,
     ContextOption,
     JsonOption,
+    PolicyOption,
+    ThresholdOption,
     VariantOption,
     VerifyOption,
     finite,
     note,
+    parse_policies,
     print_json,
     progress_bar,
     read_bytes,
@@ -28,7 +31,7 @@ from .common import (
 if TYPE_CHECKING:
     from ..evaluate.run import Result
 
-Task = Literal["chat", "classify", "generate", "perplexity", "choice"]
+Task = Literal["chat", "classify", "generate", "perplexity", "choice", "guard"]
 By = Literal["likelihood", "generation"]
 
 
@@ -86,6 +89,8 @@ def evaluate(
     by: Annotated[
         By, typer.Option(help="How classify decides: the likeliest label, or the text.")
     ] = "likelihood",
+    policies: PolicyOption = None,
+    threshold: ThresholdOption = 0.5,
     prompt: Annotated[
         str | None,
         typer.Option(
@@ -130,7 +135,8 @@ def evaluate(
 
     A line of JSON holds, by task: chat {"messages", "expected"}; classify {"text", "label"};
     generate {"prompt", "reference"}; perplexity {"text"}; choice {"question", "choices",
-    "answer"}. docs/evaluate.md has the other names that are understood.
+    "answer"}; guard {"prompt", "label"}, and {"response"} where that is to be judged.
+    docs/evaluate.md has the other names that are understood.
     """
     from ..evaluate import gate, metrics
     from ..evaluate.data import choose, parse_items
@@ -144,6 +150,8 @@ def evaluate(
     )
     if by == "generation" and task != "classify":
         raise SlmError("invalid_argument", f"--by generation is for classify, not for {task}")
+    if (policies or threshold != 0.5) and task != "guard":
+        raise SlmError("invalid_argument", f"--policy and --threshold are for guard, not {task}")
     if backend is not None and not browser:
         raise SlmError(
             "invalid_argument",
@@ -156,8 +164,9 @@ def evaluate(
     if out is not None:
         check_reports(out)
     name = "stdin" if str(data) == "-" else str(data)
-    items = choose(parse_items(read_bytes(data), name, task, classes), limit, seed)
-    settings = Settings(wording, by, max_tokens, temperature, seed, n_ctx)
+    rules = parse_policies(policies)
+    items = choose(parse_items(read_bytes(data), name, task, classes, rules), limit, seed)
+    settings = Settings(wording, by, max_tokens, temperature, seed, n_ctx, threshold)
     try:
         result = run(
             models,

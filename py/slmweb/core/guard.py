@@ -57,8 +57,11 @@ BUILT_IN = tuple(map(Policy, POLICIES))
 
 @dataclass(frozen=True)
 class Question:
-    """What a guard reads: one text and one rule."""
+    """What a guard reads: a text, or an answer to it, and a rule."""
 
+    policy: Policy
+    prompt: str
+    response: str | None
     text: str
     ids: tuple[int, ...]
 
@@ -77,7 +80,7 @@ def question(model: Model, policy: Policy, prompt: str, response: str | None = N
     guideline = policy.guideline(response is not None)
     text = render(template, messages, bos_token=bos, eos_token=eos, guideline=guideline)
     ids = model.tokenizer.encode(text, bos=lacks_bos(text, bos), plain=text.spans)
-    return Question(str.__str__(text), tuple(ids))
+    return Question(policy, prompt, response, str.__str__(text), tuple(ids))
 
 
 def yes_and_no(model: Model) -> tuple[int, int]:
@@ -120,6 +123,13 @@ class Score:
         return self.probability >= self.threshold
 
 
+def judge(session: Session, ids: Sequence[int], words: tuple[int, int]) -> tuple[float, int]:
+    """The probability of Yes after a question, and how many of its tokens the cache held."""
+    cached = session.prefill(ids)
+    yes, no = session.last_logits()[list(words)].astype(np.float64).tolist()
+    return probability(yes, no), cached
+
+
 def check(
     session: Session,
     prompt: str,
@@ -132,18 +142,16 @@ def check(
     What the session's cache holds is reused and replaced. Raises SlmError "bad_template",
     "unsupported", and "context_full": no text is judged by a part of it.
     """
-    model = session.model
-    words = list(yes_and_no(model))
+    words = yes_and_no(session.model)
     scores = []
     for policy in policies:
-        ids = question(model, policy, prompt, response).ids
+        ids = question(session.model, policy, prompt, response).ids
         if len(ids) > session.n_ctx:
             raise SlmError(
                 "context_full",
                 f"the text takes {len(ids)} tokens with the rule and the context holds "
                 f"{session.n_ctx}; shorten it or ask for a larger n_ctx",
             )
-        cached = session.prefill(ids)
-        yes, no = session.last_logits()[words].astype(np.float64).tolist()
-        scores.append(Score(policy, probability(yes, no), threshold, len(ids), cached))
+        chance, cached = judge(session, ids, words)
+        scores.append(Score(policy, chance, threshold, len(ids), cached))
     return scores

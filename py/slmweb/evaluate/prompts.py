@@ -24,6 +24,7 @@ DEFAULT_PROMPTS: dict[Task, str] = {
     "generate": "{text}",
     "perplexity": "{text}",
     "choice": "{text}",
+    "guard": "{text}",
     "classify": "Classify the text as one of: {labels}.\n\nText: {text}\n\n"
     "Answer with the label only.",
 }
@@ -50,12 +51,14 @@ def check_wording(wording: Wording) -> None:
     """Raises SlmError "invalid_argument" for words that would not reach the model, or without
     which the items' texts would not."""
     task, prompt = wording.task, wording.prompt
-    if task == "perplexity" and (prompt is not None or wording.system is not None):
+    if task in ("perplexity", "guard") and (prompt is not None or wording.system is not None):
         option = "--system" if prompt is None else "--prompt"
-        raise SlmError(
-            "invalid_argument",
-            f"{option} is not for perplexity, which takes the texts as they are; leave it out",
+        why = (
+            "takes the texts as they are"
+            if task == "perplexity"
+            else "asks in the words that guards are trained on"
         )
+        raise SlmError("invalid_argument", f"{option} is not for {task}, which {why}; leave it out")
     if prompt is None:
         return
     known = ("text", "labels") if task in ("classify", "choice") else ("text",)

@@ -6,7 +6,7 @@ import type { PolicyName } from '../generated/guard';
 import type { Usage } from './completions';
 import type { LoadSource, Slm } from './types';
 
-export type { PolicyName };
+export type GuardPolicyName = PolicyName;
 
 /** A rule. */
 export interface GuardPolicy {
@@ -20,7 +20,7 @@ export interface GuardPolicy {
 
 export interface GuardRules {
   /** By default all built-in ones. Each takes one prefill of its own words, and the first that of the text. */
-  readonly policies?: readonly (PolicyName | GuardPolicy)[];
+  readonly policies?: readonly (GuardPolicyName | GuardPolicy)[];
   /** The probability from which on a text counts as breaking a rule; by default 0.5. */
   readonly threshold?: number;
 }
