@@ -117,6 +117,10 @@ test('a prompt that breaks a rule never reaches the model', async () => {
   assert.match(textOf(chunks), /not answered/);
   assert.equal(chunks[0]?.choices[0].delta.role, 'assistant');
   assert.equal(chunks.at(-1)?.choices[0].finish_reason, 'content_filter');
+  assert.deepEqual(
+    chunks.map(({ guard }) => guard?.refused),
+    ['prompt', 'prompt'],
+  );
   assert.equal(chunks.at(-1)?.usage?.total_tokens, 0);
   const apart = await chunksOf(it, 'be bad', { stream_options: { include_usage: true } });
   assert.deepEqual(

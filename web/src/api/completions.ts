@@ -155,7 +155,8 @@ export interface ChatLogprobs {
 }
 
 interface Answer {
-  /** Of a model with a guard; in a stream on the chunk with the finish_reason. */
+  /** Of a model with a guard; in a stream on the chunk with the finish_reason, and on every chunk of a
+   *  refusal. */
   readonly guard?: GuardReport;
   readonly id: string;
   /** Unix seconds. */

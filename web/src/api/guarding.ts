@@ -68,7 +68,7 @@ export interface GuardOptions extends GuardRules {
   readonly refusal?: string;
 }
 
-/** What the guard found, on an answer or on the last chunk of a stream. */
+/** What the guard found. */
 export interface GuardReport {
   /** What broke a rule; null: nothing. */
   readonly refused: 'prompt' | 'answer' | null;

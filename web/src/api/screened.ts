@@ -243,7 +243,8 @@ class Screened<Request extends ChatRequest | CompletionRequest> {
   #refusal(held: readonly Told[], report: GuardReport): Told[] {
     const text = this.#screen.refusal('answer', report.answer!);
     const { timings: _, usage, ...head } = held[0]!;
-    const opening = { ...head, ...(usage === null ? { usage } : {}), choices: [this.#piece(text)] };
+    const none = usage === null ? { usage } : {};
+    const opening = { ...head, ...none, choices: [this.#piece(text)], guard: report };
     return [opening, ...held.filter(isEnd).map((chunk) => refused(chunk, this.#kind.end, report))];
   }
 
@@ -268,7 +269,7 @@ class Screened<Request extends ChatRequest | CompletionRequest> {
     const none = apart ? { usage: null } : {};
     const chunks = new PushStream<Told>(() => undefined);
     const base = { ...head, object: chunk };
-    chunks.push({ ...base, choices: [this.#piece(text)], ...none, ...dropped });
+    chunks.push({ ...base, choices: [this.#piece(text)], ...none, ...dropped, guard: report });
     chunks.push({ ...base, choices: [choice(end)], ...(apart ? none : sums), guard: report } as Told);
     if (apart) chunks.push({ ...base, choices: [], ...sums });
     chunks.close();
