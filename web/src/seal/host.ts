@@ -120,11 +120,11 @@ export class FrameHost implements ChatHost {
     // An engine that has crashed answers nothing any more.
     const alive = await this.#screening?.tokenize('').catch(() => null);
     if (!alive) {
-      await this.#screening?.dispose();
       const { onProgress, onRoom: _, n_ctx: __, ...shared } = options;
       const told = (progress: LoadProgress) => onProgress?.({ ...progress, guard: true });
-      this.#screening = null;
-      this.#screening = (await this.#open(guard.model, { ...shared, onProgress: told }, null)).slm;
+      const { slm } = await this.#open(guard.model, { ...shared, onProgress: told }, null);
+      await this.#screening?.dispose(); // also one that an opening which was given up has loaded meanwhile
+      this.#screening = slm;
     }
     return { ...guard, model: this.#screening!, owned: false };
   }
