@@ -1,9 +1,9 @@
 """Writes the public types as one file, slmweb.d.ts, for pages that import the API.
 
 Owns what is public: the class SLM as far as a page may use it, SlmError, and the
-types of web/src/api/types.ts, completions.ts, notices.ts and backend.ts. The compiler writes the
-declarations; here they are put together, and anything that would still point into our sources is
-an error.
+types of web/src/api/types.ts, completions.ts, guarding.ts, notices.ts and backend.ts. The compiler
+writes the declarations; here they are put together, and anything that would still point into our
+sources is an error.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from script import ROOT, BuildError
 SOURCES = ROOT / "web/src"
 TSC = ROOT / "node_modules/.bin/tsc"
 VARIANTS = ROOT / "build/tables/variants.toml"
+GUARD = ROOT / "build/tables/guard.toml"
 
 HEAD = """\
 // The types of slmweb.js. Put this file beside it: TypeScript finds it by its name.
@@ -53,11 +54,12 @@ def declarations() -> bytes:
         )
         if done.returncode != 0:
             raise BuildError(f"the types of the web part cannot be written: {done.stdout.strip()}")
-        types, completions, notices, backend, error, load = (
+        types, completions, guarding, notices, backend, error, load = (
             (folder / "out" / name).read_text()
             for name in (
                 "api/types.d.ts",
                 "api/completions.d.ts",
+                "api/guarding.d.ts",
                 "api/notices.d.ts",
                 "api/backend.d.ts",
                 "core/error.d.ts",
@@ -69,6 +71,10 @@ def declarations() -> bytes:
     types = types.replace(
         "export type Variant = VariantName;", f"export type Variant = {variants};"
     )
+    policies = " | ".join(f"'{name}'" for name in tomllib.loads(GUARD.read_text())["policies"])
+    guarding = guarding.replace(
+        "export type GuardPolicyName = PolicyName;", f"export type GuardPolicyName = {policies};"
+    )
     # Only the class of each: what else they export is for our own files.
     load = _class(load, "SLM").replace(
         "class SLM extends LoadedModel {", "class SLM {\n    private constructor();"
@@ -76,13 +82,14 @@ def declarations() -> bytes:
     parts = [
         types,
         completions,
+        guarding,
         notices,
         backend,
         error.replace("export interface", "interface").replace("export type", "type"),
         INSTANCE + load,
     ]
     text = HEAD + "\n".join(_body(part) for part in parts) + "\nexport {};\n"
-    for mark in ("import ", "VariantName", "LoadedModel", " from '"):
+    for mark in ("import ", "VariantName", "PolicyName;", "LoadedModel", " from '"):
         if re.search(rf"^(?!\s*(//|/?\*)).*{re.escape(mark)}", text, re.MULTILINE):
             raise BuildError(
                 f"slmweb.d.ts would hold {mark.strip()!r}, which only our sources know"

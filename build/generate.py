@@ -2,8 +2,8 @@
 
 Owns the list of what is generated, and the shape of what comes from slm.h and
 the tables; knows nothing of what the functions do. c_header.py reads the
-header, shader_tables.py is the part of the variant `webgpu`, and tool_forms.py that
-of tool calls.
+header, shader_tables.py is the part of the variant `webgpu`, tool_forms.py that
+of tool calls, and guard_tables.py the words of a guard.
 
   python build/generate.py          writes the files
   python build/generate.py --check  fails when one differs from what would be written
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from c_header import Enum, Function, Header
+from guard_tables import guard_py, guard_ts
 from script import ROOT, BuildError, run
 from shader_tables import GpuInterface, gpu_ts, operations_h, read_interface, ts_type
 from shader_texts import texts_ts
@@ -313,6 +314,7 @@ N_BATCH: Final = {{{n_batch}}}
 
 
 SHADER_ORIGIN = origin("//", "wasm/src/gpu/host.h", "wasm/shaders")
+GUARD = "build/tables/guard.toml"
 HOST_ORIGIN = origin("//", "wasm/src/gpu/{host,ops}.h", "wasm/shaders")
 
 OUTPUTS: dict[str, Callable[[Abi], str]] = {
@@ -330,6 +332,8 @@ OUTPUTS: dict[str, Callable[[Abi], str]] = {
     "web/src/generated/shaders.ts": lambda abi: texts_ts(
         abi.gpu.formats, origin("//", "wasm/shaders")
     ),
+    "web/src/generated/guard.ts": lambda _: guard_ts(origin("//", GUARD)),
+    "py/slmweb/generated/guard.py": lambda _: guard_py(origin("#", GUARD)),
     "py/slmweb/generated/__init__.py": lambda _: '"""Written by build/generate.py."""\n',
 }
 

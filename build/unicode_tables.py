@@ -1,8 +1,9 @@
 """Writes wasm/src/generated/unicode_tables.h: which code points are letters,
 numbers, punctuation and white space, and what uncased models read in place of
 them. Owns the choice of the Unicode version, 15.1, which is that of llama.cpp's
-tables: another one would give other token ids. It is run by hand, when that version changes, and not by `make`, because
-Python's own unicodedata differs from one Python to the next.
+tables: another one would give other token ids. It is run by hand, when that
+version changes, and not by `make`, because Python's own unicodedata differs from
+one Python to the next.
 
   pip install unicodedata2==15.1.0
   python build/unicode_tables.py
@@ -48,10 +49,12 @@ inline constexpr uint8_t kCharClassRuns[] = {{
 
 FOLDS = """};
 
-/// What an uncased model reads in place of a code point: its canonical decomposition (but of Hangul, which is
-/// arithmetic) without accents (\\p{Mn}), in lower case; nothing in place of a control character. Runs by rising
-/// code points: how many are skipped after the run before; (length - 1) << 3 | (step - 1) << 2 | n; then n numbers,
-/// each what is to be added to the code point for one of those that replace it (zigzag). Encoded as above.
+/// What an uncased model reads in place of a code point: its canonical decomposition
+/// (but of Hangul, which is arithmetic) without accents (\\p{Mn}), in lower case; nothing
+/// in place of a control character. Runs by rising code points: how many are skipped
+/// after the run before; (length - 1) << 3 | (step - 1) << 2 | n; then n numbers, each
+/// what is to be added to the code point for one of those that replace it (zigzag).
+/// Encoded as above.
 inline constexpr uint32_t kFoldRunCount = COUNT;
 inline constexpr uint8_t kFoldRuns[] = {
 """

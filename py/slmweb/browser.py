@@ -46,6 +46,10 @@ _LOAD = f"""async ([url, options]) => {{ {_OUTCOME}
 }}"""
 _ASK = f"""async ([kind, params]) => {{ {_OUTCOME}
   return outcome(async () => {{
+    if (kind === 'guard') {{
+      const verdict = await slm.guard.check(params);
+      return {{ ...verdict, timings: slm.stats().timings, info: slm.info }};
+    }}
     const {{ choices, usage, timings }} =
       await (kind === 'chat' ? slm.chat.completions : slm.completions).create(params);
     const [{{ message, text, finish_reason, logprobs }}] = choices;
@@ -134,7 +138,7 @@ class PageModel:
         threads = "1 thread" if info["threads"] == 1 else f"{info['threads']} threads"
         return f"Chromium {version}, {info['variant']}, {threads}"
 
-    def ask(self, kind: Literal["chat", "text"], params: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, kind: Literal["chat", "text", "guard"], params: dict[str, Any]) -> dict[str, Any]:
         """What the API answers to a request. Raises SlmError "unavailable" when a GPU was lost or
         given up since the model was loaded: what is computed with another one, or on the CPU,
         belongs to no figures of this one."""

@@ -34,7 +34,6 @@ def transformers_config(model: TinyModel) -> Any:
             num_attention_heads=model.n_head,
             max_position_embeddings=model.n_ctx_train,
             layer_norm_eps=model.eps,
-            attn_implementation="eager",
         )
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
@@ -116,7 +115,8 @@ def transformers_embedding(model: TinyModel, ids: list[int]) -> F32:
         hidden = transformers_embedder(model)(torch.tensor([ids])).last_hidden_state[0]
     tensors = weights(model)
     if not model.n_wide:
-        return np.asarray(hidden.numpy(), np.float32).mean(axis=0)
+        mean: F32 = np.asarray(hidden.numpy(), np.float32).mean(axis=0)
+        return mean
     embedding: F32 = tensors["dense_3.weight"].values @ (
         tensors["dense_2.weight"].values @ np.asarray(hidden.numpy(), np.float32).mean(axis=0)
     )

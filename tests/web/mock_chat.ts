@@ -11,6 +11,7 @@ import type {
   CompletionChunk,
   CompletionParams,
   FinishReason,
+  GuardReport,
   LoadProgress,
   ModelInfo,
   NetworkDetails,
@@ -30,6 +31,7 @@ import type { ChatHost, ModelEntry, OpenedModel, Site } from '../../web/src/seal
 interface Config {
   readonly site?: Partial<Site>;
   readonly models?: readonly Partial<ModelEntry>[];
+  readonly guard?: Partial<ModelEntry>;
   readonly info?: Partial<ModelInfo>;
   /** What `info` says where the GPU is not forbidden; without it there is none. */
   readonly gpu?: Partial<BackendInfo>;
@@ -48,6 +50,7 @@ interface Piece {
   readonly text: string;
   readonly finish: FinishReason | null;
   readonly dropped?: number;
+  readonly guard?: GuardReport;
 }
 
 interface Request {
@@ -63,6 +66,7 @@ const SITE: Site = {
   system_prompt: null,
   accent: null,
   icon: null,
+  guard: null,
 };
 
 const ENTRY: ModelEntry = {
@@ -173,6 +177,10 @@ class MockChat implements Slm {
     remove: () => {},
   };
 
+  readonly guard: Slm['guard'] = {
+    check: () => Promise.reject(new Error('the chat reads what the answers say of it')),
+  };
+
   constructor(readonly config: Config) {}
 
   // ---- what a test does
@@ -187,6 +195,23 @@ class MockChat implements Slm {
   finish(reason: FinishReason = 'stop'): void {
     this.count();
     this.push({ text: '', finish: reason });
+  }
+
+  /** As a stream does whose answer, or the question of it, a guard has refused. */
+  refuse(refused: 'prompt' | 'answer', ...names: readonly string[]): void {
+    this.count();
+    const scores = names.map((name) => {
+      return { name, title: name, probability: 0.9, threshold: 0.5, violates: true };
+    });
+    const usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+    const verdict = {
+      violates: true,
+      scores,
+      usage: { ...usage, prompt_tokens_details: { cached_tokens: 0 } },
+    };
+    const guard = { refused, prompt: null, answer: null, [refused]: verdict };
+    this.push({ text: 'Refused in English.', finish: null, guard });
+    this.push({ text: '', finish: 'content_filter', guard });
   }
 
   drop(dropped: number): void {
@@ -324,7 +349,7 @@ class MockChat implements Slm {
 
 const ANSWER = { id: 'mock', created: 0, model: ENTRY.name } as const;
 
-function chatChunk({ text, finish, dropped }: Piece, timings: Timings): ChatCompletionChunk {
+function chatChunk({ text, finish, dropped, guard }: Piece, timings: Timings): ChatCompletionChunk {
   return {
     ...ANSWER,
     object: 'chat.completion.chunk',
@@ -333,6 +358,7 @@ function chatChunk({ text, finish, dropped }: Piece, timings: Timings): ChatComp
     ],
     ...(finish === null ? {} : { timings }),
     ...(dropped === undefined ? {} : { dropped_messages: dropped }),
+    ...(guard === undefined ? {} : { guard }),
   };
 }
 
@@ -360,6 +386,7 @@ const change = (name: string, to: (entry: ModelEntry) => Partial<ModelEntry>) =>
 const host: ChatHost = {
   site: { ...SITE, ...config.site },
   models,
+  guard: config.guard === undefined ? null : { ...ENTRY, ...config.guard },
   preferences: { ...NO_PREFERENCES, ...config.preferences },
   backend: config.backend ?? null,
   keep: (preferences) => {

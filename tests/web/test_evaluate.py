@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 
 from slmweb.evaluate.journal import FILE
 from tests.goldens.chat_templates import TEMPLATES
+from tests.goldens.real_models import find
 from tests.py.cli.program import slmweb
 from tests.py.evaluate.test_report import result
 from tests.py.models import CHATML, tiny, with_template
@@ -85,6 +86,24 @@ def test_chromium_reads_calls_as_python_does(tmp_path: Path, options: tuple[str,
     for name in ("text", "calls", "right", "unread", "finish_reason"):
         assert ours[name] == theirs[name], name
     assert ours["text"].startswith("<start_function_call>call:f{") is bool(options)
+
+
+def test_chromium_judges_as_python_does(tmp_path: Path) -> None:
+    model = find("smollm2")
+    data = tmp_path / "data.jsonl"
+    lines = [
+        {"prompt": "Hello <|im_end|>", "label": 0},
+        {"prompt": "Hello", "response": "Ho", "policy": {"name": "x", "text": "No."}, "label": 1},
+    ]
+    data.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    common = ("eval", str(model), "--data", str(data), "--task", "guard", "--policy", "hate")
+    here, there = tmp_path / "python", tmp_path / "chromium"
+    assert slmweb(*common, "-o", str(here)).returncode == 0
+    done = program(*common, "-o", str(there), "--browser")
+    assert done.returncode == 0, done.stderr
+    for ours, theirs in zip(records(here), records(there), strict=True):
+        assert theirs["policies"] == ours["policies"]
+        assert theirs["probabilities"] == pytest.approx(ours["probabilities"], abs=1e-4)
 
 
 @pytest.mark.usefixtures("gpu_browser")

@@ -90,6 +90,12 @@ def build(
     notes: tuple[str, ...] = ()
     if is_gguf:
         _check_template(checkpoint)
+    if site is not None and site.guard is not None:
+        raise SlmError(
+            "invalid_argument",
+            "a guard is a second model and build makes a site of one; leave the guard out, or pack "
+            "both and use `slmweb bundle`",
+        )
     with work_folder(out) as work, _as_site(work, out):
         model = checkpoint
         if not is_gguf:

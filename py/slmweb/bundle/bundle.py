@@ -82,6 +82,12 @@ def bundle(
     out = out.resolve()
     check_target(out, base_path)
     names = _names(models)
+    if site is not None and site.guard is not None and site.guard.model not in names:
+        raise SlmError(
+            "invalid_argument",
+            f"the guard {site.guard.model} is not among the models {', '.join(names)}, and without "
+            "it the page opens none; name its GGUF file or packed folder as well",
+        )
     if key is not None:
         public_key = public_key_of(key)
     pages = PageCache(

@@ -22,6 +22,7 @@ from ..sizes import bytes_text as bytes_text
 
 if TYPE_CHECKING:
     from ..core.adapter import Adapter
+    from ..core.guard import Policy
     from ..core.model import Model
 
 Variant = Literal["relaxed", "simd"]
@@ -79,6 +80,25 @@ AdapterOption = Annotated[
 ]
 
 
+PolicyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME[=TEXT]",
+        help="A rule: dangerous, harassment, hate, sexual, or one in plain words with a name of "
+        "your own; repeatable.",
+        show_default="those four",
+    ),
+]
+ThresholdOption = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        callback=finite,
+        help="The probability from which on a text counts as violating.",
+    ),
+]
 VerifyOption = Annotated[
     bool,
     typer.Option(
@@ -86,6 +106,22 @@ VerifyOption = Annotated[
         help="Hold a packed model to its known answer first, and stop where it is not that.",
     ),
 ]
+
+
+def parse_policies(options: list[str] | None) -> tuple[Policy, ...]:
+    """The rules that --policy names, by default the built-in ones.
+
+    Raises SlmError "invalid_argument".
+    """
+    from ..core.guard import BUILT_IN, Policy
+
+    found = []
+    for option in options or []:
+        name, own, text = option.partition("=")
+        found.append(Policy(name.strip(), text.strip() if own else None))
+    if len({policy.name for policy in found}) < len(found):
+        raise SlmError("invalid_argument", "two --policy have one name; give each its own")
+    return tuple(found) or BUILT_IN
 
 
 @contextlib.contextmanager

@@ -16,10 +16,13 @@ from .common import (
     BackendOption,
     ContextOption,
     JsonOption,
+    PolicyOption,
+    ThresholdOption,
     VariantOption,
     VerifyOption,
     finite,
     note,
+    parse_policies,
     print_json,
     progress_bar,
     read_bytes,
@@ -28,7 +31,7 @@ from .common import (
 if TYPE_CHECKING:
     from ..evaluate.run import Result
 
-Task = Literal["chat", "classify", "generate", "perplexity", "choice", "tools"]
+Task = Literal["chat", "classify", "generate", "perplexity", "choice", "tools", "guard"]
 By = Literal["likelihood", "generation"]
 
 
@@ -88,6 +91,8 @@ def evaluate(
     by: Annotated[
         By, typer.Option(help="How classify decides: the likeliest label, or the text.")
     ] = "likelihood",
+    policies: PolicyOption = None,
+    threshold: ThresholdOption = 0.5,
     prompt: Annotated[
         str | None,
         typer.Option(
@@ -139,8 +144,8 @@ def evaluate(
 
     A line of JSON holds, by task: chat {"messages", "expected"}; classify {"text", "label"};
     generate {"prompt", "reference"}; perplexity {"text"}; choice {"question", "choices",
-    "answer"}; tools {"messages", "tools", "calls"}. docs/evaluate.md has the other names that
-    are understood.
+    "answer"}; tools {"messages", "tools", "calls"}; guard {"prompt", "label"}, and {"response"}
+    where that is to be judged. docs/evaluate.md has the other names that are understood.
     """
     from ..core.chat import check_template
     from ..evaluate import bfcl, gate, metrics
@@ -155,6 +160,8 @@ def evaluate(
     )
     if by == "generation" and task != "classify":
         raise SlmError("invalid_argument", f"--by generation is for classify, not for {task}")
+    if (policies or threshold != 0.5) and task != "guard":
+        raise SlmError("invalid_argument", f"--policy and --threshold are for guard, not {task}")
     if backend is not None and not browser:
         raise SlmError(
             "invalid_argument",
@@ -181,8 +188,9 @@ def evaluate(
     name = "stdin" if str(data) == "-" else str(data)
     fetched = task == "tools" and bfcl.is_bfcl(name)
     lines = bfcl.questions(name, note) if fetched else read_bytes(data)
-    items = choose(parse_items(lines, name, task, classes), limit, seed)
-    settings = Settings(wording, by, max_tokens, temperature, seed, n_ctx)
+    rules = parse_policies(policies)
+    items = choose(parse_items(lines, name, task, classes, rules), limit, seed)
+    settings = Settings(wording, by, max_tokens, temperature, seed, n_ctx, threshold)
     try:
         result = run(
             models,

@@ -91,6 +91,11 @@ def serve(
         note(f"slmweb: {sentence}")
     if not names:
         note(f"slmweb: {folders.models} has no packed model; {paths.how_to_get_a_model()}")
+    if identity.guard is not None and identity.guard.model not in names:
+        note(
+            f"slmweb: the guard {identity.guard.model} is not among the models, and without it the "
+            "page opens none; pack it beside them"
+        )
     unsigned = [entry["name"] for entry in entries if not entry["signed"]]
     if key is not None and unsigned:
         note(f"slmweb: the page will refuse {', '.join(unsigned)}, not signed; see `slmweb sign`")

@@ -60,6 +60,11 @@ class SiteOptions:
         ),
     ] = None
 
+    guard: Annotated[
+        str | None,
+        _text("A packed model of the site that screens what is asked and answered.", "NAME"),
+    ] = None
+
     def make(self) -> Site:
         """The site. Raises what `make_site` raises."""
         from ..server.site import make_site

@@ -123,20 +123,13 @@ def chat_text(
     a system prompt, its text opens the first question instead. Raises SlmError "bad_template",
     also when the model has no template.
     """
-    info = model.info
-    template = template or info["chat_template"]
+    template = template or model.info["chat_template"]
     if not template:
         raise SlmError(
             "bad_template",
             "the model has no chat template, so it was not trained to chat; use an instruct model",
         )
-
-    def text(token: int | None) -> str:
-        if token is None:
-            return ""
-        return model.tokenizer.decode([token], special=True).decode("utf-8", "replace")
-
-    bos, eos = text(info["bos"]), text(info["eos"])
+    bos, eos = special_tokens(model)
     if speaks_of_tools(messages) and (form := known_form(template)) is not None:
         messages = told(messages, template, form)
 
@@ -151,9 +144,24 @@ def chat_text(
         )
 
     prompt = conversation(rendered, messages, continue_final_message)
-    # Most templates write BOS themselves; the tokenizer must not write it again.
+    return prompt, lacks_bos(prompt, bos)
+
+
+def special_tokens(model: Model) -> tuple[str, str]:
+    """What a template calls `bos_token` and `eos_token`."""
+
+    def text(token: int | None) -> str:
+        if token is None:
+            return ""
+        return model.tokenizer.decode([token], special=True).decode("utf-8", "replace")
+
+    return text(model.info["bos"]), text(model.info["eos"])
+
+
+def lacks_bos(prompt: Text, bos: str) -> bool:
+    """Most templates write BOS themselves; the tokenizer must not write it again."""
     own = bool(bos) and prompt.startswith(bos)
-    return prompt, not (own and (not prompt.spans or prompt.spans[0][0] >= len(bos)))
+    return not (own and (not prompt.spans or prompt.spans[0][0] >= len(bos)))
 
 
 Renderer = Callable[[Sequence[Message], bool], Text]

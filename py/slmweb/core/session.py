@@ -148,8 +148,12 @@ class Session:
         self._eval(ids, flag)
         if logits == "none":
             return None
-        rows = 1 if logits == "last" else len(ids)
-        return self._output(rows, self.model.info["n_vocab"] or 0)
+        return self._output(1 if logits == "last" else len(ids), self.model.info["n_vocab"] or 0)
+
+    def last_logits(self) -> Logits:
+        """Those of the last token, [n_vocab], after `prefill` or an evaluation that kept them."""
+        row: Logits = self._output(1, self.model.info["n_vocab"] or 0)[0]
+        return row
 
     def _output(self, rows: int, columns: int) -> Logits:
         address = self.core.pointer("slm_session_logits", self.handle)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..browser import Backend, PageModel
+from ..core.guard import Question
 from ..core.instance import Variant
 from ..core.model import Model, Progress
 from ..core.tools import Call
@@ -81,6 +82,17 @@ class BrowserEngine:
         calls = tuple(Call(call["name"], call["arguments"]) for call in made)
         return Generated(answer["text"], answer["finish_reason"], calls)
 
+    def judge(self, question: Question, timing: Timing) -> float:
+        policy = question.policy
+        rule = {"name": policy.name} | ({"text": policy.text} if policy.text is not None else {})
+        answered = {} if question.response is None else {"response": question.response}
+        params = {"prompt": question.prompt, **answered, "policies": [rule]}
+        answer = self._ask("guard", params, timing)
+        self._check(answer, question.ids)
+        (score,) = answer["scores"]
+        found: float = score["probability"]
+        return found
+
     def forget(self) -> None:
         """Nothing to do: the page makes the same text of a request whatever its cache holds."""
 
@@ -105,7 +117,7 @@ class BrowserEngine:
             )
 
     def _ask(
-        self, kind: Literal["chat", "text"], params: dict[str, Any], timing: Timing
+        self, kind: Literal["chat", "text", "guard"], params: dict[str, Any], timing: Timing
     ) -> dict[str, Any]:
         answer = self._page.ask(kind, params)
         numbers = answer["timings"]

@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn, get_args
 
+from ..core.guard import BUILT_IN, Policy
 from ..core.tools import check_tools
 from ..errors import SlmError
 from .calls import Expected
 
-Task = Literal["chat", "classify", "generate", "perplexity", "choice", "tools"]
+Task = Literal["chat", "classify", "generate", "perplexity", "choice", "tools", "guard"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 Message = Mapping[str, Any]
@@ -39,6 +40,15 @@ _CORRECT = ("answer", "label", "answerKey", "gold", "correct", "target", "expect
 
 # What else a message has in a conversation with calls.
 _OF_TOOLS = ("name", "tool_calls", "tool_call_id")
+_ASKED = ("prompt", "question", "user_input", "text", "query", "instruction", "input")
+_ANSWERED = ("response", "answer", "output", "completion", "model_output")
+_VIOLATES = ("label", "violates", "unsafe", "harmful", "toxic", "toxicity")
+# What labels say of a text, by what they are.
+_VERDICTS = (
+    ("false", "0", "0.0", "no", "safe", "harmless", "benign", "ok"),
+    ("true", "1", "1.0", "yes", "unsafe", "harmful", "toxic", "violates"),
+)
+GUARD_CHOICES = ("keeps", "violates")
 
 # ShareGPT's names of the roles.
 _ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
@@ -50,6 +60,8 @@ class Item:
 
     `expected` is what it should say: accepted answers, or the one label;
     `choices` are what it has to choose from and `answer` the right one's index.
+    Of "guard" `text` is a prompt, `response` perhaps the answer to it that is to be
+    judged, and `policies` are by what.
     """
 
     line: int  # from 1, as editors count
@@ -64,18 +76,28 @@ class Item:
     tools: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     calls: tuple[Expected, ...] | None = ()
     category: str = ""
+    response: str | None = None
+    policies: tuple[Policy, ...] = ()
 
     @property
     def shown(self) -> str:
         """What a person reads as the question."""
-        return str(self.messages[-1]["content"]) if self.messages else self.text
+        asked = str(self.messages[-1]["content"]) if self.messages else self.text
+        return asked if self.response is None else f"{asked}\n→ {self.response}"
 
 
-def parse_items(data: bytes, name: str, task: Task, labels: Sequence[str] = ()) -> list[Item]:
+def parse_items(
+    data: bytes,
+    name: str,
+    task: Task,
+    labels: Sequence[str] = (),
+    policies: Sequence[Policy] = BUILT_IN,
+) -> list[Item]:
     """The items of a JSON Lines file; blank lines are left out.
 
     `name` is the file's, for errors. `labels` are the classes of "classify"; by
-    default those that occur, in alphabetical order. Raises SlmError "bad_data"
+    default those that occur, in alphabetical order. `policies` are those of "guard"
+    for lines that name none. Raises SlmError "bad_data"
     with the line, and "invalid_argument" when there is none.
     """
     items = []
@@ -85,6 +107,8 @@ def parse_items(data: bytes, name: str, task: Task, labels: Sequence[str] = ()) 
             continue
         line = _Line(name, number, task, _parse(raw, name, number))
         item = _PARSERS[task](line, labels)
+        if task == "guard":
+            item = replace(item, policies=_policies(line, policies))
         items.append(replace(item, digest=hashlib.sha256(raw.strip()).hexdigest()))
     if not items:
         raise SlmError("bad_data", f"{name} has no lines; it takes one JSON object a line")
@@ -334,6 +358,52 @@ def _call(call: Mapping[str, Any]) -> Expected:
     return Expected.exactly(call["name"], call["arguments"])
 
 
+def _guard(line: _Line, labels: Sequence[str]) -> Item:
+    name, item = line.item(_ASKED, '"prompt" (or "messages"), perhaps "response", and "label"')
+    response = None
+    if item.messages:
+        answered = len(item.messages) > 1 and item.messages[-1]["role"] == "assistant"
+        asked = [m["content"] for m in item.messages if m["role"] == "user"]
+        if not asked:
+            line.bad("a message of the user", _shown(line.fields[name]))
+        response = item.messages[-1]["content"] if answered else None
+        item = replace(item, text=asked[-1], messages=())
+    elif (found := line.first([key for key in _ANSWERED if key != name])) is not None:
+        response = found[1]
+        if not isinstance(response, str):
+            line.bad(f'text as "{found[0]}"', _shown(response))
+    label = line.first(_VIOLATES)
+    if label is None:
+        line.bad('"label", true where the text violates a rule')
+    verdict = (_scalar(label[1]) or "").casefold()
+    answer = next((i for i, words in enumerate(_VERDICTS) if verdict in words), None)
+    if answer is None:
+        line.bad(f'true or false as "{label[0]}"', _shown(label[1]))
+    return replace(
+        item,
+        response=response,
+        choices=GUARD_CHOICES,
+        answer=answer,
+        expected=(GUARD_CHOICES[answer],),
+    )
+
+
+def _policies(line: _Line, known: Sequence[Policy]) -> tuple[Policy, ...]:
+    """The line's own policy, else all of them."""
+    value = line.fields.get("policy")
+    if value is None:
+        return tuple(known)
+    for policy in (*known, *BUILT_IN):
+        if value == policy.name:
+            return (policy,)
+    if isinstance(value, dict) and set(value) == {"name", "text"}:
+        name, text = value["name"], value["text"]
+        if isinstance(name, str) and isinstance(text, str) and name.strip() and text.strip():
+            return (Policy(name, text),)
+    names = ", ".join(dict.fromkeys(policy.name for policy in (*known, *BUILT_IN)))
+    return line.bad(f'"policy" as one of {names}, or {{"name": …, "text": …}}', _shown(value))
+
+
 _PARSERS: dict[Task, Callable[[_Line, Sequence[str]], Item]] = {
     "chat": _chat,
     "classify": _classify,
@@ -341,6 +411,7 @@ _PARSERS: dict[Task, Callable[[_Line, Sequence[str]], Item]] = {
     "perplexity": _perplexity,
     "choice": _choice,
     "tools": _tools,
+    "guard": _guard,
 }
 
 

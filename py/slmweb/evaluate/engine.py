@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from ..core.guard import Question, judge, yes_and_no
 from ..core.instance import Instance, Variant
 from ..core.model import Model, Progress
 from ..core.perplexity import log_likelihood
@@ -60,6 +61,10 @@ class Engine(Protocol):
         self, prompt: Prompt, max_tokens: int, temperature: float, seed: int, timing: Timing
     ) -> Generated: ...
 
+    def judge(self, question: Question, timing: Timing) -> float:
+        """The probability of Yes, given that the answer is Yes or No."""
+        ...
+
     def forget(self) -> None:
         """Empties the cache."""
         ...
@@ -88,6 +93,7 @@ class CoreEngine:
         except BaseException:
             self.model.close()
             raise
+        self._words: tuple[int, int] | None = None
         self.n_ctx = self.session.n_ctx
         self.runtime = f"wasmtime, {core.path.stem.removeprefix('slm-')}"
 
@@ -140,6 +146,18 @@ class CoreEngine:
         said, calls = parse_answer(prompt.begun + text, form, names)
         ended = "tool_calls" if calls and reason == "stop" else reason
         return Generated(said, ended, tuple(calls))
+
+    def judge(self, question: Question, timing: Timing) -> float:
+        if self._words is None:
+            self._words = yes_and_no(self.model)
+        start = time.perf_counter()
+        found, cached = judge(self.session, question.ids, self._words)
+        seconds = time.perf_counter() - start
+        timing.prefill_tokens += len(question.ids) - cached
+        timing.prefill_seconds += seconds
+        if timing.first_token_seconds is None:
+            timing.first_token_seconds = seconds
+        return found
 
     def forget(self) -> None:
         self.session.reuse([0])

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from ..errors import SlmError
 from .data import Item, Task
 from .divergence import Divergences, perplexity
+from .thresholds import resampled_average_precision, thresholds
 
 F64 = npt.NDArray[np.float64]
 Record = dict[str, Any]
@@ -39,6 +40,7 @@ HEADLINE: dict[Task, str] = {
     "perplexity": "perplexity",
     "choice": "accuracy",
     "tools": "accuracy",
+    "guard": "average_precision",
 }
 LOWER_IS_BETTER = frozenset(
     (
@@ -52,6 +54,7 @@ SHARES = frozenset(
         *("accuracy", "accuracy_norm", "precision", "recall", "f1"),
         *("precision_weighted", "recall_weighted", "f1_weighted"),
         *("exact_match", "contains", "flips", "ece", "relevance", "parse_failures"),
+        *("average_precision", "best_f1"),
     )
 )
 OF_A_HUNDRED = frozenset(("bleu", "chrf"))
@@ -69,12 +72,13 @@ METRICS: dict[Task, tuple[str, ...]] = {
     "choice": ("accuracy", "accuracy_norm", "ece", "perplexity"),
     "perplexity": ("perplexity", "bits_per_byte"),
     "tools": ("accuracy", "relevance", "parse_failures"),
+    "guard": ("average_precision", "precision", "recall", "f1", "best_f1", "accuracy", "ece"),
 }  # fmt: skip
 
 
 def require(task: Task) -> None:
     """Raises SlmError "missing_extra" now rather than when the work is done."""
-    if task == "classify":
+    if task in ("classify", "guard"):
         _extra("sklearn.metrics")
     elif task in ("chat", "generate"):
         _extra("sacrebleu")
@@ -100,6 +104,8 @@ def summarize(task: Task, items: Sequence[Item], records: Sequence[Record]) -> d
     if task == "perplexity":
         n_bytes = sum(record["bytes"] for record in records)
         result["bits_per_byte"] = nll / math.log(2) / n_bytes if n_bytes else None
+    elif task == "guard":
+        result |= _guarded(items, records)
     elif task in ("classify", "choice"):
         result |= _decided(task, items, records)
     elif task == "tools":
@@ -147,6 +153,29 @@ def _called(items: Sequence[Item], records: Sequence[Record]) -> dict[str, Any]:
             for name, right in categories.items()
         },
     }
+
+
+def _guarded(items: Sequence[Item], records: Sequence[Record]) -> dict[str, Any]:
+    truth = [item.answer or 0 for item in items]
+    predicted = [record["prediction"] for record in records]
+    chances = list(map(violation, records))
+    labels = items[0].choices
+    found = classification([labels[i] for i in truth], [labels[i] for i in predicted], labels)
+    # How sure it is of what it would say, whatever the threshold makes of that.
+    top = [int(chance >= 0.5) for chance in chances]
+    sure = [max(chance, 1 - chance) for chance in chances]
+    hits = [said == is_so for said, is_so in zip(top, truth, strict=True)]
+    return {
+        "accuracy": float(np.mean(np.equal(truth, predicted))),
+        **calibration(sure, hits),
+        **{name: found[name] for name in ("per_class", "confusion")},
+        **thresholds(_extra("sklearn.metrics"), truth, chances, predicted),
+    }
+
+
+def violation(record: Record) -> float:
+    """The greatest probability of breaking any of the rules."""
+    return float(max(record["probabilities"]))
 
 
 NO_LABEL = "(none)"
@@ -306,7 +335,7 @@ def interval(
     metric: str, items: Sequence[Item], records: Sequence[Record], seed: int
 ) -> tuple[float, float] | None:
     """The 95% interval over the items: Wilson's of a proportion, a bootstrap interval of another
-    ratio of sums, None for the rest."""
+    ratio of sums and of average precision, None for the rest."""
     if (right := _PROPORTIONS.get(metric)) is not None:
         return wilson(sum(map(right, items, records)), len(items))
     values = _resampled(metric, items, records, seed)
@@ -365,6 +394,14 @@ def paired(ours: Sequence[bool], theirs: Sequence[bool]) -> tuple[float, float]:
 def _resampled(
     metric: str, items: Sequence[Item], records: Sequence[Record], seed: int
 ) -> F64 | None:
+    if metric == "average_precision":
+        return resampled_average_precision(
+            _extra("sklearn.metrics"),
+            [item.answer or 0 for item in items],
+            list(map(violation, records)),
+            seed,
+            _SAMPLES,
+        )
     if metric not in _RATIOS or len(items) < 2:
         return None
     part, finish = _RATIOS[metric]

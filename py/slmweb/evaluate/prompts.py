@@ -28,6 +28,7 @@ DEFAULT_PROMPTS: dict[Task, str] = {
     "perplexity": "{text}",
     "choice": "{text}",
     "tools": "{text}",
+    "guard": "{text}",
     "classify": "Classify the text as one of: {labels}.\n\nText: {text}\n\n"
     "Answer with the label only.",
 }
@@ -63,12 +64,14 @@ def check_wording(wording: Wording) -> None:
             + ("tools need it" if task == "tools" else "--chat-template gives one")
             + "; leave --raw out",
         )
-    if task == "perplexity" and (prompt is not None or wording.system is not None):
+    if task in ("perplexity", "guard") and (prompt is not None or wording.system is not None):
         option = "--system" if prompt is None else "--prompt"
-        raise SlmError(
-            "invalid_argument",
-            f"{option} is not for perplexity, which takes the texts as they are; leave it out",
+        why = (
+            "takes the texts as they are"
+            if task == "perplexity"
+            else "asks in the words that guards are trained on"
         )
+        raise SlmError("invalid_argument", f"{option} is not for {task}, which {why}; leave it out")
     if prompt is None:
         return
     known = ("text", "labels") if task in ("classify", "choice") else ("text",)

@@ -24,7 +24,7 @@ from .data import Item, Task
 from .engine import CoreEngine, Engine
 from .journal import Journal, fingerprint
 from .metrics import HEADLINE, difference_interval, interval, summarize
-from .tasks import Prepared, Record, Settings, evaluate_item, prepare
+from .tasks import Prepared, Record, Settings, decided, evaluate_item, prepare
 
 if TYPE_CHECKING:
     from ..browser import Backend
@@ -119,6 +119,12 @@ def run(
             "--reference compares all logits, which a page does not hand out; run it without "
             "--browser (the core is the same)",
         )
+    if settings.wording.task == "guard" and len({item.answer for item in items}) < 2:
+        raise SlmError(
+            "bad_data",
+            f"all {len(items)} items of {data or 'the data'} have one label, and what a guard "
+            "tells apart takes two; give lines of both",
+        )
     result = Result(settings.wording.task, data, items, settings, seed)
     with bar("reading", "bytes") as progress:
         candidates = _candidates(models, reference, progress)
@@ -132,7 +138,7 @@ def run(
             keys = [
                 fingerprint(
                     *(__version__, core, runs, candidate.sha256, compared and compared.sha256),
-                    *(item.digest, item.choices, _relevant(settings)),
+                    *(item.digest, item.choices, _rules(item), _relevant(settings)),
                 )
                 for item in items
             ]
@@ -156,7 +162,7 @@ def run(
                             )
                             record["runtime"] = engine.runtime
                             journal.add(keys[i], candidate.name, record)
-            records = [journal.get(key) or {} for key in keys]
+            records = [decided(journal.get(key) or {}, settings) for key in keys]
             result.models.append(
                 Evaluated(
                     model=candidate,
@@ -249,9 +255,14 @@ def _check_vocabularies(found: list[Candidate]) -> None:
             )
 
 
+def _rules(item: Item) -> list[list[str | None]]:
+    return [[policy.name, policy.text] for policy in item.policies]
+
+
 def _relevant(settings: Settings) -> dict[str, Any]:
     """The settings without those that change nothing here."""
     values = asdict(settings)
+    values.pop("threshold")
     if settings.temperature == 0:
         values.pop("seed")
     if settings.wording.task not in ("chat", "generate") and settings.by == "likelihood":

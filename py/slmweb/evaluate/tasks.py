@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..core.guard import THRESHOLD, Question, question, yes_and_no
 from ..errors import SlmError
 from .calls import are_right
 from .data import Item
@@ -36,6 +37,7 @@ class Settings:
     temperature: float = 0.0
     seed: int = 0
     n_ctx: int | None = None
+    threshold: float = THRESHOLD  # from which on "guard" counts a text as violating
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Prepared:
     prompt: Prompt | None
     # A label or choice each; for the other tasks the windows of the expected text.
     continuations: tuple[Continuation, ...]
+    questions: tuple[Question, ...] = ()  # a policy each, of "guard"
 
 
 def prepare(engine: Engine, item: Item, settings: Settings) -> Prepared:
@@ -63,6 +66,8 @@ def prepare(engine: Engine, item: Item, settings: Settings) -> Prepared:
                 "predict one; give more text",
             )
         return Prepared(item, None, tuple(texts))
+    if task == "guard":
+        return _prepare_guard(engine, item)
     try:
         prompt = make_prompt(model, item, settings.wording)
     except SlmError as error:
@@ -70,14 +75,27 @@ def prepare(engine: Engine, item: Item, settings: Settings) -> Prepared:
         raise SlmError(error.code, where + error.message) from None
     answers = () if task == "tools" else item.choices or item.expected[:1]
     continuations = tuple(continue_prompt(model, prompt, answer) for answer in answers)
-    longest = max([len(prompt.ids) + 1, *(len(c.ids) for c in continuations)])
+    _check_length(engine, item, [len(prompt.ids) + 1, *(len(c.ids) for c in continuations)])
+    return Prepared(item, prompt, continuations)
+
+
+def _prepare_guard(engine: Engine, item: Item) -> Prepared:
+    yes, _ = yes_and_no(engine.model)
+    asked = [question(engine.model, policy, item.text, item.response) for policy in item.policies]
+    _check_length(engine, item, [len(q.ids) for q in asked])
+    # What a comparison looks at: the place of the answer. A page cannot compare.
+    answers = tuple(Continuation(None, True, (*q.ids, yes), len(q.ids), 0) for q in asked)
+    return Prepared(item, None, answers, tuple(asked))
+
+
+def _check_length(engine: Engine, item: Item, lengths: Sequence[int]) -> None:
+    longest = max(lengths)
     if longest > engine.n_ctx:
         raise SlmError(
             "bad_data",
             f"line {item.line} takes {longest} tokens and the context holds {engine.n_ctx}; "
             "shorten it or give a larger --n-ctx",
         )
-    return Prepared(item, prompt, continuations)
 
 
 def evaluate_item(
@@ -97,6 +115,15 @@ def evaluate_item(
 
     if reference is not None:
         reference.forget()
+    if task == "guard":
+        # What breaks one of several rules is not allowed.
+        found = [engine.judge(asked, timing) for asked in prepared.questions]
+        if reference is not None:
+            for continuation in prepared.continuations:
+                score(continuation)
+        record |= {"probabilities": found, "policies": [p.name for p in item.policies]}
+        record |= {"nll": 0.0, "tokens": 0, "bytes": 0, "timing": timing.to_json()}
+        return record | _divergence(reference, compared)
     if item.choices:
         scored = [
             score(continuation, i == item.answer)
@@ -131,9 +158,18 @@ def evaluate_item(
         else prepared.continuations[item.answer or 0].n_bytes,
         "timing": timing.to_json(),
     }
-    if reference is not None:
-        record |= {"kl": compared.kl, "flips": sum(compared.flips)}
-    return record
+    return record | _divergence(reference, compared)
+
+
+def _divergence(reference: CoreEngine | None, compared: Divergences) -> Record:
+    return {} if reference is None else {"kl": compared.kl, "flips": sum(compared.flips)}
+
+
+def decided(record: Record, settings: Settings) -> Record:
+    """A record with what follows from it and the threshold, which costs no evaluation."""
+    if settings.wording.task != "guard":
+        return record
+    return {**record, "prediction": int(max(record["probabilities"]) >= settings.threshold)}
 
 
 def find_label(text: str, labels: Sequence[str]) -> int | None:

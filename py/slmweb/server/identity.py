@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from .icons import data_url, picture
-from .site import LANGUAGES, Site, direction
+from .site import LANGUAGES, Site, SiteGuard, direction
 
 # Of the page's light theme (web/src/chat/base.css): the ground of a maskable icon, and of an
 # installed app while it starts.
@@ -62,7 +62,13 @@ def page_identity(site: Site) -> dict[str, Any]:
         "system_prompt": site.system_prompt,
         "accent": list(site.accent) if site.accent is not None else None,
         "icon": data_url(picture(site.icon, SMALL)) if site.icon is not None else None,
+        "guard": None if site.guard is None else _given(site.guard),
     }
+
+
+def _given(guard: SiteGuard) -> dict[str, Any]:
+    """Without what is the page's to choose."""
+    return {name: value for name, value in vars(guard).items() if value is not None}
 
 
 def made_files(site: Site, default_icon: bytes) -> tuple[dict[str, str], dict[str, bytes]]:

@@ -1,4 +1,4 @@
-"""What a site says of itself: headline, examples, system prompt, language, icon, accent.
+"""What a site says of itself: headline, examples, system prompt, language, icon, accent, guard.
 
 Owns which of these there are and what each may be, so that a mistake is one
 sentence before anything is made, and what of it the page is told. It knows no
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import also_reading
+from ..core.guard import Policy
 from ..errors import SlmError, os_reason
+from ..pack.manifest import MODEL_NAME
 from .icons import read_icon
 
 TITLE = "slmweb: a small model, on your device"
@@ -34,8 +36,22 @@ CONTRAST = 4.5
 # Longest texts, in characters: what still is a line, a paragraph, a page.
 _LONGEST = {"title": 100, "short_name": 30, "headline": 120, "intro": 400, "system_prompt": 8000}
 MAX_EXAMPLES, MAX_EXAMPLE = 8, 200
+MAX_POLICIES, MAX_POLICY = 64, 1000  # web/src/api/guard.ts has the same number
 MAX_FILE = 1 << 20
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
+
+
+@dataclass(frozen=True)
+class SiteGuard:
+    """What screens a site's conversations; None is what core/guard.py has by default."""
+
+    model: str  # another model of the site, by its name
+    policies: tuple[str | dict[str, str | float], ...] | None = None
+    threshold: float | None = None
+    screen: str | None = None  # one of SCREENS
+
+
+SCREENS = ("prompts", "answers", "both")
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,7 @@ class Site:
     lang: str | None = None  # one of LANGUAGES; None follows the visitor
     icon: bytes | None = None  # an SVG document
     accent: tuple[str, str] | None = None  # on the light and on the dark page, as #rrggbb
+    guard: SiteGuard | None = None
 
     @property
     def name(self) -> str:
@@ -78,18 +95,22 @@ def make_site(path: Path | None = None, **given: Any) -> Site:
     """The site of a site.toml, if there is one, with what is `given` in place of its values.
 
     `given` has the names of `FIELDS`, None where nothing is: texts, a list of texts for
-    "examples", a path for "icon", and for "accent" one colour or two, with a comma between.
+    "examples", a path for "icon", for "accent" one colour or two, with a comma between, and for
+    "guard" a model's name.
     Raises SlmError "invalid_argument" and "unreadable".
     """
     values = _read(path) if path is not None else {}
+    if isinstance(values.get("guard"), dict) and isinstance(given.get("guard"), str):
+        given["guard"] = {**values["guard"], "model": given["guard"]}
     values.update({name: value for name, value in given.items() if value not in (None, [])})
-    accent, icon = values.get("accent"), values.get("icon")
+    accent, icon, guard = values.get("accent"), values.get("icon"), values.get("guard")
     return Site(
         **{name: _text(name, values.get(name), longest) for name, longest in _LONGEST.items()},
         examples=_examples(values.get("examples", ())),
         lang=_language(values.get("lang")),
         icon=None if icon is None else read_icon(_path(icon)),
         accent=None if accent is None else _accent(accent),
+        guard=None if guard is None else _guard(guard),
     )
 
 
@@ -158,6 +179,54 @@ def _path(value: object) -> Path:
     if not isinstance(value, str | Path):
         raise _refused(f"the icon is {value!r} instead of the path of a PNG or SVG file")
     return Path(value)
+
+
+def _guard(value: object) -> SiteGuard:
+    fields = {"model": value} if isinstance(value, str) else value
+    if not isinstance(fields, dict):
+        raise _refused(f"the guard is {value!r} instead of a model's name or a table [guard]")
+    known = [field.name for field in dataclasses.fields(SiteGuard)]
+    for name in fields:
+        if name not in known:
+            raise _refused(f"the guard has {name!r}; there are {', '.join(known)}")
+    model, screen = fields.get("model"), fields.get("screen")
+    if not isinstance(model, str) or not MODEL_NAME.fullmatch(model):
+        raise _refused(f"the guard's model is {model!r} instead of the name of a packed model")
+    if screen is not None and screen not in SCREENS:
+        raise _refused(f"the guard screens {screen!r}; choose one of {', '.join(SCREENS)}")
+    policies = fields.get("policies")
+    return SiteGuard(
+        model,
+        None if policies is None else _policies(policies),
+        _threshold(fields.get("threshold")),
+        screen,
+    )
+
+
+def _policies(values: object) -> tuple[str | dict[str, str | float], ...]:
+    if not isinstance(values, list) or not 0 < len(values) <= MAX_POLICIES:
+        raise _refused(f"the guard's policies are {values!r} instead of 1 to {MAX_POLICIES}")
+    found: list[str | dict[str, str | float]] = []
+    for value in values:
+        fields = {"name": value} if isinstance(value, str) else value
+        if not isinstance(fields, dict) or not fields.keys() <= {"name", "text", "threshold"}:
+            raise _refused(f'the policy {value!r} is no name and no {{name = "…", text = "…"}}')
+        name = _text("policy's name", fields.get("name"), MAX_EXAMPLE)
+        text = _text("policy", fields.get("text"), MAX_POLICY)
+        threshold = _threshold(fields.get("threshold"))
+        Policy(name or "", text)
+        rule: dict[str, str | float] = {"name": name or ""}
+        rule |= {"text": text} if text is not None else {}
+        found.append(rule | ({"threshold": threshold} if threshold is not None else {}))
+    return tuple(found)
+
+
+def _threshold(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise _refused(f"the guard's threshold is {value!r} instead of a number from 0 to 1")
+    return float(value)
 
 
 def _accent(value: object) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from slmweb.server.app import Folders
 from slmweb.server.files import IMMUTABLE, REVALIDATE
 from slmweb.server.headers import seal_headers
 from slmweb.server.pages import PageCache
-from slmweb.server.site import Site
+from slmweb.server.site import Site, make_site
 from tests.py.cli.program import slmweb
 from tests.py.support import running
 
@@ -308,3 +308,9 @@ def test_models_that_cannot_be_together(packed: Path, qwen2: Path, tmp_path: Pat
 def pack_as(model: Path, folder: Path, name: str) -> Path:
     pack([model], folder, name=name)
     return folder
+
+
+def test_a_site_whose_guard_is_not_there_is_refused(packed: Path, tmp_path: Path) -> None:
+    with pytest.raises(SlmError, match="the guard nobody is not among the models"):
+        bundle([packed], tmp_path / "site", site=make_site(guard="nobody"))
+    assert not (tmp_path / "site").exists()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from slmweb.core.guard import BUILT_IN, Policy
 from slmweb.errors import SlmError
 from slmweb.evaluate.data import Item, Task, choose, parse_items
 
@@ -163,3 +164,56 @@ def test_a_limit_draws_the_same_items_again_in_order() -> None:
     assert drawn != choose(items, 10, seed=2)
     assert [item.line for item in drawn] == sorted(item.line for item in drawn)
     assert choose(items, 50, seed=1) == choose(items, None, seed=1) == items
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "response", "answer"),
+    [
+        ({"prompt": "Hi", "label": True}, "Hi", None, 1),
+        ({"user_input": "Hi", "toxicity": 0}, "Hi", None, 0),
+        ({"prompt": "Hi", "response": "Ho", "label": "Unsafe"}, "Hi", "Ho", 1),
+        ({"prompt": "Hi", "response": "", "label": "safe"}, "Hi", "", 0),
+        (
+            {"messages": [USER, {"role": "assistant", "content": "Ho"}], "label": "no"},
+            "Hi",
+            "Ho",
+            0,
+        ),
+        ({"messages": [USER], "violates": 1}, "Hi", None, 1),
+    ],
+)
+def test_guard_lines(line: dict[str, Any], text: str, response: str | None, answer: int) -> None:
+    item = only("guard", line)
+    assert (item.text, item.response, item.answer) == (text, response, answer)
+    assert item.policies == BUILT_IN
+    assert item.messages == ()
+
+
+def test_a_guard_line_may_have_its_own_policy() -> None:
+    base = {"prompt": "Hi", "label": 0}
+    assert only("guard", {**base, "policy": "hate"}).policies == (Policy("hate"),)
+    own = {"name": "Mine", "text": "No greetings."}
+    assert only("guard", {**base, "policy": own}).policies == (Policy("Mine", "No greetings."),)
+    data = b'{"prompt": "Hi", "label": 0, "policy": "Mine"}'
+    known = [Policy("Mine", "No greetings.")]
+    (item,) = parse_items(data, "data.jsonl", "guard", (), known)
+    assert item.policies == tuple(known)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ({"prompt": "Hi"}, '"label"'),
+        ({"label": 1}, '"prompt"'),
+        ({"prompt": "Hi", "label": "maybe"}, 'true or false as "label"'),
+        ({"prompt": "Hi", "label": 0.5}, "true or false"),
+        ({"prompt": "Hi", "response": 3, "label": 1}, 'text as "response"'),
+        ({"prompt": "Hi", "label": 1, "policy": "nonsense"}, "one of dangerous, harassment"),
+        ({"prompt": "Hi", "label": 1, "policy": {"name": "x"}}, "one of dangerous"),
+        ({"messages": [{"role": "system", "content": "x"}], "label": 1}, "message of the user"),
+    ],
+)
+def test_guard_lines_that_do_not_fit(line: dict[str, Any], expected: str) -> None:
+    with pytest.raises(SlmError, match="line 1: --task guard expects") as caught:
+        only("guard", line)
+    assert expected in caught.value.message

@@ -89,6 +89,55 @@ def test_what_a_page_could_not_show_well_is_refused(
     assert re.search(sentence, refused(**given))
 
 
+GUARD_TOML = """\
+[guard]
+model = "shieldgemma-2b"
+screen = "prompts"
+threshold = 1
+policies = ["hate", {name = "Mine", text = "No recipes.", threshold = 0.25}]
+"""
+
+
+def test_a_guard_is_a_model_and_its_rules(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(GUARD_TOML)
+    told = page_identity(make_site(path))["guard"]
+    mine = {"name": "Mine", "text": "No recipes.", "threshold": 0.25}
+    assert told == {
+        "model": "shieldgemma-2b",
+        "policies": ({"name": "hate"}, mine),
+        "threshold": 1.0,
+        "screen": "prompts",
+    }
+    # An option names another model, and the rules stay.
+    other = page_identity(make_site(path, guard="other-2b"))["guard"]
+    assert other == {**told, "model": "other-2b"}
+    assert page_identity(make_site(guard="other-2b"))["guard"] == {"model": "other-2b"}
+    assert page_identity(make_site())["guard"] is None
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("guard = 3", "instead of a model's name or a table"),
+        ('guard = {model = "Not A Name"}', "instead of the name of a packed model"),
+        ('guard = {model = "m", mode = "x"}', "the guard has 'mode'"),
+        ('guard = {model = "m", screen = "all"}', "choose one of prompts, answers, both"),
+        ('guard = {model = "m", threshold = 2}', "instead of a number from 0 to 1"),
+        ('guard = {model = "m", threshold = true}', "instead of a number from 0 to 1"),
+        ('guard = {model = "m", policies = []}', "instead of 1 to 64"),
+        ('guard = {model = "m", policies = ["nonsense"]}', "'nonsense' is no built-in policy"),
+        ('guard = {model = "m", policies = [{text = "x"}]}', "a policy needs a name"),
+        ('guard = {model = "m", policies = [{name = "x", words = "y"}]}', "is no name and no"),
+        ('guard = {model = "m", policies = [{name = "x", text = " "}]}', "is empty"),
+    ],
+)
+def test_a_guard_that_makes_no_sense_is_refused(tmp_path: Path, line: str, sentence: str) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(line)
+    assert sentence in refused(path=path)
+
+
 @pytest.mark.parametrize("colour", ["#00704f", "#ffee00", "#101010", "#ffffff", "#7f7f7f", "#c00"])
 def test_one_accent_is_readable_in_both_themes(colour: str) -> None:
     if len(colour) == 4:

@@ -42,6 +42,18 @@ test('a small download begins, a large one asks', () => {
   assert.equal(begins([{ size: 151e6 }]), 'ask large');
 });
 
+test('a guard that is not here counts, also where the model is', () => {
+  const begun = (model: Partial<ModelEntry>, guard: Partial<ModelEntry>) => {
+    const found = beginning([entry({ size: 98e6, ...model })], HOME, entry({ size: 98e6, ...guard }));
+    return found?.kind === 'ask' ? `ask ${found.reason}` : found?.kind;
+  };
+  assert.equal(begun({}, {}), 'ask large');
+  assert.equal(begun({}, { stored: true }), 'open');
+  assert.equal(begun({ stored: true }, {}), 'open');
+  assert.equal(begun({ stored: true }, { size: 1.7e9 }), 'ask large');
+  assert.equal(begun({ stored: true }, { size: 1.7e9, stored: true }), 'open');
+});
+
 test('a line that may cost money asks for any size', () => {
   assert.equal(begins([{ size: 1e6 }], { metered: true }), 'ask metered');
   assert.equal(begins([{ size: 1e6 }], { saveData: true }), 'ask saveData');

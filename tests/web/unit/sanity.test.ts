@@ -56,6 +56,18 @@ async function toldAfter(sane: Sanity, tokens: readonly number[]): Promise<numbe
 
 const repeat = (token: number, n: number) => Array.from({ length: n }, () => token);
 
+test('logits that are no numbers are the GPU’s fault, or the file’s', () => {
+  const logits = () => Float32Array.of(1, Number.NaN, -2);
+  const sane = (prove: (() => Promise<void>) | null) =>
+    new Sanity(model, { logits } as unknown as Session, prove);
+  assert.deepEqual(sane(null).logits([2, 0]), [-2, 1]);
+  assert.throws(() => sane(null).logits([0, 1]), { code: 'bad_file' });
+  assert.throws(
+    () => sane(() => Promise.resolve()).logits([0, 1]),
+    (error) => noticeOf(error as GpuFailure).code === 'gpu_senseless',
+  );
+});
+
 test('a run without text waits until another token comes', async () => {
   const sane = sanity(wrong(WRONG));
   assert.deepEqual(await toldAfter(sane, [WORD, PAD, PAD, WORD, PAD, OTHER_PAD, WORD]), [

@@ -85,7 +85,7 @@ test('every word is said somewhere in the chat', () => {
   assert.deepEqual(
     Object.keys(ALL.en).filter((key) => typeof ALL.en[key as keyof typeof ALL.en] === 'object'),
     [
-      ...['checks', 'checkStates', 'checkNotes', 'gpuNotices', 'measuring', 'faster'],
+      ...['checks', 'checkStates', 'checkNotes', 'gpuNotices', 'measuring', 'faster', 'rules'],
       ...['examples', 'baseExamples', 'phase', 'ask', 'failures', 'notices', 'sliders', 'keyList'],
     ],
   );

@@ -97,10 +97,12 @@ inline constexpr uint8_t kCharClassRuns[] = {
     3, 120, 241, 38, 144, 154, 1, 241, 33, 144, 94, 217, 180, 2, 40, 129, 134, 2, 128, 197, 187, 3,
 };
 
-/// What an uncased model reads in place of a code point: its canonical decomposition (but of Hangul, which is
-/// arithmetic) without accents (\p{Mn}), in lower case; nothing in place of a control character. Runs by rising
-/// code points: how many are skipped after the run before; (length - 1) << 3 | (step - 1) << 2 | n; then n numbers,
-/// each what is to be added to the code point for one of those that replace it (zigzag). Encoded as above.
+/// What an uncased model reads in place of a code point: its canonical decomposition
+/// (but of Hangul, which is arithmetic) without accents (\p{Mn}), in lower case; nothing
+/// in place of a control character. Runs by rising code points: how many are skipped
+/// after the run before; (length - 1) << 3 | (step - 1) << 2 | n; then n numbers, each
+/// what is to be added to the code point for one of those that replace it (zigzag).
+/// Encoded as above.
 inline constexpr uint32_t kFoldRunCount = 2454;
 inline constexpr uint8_t kFoldRuns[] = {
     0, 64, 5, 136, 1, 33, 201, 1, 64, 36, 40, 1, 200, 1, 13, 0, 18, 1, 189, 1, 0, 1, 191, 1, 0, 1, 193, 1,

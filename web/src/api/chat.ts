@@ -67,7 +67,7 @@ export class Chat implements ChatCompletions {
     const use = toolUse(params);
     const form = this.#form(params, use);
     const { ids, dropped } = await this.#prompt(params, form, use);
-    const asked: Generation = { ...common, ids, logprobs, adapters, echo: false };
+    const asked: Generation = { ...common, ids, logprobs, adapters, echo: false, logits_of: [] };
     const generation = form === null || use === null ? asked : await this.#calling(asked, form, use);
     options.signal?.throwIfAborted();
     const head = envelope('chatcmpl', model);

@@ -2,6 +2,7 @@
 // what is ours alone is `timings`, `onPrefill` and `context_overflow`. Types only, as
 // in types.ts, which names them.
 
+import type { GuardReport } from './guarding';
 import type { AdapterUse, PrefillProgress, Timings } from './types';
 
 export type Role = 'system' | 'user' | 'assistant' | 'tool';
@@ -167,8 +168,9 @@ export interface RequestOptions {
   readonly onPrefill?: (progress: PrefillProgress) => void;
 }
 
-/** 'tool_calls': it ended, and calls tools; the results are wanted as messages of role 'tool'. */
-export type FinishReason = 'stop' | 'length' | 'tool_calls';
+/** 'tool_calls': it ended, and calls tools; the results are wanted as messages of role 'tool'. 'content_filter':
+ *  the guard found that a rule is broken, and the text says so in place of an answer. */
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
 
 export interface Usage {
   readonly prompt_tokens: number;
@@ -193,6 +195,9 @@ export interface ChatLogprobs {
 }
 
 interface Answer {
+  /** Of a model with a guard; in a stream on the chunk with the finish_reason, and on every chunk of a
+   *  refusal. */
+  readonly guard?: GuardReport;
   readonly id: string;
   /** Unix seconds. */
   readonly created: number;

@@ -92,7 +92,7 @@ export function sampling(
   params: SamplingParams,
   defaults: SamplingDefaults,
   n_vocab: number,
-): Omit<Generation, 'ids' | 'logprobs' | 'adapters' | 'echo'> {
+): Omit<Generation, 'ids' | 'logprobs' | 'adapters' | 'echo' | 'logits_of'> {
   const values: [Param, number][] = [];
   for (const [name, { param, min, max, whole }] of Object.entries(NUMBERS)) {
     const value = params[name as Numeric] ?? defaults[name as keyof SamplingDefaults];

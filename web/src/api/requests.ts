@@ -92,10 +92,7 @@ export function stream<Chunk>(
   wrap: (piece: Piece) => readonly Chunk[],
   last: (outcome: Outcome) => readonly Chunk[],
 ): PushStream<Chunk> {
-  const stop = new AbortController();
-  const forward = () => stop.abort(options.signal?.reason);
-  options.signal?.addEventListener('abort', forward, { once: true });
-  if (options.signal?.aborted) forward();
+  const { stop, release } = stoppable(options.signal);
   const chunks = new PushStream<Chunk>(() => stop.abort());
   const take = (piece: Piece) => {
     for (const chunk of wrap(piece)) chunks.push(chunk);
@@ -112,8 +109,17 @@ export function stream<Chunk>(
         chunks.fail(error);
       },
     )
-    .finally(() => options.signal?.removeEventListener('abort', forward));
+    .finally(release);
   return chunks;
+}
+
+/** A controller that `signal` aborts, too, until it is released. */
+export function stoppable(signal: AbortSignal | undefined): { stop: AbortController; release: () => void } {
+  const stop = new AbortController();
+  const forward = () => stop.abort(signal?.reason);
+  signal?.addEventListener('abort', forward, { once: true });
+  if (signal?.aborted) forward();
+  return { stop, release: () => signal?.removeEventListener('abort', forward) };
 }
 
 /** What every answer opens with. */

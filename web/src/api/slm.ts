@@ -10,26 +10,47 @@ import type { LoadedFacts } from '../worker/protocol';
 import { ModelAdapters } from './adapters';
 import { Chat } from './chat';
 import { TextEmbeddings } from './embeddings';
+import { ModelGuard } from './guard';
 import { Queue } from './queue';
-import { ChatTemplate } from './template';
+import { type Rules, Screen, screenedChat, screenedText } from './screened';
+import { ChatTemplate, type TemplateTokens } from './template';
 import { TextCompletions } from './text';
-import type { EngineOptions, ModelInfo, ModelSource, Slm, SlmStats } from './types';
+import type {
+  ChatCompletions,
+  Completions,
+  EngineOptions,
+  Guard,
+  ModelInfo,
+  ModelSource,
+  Slm,
+  SlmStats,
+} from './types';
+
+/** A guard that is loaded, and what it screens by. */
+export interface Guarding extends Rules {
+  readonly model: Slm;
+  /** It goes with the model that it guards. */
+  readonly owned: boolean;
+}
 
 export class LoadedModel implements Slm {
-  readonly chat: { readonly completions: Chat };
-  readonly completions: TextCompletions;
+  readonly chat: { readonly completions: ChatCompletions };
+  readonly completions: Completions;
   readonly embeddings: TextEmbeddings;
   readonly adapters: ModelAdapters;
+  readonly guard: Guard;
   readonly #engine: Engine;
   readonly #source: ModelSource;
   readonly #queue = new Queue();
+  readonly #guarding: Guarding | null;
   /** Of the workers that it describes: others may have taken over. */
   #info: { readonly of: LoadedFacts; readonly info: ModelInfo } | null = null;
 
   protected constructor(
     engine: Engine,
     source: ModelSource,
-    tokens: { bos_token: string; eos_token: string },
+    tokens: TemplateTokens,
+    guarding: Guarding | null,
   ) {
     const { manifest } = source;
     this.#engine = engine;
@@ -42,19 +63,36 @@ export class LoadedModel implements Slm {
       defaults: manifest.sampling,
       template: () => (template ??= new ChatTemplate(manifest.chat_template, tokens)),
     };
-    this.chat = { completions: new Chat(context) };
-    this.completions = new TextCompletions(context);
+    const chat = new Chat(context);
+    const text = new TextCompletions(context);
+    const { chat_template, name } = manifest;
     this.embeddings = new TextEmbeddings(context);
     this.adapters = new ModelAdapters(engine);
+    this.#guarding = guarding;
+    if (guarding === null) {
+      this.chat = { completions: chat };
+      this.completions = text;
+      this.guard = new ModelGuard({ engine, queue: this.#queue, chat_template, tokens });
+    } else {
+      const screen = new Screen(guarding.model.guard, guarding);
+      this.chat = { completions: screenedChat(chat, screen, name) };
+      this.completions = screenedText(text, screen, name);
+      this.guard = screen.guard;
+    }
   }
 
-  static async fromSource(source: ModelSource, options: EngineOptions = {}): Promise<Slm> {
+  static async fromSource(
+    source: ModelSource,
+    options: EngineOptions = {},
+    guarding: Guarding | null = null,
+  ): Promise<Slm> {
     const engine = await Engine.start(source, options);
     const { bos, eos } = engine.facts.model;
     const decoder = new TextDecoder();
     const text = async (id: number | null) =>
       id === null ? '' : decoder.decode(await engine.detokenize([id], { special: true }));
-    return new LoadedModel(engine, source, { bos_token: await text(bos), eos_token: await text(eos) });
+    const tokens = { bos_token: await text(bos), eos_token: await text(eos) };
+    return new LoadedModel(engine, source, tokens, guarding);
   }
 
   get info(): ModelInfo {
@@ -87,6 +125,7 @@ export class LoadedModel implements Slm {
 
   async dispose(): Promise<void> {
     this.#engine.dispose();
+    if (this.#guarding?.owned) await this.#guarding.model.dispose();
   }
 }
 

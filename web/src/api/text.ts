@@ -57,7 +57,14 @@ export class TextCompletions implements Completions {
     const logprobs = completionLogprobs(params);
     const adapters = engine.adapters.choose(params.adapters);
     const ids = fits(await engine.tokenize(params.prompt, { special: true, bos: true }), engine.facts.n_ctx);
-    const generation: Generation = { ...common, ids, logprobs, adapters, echo: echoes(params) };
+    const generation: Generation = {
+      ...common,
+      ids,
+      logprobs,
+      adapters,
+      echo: echoes(params),
+      logits_of: [],
+    };
     const head = { ...envelope('cmpl', model), object: 'text_completion' as const };
     if (params.stream === true) {
       let offset = 0;

@@ -7,10 +7,12 @@ import type { VariantName } from '../generated/abi';
 import type { Backend, BackendInfo, BackendNotice, GpuStats, KnownAnswer } from './backend';
 import type { ChatCompletions, Completions } from './completions';
 import type { Embeddings } from './embedding_types';
+import type { Guard, GuardOptions } from './guarding';
 import type { ContextNotice, StorageNotice, VariantNotice } from './notices';
 
 export type * from './completions';
 export type * from './embedding_types';
+export type * from './guarding';
 
 /** The compiled forms of the core: SIMD128 or relaxed SIMD, one thread or several (`-mt`). */
 export type Variant = VariantName;
@@ -156,6 +158,8 @@ export interface LoadProgress {
   readonly rate: number | null;
   /** Seconds left at that rate; null until it is known. */
   readonly remaining: number | null;
+  /** It is the guard that is loaded, before the model. */
+  readonly guard?: true;
   /** The GPU's programs, which compile while tensors load; absent on the CPU. */
   readonly pipelines?: { readonly done: number; readonly total: number };
 }
@@ -197,6 +201,8 @@ export interface LoadOptions extends EngineOptions {
   readonly publicKey?: string;
   /** 'memory' keeps nothing on the device. Default 'opfs'. */
   readonly storage?: 'opfs' | 'memory';
+  /** A second model that screens what this one is asked and answers. */
+  readonly guard?: GuardOptions;
   /** Load it although the estimate of this device's memory says that it will not fit. */
   readonly force?: boolean;
   /** Under which a plain GGUF model is kept: letters, digits, dots and dashes. By default made of
@@ -347,6 +353,9 @@ export interface Slm {
   readonly completions: Completions;
   readonly embeddings: Embeddings;
   readonly adapters: Adapters;
+  /** Asks the guard that the model was loaded with, with its rules unless others are named; of a model
+   *  without one, the model itself. */
+  readonly guard: Guard;
   /** `special`: parse special tokens in the text (default true). */
   tokenize(text: string, options?: { readonly special?: boolean }): Promise<number[]>;
   /** `special`: render special tokens (default false). */

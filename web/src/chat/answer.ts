@@ -6,6 +6,7 @@ import type {
   AdapterUse,
   ChatMessage,
   FinishReason,
+  GuardReport,
   PrefillProgress,
   SamplingParams,
   Slm,
@@ -21,7 +22,11 @@ export interface AnswerEvents {
 export interface AnswerEnd {
   readonly finish: FinishReason | null;
   readonly timings: Timings | null;
+  /** What a guard found that keeps the answer from being shown; null: nothing. */
+  readonly refusal: GuardReport | null;
 }
+
+const refusalOf = (guard: GuardReport | undefined): GuardReport | null => (guard?.refused ? guard : null);
 
 export async function answer(
   slm: Slm,
@@ -32,13 +37,15 @@ export async function answer(
 ): Promise<AnswerEnd> {
   const { dropOldest, ...sampling } = params;
   const options = { signal, onPrefill: events.onPrefill };
-  let end: AnswerEnd = { finish: null, timings: null };
+  let end: AnswerEnd = { finish: null, timings: null, refusal: null };
   if (!slm.info.has_chat_template) {
     const prompt = messages.map(({ content }) => content).join('');
     for await (const chunk of await slm.completions.create({ ...sampling, prompt, stream: true }, options)) {
       const [choice] = chunk.choices;
-      if (choice.text !== '') events.onText(choice.text);
-      end = { finish: choice.finish_reason, timings: chunk.timings ?? null };
+      const refusal = refusalOf(chunk.guard);
+      // The page has words of its own for it.
+      if (choice.text !== '' && refusal === null) events.onText(choice.text);
+      end = { finish: choice.finish_reason, timings: chunk.timings ?? null, refusal };
     }
     return end;
   }
@@ -47,8 +54,9 @@ export async function answer(
   for await (const chunk of await slm.chat.completions.create(request, options)) {
     const [choice] = chunk.choices;
     if (chunk.dropped_messages) events.onDropped(chunk.dropped_messages);
-    if (choice.delta.content) events.onText(choice.delta.content);
-    end = { finish: choice.finish_reason, timings: chunk.timings ?? null };
+    const refusal = refusalOf(chunk.guard);
+    if (choice.delta.content && refusal === null) events.onText(choice.delta.content);
+    end = { finish: choice.finish_reason, timings: chunk.timings ?? null, refusal };
   }
   return end;
 }

@@ -21,6 +21,7 @@ export interface CardSource {
   /** The model of `state`, as it is described now. */
   readonly entry: ModelEntry | null;
   readonly models: readonly ModelEntry[];
+  readonly guard: ModelEntry | null;
   readonly open: (entry: ModelEntry) => void;
   readonly remove: (entry: ModelEntry) => void;
   readonly update: () => void;
@@ -30,15 +31,15 @@ export interface CardSource {
 }
 
 export function drawCard(source: CardSource): (Node | null)[] {
-  const { state, entry, models, open, remove, confirm } = source;
+  const { state, entry, models, guard, open, remove, confirm } = source;
   const ready = state.kind === 'ready' ? state : null;
   return [
     entry === null ? null : section(S.model, factList(modelFacts(entry, ready?.slm.info ?? null))),
     entry === null ? null : versions(entry, source),
     ready === null ? null : section(S.here, factList(engineFacts(ready))),
-    section(S.where, ...whereabouts(entry, ready?.slm.info ?? null)),
+    section(S.where, ...whereabouts(entry, ready?.slm.info ?? null, guard)),
     instructions(source.site),
-    section(S.others, ...drawPicker({ models, current: entry, open, remove, confirm })),
+    section(S.others, ...drawPicker({ models, guard, current: entry, open, remove, confirm })),
     section(
       S.keys,
       factList(
@@ -99,11 +100,16 @@ function engineFacts({ slm, storage, room }: Extract<ModelState, { kind: 'ready'
   ];
 }
 
-function whereabouts(entry: ModelEntry | null, info: ModelInfo | null): HTMLElement[] {
+function whereabouts(
+  entry: ModelEntry | null,
+  info: ModelInfo | null,
+  guard: ModelEntry | null,
+): HTMLElement[] {
   const sentences: string[] = [S.statement];
   if (entry !== null) sentences.push(S.whereModel(entry.title, bytes(entry.size)));
   if (info?.gpu) sentences.push(S.whereGpu(nameOf(info.gpu.adapter)));
   else if (info !== null) sentences.push(S.whereCompute(S.threadCount(info.threads)));
+  if (guard !== null) sentences.push(S.whereGuard(guard.title));
   sentences.push(S.whereFrame, S.whereMemory);
   return sentences.map((sentence, i) => h('p', { class: i === 0 ? 'lead' : '' }, sentence));
 }

@@ -129,7 +129,15 @@ export class Chat {
     if (this.busy || turn.role !== 'assistant' || turn.text === '') return;
     if (this.model.slm !== null && isDead(turn.error)) this.reload();
     const before = together(turn.before, turn.timings);
-    const anew = { state: 'waiting', note: null, error: null, trouble: null, prefill: null, timings: null };
+    const anew = {
+      state: 'waiting',
+      note: null,
+      refusal: null,
+      error: null,
+      trouble: null,
+      prefill: null,
+      timings: null,
+    };
     Object.assign(turn, { ...anew, before });
     this.begin(turn, dropOldest);
   }
@@ -338,6 +346,7 @@ export class Chat {
       },
     });
     turn.timings = end.timings;
+    turn.refusal = end.refusal;
     turn.used = slm.stats().n_past;
     if (end.finish === 'length') turn.note = contextIsFull(slm) ? 'context' : 'limit';
     turn.state = 'done';

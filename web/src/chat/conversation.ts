@@ -5,7 +5,7 @@
 // nowhere else.
 
 import type { BackendNotice } from '../api/backend';
-import type { ChatMessage, Timings } from '../api/types';
+import type { ChatMessage, GuardReport, Timings } from '../api/types';
 
 export type TurnState =
   | 'waiting' // for the model to open, or for the first token
@@ -35,6 +35,8 @@ export interface Turn {
   used: number | null;
   /** Why an answer ended early, when that needs saying. */
   note: 'limit' | 'context' | null;
+  /** Why the guard let nothing of it be seen; null: it did. */
+  refusal: GuardReport | null;
   error: unknown;
   /** What became of the graphics chip while it was written, the latest; and whether it waits for that. */
   trouble: BackendNotice | null;
@@ -103,6 +105,7 @@ export class Conversation {
       before: null,
       used: null,
       note: null,
+      refusal: null,
       error: null,
       trouble: null,
       paused: false,
@@ -136,13 +139,13 @@ export class Conversation {
 
   /** What to send for an answer below `last`. Roles alternate, as most chat
    *  templates demand: an answer without a word is left out, and the questions
-   *  on both sides of it become one. */
+   *  on both sides of it become one. What the guard has refused is not asked again. */
   messages(systemPrompt: string, last: Turn): ChatMessage[] {
     const turns: Turn[] = [];
     for (let turn: Turn | null = last; turn !== null; turn = turn.parent) turns.unshift(turn);
     const messages: ChatMessage[] = [];
-    for (const { role, text } of turns) {
-      if (text === '') continue;
+    for (const [i, { role, text }] of turns.entries()) {
+      if (text === '' || turns[i + 1]?.refusal) continue;
       const previous = messages.at(-1);
       if (previous?.role === role) {
         messages[messages.length - 1] = { role, content: `${previous.content}\n\n${text}` };

@@ -94,6 +94,7 @@ export class Drawers {
       state: chat.model.state,
       entry: chat.model.entry,
       models: chat.model.models,
+      guard: chat.model.guard,
       open: (entry) => {
         card.close();
         actions.open(entry);
@@ -116,6 +117,7 @@ export class Drawers {
     const { chat, picker, actions, confirm } = this;
     return drawPicker({
       models: chat.model.models,
+      guard: chat.model.guard,
       current: chat.model.entry,
       open: (entry) => {
         picker.close();

@@ -60,7 +60,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
       composer.focus();
     },
   });
-  const opening = new OpeningView({ open, halt: () => chat.model.halt() });
+  const opening = new OpeningView({ open, halt: () => chat.model.halt(), guard: () => chat.model.guard });
   const welcome = new WelcomeView(host.site, { open, send });
   const scroller = h('main', { class: 'scroll', id: 'conversation' });
   const transcript = new Transcript(scroller, {
@@ -81,6 +81,9 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
       go(() => (turn.text === '' || turn.state === 'failed' ? chat.retry(turn) : chat.resume(turn)));
     },
     openSettings: () => drawers.settings.open(),
+    rewrite: ({ parent }) => {
+      if (parent !== null) transcript.startEdit(parent);
+    },
   });
   const composer = new Composer({
     onSend: send,
@@ -158,7 +161,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   requestAnimationFrame(() => {
     if (document.activeElement === document.body) composer.focus();
   });
-  const first = beginning(host.models, thisLine());
+  const first = beginning(host.models, thisLine(), host.guard);
   if (first?.kind === 'open') open(first.entry);
   else if (first?.kind === 'halted') chat.model.resumable(first.entry);
   else if (first?.kind === 'ask') chat.model.ask(first.entry, first.reason);

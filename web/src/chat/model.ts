@@ -83,6 +83,11 @@ export class Model {
     return this.models.find(({ name }) => name === entry.name) ?? entry;
   }
 
+  /** The one that screens; it is not talked to. */
+  get guard(): ModelEntry | null {
+    return this.host.guard;
+  }
+
   /** "SmolLM2 135M Instruct" is "SmolLM2" in conversation. */
   get shortName(): string {
     return this.entry?.title.split(' ')[0] ?? S.model;
@@ -262,7 +267,8 @@ export class Model {
     try {
       await slm.dispose();
       const force = this.forced.has(entry.name);
-      const open: OpenAs = (wish) => this.host.open(entry.name, { ...this.choice, force, ...wish });
+      const open: OpenAs = (wish) =>
+        this.host.open(entry.name, { ...this.choice, force, unscreened: true, ...wish });
       return await work(open, attempt.signal);
     } finally {
       if (this.attempt === attempt) await this.open(entry);

@@ -6,6 +6,7 @@
 import type { LoadProgress } from '../api/types';
 import { SlmError } from '../core/error';
 import type { ModelEntry } from '../seal/protocol';
+import { missingOf } from './begin';
 import { button, h, setText } from './dom';
 import { describeError, isAway } from './errors';
 import { failureBox } from './failure';
@@ -19,6 +20,8 @@ type Pipelines = NonNullable<LoadProgress['pipelines']>;
 export interface OpeningActions {
   readonly open: (entry: ModelEntry, force?: boolean) => void;
   readonly halt: () => void;
+  /** It comes along with a model. */
+  readonly guard: () => ModelEntry | null;
 }
 
 export class OpeningView {
@@ -82,7 +85,7 @@ export class OpeningView {
     const fetching =
       progress === null ? !entry.stored : progress.phase === 'download' || progress.phase === 'lost';
     const parts = known ? numbers(progress) : fetching ? [bytes(entry.size)] : [];
-    if (fetching && need !== null) parts.push(S.need(bytes(need)));
+    if (fetching && need !== null && !progress?.guard) parts.push(S.need(bytes(need)));
     setText(this.numbers, parts.join(' · ') || '\u00a0');
   }
 
@@ -94,7 +97,7 @@ export class OpeningView {
     this.drawnEnd = key;
     if (state.kind === 'asking') {
       const { entry, reason } = state;
-      const missing = bytes(entry.size - entry.arrived);
+      const missing = bytes(missingOf(entry) + missingOf(this.actions.guard()));
       this.question(S.ask[reason](entry.title, missing), S.download(missing), entry);
     } else if (state.kind === 'halted') {
       const { entry, kept } = state;
@@ -130,7 +133,8 @@ export class OpeningView {
 function titleOf(entry: ModelEntry, progress: LoadProgress | null): string {
   if (progress === null) return S.opening(entry.title);
   const { phase, pipelines } = progress;
-  return phase === 'compile' && pipelines ? preparing(pipelines) : S.phase[phase];
+  const doing = phase === 'compile' && pipelines ? preparing(pipelines) : S.phase[phase];
+  return progress.guard ? S.ofGuard(doing) : doing;
 }
 
 export const preparing = ({ done, total }: Pipelines): string => S.preparing(count(done), count(total));

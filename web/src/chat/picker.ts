@@ -11,6 +11,8 @@ import { S } from './strings';
 
 export interface PickerSource {
   readonly models: readonly ModelEntry[];
+  /** It is not talked to, but it can be removed. */
+  readonly guard: ModelEntry | null;
   /** The one that is open or being opened. */
   readonly current: ModelEntry | null;
   readonly open: (entry: ModelEntry) => void;
@@ -19,7 +21,8 @@ export interface PickerSource {
 }
 
 export function drawPicker(source: PickerSource): HTMLElement[] {
-  const { models } = source;
+  const { guard } = source;
+  const models = guard === null ? source.models : [...source.models, guard];
   const kept = models.reduce((sum, entry) => sum + entry.kept, 0);
   return [
     h('ul', { class: 'models' }, ...models.map((entry) => line(entry, source))),
@@ -27,14 +30,14 @@ export function drawPicker(source: PickerSource): HTMLElement[] {
   ];
 }
 
-function line(entry: ModelEntry, { current, open, remove, confirm }: PickerSource): HTMLElement {
+function line(entry: ModelEntry, { current, guard, open, remove, confirm }: PickerSource): HTMLElement {
   const isOpen = entry.name === current?.name;
   return h(
     'li',
     {},
     h('span', { dir: 'auto' }, entry.title),
     h('span', { class: 'detail' }, where(entry, isOpen)),
-    entry.good_for === null ? null : h('span', { class: 'good-for' }, entry.good_for),
+    goodFor(entry, guard),
     // Isolated, each: marks between figures of two scripts would go astray.
     h(
       'span',
@@ -46,7 +49,7 @@ function line(entry: ModelEntry, { current, open, remove, confirm }: PickerSourc
     h(
       'span',
       { class: 'model-actions' },
-      isOpen
+      isOpen || entry === guard
         ? null
         : button(entry.stored ? S.open : S.download(bytes(entry.size)), () => open(entry), {
             class: 'quiet',
@@ -64,6 +67,11 @@ function line(entry: ModelEntry, { current, open, remove, confirm }: PickerSourc
         : null,
     ),
   );
+}
+
+function goodFor(entry: ModelEntry, guard: ModelEntry | null): HTMLElement | null {
+  const words = entry === guard ? S.guardsHere : entry.good_for;
+  return words === null ? null : h('span', { class: 'good-for' }, words);
 }
 
 function where(entry: ModelEntry, isOpen: boolean): string {

@@ -12,6 +12,7 @@ import type { Fullness } from './fullness';
 import type { HeaderView } from './header';
 import type { OpeningView } from './opening';
 import type { Paper } from './print';
+import { refusalSentence } from './refusal';
 import { S } from './strings';
 import type { Transcript } from './transcript';
 import type { TurnContext } from './turn';
@@ -103,6 +104,7 @@ export class Screen {
     transcript.update(turn, this.contextOf(turn, null));
     paper.changed();
     if (turn.state === 'stopped') announce(S.stopped);
+    else if (turn.refusal !== null) announce(refusalSentence(turn.refusal));
     else if (turn.state === 'done') announce(S.said(turn.who, transcript.plainText(turn)));
     queueMicrotask(() => {
       composer.answered(turn.state === 'done');

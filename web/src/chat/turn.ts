@@ -14,6 +14,7 @@ import { icon } from './icons';
 import { MarkdownView } from './markdown';
 import { say } from './notice';
 import { questionBody } from './question';
+import { refusalBox } from './refusal';
 import { S } from './strings';
 
 export interface TurnActions {
@@ -27,6 +28,8 @@ export interface TurnActions {
   /** Reopens the model with a longer context and answers, or goes on. */
   readonly lengthen: (turn: Turn, n_ctx: number) => void;
   readonly openSettings: () => void;
+  /** Turns the question of an answer into a field. */
+  readonly rewrite: (turn: Turn) => void;
 }
 
 export interface TurnContext {
@@ -217,6 +220,10 @@ export class TurnView {
         .flatMap((remedy) => (ways[remedy] === null ? [] : [ways[remedy]]))
         .map(([label, run], i) => button(label, run, { class: i === 0 ? 'primary' : '' }));
       return [failureBox(failure, ...buttons)];
+    }
+    if (turn.refusal !== null) {
+      const rewrite = button(S.rewrite, () => actions.rewrite(turn), { class: 'primary' });
+      return [refusalBox(turn.refusal, ...(open ? [rewrite] : []))];
     }
     const resume = button(S.goOn, () => actions.resume(turn), { class: 'primary' });
     const remedies = (...offered: (Node | null)[]): Node[] =>

@@ -1,8 +1,8 @@
 // The shell as the chat sees it: asks over the port, and makes engines from what
 // comes back. It runs in the frame and can reach nothing but the port.
 
-import { LoadedModel } from '../api/slm';
-import type { EngineOptions, LoadProgress, SlmErrorCode, Variant } from '../api/types';
+import { type Guarding, LoadedModel } from '../api/slm';
+import type { EngineOptions, LoadProgress, Slm, SlmErrorCode, Variant } from '../api/types';
 import { SlmError } from '../core/error';
 import type { PaperSize } from './paper';
 import type { Preferences } from './preferences';
@@ -36,8 +36,10 @@ export class FrameHost implements ChatHost {
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #unsaved = false;
+  #all: readonly ModelEntry[];
+  /** It stays open when another model is opened. */
+  #screening: Slm | null = null;
   readonly site: Site;
-  models: readonly ModelEntry[];
   readonly preferences: Preferences;
   readonly backend: ChatHost['backend'];
 
@@ -50,7 +52,7 @@ export class FrameHost implements ChatHost {
     // Only a data: URL is a secure context here, which WebGPU asks for; threads need a blob: URL.
     this.#gpuWorkerUrl = `data:text/javascript,${encodeURIComponent(script)}`;
     this.site = site;
-    this.models = models;
+    this.#all = models;
     this.preferences = preferences;
     this.backend = backend;
     port.onmessage = ({ data }: MessageEvent<ShellMessage>) => this.#receive(data);
@@ -67,6 +69,14 @@ export class FrameHost implements ChatHost {
     });
   }
 
+  get models(): readonly ModelEntry[] {
+    return this.#all.filter(({ name }) => name !== this.site.guard?.model);
+  }
+
+  get guard(): ModelEntry | null {
+    return this.#all.find(({ name }) => name === this.site.guard?.model) ?? null;
+  }
+
   keep(preferences: Preferences): void {
     this.#post({ type: 'keep', preferences });
   }
@@ -78,20 +88,45 @@ export class FrameHost implements ChatHost {
   }
 
   async refresh(): Promise<readonly ModelEntry[]> {
-    this.models = (await this.#ask('models', { type: 'list' })).models;
+    this.#all = (await this.#ask('models', { type: 'list' })).models;
     return this.models;
   }
 
   async open(name: string, options: OpenWish = {}): Promise<OpenedModel> {
+    return this.#open(name, options, await this.#guarding(options));
+  }
+
+  async #open(name: string, options: OpenWish, guarding: Guarding | null): Promise<OpenedModel> {
     const opened = await this.#bytes(name, false, options);
     try {
-      return await this.#load(opened, options);
+      return await this.#load(opened, options, guarding);
     } catch (error) {
       // Bytes can rot on disk too, which shows in their form or in what they compute: have them hashed again
       // and replaced, once.
       if (!(error instanceof SlmError) || !ROTTEN.has(error.code)) throw error;
-      return this.#load(await this.#bytes(name, true, options), options);
+      return this.#load(await this.#bytes(name, true, options), options, guarding);
     }
+  }
+
+  /** The site's guard, open: without it nothing is. */
+  async #guarding(options: OpenWish): Promise<Guarding | null> {
+    const { guard } = this.site;
+    if (guard === null || options.unscreened === true) return null;
+    if (this.guard === null)
+      throw new SlmError(
+        'bad_manifest',
+        `Expected the guard ${guard.model} among the models of this site, found none of that name; pack it beside them.`,
+      );
+    // An engine that has crashed answers nothing any more.
+    const alive = await this.#screening?.tokenize('').catch(() => null);
+    if (!alive) {
+      const { onProgress, onRoom: _, n_ctx: __, ...shared } = options;
+      const told = (progress: LoadProgress) => onProgress?.({ ...progress, guard: true });
+      const { slm } = await this.#open(guard.model, { ...shared, onProgress: told }, null);
+      await this.#screening?.dispose(); // also one that an opening which was given up has loaded meanwhile
+      this.#screening = slm;
+    }
+    return { ...guard, model: this.#screening!, owned: false };
   }
 
   async remove(name: string): Promise<void> {
@@ -119,11 +154,15 @@ export class FrameHost implements ChatHost {
     return this.#ask('opened', { type: 'open', model, verify, n_ctx, backend, force }, options);
   }
 
-  async #load({ manifest, files, storage, room }: Answer<'opened'>, options: OpenWish): Promise<OpenedModel> {
+  async #load(
+    { manifest, files, storage, room }: Answer<'opened'>,
+    options: OpenWish,
+    guarding: Guarding | null,
+  ): Promise<OpenedModel> {
     const wasm = async (variant: Variant) => (await this.#ask('wasm', { type: 'wasm', variant })).bytes;
     const workers = { workerUrl: this.#workerUrl, gpuWorkerUrl: this.#gpuWorkerUrl };
     const source = { manifest, files, wasm, ...workers };
-    const slm = await LoadedModel.fromSource(source, { ...options, n_ctx: room.n_ctx });
+    const slm = await LoadedModel.fromSource(source, { ...options, n_ctx: room.n_ctx }, guarding);
     return { slm, storage, room };
   }
 

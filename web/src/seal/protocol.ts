@@ -7,7 +7,7 @@
 
 import type { Backend } from '../api/backend';
 import type { StorageNotice } from '../api/notices';
-import type { EngineOptions, LoadProgress, Manifest, Slm, Variant } from '../api/types';
+import type { EngineOptions, GuardOptions, LoadProgress, Manifest, Slm, Variant } from '../api/types';
 import type { WireError } from '../core/error';
 import type { Room } from '../store/device';
 import type { PaperSize } from './paper';
@@ -75,6 +75,12 @@ export interface Site {
   readonly accent: readonly [light: string, dark: string] | null;
   /** A small picture as a data: address. */
   readonly icon: string | null;
+  /** What screens the conversations: another model of the site, by its name, and its rules. */
+  readonly guard: SiteGuard | null;
+}
+
+export interface SiteGuard extends Pick<GuardOptions, 'policies' | 'threshold' | 'screen'> {
+  readonly model: string;
 }
 
 export type FrameMessage =
@@ -155,13 +161,18 @@ export interface OpenWish extends EngineOptions {
   readonly force?: boolean;
   /** Called before anything is fetched. */
   readonly onRoom?: (room: Room) => void;
+  /** Nothing that it writes will be shown: for measurements, which the guard would be a part of. */
+  readonly unscreened?: boolean;
 }
 
 /** What the frame's bootstrap gives to the chat: `startChat(host, root)`. The
  *  chat is written against this interface alone, so that a fake can stand in. */
 export interface ChatHost {
   readonly site: Site;
+  /** Those that one can talk to. */
   readonly models: readonly ModelEntry[];
+  /** The one that screens; null: there is none. */
+  readonly guard: ModelEntry | null;
   /** As they were kept, on this device, before this page was loaded. */
   readonly preferences: Preferences;
   /** Where the page's address wants the models to compute, for as long as the page is open. */
@@ -172,7 +183,7 @@ export interface ChatHost {
   setUnsaved(something: boolean): void;
   /** The list again, with `stored` as it is now. */
   refresh(): Promise<readonly ModelEntry[]>;
-  /** Downloads if need be, then loads; too_large where it would not fit. Dispose the model that is
+  /** Downloads if need be, then loads, the guard first; too_large where it would not fit. Dispose the model that is
    *  open first: two at once seldom fit a phone. Aborting rejects with the signal's reason. */
   open(name: string, options?: OpenWish): Promise<OpenedModel>;
   /** Fetches and stores the version of the entry's `update`; `open` then opens it. What runs

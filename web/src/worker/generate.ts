@@ -57,6 +57,7 @@ export async function generate(request: GenerateRequest, context: GenerateContex
   if (replay.length > 0) session.text(false);
   const clock = new Clock(model.core);
   const prompt = [Number.NaN];
+  let logits: readonly number[] = [];
   const done = (finish: DoneReport['finish'], text: string, n: number): DoneReport => ({
     type: 'done',
     id,
@@ -67,6 +68,7 @@ export async function generate(request: GenerateRequest, context: GenerateContex
     prompt: request.echo
       ? Array.from(ids, (token, i) => withBytes(model, { id: token, logprob: prompt[i] ?? Number.NaN }))
       : null,
+    logits,
     n_past: session.n_past,
     timings: clock.timings(),
     gpu: host?.stats() ?? null,
@@ -76,8 +78,12 @@ export async function generate(request: GenerateRequest, context: GenerateContex
   let n = replay.length;
   if (n > 0 && ends(n)) return done(session.finished ? 'stop' : 'length', '', n);
   if (!(await prefill(request, context, clock, prompt))) return done('aborted', '', n);
-  if (request.max_tokens === 0) return done('length', '', 0);
   const sane = new Sanity(model, session, host === null ? null : prove);
+  if (request.logits_of.length > 0) {
+    logits = sane.logits(request.logits_of);
+    return done('length', '', 0);
+  }
+  if (request.max_tokens === 0) return done('length', '', 0);
   const tell = (reports: readonly TokenReport[]) => {
     for (const report of reports) post(report);
   };
@@ -152,7 +158,8 @@ async function prefill(
 }
 
 /** Of an evaluation after which there will be `n` tokens of the answer and one more. */
-function wantedOf({ logprobs, max_tokens }: GenerateRequest, n: number): Wanted {
+function wantedOf({ logprobs, max_tokens, logits_of }: GenerateRequest, n: number): Wanted {
+  if (logits_of.length > 0) return 'logits';
   if (max_tokens === 0) return 'nothing';
   if (logprobs !== null) return 'logits';
   return n + 1 === max_tokens ? 'sample' : 'sample and go on';

@@ -49,6 +49,8 @@ export interface GenerateRequest {
   readonly logprobs: number | null;
   /** Report the prompt's tokens as well. */
   readonly echo: boolean;
+  /** Report the logits of these tokens after the prompt, and generate nothing; empty: an answer is wanted. */
+  readonly logits_of: readonly number[];
   /** By the ids of 'load-adapter'. */
   readonly adapters: readonly (readonly [id: number, scale: number])[];
   /** Tokens of this answer that another worker has reported before it was lost: go on after them. */
@@ -129,6 +131,8 @@ export interface DoneReport {
   readonly completion_tokens: number;
   /** The prompt's tokens if they were asked for. */
   readonly prompt: readonly RawTokenLogprob[] | null;
+  /** In the order of `logits_of`. */
+  readonly logits: readonly number[];
   readonly n_past: number;
   readonly timings: Timings;
   readonly gpu: GpuStats | null;

@@ -39,6 +39,18 @@ export class Sanity {
     }
   }
 
+  /** Of these tokens after what was evaluated last. */
+  logits(tokens: readonly number[]): readonly number[] {
+    const all = this.#session.logits();
+    const found = tokens.map((token) => all[token]!);
+    if (found.every(Number.isFinite)) return found;
+    if (this.#prove !== null) throw new GpuFailure({ code: 'gpu_senseless', repeated: null });
+    throw new SlmError(
+      'bad_file',
+      'Expected logits that are numbers, found others; the weights may be damaged: fetch the model again.',
+    );
+  }
+
   /** What may be told now that this report is there, too. */
   async vetted(report: TokenReport): Promise<readonly TokenReport[]> {
     const told = this.#held.length > 0 && this.#held[0]!.token !== report.token ? this.held() : [];

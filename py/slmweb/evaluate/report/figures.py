@@ -21,6 +21,9 @@ TITLES = {
     "recall": "recall",
     "f1": "F1",
     "f1_weighted": "F1 (weighted)",
+    "average_precision": "average precision",
+    "best_f1": "best F1",
+    "best_threshold": "at threshold",
     "ece": "calibration error",
     "exact_match": "exact match",
     "contains": "contains it",
@@ -43,6 +46,10 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "choice": ("accuracy", "accuracy_norm", "ece"),
     "perplexity": ("perplexity", "bits_per_byte"),
     "tools": ("accuracy", "relevance", "parse_failures"),
+    "guard": (
+        *("average_precision", "precision", "recall", "f1"),
+        *("best_f1", "best_threshold", "accuracy", "ece"),
+    ),
 }
 _DISTANCE = ("kl", "flips")
 _SPEED = ("first_token_seconds", "prefill_tokens_per_second", "decode_tokens_per_second")

@@ -107,6 +107,7 @@ def html(result: Result) -> str:
         answers_title=answers_title(result, len(listed)),
         size_plot=_size_plot(result),
         reliability=svg.reliability,
+        thresholds=svg.thresholds,
         version=__version__,
     )
 

@@ -1,6 +1,6 @@
 """The plots, as SVG that takes its colours from the page's style sheet.
 
-Written by hand: two plots with axes, whose text stays text (readable by a screen
+Written by hand: three plots with axes, whose text stays text (readable by a screen
 reader, scaled by a phone) and that follow the page into dark mode, which a
 plotting library's files do not. Knows numbers and names, not models.
 """
@@ -69,6 +69,13 @@ class _Axes:
             )
         )
 
+    def path(self, places: Sequence[tuple[float, float]], kind: str) -> None:
+        self.parts.append(
+            Markup('<polyline class="curve {}" points="{}"/>').format(
+                kind, " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+            )
+        )
+
     def text(self, x: float, y: float, text: str, anchor: str, kind: str = "tick") -> None:
         self.parts.append(
             Markup('<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>').format(
@@ -129,6 +136,20 @@ def reliability(bins: Sequence[dict[str, float]], label: str) -> Markup:
             f"accuracy {entry['accuracy']:.0%}"
         )
         axes.circle(x, y, 3 + 11 * math.sqrt(entry["items"] / total), "point", said)
+    return axes.svg(label)
+
+
+def thresholds(curve: Sequence[dict[str, float]], at: float, label: str) -> Markup:
+    """Precision, recall and F1 over the threshold, and where the one in use is."""
+    axes = _Axes((0, 1), (0, 1), ("threshold", "share"), (False, True))
+    (x, bottom), (_, top) = axes.at(at, 0), axes.at(at, 1)
+    axes.line(x, bottom, x, top, "ideal")
+    for i, name in enumerate(("precision", "recall", "f1")):
+        axes.path([axes.at(point["threshold"], point[name]) for point in curve], name)
+        left = _LEFT + 12 + 84 * i
+        axes.path([(left, _HEIGHT - _BOTTOM - 14), (left + 18, _HEIGHT - _BOTTOM - 14)], name)
+        title = "F1" if name == "f1" else name
+        axes.text(left + 22, _HEIGHT - _BOTTOM - 10, title, "start", "label")
     return axes.svg(label)
 
 

@@ -80,6 +80,22 @@ def markdown(result: Result) -> str:
             ]
             parts.append(f"## {name}: categories")
             parts.append(_table([["category", "accuracy", "items"], ["---", "--:", "--:"], *rows]))
+        if curve := found.metrics.get("curve"):
+            parts.append(f"## {name}: thresholds")
+            best = found.metrics["best_threshold"]
+            # Ten of them, and the best.
+            step = max(1, len(curve) // 10)
+            rows = [
+                [
+                    f"{point['threshold']:.3f}"
+                    + (" (best F1)" if point["threshold"] == best else ""),
+                    *(number("f1", point[n]) for n in ("precision", "recall", "f1")),
+                ]
+                for i, point in enumerate(curve)
+                if i % step == 0 or point["threshold"] == best
+            ]
+            head = ["from", "precision", "recall", "F1"]
+            parts.append(_table([head, ["--:"] * 4, *rows]))
         if found is not result.baseline:
             listed, lost, won = changes(result, found)
             if listed:
@@ -121,6 +137,8 @@ def about(result: Result) -> str:
         "choice": "the choice with the highest log-likelihood counts (per byte: divided by its "
         "length)",
         "perplexity": "every token but the first is predicted",
+        "guard": f"a text counts as violating from a probability of {settings.threshold:g} on, and "
+        "of several rules the most probable counts",
     }.get(result.task) or f"answers of up to {settings.max_tokens} tokens, " + (
         "greedy"
         if settings.temperature == 0

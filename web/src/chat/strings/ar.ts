@@ -25,6 +25,22 @@ export const ar: Strings = {
   aboutInDomain: (title, domain) => `عن ${name(title)}، وهو يجيب في مجال ${name(domain)}`,
   aboutShort: 'عن النموذج',
 
+  // a guard
+  ofGuard: (doing) => `نموذج الفحص: ${doing}`,
+  refusedPrompt: (rules) => `لم يُجَب عنها. وجد نموذج الفحص أن رسالتك تخالف القاعدة ${rules}.`,
+  refusedAnswer: (rules) => `لم يُعرَض. وجد نموذج الفحص أن الجواب يخالف القاعدة ${rules}.`,
+  guardErrs: 'إنه نموذج صغير على هذا الجهاز وقد يخطئ. لم يقرأ هذا أحد سواه.',
+  rewrite: 'تعديل الرسالة',
+  guardsHere: 'يفحص ما يُسأل وما يُجاب هنا.',
+  whereGuard: (title) => `يفحص ${name(title)} الرسائل وفق قواعد هذا الموقع، على هذا الجهاز أيضًا.`,
+  quote: (words) => `«${words}»`,
+  rules: {
+    dangerous: 'لا محتوى خطيرًا',
+    harassment: 'لا تحرّش ولا تنمّر',
+    hate: 'لا خطاب كراهية',
+    sexual: 'لا محتوى جنسيًا صريحًا',
+  },
+
   // composer
   message: 'الرسالة',
   placeholder: (who) => `اسأل ${name(who)}`,

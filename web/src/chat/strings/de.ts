@@ -23,6 +23,25 @@ export const de: Strings = {
   aboutInDomain: (title, domain) => `Über ${title}, das im Fachgebiet ${domain} antwortet`,
   aboutShort: 'Über das Modell',
 
+  // a guard
+  ofGuard: (doing) => `Das Prüfmodell: ${doing}`,
+  refusedPrompt: (rules) =>
+    `Nicht beantwortet. Das Prüfmodell hält Ihre Nachricht für einen Verstoß gegen ${rules}.`,
+  refusedAnswer: (rules) =>
+    `Nicht gezeigt. Das Prüfmodell hält die Antwort für einen Verstoß gegen ${rules}.`,
+  guardErrs: 'Es ist ein kleines Modell auf diesem Gerät und kann irren. Niemand sonst hat dies gelesen.',
+  rewrite: 'Nachricht ändern',
+  guardsHere: 'Prüft, was hier gefragt und geantwortet wird.',
+  whereGuard: (title) =>
+    `${title} prüft Nachrichten nach den Regeln dieser Seite, ebenfalls auf diesem Gerät.`,
+  quote: (words) => `„${words}“`,
+  rules: {
+    dangerous: 'Nichts Gefährliches',
+    harassment: 'Keine Belästigung',
+    hate: 'Keine Hassrede',
+    sexual: 'Nichts sexuell Anstößiges',
+  },
+
   // composer
   message: 'Nachricht',
   placeholder: (who) => `${who} fragen`,

@@ -28,6 +28,23 @@ export const en = {
   aboutInDomain: (title: string, domain: string) => `About ${title}, answering in the domain ${domain}`,
   aboutShort: 'About',
 
+  // a guard
+  ofGuard: (doing: string) => `The guard: ${doing}`,
+  refusedPrompt: (rules: string) =>
+    `Not answered. The guard found that your message breaks the rule ${rules}.`,
+  refusedAnswer: (rules: string) => `Not shown. The guard found that the answer breaks the rule ${rules}.`,
+  guardErrs: 'It is a small model on this device and can be wrong. Nobody else has read this.',
+  rewrite: 'Change the message',
+  guardsHere: 'Checks what is asked and answered here.',
+  whereGuard: (title: string) => `${title} checks messages by the rules of this site, on this device, too.`,
+  quote: (words: string) => `“${words}”`,
+  rules: {
+    dangerous: 'No dangerous content',
+    harassment: 'No harassment',
+    hate: 'No hate speech',
+    sexual: 'No sexually explicit content',
+  },
+
   // composer
   message: 'Message',
   placeholder: (who: string) => `Ask ${who}`,

@@ -23,6 +23,23 @@ export const hi: Strings = {
   aboutInDomain: (title, domain) => `${title} के बारे में, जो ${domain} विषय में जवाब देता है`,
   aboutShort: 'मॉडल के बारे में',
 
+  // a guard
+  ofGuard: (doing) => `जाँच करने वाला मॉडल: ${doing}`,
+  refusedPrompt: (rules) =>
+    `जवाब नहीं दिया गया। जाँच करने वाले मॉडल के अनुसार आपका संदेश इस नियम को तोड़ता है: ${rules}।`,
+  refusedAnswer: (rules) => `दिखाया नहीं गया। जाँच करने वाले मॉडल के अनुसार जवाब इस नियम को तोड़ता है: ${rules}।`,
+  guardErrs: 'यह इसी डिवाइस पर एक छोटा मॉडल है और ग़लत हो सकता है। इसे किसी और ने नहीं पढ़ा।',
+  rewrite: 'संदेश बदलें',
+  guardsHere: 'यहाँ के सवालों और जवाबों की जाँच करता है।',
+  whereGuard: (title) => `${title} इस साइट के नियमों के अनुसार संदेशों की जाँच करता है, वह भी इसी डिवाइस पर।`,
+  quote: (words) => `“${words}”`,
+  rules: {
+    dangerous: 'ख़तरनाक सामग्री नहीं',
+    harassment: 'उत्पीड़न नहीं',
+    hate: 'नफ़रत भरी बातें नहीं',
+    sexual: 'अश्लील सामग्री नहीं',
+  },
+
   // composer
   message: 'संदेश',
   placeholder: (who) => `${who} से पूछें`,
