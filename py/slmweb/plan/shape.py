@@ -122,6 +122,11 @@ def _fitting(kind: str, columns: int) -> str:
     return stand_in if columns % TENSOR_TYPES[stand_in].block_size == 0 else "F16"
 
 
+def runs(model_type: object) -> bool:
+    """Whether a config of that model type has a shape here."""
+    return str(model_type) in _ARCHITECTURES
+
+
 def read_shape(path: Path) -> Shape:
     """The shape of a GGUF file, a packed folder, a checkpoint folder or a config.json.
 

@@ -208,4 +208,4 @@ def test_the_list_of_what_can_be_pulled() -> None:
     ).items()
     shown = slmweb("pull", "--list").stdout.decode()
     assert all(model["good_for"] in shown for model in told)
-    assert slmweb("pull").stderr == b"slmweb: no model was named; see `slmweb pull --list`\n"
+    assert slmweb("pull").stderr == b"slmweb: no model was named; see `slmweb models`\n"
