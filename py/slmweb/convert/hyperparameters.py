@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SlmError
+from ..kinds import advice
 from .checkpoint import Checkpoint
 from .families import FAMILIES, MULTIMODAL, Dimension, Family
 
@@ -98,12 +99,11 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
     for family in FAMILIES:
         if family.model_type == model_type:
             return family, config, multimodal
+    named = f"{checkpoint.config_path} has the model_type {model_type!r}, which is not supported"
+    if (told := advice(model_type, checkpoint.config)) is not None:
+        raise SlmError("unsupported", f"{named}: {told}")
     known = ", ".join(family.model_type for family in FAMILIES)
-    raise SlmError(
-        "unsupported",
-        f"{checkpoint.config_path} has the model_type {model_type!r}, which is not supported; "
-        f"supported are {known} and gemma3's language model",
-    )
+    raise SlmError("unsupported", f"{named}; supported are {known} and gemma3's language model")
 
 
 def hyperparameters(

@@ -15,6 +15,7 @@ from typing import Any
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES
+from ..kinds import advice
 
 # The header of a GGUF is nearly all vocabulary: a token's text, its score or merge, and its kind.
 HEADER_BYTES_PER_TOKEN = 32
@@ -156,14 +157,15 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
 
     Raises SlmError "bad_file" or "unsupported"; `where` names the config in its sentence.
     """
-    config = config.get("text_config") or config
+    whole, config = config, config.get("text_config") or config
     kind = config.get("model_type")
     architecture = _ARCHITECTURES.get(str(kind))
     if architecture is None:
+        told = advice(whole.get("model_type"), whole)
         raise SlmError(
             "unsupported",
-            f"{where} has the model type {kind!r}, which does not run here; supported are "
-            + ", ".join(_ARCHITECTURES),
+            f"{where} has the model type {kind!r}, which does not run here"
+            + (f": {told}" if told else "; supported are " + ", ".join(_ARCHITECTURES)),
         )
 
     def number(key: str, otherwise: int | None = None) -> int:
@@ -241,10 +243,11 @@ def _from_gguf(path: Path) -> Shape:
                if not info.get(key)]  # fmt: skip
     architecture = info["architecture"]
     if architecture not in _ARCHITECTURES.values():
+        known = "supported are " + ", ".join(dict.fromkeys(_ARCHITECTURES.values()))
         raise SlmError(
             "unsupported",
-            f"{name} is of the architecture {architecture!r}, which does not run here; supported "
-            "are " + ", ".join(dict.fromkeys(_ARCHITECTURES.values())),
+            f"{name} is of the architecture {architecture!r}, which does not run here; "
+            + (advice(architecture) or known),
         )
     tensors = tuple(
         Tensor(t["name"], t["shape"][1] if len(t["shape"]) > 1 else 1, t["shape"][0], t["type"])
