@@ -26,8 +26,8 @@ def plan(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A GGUF, a packed folder, a checkpoint (config.json is enough), or a name of "
-            "`slmweb models`.",
+            help="A GGUF, a packed folder, a checkpoint (config.json is enough), or what "
+            "`slmweb pull` takes.",
             show_default=False,
         ),
     ],

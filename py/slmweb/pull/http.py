@@ -5,6 +5,7 @@ Owns the sentence for each way in which a host fails. Knows no source of models.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,7 @@ def append(
     if there > size:
         partial.unlink()
         there = 0
-    with partial.open("ab") as out:
+    with partial.open("ab") as out, _quiet():
         http_get(
             url,
             out,
@@ -71,6 +72,18 @@ def explained(where: str, advice: Mapping[int, str] = _ADVICE) -> Iterator[None]
     else:
         return
     raise SlmError("network", sentence) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings at each new attempt: they show addresses, which may be signed."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def first_line(error: BaseException) -> str:

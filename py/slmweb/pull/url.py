@@ -34,6 +34,7 @@ _OTHERS = (
 # What a host says of a name that it does not have; a bucket that may not be listed says 403.
 _MISSING = (403, 404, 410)
 _PIECE = 8 << 20
+_PATIENCE = 20  # seconds for an answer's header
 
 
 def url_source(origin: Url) -> Source[Url]:
@@ -97,16 +98,14 @@ class WebHost(Source[Url]):
 
     def _probe(self, name: str, missing: tuple[int, ...] = ()) -> RemoteFile | None:
         """Asks for the first byte, as an address may be signed for GET alone."""
-        from huggingface_hub.utils._http import hf_raise_for_status, http_stream_backoff
+        from huggingface_hub.utils._http import get_session, hf_raise_for_status
 
         address = self._address(name)
         where = Url(address).shown
         headers = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
         with (
             http.explained(where),
-            http_stream_backoff(
-                "GET", address, headers=headers, retry_on_status_codes=()
-            ) as answer,
+            get_session().stream("GET", address, headers=headers, timeout=_PATIENCE) as answer,
         ):
             if answer.status_code in missing:
                 return None
@@ -200,7 +199,8 @@ class Storage(Source[Url]):
         except ImportError as error:
             told = known_implementations.get(scheme, {}).get("err") or http.first_line(error)
             raise SlmError(
-                "missing_extra", f"{scheme}:// needs a package that is not there: {told}, with pip"
+                "missing_extra",
+                f"{scheme}:// needs a package that is not there ({told}); install it with pip",
             ) from None
         except ValueError as error:
             raise SlmError(

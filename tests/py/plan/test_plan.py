@@ -175,6 +175,9 @@ def test_of_the_hub_only_the_config_is_fetched() -> None:
         found = plan("hf:me/tuned", read_device("phone"), endpoint=hub.url)
         assert found.architecture == "llama"
         assert [p.split("/")[-1] for _, p, _ in hub.requests if "resolve" in p] == ["config.json"]
+        # A web server is asked for it in the same way.
+        address = f"{hub.url}/content/me/tuned"
+        assert plan(address, read_device("phone")).parameters == found.parameters
 
 
 def test_an_unknown_name_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,7 +141,12 @@ def test_what_is_no_model(host: FakeHub, path: str, complaint: str) -> None:
     assert not list(paths.gguf_dir().rglob("*.gguf"))
 
 
-def test_secrets_of_an_address_are_sent_and_not_shown(host: FakeHub, tmp_path: Path) -> None:
+def test_secrets_of_an_address_are_sent_and_not_shown(
+    host: FakeHub, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("huggingface_hub")
+    monkeypatch.setattr(logger, "handlers", [*logger.handlers, caplog.handler])
+    host.break_after["me/one/one.gguf"] = [3000]
     name = at(host, "me/one/one.gguf") + "?sig=secret"
     told: list[str] = []
     path = pull(name, license=APACHE, out=tmp_path, say=told.append)
@@ -149,7 +155,7 @@ def test_secrets_of_an_address_are_sent_and_not_shown(host: FakeHub, tmp_path: P
     with pytest.raises(SlmError) as error:
         pull("http://127.0.0.1:9/m.gguf?sig=secret", license=APACHE)
     assert "is out of reach" in error.value.message
-    assert "secret" not in error.value.message
+    assert "secret" not in error.value.message + caplog.text
 
 
 def test_out_of_reach_uses_what_was_pulled(host: FakeHub) -> None:
@@ -217,7 +223,7 @@ def test_a_file_system_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(
-        SlmError, match=r"s3:// needs .*Install s3fs to access S3, with pip"
+        SlmError, match=r"s3:// needs .*Install s3fs to access S3\); install it with pip"
     ) as error:
         pull("s3://bucket/m.gguf", license=APACHE)
     assert error.value.code == "missing_extra"
