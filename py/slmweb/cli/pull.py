@@ -22,8 +22,8 @@ def pull(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="A name of `slmweb models`, hf:owner/name[@revision][:file.gguf], "
-            "kaggle:owner/model/framework/variation[/version][:file.gguf], a URL, or a path.",
+            help="A name of `slmweb models`, hf:owner/name\\[@revision]\\[:file.gguf], "
+            "kaggle:owner/model/framework/variation\\[/version]\\[:file.gguf], a URL, or a path.",
             show_default=False,
         ),
     ] = None,
