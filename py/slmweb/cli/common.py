@@ -168,6 +168,26 @@ def print_table(rows: list[tuple[str, str]]) -> None:
         print(f"{label:<{width}}  {value}")
 
 
+def print_columns(rows: list[list[str]]) -> None:
+    """Rows of cells, the first column to the left and the others to the right."""
+    print("\n".join(columns(rows)))
+
+
+def columns(rows: list[list[str]]) -> list[str]:
+    """The lines that `print_columns` prints; rows may be short."""
+    width = max(len(row) for row in rows)
+    filled = [row + [""] * (width - len(row)) for row in rows]
+    widths = [max(len(row[i]) for row in filled) for i in range(width)]
+    lines = []
+    for row in filled:
+        cells = [
+            f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}"
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
 def note(sentence: str) -> None:
     """Something to know that is not the answer: stderr."""
     print(sentence, file=sys.stderr, flush=True)

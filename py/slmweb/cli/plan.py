@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import SlmError
-from .common import JsonOption, bytes_text, count_text, print_json
+from .common import JsonOption, bytes_text, count_text, print_columns, print_json
 
 if TYPE_CHECKING:
     from ..plan.option import OnGpu, Option
@@ -26,8 +26,8 @@ def plan(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A GGUF, a packed folder, a checkpoint (config.json is enough), or a name of "
-            "`slmweb pull --list`.",
+            help="A GGUF, a packed folder, a checkpoint (config.json is enough), or what "
+            "`slmweb pull` takes.",
             show_default=False,
         ),
     ],
@@ -85,13 +85,13 @@ def plan(
         f"{bytes_text(made.available_bytes)}; {made.device.threads} threads; "
         f"{gpu.title if gpu is not None else 'no GPU'}\n"
     )
-    _print_columns(_speed_rows(made))
+    print_columns(_speed_rows(made))
     print("\nmemory by context length (* more than a tab may take, + on the GPU only)\n")
-    _print_columns(_memory_rows(made))
+    print_columns(_memory_rows(made))
     print(f"\n{made.classes[0].option.type} by class of device, {_assumption(made.classes)}\n")
-    _print_columns(_class_rows(made.classes))
+    print_columns(_class_rows(made.classes))
     print("\nbrowsers, with COOP and COEP headers on the page\n")
-    _print_columns([[b.name, *_paths(b)] for b in browsers])
+    print_columns([[b.name, *_paths(b)] for b in browsers])
     print(f"\n{made.recommendation}")
 
 
@@ -179,15 +179,3 @@ def _seconds(seconds: float) -> str:
 
 def _rate(n: float) -> str:
     return f"{n:.1f}" if n < 10 else count_text(round(n))
-
-
-def _print_columns(rows: list[list[str]]) -> None:
-    width = max(len(row) for row in rows)
-    filled = [row + [""] * (width - len(row)) for row in rows]
-    widths = [max(len(row[i]) for row in filled) for i in range(width)]
-    for row in filled:
-        cells = [
-            f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}"
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip())

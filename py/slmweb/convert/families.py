@@ -275,3 +275,11 @@ FAMILIES: tuple[Family, ...] = (
 
 # A vision model around a family's language model.
 MULTIMODAL = {"gemma3": "gemma3_text"}
+
+
+def family_with(model_type: str, config: Mapping[str, Any]) -> Family | None:
+    """The family of a language model's config: of those of one type, the one that sees both ways
+    if the config says so."""
+    found = [family for family in FAMILIES if family.model_type == model_type]
+    both_ways = bool(config.get("use_bidirectional_attention"))
+    return next((f for f in found if len(found) == 1 or f.embeds == both_ways), None)

@@ -16,8 +16,9 @@ from typing import Any
 from gguf import PoolingType
 
 from ..errors import SlmError
+from ..kinds import advice
 from .checkpoint import Checkpoint
-from .families import FAMILIES, MULTIMODAL, Dimension, Family
+from .families import FAMILIES, MULTIMODAL, Dimension, Family, family_with
 from .sentence import Sentence
 
 
@@ -121,16 +122,13 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
             "tie_word_embeddings": config.get("tie_word_embeddings", True),
         }
         model_type = MULTIMODAL[str(model_type)]
-    of_type = [family for family in FAMILIES if family.model_type == model_type]
-    for family in of_type:
-        if len(of_type) == 1 or family.embeds == bool(config.get("use_bidirectional_attention")):
-            return family, config, multimodal
+    if (family := family_with(str(model_type), config)) is not None:
+        return family, config, multimodal
+    named = f"{checkpoint.config_path} has the model_type {model_type!r}, which is not supported"
+    if (told := advice(model_type, checkpoint.config)) is not None:
+        raise SlmError("unsupported", f"{named}: {told}")
     known = ", ".join(dict.fromkeys(family.model_type for family in FAMILIES))
-    raise SlmError(
-        "unsupported",
-        f"{checkpoint.config_path} has the model_type {model_type!r}, which is not supported; "
-        f"supported are {known} and gemma3's language model",
-    )
+    raise SlmError("unsupported", f"{named}; supported are {known} and gemma3's language model")
 
 
 def hyperparameters(

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import SlmError
 from ..generated.abi import Status, TextFlag
+from ..kinds import advice
 from .files import ByteFile, open_files
 from .instance import U32, Instance, Variant
 
@@ -299,7 +300,8 @@ class Model:
         try:
             self.layout()
         except SlmError as error:
-            raise _about(self._files[0], error) from None
+            told = advice(self.info["architecture"]) if error.code == "unsupported" else None
+            raise _about(self._files[0], error, told) from None
         tensors = self.info["tensors"]
         feed_tensors(self.core, "slm_model_feed", self.handle, self._files, tensors, progress)
         self.core.check("slm_model_ready", self.handle)
@@ -357,9 +359,10 @@ def feed_tensors(
                 progress(done, total)
 
 
-def _about(file: ByteFile, error: SlmError) -> SlmError:
+def _about(file: ByteFile, error: SlmError, advice: str | None = None) -> SlmError:
     """The core's error, which knows no file names, with the name of the file."""
-    return SlmError(error.code, f"{file.path}: {error.message}")
+    told = "" if advice is None else f"; {advice}"
+    return SlmError(error.code, f"{file.path}: {error.message}{told}")
 
 
 def write_ids(core: Instance, address: int, ids: Sequence[int]) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from shlex import quote
 
 from ..errors import SlmError
-from ..pull.pull import pulled
-from ..pull.registry import Registry, Repo, read_registry
+from ..pull.pull import pulled, source_of
+from ..pull.registry import Registry, Remote, read_registry
 from ..quantize.recipes import read_recipes
 from .advice import WEB, choose, recommend
 from .option import AS_IT_IS, Option, available_bytes, make_option
@@ -67,7 +67,7 @@ def plan(
     shape, has_file = _shape(model, registry or read_registry(), endpoint)
     n_ctx = min(N_CTX_DEFAULT, shape.n_ctx_train)
     shapes = {AS_IT_IS: shape} if has_file else {}
-    shapes |= {kind: _quantized(shape, kind) for kind in TYPES}
+    shapes |= {kind: quantized(shape, kind) for kind in TYPES}
     options = [make_option(kind, shapes[kind], device, n_ctx) for kind in shapes]
     chosen = choose(options) or min(options, key=lambda option: option.fit.needed)
     return Plan(
@@ -88,7 +88,8 @@ def plan(
     )
 
 
-def _quantized(shape: Shape, kind: str) -> Shape:
+def quantized(shape: Shape, kind: str) -> Shape:
+    """The shape in one of TYPES, among them the mix that `quantize` writes by itself."""
     if kind != WEB:
         return shape.quantized(kind)
     mix = read_recipes().default
@@ -106,15 +107,13 @@ def _shape(model: str, registry: Registry, endpoint: str | None) -> tuple[Shape,
         return read_shape(there), there.is_file()
     if entry.config is not None:
         return from_config(entry.config, model), False
-    if isinstance(entry.origin, Repo):
-        from ..pull.hub import Hub
-
-        hub = Hub(endpoint)
-        listing = hub.list(entry.origin)
+    if isinstance(entry.origin, Remote):
+        source = source_of(entry.origin, endpoint)
+        listing = source.list(entry.origin)
         if not listing.gguf:
             import json
 
-            return from_config(json.loads(hub.read(listing, "config.json")), model), False
+            return from_config(json.loads(source.read(listing, "config.json")), model), False
     raise SlmError(
         "invalid_argument",
         f"the shape of {model} is only known from its file; run `slmweb pull {quote(model)}` first",

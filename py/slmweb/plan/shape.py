@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..convert.families import FAMILIES, MULTIMODAL, Dimension, Family, Row
+from ..convert.families import FAMILIES, MULTIMODAL, Dimension, Family, Row, family_with
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES
+from ..kinds import advice
 
 # The header of a GGUF is nearly all vocabulary: a token's text, its score or merge, and its kind.
 HEADER_BYTES_PER_TOKEN = 32
 
-# By the config's model_type; a vision model has its language model's shape.
-_FAMILIES = {family.model_type: family for family in FAMILIES if not family.embeds}
-_FAMILIES |= {outer: _FAMILIES[inner] for outer, inner in MULTIMODAL.items()}
+# Of configs; a vision model has its language model's shape.
+_MODEL_TYPES = dict.fromkeys([*(family.model_type for family in FAMILIES), *MULTIMODAL])
 _BY_ARCHITECTURE = {family.architecture: family for family in FAMILIES}
 
 
@@ -116,6 +116,11 @@ def _fitting(kind: str, columns: int) -> str:
     return stand_in if columns % TENSOR_TYPES[stand_in].block_size == 0 else "F16"
 
 
+def runs(model_type: object) -> bool:
+    """Whether a config of that model type has a shape here."""
+    return str(model_type) in _MODEL_TYPES
+
+
 def read_shape(path: Path) -> Shape:
     """The shape of a GGUF file, a packed folder, a checkpoint folder or a config.json.
 
@@ -145,14 +150,15 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
 
     Raises SlmError "bad_file" or "unsupported"; `where` names the config in its sentence.
     """
-    config = config.get("text_config") or config
+    whole, config = config, config.get("text_config") or config
     kind = config.get("model_type")
-    family = _FAMILIES.get(str(kind))
+    family = family_with(MULTIMODAL.get(str(kind), str(kind)), config)
     if family is None:
+        told = advice(whole.get("model_type"), whole)
         raise SlmError(
             "unsupported",
-            f"{where} has the model type {kind!r}, which does not run here; supported are "
-            + ", ".join(_FAMILIES),
+            f"{where} has the model type {kind!r}, which does not run here"
+            + (f": {told}" if told else "; supported are " + ", ".join(_MODEL_TYPES)),
         )
 
     def number(key: str, otherwise: int | None = None) -> int:
@@ -173,7 +179,10 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     window = number("sliding_window", 4096) if family.window_pattern else 0
     sizes: dict[Dimension, int] = {
         "vocab": n_vocab, "embd": n_embd, "ff": n_ff, "q": n_head * head_dim,
-        "kv": n_head_kv * head_dim, "head": head_dim,
+        "kv": n_head_kv * head_dim, "head": head_dim, "ctx": n_ctx,
+        "types": config.get("type_vocab_size", 2),
+        # The config of another folder says; EmbeddingGemma's, here.
+        "wide": 4 * n_embd, "embedding": n_embd,
     }  # fmt: skip
 
     def tensor(row: Row, at: str = "") -> Tensor:
@@ -212,8 +221,8 @@ def _from_gguf(path: Path) -> Shape:
     if family is None:
         raise SlmError(
             "unsupported",
-            f"{name} is of the architecture {architecture!r}, which does not run here; supported "
-            "are " + ", ".join(_BY_ARCHITECTURE),
+            f"{name} is of the architecture {architecture!r}, which does not run here; "
+            + (advice(architecture) or "supported are " + ", ".join(_BY_ARCHITECTURE)),
         )
     tensors = tuple(
         Tensor(t["name"], t["shape"][1] if len(t["shape"]) > 1 else 1, t["shape"][0], t["type"])

@@ -41,6 +41,19 @@ def consent(title: str, terms: License | None, *, accepted: bool, ask: Ask | Non
     _remember(terms)
 
 
+def unstated(title: str, *, accepted: bool, ask: Ask | None) -> None:
+    """As `consent`, where nothing says what the terms are. Not remembered: each is another case."""
+    question = (
+        f"Nothing says under which licence {title} comes. Have you found out, and accepted it?"
+    )
+    if not accepted and not (ask is not None and ask(question)):
+        raise SlmError(
+            "license",
+            f"nothing says under which licence {title} comes; find out where it is published, then "
+            "run this again with --license and its name, as in --license apache-2.0",
+        )
+
+
 def is_accepted(terms: License) -> bool:
     """Whether somebody has said yes, before or in the environment."""
     return os.environ.get(variable(terms)) == "1" or terms.id in _answers()

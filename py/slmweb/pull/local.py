@@ -14,8 +14,8 @@ from pathlib import Path
 from ..atomic import atomic_file, check_output, reading
 from ..core.files import ByteFile, model_files
 from ..errors import SlmError, os_reason
-from .hub import LAST
 from .registry import Entry, Local
+from .remote import LAST
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 

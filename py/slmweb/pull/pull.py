@@ -7,15 +7,29 @@ there already, the terms, and only then the source's own way of fetching.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .. import paths
 from ..errors import SlmError
 from . import licenses, local, wheels
-from .hub import RECORD, Hub, Listing, read_record
 from .licenses import Ask
-from .registry import Entry, License, Local, Registry, Repo, Wheels, read_registry
+from .registry import (
+    Entry,
+    Kaggle,
+    License,
+    Local,
+    Registry,
+    Remote,
+    Repo,
+    Url,
+    Wheels,
+    read_registry,
+)
+from .remote import RECORD, Listing, RemoteFile, Source, read_record
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
@@ -26,6 +40,8 @@ def pull(
     out: Path | None = None,
     accept_license: bool = False,
     ask: Ask | None = None,
+    license: str | None = None,  # noqa: A002 (the option's name)
+    sha256: str | None = None,
     endpoint: str | None = None,
     registry: Registry | None = None,
     progress: Progress = lambda done, total: None,
@@ -33,17 +49,23 @@ def pull(
 ) -> Path:
     """Fetches a model and returns its GGUF file (the first of a split set) or checkpoint folder.
 
-    `name` is a registry name, `hf:owner/name[@revision][:file.gguf]` or a path. `out` is the folder
-    for it, by default one of the cache. `ask` puts a licence question to a person. What is there
-    already is not fetched again. Raises SlmError: "invalid_argument", "license", "network",
-    "corrupt", "unreadable", "unwritable", "unsupported", "bad_registry".
+    `name` is a registry name, `hf:owner/name[@revision][:file.gguf]`,
+    `kaggle:owner/model/framework/variation[/version][:file.gguf]`, a URL or a path. `out` is the
+    folder for it, by default one of the cache. `ask` puts a licence question to a person, `license`
+    names the licence of a URL or a path, which state none, and `sha256` is what a single file has
+    to hash to. What is there already is not fetched again. Raises SlmError: "invalid_argument",
+    "license", "network", "corrupt", "unreadable", "unwritable", "unsupported", "bad_registry",
+    "bad_file", "missing_extra".
     """
     registry = registry or read_registry()
     entry = registry.find(name)
-    if isinstance(entry.origin, Repo):
-        return _from_hub(
-            entry, entry.origin, out, registry, accept_license, ask, endpoint, progress, say
-        )
+    if license is not None:
+        entry = replace(entry, license=_stated(entry, license, registry))
+    if sha256 is not None:
+        entry = replace(entry, sha256=sha256.lower())
+    if isinstance(entry.origin, Remote):
+        source = source_of(entry.origin, endpoint)
+        return _fetched(entry, source, out, registry, accept_license, ask, progress, say)
     if (there := pulled(entry, out)) is not None:
         return there
     licenses.consent(entry.title, entry.license, accepted=accept_license, ask=ask)
@@ -54,6 +76,21 @@ def pull(
     folder = out or _local_folder(entry.origin)
     taken = local.take(entry, folder, progress)
     return folder if entry.origin.path.is_dir() else taken[0]
+
+
+def source_of(origin: Remote, endpoint: str | None = None) -> Source[Any]:
+    """What lists and fetches `origin`; `endpoint` is a hub's. Raises SlmError "missing_extra"."""
+    if isinstance(origin, Repo):
+        from .hub import Hub
+
+        return Hub(endpoint)
+    if isinstance(origin, Kaggle):
+        from .kaggle import KaggleModels
+
+        return KaggleModels()
+    from .url import url_source
+
+    return url_source(origin)
 
 
 def pulled(entry: Entry, out: Path | None = None) -> Path | None:
@@ -68,7 +105,7 @@ def pulled(entry: Entry, out: Path | None = None) -> Path | None:
     if isinstance(origin, Local):
         return None  # linking is quick, and the original may have changed
     for gguf in (True, False):
-        folder = out or _hub_folder(origin, gguf)
+        folder = out or _remote_folder(origin, gguf)
         names = [n for n in read_record(folder) if (folder / n).is_file()]
         models = sorted(n for n in names if n.lower().endswith(".gguf"))
         if origin.file is not None:
@@ -80,57 +117,97 @@ def pulled(entry: Entry, out: Path | None = None) -> Path | None:
     return None
 
 
-def _from_hub(
+def _fetched(
     entry: Entry,
-    repo: Repo,
+    source: Source[Any],
     out: Path | None,
     registry: Registry,
     accept_license: bool,
     ask: Ask | None,
-    endpoint: str | None,
     progress: Progress,
     say: Callable[[str], None],
 ) -> Path:
     if entry.license is not None:  # before anybody is asked for anything
         licenses.consent(entry.title, entry.license, accepted=accept_license, ask=ask)
-    hub = Hub(endpoint)
     try:
-        listing = hub.list(repo)
+        listing = source.list(entry.origin)
     except SlmError as error:
         there = pulled(entry, out)
         if error.code != "network" or there is None:
             raise
         say(f"{error.message}; using {there}, which was pulled before")
         return there
-    terms = _terms(listing, hub, registry)
-    if entry.license is None:
+    assert isinstance(entry.origin, Remote)
+    folder = out or _remote_folder(entry.origin, listing.gguf)
+    if entry.license is not None:
+        listing = replace(listing, license=entry.license.id)
+    elif listing.license is not None:
+        terms = _terms(listing, registry)
         licenses.consent(entry.title, terms, accepted=accept_license, ask=ask)
-    folder = out or _hub_folder(repo, listing.gguf)
+    elif isinstance(entry.origin, Url) and pulled(entry, out) is None:
+        licenses.unstated(entry.title, accepted=accept_license, ask=ask)
     if out is not None and not listing.gguf:
         _must_be_ours(folder)
-    if entry.sha256 is not None and [file.sha256 for file in listing.files] != [entry.sha256]:
-        raise SlmError(
-            "corrupt",
-            f"{listing.repo} at {hub.endpoint} lists another SHA-256 for {entry.file} than the "
-            f"registry, {entry.sha256}; the file was changed, so it is not fetched",
-        )
-    say(f"{listing.repo} at {listing.commit[:12]}")
-    hub.fetch(listing, folder, progress)
+    if entry.sha256 is not None:
+        listing = replace(listing, files=(_held_to(entry.sha256, listing, source.endpoint),))
+    say(f"{listing.repo} at {listing.commit[:12]}" if listing.commit else listing.repo)
+    source.fetch(listing, folder, progress)
     return folder / Path(listing.files[0].path).name if listing.gguf else folder
 
 
-def _terms(listing: Listing, hub: Hub, registry: Registry) -> License | None:
-    """The licence that a repository's card names, asked about when the registry knows to."""
-    if listing.license is None:
-        return None
-    known = registry.licenses.get(listing.license.lower())
-    return known or License(listing.license, listing.license, f"{hub.endpoint}/{listing.repo}")
+def _held_to(sha256: str, listing: Listing, endpoint: str) -> RemoteFile:
+    """The listing's one file with the hash that was asked for."""
+    if len(listing.files) != 1:
+        raise SlmError(
+            "invalid_argument",
+            f"a SHA-256 is that of one file, but {listing.repo} has {len(listing.files)} to fetch; "
+            "name the one",
+        )
+    (file,) = listing.files
+    if file.sha256 not in (None, sha256):
+        raise SlmError(
+            "corrupt",
+            f"{listing.repo} at {endpoint} lists another SHA-256 for {file.path} than was asked "
+            f"for, {sha256}; the file was changed, so it is not fetched",
+        )
+    return replace(file, sha256=sha256)
 
 
-def _hub_folder(repo: Repo, gguf: bool) -> Path:
-    name = repo.id.replace("/", "--")
-    if repo.revision is not None:
-        name += "@" + repo.revision.replace("/", "--")
+def _stated(entry: Entry, license_id: str, registry: Registry) -> License:
+    """The licence that a person names for what names none itself."""
+    if entry.license is not None or not isinstance(entry.origin, Url | Local):
+        raise SlmError(
+            "invalid_argument",
+            f"{entry.key} says itself under which licence it comes; leave --license out",
+        )
+    return _known_license(license_id, registry) or License(license_id, license_id, None)
+
+
+def _terms(listing: Listing, registry: Registry) -> License:
+    """The licence that a model's card names, asked about when the registry knows to."""
+    name = str(listing.license)
+    return _known_license(name, registry) or License(name, name, listing.page)
+
+
+def _known_license(name: str, registry: Registry) -> License | None:
+    """By id or title. Sources spell them their own way: "Apache 2.0", "Llama 3.2"."""
+
+    def bare(text: str) -> str:
+        return re.sub(r"[^a-z0-9.]", "", text.lower())
+
+    known = {bare(text): one for one in registry.licenses.values() for text in (one.title, one.id)}
+    return known.get(bare(name))
+
+
+def _remote_folder(origin: Remote, gguf: bool) -> Path:
+    if isinstance(origin, Url):
+        shown = origin.shown.partition("://")[2]
+        name = shown.rpartition("/")[0] if origin.file is not None else shown
+    elif isinstance(origin, Kaggle):
+        name = origin.id + ("" if origin.version is None else f"@{origin.version}")
+    else:
+        name = origin.id + ("" if origin.revision is None else f"@{origin.revision}")
+    name = re.sub(r"[^\w.@-]+", "--", name)
     return (paths.gguf_dir() if gguf else paths.checkpoints_dir()) / name
 
 

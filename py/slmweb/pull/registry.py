@@ -1,7 +1,8 @@
 """The registry of models: registry.toml as types, and what a name on the command line means.
 
-Owns the table's schema and the spelling of sources (`hf:owner/name@revision:file.gguf`, a path, a
-registry name). It fetches nothing and asks nobody; the modules beside it do.
+Owns the table's schema and the spelling of sources: `hf:owner/name@revision:file.gguf`,
+`kaggle:owner/model/framework/variation/version:file.gguf`, a URL, a path, a registry name. It
+fetches nothing and asks nobody; the modules beside it do.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import SlmError, os_reason
 
@@ -20,6 +22,11 @@ REGISTRY = Path(__file__).with_name("registry.toml")
 _HUB = re.compile(
     r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<file>[^:]+))?", re.ASCII
 )
+_KAGGLE = re.compile(
+    r"kaggle:(?P<model>[\w.-]+(?:/[\w.-]+){3})(?:/(?P<version>[1-9]\d*))?(?::(?P<file>[^:]+))?",
+    re.ASCII,
+)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://.+", re.I | re.S)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # What ends so is meant as a path.
 _FILES = {".gguf", ".safetensors", ".json", ".bin"}
@@ -53,8 +60,45 @@ class Repo:
 
 
 @dataclass(frozen=True)
+class Kaggle:
+    """A variation of a Kaggle model, "owner/model/framework/variation"; without `version` the
+    newest, without `file` what it holds decides what is fetched."""
+
+    id: str
+    version: int | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Url:
+    """A GGUF file or a checkpoint's folder at an address that httpx or fsspec understands."""
+
+    url: str
+
+    @property
+    def shown(self) -> str:
+        """Without a password or a signature, for sentences and names."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+    @property
+    def name(self) -> str:
+        return self.shown.rpartition("/")[2]
+
+    @property
+    def file(self) -> str | None:
+        """The GGUF that is meant; None for a folder."""
+        return self.name if self.name.lower().endswith(".gguf") else None
+
+
+@dataclass(frozen=True)
 class Local:
     path: Path
+
+
+Remote = Repo | Kaggle | Url
+Origin = Wheels | Remote | Local
 
 
 @dataclass(frozen=True)
@@ -64,7 +108,7 @@ class Entry:
 
     key: str
     title: str
-    origin: Wheels | Repo | Local
+    origin: Origin
     license: License | None = None
     name: str | None = None
     file: str | None = None
@@ -77,8 +121,9 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """Where it comes from, in a word: "pypi", "hf" or "local"."""
-        return {Wheels: "pypi", Repo: "hf", Local: "local"}[type(self.origin)]
+        """Where it comes from, in a word: "pypi", "hf", "kaggle", "url" or "local"."""
+        kinds = {Wheels: "pypi", Repo: "hf", Kaggle: "kaggle", Url: "url", Local: "local"}
+        return kinds[type(self.origin)]
 
 
 @dataclass(frozen=True)
@@ -87,7 +132,8 @@ class Registry:
     models: Mapping[str, Entry]
 
     def find(self, name: str) -> Entry:
-        """The entry of a registry name, of `hf:owner/name…`, or of a path on this machine.
+        """The entry of a registry name, of `hf:…` or `kaggle:…`, of a URL, or of a path on this
+        machine.
 
         Raises SlmError "unreadable" (a path that is not there) or "invalid_argument" with what
         could have been meant.
@@ -104,6 +150,19 @@ class Registry:
                 )
             repo = Repo(match["repo"], match["revision"], match["file"])
             return Entry(name, match["repo"], repo)
+        if name.startswith("kaggle:"):
+            match = _KAGGLE.fullmatch(name)
+            if match is None:
+                raise SlmError(
+                    "invalid_argument",
+                    f"'{name}' does not name a model of Kaggle; write "
+                    "kaggle:owner/model/framework/variation, with /version or :file.gguf after it",
+                )
+            version = None if match["version"] is None else int(match["version"])
+            return Entry(name, match["model"], Kaggle(match["model"], version, match["file"]))
+        if _URL.fullmatch(name):
+            url = Url(name)
+            return Entry(url.shown, url.name or url.shown, url)
         path = Path(name)
         if path.exists():
             return Entry(name, path.name, Local(path))
@@ -111,12 +170,12 @@ class Registry:
             raise SlmError(
                 "unreadable",
                 f"there is no {name}; give the path of a GGUF file or of a checkpoint's folder, "
-                "hf:owner/name, or a name of `slmweb pull --list`",
+                "hf:owner/name, or a name of `slmweb models`",
             )
         raise SlmError(
             "invalid_argument",
             f"there is no model '{name}'; choose from {', '.join(self.models)}, or name "
-            "hf:owner/name or a path",
+            "hf:owner/name, kaggle:owner/model/framework/variation, a URL or a path",
         )
 
 
@@ -143,13 +202,18 @@ def _entry(key: str, table: dict[str, Any], licenses: Mapping[str, License], fol
         raise ValueError(f"the sha256 of {key} is not 64 lower-case hex digits")
     if not isinstance(table.get("good_for", ""), str):
         raise ValueError(f"what {key} is good for is not a text")
-    origin: Wheels | Repo | Local
+    origin: Origin
     if "packages" in table:
         origin = Wheels(tuple(table.pop("packages")), tuple(table.pop("parts")))
         if len(origin.packages) != len(origin.parts) or "file" not in table:
             raise ValueError(f"{key} needs a part for each package, and a file")
     elif "repo" in table:
         origin = Repo(table.pop("repo"), table.pop("revision", None), table.get("file"))
+    elif "kaggle" in table:
+        name, version = table.pop("kaggle"), table.pop("version", None)
+        origin = Kaggle(name, version, table.get("file"))
+    elif "url" in table:
+        origin = Url(table.pop("url"))
     else:
         origin = Local(folder / table.pop("path"))
     return Entry(key, origin=origin, **table)

@@ -175,6 +175,9 @@ def test_of_the_hub_only_the_config_is_fetched() -> None:
         found = plan("hf:me/tuned", read_device("phone"), endpoint=hub.url)
         assert found.architecture == "llama"
         assert [p.split("/")[-1] for _, p, _ in hub.requests if "resolve" in p] == ["config.json"]
+        # A web server is asked for it in the same way.
+        address = f"{hub.url}/content/me/tuned"
+        assert plan(address, read_device("phone")).parameters == found.parameters
 
 
 def test_an_unknown_name_is_refused() -> None:
@@ -208,4 +211,4 @@ def test_the_list_of_what_can_be_pulled() -> None:
     ).items()
     shown = slmweb("pull", "--list").stdout.decode()
     assert all(model["good_for"] in shown for model in told)
-    assert slmweb("pull").stderr == b"slmweb: no model was named; see `slmweb pull --list`\n"
+    assert slmweb("pull").stderr == b"slmweb: no model was named; see `slmweb models`\n"

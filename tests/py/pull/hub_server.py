@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "c0ffee" * 6 + "c0de"
 
@@ -41,12 +41,13 @@ class FakeHub:
     break_after: dict[str, list[int]] = field(default_factory=dict)  # path -> bytes, one per answer
     lie: dict[str, bytes] = field(default_factory=dict)  # path -> other bytes than listed
     ignore_range: bool = False
+    headers: dict[str, str] = field(default_factory=dict)  # of contents, beside the usual
 
     def ranges(self, path: str) -> list[str | None]:
         return [r for m, p, r in self.requests if m == "GET" and p == f"/content/{path}"]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class HubHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: FakeHub
 
@@ -63,6 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
         hub.authorized.append((path, given is not None))
         if given is not None and hub.token is not None and given != f"Bearer {hub.token}":
             self._error(401, None, "Invalid credentials in Authorization header")
+        elif path == "/api/models":
+            self._search(parse_qs(urlsplit(self.path).query)["search"][0])
         elif match := re.fullmatch(
             r"/api/models/([^/]+/[^/]+)/(?:revision|tree)/([^/]+).*|/api/models/([^/]+/[^/]+)", path
         ):
@@ -70,7 +73,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             self._resolve(match[1], match[2], match[3], given)
         elif match := re.fullmatch(r"/content/([^/]+/[^/]+)/(.+)", path):
-            self._content(f"{match[1]}/{match[2]}", hub.repos[match[1]].files[match[2]])
+            data = hub.repos[match[1]].files.get(match[2])
+            if data is None:
+                self._error(404, None, "Not Found")
+            else:
+                self._content(f"{match[1]}/{match[2]}", data)
         else:
             self._error(404, None, "Not Found")
 
@@ -112,6 +119,23 @@ class _Handler(BaseHTTPRequestHandler):
             entries.append(entry)
         self._json(entries)
 
+    def _search(self, words: str) -> None:
+        """What the hub says of a repository it knows from its config.json and its header."""
+        self._json(
+            [
+                {
+                    "id": name,
+                    "downloads": 100,
+                    "gated": "manual" if repo.gated else False,
+                    "cardData": {"license": repo.license} if repo.license else {},
+                    "config": json.loads(repo.files.get("config.json", b"{}")),
+                    "safetensors": {"parameters": {"BF16": 7}, "total": 7},
+                }
+                for name, repo in self.hub.repos.items()
+                if words in name
+            ]
+        )
+
     def _resolve(self, name: str, revision: str, file: str, given: str | None) -> None:
         repo = self._repo(name, revision, given)
         if repo is None:
@@ -131,16 +155,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _content(self, path: str, data: bytes) -> None:
         data = self.hub.lie.get(path, data)
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        start = int(asked[1]) if asked and not self.hub.ignore_range else 0
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        tag = f'"{hashlib.sha256(data).hexdigest()[:8]}"'
+        if self.hub.ignore_range or self.headers.get("If-Range", tag) != tag:
+            asked = None
+        start, total = int(asked[1]) if asked else 0, len(data)
+        kind = "text/html" if data.startswith(b"<html") else "application/octet-stream"
+        data = data[: int(asked[2]) + 1] if asked and asked[2] else data
+        self.send_response(206 if asked else 200)
+        if asked:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{total}")
         self.send_header("Content-Length", str(len(data) - start))
+        self.send_header("ETag", tag)
+        self.send_header("Content-Type", kind)
+        for name, value in self.hub.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
             return
-        breaks = self.hub.break_after.get(path)
+        breaks = None if asked and asked[2] else self.hub.break_after.get(path)
         if breaks:
             self.wfile.write(data[start : breaks.pop(0)])
             self.wfile.flush()
@@ -167,8 +200,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_hub(repos: dict[str, FakeRepo]) -> Iterator[FakeHub]:
-    handler = type("Handler", (_Handler,), {})
+def serve_hub(
+    repos: dict[str, FakeRepo], base: type[BaseHTTPRequestHandler] | None = None
+) -> Iterator[FakeHub]:
+    handler = type("Handler", (base or HubHandler,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     hub = FakeHub(f"http://127.0.0.1:{server.server_port}", repos)
     handler.hub = hub  # type: ignore[attr-defined]

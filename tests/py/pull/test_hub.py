@@ -10,9 +10,10 @@ import pytest
 
 from slmweb import paths
 from slmweb.errors import SlmError
-from slmweb.pull.hub import PARTIAL, Hub
+from slmweb.pull.hub import Hub
 from slmweb.pull.pull import pull
 from slmweb.pull.registry import Repo
+from slmweb.pull.remote import PARTIAL
 from tests.py.pull.hub_server import COMMIT, FakeHub, FakeRepo, serve_hub
 
 GGUF = bytes(range(256)) * 40

@@ -12,7 +12,7 @@ import pytest
 from slmweb import paths
 from slmweb.errors import SlmError
 from slmweb.pull.pull import pull, pulled
-from slmweb.pull.registry import Local, Repo, Wheels, read_registry
+from slmweb.pull.registry import Kaggle, Local, Repo, Url, Wheels, read_registry
 
 
 def test_every_entry_can_be_found_and_has_terms() -> None:
@@ -47,6 +47,18 @@ def test_names_of_the_hub() -> None:
     for path in ("nosuch.gguf", "./nosuch", "google/gemma-3-270m", "model.safetensors"):
         with pytest.raises(SlmError, match=f"no {path}; give the path of .*hf:owner/name"):
             find(path)
+
+
+def test_an_entry_may_come_from_kaggle_or_an_address(tmp_path: Path) -> None:
+    path = tmp_path / "registry.toml"
+    path.write_text(
+        '[model.a]\ntitle = "A"\nkaggle = "a/b/transformers/c"\nversion = 2\n'
+        '[model.b]\ntitle = "B"\nurl = "s3://bucket/b.gguf"\n'
+    )
+    found = read_registry(path).models
+    assert found["a"].origin == Kaggle("a/b/transformers/c", 2)
+    assert found["b"].origin == Url("s3://bucket/b.gguf")
+    assert [found[key].kind for key in "ab"] == ["kaggle", "url"]
 
 
 def test_a_registry_of_ones_own(tmp_path: Path) -> None:
