@@ -85,7 +85,7 @@ KINDS = (
         "a model that writes instead, such as gemma3-270m-it, which can be tuned to name a class",
         _names(
             """
-            albert bert camembert deberta deberta-v2 distilbert electra esm eurobert jina-bert-v2
+            albert camembert deberta deberta-v2 distilbert electra esm eurobert jina-bert-v2
             jina-bert-v3 longformer mobilebert modern-bert modernbert mpnet neo-bert nomic-bert
             nomic_bert roberta xlm-roberta xlm-roberta-xl
             """

@@ -204,7 +204,7 @@ def test_json_files_that_are_none(name: str, content: bytes, qwen2: Path, copy_o
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [
-        ({"model_type": "bert"}, "unsupported", "the model_type 'bert', which is not supported"),
+        ({"model_type": "fnet"}, "unsupported", "the model_type 'fnet', which is not supported"),
         ({"model_type": None}, "unsupported", "the model_type None"),
         ({"hidden_size": "64"}, "bad_file", "hidden_size is '64'"),
         ({"num_hidden_layers": -1}, "bad_file", "num_hidden_layers is '-1'"),

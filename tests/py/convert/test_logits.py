@@ -147,7 +147,7 @@ def test_configs_of_transformers_4(tmp_path: Path, core: Instance) -> None:
     ("name", "change", "reason"),
     [
         ("gemma3", {"layer_types": ["full_attention"] * 7}, "order of sliding and full"),
-        ("gemma3", {"use_bidirectional_attention": True}, "both directions"),
+        ("gemma3", {"use_bidirectional_attention": True}, "of a model that embeds texts"),
         ("gemma2", {"attn_logit_softcapping": None}, "attn_logit_softcapping None"),
         ("gemma2", {"hidden_activation": "relu"}, "activation 'relu'"),
         ("llama", {"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "scaling 'yarn'"),

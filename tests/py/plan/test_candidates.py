@@ -76,7 +76,7 @@ def test_the_hub_is_searched_for_what_runs() -> None:
     config = json.dumps(LLAMA).encode()
     repos = {
         "me/llama": FakeRepo({"config.json": config, **weights}),
-        "me/bert": FakeRepo({"config.json": b'{"model_type": "bert"}', **weights}),
+        "me/t5": FakeRepo({"config.json": b'{"model_type": "t5"}', **weights}),
         "me/closed-llama": FakeRepo({"config.json": config, **weights}, "gemma", gated=True),
         "me/gguf": FakeRepo({"m.gguf": b"GGUF"}),
     }

@@ -84,7 +84,7 @@ def test_rows_that_do_not_fit_a_block_take_another_type() -> None:
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
-        ({"model_type": "bert"}, "model type 'bert', which does not run here"),
+        ({"model_type": "fnet"}, "model type 'fnet', which does not run here"),
         ({"model_type": "llama", "hidden_size": 0}, "'hidden_size', not 0"),
         ({"model_type": "llama", "hidden_size": 8}, "'num_attention_heads', not None"),
         ({}, "model type None"),
