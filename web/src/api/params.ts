@@ -45,7 +45,7 @@ const CHAT = new Set([
   'parse_special',
   'template_args',
 ]);
-const COMPLETION = new Set([...COMMON, 'prompt', 'echo']);
+const COMPLETION = new Set([...COMMON, 'prompt', 'suffix', 'fim', 'context_overflow', 'echo']);
 
 export function invalid(expected: string, found: unknown): never {
   const shown = (typeof found === 'object' ? JSON.stringify(found) : String(found)).slice(0, 80);
@@ -71,8 +71,9 @@ export function completionLogprobs({ logprobs }: CompletionParams): number | nul
 }
 
 /** Whether the prompt's own tokens are scored. */
-export function echoes({ echo, stream, logprobs }: CompletionParams): boolean {
+export function echoes({ echo, stream, logprobs, suffix, fim }: CompletionParams): boolean {
   if (echo !== true) return false;
+  if (suffix || fim !== undefined) invalid('echo without suffix and fim', 'both');
   if (stream === true) invalid('echo without stream', 'both');
   if (logprobs !== undefined && logprobs > 0) invalid('logprobs of 0 beside echo', logprobs);
   return true;

@@ -109,6 +109,7 @@ function describe({ facts, choice, notices, losses }: Engine, { manifest }: Mode
     n_embd: model.n_embd,
     languages: model.languages ?? [],
     has_chat_template: manifest.chat_template !== null,
+    has_fim: model.fim !== null,
     sampling: manifest.sampling,
     variant: choice.variant,
     variant_reason: choice.reason + ceiling,
