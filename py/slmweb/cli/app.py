@@ -22,6 +22,7 @@ from . import (
     build,
     bundle,
     chat,
+    complete,
     convert,
     doctor,
     evaluate,
@@ -50,6 +51,7 @@ app = GuardedTyper(
 for module in (
     serve,
     chat,
+    complete,
     inspect,
     text,
     evaluate,

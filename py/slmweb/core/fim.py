@@ -83,6 +83,11 @@ def infill_prompt(
     return FittedPrompt([*head, *files, *own, *middle], dropped)
 
 
+def prompt_room(n_ctx: int, max_tokens: int) -> int:
+    """What a prompt may take: it leaves room for the answer, but no more than a quarter."""
+    return n_ctx - min(max_tokens, n_ctx // 4)
+
+
 def trimmed(ids: Sequence[int], head: int, room: int) -> FittedPrompt:
     """A prompt that is continued at its end, without its beginning but with the first `head`
     tokens, if it is too long."""
