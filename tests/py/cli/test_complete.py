@@ -100,7 +100,7 @@ def test_a_place_that_is_none_is_one_sentence(
     (tmp_path / "a.py").write_text(TEXT)
     filled = [one.format(file=tmp_path / "a.py") for one in arguments]
     done = slmweb("complete", str(coder), *filled)
-    assert done.returncode == 1
+    assert done.returncode in (1, 2)
     assert sentence in done.stderr.decode()
     assert done.stderr.count(b"\n") == 1
 

@@ -76,6 +76,9 @@ export interface CompletionParams extends SamplingParams {
   /** What comes behind the answer. A model that fills in text (`has_fim`) writes what is between; others are
    *  refused. Control tokens in `prompt` and `suffix` are text then. */
   readonly suffix?: string;
+  /** Take control tokens in `prompt` for what they are to the model; default true, for prompts that are put
+   *  together by hand. */
+  readonly parse_special?: boolean;
   /** Asks for filling in, also where `suffix` is empty. */
   readonly fim?: FimParams;
   /** What to do when the prompt does not fit n_ctx; default 'error'. 'trim' leaves out what is furthest from

@@ -45,7 +45,15 @@ const CHAT = new Set([
   'parse_special',
   'template_args',
 ]);
-const COMPLETION = new Set([...COMMON, 'prompt', 'suffix', 'fim', 'context_overflow', 'echo']);
+const COMPLETION = new Set([
+  ...COMMON,
+  'prompt',
+  'suffix',
+  'fim',
+  'context_overflow',
+  'parse_special',
+  'echo',
+]);
 
 export function invalid(expected: string, found: unknown): never {
   const shown = (typeof found === 'object' ? JSON.stringify(found) : String(found)).slice(0, 80);

@@ -118,7 +118,7 @@ export class TextCompletions implements Completions {
   async #prompt(params: CompletionParams): Promise<FittedPrompt> {
     const { engine, model: name } = this.#context;
     const { n_ctx, model } = engine.facts;
-    const { prompt, max_tokens, context_overflow = 'error' } = params;
+    const { prompt, max_tokens, context_overflow = 'error', parse_special = true } = params;
     if (context_overflow !== 'error' && context_overflow !== 'trim')
       invalid("context_overflow to be 'error' or 'trim'", context_overflow);
     const room = context_overflow === 'trim' ? promptRoom(n_ctx, max_tokens) : Number.POSITIVE_INFINITY;
@@ -128,7 +128,7 @@ export class TextCompletions implements Completions {
       const encode = (text: string) => engine.tokenize(text, { special: false, bos: false });
       fitted = await infillPrompt(encode, model.fim, model.add_bos ? model.bos : null, infill, room);
     } else {
-      const ids = await engine.tokenize(prompt, { special: true, bos: true });
+      const ids = await engine.tokenize(prompt, { special: parse_special, bos: true });
       fitted = trimmed(ids, model.add_bos ? 1 : 0, room);
     }
     return { ...fitted, ids: fits(fitted.ids, n_ctx) };
