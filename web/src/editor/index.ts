@@ -11,7 +11,7 @@ import { describeError } from '../chat/errors';
 import { count, speed } from '../chat/format';
 import { icon } from '../chat/icons';
 import { adoptLanguage } from '../chat/language';
-import { Model } from '../chat/model';
+import { keptChoice, Model } from '../chat/model';
 import { say } from '../chat/notice';
 import { OpeningView } from '../chat/opening';
 import { adoptAccent, siteMark } from '../chat/site';
@@ -33,6 +33,7 @@ export function startEditor(host: ChatHost, root: HTMLElement): void {
   let language: CodeLanguage = 'python';
   let state: CompleterState = { kind: 'idle' };
   const model = new Model(host, draw, (notice) => announce(say(notice)));
+  model.choice = keptChoice(host);
   const opening = new OpeningView({ open, halt: () => model.halt() });
   const completer = new Completer(
     () => model.slm,
