@@ -183,7 +183,7 @@ def _offset(text: str, line: int | None, column: int | None, name: str) -> int:
             "invalid_argument",
             f"{name} has {len(lines)} lines, and the place is in line {line}; name another",
         )
-    length = len(lines[line - 1])
+    length = len(lines[line - 1].removesuffix("\r"))
     if column is None:
         column = length + 1
     if not 1 <= column <= length + 1:

@@ -48,6 +48,12 @@ def test_the_place_is_the_end_or_a_line_or_a_column(
     assert answer["dropped_tokens"] == 0
 
 
+def test_a_line_ends_before_its_carriage_return(coder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes(b"the\r\none\r\n")
+    answer = complete(coder, f"{tmp_path / 'a.py'}:1")
+    assert answer["text"] == expected(coder, Infill("the", "\r\none\r\n"))
+
+
 def test_two_texts_or_stdin_do_as_well(coder: Path) -> None:
     wanted = expected(coder, Infill("the ", " on"))
     assert complete(coder, "--prefix", "the ", "--suffix", " on")["text"] == wanted
