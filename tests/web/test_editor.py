@@ -139,6 +139,17 @@ def test_a_suggestion_is_dismissed_taken_by_the_word_or_typed(editor: Editor) ->
     expect(editor.ghost).to_have_count(0)
 
 
+def test_what_is_typed_over_is_replaced_and_can_come_back(editor: Editor) -> None:
+    sample = editor.text()
+    editor.page.keyboard.press("Control+a")
+    editor.page.keyboard.type("x = 1")
+    assert editor.text() == "x = 1"
+    editor.page.keyboard.press("Control+z")
+    editor.page.keyboard.press("Control+z")
+    assert editor.text() == sample
+    assert [line for line in editor.console if "No available adapters" not in line] == []
+
+
 def test_tab_leaves_the_code_where_nothing_is_suggested(editor: Editor) -> None:
     editor.page.keyboard.press("Shift+Tab")
     expect(editor.frame.get_by_role("button", name="Switch to dark colours")).to_be_focused()

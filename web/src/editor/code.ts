@@ -1,6 +1,7 @@
 // The editor itself: CodeMirror with the page's colours, made to live in the sealed
-// frame. Two things of it do not work there: inline style elements, which the policy
-// forbids, and dispatchEvent, which disarm.ts takes away.
+// frame. Three things do not work there: inline style elements, and the styles that
+// Chromium keeps of what is typed over, which the policy forbids both, and
+// dispatchEvent, which disarm.ts takes away.
 
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
 import { javascript } from '@codemirror/lang-javascript';
@@ -45,6 +46,14 @@ const colours = HighlightStyle.define([
   { tag: tags.comment, color: 'var(--soft)', fontStyle: 'italic' },
 ]);
 
+const typeOver = EditorView.domEventHandlers({
+  beforeinput({ inputType, data }, view) {
+    if (inputType !== 'insertText' || data === null || view.state.selection.main.empty) return false;
+    view.dispatch(view.state.replaceSelection(data), { userEvent: 'input.type', scrollIntoView: true });
+    return true;
+  },
+});
+
 const sheet = new CSSStyleSheet();
 
 /** In place of style elements, which the policy of the frame forbids. */
@@ -81,6 +90,7 @@ export class Code {
         selection: { anchor: text.length },
         extensions: [
           more,
+          typeOver,
           lineNumbers(),
           history(),
           drawSelection(),
