@@ -2,8 +2,8 @@
 
 Owns the entry points, the names (every file carries a hash of its content, so
 that it can be cached for ever) and the compressed siblings that the server
-sends. What the scripts do, it does not know, but two have to be self-contained
-classic scripts: the frame's is inlined into a srcdoc, and the sandboxed frame
+sends. What the scripts do, it does not know, but some have to be self-contained
+classic scripts: a frame's is inlined into a srcdoc, and the sandboxed frame
 can start a worker from one text only.
 
   python build/bundle.py [--debug]     --debug: readable, with source maps inside
@@ -47,6 +47,7 @@ ENTRIES = (
     Entry("shell.js", "seal/shell.ts", "esm"),
     Entry("slmweb.js", "index.ts", "esm"),
     Entry("frame.js", "seal/frame.ts", "iife"),
+    Entry("editor.js", "seal/editor.ts", "iife"),
     Entry("early.js", "seal/early.ts", "iife"),
     Entry("worker.js", "worker/index.ts", "iife"),
     Entry("store.js", "store/worker.ts", "iife"),
@@ -124,7 +125,8 @@ def bundle(debug: bool) -> dict[str, bytes]:
             for name, inputs in esbuild(kind, folder, debug).items():
                 files[name] = (folder / name).read_bytes()
                 sources.update(inputs)
-    files["frame.js"] = inlinable(files["frame.js"].decode()).encode()
+    for name in ("frame.js", "editor.js"):
+        files[name] = inlinable(files[name].decode()).encode()
     files["slmweb.d.ts"] = declarations()
     files["licenses.txt"] = licenses(sources).encode()
     if STATIC.is_dir():

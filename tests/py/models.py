@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -16,6 +17,9 @@ CHATML = (
     "{{ message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+
+CODE_GEMMA = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_separator|>")
+QWEN_CODER = (*CODE_GEMMA[:3], "<|file_sep|>", "<|repo_name|>", "<|fim_pad|>")
 
 
 def tiny(name: str, folder: Path) -> Path:
@@ -32,6 +36,19 @@ def with_template(
     return target
 
 
+def with_special(source: Path, target: Path, names: Sequence[str]) -> Path:
+    """A copy of a tiny GGUF whose first unused tokens are control tokens with these texts."""
+    fields = gguf.GGUFReader(source).fields
+    tokens = list(fields["tokenizer.ggml.tokens"].contents())
+    types = list(fields["tokenizer.ggml.token_type"].contents())
+    first = types.index(gguf.TokenType.UNUSED)
+    tokens[first : first + len(names)] = names
+    types[first : first + len(names)] = [gguf.TokenType.CONTROL] * len(names)
+    edits = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types}
+    _copy(source, target, edits)
+    return target
+
+
 def split_set(source: Path, target: Path, template: str, max_tensors: int) -> list[Path]:
     """The same as a split set: its files, as the gguf package cuts them and names them."""
     return copy_with_template(source, target, template, max_tensors)
@@ -44,6 +61,18 @@ def copy_with_template(
     split_max_tensors: int,
     renamed: Mapping[str, str] | None = None,
 ) -> list[Path]:
+    return _copy(source, target, {}, template, split_max_tensors, renamed)
+
+
+def _copy(
+    source: Path,
+    target: Path,
+    edits: Mapping[str, Any],
+    template: str | None = None,
+    split_max_tensors: int = 0,
+    renamed: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """A copy of a GGUF with other values for some of its keys."""
     reader = gguf.GGUFReader(source)
     architecture = str(reader.fields["general.architecture"].contents())
     writer = gguf.GGUFWriter(target, architecture, split_max_tensors=split_max_tensors)
@@ -51,11 +80,12 @@ def copy_with_template(
         if key.startswith("GGUF.") or key == "general.architecture":
             continue
         kind, *sub = field.types
-        value = field.contents()
+        value = edits.get(key, field.contents())
         if renamed and key == "tokenizer.ggml.tokens":
             value = [renamed.get(token, token) for token in value]
         writer.add_key_value(key, value, kind, sub_type=sub[-1] if sub else None)
-    writer.add_chat_template(template)
+    if template is not None:
+        writer.add_chat_template(template)
     for tensor in reader.tensors:
         writer.add_tensor(tensor.name, np.array(tensor.data), raw_dtype=tensor.tensor_type)
     writer.write_header_to_file()

@@ -161,6 +161,66 @@ def test_an_end_that_begins_a_call_is_none(core: NativeCore) -> None:
     assert core.detokenize([256, 259]) == b"<|end|><|start|>"
 
 
+# ---- filling in the middle ---------------------------------------------------
+
+FAMILIES = {
+    "CodeGemma": ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_separator|>"],
+    "Qwen2.5-Coder": ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_sep|>",
+                      "<|repo_name|>", "<|fim_pad|>"],
+    "StarCoder2": ["<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<file_sep>", "<repo_name>",
+                   "<fim_pad>"],
+    "DeepSeek-Coder": ["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"],
+    "CodeLlama": ["▁<PRE>", "▁<SUF>", "▁<MID>"],
+}  # fmt: skip
+FIM = ("prefix", "suffix", "middle", "separator", "repo", "pad")
+
+
+def fim(*ids: int) -> dict[str, int | None]:
+    return dict(zip(FIM, [*ids, *[None] * len(FIM)], strict=False))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_tokens_that_fill_in_are_found_by_name(core: NativeCore, family: str) -> None:
+    names = FAMILIES[family]
+    core.load(bpe([], special=[(name, raw.CONTROL) for name in names]))
+    described = core.describe()
+    assert described["fim"] == fim(*range(256, 256 + len(names)))
+    assert described["eog"] == [*range(256, 256 + len(names))]  # none of them is an answer's text
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [("fim_pre", "fim_suf", "fim_mid", "fim_sep"), ("prefix", "suffix", "middle", "fsep")],
+)
+def test_and_by_the_keys_of_both_times(core: NativeCore, keys: tuple[str, ...]) -> None:
+    named = [
+        raw.entry(f"tokenizer.ggml.{key}_token_id", raw.U32, 256 + i) for i, key in enumerate(keys)
+    ]
+    special = [(f"<{i}>", raw.USER_DEFINED) for i in range(4)]
+    core.load(bpe([], *named, special=special))
+    assert core.describe()["fim"] == fim(256, 257, 258, 259)
+    assert pieces(core, "<0>") == ["<", "0", ">"]  # in the text that is completed it is text
+    assert core.tokenize("<0>", SPECIAL) == [256]
+    sentence = core.header(bpe([], *named, special=special[:3])).sentence
+    assert f"'tokenizer.ggml.{keys[3]}_token_id' is 259; expected a token below 259" in sentence
+
+
+def test_a_gemma_that_only_has_code_gemmas_keys_fills_nothing_in(core: NativeCore) -> None:
+    named = [
+        raw.entry(f"tokenizer.ggml.{key}_token_id", raw.U32, 256 + i)
+        for i, key in enumerate(("prefix", "suffix", "middle", "fsep"))
+    ]
+    unused = [(f"<unused{i}>", raw.CONTROL) for i in range(4)]
+    core.load(bpe([], *named, special=unused))
+    described = core.describe()
+    assert (described["fim"], described["eog"]) == (None, [])
+
+
+def test_two_of_three_fill_nothing_in(core: NativeCore) -> None:
+    core.load(bpe([], special=[(name, raw.CONTROL) for name in FAMILIES["CodeGemma"][:2]]))
+    assert core.describe()["fim"] is None
+
+
 def test_eos_is_added_where_the_metadata_says_so(core: NativeCore) -> None:
     wish = raw.entry("tokenizer.ggml.add_eos_token", raw.BOOL, 1)
     core.load(spm([("a", raw.NORMAL, 0.0)], wish, add_space_prefix=False))

@@ -108,6 +108,7 @@ const INFO: ModelInfo = {
   n_embedding: null,
   languages: ['en'],
   has_chat_template: true,
+  has_fim: false,
   sampling: { temperature: 0.2, top_p: 0.9 },
   variant: 'relaxed-mt',
   variant_reason: 'Runs with relaxed SIMD on 2 threads of 4 logical processors.',

@@ -480,3 +480,28 @@ def test_nothing_of_it_had_to_change_the_backend(loaded: Page) -> None:
         "[backend, slm.info.backend, slm.info.backend_notices.length]"
     )
     assert (now, notices) == (kept, 1)
+
+
+def test_what_cannot_fill_in_says_so_and_a_long_prompt_can_be_trimmed(loaded: Page) -> None:
+    refused = evaluate(loaded, "return complete('a', {suffix: 'b'})")
+    assert refused["code"] == "unsupported"
+    assert "Expected a model with tokens to fill in text with, found smollm2" in refused["error"]
+    long = "complete('word '.repeat(400), {max_tokens: 2"
+    assert evaluate(loaded, f"return {long}}})")["code"] == "context_full"
+    trimmed = evaluate(loaded, f"return {long}, context_overflow: 'trim'}})")
+    left, dropped = trimmed["usage"]["prompt_tokens"], trimmed["dropped_tokens"]
+    assert dropped > 0
+    assert N_CTX * 3 // 4 - 2 <= left <= N_CTX - 2
+    assert left + dropped == 401
+    wrong = evaluate(loaded, f"return {long}, context_overflow: 'drop_oldest'}})")
+    assert "context_overflow to be 'error' or 'trim'" in wrong["error"]
+
+
+def test_words_of_a_prompt_are_no_control_tokens_where_that_is_asked_for(loaded: Page) -> None:
+    n = evaluate(
+        loaded,
+        """const count = async (parse_special) =>
+             (await complete('<|im_end|>', {max_tokens: 0, parse_special})).usage.prompt_tokens;
+           return [await count(undefined), await count(false)];""",
+    )
+    assert n[0] < n[1]

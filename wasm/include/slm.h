@@ -110,9 +110,11 @@ SLM_API int32_t slm_model_layout(slm_model *m);
 SLM_API int32_t slm_model_layers(slm_model *m, uint32_t first, uint32_t end);
 
 /* JSON: {"architecture", "name", "license", "parameters", "n_ctx_train",
- * "n_vocab", "n_embd", "n_embedding", "n_layer", "n_head", "n_head_kv", "bos", "eos", "eot",
- * "add_bos", "eog": [ids], "tokenizer", "chat_template", "languages",
- * "packed_bytes", "types": {"Q4_1": bytes, ...}, "files": n,
+ * "n_vocab", "n_embd", "n_embedding", "n_layer", "n_head", "n_head_kv", "bos", "eos",
+ * "eot", "add_bos", "eog": [ids], "fim": {"prefix", "suffix", "middle", "separator",
+ * "repo", "pad"} or null (what a text to be filled in the middle is put together
+ * with), "tokenizer", "chat_template", "languages", "packed_bytes",
+ * "types": {"Q4_1": bytes, ...}, "files": n,
  * "tensors": [{"name", "file", "type", "shape", "offset", "size", "granule"}]}
  * "offset" counts from the start of the tensor's own file. Absent facts are
  * null. "granule" is there after slm_model_layout, for tensors that are loaded, and so

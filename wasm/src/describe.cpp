@@ -82,7 +82,19 @@ const char *LoadedModel::describe() {
     json.key("eog").open('[');
     for (const int32_t id : tokenizer_->eog())
       json.number(static_cast<uint64_t>(id));
-    json.close(']');
+    json.close(']').key("fim");
+    if (const FillTokens &fill = tokenizer_->fill(); fill.complete()) {
+      json.open('{');
+      token("prefix", fill.prefix);
+      token("suffix", fill.suffix);
+      token("middle", fill.middle);
+      token("separator", fill.separator);
+      token("repo", fill.repository);
+      token("pad", fill.padding);
+      json.close('}');
+    } else {
+      json.raw("null");
+    }
   }
   json.key("languages").open('[');
   std::vector<std::string_view> languages;

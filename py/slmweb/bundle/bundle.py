@@ -25,7 +25,7 @@ from ..pack.pack import default_name, pack
 from ..pack.sign import SIGNATURE, PublicKey, public_key_of, sign, verify_signature
 from ..server.identity import words
 from ..server.models import MODEL_LIST, ModelFolder
-from ..server.pages import FRAME_SCRIPT, PageCache, hashed
+from ..server.pages import FRAME_SCRIPTS, PageCache, hashed
 from ..server.site import Site
 from .folder import check_replaceable, publish, work_folder
 from .hosts import host_files
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # bytes of models done, bytes in all
 
 # Assets that have a place of their own: inside the page, and at the top.
-_ELSEWHERE = (FRAME_SCRIPT, "slmweb.js", "slmweb.d.ts")
+_ELSEWHERE = (*FRAME_SCRIPTS.values(), "slmweb.js", "slmweb.d.ts")
 _COMPRESSED = {".css", ".html", ".js", ".json", ".svg", ".txt", ".wasm", ".webmanifest"}
 _BASE_PATH = re.compile(r"/((?!\.\.?/)[A-Za-z0-9._~-]+/)*")
 _TOP = {"404.html", "README.txt", "_headers", "assets", "hosting", "index.html", "models",

@@ -22,6 +22,7 @@ from . import (
     build,
     bundle,
     chat,
+    complete,
     convert,
     doctor,
     embed,
@@ -53,6 +54,7 @@ app = GuardedTyper(
 for module in (
     serve,
     chat,
+    complete,
     inspect,
     text,
     evaluate,

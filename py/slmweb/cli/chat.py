@@ -8,11 +8,9 @@ find what it already holds, so that only new text is evaluated.
 from __future__ import annotations
 
 import contextlib
-import secrets
-import signal
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,11 +22,23 @@ from .common import (
     ModelArgument,
     VariantOption,
     VerifyOption,
-    finite,
     loaded_adapters,
     note,
     print_json,
     progress_bar,
+)
+from .generation import (
+    MinPOption,
+    PenaltyOption,
+    RepeatPenaltyOption,
+    SeedOption,
+    StopOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+    interruptible,
+    numbers,
+    sampling_of,
 )
 
 if TYPE_CHECKING:
@@ -53,34 +63,15 @@ def chat(
     prompt: Annotated[
         str | None, typer.Option("-p", "--prompt", help="Ask this, print the answer and leave.")
     ] = None,
-    temperature: Annotated[
-        float, typer.Option(min=0, max=100, callback=finite, help="Randomness; 0 is greedy.")
-    ] = 0.8,
-    top_k: Annotated[int, typer.Option(min=0, help="Keep the k likeliest tokens; 0 is off.")] = 40,
-    top_p: Annotated[
-        float, typer.Option(min=0, max=1, callback=finite, help="Nucleus; 1 is off.")
-    ] = 0.95,
-    min_p: Annotated[
-        float, typer.Option(min=0, max=1, callback=finite, help="Least share of the likeliest.")
-    ] = 0.05,
-    repeat_penalty: Annotated[
-        float, typer.Option(min=0.01, max=100, callback=finite, help="1 is off.")
-    ] = 1.0,
-    presence_penalty: Annotated[
-        float, typer.Option(min=-100, max=100, callback=finite, help="0 is off.")
-    ] = 0.0,
-    frequency_penalty: Annotated[
-        float, typer.Option(min=-100, max=100, callback=finite, help="0 is off.")
-    ] = 0.0,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=2**53, help="Same seed, same text; by default random.", show_default=False
-        ),
-    ] = None,
-    stop: Annotated[
-        list[str] | None, typer.Option(help="End the answer before this text; repeatable.")
-    ] = None,
+    temperature: TemperatureOption = 0.8,
+    top_k: TopKOption = 40,
+    top_p: TopPOption = 0.95,
+    min_p: MinPOption = 0.05,
+    repeat_penalty: RepeatPenaltyOption = 1.0,
+    presence_penalty: PenaltyOption = 0.0,
+    frequency_penalty: PenaltyOption = 0.0,
+    seed: SeedOption = None,
+    stop: StopOption = None,
     max_tokens: Annotated[
         int | None,
         typer.Option(min=1, help="Longest answer.", show_default="what the context has room for"),
@@ -94,11 +85,9 @@ def chat(
     """Chat with a model. Questions can also come from a pipe, one a line."""
     from ..core.chat import chat_prompt
     from ..core.model import Model
-    from ..core.session import Sampling
     from ..pack import known_answer
 
-    _check_stops(stop or [])
-    sampling = Sampling(
+    sampling = sampling_of(
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
@@ -106,8 +95,8 @@ def chat(
         repeat_penalty=repeat_penalty,
         presence_penalty=presence_penalty,
         frequency_penalty=frequency_penalty,
-        seed=secrets.randbits(53) if seed is None else seed,
-        stop=stop or [],
+        seed=seed,
+        stop=stop,
     )
     with progress_bar("loading", "bytes") as progress:
         opened = Model.open(model, variant=variant, progress=progress)
@@ -123,12 +112,6 @@ def chat(
                 conversation.ask(prompt)
             else:
                 _talk(conversation)
-
-
-def _check_stops(stops: list[str]) -> None:
-    for text in stops:
-        if not 1 <= len(text.encode("utf-8", "surrogateescape")) <= 256:
-            raise SlmError("invalid_argument", "a --stop text has 1 to 256 bytes; change it")
 
 
 class _Conversation:
@@ -171,7 +154,7 @@ class _Conversation:
         answered = [{"role": "assistant", "content": begun}] if begun else []
         ids = chat_prompt(self.model, [*turn, *answered])
         pieces: list[str] = []
-        with _interruptible() as stopped:
+        with interruptible() as stopped:
             answer = self.session.generate(
                 ids, self.sampling, max_tokens=self.max_tokens, stopped=stopped
             )
@@ -186,25 +169,9 @@ class _Conversation:
         content = begun + "".join(pieces)
         self.messages = [*turn, {"role": "assistant", "content": content}]
         if self.json:
-            print_json({"content": content, **_numbers(answer)})
+            print_json({"content": content, **numbers(answer)})
         elif sys.stderr.isatty():
             note(_summary(answer, self.session))
-
-
-def _numbers(answer: Generation) -> dict[str, Any]:
-    return {
-        "finish_reason": answer.finish_reason,
-        "usage": {
-            "prompt_tokens": len(answer.prompt),
-            "completion_tokens": len(answer.ids),
-            "total_tokens": len(answer.prompt) + len(answer.ids),
-            "prompt_tokens_details": {"cached_tokens": answer.cached},
-        },
-        "timings": {
-            "prefill_seconds": answer.prefill_seconds,
-            "decode_seconds": answer.decode_seconds,
-        },
-    }
 
 
 def _summary(answer: Generation, session: Session) -> str:
@@ -215,27 +182,6 @@ def _summary(answer: Generation, session: Session) -> str:
         f"{answer.cached} from the cache; context {session.n_past} of {session.n_ctx}"
         f"{ended.get(answer.finish_reason or '', '')}]\x1b[0m"
     )
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[Any]:
-    """Turns the first Ctrl-C into a request to stop; yields a function that tells of it.
-
-    A second one is a KeyboardInterrupt, in case the first is not heard.
-    """
-    asked = False
-
-    def ask(number: int, frame: object) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _talk(conversation: _Conversation) -> None:

@@ -50,6 +50,7 @@ def inspect(
             ("heads", f"{fact('n_head')} (key/value: {fact('n_head_kv')})"),
             ("languages", ", ".join(info.get("languages") or []) or "not stated"),
             ("licence", fact("license")),
+            ("fills in text", "yes" if info["fim"] else "no"),
             ("chat template", "none: not a chat model" if not template else "as follows"),
         ]
     )

@@ -36,6 +36,10 @@ class SiteOptions:
         Path | None,
         _text("A site.toml with these by name (title, examples, …); the options win.", "FILE"),
     ] = None
+    page: Annotated[
+        str | None,
+        _text("What the page is: chat, or editor, where the model completes code.", "PAGE"),
+    ] = None
     title: Annotated[
         str | None, _text("The page's title in tabs and bookmarks, and the installed app's name.")
     ] = None

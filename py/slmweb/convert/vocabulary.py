@@ -38,8 +38,8 @@ _FILL = {
     "suf": ("<|fim_suffix|>", "<fim_suffix>", "<fim-suffix>"),
     "mid": ("<|fim_middle|>", "<fim_middle>", "<fim-middle>"),
     "pad": ("<|fim_pad|>",),
-    "rep": ("<|repo_name|>", "<|fim_repo|>"),
-    "sep": ("<|file_separator|>", "<|file_sep|>"),
+    "rep": ("<|repo_name|>", "<|fim_repo|>", "<repo_name>"),
+    "sep": ("<|file_separator|>", "<|file_sep|>", "<file_sep>"),
 }
 
 

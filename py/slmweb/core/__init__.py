@@ -9,6 +9,7 @@ What is evaluated here is what the browser runs: the same .wasm file.
 
 from .adapter import Adapter, AdapterInfo
 from .chat import chat_prompt, chat_text, render
+from .fim import FittedPrompt, Infill, fill_or_continue
 from .instance import Instance, Variant
 from .model import Model, ModelInfo, Tokenizer
 from .perplexity import Perplexity, perplexity
@@ -17,7 +18,9 @@ from .session import Generation, Sampling, Session
 __all__ = [
     "Adapter",
     "AdapterInfo",
+    "FittedPrompt",
     "Generation",
+    "Infill",
     "Instance",
     "Model",
     "ModelInfo",
@@ -28,6 +31,7 @@ __all__ = [
     "Variant",
     "chat_prompt",
     "chat_text",
+    "fill_or_continue",
     "perplexity",
     "render",
 ]

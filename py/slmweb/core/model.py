@@ -47,6 +47,17 @@ class TensorInfo(TypedDict):
     granule: NotRequired[int]
 
 
+class FimTokens(TypedDict):
+    """What a text to be filled in the middle is put together with."""
+
+    prefix: int
+    suffix: int
+    middle: int
+    separator: int | None  # before each file
+    repo: int | None  # before the name of what the files belong to
+    pad: int | None
+
+
 class ModelInfo(TypedDict):
     """slm_model_describe. Absent facts are None."""
 
@@ -68,6 +79,7 @@ class ModelInfo(TypedDict):
     eot: int | None
     add_bos: bool | None
     eog: list[int]
+    fim: FimTokens | None
     tokenizer: str | None
     chat_template: str | None
     languages: list[str] | None

@@ -33,8 +33,8 @@ from .site import Site
 ASSET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _HASHED = re.compile(r"-[0-9a-f]{16}\.[a-z0-9.]+")
 
-# The entry of the bundle's manifest that becomes the sandbox's inline script.
-FRAME_SCRIPT = "frame.js"
+# The entries of the bundle's manifest that become the sandbox's inline script, by page.
+FRAME_SCRIPTS = {"chat": "frame.js", "editor": "editor.js"}
 
 
 def hashed(name: str) -> bool:
@@ -195,7 +195,8 @@ class PageCache:
         self._assets = {name: str(file) for name, file in assets.items()}
         self._stamp = stamp
         try:
-            script = inline_script((self.web / self.asset(FRAME_SCRIPT)).read_text("utf-8"))
+            frame = self.web / self.asset(FRAME_SCRIPTS[self.site.page])
+            script = inline_script(frame.read_text("utf-8"))
             self._script_hash = script_hash(script)
             self._variants = {
                 variant: integrity(path.read_bytes())

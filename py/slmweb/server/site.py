@@ -24,6 +24,9 @@ from .icons import read_icon
 
 TITLE = "slmweb: a small model, on your device"
 
+# What the frame holds.
+PAGES = ("chat", "editor")
+
 # The languages that the page has words in; web/src/chat/language.ts has the same.
 LANGUAGES = ("en", "de", "hi", "ar")
 RIGHT_TO_LEFT = ("ar",)
@@ -58,6 +61,7 @@ SCREENS = ("prompts", "answers", "both")
 class Site:
     """A site's words and looks; None is the page's own. Made by `make_site`, which checks them."""
 
+    page: str = "chat"  # one of PAGES
     title: str | None = None  # in tabs, bookmarks, and as an installed app's name
     short_name: str | None = None  # below an app's icon
     headline: str | None = None
@@ -107,6 +111,7 @@ def make_site(path: Path | None = None, **given: Any) -> Site:
     return Site(
         **{name: _text(name, values.get(name), longest) for name, longest in _LONGEST.items()},
         examples=_examples(values.get("examples", ())),
+        page=_page(values.get("page", "chat")),
         lang=_language(values.get("lang")),
         icon=None if icon is None else read_icon(_path(icon)),
         accent=None if accent is None else _accent(accent),
@@ -173,6 +178,12 @@ def _language(value: object) -> str | None:
             f"choose one of {', '.join(LANGUAGES)}, or none to follow each visitor's"
         )
     return str(value) if value is not None else None
+
+
+def _page(value: object) -> str:
+    if value not in PAGES:
+        raise _refused(f"there is no page {value!r}; choose {' or '.join(PAGES)}")
+    return str(value)
 
 
 def _path(value: object) -> Path:

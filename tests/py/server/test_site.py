@@ -288,3 +288,13 @@ def test_without_a_language_the_page_has_the_words_of_each() -> None:
     # The style sheet knows them too.
     style = (ROOT / "web/src/seal/shell.css").read_text()
     assert tuple(re.findall(r":root:lang\((\w+)\) \.words:not\(:lang\(\1\)\)", style)) == LANGUAGES
+
+
+def test_a_page_is_the_chat_or_the_editor_and_nothing_of_the_other() -> None:
+    chat, editor = pages(make_site()), pages(make_site(page="editor"))
+    assert b"cm-content" not in chat.index().body
+    assert b"cm-content" in editor.index().body
+    assert chat.current_hash() != editor.current_hash()
+    assert chat.service_worker() != editor.service_worker()
+    assert 'title="Editor"' in editor.index().body.decode()
+    assert refused(page="game") == "there is no page 'game'; choose chat or editor"

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { chooseLanguage, LANGUAGES } from '../../../web/src/chat/language';
 import { ALL } from '../../../web/src/chat/strings';
+import { ALL as EDITOR } from '../../../web/src/editor/strings';
 
 type Leaf = string | ((...given: never[]) => string);
 
@@ -44,6 +45,21 @@ test('every language has the keys of English, none empty and none left in Englis
       if (language === 'de' && alike.de.test(path)) continue;
       assert(word !== english.get(path), `${language}${path}`);
     }
+  }
+});
+
+test('and so has the editor', () => {
+  const english = new Map(leaves(EDITOR.en));
+  for (const language of LANGUAGES) {
+    const words = leaves(EDITOR[language]);
+    assert.deepEqual(
+      words.map(([path]) => path),
+      [...english.keys()],
+      language,
+    );
+    for (const [path, word] of words)
+      if (language !== 'en' && typeof word === 'string' && !/\.(python|javascript)$/.test(path))
+        assert(word !== english.get(path), `${language}${path}`);
   }
 });
 

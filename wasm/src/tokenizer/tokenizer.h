@@ -49,8 +49,9 @@ public:
   int32_t eos() const { return vocabulary_.eos; }
   int32_t eot() const { return vocabulary_.eot; }
   bool add_bos() const { return vocabulary_.add_bos; }
+  const FillTokens &fill() const { return vocabulary_.fill; }
   /// Tokens that end a generation: eos, eot, eom and the names that llama.cpp
-  /// knows (<|im_end|>, <end_of_turn>, <|eot_id|>, ...).
+  /// knows (<|im_end|>, <end_of_turn>, <|eot_id|>, ...), and those of fill().
   const std::vector<int32_t> &eog() const { return vocabulary_.eog; }
 
 protected:

@@ -25,8 +25,9 @@ constexpr Names kFillSuffix[] = {"<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>
 constexpr Names kFillMiddle[] = {"<|fim_middle|>", "<fim-middle>", "<fim_middle>",    "<｜fim▁end｜>",
                                  "<MID>",          "▁<MID>",       "<|code_middle|>", "<|middle|>"};
 constexpr Names kFillPadding[] = {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"};
-constexpr Names kFillRepository[] = {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"};
-constexpr Names kFillFile[] = {"<|file_sep|>"};
+constexpr Names kFillRepository[] = {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>",
+                                     "<REPO>",       "<reponame>",    "<repo_name>"};
+constexpr Names kFillSeparator[] = {"<|file_sep|>", "<|file_separator|>", "<file_sep>"};
 
 constexpr Names kEndOfGeneration[] = {"<|eot_id|>",
                                       "<|im_end|>",
@@ -166,16 +167,35 @@ Status Vocabulary::find_special(const Gguf &gguf) {
     if (id >= 0) attributes_[static_cast<uint32_t>(id)] |= kTokenControl;
     return SLM_OK;
   };
-  int32_t eom, fill, fill_padding, fill_repository, fill_file;
+  int32_t eom;
   SLM_TRY(by_key_or_name("tokenizer.ggml.eot_token_id", kEndOfTurn, eot));
   SLM_TRY(by_key_or_name("tokenizer.ggml.eom_token_id", kEndOfMessage, eom));
-  SLM_TRY(by_key_or_name("tokenizer.ggml.fim_pre_token_id", kFillPrefix, fill));
-  SLM_TRY(by_key_or_name("tokenizer.ggml.fim_suf_token_id", kFillSuffix, fill));
-  SLM_TRY(by_key_or_name("tokenizer.ggml.fim_mid_token_id", kFillMiddle, fill));
-  SLM_TRY(by_key_or_name("tokenizer.ggml.fim_pad_token_id", kFillPadding, fill_padding));
-  SLM_TRY(by_key_or_name("tokenizer.ggml.fim_rep_token_id", kFillRepository, fill_repository));
-  SLM_TRY(by_key_or_name("tokenizer.ggml.fim_sep_token_id", kFillFile, fill_file));
-  find_end_of_generation({fill_padding, fill_repository, fill_file, eos, eot, eom});
+
+  // The names of the keys have changed; files of both times are in circulation.
+  const auto fill_token = [&](std::string_view key, std::string_view former, std::span<const std::string_view> names,
+                              int32_t &id) {
+    id = -1;
+    for (const std::string_view one : {former, key}) {
+      SLM_TRY(read_id(gguf, one, id));
+      // Every Gemma 1 has CodeGemma's ids in its keys, whether or not its vocabulary has the tokens.
+      if (id >= 0 && text(id).starts_with("<unused")) id = -1;
+    }
+    if (id < 0) id = find_any(names);
+    // By key as well: in a text that is to be completed it must be text.
+    if (id >= 0) attributes_[static_cast<uint32_t>(id)] |= kTokenControl;
+    return SLM_OK;
+  };
+#define KEY(name) "tokenizer.ggml." name "_token_id"
+  SLM_TRY(fill_token(KEY("fim_pre"), KEY("prefix"), kFillPrefix, fill.prefix));
+  SLM_TRY(fill_token(KEY("fim_suf"), KEY("suffix"), kFillSuffix, fill.suffix));
+  SLM_TRY(fill_token(KEY("fim_mid"), KEY("middle"), kFillMiddle, fill.middle));
+  SLM_TRY(fill_token(KEY("fim_sep"), KEY("fsep"), kFillSeparator, fill.separator));
+  SLM_TRY(fill_token(KEY("fim_rep"), "", kFillRepository, fill.repository));
+  SLM_TRY(fill_token(KEY("fim_pad"), "", kFillPadding, fill.padding));
+#undef KEY
+  // llama.cpp goes on after the first three, but a model that writes one has nothing more to say.
+  find_end_of_generation(
+      {fill.prefix, fill.suffix, fill.middle, fill.separator, fill.repository, fill.padding, eos, eot, eom});
   return SLM_OK;
 }
 

@@ -25,6 +25,15 @@ enum TokenAttribute : uint8_t {
   kTokenStripsRight = 64, // as a special token it swallows the white space after it
 };
 
+/// What a text to be filled in the middle is put together with; -1 where there is none.
+struct FillTokens {
+  int32_t prefix = -1, suffix = -1, middle = -1; // a model fills in if it has these
+  int32_t separator = -1, repository = -1;       // of files, and before the name of what they belong to
+  int32_t padding = -1;
+
+  bool complete() const { return prefix >= 0 && suffix >= 0 && middle >= 0; }
+};
+
 class Vocabulary {
 public:
   /// `bos`, `eos` and `unknown` are used where the metadata has no such key.
@@ -51,6 +60,7 @@ public:
 
   int32_t bos = -1, eos = -1, eot = -1, unknown = -1;
   bool add_bos = false, add_eos = false;
+  FillTokens fill;
   std::vector<int32_t> eog; // in order
 
 private:

@@ -6,7 +6,7 @@ import type { Engine, Generation } from '../engine/engine';
 import type { ToolForm } from '../generated/tool_forms';
 import { chatShape } from './logprobs';
 import { chatParams, usageApart } from './openai';
-import { dropOldest } from './overflow';
+import { dropOldest, promptRoom } from './overflow';
 import { chatLogprobs, checkNames, invalid, sampling } from './params';
 import type { Queue } from './queue';
 import { collect, envelope, type Piece, stream } from './requests';
@@ -188,9 +188,7 @@ export class Chat implements ChatCompletions {
       return engine.tokenize(prompt.text + begun, { special: true, bos: !template.writesBos(prompt), plain });
     };
     if (context_overflow === 'drop_oldest') {
-      // Leave room for an answer: what was asked for, but no more than a quarter.
-      const quarter = Math.floor(n_ctx / 4);
-      const room = n_ctx - Math.min(max_tokens ?? quarter, quarter);
+      const room = promptRoom(n_ctx, max_tokens);
       const fitted = await dropOldest(messages, room, n_ctx, async (some) => (await tokenize(some)).length);
       return { ids: fits(await tokenize(fitted.messages), n_ctx), dropped: fitted.dropped };
     }
@@ -205,7 +203,7 @@ export function fits(ids: Int32Array, n_ctx: number): Int32Array {
   if (ids.length <= n_ctx) return ids;
   throw new SlmError(
     'context_full',
-    `Expected at most ${n_ctx} tokens, found a prompt of ${ids.length}; shorten it, start a new chat, load the model with a longer context or ask for context_overflow 'drop_oldest'.`,
+    `Expected at most ${n_ctx} tokens, found a prompt of ${ids.length}; shorten it, start a new chat, load the model with a longer context or ask for another context_overflow.`,
     { details: { prompt_tokens: ids.length, n_ctx } },
   );
 }

@@ -1,5 +1,5 @@
 // Requests of chat and text completions and what comes back, as OpenAI has them;
-// what is ours alone is `timings`, `onPrefill` and `context_overflow`. Types only, as
+// what is ours alone is `timings`, `onPrefill`, `context_overflow` and `fim`. Types only, as
 // in types.ts, which names them.
 
 import type { GuardReport } from './guarding';
@@ -92,8 +92,39 @@ export interface ChatParams extends SamplingParams {
   readonly parallel_tool_calls?: boolean;
 }
 
+/** The order of the parts. `psm`: what is before the place, what is behind it, then the answer; `spm`: what is
+ *  behind the place first, so that the answer goes on with what is before it. */
+export type FimForm = 'psm' | 'spm';
+
+export interface FimFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface FimParams {
+  /** Default 'psm', which every model that fills in has learned. */
+  readonly form?: FimForm;
+  /** Other files that matter, the most important last. Refused where the model has no token between files. */
+  readonly files?: readonly FimFile[];
+  /** Of the file that is filled in; needed beside `files`. */
+  readonly path?: string;
+  /** What the files belong to. */
+  readonly repo?: string;
+}
+
 export interface CompletionParams extends SamplingParams {
   readonly prompt: string;
+  /** What comes behind the answer. A model that fills in text (`has_fim`) writes what is between; others are
+   *  refused. Control tokens in `prompt` and `suffix` are text then. */
+  readonly suffix?: string;
+  /** Take control tokens in `prompt` for what they are to the model; default true, for prompts that are put
+   *  together by hand. */
+  readonly parse_special?: boolean;
+  /** Asks for filling in, also where `suffix` is empty. */
+  readonly fim?: FimParams;
+  /** What to do when the prompt does not fit n_ctx; default 'error'. 'trim' leaves out what is furthest from
+   *  the answer: files, the beginning of `prompt`, the end of `suffix`. */
+  readonly context_overflow?: 'error' | 'trim';
   /** For this request alone; by default those of adapters.use(). */
   readonly adapters?: readonly AdapterUse[];
   readonly stream?: boolean;
@@ -270,6 +301,8 @@ export interface Completion extends Answer {
   readonly choices: readonly [CompletionChoice & { readonly finish_reason: FinishReason }];
   readonly usage: Usage;
   readonly timings: Timings;
+  /** Tokens of the prompt that 'trim' left out. */
+  readonly dropped_tokens: number;
 }
 
 export interface CompletionChunk extends Answer {
@@ -277,6 +310,8 @@ export interface CompletionChunk extends Answer {
   readonly choices: readonly [CompletionChoice & { readonly finish_reason: FinishReason | null }];
   readonly usage?: Usage;
   readonly timings?: Timings;
+  /** On the last chunk that has choices: tokens of the prompt that 'trim' left out. */
+  readonly dropped_tokens?: number;
 }
 
 /** A chunk of a stream with `include_usage`: the last one has no choices, but `usage` and `timings`. */

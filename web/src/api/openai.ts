@@ -62,7 +62,6 @@ const REFUSED: Readonly<Record<string, Rule>> = {
   },
   verbosity: { harmless: is('medium'), why: 'ask for short or long answers in a message' },
   store: { harmless: is(false), why: 'no server keeps the answer: keep it yourself' },
-  suffix: { harmless: is(''), why: 'text is continued at its end only' },
 };
 
 /** The same request in slmweb's own words. */

@@ -13,6 +13,12 @@ export interface Fitted {
   readonly dropped: number;
 }
 
+/** What a prompt may take: it leaves room for the answer that was asked for, but no more than a quarter. */
+export function promptRoom(n_ctx: number, max_tokens: number | undefined): number {
+  const quarter = Math.floor(n_ctx / 4);
+  return n_ctx - Math.min(max_tokens ?? quarter, quarter);
+}
+
 /** `room` is what the prompt may take; `n_ctx` sets the steps. */
 export async function dropOldest(
   messages: readonly ChatMessage[],

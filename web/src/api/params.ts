@@ -48,7 +48,15 @@ const CHAT = new Set([
   'tool_choice',
   'parallel_tool_calls',
 ]);
-const COMPLETION = new Set([...COMMON, 'prompt', 'echo']);
+const COMPLETION = new Set([
+  ...COMMON,
+  'prompt',
+  'suffix',
+  'fim',
+  'context_overflow',
+  'parse_special',
+  'echo',
+]);
 
 export function invalid(expected: string, found: unknown): never {
   const shown = (typeof found === 'object' ? JSON.stringify(found) : String(found)).slice(0, 80);
@@ -74,8 +82,9 @@ export function completionLogprobs({ logprobs }: CompletionParams): number | nul
 }
 
 /** Whether the prompt's own tokens are scored. */
-export function echoes({ echo, stream, logprobs }: CompletionParams): boolean {
+export function echoes({ echo, stream, logprobs, suffix, fim }: CompletionParams): boolean {
   if (echo !== true) return false;
+  if (suffix || fim !== undefined) invalid('echo without suffix and fim', 'both');
   if (stream === true) invalid('echo without stream', 'both');
   if (logprobs !== undefined && logprobs > 0) invalid('logprobs of 0 beside echo', logprobs);
   return true;

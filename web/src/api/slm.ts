@@ -152,6 +152,7 @@ function describe({ facts, choice, notices, losses }: Engine, { manifest }: Mode
     n_embedding: model.n_embedding,
     languages: model.languages ?? [],
     has_chat_template: manifest.chat_template !== null,
+    has_fim: model.fim !== null,
     sampling: manifest.sampling,
     variant: choice.variant,
     variant_reason: choice.reason + ceiling,

@@ -1,15 +1,18 @@
-// completions.create: plain text in, its continuation out.
+// completions.create: plain text in, its continuation out, or what is missing in it.
 
 import type { Engine, Generation } from '../engine/engine';
 import { fits } from './chat';
+import { type FittedPrompt, infillOf, infillPrompt, trimmed } from './fim';
 import { completionShape, joined } from './logprobs';
 import { completionParams, usageApart } from './openai';
-import { checkNames, completionLogprobs, echoes, sampling } from './params';
+import { promptRoom } from './overflow';
+import { checkNames, completionLogprobs, echoes, invalid, sampling } from './params';
 import type { Queue } from './queue';
 import { collect, envelope, stream } from './requests';
 import type {
   Completion,
   CompletionChunk,
+  CompletionParams,
   CompletionRequest,
   Completions,
   RequestOptions,
@@ -56,7 +59,7 @@ export class TextCompletions implements Completions {
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = completionLogprobs(params);
     const adapters = engine.adapters.choose(params.adapters);
-    const ids = fits(await engine.tokenize(params.prompt, { special: true, bos: true }), engine.facts.n_ctx);
+    const { ids, dropped } = await this.#prompt(params);
     const generation: Generation = {
       ...common,
       ids,
@@ -82,12 +85,13 @@ export class TextCompletions implements Completions {
         },
         ({ finish_reason, usage, timings }) => {
           const choices = [{ index: 0, text: '', logprobs: null, finish_reason }] as const;
+          const end = { ...head, choices, dropped_tokens: dropped };
           return apart
             ? [
-                { ...head, choices, usage: null },
+                { ...end, usage: null },
                 { ...head, choices: [], usage, timings },
               ]
-            : [{ ...head, choices, usage, timings }];
+            : [{ ...end, usage, timings }];
         },
       ) as Stream<CompletionChunk> | Stream<WithUsageApart<CompletionChunk>>;
     }
@@ -111,6 +115,26 @@ export class TextCompletions implements Completions {
       ],
       usage,
       timings,
+      dropped_tokens: dropped,
     };
+  }
+
+  async #prompt(params: CompletionParams): Promise<FittedPrompt> {
+    const { engine, model: name } = this.#context;
+    const { n_ctx, model } = engine.facts;
+    const { prompt, max_tokens, context_overflow = 'error', parse_special = true } = params;
+    if (context_overflow !== 'error' && context_overflow !== 'trim')
+      invalid("context_overflow to be 'error' or 'trim'", context_overflow);
+    const room = context_overflow === 'trim' ? promptRoom(n_ctx, max_tokens) : Number.POSITIVE_INFINITY;
+    const infill = infillOf(params, model.fim, name);
+    let fitted: FittedPrompt;
+    if (infill !== null && model.fim !== null) {
+      const encode = (text: string) => engine.tokenize(text, { special: false, bos: false });
+      fitted = await infillPrompt(encode, model.fim, model.add_bos ? model.bos : null, infill, room);
+    } else {
+      const ids = await engine.tokenize(prompt, { special: parse_special, bos: true });
+      fitted = trimmed(ids, model.add_bos ? 1 : 0, room);
+    }
+    return { ...fitted, ids: fits(fitted.ids, n_ctx) };
   }
 }

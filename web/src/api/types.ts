@@ -259,6 +259,8 @@ export interface ModelInfo extends BackendInfo {
   readonly n_embedding: number | null;
   readonly languages: readonly string[];
   readonly has_chat_template: boolean;
+  /** Whether it fills in text: `suffix` and `fim` of completions.create. */
+  readonly has_fim: boolean;
   readonly sampling: SamplingDefaults;
   readonly variant: Variant;
   /** One sentence: why this variant, and what it cost or gained. */

@@ -11,7 +11,7 @@ import { answer } from './answer';
 import { longerContext, tokensOf } from './budget';
 import { Conversation, type Turn, together } from './conversation';
 import { codeOf } from './errors';
-import { Model } from './model';
+import { keptChoice, Model } from './model';
 import {
   defaultSampling,
   defaultSettings,
@@ -79,14 +79,7 @@ export class Chat {
       (notice) => this.noteTrouble(notice),
     );
     this.settings.systemPrompt = host.site.system_prompt ?? '';
-    const { n_ctx, threads, matvec } = this.kept;
-    const backend = host.backend ?? this.kept.backend;
-    this.model.choice = {
-      ...(n_ctx === null ? {} : { n_ctx }),
-      ...(threads === null ? {} : { threads }),
-      ...(backend === null ? {} : { backend }),
-      ...(matvec === null ? {} : { kernels: { matvec } }),
-    };
+    this.model.choice = keptChoice(host);
   }
 
   get busy(): boolean {

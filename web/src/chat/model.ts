@@ -44,6 +44,18 @@ export type UpdateState =
 
 export type EngineChoice = Pick<EngineOptions, 'threads' | 'n_ctx' | 'backend' | 'kernels'>;
 
+/** As it was chosen before this page was loaded, or by its address. */
+export function keptChoice(host: ChatHost): EngineChoice {
+  const { n_ctx, threads, matvec } = host.preferences;
+  const backend = host.backend ?? host.preferences.backend;
+  return {
+    ...(n_ctx === null ? {} : { n_ctx }),
+    ...(threads === null ? {} : { threads }),
+    ...(backend === null ? {} : { backend }),
+    ...(matvec === null ? {} : { kernels: { matvec } }),
+  };
+}
+
 /** Opens the model of the moment otherwise than it was chosen. */
 export type OpenAs = (wish: EngineChoice & Pick<OpenWish, 'signal' | 'onProgress'>) => Promise<OpenedModel>;
 

@@ -14,6 +14,18 @@ export interface TensorFacts {
   readonly granule: number;
 }
 
+/** What a text to be filled in the middle is put together with. */
+export interface FimTokens {
+  readonly prefix: number;
+  readonly suffix: number;
+  readonly middle: number;
+  /** Before each file. */
+  readonly separator: number | null;
+  /** Before the name of what the files belong to. */
+  readonly repo: number | null;
+  readonly pad: number | null;
+}
+
 export interface ModelFacts {
   readonly architecture: string;
   readonly name: string | null;
@@ -30,6 +42,7 @@ export interface ModelFacts {
   readonly eot: number | null;
   readonly add_bos: boolean | null;
   readonly eog: readonly number[];
+  readonly fim: FimTokens | null;
   readonly tokenizer: string;
   readonly chat_template: string | null;
   readonly languages: readonly string[] | null;

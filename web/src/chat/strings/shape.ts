@@ -4,7 +4,7 @@
 import type { computing } from './computing/en';
 import type { en } from './en';
 
-type Words<T> = T extends string
+export type Words<T> = T extends string
   ? string
   : T extends (...given: infer G) => string
     ? (...given: G) => string
