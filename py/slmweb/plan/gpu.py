@@ -85,8 +85,8 @@ class Session:
 def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
     """What a session takes on the device, without the logits, whose buffer comes with the first."""
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
-    branches = 1 if shape.architecture.startswith("gemma") else 0  # beside the stream
-    widths = [*[shape.n_embd] * (1 + branches), n_q, n_q, n_kv, n_kv, shape.n_ff]
+    n_batch = n_ctx if shape.embeds else n_batch
+    widths = [*[shape.n_embd] * (1 + shape.branches), n_q, n_q, n_kv, n_kv, shape.n_ff]
     row = n_batch * 4
     widest = row * _stride(max(shape.n_embd, shape.n_ff, n_q))
     partials = 4 * shape.n_head * (n_ctx // _SEGMENT + 2) * (shape.head_dim + 2)
@@ -95,6 +95,7 @@ def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
     total = (
         cache_bytes(shape, n_ctx, n_batch)
         + sum(row * _stride(width) for width in widths)
+        + sum(4 * _stride(width) for width in shape.pooled)
         + 2 * widest
         + row
         + _ROPES * row * shape.head_dim
@@ -112,7 +113,7 @@ def _drawing(shape: Shape) -> int:
 
 
 def _logits(shape: Shape) -> int:
-    return 4 * _stride(shape.n_vocab)
+    return 4 * _stride(shape.n_out)
 
 
 def _stride(width: int) -> int:
@@ -158,9 +159,8 @@ def pipelines(shape: Shape) -> int:
     """About how many programs a model needs: each operation in the forms that it is used in, those
     that read weights once for each tensor type. A test holds it to a real device within a third."""
     kinds = {tensor.type for tensor in shape.layer_matrices}
-    branches = 1 if shape.architecture.startswith("gemma") else 0
     # Embedding and the head; rope, normalization, a gated unit and attention; the products.
-    return 2 + 2 + 7 + branches + 9 * len(kinds)
+    return 2 + 2 + 7 + shape.branches + 9 * len(kinds)
 
 
 @dataclass(frozen=True)

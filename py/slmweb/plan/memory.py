@@ -58,10 +58,10 @@ def weights_bytes(shape: Shape) -> int:
 
 def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int = 1) -> int:
     """Bytes of a session: keys and values of n_ctx positions, activations, scratch."""
-    cache = cache_bytes(shape, n_ctx, n_batch)
+    n_batch = n_ctx if shape.embeds else n_batch
+    cache = cache_bytes(shape, n_ctx, n_batch) + 4 * sum(shape.pooled)
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
-    branches = shape.n_embd if shape.architecture.startswith("gemma") else 0  # beside the stream
-    widths = shape.n_embd + branches + 2 * (n_q + n_kv) + shape.n_ff
+    widths = shape.n_embd * (1 + shape.branches) + 2 * (n_q + n_kv) + shape.n_ff
     normed = 4 * shape.n_embd
     widest = -(-max(shape.n_embd, shape.n_ff, n_q) // 32)  # in blocks of 32
     quantized = 116 * widest  # as int8 and as int16, with their scales and sums

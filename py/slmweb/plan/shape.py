@@ -65,6 +65,28 @@ class Shape:
     header_bytes: int
 
     @property
+    def branches(self) -> int:
+        """Rows of activations beside the stream: every Gemma's."""
+        return int("gemma" in self.architecture)
+
+    @property
+    def embeds(self) -> bool:
+        """Texts, each in one evaluation, in place of generating them."""
+        return _BY_ARCHITECTURE[self.architecture].embeds
+
+    @property
+    def pooled(self) -> tuple[int, ...]:
+        """Widths of the rows that a text's embedding passes through on its way out."""
+        return tuple(t.columns for t in self.tensors if t.name.startswith("dense_"))
+
+    @property
+    def n_out(self) -> int:
+        """Numbers that an evaluation puts out: logits, or those of an embedding."""
+        if not self.embeds:
+            return self.n_vocab
+        return next((t.rows for t in self.tensors if t.name == "dense_3.weight"), self.n_embd)
+
+    @property
     def parameters(self) -> int:
         return sum(tensor.elements for tensor in self.tensors)
 
@@ -204,7 +226,8 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
 
 
 def _windows(family: Family, n_layer: int, window: int) -> tuple[int, ...]:
-    period = family.window_pattern or 1
+    # A model that embeds keeps all of a text, whatever its tokens see of it.
+    period = (0 if family.embeds else family.window_pattern) or 1
     return tuple(0 if (i + 1) % period == 0 else window for i in range(n_layer))
 
 

@@ -13,7 +13,7 @@ from slmweb.pack.pack import pack
 from slmweb.plan.memory import contexts, fit, session_bytes, weights_bytes
 from slmweb.plan.shape import Shape, read_shape
 from tests.goldens.tiny_gguf import write_gguf
-from tests.goldens.tiny_models import MODELS, TYPED_MODELS
+from tests.goldens.tiny_models import EMBEDDERS, MODELS, TYPED_MODELS
 from tests.py.models import tiny
 
 ROOT = Path(__file__).parents[3]
@@ -63,6 +63,12 @@ def test_a_tiny_model_takes_what_the_core_says(name: str, tmp_path: Path) -> Non
     model = (MODELS | TYPED_MODELS)[name]
     path = write_gguf(model.name, tmp_path / "model.gguf")[0]
     assert_close(read_shape(path), path, [64, 512, 2048])
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_a_tiny_embedder_takes_what_the_core_says(name: str, tmp_path: Path) -> None:
+    path = write_gguf(name, tmp_path / "model.gguf")[0]
+    assert_close(read_shape(path), path, [64, 512])
 
 
 def test_smollm2_takes_what_the_core_says_and_its_manifest_states() -> None:

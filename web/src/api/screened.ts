@@ -131,7 +131,10 @@ const CHAT: Kind<ChatRequest> = {
   exchange: chatExchange,
   said: (choice) => {
     const told = choice as ChatChoice;
-    return ('delta' in told ? told.delta.content : told.message.content) ?? '';
+    const { content, tool_calls = [] } = 'delta' in told ? told.delta : told.message;
+    // What a tool is to be told is said as well.
+    const calls = tool_calls.map(({ function: called }) => [called?.name, called?.arguments]);
+    return [content, ...calls.flat()].map((text) => text ?? '').join('');
   },
   whole: (content) => ({ message: { role: 'assistant', content } }),
   piece: (content) => ({ delta: { role: 'assistant', content } }),
@@ -141,7 +144,11 @@ const CHAT: Kind<ChatRequest> = {
 const TEXT: Kind<CompletionRequest> = {
   prefix: 'cmpl',
   objects: ['text_completion', 'text_completion'],
-  exchange: (request) => ({ question: completionParams(request).prompt, begun: '' }),
+  exchange: (request) => {
+    const { prompt, suffix = '', fim } = completionParams(request);
+    const texts = [...(fim?.files ?? []).map(({ text }) => text), prompt + suffix];
+    return { question: texts.join('\n\n'), begun: '' };
+  },
   said: (choice) => (choice as CompletionChunk['choices'][0]).text,
   whole: (text) => ({ text }),
   piece: (text) => ({ text }),
