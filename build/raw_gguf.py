@@ -136,7 +136,8 @@ BLOCKS = {
     "Q6_K": (14, 256, 210), "IQ4_NL": (20, 32, 18), "BF16": (30, 1, 2),
 }  # fmt: skip
 
-ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma")
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma",
+                 "gemma-embedding", "bert")  # fmt: skip
 
 
 def model(
@@ -155,6 +156,7 @@ def model(
         "feed_forward_length": n_ff, "attention.head_count": n_head,
         "attention.head_count_kv": n_head_kv, "attention.key_length": head_dim,
         "attention.value_length": head_dim, "attention.sliding_window": 4,
+        "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
         **(numbers or {}),
     }  # fmt: skip
     entries = [
@@ -164,7 +166,10 @@ def model(
         *_small_vocabulary(),
     ]
 
+    gemma3 = architecture in ("gemma3", "gemma-embedding")
     shapes: dict[str, tuple[int, ...]] = {"token_embd": (n_embd, n_vocab), "output_norm": (n_embd,)}
+    if architecture == "gemma-embedding":
+        shapes |= {"dense_2": (n_embd, 8), "dense_3": (8, 16)}
     for layer in range(2):
         shapes |= {
             f"blk.{layer}.{name}": shape
@@ -174,27 +179,48 @@ def model(
                 "attn_k": (n_embd, n_head_kv * head_dim),
                 "attn_v": (n_embd, n_head_kv * head_dim),
                 **({"attn_q_norm": (head_dim,), "attn_k_norm": (head_dim,)}
-                   if architecture in ("qwen3", "gemma3") else {}),
+                   if architecture == "qwen3" or gemma3 else {}),
                 "attn_output": (n_head * head_dim, n_embd),
                 **({"post_attention_norm": (n_embd,), "post_ffw_norm": (n_embd,)}
-                   if architecture in ("gemma2", "gemma3") else {}),
+                   if architecture == "gemma2" or gemma3 else {}),
                 "ffn_norm": (n_embd,),
                 "ffn_gate": (n_embd, n_ff),
                 "ffn_up": (n_embd, n_ff),
                 "ffn_down": (n_ff, n_embd),
             }.items()
         }  # fmt: skip
+    if architecture == "bert":
+        shapes = _bert(n_embd, n_vocab, n_ff, n_head * head_dim, n_head_kv * head_dim)
     tensors, data = [], bytearray()
     for i, (name, shape) in enumerate(shapes.items()):
         kind, block, size = BLOCKS[types[i % len(types)] if len(shape) > 1 else "F32"]
         if shape[0] % block:
             kind, block, size = BLOCKS["F32"]
-        tensors.append(tensor(f"{name}.weight", shape, kind, len(data)))
+        full = name if name.endswith(".bias") else f"{name}.weight"
+        tensors.append(tensor(full, shape, kind, len(data)))
         n_bytes = shape[0] // block * size * (shape[1] if len(shape) > 1 else 1)
         # Bytes below 0x3F make floats and half floats below 2.
         data += bytes((j * 37 + i * 11) % 0x3F for j in range(n_bytes))
         data += bytes(-len(data) % 32)
     return gguf(entries, tensors, data=bytes(data))
+
+
+def _bert(n_embd: int, n_vocab: int, n_ff: int, n_q: int, n_kv: int) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd": (n_embd, n_vocab),
+        "position_embd": (n_embd, 64),
+        "token_types": (n_embd, 2),
+    }
+    linear = {
+        "attn_q": (n_embd, n_q), "attn_k": (n_embd, n_kv), "attn_v": (n_embd, n_kv),
+        "attn_output": (n_q, n_embd), "ffn_up": (n_embd, n_ff), "ffn_down": (n_ff, n_embd),
+    }  # fmt: skip
+    norms = ["token_embd_norm"]
+    for at in ("blk.0.", "blk.1."):
+        shapes |= {at + name: shape for name, shape in linear.items()}
+        shapes |= {f"{at}{name}.bias": shape[1:] for name, shape in linear.items()}
+        norms += [f"{at}{name}" for name in ("attn_output_norm", "layer_output_norm")]
+    return shapes | {f"{name}{end}": (n_embd,) for name in norms for end in ("", ".bias")}
 
 
 def _small_vocabulary() -> list[bytes]:

@@ -1,6 +1,8 @@
-"""rmsnorm, add_rmsnorm and glu, against float64, and large numbers that must stay finite."""
+"""Norms, activations and pooling, against float64, and large numbers that must stay finite."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
@@ -41,6 +43,68 @@ def rmsnorm(width: int, add: bool) -> Build:
     return build
 
 
+def layernorm(width: int) -> Build:
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        stride = -(-width // 32) * 32
+        rows = np.zeros((3, stride), np.float32)
+        rows[:, :width] = random.standard_normal((3, width)) * 10 + 5
+        vectors = np.zeros(64 + 2 * stride, np.float32)
+        vectors[32 : 32 + width], vectors[64 + stride : 64 + stride + width] = (
+            random.standard_normal((2, width))
+        )
+        case = batch.case({"vectors": vectors, "x": rows}, "x")
+        params = {"width": width, "stride": stride, "weight": 32, "bias": 64 + stride}
+        case.dispatch("layernorm", (3,), {**params, "epsilon": 1e-6})
+
+        def check() -> None:
+            x = rows.astype(np.float64)[:, :width]
+            off = x - x.mean(1, keepdims=True)
+            unit = off / np.sqrt((off**2).mean(1, keepdims=True) + 1e-6)
+            want = np.zeros((3, stride))
+            bias = vectors[64 + stride : 64 + stride + width]
+            want[:, :width] = unit * vectors[32 : 32 + width] + bias
+            # A mean that is far from zero costs digits of what is left.
+            close(case.results["x"], want, 64 * EPSILON * (np.abs(want) + 1))
+
+        return check
+
+    return build
+
+
+def erf_gelu(n: int) -> Build:
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        x = (random.standard_normal(n) * 3).astype(np.float32)
+        x[:8] = [0, -0.0, 1e4, -1e4, 88, -88, 1e-30, -11]
+        case = batch.case({"x": x}, "x")
+        case.dispatch("gelu", grid(-(-n // 256), most=3), {"n": n})
+
+        def check() -> None:
+            want = [0.5 * v * (1 + math.erf(v / math.sqrt(2))) for v in x.astype(float)]
+            # 1.5e-7 of the error function, times half of x, which is as good as none beyond 6.
+            close(case.results["x"], np.array(want), 1e-6 + 2 * EPSILON * np.abs(want))
+
+        return check
+
+    return build
+
+
+def pool(first: int, count: int, width: int) -> Build:
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        stride = -(-width // 32) * 32
+        rows = random.standard_normal((7, stride)).astype(np.float32)
+        case = batch.case({"x": rows, "out": np.zeros(stride, np.float32)}, "out")
+        params = {"stride": stride, "quads": -(-width // 4), "first": first, "count": count}
+        case.dispatch("pool", (-(-width // 256),), params)
+
+        def check() -> None:
+            found = case.results["out"][:width]
+            close(found, rows[first : first + count, :width].mean(0), 4 * EPSILON)
+
+        return check
+
+    return build
+
+
 def glu(gelu: bool, n: int) -> Build:
     def build(batch: Batch, random: np.random.Generator) -> Check:
         gate = (random.standard_normal(n) * 3).astype(np.float32)
@@ -67,9 +131,13 @@ BUILDS: dict[str, Build] = {}
 for _width in WIDTHS:
     BUILDS[f"rmsnorm-{_width}"] = rmsnorm(_width, add=False)
     BUILDS[f"add_rmsnorm-{_width}"] = rmsnorm(_width, add=True)
+    BUILDS[f"layernorm-{_width}"] = layernorm(_width)
 for _n in (32, 256, 288, 2048):
     BUILDS[f"silu-{_n}"] = glu(False, _n)
     BUILDS[f"gelu-{_n}"] = glu(True, _n)
+    BUILDS[f"erf-gelu-{_n}"] = erf_gelu(_n)
+for _first, _count in ((0, 7), (0, 1), (6, 1)):
+    BUILDS[f"pool-{_first}-{_count}"] = pool(_first, _count, 1028)
 
 
 @pytest.fixture(scope="module")

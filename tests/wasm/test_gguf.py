@@ -294,7 +294,8 @@ def test_absurd_hyperparameters_are_refused(
     content = raw.model(architecture, numbers={key: number})
     core.load(content)
     answer = core.layout()
-    if (key, number) == ("context_length", 7):
+    # BERT has a table of its positions, and the others need no more than a number.
+    if (key, number) == ("context_length", 7) and architecture != "bert":
         assert answer.status == OK, answer.sentence
         return
     assert answer.status in (BAD_FILE, UNSUPPORTED)

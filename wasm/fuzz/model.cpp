@@ -71,7 +71,12 @@ void generate(slm_model *model, slm_adapter *adapter = nullptr) {
   check(n >= 0);
   ids.resize(static_cast<size_t>(std::min(n, 8)));
   if (ids.empty()) ids.push_back(0);
-  bool alive = accepted(slm_session_eval(session, ids.data(), static_cast<uint32_t>(ids.size()), SLM_EVAL_LAST_LOGITS));
+  const auto count = static_cast<uint32_t>(ids.size());
+  if (accepted(slm_session_eval(session, ids.data(), count, SLM_EVAL_EMBEDDING))) {
+    float embedding[4];
+    (void)accepted(slm_session_embedding(session, embedding, 4));
+  }
+  bool alive = accepted(slm_session_eval(session, ids.data(), count, SLM_EVAL_LAST_LOGITS));
   for (int i = 0; i < 4 && alive; ++i) {
     const int32_t token = slm_session_sample(session);
     alive = accepted(token) && accepted(slm_session_eval(session, &token, 1, SLM_EVAL_LAST_LOGITS));

@@ -93,8 +93,8 @@ public:
     if (!c.traits.embeds) return SLM_OK;
     SLM_TRY(loader.number("dense_2_feat_out", c.n_wide));
     SLM_TRY(loader.number("dense_3_feat_out", s.n_embedding));
-    SLM_TRY(loader.between("dense_2_feat_out", c.n_wide, 1, s.n_vocab));
-    SLM_TRY(loader.between("dense_3_feat_out", s.n_embedding, 1, s.n_vocab));
+    SLM_TRY(loader.between("dense_2_feat_out", c.n_wide, 1, Loader::kMaxWidth));
+    SLM_TRY(loader.between("dense_3_feat_out", s.n_embedding, 1, Loader::kMaxWidth));
     SLM_TRY(loader.linear(-1, "dense_2", c.n_wide, s.n_embd, w.dense_2));
     return loader.linear(-1, "dense_3", s.n_embedding, c.n_wide, w.dense_3);
   }

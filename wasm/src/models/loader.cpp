@@ -8,7 +8,7 @@
 namespace slm {
 namespace {
 
-constexpr uint32_t kMaxLayers = 1024, kMaxHeads = 1024, kMaxHeadDim = 1024, kMaxWidth = 1u << 20;
+constexpr uint32_t kMaxLayers = 1024, kMaxHeads = 1024, kMaxHeadDim = 1024;
 
 std::string tensor_name(int layer, std::string_view name, std::string_view ending) {
   std::string s;

@@ -86,6 +86,8 @@ public:
   Status global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status text(std::string_view key, std::string_view &value, std::string_view otherwise) const;
 
+  /// Numbers of a row of activations.
+  static constexpr uint32_t kMaxWidth = 1u << 20;
   /// Whether the number that `<architecture>.<key>` gave may be one.
   Status between(std::string_view key, uint32_t value, uint32_t low, uint32_t high) const;
 
