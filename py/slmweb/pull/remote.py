@@ -28,14 +28,16 @@ RECORD = "pulled.json"
 # What a partial download lies in, beside the finished files.
 PARTIAL = ".partial"
 
-# What `slmweb convert` reads of a checkpoint or an adapter, all in the repository's root.
+# What `slmweb convert` reads of a checkpoint or an adapter, in the repository's root; and of the
+# modules of sentence-transformers, which have folders.
 CHECKPOINT = re.compile(
     r"(config|generation_config|adapter_config|tokenizer|tokenizer_config|special_tokens_map"
     r"|added_tokens|vocab|chat_template|preprocessor_config|[^/]*\.safetensors\.index)\.json"
     r"|(?!consolidated)[^/]*\.safetensors|tokenizer\.model|merges\.txt|[^/]*\.jinja"
-    r"|LICENSE[^/]*|README\.md",
+    r"|LICENSE[^/]*|README\.md|modules\.json",
     re.I,
 )
+MODULE = re.compile(r"\d+_(Pooling|Dense|Normalize)/(config\.json|model\.safetensors)")
 # A folder with one of these is whole, so they come last.
 LAST = ("config.json", "adapter_config.json")
 _SPLIT = re.compile(r"(?P<stem>.*)-\d{5}-of-(?P<count>\d{5})\.gguf", re.I)
@@ -58,6 +60,11 @@ class RemoteFile:
         """What a partial download is known by: other bytes have another."""
         known = self.sha256 or self.git
         return (known or hashlib.sha256(repr(self).encode()).hexdigest())[:16]
+
+    @property
+    def place(self) -> str:
+        """Where it comes to lie: a module in its folder, everything else without."""
+        return self.path if MODULE.fullmatch(self.path) else PurePosixPath(self.path).name
 
 
 @dataclass(frozen=True)
@@ -99,15 +106,15 @@ class Source(ABC, Generic[Origin]):
         "corrupt" (the file is then gone) or "unwritable", and what check_output raises.
         """
         for file in listing.files:
-            check_output(folder / PurePosixPath(file.path).name)
+            check_output(folder / file.place)
         record = read_record(folder)
         # A folder with a config.json is a whole checkpoint, so that file goes first and comes last.
         files = sorted(listing.files, key=lambda file: file.path in LAST)
 
         def is_current(file: RemoteFile) -> bool:
-            target = folder / PurePosixPath(file.path).name
+            target = folder / file.place
             there = target.is_file() and target.stat().st_size == file.size
-            return there and _known(record.get(target.name)) == _known(asdict(file))
+            return there and _known(record.get(file.place)) == _known(asdict(file))
 
         wanted = [file for file in files if not is_current(file)]
         done = listing.size - sum(file.size for file in wanted)
@@ -118,9 +125,10 @@ class Source(ABC, Generic[Origin]):
                 wanted.append(files[-1])
                 done -= files[-1].size
             for file in reversed(wanted):
-                (folder / PurePosixPath(file.path).name).unlink(missing_ok=True)
+                (folder / file.place).unlink(missing_ok=True)
             for file in wanted:
-                target = folder / PurePosixPath(file.path).name
+                target = folder / file.place
+                target.parent.mkdir(exist_ok=True)
                 partial = folder / PARTIAL / f"{target.name}.{file.identity}"
                 self._download(
                     listing,
@@ -130,7 +138,7 @@ class Source(ABC, Generic[Origin]):
                 )
                 check(partial, file, f"{listing.repo}/{file.path}")
                 partial.replace(target)
-                record[target.name] = asdict(file)
+                record[file.place] = asdict(file)
                 write_record(folder, listing, record)
                 done += file.size
             _remove_empty(folder / PARTIAL)
@@ -231,7 +239,7 @@ def choose(
         return _split_set(found[0], files)
     root = [other for other in files if CHECKPOINT.fullmatch(other.path)]
     if any(other.path.endswith(".safetensors") for other in root):
-        return root
+        return [*root, *(other for other in files if MODULE.fullmatch(other.path))]
     sets = {tuple(_split_set(other, files)) for other in ggufs}
     if len(sets) == 1:
         return list(sets.pop())

@@ -94,6 +94,27 @@ def test_a_checkpoint_is_what_convert_reads(hub: FakeHub) -> None:
     assert {name: (folder / name).read_bytes() for name in names} == wanted
 
 
+def test_a_model_that_embeds_comes_with_its_modules() -> None:
+    """Their files have names that others have; what lies in other folders is left."""
+    files = {
+        **CHECKPOINT,
+        "modules.json": b"[]",
+        "1_Pooling/config.json": b'{"a": 1}',
+        "2_Dense/config.json": b"{}",
+        "2_Dense/model.safetensors": b"12345678",
+        "onnx/model.safetensors": b"12345678",
+    }
+    with serve_hub({"me/embedder": FakeRepo(files)}) as hub:
+        folder = pull("hf:me/embedder", endpoint=hub.url)
+        assert (folder / "1_Pooling/config.json").read_bytes() == b'{"a": 1}'
+        assert (folder / "config.json").read_bytes() == CHECKPOINT["config.json"]
+        assert (folder / "2_Dense/model.safetensors").is_file()
+        assert not (folder / "onnx").exists()
+        hub.requests.clear()
+        pull("hf:me/embedder", endpoint=hub.url)
+        assert [p for _, p, _ in hub.requests if "resolve" in p or "content" in p] == []
+
+
 def test_a_checkpoint_without_its_config_is_not_whole(hub: FakeHub, tmp_path: Path) -> None:
     """The config comes last, and goes first when a shard has changed."""
     shard = "model-00002-of-00002.safetensors"
