@@ -150,7 +150,9 @@ MODELS: dict[str, TinyModel] = {
 EMBEDDERS: dict[str, TinyModel] = {
     m.name: m
     for m in (
-        replace(_GEMMA3, name="gemma-embedding", arch="gemma-embedding", n_wide=88, n_embedding=64),
+        replace(
+            _GEMMA3, name="gemma-embedding", arch="gemma-embedding", n_wide=352, n_embedding=64
+        ),
         TinyModel(
             "bert", "bert", n_layer=3, n_head_kv=4, n_ff=172, eps=1e-12, tied=True, n_embedding=64
         ),

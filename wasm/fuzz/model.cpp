@@ -75,6 +75,7 @@ void generate(slm_model *model, slm_adapter *adapter = nullptr) {
   if (accepted(slm_session_eval(session, ids.data(), count, SLM_EVAL_EMBEDDING))) {
     float embedding[4];
     (void)accepted(slm_session_embedding(session, embedding, 4));
+    check(!accepted(slm_session_sample(session)));
   }
   bool alive = accepted(slm_session_eval(session, ids.data(), count, SLM_EVAL_LAST_LOGITS));
   for (int i = 0; i < 4 && alive; ++i) {

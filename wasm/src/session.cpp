@@ -137,7 +137,9 @@ Status Session::embedding(float *out, uint32_t n) const {
 }
 
 const float *Session::last_logits() const {
-  return n_logits_ == 0 ? nullptr : logits() + size_t(n_logits_ - 1) * model_.tokenizer()->n_vocab();
+  return n_logits_ == 0 || model_.family().shape().embeds()
+             ? nullptr
+             : logits() + size_t(n_logits_ - 1) * model_.tokenizer()->n_vocab();
 }
 
 void Session::reset() {

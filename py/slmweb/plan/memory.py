@@ -63,15 +63,16 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
     widths = shape.n_embd * (1 + shape.branches) + 2 * (n_q + n_kv) + shape.n_ff
     normed = 4 * shape.n_embd
-    widest = -(-max(shape.n_embd, shape.n_ff, n_q) // 32)  # in blocks of 32
-    quantized = 116 * widest  # as int8 and as int16, with their scales and sums
+    columns = -(-max(shape.n_embd, shape.n_ff, n_q) // 32)  # in blocks of 32
+    widest = max(columns, *(-(-width // 32) for width in shape.pooled), 0)
+    quantized = 116 * columns  # as int8 and as int16, with their scales and sums
     rotations = 8 * shape.head_dim
     partial = 4 * -(-n_ctx // _SEGMENT) * shape.n_head * (shape.head_dim + 2)
     panels = 2 * 272 * widest
     scores = 4 * _QUERIES * (_KV_BLOCK + 2 * shape.head_dim)
     results = 4 * max(_CACHED_RESULTS, 16 * n_batch, _QUERIES * (shape.head_dim + 2))
     shared = n_batch * (4 * widths + normed + quantized + rotations) + partial
-    return cache + shared + threads * (normed + quantized + panels + scores + results)
+    return cache + shared + threads * (normed + 116 * widest + panels + scores + results)
 
 
 def cache_bytes(shape: Shape, n_ctx: int, n_batch: int) -> int:

@@ -23,6 +23,7 @@ from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
 from slmweb.pack import known_answer
 from slmweb.pack.pack import pack
+from slmweb.quantize.quantize import quantize
 from tests.goldens.tiny_gguf import write_gguf
 from tests.goldens.tiny_models import EMBEDDERS, TinyModel, sequence
 from tests.goldens.transformers_models import transformers_embedding
@@ -76,7 +77,7 @@ BROKEN: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "matrices that do not fit": (
         "modules.json",
         lambda m: [*m[:2], m[3], m[2], m[4]],
-        "takes 88 numbers, and what comes before it gives 64",
+        "takes 352 numbers, and what comes before it gives 64",
     ),
 }
 
@@ -204,6 +205,18 @@ def test_shorter_embeddings(gguf: Path, core: Instance) -> None:
             np.testing.assert_allclose(short, whole[:n] / np.linalg.norm(whole[:n]), rtol=1e-5)
         with pytest.raises(SlmError, match="this model makes 1 to 64"):
             session.embed(ids, 65)
+
+
+def test_a_row_that_is_wider_than_all_others(
+    folders: dict[str, Path], tmp_path: Path, core: Instance
+) -> None:
+    """Quantized, the second matrix rounds it, in memory that it has to have room in."""
+    convert(folders["gemma-embedding"], tmp_path / "f32.gguf", type="f32")
+    quantize(tmp_path / "f32.gguf", tmp_path / "q8.gguf", type="q8_0")
+    with Model.open(tmp_path / "q8.gguf", core=core) as model, model.session(1) as session:
+        rounded = session.embed([5])
+        session.exact()
+        assert rounded @ session.embed([5]) > 0.999
 
 
 def test_texts_get_bos_and_eos(folders: dict[str, Path], gguf: Path, core: Instance) -> None:

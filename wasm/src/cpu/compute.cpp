@@ -42,6 +42,7 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   Workspace &w = out.workspace;
   w.n_batch = n_batch;
   w.n_embd = m.n_embd;
+  w.n_wide = m.n_wide;
   w.max_columns = std::max({m.n_embd, m.n_ff, m.n_head * m.head_dim});
   w.max_head_dim = m.head_dim;
   w.n_head = m.n_head;

@@ -17,16 +17,17 @@ uint64_t Workspace::lay_out(uint8_t *base) {
     return p;
   };
   const auto floats = [&](uint64_t n) { return reinterpret_cast<float *>(take(n * sizeof(float))); };
-  const uint32_t columns = (max_columns + 31) / 32 * 32;
-  quantized = take(quantized_rows_bytes(n_batch, columns));
+  const auto rounded_up = [](uint32_t columns) { return (columns + 31) / 32 * 32; };
+  const uint32_t columns = rounded_up(max_columns), widest = rounded_up(std::max(max_columns, n_wide));
+  quantized = take(std::max(quantized_rows_bytes(n_batch, columns), quantized_rows_bytes(1, widest)));
   normed = floats(uint64_t(n_batch) * n_embd);
   partial = floats(uint64_t(n_segments) * n_head * (max_head_dim + 2));
   for (float *&a : angles)
     a = floats(uint64_t(n_batch) * max_rope_dims);
   for (uint32_t i = 0; i < threads; i++) {
-    own[i].quantized = take(quantized_rows_bytes(1, columns));
+    own[i].quantized = take(quantized_rows_bytes(1, widest));
     own[i].normed = floats(n_embd);
-    own[i].panels = take(matmul_scratch_bytes(max_columns));
+    own[i].panels = take(matmul_scratch_bytes(std::max(max_columns, n_wide)));
     own[i].scores = reinterpret_cast<float *>(take(attention_scratch_bytes(max_head_dim)));
     own[i].results = floats(result_floats());
   }

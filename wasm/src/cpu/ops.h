@@ -19,7 +19,7 @@ struct Adaptation; // adapter.h
 
 /// Scratch memory of the team for one session's batches.
 struct Workspace {
-  uint32_t n_batch = 0, n_embd = 0, max_columns = 0, max_head_dim = 0, n_head = 0, max_rope_dims = 0;
+  uint32_t n_batch = 0, n_embd = 0, max_columns = 0, n_wide = 0, max_head_dim = 0, n_head = 0, max_rope_dims = 0;
   uint32_t threads = 0, n_segments = 0; // of the longest context
 
   uint8_t *quantized = nullptr;        // QuantizedRows for n_batch tokens
@@ -32,7 +32,7 @@ struct Workspace {
 
   /// What one thread has for itself.
   struct Own {
-    uint8_t *quantized = nullptr; // QuantizedRows for one token
+    uint8_t *quantized = nullptr; // QuantizedRows for one token, or the one row of n_wide
     float *normed = nullptr;      // (n_embd)
     uint8_t *panels = nullptr;    // of matmul
     float *scores = nullptr;      // of attention

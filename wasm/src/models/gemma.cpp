@@ -26,7 +26,6 @@ struct Config {
   uint32_t sliding_window;
   float attn_softcap, final_softcap; // 0 is off
   float attention_scale;
-  uint32_t n_wide = 0; // between the two matrices that make an embedding
 };
 
 struct Layer {
@@ -49,9 +48,8 @@ struct GemmaState : BlockState {
   Rows pooled; // n_embd, one row
   Rows wide;   // n_wide, one row
 
-  GemmaState(Arena &arena, const ModelShape &shape, uint32_t n_wide)
-      : BlockState(arena, shape), branch(arena.rows(shape.n_embd)) {
-    if (n_wide != 0) pooled = arena.rows(shape.n_embd, true), wide = arena.rows(n_wide, true);
+  GemmaState(Arena &arena, const ModelShape &shape) : BlockState(arena, shape), branch(arena.rows(shape.n_embd)) {
+    if (shape.embeds()) pooled = arena.rows(shape.n_embd, true), wide = arena.rows(shape.n_wide, true);
   }
 };
 
@@ -91,12 +89,12 @@ public:
     }
     SLM_TRY(w.ends.load(loader, s));
     if (!c.traits.embeds) return SLM_OK;
-    SLM_TRY(loader.number("dense_2_feat_out", c.n_wide));
+    SLM_TRY(loader.number("dense_2_feat_out", s.n_wide));
     SLM_TRY(loader.number("dense_3_feat_out", s.n_embedding));
-    SLM_TRY(loader.between("dense_2_feat_out", c.n_wide, 1, Loader::kMaxWidth));
+    SLM_TRY(loader.between("dense_2_feat_out", s.n_wide, 1, Loader::kMaxWidth));
     SLM_TRY(loader.between("dense_3_feat_out", s.n_embedding, 1, Loader::kMaxWidth));
-    SLM_TRY(loader.linear(-1, "dense_2", c.n_wide, s.n_embd, w.dense_2));
-    return loader.linear(-1, "dense_3", s.n_embedding, c.n_wide, w.dense_3);
+    SLM_TRY(loader.linear(-1, "dense_2", s.n_wide, s.n_embd, w.dense_2));
+    return loader.linear(-1, "dense_3", s.n_embedding, s.n_wide, w.dense_3);
   }
 
   const ModelShape &shape() const override { return c.shape; }
@@ -106,9 +104,7 @@ public:
   /// Of a model that embeds, both ways, and its cache has to hold the whole text.
   uint32_t window(uint32_t layer) const override { return is_global(layer) || c.traits.embeds ? 0 : c.sliding_window; }
 
-  std::unique_ptr<State> new_state(Arena &arena) const override {
-    return std::make_unique<GemmaState>(arena, c.shape, c.n_wide);
-  }
+  std::unique_ptr<State> new_state(Arena &arena) const override { return std::make_unique<GemmaState>(arena, c.shape); }
 
   void forward(Ops &op, State &state, const Output &output) const override {
     GemmaState &s = static_cast<GemmaState &>(state);

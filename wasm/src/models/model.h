@@ -23,6 +23,7 @@ struct ModelShape {
   uint32_t n_ctx_train = 0, n_vocab = 0, n_embd = 0, n_layer = 0, n_head = 0, n_head_kv = 0, head_dim = 0;
   uint32_t n_ff = 0, rope_dims = 0;
   uint32_t n_embedding = 0; // numbers of a text's embedding; 0: it makes logits
+  uint32_t n_wide = 0;      // of the one row on the way there, where it is wider than all others
 
   bool embeds() const { return n_embedding != 0; }
   /// Numbers of a row that forward() puts out.

@@ -51,6 +51,7 @@ export class TextEmbeddings implements Embeddings {
     const inputs = inputsOf(request.input, n_vocab);
     const dimensions = dimensionsOf(request.dimensions ?? n_embedding, n_embedding);
     const format = formatOf(request.encoding_format ?? 'float');
+    const adapters = engine.adapters.choose(undefined);
     let tokens = 0;
     const vectors: Float32Array<ArrayBuffer>[] = [];
     await queue.run(async () => {
@@ -62,7 +63,7 @@ export class TextEmbeddings implements Embeddings {
             ? await engine.tokenize(input, { special: false, bos: true })
             : Int32Array.from(input);
         tokens += ids.length;
-        vectors.push(await engine.embed(ids, dimensions));
+        vectors.push(await engine.embed(ids, dimensions, adapters));
       }
     }, signal);
     const head = { object: 'list', model, usage: { prompt_tokens: tokens, total_tokens: tokens } } as const;

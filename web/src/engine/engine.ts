@@ -137,8 +137,15 @@ export class Engine {
   }
 
   /** The first `dimensions` numbers of a text's embedding, of length 1. */
-  async embed(ids: Int32Array, dimensions: number): Promise<Float32Array<ArrayBuffer>> {
-    const reply = await this.#ask({ type: 'embed', id: this.#nextId++, ids, dimensions });
+  async embed(
+    ids: Int32Array,
+    dimensions: number,
+    used: readonly AdapterUse[],
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const reply = await this.#on(async (team) => {
+      const adapters = await this.adapters.ready(used);
+      return team.ask({ type: 'embed', id: this.#nextId++, ids, dimensions, adapters });
+    });
     return reply.type === 'embedded' ? reply.embedding : unexpected(reply);
   }
 

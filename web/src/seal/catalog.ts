@@ -229,9 +229,10 @@ export class Catalog {
     const { ok, status } = response;
     if (!ok) throw failed(`HTTP ${status}`, whatToDo(response, start), status);
     const text = new TextDecoder().decode(body);
-    return reader.array(reader.parse(text), 'the whole', 0, MAX_MODELS).map((value, i) => {
+    return reader.array(reader.parse(text), 'the whole', 0, MAX_MODELS).flatMap((value, i) => {
       const entry = reader.object(value, `[${i}]`);
       if (!isModelName(entry.name)) return reader.fail(`[${i}].name`, 'a model name', entry.name);
+      if (entry.embeds === true) return []; // there is nothing to say to it
       return {
         name: entry.name,
         title: reader.text(entry.title, `[${i}].title`, 200),

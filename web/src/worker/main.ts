@@ -19,6 +19,7 @@ import { generate } from './generate';
 import { compile, openGpu } from './gpu';
 import { feedUnits, pieceBytesFor, planUnits, readHeaders } from './load';
 import type {
+  AdapterIds,
   FeedStart,
   HelperReply,
   HelperRequest,
@@ -27,6 +28,7 @@ import type {
   MainReply,
   MainRequest,
 } from './protocol';
+import { Sanity } from './sanity';
 
 const STACK_BYTES = 256 * 1024;
 
@@ -233,6 +235,9 @@ function serve(
     mustPass(await checkKernels(model));
     mustPass(await checkAnswer(model, null, known_answer));
   };
+  const use = (wanted: AdapterIds) =>
+    session.adapters(wanted.map(([adapter, scale]) => [adapters.get(adapter), scale]));
+  const sane = () => new Sanity(model, session, host === null ? null : prove);
   const answer = async (request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> => {
     const { id } = request;
     switch (request.type) {
@@ -241,9 +246,10 @@ function serve(
       case 'detokenize':
         return { type: 'detokenized', id, bytes: model.detokenize(request.ids, request) };
       case 'embed':
+        use(request.adapters);
         session.eval(request.ids, 'embedding');
         await session.settle();
-        return { type: 'embedded', id, embedding: session.embedding(request.dimensions) };
+        return { type: 'embedded', id, embedding: sane().embedding(request.dimensions) };
       case 'load-adapter': {
         const facts = await adapters.load(id, request.file, tick);
         return { type: 'adapter', id, facts, memory_bytes: core.memoryBytes };
@@ -252,7 +258,7 @@ function serve(
         adapters.free(request.adapter);
         return { type: 'freed', id };
       case 'generate':
-        session.adapters(request.adapters.map(([adapter, scale]) => [adapters.get(adapter), scale]));
+        use(request.adapters);
         return generate(request, {
           model,
           session,

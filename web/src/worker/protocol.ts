@@ -34,6 +34,9 @@ export interface LoadRequest {
   readonly verify: boolean;
 }
 
+/** By the ids of 'load-adapter'. */
+export type AdapterIds = readonly (readonly [id: number, scale: number])[];
+
 export interface GenerateRequest {
   readonly type: 'generate';
   readonly id: number;
@@ -51,8 +54,7 @@ export interface GenerateRequest {
   readonly echo: boolean;
   /** Report the logits of these tokens after the prompt, and generate nothing; empty: an answer is wanted. */
   readonly logits_of: readonly number[];
-  /** By the ids of 'load-adapter'. */
-  readonly adapters: readonly (readonly [id: number, scale: number])[];
+  readonly adapters: AdapterIds;
   /** Tokens of this answer that another worker has reported before it was lost: go on after them. */
   readonly replay: Int32Array;
 }
@@ -79,6 +81,7 @@ export type MainRequest =
       readonly id: number;
       readonly ids: Int32Array;
       readonly dimensions: number;
+      readonly adapters: AdapterIds;
     }
   /** The request's id is then the adapter's. */
   | { readonly type: 'load-adapter'; readonly id: number; readonly file: Blob }

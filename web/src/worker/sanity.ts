@@ -43,11 +43,21 @@ export class Sanity {
   logits(tokens: readonly number[]): readonly number[] {
     const all = this.#session.logits();
     const found = tokens.map((token) => all[token]!);
-    if (found.every(Number.isFinite)) return found;
+    return found.every(Number.isFinite) ? found : this.#senseless('logits that are numbers');
+  }
+
+  /** The first `n` numbers of the text that was evaluated last. */
+  embedding(n: number): Float32Array<ArrayBuffer> {
+    const found = this.#session.embedding(n);
+    const makesSense = found.every(Number.isFinite) && found.some((x) => x !== 0);
+    return makesSense ? found : this.#senseless('an embedding of a length');
+  }
+
+  #senseless(expected: string): never {
     if (this.#prove !== null) throw new GpuFailure({ code: 'gpu_senseless', repeated: null });
     throw new SlmError(
       'bad_file',
-      'Expected logits that are numbers, found others; the weights may be damaged: fetch the model again.',
+      `Expected ${expected}, found others; the weights may be damaged: fetch the model again.`,
     );
   }
 
