@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import family_table
 import generate
 from script import ROOT, BuildError
+from slmweb.convert.families import FAMILIES
 from slmweb.generated import abi as python_abi
 
 HEADER = """
@@ -103,3 +105,12 @@ def test_python_and_typescript_agree() -> None:
         )
         members = {n: int(v) for n, v in re.findall(r"(\w+): (-?\d+),", body)}
         assert members == {m.name: m.value for m in enum}
+
+
+def test_the_table_of_what_runs_has_every_family() -> None:
+    """Of the converter, whose table is the longest, and so of plan and the core."""
+    listed = [row["architecture"] for row in family_table.families()]
+    assert sorted(listed) == sorted(family.architecture for family in FAMILIES)
+    loader = (ROOT / "wasm/src/models/loader.cpp").read_text()
+    (table,) = re.findall(r"kFamilies\[\] = \{(.*?)\n\};", loader, re.S)
+    assert sorted(re.findall(r'\{"([^"]+)", ', table)) == sorted(listed)

@@ -133,6 +133,15 @@ def test_a_model_that_embeds_does_not_chat(loaded: Page) -> None:
     assert "embeds texts" in answer["error"]
 
 
+def test_the_page_lists_what_can_be_talked_to(page: Page, server: Site) -> None:
+    """A site may have both; whoever asks the API for the other one finds it."""
+    listed = page.request.get(f"{server.url}/models/index.json").json()
+    assert {entry["name"]: entry.get("embeds", False) for entry in listed} == {
+        "gemma": False,
+        NAME: True,
+    }
+
+
 def test_a_model_that_generates_does_not_embed(page: Page, server: Site) -> None:
     open_harness(page, server)
     page.evaluate(LOAD, ["gemma", "cpu"])
