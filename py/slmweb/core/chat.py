@@ -70,8 +70,8 @@ def render(
     """
     compiled = _compiled(template, now)
     given = {"tools": None, "documents": None, **variables}
-    given |= {name: foreign(given[name]) for name in _FOREIGN}
     try:
+        given |= {name: foreign(given[name]) for name in _FOREIGN}
         return Text(
             compiled.render(
                 messages=[foreign(message) for message in messages],

@@ -64,7 +64,10 @@ def are_right(
     if len(calls) != len(expected):
         return False
     schemas = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in tools}
-    left = [(call.name, json.loads(call.arguments)) for call in calls]
+    try:
+        left = [(call.name, json.loads(call.arguments)) for call in calls]
+    except ValueError:  # a number of more digits than Python takes
+        return False
     for wanted in expected:
         schema = schemas.get(wanted.name, {})
         fits = (i for i, (name, given) in enumerate(left)
@@ -92,7 +95,10 @@ def _fits(arguments: Mapping[str, Any], wanted: Expected, schema: Mapping[str, A
 def _is_accepted(value: Any, accepted: Sequence[Any], schema: Mapping[str, Any]) -> bool:
     expected = _type(schema)
     if expected is float and type(value) is int:
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            return False
     items = _type(schema.get("items")) if expected is list else None
     variable = _typed(value, accepted, expected, items)
     if variable is None:
@@ -143,7 +149,9 @@ def _plain_items(values: Any) -> list[Any]:
     return [_plain(value) for value in values]
 
 
-def _same_object(value: Mapping[str, Any], accepted: Mapping[str, Sequence[Any]]) -> bool:
+def _same_object(value: Any, accepted: Any) -> bool:
+    if not isinstance(value, Mapping) or not isinstance(accepted, Mapping):
+        return False
     return all(
         key in accepted and _plain(one) in _plain_items(accepted[key]) for key, one in value.items()
     ) and all(key in value or "" in values for key, values in accepted.items())

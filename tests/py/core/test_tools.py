@@ -18,6 +18,8 @@ from slmweb.core.tools import (
     known_form,
     marks,
     parse_answer,
+    parser,
+    read_calls,
     told,
     tool_form,
 )
@@ -35,11 +37,11 @@ def title(case: dict[str, Any]) -> str:
 
 
 def streamed(form: ToolForm, text: str, step: int) -> tuple[str, list[Call]]:
-    parser = ToolParser(form, NAMES)
+    reader = ToolParser(form, NAMES)
     found: list[str | Call] = []
     for at in range(0, len(text), step):
-        found += parser.push(text[at : at + step])
-    found += parser.finish()
+        found += reader.push(text[at : at + step])
+    found += reader.finish()
     said = "".join(piece for piece in found if isinstance(piece, str))
     return said, [piece for piece in found if isinstance(piece, Call)]
 
@@ -73,11 +75,57 @@ def test_calls_to_an_absurd_depth_are_text() -> None:
     assert parse_answer(text, FORMS["hermes"], NAMES) == (text, [])
 
 
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of the bodies that were read."""
+    lengths: list[int] = []
+
+    def read(text: str, form: ToolForm) -> list[Call]:
+        lengths.append(len(text))
+        return read_calls(text, form)
+
+    monkeypatch.setattr(parser, "read_calls", read)
+    return lengths
+
+
+def test_no_end_is_tried_twice(reads: list[int]) -> None:
+    text = '<tool_call>{"name": "a' + "</tool_call>" * 500
+    assert streamed(FORMS["hermes"], text, 3) == (text, [])
+    assert len(reads) == parser.MOST_ENDS == len(set(reads))
+    reads.clear()
+    text = '<tool_call>{"x": [' + '"</tool_call>", ' * 1000
+    assert streamed(FORMS["hermes"], text, len(text)) == (text, [])
+    assert len(reads) == parser.MOST_ENDS
+
+
+def test_a_bare_body_is_not_read_at_each_character(reads: list[int]) -> None:
+    text = '{"name": "get_time", "parameters": {"a": "' + "b" * 5000 + '"}}'
+    (made,) = streamed(FORMS["llama3"], text, 1)[1]
+    assert made.arguments == f'{{"a":"{"b" * 5000}"}}'
+    assert sum(reads) < 12 * len(text)
+
+
+@pytest.mark.parametrize("form", ["hermes", "llama3"])
+def test_a_body_of_absurd_length_is_text(form: str) -> None:
+    mark, close = ("", "") if FORMS[form].bare else ("<tool_call>", "</tool_call>")
+    begin, end = '{"name": "get_time", "parameters": {"a": "', '"}}'
+    for more in (0, 1):
+        inner = "b" * (parser.MOST_BODY - len(begin + end) + more)
+        text = mark + begin + inner + end + close
+        arguments = f'{{"a":"{inner}"}}'
+        expected = (text, []) if more else ("", [Call("get_time", arguments)])
+        for step in (1000, len(text)):
+            assert streamed(FORMS[form], text, step) == expected
+    # It does not wait for the answer's end.
+    reader = ToolParser(FORMS[form], NAMES)
+    assert reader.push(mark + begin + "b" * (parser.MOST_BODY + 20))
+
+
 def test_one_call_alone() -> None:
-    parser = ToolParser(FORMS["hermes"], NAMES, single=True)
+    reader = ToolParser(FORMS["hermes"], NAMES, single=True)
     call = '<tool_call>{"name": "get_time", "arguments": {}}</tool_call>'
-    assert parser.push(call + " and " + call) + parser.finish() == [Call("get_time", "{}")]
-    assert parser.done
+    assert reader.push(call + " and " + call) + reader.finish() == [Call("get_time", "{}")]
+    assert reader.done
 
 
 @pytest.mark.parametrize(
@@ -197,6 +245,15 @@ def test_arguments_that_are_no_object_are_refused() -> None:
         message = {"role": "assistant", "content": "", "tool_calls": [call("a", arguments)]}
         with pytest.raises(SlmError, match="no JSON object"):
             told([message], "tool_calls", FORMS["hermes"])
+
+
+def test_what_nests_too_deeply_in_a_message_is_no_object() -> None:
+    deep = '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    message = {"role": "assistant", "content": "", "tool_calls": [call("a", deep)]}
+    with pytest.raises(SlmError, match="no JSON object"):
+        told([message], "tool_calls", FORMS["hermes"])
+    (result,) = told([{"role": "tool", "name": "f", "content": deep}], "", FORMS["functiongemma"])
+    assert result["content"] == {"name": "f", "response": deep}
 
 
 def test_tools_are_checked() -> None:
@@ -328,3 +385,13 @@ def test_the_marks_of_a_form() -> None:
         "<escape>",
     ]
     assert marks(FORMS["llama3"]) == ["<|python_tag|>"]
+
+
+def test_tools_that_nest_too_deeply_are_refused() -> None:
+    from slmweb.core import render
+
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(SlmError, match="nests too deeply"):
+        render("{{ tools }}", [], tools=deep)

@@ -34,6 +34,7 @@ WEATHER = tool(
     at={"type": "number"},
     tags={"type": "array", "items": {"type": "string"}},
     where={"type": "object"},
+    stops={"type": "array", "items": {"type": "object"}},
 )
 
 
@@ -75,6 +76,30 @@ def call(**arguments: Any) -> Call:
 )
 def test_values(made: Call, accepted: dict[str, Any], right: bool) -> None:
     assert are_right([made], [Expected("weather", accepted)], [WEATHER]) is right
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"stops":[1]}',
+        '{"stops":[[]]}',
+        '{"where":1}',
+        f'{{"at":{"9" * 400}}}',
+        f'{{"at":{"9" * 5000}}}',
+        '{"at":1e999}',
+    ],
+    ids=lambda text: text[:12],
+)
+def test_whatever_a_model_wrote_is_judged(arguments: str) -> None:
+    accepted: dict[str, list[Any]] = {
+        "stops": ["", [{"a": [1]}]],
+        "where": ["", {"a": [1]}],
+        "at": ["", 2.0],
+    }
+    properties = WEATHER["function"]["parameters"]["properties"]
+    wanted, tools = [Expected("weather", accepted)], [tool("weather", **properties)]
+    assert are_right([Call("weather", '{"stops":[{"a":1}]}')], wanted, tools)
+    assert not are_right([Call("weather", arguments)], wanted, tools)
 
 
 def test_numbers_of_calls_and_their_order() -> None:

@@ -7,8 +7,9 @@ import type { ChatMessage, Tool } from '../../../web/src/api/completions';
 import { AnswerReader, message } from '../../../web/src/api/tools/answer';
 import { begins, knownForm, marks, toolForm, toolUse } from '../../../web/src/api/tools/forms';
 import { told } from '../../../web/src/api/tools/messages';
-import { type Found, ToolParser } from '../../../web/src/api/tools/parser';
+import { type Found, MOST_BODY, MOST_ENDS, ToolParser } from '../../../web/src/api/tools/parser';
 import { TOOL_FORMS, type ToolForm } from '../../../web/src/generated/tool_forms';
+import { Template } from '../../../web/src/jinja/template';
 import templates from '../../goldens/chat_templates.json';
 import golden from '../../goldens/tool_answers.json';
 
@@ -41,6 +42,52 @@ test('calls to an absurd depth are text', () => {
   assert.deepEqual(parsed(formOf('hermes'), text, text.length), { content: text, calls: [] });
 });
 
+/** The form, and how often a body of it was read. */
+function counted(name: string): { form: ToolForm; reads: () => number } {
+  const form = formOf(name);
+  let reads = 0;
+  const bodies = () => {
+    reads += 1;
+    return form.bodies;
+  };
+  return { form: Object.defineProperty({ ...form }, 'bodies', { get: bodies }), reads: () => reads };
+}
+
+test('no end is tried twice', () => {
+  const texts = [
+    [`<tool_call>{"name": "a${'</tool_call>'.repeat(500)}`, 3],
+    [`<tool_call>{"x": [${'"</tool_call>", '.repeat(1000)}`, 1e6],
+  ] as const;
+  for (const [text, step] of texts) {
+    const { form, reads } = counted('hermes');
+    assert.deepEqual(parsed(form, text, step), { content: text, calls: [] });
+    assert.equal(reads(), MOST_ENDS);
+  }
+});
+
+test('a bare body is not read at each character', () => {
+  const { form, reads } = counted('llama3');
+  const text = `{"name": "get_time", "parameters": {"a": "${'b'.repeat(5000)}"}}`;
+  assert.deepEqual(parsed(form, text, 1).calls, [['get_time', `{"a":"${'b'.repeat(5000)}"}`]]);
+  assert.equal(reads() < 80, true);
+});
+
+for (const form of ['hermes', 'llama3'].map(formOf))
+  test(`${form.name}: a body of absurd length is text`, () => {
+    const [mark, close] = form.bare ? ['', ''] : [form.open, form.close];
+    const [begin, end] = ['{"name": "get_time", "parameters": {"a": "', '"}}'];
+    for (const more of [0, 1]) {
+      const inner = 'b'.repeat(MOST_BODY - begin.length - end.length + more);
+      const text = mark + begin + inner + end + close;
+      const call = { content: '', calls: [['get_time', `{"a":"${inner}"}`]] };
+      for (const step of [1000, text.length])
+        assert.deepEqual(parsed(form, text, step), more ? { content: text, calls: [] } : call);
+    }
+    // It does not wait for the answer's end.
+    const parser = new ToolParser(form, { names, single: false });
+    assert.notEqual(parser.push(mark + begin + 'b'.repeat(MOST_BODY + 20)).length, 0);
+  });
+
 test('what a template is told', () => {
   const messages = golden.conversation as ChatMessage[];
   for (const [form, expected] of Object.entries(golden.told))
@@ -54,6 +101,14 @@ test('what a template is told', () => {
       code: 'invalid_argument',
     });
   }
+});
+
+test('a result that nests deeply is told without a fault', () => {
+  const content = `{"a": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+  const [result] = told([{ role: 'tool', name: 'f', content }], '', formOf('functiongemma'));
+  assert.equal((result!.content as { name: string }).name, 'f');
+  const template = new Template('{{ messages[0].content | tojson }}');
+  assert.throws(() => template.render({ messages: [result!] }), /nests too deeply/);
 });
 
 test('a template says which form it is', () => {

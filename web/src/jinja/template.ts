@@ -37,14 +37,14 @@ export class Template {
     foreign: Readonly<Record<string, unknown>> = {},
     now: () => Date = () => new Date(),
   ): Str {
-    const names = [own, foreign].flatMap((variables, i) =>
-      Object.entries(variables)
-        .filter(([, value]) => value !== undefined)
-        .map(([name, value]) => [name, fromJs(value, i === 1)] as const),
-    );
-    const top = new Scope(new Scope(null, globals(now)), names);
     const out: Str[] = [];
     try {
+      const names = [own, foreign].flatMap((variables, i) =>
+        Object.entries(variables)
+          .filter(([, value]) => value !== undefined)
+          .map(([name, value]) => [name, fromJs(value, i === 1)] as const),
+      );
+      const top = new Scope(new Scope(null, globals(now)), names);
       new Run().statements(this.#body, new Scope(top), out);
     } catch (error) {
       if (error instanceof RangeError) throw new TemplateError('it nests too deeply', { cause: error });

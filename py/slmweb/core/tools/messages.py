@@ -73,7 +73,7 @@ def _call(call: Any) -> dict[str, Any]:
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: too deep
             arguments = None
     if not isinstance(arguments, Mapping):
         raise SlmError(
@@ -88,7 +88,7 @@ def _response(message: Message) -> dict[str, Any]:
     content = message.get("content")
     try:
         value = json.loads(content) if isinstance(content, str) else content
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: too deep
         value = content
     return {
         "name": message.get("name") or "unknown",

@@ -12,6 +12,10 @@ from typing import Literal
 from ...generated.tool_forms import ToolForm
 from .reader import Call, Unread, read_calls
 
+# What is longer, in characters, or ends at none of so many marks is no call: each is read to.
+MOST_BODY = 65536
+MOST_ENDS = 32
+
 _SPACE = " \t\r\n"
 
 
@@ -27,6 +31,9 @@ class ToolParser:
         self._form, self._names, self._single = form, names, single
         self._text = ""  # not decided yet
         self._mark: str | None = None  # what has opened a call, "" where a brace has
+        # Of the body that is open: where the next end may begin, how many were too early,
+        # and the length at which a bare one is read again.
+        self._seen = self._tried = self._due = 0
         self._space = ""  # comes out before more text, and not before a call
         self._said = False  # some text
         self._after_call = False
@@ -62,17 +69,22 @@ class ToolParser:
         """Goes on to where a call opens; False where none does yet."""
         text, mark = self._text, self._form.open
         if self._form.bare and not self._said and text.lstrip(_SPACE).startswith("{"):
-            self._mark = ""
+            self._begin("")
             return True
         at = text.find(mark)
         if at >= 0:
             self._say(found, text[:at])
-            self._text, self._mark = text[at + len(mark) :], mark
+            self._text = text[at + len(mark) :]
+            self._begin(mark)
             return True
         begun = 0 if final else _begun(text, mark)
         self._say(found, text[: len(text) - begun])
         self._text = text[len(text) - begun :]
         return False
+
+    def _begin(self, mark: str) -> None:
+        self._mark = mark
+        self._seen = self._tried = self._due = 0
 
     def _closed(self, found: list[str | Call], final: bool) -> bool:
         """Takes the call that is open, or what is none; False where more text has to tell."""
@@ -93,24 +105,44 @@ class ToolParser:
         return True
 
     def _read(self, final: bool) -> tuple[list[Call], int] | Literal["wait"] | None:
-        """The calls of the body that is open and where the text goes on; None where it is none."""
+        """The calls of the body that is open and where the text goes on; None where it is none.
+        No end is tried twice."""
         text, close = self._text, self._form.close
         # Without a mark of its own a call ends where the next one opens.
-        ends = [(at, at + len(close)) for at in _places(text, close or self._form.open)]
-        if final or self._mark == "":
-            ends.append((len(text), len(text)))
-        for end, after in ends:
-            try:
-                calls = read_calls(text[:end], self._form)
-            except Unread as problem:
-                if problem.short:
-                    continue  # the mark may stand in a text
+        mark = close or self._form.open
+        while True:
+            end = text.find(mark, self._seen)
+            self._seen = max(self._seen, len(text) - len(mark) + 1) if end < 0 else end
+            if self._seen > MOST_BODY:
                 return None
-            if any(call.name not in self._names for call in calls):
+            if end < 0:
+                break
+            if self._tried == MOST_ENDS:
                 return None
-            # More calls may follow a bare one.
-            return "wait" if self._mark == "" and not final else (calls, after)
-        return None if final else "wait"
+            calls = self._calls_to(end)
+            if calls != "short":
+                return None if calls is None else (calls, end + len(close))
+            # The mark may stand in a text.
+            self._tried += 1
+            self._seen = end + len(mark)
+        if final:
+            calls = None if len(text) > MOST_BODY else self._calls_to(len(text))
+            return None if calls is None or calls == "short" else (calls, len(text))
+        # More calls may follow a bare one, but what is none shall not wait for the answer's end.
+        if self._mark == "" and len(text) >= self._due:
+            self._due = len(text) + len(text) // 8
+            if self._calls_to(len(text) - _begun(text, mark)) is None:
+                return None
+        return "wait"
+
+    def _calls_to(self, end: int) -> list[Call] | Literal["short"] | None:
+        """The calls up to there; None where they are none, "short" where more text could make
+        them some."""
+        try:
+            calls = read_calls(self._text[:end], self._form)
+        except Unread as problem:
+            return "short" if problem.short else None
+        return calls if all(call.name in self._names for call in calls) else None
 
     def _say(self, found: list[str | Call], text: str) -> None:
         text = self._space + text
@@ -135,11 +167,3 @@ def _begun(text: str, mark: str) -> int:
     """Characters at the end of `text` that begin `mark`."""
     most = min(len(mark) - 1, len(text))
     return next((n for n in range(most, 0, -1) if text.endswith(mark[:n])), 0)
-
-
-def _places(text: str, mark: str) -> list[int]:
-    found, at = [], text.find(mark)
-    while at >= 0:
-        found.append(at)
-        at = text.find(mark, at + len(mark))
-    return found

@@ -5,6 +5,10 @@
 import type { ToolForm } from '../../generated/tool_forms';
 import { type Call, readCalls, Unread } from './reader';
 
+/** What is longer, in characters, or ends at none of so many marks is no call: each is read to. */
+export const MOST_BODY = 65536;
+export const MOST_ENDS = 32;
+
 export interface ParserOptions {
   /** Of the tools: what calls another is text. */
   readonly names: ReadonlySet<string>;
@@ -23,6 +27,11 @@ export class ToolParser {
   #text = '';
   /** What has opened a call, '' where a brace has. */
   #mark: string | null = null;
+  /** Of the body that is open: where the next end may begin, and how many were too early. */
+  #seen = 0;
+  #tried = 0;
+  /** The length at which a bare body is read again. */
+  #due = 0;
   /** Comes out before more text, and not before a call. */
   #space = '';
   /** Some text. */
@@ -67,20 +76,25 @@ export class ToolParser {
     const { open, bare } = this.#form;
     const text = this.#text;
     if (bare && !this.#said && /^[ \t\r\n]*\{/.test(text)) {
-      this.#mark = '';
+      this.#begin('');
       return true;
     }
     const at = text.indexOf(open);
     if (at >= 0) {
       this.#say(found, text.slice(0, at));
       this.#text = text.slice(at + open.length);
-      this.#mark = open;
+      this.#begin(open);
       return true;
     }
     const decided = text.length - (final ? 0 : begun(text, open));
     this.#say(found, text.slice(0, decided));
     this.#text = text.slice(decided);
     return false;
+  }
+
+  #begin(mark: string): void {
+    this.#mark = mark;
+    this.#seen = this.#tried = this.#due = 0;
   }
 
   /** Takes the call that is open, or what is none; false where more text has to tell. */
@@ -107,26 +121,45 @@ export class ToolParser {
     return true;
   }
 
-  /** The calls of the body that is open; null where it is none. */
+  /** The calls of the body that is open; null where it is none. No end is tried twice. */
   #read(final: boolean): { calls: readonly Call[]; after: number } | 'wait' | null {
     const text = this.#text;
     const { open, close } = this.#form;
     // Without a mark of its own a call ends where the next one opens.
-    const ends = places(text, close || open).map((at) => [at, at + close.length] as const);
-    if (final || this.#mark === '') ends.push([text.length, text.length]);
-    for (const [end, after] of ends) {
-      try {
-        const calls = readCalls(text.slice(0, end), this.#form);
-        if (!calls.every(({ name }) => this.#options.names.has(name))) return null;
-        // More calls may follow a bare one.
-        return this.#mark === '' && !final ? 'wait' : { calls, after };
-      } catch (error) {
-        if (!(error instanceof Unread)) throw error;
-        // The mark may stand in a text.
-        if (!error.short) return null;
-      }
+    const mark = close || open;
+    for (;;) {
+      const end = text.indexOf(mark, this.#seen);
+      this.#seen = end < 0 ? Math.max(this.#seen, text.length - mark.length + 1) : end;
+      if (this.#seen > MOST_BODY) return null;
+      if (end < 0) break;
+      if (this.#tried === MOST_ENDS) return null;
+      const calls = this.#callsTo(end);
+      if (calls !== 'short') return calls && { calls, after: end + close.length };
+      // The mark may stand in a text.
+      this.#tried += 1;
+      this.#seen = end + mark.length;
     }
-    return final ? null : 'wait';
+    if (final) {
+      const calls = text.length > MOST_BODY ? null : this.#callsTo(text.length);
+      return calls === 'short' ? null : calls && { calls, after: text.length };
+    }
+    // More calls may follow a bare one, but what is none shall not wait for the answer's end.
+    if (this.#mark === '' && text.length >= this.#due) {
+      this.#due = text.length + text.length / 8;
+      if (this.#callsTo(text.length - begun(text, mark)) === null) return null;
+    }
+    return 'wait';
+  }
+
+  /** The calls up to there; null where they are none, 'short' where more text could make them some. */
+  #callsTo(end: number): Call[] | 'short' | null {
+    try {
+      const calls = readCalls(this.#text.slice(0, end), this.#form);
+      return calls.every(({ name }) => this.#options.names.has(name)) ? calls : null;
+    } catch (error) {
+      if (!(error instanceof Unread)) throw error;
+      return error.short ? 'short' : null;
+    }
   }
 
   #say(found: Found[], piece: string): void {
@@ -146,10 +179,4 @@ function begun(text: string, mark: string): number {
   let n = Math.min(mark.length - 1, text.length);
   while (n > 0 && !text.endsWith(mark.slice(0, n))) n -= 1;
   return n;
-}
-
-function places(text: string, mark: string): number[] {
-  const found: number[] = [];
-  for (let at = text.indexOf(mark); at >= 0; at = text.indexOf(mark, at + mark.length)) found.push(at);
-  return found;
 }
