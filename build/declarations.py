@@ -1,9 +1,9 @@
 """Writes the public types as one file, slmweb.d.ts, for pages that import the API.
 
 Owns what is public: the class SLM as far as a page may use it, SlmError, and the
-types of web/src/api/types.ts, completions.ts, guarding.ts, notices.ts and backend.ts. The compiler
-writes the declarations; here they are put together, and anything that would still point into our
-sources is an error.
+types of web/src/api/types.ts, completions.ts, embedding_types.ts, guarding.ts, notices.ts and
+backend.ts. The compiler writes the declarations; here they are put together, and anything that
+would still point into our sources is an error.
 """
 
 from __future__ import annotations
@@ -54,11 +54,12 @@ def declarations() -> bytes:
         )
         if done.returncode != 0:
             raise BuildError(f"the types of the web part cannot be written: {done.stdout.strip()}")
-        types, completions, guarding, notices, backend, error, load = (
+        types, completions, embeddings, guarding, notices, backend, error, load = (
             (folder / "out" / name).read_text()
             for name in (
                 "api/types.d.ts",
                 "api/completions.d.ts",
+                "api/embedding_types.d.ts",
                 "api/guarding.d.ts",
                 "api/notices.d.ts",
                 "api/backend.d.ts",
@@ -82,6 +83,7 @@ def declarations() -> bytes:
     parts = [
         types,
         completions,
+        embeddings,
         guarding,
         notices,
         backend,
