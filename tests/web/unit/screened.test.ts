@@ -205,6 +205,41 @@ test('all that was asked since the last answer is judged, and an answer with its
   assert.equal(it.judged[0]?.prompt, 'part');
 });
 
+test('a call of tools is no answer: what it was made for is still the question', async () => {
+  const it = world('x');
+  const made = { id: 'c', type: 'function', function: { name: 'look', arguments: '{}' } } as const;
+  const call: ChatMessageParam = { role: 'assistant', tool_calls: [made] };
+  const result: ChatMessageParam = { role: 'tool', content: 'sunny', tool_call_id: 'c' };
+  await it.chat.create({ messages: [user('old'), assistant('so'), user('weather?'), call, result] });
+  assert.deepEqual(it.judged, [{ prompt: 'weather?' }, { prompt: 'weather?', response: 'x' }]);
+});
+
+test('of a text to be filled in all that the model reads is judged, when it is checked', async () => {
+  const it = world('x', { screen: 'prompts' });
+  const fim = { repo: 'r', path: 'b.py', files: [{ path: 'a.py', text: 'a' }] };
+  await it.text.create({ prompt: 'be', suffix: 'hind', fim });
+  assert.deepEqual(it.judged.splice(0), [{ prompt: 'r\n\na.py\n\na\n\nb.py\n\nbehind' }]);
+  for (const files of ['a.py', [null]])
+    await assert.rejects(
+      it.text.create({ prompt: 'be', fim: { path: 'b.py', files: files as never } }),
+      /fim\.files to be a list/,
+    );
+  assert.deepEqual(it.judged, []);
+});
+
+test('a refusal says that nothing of the prompt was left out', async () => {
+  const it = world('x');
+  const { dropped_tokens } = await it.text.create({ prompt: 'be bad' });
+  const { dropped_messages } = await ask(it, {}, 'be bad');
+  assert.deepEqual([dropped_tokens, dropped_messages], [0, 0]);
+  const dropped: unknown[] = [];
+  for await (const chunk of await it.text.create({ prompt: 'be bad', stream: true }))
+    dropped.push(chunk.dropped_tokens);
+  assert.deepEqual(dropped, [undefined, 0]);
+  const told = (await chunksOf(it, 'be bad')).map((chunk) => chunk.dropped_messages);
+  assert.deepEqual(told, [0, undefined]);
+});
+
 test('plain completions are screened as well', async () => {
   const it = world('something bad');
   const { choices } = await it.text.create({ prompt: 'hello' });
