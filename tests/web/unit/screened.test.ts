@@ -13,6 +13,7 @@ import type {
   Guard,
   GuardRequest,
 } from '../../../web/src/api/types';
+import { SlmError } from '../../../web/src/core/error';
 
 const user = (content: string): ChatMessageParam => ({ role: 'user', content });
 const assistant = (content: string): ChatMessageParam => ({ role: 'assistant', content });
@@ -28,12 +29,14 @@ interface World {
   cancelled: boolean;
 }
 
-/** A model that answers `answer`, and a guard that dislikes what has "bad" in it. */
-function world(answer: string, rules: Partial<Rules> = {}): World {
-  const usage = { completion_tokens: 3 };
+/** A model that answers `answer`, and a guard that dislikes what has "bad" in it and takes `most` characters. */
+function world(answer: string, rules: Partial<Rules> = {}, most = Number.POSITIVE_INFINITY): World {
+  const usage = { completion_tokens: 3, prompt_tokens_details: { cached_tokens: 0 } };
   const made: Omit<World, 'chat' | 'text'> = { judged: [], asked: [], inner: [], cancelled: false };
   const guard: Guard = {
     async check(request) {
+      if (request.prompt.length + (request.response ?? '').length > most)
+        throw new SlmError('context_full', 'Expected less.');
       made.judged.push(request);
       const violates = /bad/.test(request.response ?? request.prompt);
       const score = { name: 'x', title: 'No bad', probability: violates ? 1 : 0, threshold: 0.5, violates };
@@ -248,6 +251,27 @@ test('plain completions are screened as well', async () => {
   for await (const chunk of await it.text.create({ prompt: 'be bad', stream: true }))
     text += chunk.choices[0].text;
   assert.match(text, /not answered/);
+});
+
+test('what is too long for the guard is judged in pieces, and none of it is left out', async () => {
+  const it = world('good day', {}, 1000);
+  const long = (at: number) => `${'a '.repeat(at)}something bad${' b'.repeat(2000 - at)}`;
+  for (const at of [0, 500, 993, 1000, 1500, 2000]) {
+    const { guard } = await ask(it, {}, long(at));
+    assert.equal(guard?.refused, 'prompt', `${at}`);
+    assert.equal(guard?.prompt?.scores[0]?.probability, 1);
+  }
+  it.judged.length = 0;
+  const { guard } = await ask(it, {}, 'c '.repeat(2000));
+  assert.equal(guard?.refused, null);
+  const counted = [guard?.prompt, guard?.answer].map((found) => found?.usage.completion_tokens ?? 0);
+  assert.equal(counted[0]! + counted[1]!, it.judged.length * 3);
+  assert.equal(
+    it.judged.every(({ prompt }) => prompt.length <= 1000),
+    true,
+  );
+  // A guard that has no room for anything says so.
+  await assert.rejects(ask(world('x', {}, 3)), (e) => (e as SlmError).code === 'context_full');
 });
 
 test('rules are the guard’s unless a check names others, and a refusal may have own words', async () => {

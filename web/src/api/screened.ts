@@ -28,6 +28,7 @@ import type {
   Timings,
   Usage,
 } from './types';
+import { checkAll } from './windows';
 
 export type Rules = Omit<GuardOptions, 'model'>;
 
@@ -69,7 +70,7 @@ export class Screen {
   /** null where it is not to be judged, or nothing was asked. */
   async prompt({ question }: Exchange, signal: AbortSignal | undefined): Promise<GuardVerdict | null> {
     if (!this.prompts || question === '') return null;
-    return this.guard.check({ prompt: question }, signal && { signal });
+    return checkAll(this.guard, { prompt: question }, signal ? { signal } : {});
   }
 
   answer(
@@ -77,7 +78,7 @@ export class Screen {
     text: string,
     signal: AbortSignal | undefined,
   ): Promise<GuardVerdict> {
-    return this.guard.check({ prompt: question, response: begun + text }, signal && { signal });
+    return checkAll(this.guard, { prompt: question, response: begun + text }, signal ? { signal } : {});
   }
 
   refusal(what: 'prompt' | 'answer', { scores }: GuardVerdict): string {
