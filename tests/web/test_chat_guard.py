@@ -50,6 +50,20 @@ def test_what_was_refused_is_not_asked_again_with_the_next_message(page: Page) -
     assert [m["content"] for m in chat.last_request()["messages"]] == ["Hello", "Hi.", "And now?"]
 
 
+def test_a_beginning_whose_rest_was_refused_goes_with_its_question(page: Page) -> None:
+    chat = open_chat(page, guard=GUARD)
+    ask(chat, "Hello")
+    chat.answer("Hi.")
+    ask(chat, "A long story")
+    chat.mock("emit('Once upon')")
+    chat.mock("finish('length')")
+    chat.frame.get_by_role("button", name="Continue").click()
+    chat.mock("refuse('answer', 'hate')")
+    expect(chat.frame.locator(".refusal")).to_be_visible()
+    ask(chat, "And now?")
+    assert [m["content"] for m in chat.last_request()["messages"]] == ["Hello", "Hi.", "And now?"]
+
+
 def test_who_reads_the_page_can_see_that_there_is_a_guard(page: Page) -> None:
     chat = open_chat(page, guard=GUARD)
     chat.frame.get_by_role("button", name="About SmolLM2 135M Instruct").click()

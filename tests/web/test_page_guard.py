@@ -18,7 +18,7 @@ from tests.goldens.real_models import find
 from tests.web.serving import Site, serve
 from tests.web.test_page import CHUNK, PATIENCE_MS, Chat
 
-Served = Callable[[str], AbstractContextManager[Site]]
+Served = Callable[..., AbstractContextManager[Site]]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(models: Path, tmp_path: Path) -> Served:
-    def with_guard(table: str) -> AbstractContextManager[Site]:
+    def with_guard(table: str, **given: str) -> AbstractContextManager[Site]:
         (tmp_path / "site.toml").write_text(f'[guard]\nmodel = "checker"\n{table}\n')
         default = Folders.default(models)
-        return serve(create_app(default, site=make_site(tmp_path / "site.toml")))
+        return serve(create_app(default, site=make_site(tmp_path / "site.toml", **given)))
 
     return with_guard
 
@@ -72,6 +72,19 @@ def test_what_keeps_the_rules_is_answered(browser: Browser, served: Served) -> N
         answer = chat.answers.first.locator(".prose")
         expect(answer).not_to_be_empty(timeout=2 * PATIENCE_MS)
         expect(chat.frame.locator(".refusal")).to_have_count(0)
+
+
+def test_in_the_editor_a_refusal_is_no_suggestion(browser: Browser, served: Served) -> None:
+    with served("threshold = 0", page="editor") as site, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(site.url)
+        frame = page.frame_locator("iframe#sandbox")
+        frame.get_by_role("button", name="Download").first.click(timeout=PATIENCE_MS)
+        status = frame.locator(".editor-status")
+        expect(status).to_have_text("Ready", timeout=PATIENCE_MS)
+        frame.get_by_role("textbox", name="Code").press("Control+Space")
+        expect(status).to_have_text("Nothing to suggest", timeout=PATIENCE_MS)
+        expect(frame.locator(".ghost")).to_have_count(0)
 
 
 def test_without_its_guard_no_model_is_opened(browser: Browser, served: Served) -> None:

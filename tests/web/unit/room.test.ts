@@ -19,7 +19,7 @@ const memoryOf = (weights: number, contexts: readonly (readonly number[])[], n_c
 for (const vector of vectors)
   test(vector.name, () => {
     const { wasm, gpu, blob, device_memory: deviceMemory } = vector;
-    const limits = { wasm, deviceMemory, gpu, blob };
+    const limits = { wasm, deviceMemory, gpu, blob, taken: 0 };
     const found = fit(memoryOf(vector.weights, vector.contexts), vector.n_ctx, limits, vector.force);
     assert.deepEqual(found, {
       verdict: vector.verdict,
@@ -42,7 +42,7 @@ function manifest(weights: number): Manifest {
   return { title: 'Toy 1B', context_length: 2048, memory } as unknown as Manifest;
 }
 
-const LIMITS: Limits = { wasm: 4294901760, deviceMemory: 1, gpu: false, blob: 0 };
+const LIMITS: Limits = { wasm: 4294901760, deviceMemory: 1, gpu: false, blob: 0, taken: 0 };
 
 test('a shorter context is said with the numbers', () => {
   const room = findRoom(manifest(300e6), LIMITS, {});
@@ -61,6 +61,14 @@ test('a shorter context is said with the numbers', () => {
   });
   const wide = findRoom(manifest(300e6), { ...LIMITS, wasm: 400e6 }, {});
   assert.equal(wide.notice?.code, 'context_by_browser');
+});
+
+test('what another model of the page has is not given twice', () => {
+  const beside = { ...LIMITS, taken: 100e6 };
+  assert.equal(findRoom(manifest(200e6), LIMITS, {}).n_ctx, 2048);
+  const { n_ctx, notice } = findRoom(manifest(200e6), beside, {});
+  assert.deepEqual([n_ctx, notice?.available], [1024, 329496729]);
+  assert.throws(() => findRoom(manifest(300e6), beside, {}), { code: 'too_large' });
 });
 
 test('the context never exceeds the model', () => {

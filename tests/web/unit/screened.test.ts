@@ -13,6 +13,7 @@ import type {
   Guard,
   GuardRequest,
 } from '../../../web/src/api/types';
+import { SlmError } from '../../../web/src/core/error';
 
 const user = (content: string): ChatMessageParam => ({ role: 'user', content });
 const assistant = (content: string): ChatMessageParam => ({ role: 'assistant', content });
@@ -28,12 +29,14 @@ interface World {
   cancelled: boolean;
 }
 
-/** A model that answers `answer`, and a guard that dislikes what has "bad" in it. */
-function world(answer: string, rules: Partial<Rules> = {}): World {
-  const usage = { completion_tokens: 3 };
+/** A model that answers `answer`, and a guard that dislikes what has "bad" in it and takes `most` characters. */
+function world(answer: string, rules: Partial<Rules> = {}, most = Number.POSITIVE_INFINITY): World {
+  const usage = { completion_tokens: 3, prompt_tokens_details: { cached_tokens: 0 } };
   const made: Omit<World, 'chat' | 'text'> = { judged: [], asked: [], inner: [], cancelled: false };
   const guard: Guard = {
     async check(request) {
+      if (request.prompt.length + (request.response ?? '').length > most)
+        throw new SlmError('context_full', 'Expected less.');
       made.judged.push(request);
       const violates = /bad/.test(request.response ?? request.prompt);
       const score = { name: 'x', title: 'No bad', probability: violates ? 1 : 0, threshold: 0.5, violates };
@@ -205,6 +208,41 @@ test('all that was asked since the last answer is judged, and an answer with its
   assert.equal(it.judged[0]?.prompt, 'part');
 });
 
+test('a call of tools is no answer: what it was made for is still the question', async () => {
+  const it = world('x');
+  const made = { id: 'c', type: 'function', function: { name: 'look', arguments: '{}' } } as const;
+  const call: ChatMessageParam = { role: 'assistant', tool_calls: [made] };
+  const result: ChatMessageParam = { role: 'tool', content: 'sunny', tool_call_id: 'c' };
+  await it.chat.create({ messages: [user('old'), assistant('so'), user('weather?'), call, result] });
+  assert.deepEqual(it.judged, [{ prompt: 'weather?' }, { prompt: 'weather?', response: 'x' }]);
+});
+
+test('of a text to be filled in all that the model reads is judged, when it is checked', async () => {
+  const it = world('x', { screen: 'prompts' });
+  const fim = { repo: 'r', path: 'b.py', files: [{ path: 'a.py', text: 'a' }] };
+  await it.text.create({ prompt: 'be', suffix: 'hind', fim });
+  assert.deepEqual(it.judged.splice(0), [{ prompt: 'r\n\na.py\n\na\n\nb.py\n\nbehind' }]);
+  for (const files of ['a.py', [null]])
+    await assert.rejects(
+      it.text.create({ prompt: 'be', fim: { path: 'b.py', files: files as never } }),
+      /fim\.files to be a list/,
+    );
+  assert.deepEqual(it.judged, []);
+});
+
+test('a refusal says that nothing of the prompt was left out', async () => {
+  const it = world('x');
+  const { dropped_tokens } = await it.text.create({ prompt: 'be bad' });
+  const { dropped_messages } = await ask(it, {}, 'be bad');
+  assert.deepEqual([dropped_tokens, dropped_messages], [0, 0]);
+  const dropped: unknown[] = [];
+  for await (const chunk of await it.text.create({ prompt: 'be bad', stream: true }))
+    dropped.push(chunk.dropped_tokens);
+  assert.deepEqual(dropped, [undefined, 0]);
+  const told = (await chunksOf(it, 'be bad')).map((chunk) => chunk.dropped_messages);
+  assert.deepEqual(told, [0, undefined]);
+});
+
 test('plain completions are screened as well', async () => {
   const it = world('something bad');
   const { choices } = await it.text.create({ prompt: 'hello' });
@@ -213,6 +251,27 @@ test('plain completions are screened as well', async () => {
   for await (const chunk of await it.text.create({ prompt: 'be bad', stream: true }))
     text += chunk.choices[0].text;
   assert.match(text, /not answered/);
+});
+
+test('what is too long for the guard is judged in pieces, and none of it is left out', async () => {
+  const it = world('good day', {}, 1000);
+  const long = (at: number) => `${'a '.repeat(at)}something bad${' b'.repeat(2000 - at)}`;
+  for (const at of [0, 500, 993, 1000, 1500, 2000]) {
+    const { guard } = await ask(it, {}, long(at));
+    assert.equal(guard?.refused, 'prompt', `${at}`);
+    assert.equal(guard?.prompt?.scores[0]?.probability, 1);
+  }
+  it.judged.length = 0;
+  const { guard } = await ask(it, {}, 'c '.repeat(2000));
+  assert.equal(guard?.refused, null);
+  const counted = [guard?.prompt, guard?.answer].map((found) => found?.usage.completion_tokens ?? 0);
+  assert.equal(counted[0]! + counted[1]!, it.judged.length * 3);
+  assert.equal(
+    it.judged.every(({ prompt }) => prompt.length <= 1000),
+    true,
+  );
+  // A guard that has no room for anything says so.
+  await assert.rejects(ask(world('x', {}, 3)), (e) => (e as SlmError).code === 'context_full');
 });
 
 test('rules are the guard’s unless a check names others, and a refusal may have own words', async () => {

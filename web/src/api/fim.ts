@@ -90,13 +90,20 @@ function endedLine(text: string): string {
   return text === '' || text.endsWith('\n') ? text : `${text}\n`;
 }
 
-/** What a request wants filled in; null: nothing, its text goes on at its end. Throws SlmError with one sentence:
- *  "unsupported" where the model has no tokens for it. */
-export function infillOf(
-  { prompt, suffix = '', fim }: CompletionParams,
-  tokens: FimTokens | null,
-  model: string,
-): Infill | null {
+/** What a request wants filled in, checked; null: nothing, its text goes on at its end. Throws SlmError with
+ *  one sentence: "unsupported" where the model has no tokens for it. */
+export function infillOf(params: CompletionParams, tokens: FimTokens | null, model: string): Infill | null {
+  const infill = wantedInfill(params);
+  if (infill === null) return null;
+  const { path, repo } = infill;
+  if (tokens === null) lacks('tokens to fill in text with', model);
+  if (path !== null && tokens.separator === null) lacks('a token between files', model);
+  if (repo !== null && tokens.repo === null) lacks('a token before the name of a repository', model);
+  return infill;
+}
+
+/** The same of any model. */
+export function wantedInfill({ prompt, suffix = '', fim }: CompletionParams): Infill | null {
   if (typeof suffix !== 'string') invalid('suffix to be text', suffix);
   if (suffix === '' && fim === undefined) return null;
   if (fim !== undefined && (typeof fim !== 'object' || Array.isArray(fim)))
@@ -110,9 +117,6 @@ export function infillOf(
   if (repo !== null) oneLine('fim.repo', repo);
   for (const file of files) oneLine('the path of each of fim.files', file.path);
   if (files.length > 0 && path === null) invalid('fim.path beside fim.files', 'none');
-  if (tokens === null) lacks('tokens to fill in text with', model);
-  if (path !== null && tokens.separator === null) lacks('a token between files', model);
-  if (repo !== null && tokens.repo === null) lacks('a token before the name of a repository', model);
   return { prefix: prompt, suffix, form, files, path, repo };
 }
 

@@ -52,7 +52,8 @@ export interface GuardVerdict {
 }
 
 /** One prefill for each policy, and no text is generated. Rejects with `unsupported` when the model has no
- *  token for "Yes" and "No", and with `context_full` when a text does not fit: none is judged by a part. */
+ *  token for "Yes" and "No", and with `context_full` when a text does not fit: none is judged by a part.
+ *  What screens a model asks it of each part of such a text. */
 export interface Guard {
   check(request: GuardRequest, options?: { readonly signal?: AbortSignal }): Promise<GuardVerdict>;
 }

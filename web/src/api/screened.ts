@@ -4,6 +4,7 @@
 // the finish_reason 'content_filter'. How a text is judged is guard.ts's, how one
 // is written chat.ts's and text.ts's.
 
+import { wantedInfill } from './fim';
 import { rulesOf } from './guard';
 import { chatParams, completionParams, usageApart } from './openai';
 import { invalid } from './params';
@@ -27,6 +28,7 @@ import type {
   Timings,
   Usage,
 } from './types';
+import { checkAll } from './windows';
 
 export type Rules = Omit<GuardOptions, 'model'>;
 
@@ -68,7 +70,7 @@ export class Screen {
   /** null where it is not to be judged, or nothing was asked. */
   async prompt({ question }: Exchange, signal: AbortSignal | undefined): Promise<GuardVerdict | null> {
     if (!this.prompts || question === '') return null;
-    return this.guard.check({ prompt: question }, signal && { signal });
+    return checkAll(this.guard, { prompt: question }, signal ? { signal } : {});
   }
 
   answer(
@@ -76,7 +78,7 @@ export class Screen {
     text: string,
     signal: AbortSignal | undefined,
   ): Promise<GuardVerdict> {
-    return this.guard.check({ prompt: question, response: begun + text }, signal && { signal });
+    return checkAll(this.guard, { prompt: question, response: begun + text }, signal ? { signal } : {});
   }
 
   refusal(what: 'prompt' | 'answer', { scores }: GuardVerdict): string {
@@ -121,6 +123,8 @@ interface Kind<Request> {
   readonly whole: (text: string) => object;
   readonly piece: (text: string) => object;
   readonly end: object;
+  /** That nothing of the prompt was left out, where a stream says so. */
+  readonly dropped: { readonly first: object; readonly last: object };
 }
 
 type ChatChoice = ChatCompletion['choices'][0] | ChatChunkChoice;
@@ -139,29 +143,38 @@ const CHAT: Kind<ChatRequest> = {
   whole: (content) => ({ message: { role: 'assistant', content } }),
   piece: (content) => ({ delta: { role: 'assistant', content } }),
   end: { delta: {} },
+  dropped: { first: { dropped_messages: 0 }, last: {} },
 };
 
 const TEXT: Kind<CompletionRequest> = {
   prefix: 'cmpl',
   objects: ['text_completion', 'text_completion'],
-  exchange: (request) => {
-    const { prompt, suffix = '', fim } = completionParams(request);
-    const texts = [...(fim?.files ?? []).map(({ text }) => text), prompt + suffix];
-    return { question: texts.join('\n\n'), begun: '' };
-  },
+  exchange: textExchange,
   said: (choice) => (choice as CompletionChunk['choices'][0]).text,
   whole: (text) => ({ text }),
   piece: (text) => ({ text }),
   end: { text: '' },
+  dropped: { first: {}, last: { dropped_tokens: 0 } },
 };
 
-/** What was asked since the last answer: all before was judged when it was asked. */
+/** All that the model is given to read, names too. */
+function textExchange(request: CompletionRequest): Exchange {
+  const params = completionParams(request);
+  const infill = wantedInfill(params);
+  if (infill === null) return { question: params.prompt, begun: '' };
+  const { repo, files, path, prefix, suffix } = infill;
+  const texts = [repo, ...files.flatMap((file) => [file.path, file.text]), path, prefix + suffix];
+  return { question: texts.filter((text) => text).join('\n\n'), begun: '' };
+}
+
+/** What was asked since the last answer: all before was judged when it was asked. A call of tools is none, as
+ *  what it brings is for the same question. */
 function chatExchange(request: ChatRequest): Exchange {
   const { messages, continue_final_message } = chatParams(request);
   const last = messages.at(-1)!;
   const begun = last.role === 'assistant' && continue_final_message !== false ? last.content : '';
   const asked = last.role === 'assistant' ? messages.slice(0, -1) : messages;
-  const from = asked.map(({ role }) => role).lastIndexOf('assistant') + 1;
+  const from = asked.findLastIndex(({ role, tool_calls }) => role === 'assistant' && !tool_calls) + 1;
   const words = asked.slice(from).filter(({ role }) => role === 'user');
   return { question: words.map(({ content }) => content).join('\n\n'), begun };
 }
@@ -261,7 +274,7 @@ class Screened<Request extends ChatRequest | CompletionRequest> {
 
   /** As if the model had been asked and had computed nothing. */
   #unanswered(request: Request, prompt: GuardVerdict): Told | Stream<Told> {
-    const { prefix, objects, whole, end } = this.#kind;
+    const { prefix, objects, whole, end, dropped } = this.#kind;
     const report: GuardReport = { refused: 'prompt', prompt, answer: null };
     const text = this.#screen.refusal('prompt', prompt);
     const apart = usageApart(request);
@@ -270,14 +283,16 @@ class Screened<Request extends ChatRequest | CompletionRequest> {
     const choice = (said: object) =>
       ({ index: 0, ...said, logprobs: null, finish_reason: 'content_filter' }) as const;
     const sums = { usage: NO_USAGE, timings: NO_TIMINGS };
-    const dropped = prefix === CHAT.prefix ? { dropped_messages: 0 } : {};
-    if (request.stream !== true)
-      return { ...head, object, choices: [choice(whole(text))], ...sums, ...dropped, guard: report } as Told;
+    if (request.stream !== true) {
+      const none = { ...dropped.first, ...dropped.last };
+      return { ...head, object, choices: [choice(whole(text))], ...sums, ...none, guard: report } as Told;
+    }
     const none = apart ? { usage: null } : {};
     const chunks = new PushStream<Told>(() => undefined);
     const base = { ...head, object: chunk };
-    chunks.push({ ...base, choices: [this.#piece(text)], ...none, ...dropped, guard: report });
-    chunks.push({ ...base, choices: [choice(end)], ...(apart ? none : sums), guard: report } as Told);
+    chunks.push({ ...base, choices: [this.#piece(text)], ...none, ...dropped.first, guard: report });
+    const closing = { ...base, choices: [choice(end)], ...(apart ? none : sums), ...dropped.last };
+    chunks.push({ ...closing, guard: report } as Told);
     if (apart) chunks.push({ ...base, choices: [], ...sums });
     chunks.close();
     return chunks;

@@ -139,13 +139,14 @@ export class Conversation {
 
   /** What to send for an answer below `last`. Roles alternate, as most chat
    *  templates demand: an answer without a word is left out, and the questions
-   *  on both sides of it become one. What the guard has refused is not asked again. */
+   *  on both sides of it become one. What the guard has refused is not asked again,
+   *  nor shown to the model as far as it came. */
   messages(systemPrompt: string, last: Turn): ChatMessage[] {
     const turns: Turn[] = [];
     for (let turn: Turn | null = last; turn !== null; turn = turn.parent) turns.unshift(turn);
     const messages: ChatMessage[] = [];
-    for (const [i, { role, text }] of turns.entries()) {
-      if (text === '' || turns[i + 1]?.refusal) continue;
+    for (const [i, { role, text, refusal }] of turns.entries()) {
+      if (text === '' || refusal !== null || turns[i + 1]?.refusal) continue;
       const previous = messages.at(-1);
       if (previous?.role === role) {
         messages[messages.length - 1] = { role, content: `${previous.content}\n\n${text}` };

@@ -89,9 +89,13 @@ export class Completer {
       );
       for await (const chunk of chunks) {
         if (this.request !== request) return;
-        const [{ text: piece, finish_reason }] = chunk.choices;
         // What a guard says in place of a suggestion is none.
-        text = finish_reason === 'content_filter' ? '' : text + piece;
+        if (chunk.guard?.refused) {
+          text = '';
+          suggest(view, '');
+          continue;
+        }
+        text += chunk.choices[0].text;
         rate = chunk.timings?.decode_tokens_per_second ?? rate;
         dropped = chunk.dropped_tokens ?? dropped;
         // Some of it may have been typed meanwhile, as it was suggested.

@@ -48,6 +48,8 @@ export class Shell {
   readonly #wasm = new Map<Variant, Promise<ArrayBuffer>>();
   readonly #running = new Map<number, AbortController>();
   #messages = 0;
+  /** Bytes that the site's guard has been given, which stays open beside any other model. */
+  #guards = 0;
 
   constructor(port: MessagePort, assets: Assets) {
     this.#port = port;
@@ -158,7 +160,9 @@ export class Shell {
     setHalted(model, false);
     signal.addEventListener('abort', () => setHalted(model, true));
     const { source, turn } = await this.#catalog.choose(model, signal);
-    const room = await makeRoom(source, { n_ctx: n_ctx ?? undefined, backend, force });
+    const isGuard = model === this.#assets.site.guard?.model;
+    const taken = isGuard ? 0 : this.#guards;
+    const room = await makeRoom(source, { n_ctx: n_ctx ?? undefined, backend, force, taken });
     this.#post({ type: 'room', id, room });
     let notice: StorageNotice | null = null;
     const onNotice = (_sentence: string, told: StorageNotice) => {
@@ -166,6 +170,7 @@ export class Shell {
     };
     const { files, kind } = await this.#bring(id, source, { turn, verify, signal, onNotice });
     const storage: StorageReport = { kind, notice };
+    if (isGuard) this.#guards = room.needed;
     this.#post({ type: 'opened', id, manifest: source.manifest, files, storage, room });
   }
 

@@ -16,6 +16,8 @@ export interface Wish {
   readonly force?: boolean | undefined;
   /** Where it is to compute; 'auto' by default. */
   readonly backend?: 'auto' | Backend | undefined;
+  /** Bytes that another model of the page has, which stays open; none by default. */
+  readonly taken?: number | undefined;
 }
 
 /** With what a model can be opened here. */
@@ -61,13 +63,14 @@ export async function measure(
   stored: boolean,
   wish: Wish,
 ): Promise<Limits> {
-  const { backend = 'auto' } = wish;
+  const { backend = 'auto', taken = 0 } = wish;
   const { deviceMemory = null } = navigator as Navigator & { readonly deviceMemory?: number };
   const kept = stored || (storage === 'opfs' && (await canStore(manifest.size)));
   // Whether it matters what there is beyond the least.
   const isLarge = linearBytes(manifest.memory, wantedContext(manifest, wish)) > LEAST_RESERVED;
   const gpu = isLarge && backend !== 'cpu' && (await hasGpu(backend));
-  return { wasm: isLarge ? wasmLimit() : MOST_BYTES, deviceMemory, gpu, blob: kept ? 0 : manifest.size };
+  const blob = kept ? 0 : manifest.size;
+  return { wasm: isLarge ? wasmLimit() : MOST_BYTES, deviceMemory, gpu, blob, taken };
 }
 
 /** The reservation of addresses lives until it is collected. */

@@ -28,6 +28,8 @@ export interface Limits {
   readonly gpu: boolean;
   /** Bytes that the download takes beside, when nothing is stored. */
   readonly blob: number;
+  /** Bytes that another model of the page has, which stays open. */
+  readonly taken: number;
 }
 
 export interface Fit {
@@ -65,9 +67,9 @@ export function fit(memory: Memory, n_ctx: number, limits: Limits, force = false
 }
 
 /** What a page should take of this device; null where nothing says how much it has. */
-function estimate({ deviceMemory, gpu }: Limits): number | null {
+function estimate({ deviceMemory, gpu, taken }: Limits): number | null {
   if (deviceMemory === null || (gpu && deviceMemory >= MOST_REPORTED)) return null;
-  return Math.floor(DEVICE_SHARE * deviceMemory * GIB);
+  return Math.max(0, Math.floor(DEVICE_SHARE * deviceMemory * GIB) - taken);
 }
 
 /** Linear memory that an engine takes with a context of `n_ctx` tokens. */
