@@ -249,11 +249,10 @@ typedef enum slm_eval_flag {
 } slm_eval_flag;
 
 /* Appends `n` tokens (1 to n_batch) to the cache and computes what
- * `flag` asks for; an embedding is that of these tokens alone (1 to n_ctx). On error the cache is as before. On the GPU this only hands
- * the work over: logits and samples are there when the host has waited for it.
- * With SLM_EVAL_SAMPLE a GPU draws the token itself where it can, by what the
- * sampler is set to now, and with SLM_EVAL_SAMPLE_ON it goes on with that token
- * at once; a call with another token is right, too, but begins anew. */
+ * `flag` asks for; an embedding is that of these tokens alone (1 to n_ctx). On error the cache is as before. On the GPU
+ * this only hands the work over: logits and samples are there when the host has waited for it. With SLM_EVAL_SAMPLE a
+ * GPU draws the token itself where it can, by what the sampler is set to now, and with SLM_EVAL_SAMPLE_ON it goes on
+ * with that token at once; a call with another token is right, too, but begins anew. */
 SLM_API int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag);
 
 /* float32 [1 or n, n_vocab], as the last slm_session_eval asked, or an embedding
