@@ -123,6 +123,16 @@ def install_python(extra: str) -> None:
     stamp.write_text(fingerprint(inputs))
 
 
+def install_llama() -> None:
+    install_python("llama")
+    (version,) = re.findall(r"^llama_cpp_python==(.+)$", LOCK.read_text(), re.M)
+    stamp = llama.VOCABULARIES / "installed"
+    if not is_current(stamp, LOCK):
+        print("install: llama.cpp's vocabularies", flush=True)
+        llama.fetch_vocabularies(PYTHON, version)
+        stamp.write_text(fingerprint([LOCK]))
+
+
 def install_goldens() -> None:
     folder = ROOT / ".venv-goldens"
     python, stamp, listing = folder / "bin/python", folder / "installed", GOLDENS
@@ -218,7 +228,7 @@ def install_fuzzer() -> None:
 PARTS: dict[str, Callable[[], None]] = {
     "tools": lambda: install_python("build"),
     "test": lambda: install_python("dev"),
-    "llama": lambda: install_python("llama"),
+    "llama": install_llama,
     "node": install_node,
     "browser": install_browser,
     "fuzzer": install_fuzzer,

@@ -1,17 +1,26 @@
-"""How pip builds llama.cpp: for this machine's own instructions, if they are what it says.
+"""How pip builds llama.cpp: for this machine's own instructions, if they are what it says; and
+the vocabularies that come with its source.
 
-Owns one doubt only. llama.cpp asks the processor and the kernel whether there are matrix tiles
-(Intel AMX) and believes them; some virtual machines say yes and then end whoever uses one with an
-illegal instruction. There it is built without them, and not out of pip's cache, which does not
-know the difference.
+Owns one doubt about the first. llama.cpp asks the processor and the kernel whether there are
+matrix tiles (Intel AMX) and believes them; some virtual machines say yes and then end whoever uses
+one with an illegal instruction. There it is built without them, and not out of pip's cache, which
+does not know the difference.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import tarfile
 import tempfile
 from pathlib import Path
+
+from script import ROOT
+
+# llama.cpp's vocabularies of well-known models, with the texts and ids that it tests itself by.
+VOCABULARIES = ROOT / "dist/llama"
+_VOCABULARY = re.compile(r"[^/]+/vendor/llama\.cpp/models/(ggml-vocab-[^/]+)")
 
 ARCH_REQ_XCOMP_PERM, XTILEDATA = 0x1023, 18  # Linux, arch_prctl(2)
 
@@ -62,3 +71,28 @@ def pip_options() -> tuple[list[str], dict[str, str]]:
     flags = f"-DCMAKE_C_FLAGS='{WITHOUT_TILES}' -DCMAKE_CXX_FLAGS='{WITHOUT_TILES}'"
     given = os.environ.get("CMAKE_ARGS", "")
     return ["--no-cache-dir"], {**os.environ, "CMAKE_ARGS": f"{given} {flags}".strip()}
+
+
+def fetch_vocabularies(python: Path, version: str) -> None:
+    """Unpacks them out of the source of llama-cpp-python, which pip fetches."""
+    VOCABULARIES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            *(str(python), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+            *(
+                "--no-deps",
+                "--no-binary",
+                ":all:",
+                "--dest",
+                folder,
+                f"llama-cpp-python=={version}",
+            ),
+        ]
+        subprocess.run(command, check=True)
+        (source,) = Path(folder).glob("*.tar.gz")
+        with tarfile.open(source) as archive:
+            for member in archive:
+                if (match := _VOCABULARY.fullmatch(member.name)) and (
+                    file := archive.extractfile(member)
+                ):
+                    (VOCABULARIES / match[1]).write_bytes(file.read())

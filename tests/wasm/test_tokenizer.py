@@ -339,8 +339,8 @@ def test_ids_outside_the_vocabulary_give_nothing(core: NativeCore) -> None:
 UNTOKENIZABLE = {
     "no model": ([], BAD_FILE, ["'tokenizer.ggml.model'", "missing"]),
     "model": (
-        [raw.entry("tokenizer.ggml.model", raw.STRING, "bert")],
-        UNSUPPORTED, ["'tokenizer.ggml.model'", "'bert'"],
+        [raw.entry("tokenizer.ggml.model", raw.STRING, "t5")],
+        UNSUPPORTED, ["'tokenizer.ggml.model'", "'t5'"],
     ),
     "pre": (
         [raw.entry("tokenizer.ggml.model", raw.STRING, "gpt2"),
@@ -472,7 +472,7 @@ def test_character_classes_are_those_of_unicode() -> None:
         if byte < 0x80:
             runs.append((packed >> 3, packed & 7))
             packed = shift = 0
-    classes = {"L": 1, "N": 2, "P": 3, "Z": 4}
+    classes = {"L": 1, "N": 2, "P": 3, "Z": 4, "M": 5}
     version = tuple(int(part) for part in unicodedata.unidata_version.split("."))
     first = 0
     for length, char_class in runs:

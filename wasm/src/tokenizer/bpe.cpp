@@ -3,7 +3,6 @@
 // beyond the header that is kept anyway.
 #include "bpe.h"
 
-#include "merge.h"
 #include "utf8.h"
 
 namespace slm {
@@ -15,6 +14,8 @@ namespace {
 constexpr bool stands_for_itself(uint32_t byte) {
   return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
 }
+
+constexpr uint32_t kSpace = 0x2581; // how Gemma 4 spells one
 
 constexpr uint32_t kFirstMoved = 0x100;
 constexpr uint32_t kMovedCount = 0x21 + (0xA1 - 0x7F) + 1;
@@ -47,11 +48,11 @@ uint64_t hash_pair(std::string_view left, std::string_view right) {
 } // namespace
 
 Status BpeTokenizer::read(const Gguf &gguf) {
-  std::string_view name = "default";
+  std::string_view name = spelling_ == Spelling::Bytes ? "default" : "gemma4";
   bool found;
   SLM_TRY(gguf.get("tokenizer.ggml.pre", name, found));
   pretokenizer_ = find_pretokenizer(name);
-  if (!pretokenizer_)
+  if (!pretokenizer_ || (name == "gemma4") != (spelling_ == Spelling::Characters))
     return fail(SLM_ERR_UNSUPPORTED, "metadata key 'tokenizer.ggml.pre' is '", name,
                 "'; expected gpt-2, smollm, llama-bpe, qwen2 or default; choose a model with one of these");
   SLM_TRY(vocabulary_.read(gguf, {.bos = -1, .eos = -1, .unknown = -1, .add_bos = pretokenizer_->add_bos}));
@@ -92,24 +93,49 @@ uint32_t BpeTokenizer::rank(std::string_view left, std::string_view right) const
   return i == HashIndex::kNone ? Merger::kNever : i;
 }
 
-void BpeTokenizer::encode_text(std::string_view text, bool, std::vector<int32_t> &ids) const {
-  std::vector<Char> chars;
-  decode_chars(text, chars);
-  std::string bytes, spelled;
-  Merger merger;
-  split_words(Chars(chars), pretokenizer_->splitters, [&](Chars word) {
+void BpeTokenizer::spell(Chars word, std::string &spelled, Merger &merger) const {
+  spelled.clear();
+  merger.clear();
+  std::string bytes;
+  for (const Char &c : word) {
     bytes.clear();
-    for (const Char &c : word)
-      utf8_append(c.code, bytes);
-    spelled.clear();
-    merger.clear();
-    for (const char c : bytes) {
-      const uint32_t character = kAlphabet.character[static_cast<uint8_t>(c)];
+    utf8_append(spelling_ == Spelling::Characters && c.code == ' ' ? kSpace : c.code, bytes);
+    if (spelling_ == Spelling::Characters) {
+      spelled += bytes;
+      merger.add(static_cast<uint32_t>(bytes.size()));
+      continue;
+    }
+    for (const char byte : bytes) {
+      const uint32_t character = kAlphabet.character[static_cast<uint8_t>(byte)];
       utf8_append(character, spelled);
       merger.add(character < 0x80 ? 1 : 2);
     }
+  }
+}
+
+/// What no token spells falls apart into the bytes of its spelling, and those that are no tokens are lost: llama.cpp
+/// does the same.
+void BpeTokenizer::encode_bytes(std::string_view piece, std::vector<int32_t> &ids) const {
+  for (size_t i = 0; i < piece.size(); ++i) {
+    constexpr char kDigits[] = "0123456789ABCDEF";
+    const auto byte = static_cast<uint8_t>(piece[i]);
+    const char name[] = {'<', '0', 'x', kDigits[byte >> 4], kDigits[byte & 15], '>'};
+    const bool by_name = spelling_ == Spelling::Characters;
+    const std::string_view text = by_name ? std::string_view(name, sizeof name) : piece.substr(i, 1);
+    if (const int32_t id = vocabulary_.find(text); id >= 0) ids.push_back(id);
+  }
+}
+
+void BpeTokenizer::encode_text(std::string_view text, bool, std::vector<int32_t> &ids) const {
+  std::vector<Char> chars;
+  decode_chars(text, chars);
+  std::string spelled;
+  Merger merger;
+  split_words(Chars(chars), pretokenizer_->splitters, [&](Chars word) {
+    spell(word, spelled, merger);
     const std::string_view all = spelled;
-    if (pretokenizer_->ignore_merges)
+    // Gemma 4's merges make no runs of line breaks, which are tokens.
+    if (pretokenizer_->ignore_merges || (spelling_ == Spelling::Characters && all[0] == '\n'))
       if (const int32_t id = vocabulary_.find(all); id >= 0) {
         ids.push_back(id);
         return;
@@ -124,10 +150,7 @@ void BpeTokenizer::encode_text(std::string_view text, bool, std::vector<int32_t>
         ids.push_back(id);
         continue;
       }
-      // What no token spells falls apart into the bytes of its spelling, and
-      // those that are no tokens are lost: llama.cpp does the same.
-      for (size_t i = 0; i < piece.size(); ++i)
-        if (const int32_t id = vocabulary_.find(piece.substr(i, 1)); id >= 0) ids.push_back(id);
+      encode_bytes(piece, ids);
     }
   });
 }
@@ -136,7 +159,9 @@ void BpeTokenizer::encode_text(std::string_view text, bool, std::vector<int32_t>
 void BpeTokenizer::decode_text(std::string_view text, std::string &bytes) const {
   while (!text.empty()) {
     const Utf8Step step = utf8_step(text);
-    if (step.valid && step.code >= kFirstMoved && step.code < kFirstMoved + kMovedCount)
+    if (spelling_ == Spelling::Characters)
+      bytes += step.code == kSpace ? " " : text.substr(0, step.size);
+    else if (step.valid && step.code >= kFirstMoved && step.code < kFirstMoved + kMovedCount)
       bytes += static_cast<char>(kAlphabet.moved[step.code - kFirstMoved]);
     else if (step.valid && step.code < kFirstMoved && stands_for_itself(step.code))
       bytes += static_cast<char>(step.code);

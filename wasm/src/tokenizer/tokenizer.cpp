@@ -50,12 +50,14 @@ Status Tokenizer::create(const Gguf &gguf, std::unique_ptr<Tokenizer> &out) {
   if (model == "llama")
     tokenizer = std::make_unique<SpmTokenizer>();
   else if (model == "gpt2")
-    tokenizer = std::make_unique<BpeTokenizer>();
+    tokenizer = std::make_unique<BpeTokenizer>(BpeTokenizer::Spelling::Bytes);
+  else if (model == "gemma4")
+    tokenizer = std::make_unique<BpeTokenizer>(BpeTokenizer::Spelling::Characters);
   else if (model == "bert")
     tokenizer = std::make_unique<WordPieceTokenizer>();
   else if (found)
     return fail(SLM_ERR_UNSUPPORTED, "metadata key 'tokenizer.ggml.model' is '", model,
-                "'; expected 'llama', 'gpt2' or 'bert'; choose a model with one of these tokenizers");
+                "'; expected 'llama', 'gpt2', 'gemma4' or 'bert'; choose a model with one of these tokenizers");
   else
     return fail(SLM_ERR_BAD_FILE, "metadata key 'tokenizer.ggml.model' is missing; expected 'llama', 'gpt2' or "
                                   "'bert'; convert the model again with its tokenizer");

@@ -44,7 +44,7 @@ public:
   void decode(const int32_t *ids, size_t n, bool special, std::string &bytes) const;
 
   uint32_t n_vocab() const { return vocabulary_.size(); }
-  virtual std::string_view name() const { return {}; } // "llama", "gpt2" or "bert"
+  virtual std::string_view name() const { return {}; } // "llama", "gpt2", "gemma4" or "bert"
   int32_t bos() const { return vocabulary_.bos; }      // -1 when absent, as the others
   int32_t eos() const { return vocabulary_.eos; }
   int32_t eot() const { return vocabulary_.eot; }
