@@ -21,6 +21,7 @@ class Attention:
     queries: int = 4
     f16: bool = True
     window: int = 0
+    ahead: int = 0
     softcap: float = 0
     segment: int = 0  # 0: not split
     capacity: int = 256
@@ -46,7 +47,8 @@ def attend(of: Attention, q: F64, keys: F32, values: F32) -> tuple[F64, F64]:
     for t in range(of.n):
         position = of.past + t
         first = max(0, position + 1 - of.window) if of.window else 0
-        seen = np.arange(first, position + 1) % of.capacity
+        end = min(position + 1 + of.ahead, of.past + of.n)
+        seen = np.arange(first, end) % of.capacity
         for head in range(n_head):
             k, v = (a[head // of.group, seen].astype(np.float64) for a in (keys, values))
             scores = k @ q[t, head]
@@ -93,6 +95,7 @@ def attention(of: Attention) -> Build:
                 "out_stride": stride,
                 "capacity": of.capacity,
                 "window": of.window,
+                "ahead": min(of.ahead, of.n),
                 "n": of.n,
                 "segment": of.segment or 1,
                 "softcap": float(of.softcap),
@@ -238,6 +241,9 @@ ATTENTION = [
     Attention(80, group=2, n=7, past=30, queries=2),
     Attention(96, group=1, n=4, past=64, queries=3, f16=False),
     Attention(128, group=8, n=1, past=100, queries=8, softcap=50),
+    Attention(64, group=3, n=70, ahead=70),  # all of a text, both ways
+    Attention(32, group=1, n=90, window=9, ahead=8, queries=8),
+    Attention(256, group=3, n=50, window=33, ahead=32, queries=8, n_head_kv=1, f16=False),
     Attention(128, group=2, n=13, past=500, queries=8, window=33, capacity=64, f16=False),
     Attention(192, group=1, n=6, past=31, window=1),
     Attention(256, group=4, n=1, past=1000, window=512, capacity=640, segment=128, n_head_kv=1),

@@ -30,7 +30,7 @@ GPUDevice.prototype.popErrorScope = async function () {
 WRONG_SHADER = """{
   const create = GPUDevice.prototype.createShaderModule;
   GPUDevice.prototype.createShaderModule = function ({code, ...rest}) {
-    return create.call(this, {...rest, code: code.replace('w.v5 * params.factor', 'w.v5')});
+    return create.call(this, {...rest, code: code.replace('5u, w.v5)', '5u, 2.0 * w.v5)')});
   };
 }
 """
@@ -52,7 +52,7 @@ WRONG_FORM = """{
   };
 }
 """
-BROKEN_SHADER = WRONG_SHADER.replace("'w.v5'", "'w.v55'")
+BROKEN_SHADER = WRONG_SHADER.replace("2.0 * w.v5)", "w.v55)")
 # One bit of what is sent becomes another on the way.
 FLIPPED_BIT = """{
   const write = GPUQueue.prototype.writeBuffer;

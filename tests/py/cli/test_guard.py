@@ -96,6 +96,8 @@ FILES = {
     "quantize": ["quantize", "{model}", "--type", "Q4_0", "-o", "{model!}"],
     "quantize, its importance matrix": [
         "quantize", "{model}", "--imatrix", "{text}", "-o", "{text!}"],
+    "embed": ["embed", "{model}", "x", "--out", "{model!}"],
+    "embed, its texts": ["embed", "{model}", "--file", "{text}", "--out", "{text!}"],
     "imatrix": ["imatrix", "{model}", "{text}", "-o", "{model!}"],
     "imatrix, its text": ["imatrix", "{model}", "{text}", "-o", "{text!}"],
     "convert": ["convert", "{checkpoint}", "-o", "{weights!}"],
