@@ -73,26 +73,11 @@ def pip_options() -> tuple[list[str], dict[str, str]]:
     return ["--no-cache-dir"], {**os.environ, "CMAKE_ARGS": f"{given} {flags}".strip()}
 
 
-def fetch_vocabularies(python: Path, version: str) -> None:
-    """Unpacks them out of the source of llama-cpp-python, which pip fetches."""
+def unpack_vocabularies(source: Path) -> None:
+    """Out of the source of llama-cpp-python, a .tar.gz."""
     VOCABULARIES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            *(str(python), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
-            *(
-                "--no-deps",
-                "--no-binary",
-                ":all:",
-                "--dest",
-                folder,
-                f"llama-cpp-python=={version}",
-            ),
-        ]
-        subprocess.run(command, check=True)
-        (source,) = Path(folder).glob("*.tar.gz")
-        with tarfile.open(source) as archive:
-            for member in archive:
-                if (match := _VOCABULARY.fullmatch(member.name)) and (
-                    file := archive.extractfile(member)
-                ):
-                    (VOCABULARIES / match[1]).write_bytes(file.read())
+    with tarfile.open(source) as archive:
+        for member in archive:
+            match = _VOCABULARY.fullmatch(member.name)
+            if match and (file := archive.extractfile(member)):
+                (VOCABULARIES / match[1]).write_bytes(file.read())
