@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -93,8 +94,14 @@ class KaggleModels(Source[Kaggle]):
         check(archive, stored, where)
         try:
             with zipfile.ZipFile(archive) as opened:
-                _unpack(opened, packed.removesuffix(".zip"), partial)
-        except (zipfile.BadZipFile, KeyError) as error:
+                _unpack(opened, packed.removesuffix(".zip"), partial, file.size)
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            KeyError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
             raise SlmError(
                 "corrupt", f"the archive of {where} cannot be unpacked ({error}); tell its owner"
             ) from None
@@ -102,11 +109,13 @@ class KaggleModels(Source[Kaggle]):
             archive.unlink()
 
 
-def _unpack(archive: zipfile.ZipFile, member: str, target: Path) -> None:
-    import shutil
-
+def _unpack(archive: zipfile.ZipFile, member: str, target: Path, size: int) -> None:
+    """Writes no more than a byte beyond `size`, by which `check` then sees that it is too much."""
     with archive.open(member) as source, target.open("wb") as out:
-        shutil.copyfileobj(source, out, 1 << 20)
+        left = size + 1
+        while left > 0 and (piece := source.read(min(left, 1 << 20))):
+            out.write(piece)
+            left -= len(piece)
 
 
 def _request(kind: type[Any], origin: Kaggle) -> Any:

@@ -15,7 +15,7 @@ from ..atomic import atomic_file, check_output, reading
 from ..core.files import ByteFile, model_files
 from ..errors import SlmError, os_reason
 from .registry import Entry, Local
-from .remote import LAST
+from .remote import LAST, MODULES, module_files
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
@@ -30,7 +30,7 @@ def source_files(entry: Entry) -> list[Path]:
     if path.is_dir():
         files = sorted(child for child in path.iterdir() if child.is_file())
         if any(child.name == "config.json" or child.suffix == ".safetensors" for child in files):
-            return [child for child in files if not child.name.startswith(".")]
+            return [child for child in files if not child.name.startswith(".")] + _modules(path)
         raise SlmError(
             "unreadable",
             f"{path} has no config.json and no .safetensors file, so it is no checkpoint; name the "
@@ -50,6 +50,16 @@ def source_files(entry: Entry) -> list[Path]:
     return files
 
 
+def _modules(path: Path) -> list[Path]:
+    """What lies in folders of a model that embeds texts."""
+    listed = path / MODULES
+    try:
+        names = module_files(listed.read_bytes()) if listed.is_file() else []
+    except OSError as error:
+        raise SlmError("unreadable", f"cannot read {listed}: {os_reason(error)}") from None
+    return [file for name in names if (file := path / name).is_file()]
+
+
 def take(entry: Entry, folder: Path, progress: Progress) -> list[Path]:
     """Puts the files into `folder`, and returns them there.
 
@@ -57,15 +67,22 @@ def take(entry: Entry, folder: Path, progress: Progress) -> list[Path]:
     "unwritable", and what check_output raises.
     """
     files = sorted(source_files(entry), key=lambda file: file.name in LAST)
+    root = entry.origin.path if isinstance(entry.origin, Local) else Path()
+
+    def place(file: Path) -> Path:
+        inside = root.is_dir() and file.parent != root
+        return folder / (file.relative_to(root) if inside else file.name)
+
     for file in files:
-        check_output(folder / file.name)
+        check_output(place(file))
     total = sum(file.stat().st_size for file in files)
     done = 0
     taken: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file in files:
-            target = folder / file.name
+            target = place(file)
+            target.parent.mkdir(exist_ok=True)
             try:
                 digest = _hash(file, lambda n, at=done: progress(at + n, total))  # type: ignore[misc]
             except OSError as error:

@@ -37,6 +37,7 @@ CHECKPOINT = re.compile(
     r"|LICENSE[^/]*|README\.md|modules\.json",
     re.I,
 )
+MODULES = "modules.json"
 MODULE = re.compile(r"\d+_(Pooling|Dense|Normalize)/(config\.json|model\.safetensors)")
 # A folder with one of these is whole, so they come last.
 LAST = ("config.json", "adapter_config.json")
@@ -160,6 +161,13 @@ class Source(ABC, Generic[Origin]):
 def check(path: Path, file: RemoteFile, name: str) -> None:
     """Compares bytes with what is known of them; deletes them and raises "corrupt" when they
     differ. Where no hash is known, the size has to do, and how such a file begins."""
+    if (size := path.stat().st_size) != file.size:
+        path.unlink()
+        raise SlmError(
+            "corrupt",
+            f"{name} should have {file.size} bytes, but {size} came; it was deleted, run this "
+            "again, and if that does not help tell its owner",
+        )
     if file.sha256 is not None:
         wanted, found = file.sha256, _hash(path, hashlib.sha256()).hex()
     elif file.git is not None:  # Git hashes a header with the bytes
@@ -183,8 +191,10 @@ def check(path: Path, file: RemoteFile, name: str) -> None:
 def _check_start(path: Path, name: str) -> None:
     """Hosts answer with a page about an error where they should answer with an error."""
     start = {".gguf": b"GGUF", ".json": b"{"}.get(PurePosixPath(name).suffix.lower(), b"")
+    if PurePosixPath(name).name == MODULES:
+        start = b"["
     with path.open("rb") as data:
-        found = data.read(64).lstrip() if start == b"{" else data.read(4)
+        found = data.read(64).lstrip() if start in (b"{", b"[") else data.read(4)
     if not found.startswith(start):
         path.unlink()
         raise SlmError(
@@ -255,6 +265,17 @@ def choose(
         f"{name} holds neither safetensors nor a GGUF file, so there is nothing to convert or "
         "run; name another",
     )
+
+
+def module_files(modules: bytes) -> list[str]:
+    """What a modules.json says to lie in folders; nothing of one that is damaged, which `convert`
+    names."""
+    try:
+        paths = [str(module["path"]) for module in json.loads(modules)]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+    files = [f"{path}/{name}" for path in paths for name in ("config.json", "model.safetensors")]
+    return [file for file in files if MODULE.fullmatch(file)]
 
 
 def split_names(name: str) -> list[str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -18,7 +19,17 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from ..errors import SlmError
 from . import http
 from .registry import Url
-from .remote import CHECKPOINT, Count, Listing, RemoteFile, Source, choose, split_names
+from .remote import (
+    CHECKPOINT,
+    MODULES,
+    Count,
+    Listing,
+    RemoteFile,
+    Source,
+    choose,
+    module_files,
+    split_names,
+)
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -64,7 +75,7 @@ class WebHost(Source[Url]):
         index = self._file_if_there(_INDEX)
         names = _WEIGHTS if index is None else self._shards(origin, index)
         others = [f for name in (*names, *_OTHERS) if (f := self._file_if_there(name)) is not None]
-        files = [*configs, *([] if index is None else [index]), *others]
+        files = [*configs, *([] if index is None else [index]), *others, *self._modules(origin)]
         chosen = choose(origin.shown, lambda file: f"{origin.shown}/{file}", None, files)
         return Listing(origin.shown, "", None, False, tuple(chosen))
 
@@ -74,14 +85,25 @@ class WebHost(Source[Url]):
         with http.explained(f"{listing.repo}/{file.path}"):
             http.append(self._address(file.path), partial, file.size, count, same)
 
-    def _shards(self, origin: Url, index: RemoteFile) -> tuple[str, ...]:
+    def _content(self, origin: Url, file: RemoteFile) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / _INDEX
-            self._download(Listing(origin.shown, "", None, False, ()), index, path, lambda n: None)
-            try:
-                names = set(json.loads(path.read_bytes())["weight_map"].values())
-            except (ValueError, KeyError, TypeError, AttributeError):
-                names = {""}
+            path = Path(folder) / "file"
+            self._download(Listing(origin.shown, "", None, False, ()), file, path, lambda n: None)
+            return path.read_bytes()
+
+    def _modules(self, origin: Url) -> Sequence[RemoteFile]:
+        """modules.json, where there is one, and what it names."""
+        listed = self._file_if_there(MODULES)
+        if listed is None:
+            return []
+        names = module_files(self._content(origin, listed))
+        return [listed, *(f for n in names if (f := self._file_if_there(n)) is not None)]
+
+    def _shards(self, origin: Url, index: RemoteFile) -> tuple[str, ...]:
+        try:
+            names = set(json.loads(self._content(origin, index))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            names = {""}
         if not all(isinstance(n, str) and CHECKPOINT.fullmatch(n) for n in names):
             raise SlmError(
                 "bad_file", f"{origin.shown}/{_INDEX} does not say which files there are"
@@ -154,7 +176,13 @@ class Storage(Source[Url]):
                 found = [
                     self._fs.info(f"{self._root}/{n}") for n in split_names(path.rpartition("/")[2])
                 ]
-        files = [_remote_file(one) for one in found]
+            files = [_remote_file(one) for one in found]
+            if any(file.path == MODULES for file in files):
+                named = module_files(self._fs.cat_file(f"{self._root}/{MODULES}"))
+                there = {n: at for n in named if self._fs.exists(at := f"{self._root}/{n}")}
+                files += [
+                    replace(_remote_file(self._fs.info(at)), path=n) for n, at in there.items()
+                ]
         shown = origin.shown if info["type"] == "directory" else origin.shown.rpartition("/")[0]
         file = None if info["type"] == "directory" else path.rpartition("/")[2]
         chosen = choose(shown, lambda name: f"{shown}/{name}", file, files)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -72,6 +74,37 @@ def test_a_split_set_and_a_checkpoint_come_whole(host: FakeHub) -> None:
     found = {one.name: one.read_bytes() for one in folder.iterdir() if one.name != RECORD}
     assert found == CHECKPOINT
     assert (fetch(host, "me/adapter") / "adapter_model.safetensors").is_file()
+
+
+MODULES = {
+    "modules.json": json.dumps(
+        [{"path": ""}, {"path": "1_Pooling"}, {"path": "2_Dense"}, {"path": "../3_Dense"}]
+    ).encode(),
+    "1_Pooling/config.json": b'{"a": 1}',
+    "2_Dense/config.json": b"{}",
+    "2_Dense/model.safetensors": b"12345678",
+}
+
+
+def assert_has_modules(folder: Path) -> None:
+    for name, data in MODULES.items():
+        assert (folder / name).read_bytes() == data
+    assert (folder / "config.json").read_bytes() == CHECKPOINT["config.json"]
+    assert not (folder.parent / "3_Dense").exists()
+
+
+def test_a_model_that_embeds_comes_with_its_modules(tmp_path: Path) -> None:
+    """From a web server, from a bucket, and from a folder of this machine."""
+    files = {**CHECKPOINT, **MODULES}
+    with serve_hub({"me/embedder": FakeRepo(files)}) as host:
+        assert_has_modules(fetch(host, "me/embedder"))
+    storage: Any = fsspec.filesystem("memory")
+    for name, data in files.items():
+        storage.pipe(f"/bucket/embedder/{name}", data)
+        (tmp_path / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "own" / name).write_bytes(data)
+    assert_has_modules(pull("memory://bucket/embedder", license=APACHE, out=tmp_path / "a" / "b"))
+    assert_has_modules(pull(str(tmp_path / "own"), out=tmp_path / "c" / "d"))
 
 
 def test_the_licence_has_to_be_known(host: FakeHub) -> None:
