@@ -8,6 +8,7 @@ embedding that is nearly right finds nearly the right texts, and nobody would no
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ _POOLING = {
     "cls": PoolingType.CLS,
     "lasttoken": PoolingType.LAST,
 }
+# The model's own folder, or one in it: whoever wrote the file may want others to be read.
+_FOLDER = re.compile(r"\.?|[\w-]+", re.ASCII)
 _IDENTITY = "torch.nn.modules.linear.Identity"
 
 
@@ -70,9 +73,11 @@ def _modules(path: Path) -> list[tuple[str, str]]:
     for module in read_json_list(path):
         given = module if isinstance(module, dict) else {}
         kind, at = given.get("type"), given.get("path")
-        if not isinstance(kind, str) or not isinstance(at, str) or ".." in Path(at).parts:
+        if not isinstance(kind, str) or not isinstance(at, str) or not _FOLDER.fullmatch(at):
             raise SlmError(
-                "bad_file", f"{path} has a module without a type or a path; download it again"
+                "bad_file",
+                f"{path} has a module without a type, or without a folder beside it as its path; "
+                "download it again",
             )
         found.append((kind.rpartition(".")[2], at))
     return found

@@ -37,10 +37,15 @@ SPECIAL = {"unk": "[UNK]", "seperator": "[SEP]", "pad": "[PAD]", "cls": "[CLS]",
 def read_wordpiece(path: Path, file: Json, model: Json) -> Vocabulary:
     """The vocabulary, without added tokens. Raises SlmError "bad_file" or "unsupported"."""
     texts = model.get("vocab")
-    if not isinstance(texts, dict) or not texts or sorted(texts.values()) != [*range(len(texts))]:
+    whole = isinstance(texts, dict) and all(type(i) is int for i in texts.values())
+    if not texts or not whole or sorted(texts.values()) != [*range(len(texts))]:
         raise SlmError("bad_file", f"{path} has no usable vocabulary; download it again")
     _check(path, "WordPiece", model, _MODEL)
     normalizer, cuts = (file.get(key) or {} for key in ("normalizer", "pre_tokenizer"))
+    if not isinstance(normalizer, dict) or not isinstance(cuts, dict):
+        raise SlmError(
+            "bad_file", f"{path} has a damaged normalizer or pre_tokenizer; download it again"
+        )
     _check(path, "normalizer", normalizer, _NORMALIZER)
     if normalizer.get("strip_accents") is False:
         raise _unsupported(path, "accents that are kept", "models without are")

@@ -51,7 +51,17 @@ BROKEN: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "outside": (
         "modules.json",
         lambda m: [m[0], {**m[1], "path": "../1_Pooling"}, *m[2:]],
-        "without a type or a path",
+        "without a folder beside it",
+    ),
+    "anywhere": (
+        "modules.json",
+        lambda m: [m[0], {**m[1], "path": "/tmp"}, *m[2:]],
+        "without a folder beside it",
+    ),
+    "no name of a file": (
+        "modules.json",
+        lambda m: [m[0], {**m[1], "path": "1_\0Pooling"}, *m[2:]],
+        "without a folder beside it",
     ),
     "another mean": (
         "1_Pooling/config.json",
@@ -167,15 +177,21 @@ def test_wordpiece_gives_its_text_back(bert: Path, core: Instance) -> None:
         (("normalizer", "lowercase"), False, "lowercase False"),
         (("normalizer", "strip_accents"), False, "accents that are kept"),
         (("pre_tokenizer", "type"), "Whitespace", "a pre_tokenizer with type 'Whitespace'"),
+        (("model", "vocab"), {"[UNK]": 0, "a": "x"}, "no usable vocabulary"),
+        (("model", "vocab"), {"[UNK]": 0, "a": None}, "no usable vocabulary"),
+        (("normalizer",), [1], "a damaged normalizer or pre_tokenizer"),
         (("model", "continuing_subword_prefix"), "@@", "continuing_subword_prefix '@@'"),
     ],
 )
 def test_other_wordpiece_is_refused(
-    folders: dict[str, Path], tmp_path: Path, at: tuple[str, str], change: Any, sentence: str
+    folders: dict[str, Path], tmp_path: Path, at: tuple[str, ...], change: Any, sentence: str
 ) -> None:
     folder = shutil.copytree(folders["bert"], tmp_path / "copy")
     file = json.loads((folder / "tokenizer.json").read_text())
-    file[at[0]][at[1]] = change
+    if len(at) == 1:
+        file[at[0]] = change
+    else:
+        file[at[0]][at[1]] = change
     (folder / "tokenizer.json").write_text(json.dumps(file))
     with pytest.raises(SlmError, match=re.escape(sentence)):
         convert(folder, tmp_path / "out.gguf")
