@@ -10,7 +10,7 @@ import json
 import tomllib
 from typing import Any
 
-from script import ROOT, BuildError
+from script import ROOT, BuildError, ts_text
 
 TABLE = ROOT / "build/tables/guard.toml"
 
@@ -26,14 +26,14 @@ def read() -> dict[str, Any]:
 def guard_ts(origin: str) -> str:
     table = read()
     policies = [
-        f"  {name}: {{\n    title: {_ts(p['title'])},\n    text: {_ts(p['text'])},\n  }},"
+        f"  {name}: {{\n    title: {ts_text(p['title'])},\n    text: {ts_text(p['text'])},\n  }},"
         for name, p in table["policies"].items()
     ]
     return GUARD_TS.format(
         origin=origin,
-        template=_ts(table["template"]),
-        prompt=_ts(table["prompt"]),
-        response=_ts(table["response"]),
+        template=ts_text(table["template"]),
+        prompt=ts_text(table["prompt"]),
+        response=ts_text(table["response"]),
         policies="\n".join(policies),
     )
 
@@ -52,13 +52,6 @@ def guard_py(origin: str) -> str:
         response=json.dumps(table["response"]),
         policies="\n".join(policies),
     )
-
-
-def _ts(text: str) -> str:
-    """A literal in the quotes that need fewer escapes."""
-    quote = '"' if "'" in text and '"' not in text else "'"
-    escaped = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
-    return quote + escaped.replace(quote, f"\\{quote}") + quote
 
 
 GUARD_TS = """\

@@ -7,6 +7,7 @@ what to do) and run() turns it into exit code 1; tracebacks are for our bugs.
 from __future__ import annotations
 
 import gzip
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,21 @@ def replace(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.part")
     partial.write_bytes(content)
     partial.replace(path)
+
+
+def ts_text(text: str) -> str:
+    """A TypeScript literal in the quotes that need fewer escapes, as biome writes it."""
+    quote = '"' if "'" in text and '"' not in text else "'"
+    escaped = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
+    return quote + escaped.replace(quote, f"\\{quote}") + quote
+
+
+def py_text(text: str) -> str:
+    """A Python literal, as ruff quotes it."""
+    literal = json.dumps(text)
+    if '"' not in text or "'" in text:
+        return literal
+    return "'" + literal[1:-1].replace('\\"', '"') + "'"
 
 
 def gzip_compress(content: bytes) -> bytes:

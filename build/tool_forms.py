@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from script import BuildError
+from script import BuildError, py_text, ts_text
 
 BODIES = ("json", "python", "pairs", "args")
 RESULTS = ("text", "named", "tool_responses")
@@ -48,9 +48,7 @@ def read_forms(path: Path) -> tuple[ToolForm, ...]:
 def _ts(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_ts, value))}]"
-    if isinstance(value, str):
-        return "'" + json.dumps(value)[1:-1].replace('\\"', '"') + "'"
-    return json.dumps(value)
+    return ts_text(value) if isinstance(value, str) else json.dumps(value)
 
 
 def forms_ts(forms: tuple[ToolForm, ...], origin: str) -> str:
@@ -79,11 +77,7 @@ def forms_py(forms: tuple[ToolForm, ...], origin: str) -> str:
 
 
 def _py(value: Any) -> str:
-    """As ruff format quotes it."""
-    if not isinstance(value, str):
-        return repr(value)
-    text = json.dumps(value)
-    return "'" + text[1:-1].replace('\\"', '"') + "'" if '"' in value else text
+    return py_text(value) if isinstance(value, str) else repr(value)
 
 
 FORMS_TS = """\
