@@ -163,12 +163,16 @@ export class ToolParser {
   }
 
   #say(found: Found[], piece: string): void {
-    let text = this.#space + piece;
-    if (this.#afterCall) text = text.replace(/^[ \t\r\n]+/, '');
-    const said = text.replace(/[ \t\r\n]+$/, '');
-    this.#space = text.slice(said.length);
-    if (said === '') return;
-    found.push(said);
+    // Only the piece is looked at, and from its end: a model may write white space without end.
+    let end = piece.length;
+    while (end > 0 && ' \t\r\n'.includes(piece[end - 1]!)) end -= 1;
+    if (end === 0) {
+      this.#space += piece;
+      return;
+    }
+    const said = this.#space + piece.slice(0, end);
+    this.#space = piece.slice(end);
+    found.push(this.#afterCall ? said.replace(/^[ \t\r\n]+/, '') : said);
     this.#said = true;
     this.#afterCall = false;
   }
