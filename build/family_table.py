@@ -1,4 +1,5 @@
-"""README's table of what runs, written between two marks from build/tables/families.toml.
+"""README's table of what runs, written between two marks from build/tables/families.toml, and which
+of it the page has nothing to say to.
 
 Owns the table's shape. That it has every family, and no other, tests/build says, which can look at
 the core and the converter.
@@ -27,6 +28,16 @@ def families() -> list[dict[str, Any]]:
         if set(row) != set(COLUMNS):
             raise BuildError(f"{TABLE.name}: {row} needs {', '.join(COLUMNS)}, and no more")
     return rows
+
+
+def families_ts(origin: str) -> str:
+    names = ", ".join(
+        f"'{row['architecture']}'" for row in families() if row["does"] == "embedding"
+    )
+    return (
+        f"{origin}\n/** Architectures of models that embed texts, and generate none. */\n"
+        f"export const EMBEDDERS: readonly string[] = [{names}];\n"
+    )
 
 
 def readme() -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from c_header import Enum, Function, Header
-from family_table import readme
+from family_table import families_ts, readme
 from guard_tables import guard_py, guard_ts
 from script import ROOT, BuildError, run
 from shader_tables import GpuInterface, gpu_ts, operations_h, read_interface, ts_type
@@ -335,6 +335,9 @@ OUTPUTS: dict[str, Callable[[Abi], str]] = {
     ),
     "web/src/generated/guard.ts": lambda _: guard_ts(origin("//", GUARD)),
     "py/slmweb/generated/guard.py": lambda _: guard_py(origin("#", GUARD)),
+    "web/src/generated/families.ts": lambda _: families_ts(
+        origin("//", "build/tables/families.toml")
+    ),
     "README.md": lambda _: readme(),
     "py/slmweb/generated/__init__.py": lambda _: '"""Written by build/generate.py."""\n',
 }

@@ -111,6 +111,10 @@ def test_the_table_of_what_runs_has_every_family() -> None:
     """Of the converter, whose table is the longest, and so of plan and the core."""
     listed = [row["architecture"] for row in family_table.families()]
     assert sorted(listed) == sorted(family.architecture for family in FAMILIES)
+    embedders = {
+        row["architecture"] for row in family_table.families() if row["does"] == "embedding"
+    }
+    assert embedders == {family.architecture for family in FAMILIES if family.embeds}
     loader = (ROOT / "wasm/src/models/loader.cpp").read_text()
     (table,) = re.findall(r"kFamilies\[\] = \{(.*?)\n\};", loader, re.S)
     assert sorted(re.findall(r'\{"([^"]+)", ', table)) == sorted(listed)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from slmweb.core import Model
 from slmweb.pack.pack import pack
@@ -133,13 +133,14 @@ def test_a_model_that_embeds_does_not_chat(loaded: Page) -> None:
     assert "embeds texts" in answer["error"]
 
 
-def test_the_page_lists_what_can_be_talked_to(page: Page, server: Site) -> None:
-    """A site may have both; whoever asks the API for the other one finds it."""
-    listed = page.request.get(f"{server.url}/models/index.json").json()
-    assert {entry["name"]: entry.get("embeds", False) for entry in listed} == {
-        "gemma": False,
-        NAME: True,
-    }
+def test_the_page_shows_what_can_be_talked_to(page: Page, folder: Path) -> None:
+    dist = ROOT / "dist"
+    folders = Folders(web=dist / "web", wasm=dist / "wasm", models=folder / "models")
+    with serve(create_app(folders)) as running:
+        page.goto(running.url)
+        frame = page.frame_locator("iframe")
+        expect(frame.get_by_text("tiny gemma", exact=True).first).to_be_visible()
+        expect(frame.get_by_text("tiny gemma-embedding")).to_have_count(0)
 
 
 def test_a_model_that_generates_does_not_embed(page: Page, server: Site) -> None:

@@ -273,9 +273,6 @@ FAMILIES: tuple[Family, ...] = (
     ),
 )
 
-# The architectures of models that embed texts, and generate none.
-EMBEDDERS = frozenset(family.architecture for family in FAMILIES if family.embeds)
-
 # A vision model around a family's language model.
 MULTIMODAL = {"gemma3": "gemma3_text"}
 

@@ -13,7 +13,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..convert.families import EMBEDDERS
 from ..pack.manifest import MANIFEST, MODEL_NAME, SCHEMA
 from ..pack.sign import SIGNATURE
 
@@ -72,8 +71,6 @@ class ModelFolder:
             entry = {field: manifest[field] for field in LISTED}
             if "good_for" in manifest:
                 entry["good_for"] = manifest["good_for"]
-            if entry["architecture"] in EMBEDDERS:
-                entry["embeds"] = True  # the page has nothing to say to it
             if entry["name"] != name:
                 raise ValueError(f"its model is {entry['name']!r} and its folder {name!r}")
         except (OSError, ValueError, KeyError, TypeError) as error:

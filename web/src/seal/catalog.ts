@@ -7,6 +7,7 @@
 import type { Manifest } from '../api/types';
 import { Reader } from '../core/check';
 import { isPassing, SlmError } from '../core/error';
+import { EMBEDDERS } from '../generated/families';
 import { PageInsteadError, whatToDo } from '../store/data';
 import { checkMemory, httpsOrNull, isModelName, versionLabel } from '../store/manifest';
 import { ANSWER_MS, fetchManifest, fetchWithin, SHORT_ANSWER_MS, type SourceManifest } from '../store/remote';
@@ -76,10 +77,12 @@ export class Catalog {
     for (const { name, root } of this.#listed) if (this.#isNews(name, root)) await this.#look(name);
     const names = new Set([...this.#listed.map(({ name }) => name), ...onDevice]);
     const listed = new Map(this.#listed.map((entry) => [entry.name, entry]));
-    this.#entries = [...names].flatMap(
+    const found = [...names].flatMap(
       (name) =>
         this.#entry(name, listed.get(name), stored.get(name) ?? NO_VERSIONS, kept.get(name) ?? 0) ?? [],
     );
+    // To a model that embeds there is nothing to say, also where it is stored on this device.
+    this.#entries = found.filter(({ architecture }) => !EMBEDDERS.includes(architecture));
     if (this.#entries.length === 0)
       throw new SlmError(
         'network',
@@ -229,10 +232,9 @@ export class Catalog {
     const { ok, status } = response;
     if (!ok) throw failed(`HTTP ${status}`, whatToDo(response, start), status);
     const text = new TextDecoder().decode(body);
-    return reader.array(reader.parse(text), 'the whole', 0, MAX_MODELS).flatMap((value, i) => {
+    return reader.array(reader.parse(text), 'the whole', 0, MAX_MODELS).map((value, i) => {
       const entry = reader.object(value, `[${i}]`);
       if (!isModelName(entry.name)) return reader.fail(`[${i}].name`, 'a model name', entry.name);
-      if (entry.embeds === true) return []; // there is nothing to say to it
       return {
         name: entry.name,
         title: reader.text(entry.title, `[${i}].title`, 200),
