@@ -270,6 +270,14 @@ test('what is too long for the guard is judged in pieces, and none of it is left
     it.judged.every(({ prompt }) => prompt.length <= 1000),
     true,
   );
+  // Of an answer there are as many pieces as it is long, whatever was asked.
+  const answered = async (words: number) => {
+    const other = world('d '.repeat(words), { screen: 'answers' }, 2000);
+    await ask(other, {}, 'c '.repeat(20000));
+    return other.judged.length;
+  };
+  const [once, twice] = [await answered(10000), await answered(20000)];
+  assert.equal(twice <= 2 * once + 16, true, `${once}, then ${twice}`);
   // A guard that has no room for anything says so.
   await assert.rejects(ask(world('x', {}, 3)), (e) => (e as SlmError).code === 'context_full');
 });

@@ -6,6 +6,7 @@
 
 import { wantedInfill } from './fim';
 import { rulesOf } from './guard';
+import { checkAll } from './guard_pieces';
 import { chatParams, completionParams, usageApart } from './openai';
 import { invalid } from './params';
 import { envelope, stoppable } from './requests';
@@ -28,7 +29,6 @@ import type {
   Timings,
   Usage,
 } from './types';
-import { checkAll } from './windows';
 
 export type Rules = Omit<GuardOptions, 'model'>;
 

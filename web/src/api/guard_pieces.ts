@@ -1,6 +1,8 @@
-// What is too long for a guard, judged in pieces: each half of the longer text by
-// itself, as often as it takes. It breaks a rule where one of its pieces does.
-// Halves overlap, so that what lies across the cut is whole in one of them.
+// What is too long for a guard, judged in pieces: each half of it by itself, as often
+// as it takes. It breaks a rule where one of its pieces does. Halves overlap, so that
+// what lies across the cut is whole in one of them. An answer's pieces are judged as
+// answers to the end of what was asked: with all its pieces there would be as many
+// pairs as the product of both lengths.
 
 import { SlmError } from '../core/error';
 import type { Guard, GuardRequest, GuardScore, GuardVerdict, RequestOptions, Usage } from './types';
@@ -17,15 +19,16 @@ export async function checkAll(
   try {
     return await guard.check(request, options);
   } catch (error) {
-    const { prompt, response = '' } = request;
-    const longer = prompt.length > response.length ? 'prompt' : 'response';
-    const text = longer === 'prompt' ? prompt : response;
+    if (!(error instanceof SlmError) || error.code !== 'context_full') throw error;
+    const { prompt, response } = request;
+    if (response !== undefined && prompt.length > 2 * OVERLAP)
+      return checkAll(guard, { ...request, prompt: halves(prompt)[1] }, options);
+    const [name, text] = response === undefined ? ['prompt', prompt] : ['response', response];
     // Shorter ones are all overlap: then the rule alone takes the guard's context.
-    if (!(error instanceof SlmError) || error.code !== 'context_full' || text.length <= 2 * OVERLAP)
-      throw error;
+    if (text.length <= 2 * OVERLAP) throw error;
     const [first, second] = halves(text);
-    const before = await checkAll(guard, { ...request, [longer]: first }, options);
-    return together(before, await checkAll(guard, { ...request, [longer]: second }, options));
+    const before = await checkAll(guard, { ...request, [name]: first }, options);
+    return together(before, await checkAll(guard, { ...request, [name]: second }, options));
   }
 }
 
