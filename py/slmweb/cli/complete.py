@@ -50,7 +50,7 @@ def complete(
     place: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE[:LINE[:COLUMN]]]",
+            metavar="FILE[:LINE[:COLUMN]]",
             help="Where to write: by default at the end of the file, or of the line; in front of "
             "the column. Without it, at the end of stdin.",
             show_default=False,

@@ -51,7 +51,7 @@ def embed(
         Path | None,
         typer.Option(
             metavar="FILE.npy",
-            help="Write float32 [texts, dimensions] there.",
+            help="Write float32 numbers there, a row for each text.",
             show_default=False,
         ),
     ] = None,

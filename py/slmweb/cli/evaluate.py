@@ -34,7 +34,7 @@ def logits(
     ],
     out: Annotated[
         Path,
-        typer.Option(metavar="FILE.npy", help="Where to write float32 [n_ids, n_vocab]."),
+        typer.Option(metavar="FILE.npy", help="Where to write float32 logits, a row for each id."),
     ],
     n_batch: Annotated[
         int, typer.Option("--n-batch", min=1, max=4096, help="Tokens of one evaluation.")

@@ -24,7 +24,7 @@ def models(
     query: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[QUERY]...",
+            metavar="QUERY",
             help="Words of a name, a family, or of what a model is good for.",
             show_default=False,
         ),

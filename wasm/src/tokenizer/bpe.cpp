@@ -54,7 +54,8 @@ Status BpeTokenizer::read(const Gguf &gguf) {
   pretokenizer_ = find_pretokenizer(name);
   if (!pretokenizer_ || (name == "gemma4") != (spelling_ == Spelling::Characters))
     return fail(SLM_ERR_UNSUPPORTED, "metadata key 'tokenizer.ggml.pre' is '", name,
-                "'; expected gpt-2, smollm, llama-bpe, qwen2 or default; choose a model with one of these");
+                "', which cuts words in a way that is not known here for '", this->name(),
+                "'; choose a model with a pre-tokenizer such as gpt-2, llama-bpe or qwen2");
   SLM_TRY(vocabulary_.read(gguf, {.bos = -1, .eos = -1, .unknown = -1, .add_bos = pretokenizer_->add_bos}));
   return read_merges(gguf);
 }
@@ -83,7 +84,7 @@ Status BpeTokenizer::read_merges(const Gguf &gguf) {
 }
 
 /// The place of this pair in the merge list. Neither part contains a space: the
-/// alphabet has none.
+/// alphabet has none, and Gemma 4 spells it U+2581.
 uint32_t BpeTokenizer::rank(std::string_view left, std::string_view right) const {
   const uint32_t i = merge_index_.find(hash_pair(left, right), [&](uint32_t id) {
     const std::string_view merge = merges_[id];
