@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from c_header import Enum, Function, Header
 from family_table import families_ts, readme
+from grids import grids_h
 from guard_tables import guard_py, guard_ts
 from script import ROOT, BuildError, run
 from shader_tables import GpuInterface, gpu_ts, operations_h, read_interface, ts_type
@@ -320,6 +321,7 @@ HOST_ORIGIN = origin("//", "wasm/src/gpu/{host,ops}.h", "wasm/shaders")
 
 OUTPUTS: dict[str, Callable[[Abi], str]] = {
     "wasm/src/generated/tensor_type.h": tensor_type_h,
+    "wasm/src/generated/grids.h": lambda _: grids_h(origin("//", "the package gguf")),
     "web/src/generated/abi.ts": abi_ts,
     "py/slmweb/generated/abi.py": abi_py,
     "web/src/generated/tool_forms.ts": lambda abi: forms_ts(

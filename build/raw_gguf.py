@@ -134,6 +134,10 @@ BLOCKS = {
     "Q5_0": (6, 32, 22), "Q5_1": (7, 32, 24), "Q8_0": (8, 32, 34), "Q2_K": (10, 256, 84),
     "Q3_K": (11, 256, 110), "Q4_K": (12, 256, 144), "Q5_K": (13, 256, 176),
     "Q6_K": (14, 256, 210), "IQ4_NL": (20, 32, 18), "BF16": (30, 1, 2),
+    "IQ2_XXS": (16, 256, 66), "IQ2_XS": (17, 256, 74), "IQ3_XXS": (18, 256, 98),
+    "IQ1_S": (19, 256, 50), "IQ3_S": (21, 256, 110), "IQ2_S": (22, 256, 82),
+    "IQ4_XS": (23, 256, 136), "IQ1_M": (29, 256, 56), "TQ1_0": (34, 256, 54),
+    "TQ2_0": (35, 256, 66),
 }  # fmt: skip
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma",
@@ -239,7 +243,12 @@ def models() -> dict[str, bytes]:
     short = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "F16", "BF16", "F32")
     made = {name: model(name, short[i:] + short[:i]) for i, name in enumerate(ARCHITECTURES)}
     long = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
-    return made | {"k-quants": model("llama", long, n_embd=256)}
+    indexed = ("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S",
+               "TQ2_0", "TQ1_0")  # fmt: skip
+    return made | {
+        "k-quants": model("llama", long, n_embd=256),
+        "indexed": model("llama", indexed, n_embd=256),
+    }
 
 
 def adapters() -> dict[str, bytes]:

@@ -163,9 +163,10 @@ EMBEDDERS: dict[str, TinyModel] = {
 QUANTIZED_TYPES = (
     *("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"),
     *("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"),
+    *("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_S", "TQ2_0", "TQ1_0"),
 )
-"""Every tensor type but F32. Its model is qwen2, whose conversion moves no rows,
-with rows of 256, the K-quants' block."""
+"""Every tensor type but F32, and IQ1_M, whose scale no two bytes hold. Its model is qwen2, whose
+conversion moves no rows, with rows of 256, the K-quants' block."""
 
 TYPED_MODELS: dict[str, TinyModel] = {
     name: TinyModel(
@@ -219,6 +220,10 @@ _SCALE_AT: dict[str, tuple[int, int | None, float]] = {
     "Q5_K": (0, 2, 15.5),
     "Q6_K": (208, None, 0.0),
     "IQ4_NL": (0, None, 0.0),
+    **dict.fromkeys(("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS"), (0, None, 0.0)),
+    **dict.fromkeys(("IQ2_XXS", "IQ1_S"), (0, None, 0.0)),
+    "TQ2_0": (64, None, 0.0),
+    "TQ1_0": (52, None, 0.0),
 }
 
 

@@ -23,11 +23,14 @@ Regions = Callable[[U8], tuple[U32, ...]]
 TYPES = [
     "F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
     "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
+    "IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0",
 ]  # fmt: skip
 # Byte offsets of the halves in a block, which random bytes must not fill.
 SCALES = {
     "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "IQ4_NL": [0],
     "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
+    "IQ4_XS": [0], "IQ3_S": [0], "IQ3_XXS": [0], "IQ2_S": [0], "IQ2_XS": [0], "IQ2_XXS": [0],
+    "IQ1_M": [], "IQ1_S": [0], "TQ2_0": [64], "TQ1_0": [52],
 }  # fmt: skip
 
 
@@ -62,6 +65,11 @@ def random_matrix(random: np.random.Generator, kind: str, rows: int, columns: in
         scales = 0.01 * random.standard_normal(raw.shape[:2])
         scales[random.random(raw.shape[:2]) < 0.2] *= 2e-3  # subnormal
         raw[:, :, offset : offset + 2] = scales.astype(np.float16)[..., None].view(np.uint8)
+    if kind == "IQ1_M":  # its scale's four nibbles are the upper ones of four words
+        small = (0.01 * random.standard_normal(raw.shape[:2])).astype(np.float16).view(np.uint16)
+        for i in range(4):
+            nibble = (small >> (4 * i) & 15).astype(np.uint8)
+            raw[:, :, 49 + 2 * i] = raw[:, :, 49 + 2 * i] & 15 | nibble << 4
     values = dequantize(raw.reshape(rows, -1), GGMLQuantizationType[kind])
     padded = np.concatenate([raw, np.zeros((-rows % 4, *raw.shape[1:]), np.uint8)])
     return Matrix(kind, rows, columns, columns // 32, values, REGIONS[kind](padded))
@@ -219,7 +227,82 @@ def q2_k(raw: U8) -> tuple[U32, ...]:
     return pairs(by_128(raw[..., 16:80])), both, whole(raw[..., 80:])
 
 
+def nibble_pairs(bytes_: U8) -> Ints:
+    """(..., n) bytes: 2n numbers, the lower four bits of each byte first."""
+    return np.stack([bytes_ & 15, bytes_ >> 4], -1).reshape(*bytes_.shape[:-1], -1).astype(np.int64)
+
+
+def words32(bytes_: U8) -> Ints:
+    """(..., 4n) bytes: n numbers of 32 bits."""
+    return np.ascontiguousarray(bytes_).view(np.uint32).astype(np.int64)
+
+
+def words16(bytes_: U8) -> Ints:
+    return np.ascontiguousarray(bytes_).view(np.uint16).astype(np.int64)
+
+
+def of_32(scales: Ints) -> Ints:
+    """(..., 8) scales of 32 elements each: those of 16."""
+    return np.repeat(scales, 2, -1)
+
+
+def iq4_scales(raw: U8) -> Ints:
+    high = words16(raw[..., 2:4]) >> 2 * np.arange(8) & 3
+    return of_32((nibble_pairs(raw[..., 4:8]) | high << 4) - 32)
+
+
+def iq1_m_scales(raw: U8) -> Ints:
+    four = words16(raw[..., 48:])[..., None] >> 3 * np.arange(4) & 7
+    return 2 * four.reshape(*raw.shape[:-1], 16) + 1
+
+
+NONLINEAR = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]
+EIGHT = [4, 12, 20, 28, 36, 44, 52, 62]
+ODD = [1, 3, 5, 7, 9, 11, 13, 15]
+FEW = [8, 25, 43, -7, 1, 9, 0, 2, -8, -25, -43, -9, -1, 7]
+# Where d is (IQ1_M has it elsewhere), what of it the values' table is made for, the scales of 16
+# elements, and the table.
+INDEXED: dict[str, tuple[int, int, Callable[[U8], Ints], list[int]]] = {
+    "IQ4_XS": (0, 1, iq4_scales, NONLINEAR),
+    "IQ3_S": (0, 1, lambda raw: of_32(2 * nibble_pairs(raw[..., 106:]) + 1), ODD),
+    "IQ3_XXS": (0, 4, lambda raw: of_32(2 * (words32(raw[..., 66:]) >> 28) + 1), EIGHT),
+    "IQ2_S": (0, 8, lambda raw: 2 * nibble_pairs(raw[..., 74:]) + 1, FEW),
+    "IQ2_XS": (0, 8, lambda raw: 2 * nibble_pairs(raw[..., 66:]) + 1, FEW),
+    "IQ2_XXS": (0, 8, lambda raw: of_32(2 * (words32(raw[..., 2:])[..., 1::2] >> 28) + 1), FEW),
+    "IQ1_S": (0, 8, lambda raw: of_32(2 * (words16(raw[..., 34:]) >> 12 & 7) + 1), FEW),
+    "IQ1_M": (-1, 8, iq1_m_scales, FEW),
+    "TQ2_0": (64, 1, lambda raw: np.ones((*raw.shape[:-1], 16), np.int64), FEW),
+    "TQ1_0": (52, 1, lambda raw: np.ones((*raw.shape[:-1], 16), np.int64), FEW),
+}  # fmt: skip
+
+
+def indexed(kind: str) -> Regions:
+    """Which value of the table an element has, gguf's own values say."""
+    at, share, scales_of, magnitudes = INDEXED[kind]
+    table = magnitudes if len(magnitudes) > 8 else [*magnitudes, *(-m for m in magnitudes)]
+
+    def regions(raw: U8) -> tuple[U32, ...]:
+        if at < 0:
+            nibbles_ = words16(raw[..., 48:]) >> 12
+            half = (nibbles_ << 4 * np.arange(4)).sum(-1, keepdims=True).astype(np.uint16)
+        else:
+            half = np.ascontiguousarray(raw[..., at : at + 2]).view(np.uint16)
+        d = half.view(np.float16).astype(np.float32) / share
+        scales = scales_of(raw)
+        values = dequantize(raw.reshape(len(raw), -1), GGMLQuantizationType[kind])
+        with np.errstate(all="ignore"):
+            ratios = values.reshape(*raw.shape[:-1], 16, 16) / (d * scales)[..., None]
+        ratios = np.nan_to_num(ratios)  # a scale of zero: any index is right
+        q = np.abs(ratios[..., None] - np.array(table)).argmin(-1)
+        q = q.reshape(*raw.shape[:-1], 8, 32)
+        packed = two_bytes(scales[..., ::2], scales[..., 1::2])
+        return nibbles(q), packed, np.ascontiguousarray(d).reshape(-1).view(np.uint32)
+
+    return regions
+
+
 REGIONS: dict[str, Regions] = {
     "Q4_0": q4(2), "IQ4_NL": q4(2), "Q4_1": q4(4), "Q5_0": q5(2), "Q5_1": q5(4), "Q8_0": q8_0,
     "Q2_K": q2_k, "Q3_K": q3_k, "Q4_K": q4_k, "Q5_K": q5_k, "Q6_K": q6_k,
+    **{kind: indexed(kind) for kind in INDEXED},
 }  # fmt: skip

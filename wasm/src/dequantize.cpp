@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "f16.h"
+#include "indexed.h"
 
 namespace slm {
 namespace {
@@ -75,6 +76,14 @@ void q2_k(const uint8_t *block, float *out) {
   }
 }
 
+void indexed(TensorType type, const uint8_t *block, float *out) {
+  IndexedBlock read;
+  read_indexed(type, block, read);
+  const int8_t *values = indexed_values(type);
+  for (uint32_t i = 0; i < 256; i++)
+    out[i] = read.d * float(read.scale[i / 16]) * float(values[read.index[i]]);
+}
+
 void block_values(TensorType type, const uint8_t *block, float *out) {
   switch (type) {
   case TensorType::F32:
@@ -103,8 +112,15 @@ void block_values(TensorType type, const uint8_t *block, float *out) {
   case TensorType::Q2_K:
     q2_k(block, out);
     break;
-  default:
+  case TensorType::Q4_0:
+  case TensorType::Q4_1:
+  case TensorType::Q5_0:
+  case TensorType::Q5_1:
+  case TensorType::IQ4_NL:
     nibbles(type, block, out);
+    break;
+  default:
+    indexed(type, block, out);
   }
 }
 

@@ -132,8 +132,18 @@ TENSOR_TYPES: Final[dict[str, TensorType]] = {
     "Q4_K": TensorType(12, "Q4_K", 256, 144),
     "Q5_K": TensorType(13, "Q5_K", 256, 176),
     "Q6_K": TensorType(14, "Q6_K", 256, 210),
+    "IQ2_XXS": TensorType(16, "IQ2_XXS", 256, 66),
+    "IQ2_XS": TensorType(17, "IQ2_XS", 256, 74),
+    "IQ3_XXS": TensorType(18, "IQ3_XXS", 256, 98),
+    "IQ1_S": TensorType(19, "IQ1_S", 256, 50),
     "IQ4_NL": TensorType(20, "IQ4_NL", 32, 18),
+    "IQ3_S": TensorType(21, "IQ3_S", 256, 110),
+    "IQ2_S": TensorType(22, "IQ2_S", 256, 82),
+    "IQ4_XS": TensorType(23, "IQ4_XS", 256, 136),
+    "IQ1_M": TensorType(29, "IQ1_M", 256, 56),
     "BF16": TensorType(30, "BF16", 1, 2),
+    "TQ1_0": TensorType(34, "TQ1_0", 256, 54),
+    "TQ2_0": TensorType(35, "TQ2_0", 256, 66),
 }
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from ..generated import abi
 from ..pack.manifest import ContextMemory
+from ..quantize.choice import READ_ONLY
 from .shape import Shape
 
 N_BATCH = abi.N_BATCH["cpu"]  # of a session in the page
@@ -36,6 +37,7 @@ _PACKED = {
     "IQ4_NL": (32, 72),
     "Q2_K": (256, 352), "Q3_K": (256, 464), "Q4_K": (256, 608), "Q5_K": (256, 736),
     "Q6_K": (256, 848),
+    **dict.fromkeys(READ_ONLY, (256, 624)),
 }  # fmt: skip
 
 _KV_BLOCK = 32  # positions that attention handles at a time
@@ -68,7 +70,7 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
     quantized = 116 * columns  # as int8 and as int16, with their scales and sums
     rotations = 8 * shape.head_dim
     partial = 4 * -(-n_ctx // _SEGMENT) * shape.n_head * (shape.head_dim + 2)
-    panels = 2 * 272 * widest
+    panels = 2 * 288 * widest
     scores = 4 * _QUERIES * (_KV_BLOCK + 2 * shape.head_dim)
     results = 4 * max(_CACHED_RESULTS, 16 * n_batch, _QUERIES * (shape.head_dim + 2))
     shared = n_batch * (4 * widths + normed + quantized + rotations) + partial

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlmError, os_reason
+from ..quantize.choice import READ_ONLY
 from .gpu import Gpu
 from .shape import Shape, Tensor
 
@@ -30,7 +31,14 @@ ATTENTION_SHARE = 0.25
 
 # Dot products that one weight costs: values of 8 bits are multiplied as 16-bit integers, of which a
 # vector has eight instead of sixteen, and floats four.
-_PRODUCTS = {"Q8_0": 2.0, "IQ4_NL": 2.0, "F32": 4.0, "F16": 6.0, "BF16": 6.0}
+_PRODUCTS = {
+    "Q8_0": 2.0,
+    "IQ4_NL": 2.0,
+    **dict.fromkeys(READ_ONLY, 2.0),
+    "F32": 4.0,
+    "F16": 6.0,
+    "BF16": 6.0,
+}
 
 _FIELDS = ("memory_gib", "threads", "gmac_per_s", "gb_per_s_per_thread", "gb_per_s")
 _GPU_FIELDS = ("gb_per_s", "tflops", "us_per_dispatch", "ms_per_pipeline")

@@ -28,6 +28,13 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
 _FALLBACKS = {"Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 
 
+# Published files hold them; in memory all of them take what IQ4_NL takes, which is better and
+# so is what to choose instead.
+READ_ONLY = ("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S",
+             "TQ2_0", "TQ1_0")  # fmt: skip
+TARGETS = tuple(name for name in TENSOR_TYPES if name not in READ_ONLY)
+
+
 @dataclass(frozen=True)
 class Override:
     """Matrices whose name matches `pattern` (a glob: `*`, `?`, `[…]`) become `type`."""
@@ -47,14 +54,15 @@ class Choice:
 def tensor_type(name: str) -> TensorType:
     """The type of that name, in any case. Raises SlmError "invalid_argument"."""
     found = TENSOR_TYPES.get(name.upper())
-    if found is None:
+    if found is None or found.name in READ_ONLY:
         hint = ""
+        if found is not None:
+            hint = " to write (files that have it are read)"
         if name.upper().endswith(("_K_S", "_K_M", "_K_L")):
             hint = f" ({name.upper()} is a mix of llama.cpp's; its main type is {name[:4].upper()})"
         raise SlmError(
             "invalid_argument",
-            f"there is no tensor type {name!r}{hint}; choose web or one of "
-            f"{', '.join(TENSOR_TYPES)}",
+            f"there is no tensor type {name!r}{hint}; choose web or one of {', '.join(TARGETS)}",
         )
     return found
 

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..generated.abi import TENSOR_TYPES, TensorType
+from ..generated.abi import TensorType
 from . import ggml
+from .choice import TARGETS
 
 F32 = npt.NDArray[np.float32]
 
 FLOAT_TYPES = ("F32", "F16", "BF16")
 NUMPY_TYPES = (*FLOAT_TYPES, "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")
 # The types whose quantizer can weigh the columns.
-WEIGHTED_TYPES = tuple(name for name in TENSOR_TYPES if name not in (*FLOAT_TYPES, "Q8_0"))
+WEIGHTED_TYPES = tuple(name for name in TARGETS if name not in (*FLOAT_TYPES, "Q8_0"))
 
 # Block scales are float16, and so are the values of F16.
 _F16_MAX = 65504.0

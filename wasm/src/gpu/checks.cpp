@@ -37,11 +37,14 @@ struct Halves {
   int32_t at[2];
 };
 constexpr Halves kHalves[] = {
-    {TensorType::F16, {0, -1}},    {TensorType::BF16, {0, -1}},  {TensorType::Q4_0, {0, -1}},
-    {TensorType::Q4_1, {0, 2}},    {TensorType::Q5_0, {0, -1}},  {TensorType::Q5_1, {0, 2}},
-    {TensorType::Q8_0, {0, -1}},   {TensorType::Q2_K, {80, 82}}, {TensorType::Q3_K, {108, -1}},
-    {TensorType::Q4_K, {0, 2}},    {TensorType::Q5_K, {0, 2}},   {TensorType::Q6_K, {208, -1}},
-    {TensorType::IQ4_NL, {0, -1}},
+    {TensorType::F16, {0, -1}},     {TensorType::BF16, {0, -1}},   {TensorType::Q4_0, {0, -1}},
+    {TensorType::Q4_1, {0, 2}},     {TensorType::Q5_0, {0, -1}},   {TensorType::Q5_1, {0, 2}},
+    {TensorType::Q8_0, {0, -1}},    {TensorType::Q2_K, {80, 82}},  {TensorType::Q3_K, {108, -1}},
+    {TensorType::Q4_K, {0, 2}},     {TensorType::Q5_K, {0, 2}},    {TensorType::Q6_K, {208, -1}},
+    {TensorType::IQ4_NL, {0, -1}},  {TensorType::IQ4_XS, {0, -1}}, {TensorType::IQ3_S, {0, -1}},
+    {TensorType::IQ3_XXS, {0, -1}}, {TensorType::IQ2_S, {0, -1}},  {TensorType::IQ2_XS, {0, -1}},
+    {TensorType::IQ2_XXS, {0, -1}}, {TensorType::IQ1_S, {0, -1}},  {TensorType::TQ2_0, {64, -1}},
+    {TensorType::TQ1_0, {52, -1}},
 };
 
 /// As few rows as are cut like `units` of them, and none that fill a tile.
@@ -69,6 +72,9 @@ std::vector<uint8_t> seeded_rows(TensorType type, uint32_t columns, uint64_t sta
             if (type == TensorType::BF16) half = static_cast<uint16_t>(0x3c00 | (next_bits(state) & 0x80ff));
             std::memcpy(block + place, &half, 2);
           }
+    if (type == TensorType::IQ1_M) // a half's nibbles are the upper ones of its scales' words
+      for (uint32_t i = 0, half = f32_to_f16(next_float(state) * 0.02f); i < 4; i++, half >>= 4)
+        block[49 + i * 2] = static_cast<uint8_t>((block[49 + i * 2] & 15) | (half & 15) << 4);
   }
   return bytes;
 }

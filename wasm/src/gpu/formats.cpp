@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "../indexed.h"
+
 namespace slm {
 namespace {
 
@@ -98,6 +100,19 @@ void pack_q2_k(const uint8_t *from, uint32_t i, Regions out) {
   std::memcpy(out[2] + i * 4, from + 80, 4);
 }
 
+/// Types whose values have indices; d is a whole float32, for it is an eighth or a quarter of the file's.
+template <TensorType Type> void pack_indexed(const uint8_t *from, uint32_t i, Regions out) {
+  IndexedBlock block;
+  read_indexed(Type, from, block);
+  for (uint32_t b = 0; b < 8; b++)
+    put_nibbles(out[0] + (i * 8 + b) * 16, [&](uint32_t e) { return block.index[b * 32 + e]; });
+  std::memcpy(out[1] + i * 16, block.scale, 16);
+  std::memcpy(out[2] + i * 4, &block.d, 4);
+}
+template <TensorType Type> constexpr MatmulKernel indexed() {
+  return {Type, 256, {{32, 16}, {32, 2}, {256, 4}}, pack_indexed<Type>};
+}
+
 constexpr MatmulKernel kKernels[] = {
     {TensorType::F32, 32, {{32, 128}}, pack_plain<4>},
     {TensorType::F16, 32, {{32, 64}}, pack_plain<2>},
@@ -113,6 +128,16 @@ constexpr MatmulKernel kKernels[] = {
     {TensorType::Q5_K, 256, {{32, 16}, {32, 2}, {256, 4}, {32, 4}}, pack_k32<true>},
     {TensorType::Q6_K, 256, {{32, 16}, {32, 2}, {256, 2}, {32, 8}}, pack_q6_k},
     {TensorType::IQ4_NL, 32, {{32, 16}, {32, 2}}, pack_legacy<false, false>},
+    indexed<TensorType::IQ4_XS>(),
+    indexed<TensorType::IQ3_S>(),
+    indexed<TensorType::IQ3_XXS>(),
+    indexed<TensorType::IQ2_S>(),
+    indexed<TensorType::IQ2_XS>(),
+    indexed<TensorType::IQ2_XXS>(),
+    indexed<TensorType::IQ1_M>(),
+    indexed<TensorType::IQ1_S>(),
+    indexed<TensorType::TQ2_0>(),
+    indexed<TensorType::TQ1_0>(),
 };
 
 } // namespace

@@ -332,8 +332,18 @@ export const FORMATS: { readonly [type: number]: string } = {
   12: 'q4_k',
   13: 'q5_k',
   14: 'q6_k',
+  16: 'iq2_xxs',
+  17: 'iq2_xs',
+  18: 'iq3_xxs',
+  19: 'iq1_s',
   20: 'iq4_nl',
+  21: 'iq3_s',
+  22: 'iq2_s',
+  23: 'iq4_xs',
+  29: 'iq1_m',
   30: 'bf16',
+  34: 'tq1_0',
+  35: 'tq2_0',
 };
 
 /** Of the products, by number: what slm_dot_name says in the variant `webgpu`. */

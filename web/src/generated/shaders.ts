@@ -1865,20 +1865,18 @@ let scales = signed_scales(at, i);
 return Scales(scales, -32.0 * scales);
 }
 `,
-  20: `//:include nibbles
+  16: `//:include few
+`,
+  17: `//:include few
+`,
+  18: `//:include indexed
+const TABLE = vec4<u32>(0x1c140c04u, 0x3e342c24u, 0xe4ecf4fcu, 0xc2ccd4dcu);
+`,
+  19: `//:include few
+`,
+  20: `//:include table
 //:include f16
-fn table(q: vec4<u32>) -> vec4<u32> {
-let lower = select(vec4<u32>(0xbfad9881u), vec4<u32>(0xf6eaddcfu), q > vec4<u32>(3u));
-let upper = select(vec4<u32>(0x26190d01u), vec4<u32>(0x71594535u), q > vec4<u32>(11u));
-return (select(lower, upper, q > vec4<u32>(7u)) >> (8u * (q & vec4<u32>(3u)))) & vec4<u32>(0xffu);
-}
-fn numbers(q: vec4<u32>) -> vec4<f32> {
-return vec4<f32>(bitcast<vec4<i32>>(table(q) << vec4<u32>(24u)) >> vec4<u32>(24u));
-}
-fn bytes(q: vec4<u32>) -> u32 {
-let t = table(q);
-return t.x | (t.y << 8u) | (t.z << 16u) | (t.w << 24u);
-}
+const TABLE = vec4<u32>(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
 fn load_block(at: vec4<u32>, i: u32) -> Block {
 let q = heap4[at.x / 4u + i];
 let d = f16_at(at.y, i);
@@ -1898,21 +1896,28 @@ let q = heap[at.x + i * 4u + part];
 let d = f16_at(at.y, i);
 return Eight(numbers(low_nibbles(q)) * d, numbers(high_nibbles(q)) * d);
 }
-fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
-let q = heap4[at.x / 4u + i];
-return Bytes(
-vec4<u32>(bytes(low_nibbles(q.x)), bytes(high_nibbles(q.x)), bytes(low_nibbles(q.y)), bytes(high_nibbles(q.y))),
-vec4<u32>(bytes(low_nibbles(q.z)), bytes(high_nibbles(q.z)), bytes(low_nibbles(q.w)), bytes(high_nibbles(q.w))),
-);
-}
 fn scales_of(at: vec4<u32>, i: u32) -> Scales {
 return Scales(vec2<f32>(f16_at(at.y, i)), vec2<f32>(0.0));
 }
+`,
+  21: `//:include indexed
+const TABLE = vec4<u32>(0x07050301u, 0x0f0d0b09u, 0xf9fbfdffu, 0xf1f3f5f7u);
+`,
+  22: `//:include few
+`,
+  23: `//:include indexed
+const TABLE = vec4<u32>(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
+`,
+  29: `//:include few
 `,
   30: `//:include halves
 fn decode(bits: vec4<u32>) -> vec4<f32> {
 return bitcast<vec4<f32>>(bits << vec4<u32>(16u));
 }
+`,
+  34: `//:include few
+`,
+  35: `//:include few
 `,
 };
 
@@ -2042,6 +2047,9 @@ fn f16_at(at: u32, i: u32) -> f32 {
 return from_f16(heap[at + i / 2u] >> (16u * (i & 1u)));
 }
 `,
+  few: `//:include indexed
+const TABLE = vec4<u32>(0xf92b1908u, 0x02000901u, 0xf7d5e7f8u, 0x000007ffu);
+`,
   finish: `//:include activation
 fn finished(value: f32, before: f32) -> f32 {
 if (FINISH == 1u) {
@@ -2072,6 +2080,36 @@ return Block(a.v0, a.v1, b.v0, b.v1, c.v0, c.v1, d.v0, d.v1);
 }
 fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
 return eight(heap4[at.x / 4u + i * 4u + part]);
+}
+`,
+  indexed: `//:include table
+//:include k_scales
+fn scale_pair(at: vec4<u32>, i: u32) -> vec2<f32> {
+let bytes = bitcast<vec2<i32>>(bytes_of(at, i) << vec2<u32>(24u)) >> vec2<u32>(24u);
+return vec2<f32>(bytes) * bitcast<f32>(heap[at.z + i / 8u]);
+}
+fn load_block(at: vec4<u32>, i: u32) -> Block {
+let q = heap4[at.x / 4u + i];
+let d = scale_pair(at, i);
+return Block(
+numbers(low_nibbles(q.x)) * d.x,
+numbers(high_nibbles(q.x)) * d.x,
+numbers(low_nibbles(q.y)) * d.x,
+numbers(high_nibbles(q.y)) * d.x,
+numbers(low_nibbles(q.z)) * d.y,
+numbers(high_nibbles(q.z)) * d.y,
+numbers(low_nibbles(q.w)) * d.y,
+numbers(high_nibbles(q.w)) * d.y,
+);
+}
+fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
+let q = heap[at.x + i * 4u + part];
+let pair = scale_pair(at, i);
+let d = select(pair.x, pair.y, part > 1u);
+return Eight(numbers(low_nibbles(q)) * d, numbers(high_nibbles(q)) * d);
+}
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+return Scales(scale_pair(at, i), vec2<f32>(0.0));
 }
 `,
   k_scales: `//:include f16
@@ -2261,6 +2299,27 @@ tile[lane + 448u] = b3;
 tile[SQUARES * 64u + lane] = squares;
 fold_all(lane);
 finish_row(first_unit, lane, factors(tile[SQUARES * 64u]));
+}
+`,
+  table: `//:include nibbles
+fn from_table(q: vec4<u32>) -> vec4<u32> {
+let lower = select(vec4<u32>(TABLE.x), vec4<u32>(TABLE.y), q > vec4<u32>(3u));
+let upper = select(vec4<u32>(TABLE.z), vec4<u32>(TABLE.w), q > vec4<u32>(11u));
+return (select(lower, upper, q > vec4<u32>(7u)) >> (8u * (q & vec4<u32>(3u)))) & vec4<u32>(0xffu);
+}
+fn numbers(q: vec4<u32>) -> vec4<f32> {
+return vec4<f32>(bitcast<vec4<i32>>(from_table(q) << vec4<u32>(24u)) >> vec4<u32>(24u));
+}
+fn table_bytes(q: vec4<u32>) -> u32 {
+let t = from_table(q);
+return t.x | (t.y << 8u) | (t.z << 16u) | (t.w << 24u);
+}
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+let q = heap4[at.x / 4u + i];
+return Bytes(
+vec4<u32>(table_bytes(low_nibbles(q.x)), table_bytes(high_nibbles(q.x)), table_bytes(low_nibbles(q.y)), table_bytes(high_nibbles(q.y))),
+vec4<u32>(table_bytes(low_nibbles(q.z)), table_bytes(high_nibbles(q.z)), table_bytes(low_nibbles(q.w)), table_bytes(high_nibbles(q.w))),
+);
 }
 `,
   units: `//:include products

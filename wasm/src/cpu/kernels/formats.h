@@ -27,6 +27,7 @@
 #include <cstring>
 
 #include "../../f16.h"
+#include "../../indexed.h"
 #include "../../simd.h"
 #include "matmul.h"
 
@@ -326,6 +327,50 @@ struct Q2_K {
   }
 };
 
+// ---- the IQ types of 256 elements and the ternary ones ------------------------------
+
+/// What all of them become: indices into a table of 8-bit values. The table lies in the block, so that one kernel
+/// serves every type; 16 elements share a scale.
+struct Indexed {
+  static constexpr uint32_t columns = 256, sub = 16, parts = 2, table = 256, subs = table + 16, part_bytes = subs + 32,
+                            super = parts * part_bytes, bytes = super + 16;
+  static constexpr int max_q = 0;
+
+  template <int S, int T> static void step(const uint8_t *b, const Constants &k, v128 (&q)[2]) {
+    constexpr int word = S * 4 + T;
+    const v128 values = lookup(load(b + table), field<word / 16 * 4, 4>(load(b + word % 16 * 16), k));
+    q[0] = extend_low_i8(values);
+    q[1] = extend_high_i8(values);
+  }
+  struct Scales {
+    Scales(const uint8_t *part, const uint8_t *block, const Constants &) : at(part + subs), d(load(block + super)) {}
+    template <int S> v128 scale() const { return mul_f32(d, to_f32(load8x4_s(at + S * 4))); }
+    const uint8_t *at;
+    v128 d;
+  };
+
+  static void pack_rows(TensorType type, const uint8_t *const (&rows)[kRows], uint8_t *out) {
+    for (uint32_t r = 0; r < kRows; r++) {
+      IndexedBlock block;
+      read_indexed(type, rows[r], block);
+      std::memcpy(out + super + r * 4, &block.d, 4);
+      for (uint32_t p = 0; p < parts; p++) {
+        uint8_t *part = out + p * part_bytes;
+        std::memcpy(part + table, indexed_values(type), 16);
+        for (uint32_t i = 0; i < 8; i++)
+          part[subs + i * 4 + r] = static_cast<uint8_t>(block.scale[p * 8 + i]);
+        const uint8_t *index = block.index + p * 128;
+        for (uint32_t i = 0; i < 64; i++)
+          part[i / 4 * 16 + r * 4 + i % 4] = static_cast<uint8_t>(index[i] | index[i + 64] << 4);
+      }
+    }
+  }
+};
+template <TensorType Type, uint32_t FileBytes> struct IndexedFile : Indexed {
+  static constexpr uint32_t file_bytes = FileBytes;
+  static void pack(const uint8_t *const (&rows)[kRows], uint8_t *out) { pack_rows(Type, rows, out); }
+};
+
 // ---- panels: a few rows unpacked to bytes, to be used for many tokens -------------
 
 /// 32 columns of a format with unsigned values after unpacking: for each
@@ -348,18 +393,19 @@ template <uint32_t Sub, int MaxQ> struct Panel {
 };
 
 /// The same for signed values, which are int16 here.
-struct SignedPanel {
-  static constexpr uint32_t columns = 32, sub = 32, parts = 1;
+template <uint32_t Sub> struct SignedPanel {
+  static constexpr uint32_t columns = 32, sub = Sub, parts = 1;
   static constexpr int max_q = 0;
-  static constexpr uint32_t scales = sub * kRows * 2, sub_bytes = scales + 16, bytes = sub_bytes, part_bytes = bytes;
+  static constexpr uint32_t scales = Sub * kRows * 2, sub_bytes = scales + 16, bytes = columns / Sub * sub_bytes,
+                            part_bytes = bytes;
 
-  template <int, int T> static void step(const uint8_t *b, const Constants &, v128 (&q)[2]) {
-    q[0] = load(b + T * 32);
-    q[1] = load(b + T * 32 + 16);
+  template <int S, int T> static void step(const uint8_t *b, const Constants &, v128 (&q)[2]) {
+    q[0] = load(b + S * sub_bytes + T * 32);
+    q[1] = load(b + S * sub_bytes + T * 32 + 16);
   }
   struct Scales {
     Scales(const uint8_t *b, const uint8_t *, const Constants &) : at(b + scales) {}
-    template <int> v128 scale() const { return load(at); }
+    template <int S> v128 scale() const { return load(at + S * sub_bytes); }
     const uint8_t *at;
   };
 };
@@ -367,13 +413,13 @@ struct SignedPanel {
 template <class W> inline constexpr bool is_signed = W::max_q == 0;
 
 template <class W> struct PanelFor {
-  // Formats with sub-blocks of 16 share one panel, so that there are four in all.
+  // Formats with sub-blocks of 16 share one panel, so that there are five in all.
   using Type = Panel<W::sub, W::sub == 16 ? 63 : W::max_q>;
 };
 template <class W>
   requires is_signed<W>
 struct PanelFor<W> {
-  using Type = SignedPanel;
+  using Type = SignedPanel<W::sub>;
 };
 template <class W> using PanelOf = typename PanelFor<W>::Type;
 

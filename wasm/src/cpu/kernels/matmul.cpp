@@ -229,6 +229,7 @@ template <class W> void dequantize(const uint8_t *group, uint32_t columns, uint3
   }
 }
 
+/// `W` by what it reads from a file.
 template <class W> void pack(const uint8_t *const (&rows)[4], uint32_t columns, uint8_t *out) {
   const uint8_t *at[4] = {rows[0], rows[1], rows[2], rows[3]};
   for (uint32_t c = 0; c < columns; c += W::columns, out += W::bytes) {
@@ -326,12 +327,20 @@ inline float dot_exact(const float *a, const float *b, uint32_t n) {
 
 template <class... Dot> struct FormList {
   static constexpr const char *names[] = {Dot::name...};
-  template <class W> static constexpr MatmulKernel quantized(TensorType type) {
+  template <class W, class File = W> static constexpr MatmulKernel quantized(TensorType type) {
     static_assert(W::sub % (4 * 2) == 0 && W::columns % W::sub == 0);
-    return {type,          is_signed<W> ? Rounding::Words : Rounding::Bytes,
-            W::columns,    W::bytes,
-            W::file_bytes, pack<W>,
-            dequantize<W>, {multiply<W, std::conditional_t<is_signed<W>, dot::Signed, Dot>>...}};
+    return {type,
+            is_signed<W> ? Rounding::Words : Rounding::Bytes,
+            W::columns,
+            W::bytes,
+            File::file_bytes,
+            pack<File>,
+            dequantize<W>,
+            {multiply<W, std::conditional_t<is_signed<W>, dot::Signed, Dot>>...}};
+  }
+  /// One of those that are packed alike.
+  template <TensorType Type> static constexpr MatmulKernel indexed() {
+    return quantized<Indexed, IndexedFile<Type, tensor_type_info(static_cast<uint32_t>(Type))->block_bytes>>(Type);
   }
   template <class W> static constexpr MatmulKernel plain(TensorType type) {
     return {type,
@@ -359,6 +368,11 @@ constexpr MatmulKernel kKernels[] = {
     Forms::quantized<Q2_K>(TensorType::Q2_K), Forms::quantized<Q3_K>(TensorType::Q3_K),
     Forms::quantized<Q4_K>(TensorType::Q4_K), Forms::quantized<Q5_K>(TensorType::Q5_K),
     Forms::quantized<Q6_K>(TensorType::Q6_K), Forms::quantized<IQ4_NL>(TensorType::IQ4_NL),
+    Forms::indexed<TensorType::IQ4_XS>(),     Forms::indexed<TensorType::IQ3_S>(),
+    Forms::indexed<TensorType::IQ3_XXS>(),    Forms::indexed<TensorType::IQ2_S>(),
+    Forms::indexed<TensorType::IQ2_XS>(),     Forms::indexed<TensorType::IQ2_XXS>(),
+    Forms::indexed<TensorType::IQ1_M>(),      Forms::indexed<TensorType::IQ1_S>(),
+    Forms::indexed<TensorType::TQ2_0>(),      Forms::indexed<TensorType::TQ1_0>(),
 };
 static_assert(sizeof(kKernels) / sizeof(kKernels[0]) == sizeof(kTensorTypes) / sizeof(kTensorTypes[0]));
 
@@ -387,7 +401,7 @@ void multiply_exact(const Matrix &w, const Activations &x, float *y, size_t y_st
 }
 
 size_t matmul_scratch_bytes(uint32_t columns) {
-  return (size_t(columns) + 31) / 32 * PanelOf<Q8_0>::bytes * kPanelGroups; // 8-bit panels are the largest
+  return (size_t(columns) + 31) / 32 * PanelOf<Indexed>::bytes * kPanelGroups; // the largest
 }
 
 const char *dot_name(int i) { return Forms::names[i]; }

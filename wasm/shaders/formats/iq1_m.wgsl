@@ -1,0 +1,2 @@
+// iq1_m.wgsl: a few values, by index.
+//:include few

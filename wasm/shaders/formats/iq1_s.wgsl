@@ -1,0 +1,2 @@
+// iq1_s.wgsl: a few values, by index.
+//:include few

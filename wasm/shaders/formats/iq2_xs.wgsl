@@ -1,0 +1,2 @@
+// iq2_xs.wgsl: a few values, by index.
+//:include few

@@ -1,0 +1,2 @@
+// iq2_xxs.wgsl: a few values, by index.
+//:include few

@@ -1,0 +1,2 @@
+// tq1_0.wgsl: a few values, by index.
+//:include few

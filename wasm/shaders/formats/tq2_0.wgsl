@@ -1,0 +1,2 @@
+// tq2_0.wgsl: a few values, by index.
+//:include few
