@@ -180,7 +180,7 @@ def hyperparameters(
         n_embd=n_embd,
         n_ff=_n_ff(read, family),
         n_head=n_head,
-        n_head_kv=_n_head_kv(read, family, n_head),
+        n_head_kv=read.whole("num_key_value_heads", n_head),
         head_dim=head_dim,
         n_vocab=read.whole("vocab_size"),
         n_ctx=read.whole("max_position_embeddings", 2048),
@@ -252,10 +252,6 @@ def _given(config: Mapping[str, Any]) -> dict[str, Any]:
 def _n_ff(read: _Reader, family: Family) -> int:
     # RecurrentGemma counts both of the matrices that meet in a gated unit.
     return read.whole("intermediate_size") // (2 if family.model_type == "recurrent_gemma" else 1)
-
-
-def _n_head_kv(read: _Reader, family: Family, n_head: int) -> int:
-    return read.whole("num_key_value_heads", n_head)
 
 
 def _window(read: _Reader, family: Family) -> int | None:
