@@ -141,7 +141,7 @@ BLOCKS = {
 }  # fmt: skip
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma",
-                 "gemma-embedding", "bert")  # fmt: skip
+                 "gemma-embedding", "bert", "recurrentgemma")  # fmt: skip
 
 
 def model(
@@ -160,6 +160,7 @@ def model(
         "feed_forward_length": n_ff, "attention.head_count": n_head,
         "attention.head_count_kv": n_head_kv, "attention.key_length": head_dim,
         "attention.value_length": head_dim, "attention.sliding_window": 4,
+        "recurrent.width": 64, "recurrent.block_width": 32, "recurrent.conv_kernel": 4,
         "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
         **(numbers or {}),
     }  # fmt: skip
@@ -195,6 +196,15 @@ def model(
         }  # fmt: skip
     if architecture == "bert":
         shapes = _bert(n_embd, n_vocab, n_ff, n_head * head_dim, n_head_kv * head_dim)
+    if architecture == "recurrentgemma":
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            del shapes[f"blk.0.{name}"]
+        shapes |= {
+            "blk.0.rec_gate": (n_embd, 64), "blk.0.rec_in": (n_embd, 64),
+            "blk.0.rec_out": (64, n_embd), "blk.0.rec_conv": (4, 64), "blk.0.rec_conv.bias": (64,),
+            "blk.0.rec_input_gate": (32, 64), "blk.0.rec_recurrence_gate": (32, 64),
+            "blk.0.rec_decay": (64,),
+        }  # fmt: skip
     tensors, data = [], bytearray()
     for i, (name, shape) in enumerate(shapes.items()):
         kind, block, size = BLOCKS[types[i % len(types)] if len(shape) > 1 else "F32"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from tests.goldens import tiny_griffin as griffin
 from tests.goldens.tiny_models import (
     EMBEDDERS,
     F32,
@@ -45,13 +46,18 @@ def write_model(
 ) -> list[Path]:
     writer = gguf.GGUFWriter(path, model.arch, split_max_tensors=split_max_tensors)
     _add_hyperparameters(writer, model)
+    if model.arch == "recurrentgemma":
+        griffin.add_hyperparameters(writer, model)
     if model.arch in ("qwen2", "qwen3"):
         _add_bpe_tokenizer(writer, model)
     elif model.arch == "bert":
         _add_wordpiece_tokenizer(writer, model)
     else:
         _add_spm_tokenizer(writer, model)
-    _add_tensors(writer, model, tensors)
+    if model.arch == "recurrentgemma":
+        griffin.add_tensors(writer, model, tensors)
+    else:
+        _add_tensors(writer, model, tensors)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
-    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert"
+    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
+    "recurrentgemma",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -67,6 +68,10 @@ class TinyModel:
     # which 62 layers of float32 rounding do not survive.
     qk_gain: float = 1.5
     tensor_type: GGMLQuantizationType = GGMLQuantizationType.F32  # of the matrices
+    # Of layers that recur, which are all but every `attention_period`-th.
+    attention_period: int = 1
+    n_recurrent: int = 0  # channels
+    n_taps: int = 0  # of a convolution
     # Of a model that embeds texts: what comes out of the two matrices behind its mean.
     n_wide: int = 0
     n_embedding: int = 0
@@ -74,11 +79,14 @@ class TinyModel:
     @property
     def in_llama_cpp(self) -> bool:
         """Whether llama.cpp reads the architecture."""
-        return self.arch != "vaultgemma"
+        return self.arch not in ("vaultgemma", "recurrentgemma")
 
     @property
     def is_gemma(self) -> bool:
         return "gemma" in self.arch
+
+    def recurs(self, layer: int) -> bool:
+        return (layer + 1) % self.attention_period != 0
 
     def is_local(self, layer: int) -> bool:
         return self.window is not None and (layer + 1) % self.window_pattern != 0
@@ -143,6 +151,20 @@ MODELS: dict[str, TinyModel] = {
             query_pre_attn_scalar=16,
             rope_linear_factor=8.0,
             qk_gain=0.8,
+        ),
+        # Channels are neither as many as columns nor as the feed-forward's; blocks are of 32.
+        TinyModel(
+            "recurrentgemma",
+            "recurrentgemma",
+            n_layer=5,
+            n_ff=172,
+            n_head_kv=1,
+            tied=True,
+            window=24,
+            final_softcap=5.0,
+            attention_period=3,
+            n_recurrent=128,
+            n_taps=4,
         ),
     )
 }
@@ -258,6 +280,8 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
     """Every tensor of the checkpoint by its Hugging Face name."""
     if model.arch == "bert":
         return _bert_weights(model)
+    if model.arch == "recurrentgemma":
+        return _griffin_weights(model)
     tensors: dict[str, Tensor] = {}
 
     def matrix(name: str, rows: int, cols: int, std: float) -> None:
@@ -355,6 +379,50 @@ def _bert_weights(model: TinyModel) -> dict[str, Tensor]:
         linear(f"{at}intermediate.dense", model.n_ff, embd, 1.5)
         linear(f"{at}output.dense", embd, model.n_ff, 1.0)
         norm(f"{at}output.LayerNorm")
+    return tensors
+
+
+def _griffin_weights(model: TinyModel) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+
+    def draw(name: str, shape: tuple[int, ...], mean: float, spread: float) -> None:
+        values = mean + spread * uniform(f"{model.name} {name}", shape)
+        tensors[name] = Tensor(values.astype(np.float32))
+
+    def linear(name: str, rows: int, cols: int, gain: float, bias: bool = True) -> None:
+        draw(f"{name}.weight", (rows, cols), 0.0, gain * np.sqrt(3 / cols))
+        if bias:
+            draw(f"{name}.bias", (rows,), 0.0, 0.5)
+
+    embd, wide, head = model.n_embd, model.n_recurrent, model.head_dim
+    draw("model.embed_tokens.weight", (model.n_vocab, embd), 0.0, 0.4 * np.sqrt(3))
+    draw("model.final_norm.weight", (embd,), 0.0, 0.5)
+    for layer in range(model.n_layer):
+        at = f"model.layers.{layer}."
+        temporal = f"{at}temporal_block."
+        draw(f"{at}temporal_pre_norm.weight", (embd,), 0.0, 0.5)
+        draw(f"{at}channel_pre_norm.weight", (embd,), 0.0, 0.5)
+        if model.recurs(layer):
+            linear(f"{temporal}linear_y", wide, embd, 1.5)
+            linear(f"{temporal}linear_x", wide, embd, 1.5)
+            linear(f"{temporal}linear_out", embd, wide, 1.0)
+            draw(f"{temporal}conv_1d.weight", (wide, 1, model.n_taps), 0.0, 1.0)
+            draw(f"{temporal}conv_1d.bias", (wide,), 0.0, 0.5)
+            block = wide // model.n_head
+            for gate in ("input_gate", "recurrent_gate"):
+                name = f"{temporal}rg_lru.{gate}"
+                draw(f"{name}_weight", (model.n_head, block, block), 0.0, np.sqrt(3 / block))
+                draw(f"{name}_bias", (model.n_head, block), 0.0, 1.0)
+            # States that last for a few tokens up to hundreds of them.
+            draw(f"{temporal}rg_lru.recurrent_param", (wide,), -5.0, 2.5)
+        else:
+            linear(f"{temporal}q_proj", model.n_head * head, embd, model.qk_gain, bias=False)
+            linear(f"{temporal}k_proj", model.n_head_kv * head, embd, model.qk_gain, bias=False)
+            linear(f"{temporal}v_proj", model.n_head_kv * head, embd, 1.0, bias=False)
+            linear(f"{temporal}o_proj", embd, model.n_head * head, 1.0)
+        linear(f"{at}mlp_block.gate_proj", model.n_ff, embd, 1.5)
+        linear(f"{at}mlp_block.up_proj", model.n_ff, embd, 1.5)
+        linear(f"{at}mlp_block.down_proj", embd, model.n_ff, 1.0)
     return tensors
 
 

@@ -35,6 +35,23 @@ def transformers_config(model: TinyModel) -> Any:
             max_position_embeddings=model.n_ctx_train,
             layer_norm_eps=model.eps,
         )
+    if model.arch == "recurrentgemma":
+        griffin: Any = transformers.RecurrentGemmaConfig
+        return griffin(
+            vocab_size=model.n_vocab,
+            hidden_size=model.n_embd,
+            intermediate_size=2 * model.n_ff,
+            num_hidden_layers=model.n_layer,
+            num_attention_heads=model.n_head,
+            num_key_value_heads=model.n_head_kv,
+            lru_width=model.n_recurrent,
+            conv1d_width=model.n_taps,
+            attention_window_size=model.window or 24,
+            logits_soft_cap=model.final_softcap or 30.0,
+            rms_norm_eps=model.eps,
+            max_position_embeddings=model.n_ctx_train,
+            attn_implementation="eager",
+        )
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
         rope |= {

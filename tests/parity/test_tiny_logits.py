@@ -74,8 +74,12 @@ def test_logits_with_the_cache_reused(opened: Model, name: str) -> None:
         evaluate(session, ids)
         for turn in (other, ids):
             reused = session.reuse(turn)
-            # A sliding-window layer has overwritten what a short prefix would need.
-            assert reused == n_kept or (window is not None and reused == 0)
+            # A sliding-window layer has overwritten what a short prefix would need; a state goes
+            # back to where an evaluation for logits ended.
+            if MODELS[name].n_recurrent:
+                assert reused == n_kept // 16 * 16
+            else:
+                assert reused == n_kept or (window is not None and reused == 0)
             assert session.n_past == reused
             logits = evaluate(session, turn[reused:])
         assert_close(logits, expected.logits[reused:], BOUND)

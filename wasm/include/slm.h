@@ -211,7 +211,7 @@ SLM_API int32_t slm_detokenize(slm_model *m, const int32_t *ids, uint32_t n, uin
 /* ---- sessions ---------------------------------------------------------- */
 
 /* A session is one KV cache of n_ctx positions (f16; sliding-window layers
- * keep a ring) and one sampler. At most n_batch tokens are evaluated by one
+ * keep a ring, recurrent layers a state of constant size) and one sampler. At most n_batch tokens are evaluated by one
  * call. NULL on error. */
 SLM_API slm_session *slm_session_new(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 SLM_API void slm_session_free(slm_session *s);
@@ -233,7 +233,10 @@ SLM_API int32_t slm_session_exact(slm_session *s, int32_t on);
 
 /* Keeps the longest prefix of `ids` that the cache already holds, computed with
  * the adapters of now, forgets what follows, and returns its length (at most
- * n - 1, so that there is always a token to evaluate). 0 forgets everything. */
+ * n - 1, so that there is always a token to evaluate). 0 forgets everything.
+ * Where layers recur, the prefix ends where an evaluation of several tokens, or
+ * the first one after a reuse, was asked for logits, or where the cache ends:
+ * there the session has copies of the state, of which the last few are kept. */
 SLM_API int32_t slm_session_reuse(slm_session *s, const int32_t *ids, uint32_t n);
 
 /* Positions in the cache. */

@@ -45,10 +45,29 @@ std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint
   for (uint32_t i = 0; i < m.n_layer; i++) {
     layers[i].n_head_kv = m.n_head_kv;
     layers[i].head_dim = m.head_dim;
+    if (model.family().recurrent(i).floats() != 0) continue;
     layers[i].capacity = capacity(model.family(), i, n_ctx, n_batch);
     layers[i].f16 = model.f16_cache() && !exact;
   }
   return layers;
+}
+
+std::vector<RecurrentLayer> recurrent_shapes(const LoadedModel &model) {
+  std::vector<RecurrentLayer> layers(model.family().shape().n_layer);
+  uint32_t at = 0;
+  for (uint32_t i = 0; i < layers.size(); i++) {
+    layers[i] = model.family().recurrent(i);
+    layers[i].at = at;
+    at += static_cast<uint32_t>(layers[i].floats());
+  }
+  return layers;
+}
+
+uint64_t recurrent_floats(std::span<const RecurrentLayer> layers) {
+  uint64_t sum = 0;
+  for (const RecurrentLayer &layer : layers)
+    sum += layer.floats();
+  return sum;
 }
 
 } // namespace slm

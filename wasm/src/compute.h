@@ -29,6 +29,9 @@ protected:
 
 class Compute {
 public:
+  /// Copies of what recurrent layers remember.
+  static constexpr uint32_t kCopies = 5;
+
   /// The model must be ready and outlive it. `exact` rounds neither activations nor what the cache
   /// holds; see slm_session_exact.
   static Status create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exact,
@@ -40,6 +43,9 @@ public:
 
   virtual ~Compute() = default;
   virtual std::span<const KvLayer> cache() const = 0;
+  /// Copies the memory of the recurrent layers, as the evaluations so far leave it, and back.
+  virtual void keep(uint32_t copy) = 0;
+  virtual void restore(uint32_t copy) = 0;
   /// Room for what the adapters of the evaluations that follow compute.
   virtual Status reserve(const Adaptation &adaptation) = 0;
   /// Runs the batch through the model for the logits of its last `n_logits` tokens. `kept`: nobody looks at
@@ -53,6 +59,10 @@ public:
 
 /// Slots of a layer's cache and its elements; where it lies, a backend decides.
 std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exact);
+/// What each layer remembers, one behind the other in one memory.
+std::vector<RecurrentLayer> recurrent_shapes(const LoadedModel &model);
+/// Floats of that memory.
+uint64_t recurrent_floats(std::span<const RecurrentLayer> layers);
 /// Whether a session of this shape may be made at all. A model that embeds takes a text in one call, so that
 /// its batch is its context.
 Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch);

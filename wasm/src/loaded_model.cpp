@@ -95,7 +95,7 @@ Status LoadedModel::layout() {
     if (s.matrix != nullptr) {
       SLM_TRY(weights_.place(*s.matrix, s.tensor->name));
     } else {
-      SLM_TRY(weights_.place(*s.vector, static_cast<uint32_t>(s.tensor->ne[0]), s.tensor->name));
+      SLM_TRY(weights_.place(*s.vector, static_cast<uint32_t>(s.elements()), s.tensor->name));
     }
   }
   SLM_TRY(weights_.placed());

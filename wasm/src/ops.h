@@ -9,6 +9,7 @@
 
 #include "kv_cache.h"
 #include "matrix.h"
+#include "recurrent.h"
 
 namespace slm {
 
@@ -69,6 +70,20 @@ struct LayerNorm {
 /// Which rows one vector for all of them is made of.
 enum class Pooling { Mean, First, Last };
 
+/// A causal convolution over time, of each channel with taps of its own.
+struct Convolution {
+  float *taps = nullptr; // (width, n_taps), the last one for the present token
+  float *bias = nullptr; // (width), or null
+  uint32_t n_taps = 0;
+  static constexpr uint32_t kMaxTaps = 8;
+};
+
+/// What one layer of RG-LRU reads beside its input: rows of its width.
+struct RgLru {
+  Rows input, recurrence, output; // gates before their activations
+  const float *decay;             // (width), of the logarithm of a state, below 0
+};
+
 /// The tokens of one call.
 struct Batch {
   const int32_t *ids;
@@ -108,6 +123,15 @@ public:
 
   /// Normalizes and rotates q and k, appends k and v to the cache and attends.
   virtual void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) = 0;
+
+  /// out = the convolution of x with what it was before, which `memory` keeps.
+  virtual void convolve(Rows x, const Convolution &convolution, RecurrentLayer &memory, Rows out) = 0;
+  /// out = W x for each product, of which W is block-diagonal: (width, block), of whose rows each sees its own block
+  /// of x alone.
+  virtual void block_matmul(Rows x, std::initializer_list<Product> products) = 0;
+  /// The real-gated linear recurrent unit (De et al. 2024) and the gate behind it, in place:
+  /// h = a h + sqrt(1 - a^2) sigmoid(input) x, log a = sigmoid(recurrence) decay, x = h gelu(output).
+  virtual void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) = 0;
 
   /// Row 0 of out = the mean of x's rows, or one of them. The operations that follow see this row alone; x
   /// is no longer needed.

@@ -24,7 +24,7 @@ Status Session::use(std::vector<Adaptation::Use> adapters) {
   SLM_TRY(next.set(model_, std::move(adapters)));
   SLM_TRY(compute_->reserve(next));
   adaptation_ = std::move(next);
-  gone_on_ = false;
+  stay();
   return SLM_OK;
 }
 
@@ -40,12 +40,25 @@ Status Session::exact(bool on) {
   return SLM_OK;
 }
 
+void Session::stay() {
+  if (gone_on_ && recurs_) Checkpoints::take_back(*compute_);
+  gone_on_ = false;
+}
+
 uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
+  stay();
   uint32_t keep = 0;
   // Other adapters would have made other keys and values of the same tokens.
   const uint32_t usable = made_with_ == adaptation_.key() ? n_made_ : 0;
   while (keep + 1 < n && keep < usable && tokens_[keep] == ids[keep])
     keep++;
+  if (recurs_ && keep != 0) {
+    // An answer's end, to which the turns behind it may be taken back.
+    if (keep == n_past())
+      checkpoints_.keep(*compute_, keep);
+    else
+      keep = checkpoints_.go_back(*compute_, keep);
+  }
   // A ring may have overwritten positions that the next token would look back to.
   const std::span<const KvLayer> cache = compute_->cache();
   for (uint32_t i = 0; i < cache.size(); i++) {
@@ -57,9 +70,10 @@ uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
   }
   tokens_.resize(keep);
   n_made_ = keep;
-  if (keep == 0) oldest_ = 0;
+  if (keep == 0) oldest_ = 0, checkpoints_.clear();
+  turn_begins_ = true;
   n_logits_ = 0;
-  drawer_ = nullptr, gone_on_ = false;
+  drawer_ = nullptr;
   return keep;
 }
 
@@ -95,7 +109,9 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
   const bool evaluated = drawer != nullptr && gone_on_ && n == 1 && ids[0] == sampled_;
   tokens_.insert(tokens_.end(), ids, ids + n); // the sampler looks at them
   if (drawer != nullptr && !sampler_.draw(tokens_, forbidden(), draw_)) drawer = nullptr;
-  drawer_ = nullptr, gone_on_ = false, n_logits_ = 0;
+  if (evaluated && drawer != nullptr) gone_on_ = false;
+  stay();
+  drawer_ = nullptr, n_logits_ = 0;
   if (!evaluated || drawer == nullptr) {
     const Status status = compute_->eval({ids, n, past}, adaptation_, wanted, drawer != nullptr);
     if (status != SLM_OK) tokens_.resize(past);
@@ -104,6 +120,8 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
   if (past == 0) made_with_ = adaptation_.key();
   if (n_made_ == past && made_with_ == adaptation_.key()) n_made_ += n;
   overwrite(n_past());
+  if (recurs_ && wanted != 0 && (turn_begins_ || n > 1)) checkpoints_.keep(*compute_, n_past());
+  turn_begins_ &= wanted == 0;
   if (drawer == nullptr) {
     n_logits_ = wanted;
     return SLM_OK;
@@ -112,13 +130,15 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
   drawer_ = drawer, sampled_ = -1; // which it is, is not known yet
   if (flag != SLM_EVAL_SAMPLE_ON || n_past() == n_ctx_) return SLM_OK;
   overwrite(n_past() + 1);
+  if (recurs_) Checkpoints::mark(*compute_);
   gone_on_ = true;
   return drawer->go_on(n_past(), adaptation_);
 }
 
 void Session::overwrite(uint32_t n) {
   for (const KvLayer &layer : compute_->cache())
-    if (layer.capacity < n_ctx_ && n > layer.capacity) oldest_ = std::max(oldest_, n - layer.capacity);
+    if (layer.capacity != 0 && layer.capacity < n_ctx_ && n > layer.capacity)
+      oldest_ = std::max(oldest_, n - layer.capacity);
 }
 
 Status Session::embedding(float *out, uint32_t n) const {
@@ -169,7 +189,7 @@ Status Session::sample(int32_t &token) {
 
 void Session::accept(int32_t token) {
   sampler_.skip();
-  gone_on_ = false;
+  stay();
   take(token);
 }
 

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "checkpoints.h"
 #include "compute.h"
 #include "sampler.h"
 #include "text_stream.h"
@@ -40,7 +41,8 @@ public:
 
 private:
   Session(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch)
-      : model_(model), n_ctx_(n_ctx), n_batch_(n_batch), sampler_(model.tokenizer()->n_vocab()) {}
+      : model_(model), n_ctx_(n_ctx), n_batch_(n_batch), recurs_(recurrent_floats(recurrent_shapes(model)) != 0),
+        sampler_(model.tokenizer()->n_vocab()) {}
   const float *last_logits() const;
   /// A ring overwrites its oldest positions when the cache reaches `n` tokens.
   void overwrite(uint32_t n);
@@ -48,14 +50,20 @@ private:
   /// Into the text; the session may be finished then.
   void take(int32_t token);
 
+  /// A token that was evaluated before anybody wanted it leaves no trace in a state.
+  void stay();
+
   const LoadedModel &model_;
   uint32_t n_ctx_, n_batch_;
+  bool recurs_;                 // some of its layers have a state
   std::vector<int32_t> tokens_; // in the cache, by position
   uint32_t oldest_ = 0;         // positions before this one are gone from some ring
   Adaptation adaptation_;
   std::string made_with_; // the mixture of adapters of the cache's first positions,
   uint32_t n_made_ = 0;   // and how many those are
   std::unique_ptr<Compute> compute_;
+  Checkpoints checkpoints_;
+  bool turn_begins_ = true;  // nothing was evaluated for its logits yet
   bool exact_ = false;       // what it is
   uint32_t n_logits_ = 0;    // rows that are there
   Drawer *drawer_ = nullptr; // who has drawn the next token, if the sampler has not

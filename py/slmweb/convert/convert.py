@@ -186,7 +186,8 @@ def _type(name: str) -> GGMLQuantizationType:
 
 
 def _output(tensor: Planned, hyper: Hyperparameters, wanted: GGMLQuantizationType) -> Output:
-    kind = stored_type(tensor.shape, wanted)
+    # A convolution has too few taps for any block, and no product reads them.
+    kind = TYPES["f32"] if tensor.change == "taps" else stored_type(tensor.shape, wanted)
 
     def blocks() -> Iterator[NDArray[np.generic]]:
         for rows in tensor.blocks(hyper):

@@ -8,10 +8,11 @@ Owns names and defaults, and computes nothing: tensors.py does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding", "ctx", "types"]
+Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding", "ctx", "types",
+                    "channels", "block", "taps"]  # fmt: skip
 
 Change = Literal[
     "none",
@@ -20,7 +21,14 @@ Change = Literal[
     "plus_one",  # Gemma multiplies by one more than a norm's weight
     "query_scale",  # what the runtime's attention scale lacks
     "plus_one_query_scale",
+    "taps",  # of a convolution: (channels, 1, taps), in F32
+    "blocks",  # of a block-diagonal matrix, each as columns by rows
+    "block_biases",  # of such a matrix, block by block
+    "decay",  # of RG-LRU, before its softplus
 ]
+
+# What a layer remembers; "" is any.
+Memory = Literal["", "attention", "recurrent"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class Row:
     shape: tuple[Dimension, ...]
     change: Change = "none"
     promise: str = ""  # what the config has to say for it to count; it may then still be missing
+    memory: Memory = ""  # of the layers that have it
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class Family:
     ignored: tuple[str, ...] = ()  # beginnings of names that play no part in what is computed
     layer_norm: bool = False  # with a bias, where the others have the root mean square alone
     rotary: bool = True
+    rotary_share: float = 1.0  # of each head, from its start
+    recurs: bool = False  # in some layers, of which the config has a list
     embeds: bool = False  # sees both ways, and what sentence-transformers put behind it counts
 
     @property
@@ -91,6 +102,14 @@ def _layer(
     )
 
 
+def _gate(source: str, target: str) -> tuple[Row, Row]:
+    at = f"temporal_block.rg_lru.{source}"
+    return (
+        Row(f"{at}_weight", f"{target}.weight", ("channels", "block"), "blocks"),
+        Row(f"{at}_bias", f"{target}.bias", ("channels",), "block_biases"),
+    )
+
+
 def _with_bias(source: str, target: str, shape: tuple[Dimension, ...]) -> tuple[Row, Row]:
     return (
         Row(f"{source}.weight", f"{target}.weight", shape),
@@ -125,6 +144,11 @@ _SANDWICH_NORMS = (
     Row("post_feedforward_layernorm.weight", "post_ffw_norm.weight", ("embd",), "plus_one"),
 )
 _GELU = ("gelu_pytorch_tanh",)
+
+
+def _of(memory: Memory, *rows: Row) -> tuple[Row, ...]:
+    return tuple(replace(row, memory=memory) for row in rows)
+
 
 _GEMMA3_DEFAULTS: Mapping[str, Any] = {
     "vocab_size": 262_208,
@@ -271,7 +295,85 @@ FAMILIES: tuple[Family, ...] = (
         softcaps=True,
         untied_output=False,
     ),
+    # Nobody else has a GGUF of it: docs/gguf-recurrentgemma.md.
+    Family(
+        "recurrentgemma",
+        "recurrent_gemma",
+        (
+            Row("model.embed_tokens.weight", "token_embd.weight", ("vocab", "embd")),
+            Row("model.final_norm.weight", "output_norm.weight", ("embd",), "plus_one"),
+            Row("lm_head.weight", "output.weight", ("vocab", "embd")),
+        ),
+        (
+            Row("temporal_pre_norm.weight", "attn_norm.weight", ("embd",), "plus_one"),
+            *_of(
+                "attention",
+                Row("temporal_block.q_proj.weight", "attn_q.weight", ("q", "embd")),
+                Row("temporal_block.k_proj.weight", "attn_k.weight", ("kv", "embd")),
+                Row("temporal_block.v_proj.weight", "attn_v.weight", ("kv", "embd")),
+                *_with_bias("temporal_block.o_proj", "attn_output", ("embd", "q")),
+            ),
+            *_of(
+                "recurrent",
+                *_with_bias("temporal_block.linear_y", "rec_gate", ("channels", "embd")),
+                *_with_bias("temporal_block.linear_x", "rec_in", ("channels", "embd")),
+                *_with_bias("temporal_block.linear_out", "rec_out", ("embd", "channels")),
+                Row(
+                    "temporal_block.conv_1d.weight", "rec_conv.weight", ("channels", "taps"), "taps"
+                ),
+                Row("temporal_block.conv_1d.bias", "rec_conv.bias", ("channels",)),
+                *_gate("input_gate", "rec_input_gate"),
+                *_gate("recurrent_gate", "rec_recurrence_gate"),
+                Row(
+                    "temporal_block.rg_lru.recurrent_param",
+                    "rec_decay.weight",
+                    ("channels",),
+                    "decay",
+                ),
+            ),
+            Row("channel_pre_norm.weight", "ffn_norm.weight", ("embd",), "plus_one"),
+            *_with_bias("mlp_block.gate_proj", "ffn_gate", ("ff", "embd")),
+            *_with_bias("mlp_block.up_proj", "ffn_up", ("ff", "embd")),
+            *_with_bias("mlp_block.down_proj", "ffn_down", ("embd", "ff")),
+        ),
+        {
+            "vocab_size": 256_000,
+            "hidden_size": 2560,
+            "intermediate_size": 15_360,
+            "num_hidden_layers": 26,
+            "num_attention_heads": 10,
+            "max_position_embeddings": 8192,
+            "tie_word_embeddings": True,
+            "attention_window_size": 2048,
+            "conv1d_width": 4,
+            "logits_soft_cap": 30.0,
+            "block_types": ("recurrent", "recurrent", "attention"),
+            "partial_rotary_factor": 0.5,
+        },
+        activations=_GELU,
+        activation_key="hidden_activation",
+        untied_output=False,
+        rotary_share=0.5,
+        recurs=True,
+    ),
 )
+
+
+_ATTENTION: Memory = "attention"
+
+
+def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[Memory, ...]:
+    """What each layer remembers; empty where the config's list makes no sense."""
+    if not family.recurs:
+        return n_layer * (_ATTENTION,)
+    kinds = config.get("block_types") or family.defaults["block_types"]
+    if not isinstance(kinds, list | tuple):
+        return ()
+    known: dict[str, Memory] = {"recurrent": "recurrent", "attention": "attention"}
+    if not kinds or any(str(kind) not in known for kind in kinds):
+        return ()
+    return tuple(known[str(kinds[i % len(kinds)])] for i in range(n_layer))
+
 
 # A vision model around a family's language model.
 MULTIMODAL = {"gemma3": "gemma3_text"}

@@ -18,7 +18,7 @@ from gguf import PoolingType
 from ..errors import SlmError
 from ..kinds import advice
 from .checkpoint import Checkpoint
-from .families import FAMILIES, MULTIMODAL, Dimension, Family, family_with
+from .families import FAMILIES, MULTIMODAL, Dimension, Family, Memory, family_with, memories
 from .sentence import Sentence
 
 
@@ -30,6 +30,16 @@ class Llama3Scaling:
     low_freq_factor: float
     high_freq_factor: float
     original_context: int
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """Of the layers that remember a state in place of keys and values."""
+
+    memories: tuple[Memory, ...]  # of each layer
+    channels: int
+    block: int  # columns of a block-diagonal matrix's blocks
+    taps: int  # of a convolution
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ class Hyperparameters:
     window: int | None
     attn_softcap: float | None
     final_softcap: float | None
+    recurrence: Recurrence | None
     query_scale: float  # what queries lack for the runtime's scale to be the model's
     # Of a model that embeds texts: how rows are pooled, and the widths of the matrices behind.
     pooling: PoolingType | None = None
@@ -73,6 +84,9 @@ class Hyperparameters:
         wide = widths[1] if len(widths) > 2 else 0
         return replace(self, pooling=sentence.pooling, n_wide=wide, n_embedding=widths[-1])
 
+    def memory(self, layer: int) -> Memory:
+        return self.recurrence.memories[layer] if self.recurrence else "attention"
+
     def size(self, dimension: Dimension) -> int:
         return {
             "vocab": self.n_vocab,
@@ -83,6 +97,9 @@ class Hyperparameters:
             "head": self.head_dim,
             "ctx": self.n_ctx,
             "types": self.n_types,
+            "channels": self.recurrence.channels if self.recurrence else 0,
+            "block": self.recurrence.block if self.recurrence else 0,
+            "taps": self.recurrence.taps if self.recurrence else 0,
             "wide": self.n_wide,
             "embedding": self.n_embedding,
         }[dimension]
@@ -156,10 +173,12 @@ def hyperparameters(
         name: read.cap(f"{name}_logit_softcapping", required=family.softcaps)
         for name in ("attn", "final")
     }
+    if "logits_soft_cap" in family.defaults:
+        softcaps["final"] = read.positive("logits_soft_cap", 30.0)
     return Hyperparameters(
         n_layer=n_layer,
         n_embd=n_embd,
-        n_ff=read.whole("intermediate_size"),
+        n_ff=_n_ff(read, family),
         n_head=n_head,
         n_head_kv=read.whole("num_key_value_heads", n_head),
         head_dim=head_dim,
@@ -172,9 +191,10 @@ def hyperparameters(
         rope_base_local=local_base,
         rope_linear_factor=read.inside(rope, "factor") if kind == "linear" else 1.0,
         llama3=_llama3(read, rope) if kind == "llama3" else None,
-        window=read.whole("sliding_window") if family.window_pattern else None,
+        window=_window(read, family),
         attn_softcap=softcaps["attn"],
         final_softcap=softcaps["final"],
+        recurrence=_recurrence(read, family, n_layer, n_head) if family.recurs else None,
         n_types=read.whole("type_vocab_size") if "type_vocab_size" in family.defaults else 0,
         query_scale=_query_scale(read, family, n_layer, n_embd // n_head, head_dim),
     )
@@ -229,6 +249,33 @@ def _given(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _n_ff(read: _Reader, family: Family) -> int:
+    # RecurrentGemma counts both of the matrices that meet in a gated unit.
+    return read.whole("intermediate_size") // (2 if family.model_type == "recurrent_gemma" else 1)
+
+
+def _window(read: _Reader, family: Family) -> int | None:
+    if "attention_window_size" in family.defaults:
+        return read.whole("attention_window_size")
+    return read.whole("sliding_window") if family.window_pattern else None
+
+
+def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Recurrence:
+    found = memories(family, read.values, n_layer)
+    if not found:
+        raise read.unsupported(
+            "another list of kinds of layers", "recurrent ones and attention are supported"
+        )
+    channels = read.whole("lru_width", read.whole("hidden_size"))
+    block = channels // n_head
+    if channels % n_head or block % 32:
+        raise read.unsupported(
+            f"recurrent layers of {channels} channels in {n_head} blocks",
+            "blocks of a multiple of 32 are supported",
+        )
+    return Recurrence(found, channels, block, read.whole("conv1d_width"))
+
+
 def _refuse_variants(read: _Reader, family: Family) -> None:
     values = read.values
     if values.get("quantization_config"):
@@ -255,7 +302,7 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
         )
     if values.get("use_sliding_window"):
         raise read.unsupported("sliding windows", f"{family.model_type} is supported without")
-    if values.get("partial_rotary_factor", 1) != 1:
+    if values.get("partial_rotary_factor", 1) != family.rotary_share:
         raise read.unsupported("a partial rotary embedding", "whole heads are supported")
 
 
@@ -272,7 +319,7 @@ def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
             f"{family.model_type} is supported with {period}",
         )
     found = read.values.get("layer_types", expected)
-    if found != expected:
+    if found != expected and not family.recurs:
         raise read.unsupported(
             "another order of sliding and full attention",
             f"{family.model_type} is supported with every layer full"
@@ -312,7 +359,7 @@ def _rope(read: _Reader, family: Family) -> tuple[Mapping[str, Any], float | Non
             raise read.unsupported("scaled rotary positions in local layers", "plain ones are")
         outer = read.inside(read.values, "rope_local_base_freq")
         local_base = read.inside(local, "rope_theta", outer)
-    if rope.get("partial_rotary_factor", 1) != 1:
+    if rope.get("partial_rotary_factor", family.rotary_share) != family.rotary_share:
         raise read.unsupported("a partial rotary embedding", "whole heads are supported")
     return rope, local_base
 

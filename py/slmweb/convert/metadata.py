@@ -40,7 +40,7 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     else:
         writer.add_layer_norm_rms_eps(hyper.norm_epsilon)
     if family.rotary:
-        writer.add_rope_dimension_count(hyper.head_dim)
+        writer.add_rope_dimension_count(int(hyper.head_dim * family.rotary_share))
         writer.add_rope_freq_base(hyper.rope_base)
     if family.embeds:
         writer.add_causal_attention(False)
@@ -58,6 +58,13 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     if hyper.n_wide:
         writer.add_dense_features_dims("dense_2", hyper.n_embd, hyper.n_wide)
         writer.add_dense_features_dims("dense_3", hyper.n_wide, hyper.n_embedding)
+    if (recurrence := hyper.recurrence) is not None:
+        for key, value in (
+            ("width", recurrence.channels),
+            ("block_width", recurrence.block),
+            ("conv_kernel", recurrence.taps),
+        ):
+            writer.add_uint32(f"{family.architecture}.recurrent.{key}", value)
     if hyper.attn_softcap is not None:
         writer.add_attn_logit_softcapping(hyper.attn_softcap)
     if hyper.final_softcap is not None:

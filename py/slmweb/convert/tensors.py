@@ -78,9 +78,27 @@ def changed(rows: F32, change: Change, hyper: Hyperparameters) -> F32:
         return np.ascontiguousarray(heads.swapaxes(1, 2)).reshape(rows.shape)
     if change in ("plus_one", "plus_one_query_scale"):
         rows = rows + np.float32(1)
+    if change == "taps":
+        rows = rows[:, 0]
+    if change == "blocks":
+        rows = np.ascontiguousarray(rows.swapaxes(1, 2)).reshape(-1, rows.shape[-1])
+    if change == "block_biases":
+        rows = rows.reshape(-1)
+    if change == "decay":
+        rows = (-8 * np.log1p(np.exp(rows.astype(np.float64)))).astype(np.float32)
     if change.endswith("query_scale") and hyper.query_scale != 1:
         rows = rows * np.float32(hyper.query_scale)
     return rows
+
+
+def shape_before(shape: tuple[int, ...], change: Change, hyper: Hyperparameters) -> tuple[int, ...]:
+    """Of the tensor in the checkpoint."""
+    if change == "taps":
+        return (shape[0], 1, shape[1])
+    if change in ("blocks", "block_biases"):
+        block = hyper.size("block")
+        return (shape[0] // block, block, *shape[1:])
+    return shape
 
 
 def stored_type(shape: tuple[int, ...], wanted: GGMLQuantizationType) -> GGMLQuantizationType:
@@ -108,6 +126,7 @@ def rows_of(family: Family, hyper: Hyperparameters) -> dict[str, Row]:
             row.shape, row.change, row.promise)
         for i in range(hyper.n_layer)
         for row in family.layer
+        if row.memory in ("", hyper.memory(i))
     ]  # fmt: skip
     return {row.source: row for row in (*family.model, *rows)}
 
@@ -169,11 +188,12 @@ def plan(
             )
         tensor, changes = sources[row.source]
         shape = tuple(hyper.size(dimension) for dimension in row.shape)
-        if tensor.shape != shape:
+        before = shape_before(shape, row.change, hyper)
+        if tensor.shape != before:
             raise SlmError(
                 "bad_file",
                 f"{tensor.file.path}: tensor '{tensor.name}' has the shape {list(tensor.shape)}, "
-                f"but {config} asks for {list(shape)}; use the config that belongs to the weights",
+                f"but {config} asks for {list(before)}; use the config that belongs to the weights",
             )
         planned.append(Planned(row.target, shape, tensor, row.change, changes))
     return planned

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ..generated import abi
 from ..quantize.choice import READ_ONLY
-from .memory import cache_bytes, element_bytes, layer_slots
+from .memory import cache_bytes, element_bytes, layer_slots, state_bytes
 from .shape import Shape, Tensor
 
 N_BATCH = abi.N_BATCH["gpu"]  # of a session in the page
@@ -71,7 +71,7 @@ def weights_bytes(shape: Shape) -> int:
         if tensor.is_matrix:
             total += -(-tensor.rows // _ROWS) * _ROWS * blocks * BLOCK_BYTES[tensor.type]
         else:
-            total += 32 * 4 * blocks
+            total += 32 * 4 * -(-tensor.elements // 32)
     return int(total)
 
 
@@ -89,18 +89,20 @@ def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
     n_batch = n_ctx if shape.embeds else n_batch
     widths = [*[shape.n_embd] * (1 + shape.branches), n_q, n_q, n_kv, n_kv, shape.n_ff]
+    widths += shape.recurrent_rows
     row = n_batch * 4
-    widest = row * _stride(max(shape.n_embd, shape.n_ff, n_q))
+    widest = row * _stride(max(shape.n_embd, shape.n_ff, n_q, shape.channels))
     partials = 4 * shape.n_head * (n_ctx // _SEGMENT + 2) * (shape.head_dim + 2)
     slots = max(layer_slots(window, n_ctx, n_batch) for window in shape.windows)
     keys = slots * n_kv * element_bytes(shape)
     total = (
         cache_bytes(shape, n_ctx, n_batch)
+        + state_bytes(shape)
         + sum(row * _stride(width) for width in widths)
         + sum(4 * _stride(width) for width in shape.pooled)
         + 2 * widest
         + row
-        + _ROPES * row * shape.head_dim
+        + _ROPES * row * shape.rope_dims
         + partials
         + _drawing(shape)
     )
@@ -176,7 +178,7 @@ def predict(shape: Shape, gpu: Gpu, n_prompt: int = 256, n_past: int = 256) -> G
     """Rates for a prompt of `n_prompt` tokens, and for one token after `n_past` others."""
     bandwidth = gpu.decode_share * gpu.gb_per_s * 1e9
     arithmetic = gpu.prefill_share * gpu.tflops * 1e12
-    host = len(shape.windows) * DISPATCHES_PER_LAYER * gpu.us_per_dispatch * 1e-6
+    host = shape.n_layer * DISPATCHES_PER_LAYER * gpu.us_per_dispatch * 1e-6
     layers, head = shape.layer_matrices, shape.head
     cache = cache_bytes(shape, n_past, 0)
     decode = (_bytes([*layers, head]) + cache) / bandwidth + host

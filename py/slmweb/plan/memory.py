@@ -40,6 +40,7 @@ _PACKED = {
     **dict.fromkeys(READ_ONLY, (256, 624)),
 }  # fmt: skip
 
+_COPIES = 5  # of a state: Compute::kCopies
 _KV_BLOCK = 32  # positions that attention handles at a time
 _SEGMENT = 128  # positions whose part of attention one thread computes
 _QUERIES = 16  # that share a pass over the keys
@@ -54,21 +55,22 @@ def weights_bytes(shape: Shape) -> int:
             columns, size = _PACKED[tensor.type]
             total += -(-tensor.rows // 4) * (tensor.columns // columns) * size
         else:
-            total += 4 * tensor.columns
+            total += 4 * tensor.elements
     return total
 
 
 def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int = 1) -> int:
     """Bytes of a session: keys and values of n_ctx positions, activations, scratch."""
     n_batch = n_ctx if shape.embeds else n_batch
-    cache = cache_bytes(shape, n_ctx, n_batch) + 4 * sum(shape.pooled)
+    cache = cache_bytes(shape, n_ctx, n_batch) + state_bytes(shape) + 4 * sum(shape.pooled)
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
     widths = shape.n_embd * (1 + shape.branches) + 2 * (n_q + n_kv) + shape.n_ff
+    widths += sum(shape.recurrent_rows)
     normed = 4 * shape.n_embd
-    columns = -(-max(shape.n_embd, shape.n_ff, n_q) // 32)  # in blocks of 32
+    columns = -(-max(shape.n_embd, shape.n_ff, n_q, shape.channels) // 32)  # in blocks of 32
     widest = max(columns, *(-(-width // 32) for width in shape.pooled), 0)
     quantized = 116 * columns  # as int8 and as int16, with their scales and sums
-    rotations = 8 * shape.head_dim
+    rotations = 8 * shape.rope_dims
     partial = 4 * -(-n_ctx // _SEGMENT) * shape.n_head * (shape.head_dim + 2)
     panels = 2 * 288 * widest
     scores = 4 * _QUERIES * (_KV_BLOCK + 2 * shape.head_dim)
@@ -81,6 +83,11 @@ def cache_bytes(shape: Shape, n_ctx: int, n_batch: int) -> int:
     """Bytes of all keys and values, on either backend."""
     per_slot = 2 * shape.n_head_kv * shape.head_dim * element_bytes(shape)
     return sum(per_slot * layer_slots(window, n_ctx, n_batch) for window in shape.windows)
+
+
+def state_bytes(shape: Shape) -> int:
+    """Bytes of what recurrent layers remember, with the copies that a chat goes back to."""
+    return 4 * (1 + _COPIES) * sum(shape.states)
 
 
 def element_bytes(shape: Shape) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..convert.families import FAMILIES, MULTIMODAL, Dimension, Family, Row, family_with
+from ..convert.families import FAMILIES, MULTIMODAL, Dimension, Family, Row, family_with, memories
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES
@@ -35,7 +35,12 @@ class Tensor:
 
     @property
     def is_matrix(self) -> bool:
-        return self.rows > 1
+        """Whether products read it; the taps of a convolution stay float32."""
+        return self.rows > 1 and not self.is_convolution
+
+    @property
+    def is_convolution(self) -> bool:
+        return self.name.endswith("conv.weight")
 
     @property
     def elements(self) -> int:
@@ -49,7 +54,8 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Shape:
-    """A model without its weights. `windows` has a sliding window for each layer, 0 where none."""
+    """A model without its weights. `windows` has a sliding window for each layer that attends, 0
+    where none."""
 
     architecture: str
     n_ctx_train: int
@@ -66,8 +72,29 @@ class Shape:
 
     @property
     def branches(self) -> int:
-        """Rows of activations beside the stream: every Gemma's."""
-        return int("gemma" in self.architecture)
+        """Rows of activations beside the stream: of every Gemma that has attention alone."""
+        return int("gemma" in self.architecture and not self.states)
+
+    @property
+    def states(self) -> tuple[int, ...]:
+        """Numbers that each recurrent layer remembers: inputs of its convolution, and a state of
+        as many channels."""
+        return tuple(t.elements for t in self.tensors if t.is_convolution)
+
+    @property
+    def channels(self) -> int:
+        """Of a recurrent layer; 0 where none recurs."""
+        return max((t.rows for t in self.tensors if t.is_convolution), default=0)
+
+    @property
+    def recurrent_rows(self) -> tuple[int, ...]:
+        """Widths of the activations of a recurrent layer."""
+        return (self.channels,) * 4 if self.channels else ()
+
+    @property
+    def rope_dims(self) -> int:
+        """Of a head that are rotated."""
+        return int(self.head_dim * _BY_ARCHITECTURE[self.architecture].rotary_share)
 
     @property
     def embeds(self) -> bool:
@@ -196,20 +223,28 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     n_layer, n_vocab = number("num_hidden_layers"), number("vocab_size")
     n_head_kv = number("num_key_value_heads", n_head)
     gemma = "gemma" in family.architecture
-    head_dim = number("head_dim", 256 if gemma else n_embd // n_head)
+    head_dim = number("head_dim", 256 if gemma and not family.recurs else n_embd // n_head)
     n_ff, n_ctx = number("intermediate_size"), number("max_position_embeddings", 8192)
+    n_ff = n_ff // 2 if family.model_type == "recurrent_gemma" else n_ff
     window = number("sliding_window", 4096) if family.window_pattern else 0
+    window = number("attention_window_size", 2048) if family.recurs else window
+    kinds = memories(family, config, n_layer)
+    if not kinds:
+        raise SlmError("bad_file", f"{where} has kinds of layers that nobody knows")
+    channels = number("lru_width", n_embd) if family.recurs else 0
     sizes: dict[Dimension, int] = {
         "vocab": n_vocab, "embd": n_embd, "ff": n_ff, "q": n_head * head_dim,
         "kv": n_head_kv * head_dim, "head": head_dim, "ctx": n_ctx,
         "types": config.get("type_vocab_size", 2),
         # The config of another folder says; EmbeddingGemma's, here.
         "wide": 4 * n_embd, "embedding": n_embd,
+        "channels": channels, "block": channels // n_head, "taps": config.get("conv1d_width", 4),
     }  # fmt: skip
 
     def tensor(row: Row, at: str = "") -> Tensor:
         rows, columns = [1, *(sizes[dimension] for dimension in row.shape)][-2:]
-        return Tensor(at + row.target, rows, columns, "BF16" if len(row.shape) > 1 else "F32")
+        found = Tensor(at + row.target, rows, columns, "F32")
+        return replace(found, type="BF16") if found.is_matrix else found
 
     tied = config.get("tie_word_embeddings", gemma)
     tensors = [tensor(row) for row in family.model if not (tied and row.target == "output.weight")]
@@ -217,16 +252,19 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         tensor(row, f"blk.{i}.")
         for i in range(n_layer)
         for row in family.layer
-        if not row.promise or config.get(row.promise)
+        if row.memory in ("", kinds[i]) and (not row.promise or config.get(row.promise))
     ]
     return Shape(
         family.architecture, n_ctx, n_vocab, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff,
-        _windows(family, n_layer, window), tuple(tensors), HEADER_BYTES_PER_TOKEN * n_vocab,
+        _windows(family, kinds.count("attention"), window), tuple(tensors),
+        HEADER_BYTES_PER_TOKEN * n_vocab,
     )  # fmt: skip
 
 
 def _windows(family: Family, n_layer: int, window: int) -> tuple[int, ...]:
     # A model that embeds keeps all of a text, whatever its tokens see of it.
+    if family.recurs:
+        return (window,) * n_layer
     period = (0 if family.embeds else family.window_pattern) or 1
     return tuple(0 if (i + 1) % period == 0 else window for i in range(n_layer))
 
@@ -267,7 +305,11 @@ def _from_gguf(path: Path) -> Shape:
         n_head_kv=info["n_head_kv"] or n_head,
         head_dim=info["head_dim"] or info["n_embd"] // n_head,
         n_ff=info["n_ff"],
-        windows=_windows(family, info["n_layer"], info["sliding_window"] or 0),
+        windows=_windows(
+            family,
+            info["n_layer"] - sum(t.is_convolution for t in tensors),
+            info["sliding_window"] or 0,
+        ),
         tensors=tensors,
         header_bytes=sum(
             min((t["offset"] for t in info["tensors"] if t["file"] == i), default=0)

@@ -17,8 +17,8 @@ from ..generated.abi import TENSOR_TYPES, TensorType
 # The matrices of every family, by how much their precision matters together.
 CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
     "embedding": ("token_embd", "output"),
-    "attn_kv": ("attn_k", "attn_v"),
-    "attn_qo": ("attn_q", "attn_output"),
+    "attn_kv": ("attn_k", "attn_v", "rec_input_gate", "rec_recurrence_gate"),
+    "attn_qo": ("attn_q", "attn_output", "rec_gate", "rec_in", "rec_out"),
     "ffn_in": ("ffn_gate", "ffn_up"),
     "ffn_down": ("ffn_down",),
 }
@@ -88,8 +88,9 @@ def tensor_class(name: str) -> str:
 
 
 def is_matrix(shape: Sequence[int]) -> bool:
-    """Vectors (norms, biases, frequencies) stay in F32; the core takes no other."""
-    return len(shape) > 1
+    """Vectors (norms, biases, frequencies) stay in F32, and the few taps of convolutions; the core
+    takes no other."""
+    return len(shape) > 1 and shape[0] > 8
 
 
 def fitting(kind: TensorType, columns: int) -> TensorType:

@@ -2,6 +2,7 @@
 #include "../compute.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "../backend.h"
 #include "ops.h"
@@ -29,8 +30,9 @@ private:
 
 struct Shapes {
   std::vector<KvLayer> cache;
+  std::vector<RecurrentLayer> recurrent;
   Workspace workspace;
-  uint64_t cache_bytes = 0, activation_bytes = 0, scratch_bytes = 0;
+  uint64_t cache_bytes = 0, recurrent_bytes = 0, activation_bytes = 0, scratch_bytes = 0;
 };
 
 Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool exact, Shapes &out) {
@@ -38,12 +40,14 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   out.cache = cache_shapes(model, n_ctx, n_batch, exact);
   for (const KvLayer &layer : out.cache)
     out.cache_bytes += 2 * layer.bytes_each();
+  out.recurrent = recurrent_shapes(model);
+  out.recurrent_bytes = (1 + Compute::kCopies) * recurrent_floats(out.recurrent) * sizeof(float);
   const ModelShape &m = model.family().shape();
   Workspace &w = out.workspace;
   w.n_batch = n_batch;
   w.n_embd = m.n_embd;
   w.n_wide = m.n_wide;
-  w.max_columns = std::max({m.n_embd, m.n_ff, m.n_head * m.head_dim});
+  w.max_columns = std::max({m.n_embd, m.n_ff, m.n_head * m.head_dim, m.n_recurrent});
   w.max_head_dim = m.head_dim;
   w.n_head = m.n_head;
   w.max_rope_dims = m.rope_dims;
@@ -64,6 +68,7 @@ public:
   Status allocate_all(Shapes &&shapes) {
     // Zeroed: attention multiplies slots that hold nothing yet by zero.
     SLM_TRY(allocate_zeroed(cache_, shapes.cache_bytes, "the context's keys and values"));
+    SLM_TRY(allocate_zeroed(recurrent_, shapes.recurrent_bytes, "the recurrent layers' states"));
     SLM_TRY(allocate(activations_, shapes.activation_bytes, "activations"));
     SLM_TRY(allocate(scratch_, shapes.scratch_bytes, "scratch memory"));
     workspace_ = shapes.workspace;
@@ -77,11 +82,16 @@ public:
       at += 2 * layer.bytes_each();
     }
     state_->cache = std::move(shapes.cache);
+    for (RecurrentLayer &layer : shapes.recurrent)
+      layer.memory = reinterpret_cast<float *>(recurrent_.get());
+    state_->recurrent = std::move(shapes.recurrent);
     return SLM_OK;
   }
 
   std::span<const KvLayer> cache() const override { return state_->cache; }
   const float *logits() const override { return reinterpret_cast<const float *>(logits_.get()); }
+  void keep(uint32_t copy) override { copy_recurrent(1 + copy, 0); }
+  void restore(uint32_t copy) override { copy_recurrent(0, 1 + copy); }
 
   Status reserve(const Adaptation &adaptation) override {
     settle();
@@ -121,10 +131,16 @@ public:
   }
 
 private:
+  void copy_recurrent(uint32_t to, uint32_t from) {
+    settle();
+    const uint64_t bytes = recurrent_floats(state_->recurrent) * sizeof(float);
+    std::memcpy(recurrent_.get() + to * bytes, recurrent_.get() + from * bytes, size_t(bytes));
+  }
+
   const LoadedModel &model_;
   Workspace workspace_;
   std::unique_ptr<State> state_;
-  Block cache_, activations_, scratch_, logits_, lowered_;
+  Block cache_, recurrent_, activations_, scratch_, logits_, lowered_;
   uint32_t logits_rows_ = 0; // allocated
 };
 
@@ -133,7 +149,7 @@ private:
 Status Compute::measure(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, uint64_t &bytes) {
   Shapes shapes;
   SLM_TRY(plan(model, n_ctx, n_batch, false, shapes));
-  bytes = shapes.cache_bytes + shapes.activation_bytes + shapes.scratch_bytes;
+  bytes = shapes.cache_bytes + shapes.recurrent_bytes + shapes.activation_bytes + shapes.scratch_bytes;
   return SLM_OK;
 }
 

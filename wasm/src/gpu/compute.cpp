@@ -13,6 +13,8 @@ namespace {
 /// Bytes of everything that a session has on the device.
 struct Shapes {
   std::vector<KvLayer> cache;
+  std::vector<RecurrentLayer> recurrent;
+  uint64_t recurrent_bytes; // of one copy
   uint64_t ids, angles, normed, up, partials, bytes;
 };
 
@@ -49,7 +51,13 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
                   " bytes a layer, but this GPU binds at most ", limit, "; choose a shorter context");
     out.bytes += 2 * layer.bytes_each();
   }
-  const uint32_t widest = std::max({m.n_embd, m.n_ff, m.n_head * m.head_dim});
+  out.recurrent = recurrent_shapes(model);
+  out.recurrent_bytes = recurrent_floats(out.recurrent) * sizeof(float);
+  if (out.recurrent_bytes > limit)
+    return fail(SLM_ERR_OUT_OF_MEMORY, "the recurrent layers' states take ", out.recurrent_bytes,
+                " bytes, but this GPU binds at most ", limit, "; use the CPU");
+  out.bytes += (1 + Compute::kCopies) * out.recurrent_bytes;
+  const uint32_t widest = std::max({m.n_embd, m.n_ff, m.n_head * m.head_dim, m.n_recurrent});
   out.ids = n_batch * 4;
   out.angles = uint64_t(n_batch) * m.rope_dims * 4;
   out.normed = out.up = uint64_t(n_batch) * stride_of(widest) * 4;
@@ -87,16 +95,27 @@ public:
     BufferArena arena(n_batch, &buffers_);
     state_ = model.family().new_state(arena);
     for (KvLayer &layer : shapes.cache) {
+      if (layer.capacity == 0) continue;
       for (void **each : {&layer.keys, &layer.values}) {
         buffers_.emplace_back(layer.bytes_each());
         *each = name_of<void>(buffers_.back().handle());
       }
     }
     state_->cache = std::move(shapes.cache);
+    if (shapes.recurrent_bytes != 0) {
+      for (Buffer &copy : recurrent_)
+        copy = Buffer(shapes.recurrent_bytes);
+      for (RecurrentLayer &layer : shapes.recurrent)
+        layer.memory = name_of<float>(recurrent_[0].handle());
+    }
+    state_->recurrent = std::move(shapes.recurrent);
   }
 
   std::span<const KvLayer> cache() const override { return state_->cache; }
   const float *logits() const override { return reinterpret_cast<const float *>(host_logits_.get()); }
+
+  void keep(uint32_t copy) override { copy_recurrent(recurrent_[0], recurrent_[1 + copy]); }
+  void restore(uint32_t copy) override { copy_recurrent(recurrent_[1 + copy], recurrent_[0]); }
 
   Status reserve(const Adaptation &adaptation) override {
     uint32_t rank = 0; // adapters take turns
@@ -141,6 +160,15 @@ public:
   Status drawn(int32_t &token) const override { return drawing_.drawn(token); }
 
 private:
+  /// Ordered among the evaluations, and submitted with the next one.
+  static void copy_recurrent(const Buffer &from, const Buffer &to) {
+    gpu::Copy op;
+    op.n = static_cast<uint32_t>(from.bytes() / sizeof(float));
+    op.grid[0] = std::min((op.n + 255) / 256, kMostWorkgroups);
+    op.src = from.handle(), op.dst = to.handle();
+    gpu_encode(&op);
+  }
+
   void encode(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) {
     const uint32_t state[4] = {batch.past};
     gpu_upload(scratch_.batch.handle(), 0, state, sizeof state);
@@ -170,10 +198,11 @@ private:
   Scratch scratch_;
   std::vector<Buffer> buffers_; // of the state and the cache
   std::unique_ptr<State> state_;
-  Buffer logits_;          // (n_logits, stride of n_out)
-  uint32_t n_logits_ = 0;  // of the last evaluation
-  Block host_logits_;      // those that were read
-  uint32_t host_rows_ = 0; // for so many there is room
+  Buffer recurrent_[1 + kCopies]; // what the layers remember, and copies of it
+  Buffer logits_;                 // (n_logits, stride of n_out)
+  uint32_t n_logits_ = 0;         // of the last evaluation
+  Block host_logits_;             // those that were read
+  uint32_t host_rows_ = 0;        // for so many there is room
   Drawing drawing_;
 };
 
@@ -211,6 +240,7 @@ Status Compute::prepare(const LoadedModel &model, uint32_t n_ctx, uint32_t n_bat
     } const evaluations[] = {{1, 0, 1}, {1, longest - 1, 1}, {few, 0, few}, {most, 0, 1}, {many, 0, many}};
     for (const auto &e : evaluations)
       SLM_TRY(pretended->eval({ids.data(), e.n, e.past}, none, e.n_logits, false));
+    if (recurrent_floats(recurrent_shapes(model)) != 0) pretended->keep(0);
     Draw draw{};
     draw.adjustments.push_back({.id = 0});
     if (!model.family().shape().embeds()) pretended->drawer()->draw(draw);

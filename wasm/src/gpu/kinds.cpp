@@ -34,6 +34,9 @@ public:
     note_one(gate.weight);
     note_one(up.weight);
   }
+  void convolve(Rows, const Convolution &, RecurrentLayer &, Rows) override {}
+  void block_matmul(Rows, std::initializer_list<Product>) override {}
+  void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
   void pool(const Input &, Pooling, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
   void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
@@ -66,6 +69,7 @@ Kinds kinds_of(const LoadedModel &model) {
   NoRows rows;
   const std::unique_ptr<State> state = model.family().new_state(rows);
   state->cache.resize(model.family().shape().n_layer);
+  state->recurrent.resize(model.family().shape().n_layer);
   model.family().forward(op, *state, {0, nullptr});
   return std::move(op.found);
 }

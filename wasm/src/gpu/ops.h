@@ -44,6 +44,9 @@ public:
   void matmul_add(const Input &x, const Linear &w, Rows sum) override;
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
+  void convolve(Rows x, const Convolution &convolution, RecurrentLayer &memory, Rows out) override;
+  void block_matmul(Rows x, std::initializer_list<Product> products) override;
+  void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
 

@@ -29,7 +29,7 @@ uint32_t TensorSlot::granule() const {
 
 uint64_t TensorSlot::packed_bytes() const {
   if (skipped) return 0;
-  return matrix != nullptr ? WeightStore::bytes(*matrix) : tensor->ne[0] * sizeof(float);
+  return matrix != nullptr ? WeightStore::bytes(*matrix) : elements() * sizeof(float);
 }
 
 Status TensorSlot::take(uint32_t offset, uint32_t n) {
@@ -174,6 +174,7 @@ TensorSlot *Loader::slot(std::string_view name) const {
 }
 
 bool Loader::has(std::string_view name) const { return slot(name) != nullptr; }
+bool Loader::has(int layer, std::string_view name) const { return has(tensor_name(layer, name, ".weight")); }
 
 Status Loader::claim(int layer, const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out) {
   out = slot(name);
@@ -218,9 +219,20 @@ Status Loader::layernorm(int layer, std::string_view name, uint32_t n, LayerNorm
   return claim_vector(layer, tensor_name(layer, name, ".bias"), n, out.bias);
 }
 
-Status Loader::claim_vector(int layer, const std::string &name, uint32_t n, float *&out) {
+Status Loader::table(int layer, std::string_view name, uint32_t rows, uint32_t columns, float *&out) {
+  return claim_floats(layer, tensor_name(layer, name, ".weight"), rows, columns, out);
+}
+
+Status Loader::convolution(int layer, std::string_view name, uint32_t width, uint32_t n_taps, Convolution &out) {
+  out.n_taps = n_taps;
+  SLM_TRY(table(layer, name, width, n_taps, out.taps));
+  const std::string bias = tensor_name(layer, name, ".bias");
+  return has(bias) ? claim_vector(layer, bias, width, out.bias) : SLM_OK;
+}
+
+Status Loader::claim_floats(int layer, const std::string &name, uint32_t rows, uint32_t columns, float *&out) {
   TensorSlot *s = nullptr;
-  SLM_TRY(claim(layer, name, 1, n, s));
+  SLM_TRY(claim(layer, name, rows, columns, s));
   const TensorType type = s->tensor->type;
   if (type != TensorType::F32 && type != TensorType::F16 && type != TensorType::BF16)
     return fail(SLM_ERR_UNSUPPORTED, "tensor '", name, "' is a quantized vector; F32, F16 and BF16 are supported");
@@ -258,6 +270,7 @@ constexpr Entry kFamilies[] = {
     {"vaultgemma", new_vaultgemma},
     {"gemma-embedding", new_gemma_embedding},
     {"bert", new_bert},
+    {"recurrentgemma", new_recurrentgemma},
 };
 } // namespace
 

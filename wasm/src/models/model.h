@@ -24,6 +24,7 @@ struct ModelShape {
   uint32_t n_ff = 0, rope_dims = 0;
   uint32_t n_embedding = 0; // numbers of a text's embedding; 0: it makes logits
   uint32_t n_wide = 0;      // of the one row on the way there, where it is wider than all others
+  uint32_t n_recurrent = 0; // of the rows of recurrent layers
 
   bool embeds() const { return n_embedding != 0; }
   /// Numbers of a row that forward() puts out.
@@ -59,6 +60,7 @@ struct TensorSlot {
   uint32_t fed = 0;         // bytes taken so far, by any thread
   bool skipped = false;     // of a layer that is left out: known, and not loaded
 
+  uint64_t elements() const { return tensor->ne[0] * tensor->ne[1]; }
   uint32_t granule() const; // a piece is a multiple of this many file bytes
   uint64_t packed_bytes() const;
   /// Counts a piece of `n` bytes at `offset`, if it may be one.
@@ -104,9 +106,15 @@ public:
   /// The same, with "<name>.bias" beside "<name>.weight" if the file has one.
   Status linear_with_bias(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
+  /// The same of a matrix that no product reads: (rows, columns), row by row.
+  Status table(int layer, std::string_view name, uint32_t rows, uint32_t columns, float *&out);
   /// "<name>.weight" and "<name>.bias"
   Status layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out);
+  /// "<name>.weight", (width, taps), and "<name>.bias" if the file has one.
+  Status convolution(int layer, std::string_view name, uint32_t width, uint32_t n_taps, Convolution &out);
   bool has(std::string_view name) const;
+  /// "blk.<layer>.<name>.weight"
+  bool has(int layer, std::string_view name) const;
   /// output.weight, or the token embedding when the file ties them.
   Status head(uint32_t n_embd, const Linear &embedding, Linear &own, const Linear *&head);
 
@@ -120,7 +128,10 @@ public:
 private:
   TensorSlot *slot(std::string_view name) const;
   Status claim(int layer, const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out);
-  Status claim_vector(int layer, const std::string &name, uint32_t n, float *&out);
+  Status claim_vector(int layer, const std::string &name, uint32_t n, float *&out) {
+    return claim_floats(layer, name, 1, n, out);
+  }
+  Status claim_floats(int layer, const std::string &name, uint32_t rows, uint32_t columns, float *&out);
 
   const std::vector<std::unique_ptr<Gguf>> &files_;
   std::string_view architecture_;
@@ -143,7 +154,8 @@ struct Output {
 /// Activations of one session; a family derives its own.
 struct State {
   virtual ~State() = default;
-  std::vector<KvLayer> cache;
+  std::vector<KvLayer> cache;            // of each layer; empty where it recurs
+  std::vector<RecurrentLayer> recurrent; // of each layer; empty where it attends
 };
 
 class Family {
@@ -153,6 +165,8 @@ public:
   virtual const ModelShape &shape() const = 0;
   /// Positions that layer `layer` attends to; 0 is all.
   virtual uint32_t window(uint32_t layer) const = 0;
+  /// What layer `layer` remembers in place of keys and values; nothing where it attends.
+  virtual RecurrentLayer recurrent(uint32_t) const { return {}; }
   virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
   /// Runs on every thread of the team. Only `layers` take part.
   virtual void forward(Ops &op, State &state, const Output &output) const = 0;
@@ -172,5 +186,6 @@ std::unique_ptr<Family> new_gemma3();
 std::unique_ptr<Family> new_gemma_embedding();
 std::unique_ptr<Family> new_vaultgemma();
 std::unique_ptr<Family> new_bert();
+std::unique_ptr<Family> new_recurrentgemma();
 
 } // namespace slm

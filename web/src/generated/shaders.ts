@@ -388,6 +388,60 @@ out[group.y * params.out_stride + group.x * params.head_dim + d] = total / sum;
 }
 }
 `,
+  block_matmul: `//:include block
+//:include format
+struct Params {
+at: vec4<u32>,
+rows: u32,
+first_row: u32,
+blocks: u32,
+bias: u32,
+x_stride: u32,
+y_stride: u32,
+n: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> heap4: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> heap: array<u32>;
+@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> vectors: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+fn dot_block(w: Block, quad: u32) -> f32 {
+let sum = w.v0 * x[quad] + w.v1 * x[quad + 1u] + w.v2 * x[quad + 2u] + w.v3 * x[quad + 3u]
++ w.v4 * x[quad + 4u] + w.v5 * x[quad + 5u] + w.v6 * x[quad + 6u] + w.v7 * x[quad + 7u];
+return (sum.x + sum.y) + (sum.z + sum.w);
+}
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let own = group.x * 64u + lane;
+if (own >= params.rows) {
+return;
+}
+let row = params.first_row + own;
+let first = group.y * 4u;
+let last = min(params.n - first, 4u) - 1u;
+let columns = params.blocks * 32u;
+let quad = (first * params.x_stride + row / columns * columns) / 4u;
+let step = params.x_stride / 4u;
+var sums = vec4<f32>(0.0);
+for (var block = 0u; block < params.blocks; block++) {
+let w = load_block(params.at, own * params.blocks + block);
+let at = quad + block * 8u;
+sums += vec4<f32>(
+dot_block(w, at),
+dot_block(w, at + min(last, 1u) * step),
+dot_block(w, at + min(last, 2u) * step),
+dot_block(w, at + last * step),
+);
+}
+if (params.bias != 0xffffffffu) {
+sums += vectors[params.bias + row];
+}
+for (var t = 0u; t <= last; t++) {
+y[(first + t) * params.y_stride + row] = sums[t];
+}
+}
+`,
   checksum: `struct Params {
 first: u32,
 n: u32,
@@ -423,6 +477,70 @@ sums[lane] += sums[lane + width] + sums[lane + 2u * width] + sums[lane + 3u * wi
 }
 if (lane == 0u) {
 atomicAdd(&result[params.slot], sums[0]);
+}
+}
+`,
+  convolve: `struct Params {
+width: u32,
+x_stride: u32,
+out_stride: u32,
+n: u32,
+n_taps: u32,
+taps: u32,
+bias: u32,
+at: u32,
+}
+struct Batch {
+past: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> batch: Batch;
+@group(0) @binding(2) var<storage, read> vectors: array<f32>;
+@group(0) @binding(3) var<storage, read> x: array<f32>;
+@group(0) @binding(4) var<storage, read_write> memory: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+let channel = id.x;
+if (channel >= params.width) {
+return;
+}
+let before = params.n_taps - 1u;
+var inputs: array<f32, 8>;
+for (var j = 0u; j < before; j++) {
+inputs[j] = select(memory[params.at + j * params.width + channel], 0.0, batch.past == 0u);
+}
+var bias = 0.0;
+if (params.bias != 0xffffffffu) {
+bias = vectors[params.bias + channel];
+}
+let taps = params.taps + channel * params.n_taps;
+for (var t = 0u; t < params.n; t++) {
+inputs[before] = x[t * params.x_stride + channel];
+var sum = bias;
+for (var j = 0u; j <= before; j++) {
+sum += vectors[taps + j] * inputs[j];
+}
+for (var j = 0u; j < before; j++) {
+inputs[j] = inputs[j + 1u];
+}
+out[t * params.out_stride + channel] = sum;
+}
+for (var j = 0u; j < before; j++) {
+memory[params.at + j * params.width + channel] = inputs[j];
+}
+}
+`,
+  copy: `struct Params {
+n: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> src: array<u32>;
+@group(0) @binding(2) var<storage, read_write> dst: array<u32>;
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+for (var i = id.x; i < params.n; i += groups.x * 256u) {
+dst[i] = src[i];
 }
 }
 `,
@@ -1343,6 +1461,55 @@ for (var i = 0u; i < params.count; i++) {
 sum += x[(params.first + i) * params.stride / 4u + id.x];
 }
 out[id.x] = sum / f32(params.count);
+}
+`,
+  rg_lru: `//:include activation
+struct Params {
+width: u32,
+stride: u32,
+n: u32,
+decay: u32,
+at: u32,
+}
+struct Batch {
+past: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> batch: Batch;
+@group(0) @binding(2) var<storage, read> vectors: array<f32>;
+@group(0) @binding(3) var<storage, read> input: array<f32>;
+@group(0) @binding(4) var<storage, read> recurrence: array<f32>;
+@group(0) @binding(5) var<storage, read> gate: array<f32>;
+@group(0) @binding(6) var<storage, read_write> memory: array<f32>;
+@group(0) @binding(7) var<storage, read_write> x: array<f32>;
+fn sigmoid(v: f32) -> f32 {
+return 1.0 / (1.0 + exp(-max(v, -80.0)));
+}
+fn one_less_exp(v: f32) -> f32 {
+if (v < -0.125) {
+return 1.0 - exp(v);
+}
+return -v * (1.0 + v / 2.0 * (1.0 + v / 3.0 * (1.0 + v / 4.0 * (1.0 + v / 5.0))));
+}
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+let channel = id.x;
+if (channel >= params.width) {
+return;
+}
+let decay = vectors[params.decay + channel];
+var h = memory[params.at + channel];
+for (var t = 0u; t < params.n; t++) {
+let i = t * params.stride + channel;
+var next = x[i] * sigmoid(input[i]);
+if (batch.past + t != 0u) {
+let log_a = sigmoid(recurrence[i]) * decay;
+next = exp(log_a) * h + sqrt(one_less_exp(2.0 * log_a)) * next;
+}
+h = next;
+x[i] = h * gelu(gate[i]);
+}
+memory[params.at + channel] = h;
 }
 `,
   rmsnorm: `//:include sum256

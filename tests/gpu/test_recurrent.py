@@ -1,0 +1,174 @@
+"""The shaders of recurrent layers against float64, in one piece and going on from what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from slmweb.core import Instance, Model
+from slmweb.generated.abi import EvalFlag
+from slmweb.quantize import quantize
+from tests.goldens.tiny_gguf import write_gguf
+from tests.goldens.tiny_models import MODELS, sequence
+from tests.gpu.cases import Batch, Build, Check, close, run_all
+from tests.gpu.core import GpuInstance
+from tests.parity.logits import assert_close, evaluate
+
+EPSILON = float(np.finfo(np.float32).eps)
+
+
+def stride_of(width: int) -> int:
+    return -(-width // 32) * 32
+
+
+def convolve(width: int, n_taps: int, n: int, past: int, bias: bool) -> Build:
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        stride, at = stride_of(width), 5
+        x = np.zeros((n, stride), np.float32)
+        x[:, :width] = random.standard_normal((n, width))
+        vectors = random.standard_normal(width * (n_taps + 1)).astype(np.float32)
+        memory = random.standard_normal(at + (n_taps - 1) * width).astype(np.float32)
+        out = np.zeros((n, stride), np.float32)
+        case = batch.case(
+            {
+                "batch": np.array([past, 0, 0, 0], np.uint32),
+                "vectors": vectors, "x": x, "memory": memory, "out": out,
+            },
+            "out", "memory",
+        )  # fmt: skip
+        params = {
+            "width": width, "x_stride": stride, "out_stride": stride, "n": n, "n_taps": n_taps,
+            "taps": width, "bias": 0 if bias else 0xFFFFFFFF, "at": at,
+        }  # fmt: skip
+        case.dispatch("convolve", (-(-width // 64),), params)
+
+        def check() -> None:
+            before = memory[at:].reshape(-1, width) * (past > 0)
+            inputs = np.concatenate([before, x[:, :width]]).astype(np.float64)
+            taps = vectors[width:].reshape(width, n_taps).astype(np.float64)
+            want = np.zeros((n, stride))
+            for t in range(n):
+                want[t, :width] = (inputs[t : t + n_taps] * taps.T).sum(0)
+            if bias:
+                want[:, :width] += vectors[:width]
+            close(case.results["out"].reshape(n, stride), want, 64 * EPSILON)
+            np.testing.assert_array_equal(
+                case.results["memory"][at:].reshape(-1, width), inputs[n:].astype(np.float32)
+            )
+
+        return check
+
+    return build
+
+
+def rg_lru(width: int, n: int, past: int) -> Build:
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        stride, at = stride_of(width), 7
+        rows = {}
+        for name in ("input", "recurrence", "gate", "x"):
+            rows[name] = np.zeros((n, stride), np.float32)
+            rows[name][:, :width] = random.standard_normal((n, width)) * 2
+        # States that are gone at once, and such that last for thousands of tokens.
+        decay = -np.exp(random.uniform(-9, 3, width)).astype(np.float32)
+        memory = random.standard_normal(at + width).astype(np.float32)
+        case = batch.case(
+            {
+                "batch": np.array([past, 0, 0, 0], np.uint32),
+                "vectors": decay, **rows, "memory": memory,
+            },
+            "x", "memory",
+        )  # fmt: skip
+        params = {"width": width, "stride": stride, "n": n, "decay": 0, "at": at}
+        case.dispatch("rg_lru", (-(-width // 64),), params)
+
+        def check() -> None:
+            i, r, g, x = (
+                rows[name][:, :width].astype(np.float64)
+                for name in ("input", "recurrence", "gate", "x")
+            )
+            h = memory[at:].astype(np.float64)
+            want = np.zeros((n, stride))
+            for t in range(n):
+                log_a = decay / (1 + np.exp(-r[t]))
+                first = past + t == 0
+                a = np.zeros(width) if first else np.exp(log_a)
+                factor = 1.0 if first else np.sqrt(-np.expm1(2 * log_a))
+                h = a * h + factor * x[t] / (1 + np.exp(-i[t]))
+                z = np.sqrt(2 / np.pi) * (g[t] + 0.044715 * g[t] ** 3)
+                want[t, :width] = h * g[t] * 0.5 * (1 + np.tanh(z))
+            slack = 64 * EPSILON * (np.abs(want) + 1)
+            close(case.results["x"].reshape(n, stride), want, slack)
+            close(case.results["memory"][at:], h, 64 * EPSILON * (np.abs(h) + 1))
+
+        return check
+
+    return build
+
+
+BUILDS: dict[str, Build] = {}
+for _width in (32, 65, 160):
+    for _n, _past in ((1, 0), (1, 9), (2, 3), (9, 0), (9, 4)):
+        BUILDS[f"rg_lru-{_width}-{_n}-{_past}"] = rg_lru(_width, _n, _past)
+        for _taps in (3, 4):
+            name = f"convolve-{_width}-{_taps}-{_n}-{_past}"
+            BUILDS[name] = convolve(_width, _taps, _n, _past, bias=_taps == 4)
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Check]:
+    return run_all(tmp_path_factory.mktemp("recurrent"), BUILDS)
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_recurrent(checks: dict[str, Check], name: str) -> None:
+    checks[name]()
+
+
+Gpu = Callable[[str], GpuInstance]
+NAMES = [name for name, model in MODELS.items() if model.n_taps]
+
+
+@pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "F16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_quantized_blocks(gpu: Gpu, tmp_path: Path, name: str, kind: str) -> None:
+    """Against the CPU, neither of which rounds in an exact session."""
+    write_gguf(name, tmp_path / "whole.gguf")
+    quantize(tmp_path / "whole.gguf", tmp_path / "model.gguf", type=kind)
+    ids = sequence(MODELS[name], 40)
+    found = []
+    for core in (gpu("lane"), Instance("simd")):
+        with Model.open(tmp_path / "model.gguf", core=core) as model, model.session(64) as session:
+            session.exact()
+            found.append(evaluate(session, ids))
+    assert_close(found[0], found[1], 1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_state_is_gone_back_to(gpu: Gpu, tmp_path: Path, name: str) -> None:
+    """Also past a token that the device has drawn and evaluated, and nobody took."""
+    path = tmp_path / "model.gguf"
+    write_gguf(name, path)
+    ids = sequence(MODELS[name], 60)
+    with (
+        Model.open(path) as reference,
+        reference.session(128) as exact,
+        Model.open(path, core=gpu("lane")) as model,
+        model.session(128) as session,
+    ):
+        expected = evaluate(exact, ids)
+        session.eval(ids[:20])
+        session._eval(ids[20:40], EvalFlag.SAMPLE_ON)
+        assert session.reuse(ids) == 40
+        assert_close(evaluate(session, ids[40:]), expected[40:], 1e-4)
+        assert session.reuse([*ids[:30], 1, 2]) == 20
+        assert session.reuse(ids) == 20
+        assert_close(evaluate(session, ids[20:]), expected[20:], 1e-4)
+        # Another token than was drawn.
+        assert session.reuse(ids[:41]) == 20
+        session._eval(ids[20:41], EvalFlag.SAMPLE_ON)
+        last = session.eval(ids[41:42])
+        assert last is not None
+        assert_close(last, expected[41:42], 1e-4)

@@ -1,0 +1,15 @@
+// copy.wgsl: dst = src. Lanes stride over it. CPU: Compute::keep, Compute::restore.
+
+struct Params {
+  n: u32, // words
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> src: array<u32>;
+@group(0) @binding(2) var<storage, read_write> dst: array<u32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  for (var i = id.x; i < params.n; i += groups.x * 256u) {
+    dst[i] = src[i];
+  }
+}

@@ -1,0 +1,55 @@
+// recurrent.cpp: the operations of recurrent layers on the GPU; see ops.h. A lane
+// has a channel and goes through time.
+#include "ops.h"
+
+namespace slm {
+
+void GpuOps::convolve(Rows x, const Convolution &c, RecurrentLayer &memory, Rows out) {
+  gpu::Convolve op;
+  op.grid[0] = (out.width + 63) / 64;
+  op.batch = scratch_.batch.handle(), op.vectors = kept_.vectors;
+  op.x = handle_of(x.data), op.memory = handle_of(memory.memory), op.out = handle_of(out.data);
+  op.width = out.width, op.x_stride = stride_of(x.width), op.out_stride = stride_of(out.width);
+  op.n = batch_.n;
+  op.n_taps = c.n_taps;
+  op.taps = kept_.vector_at(c.taps), op.bias = kept_.vector_at(c.bias);
+  op.at = memory.at;
+  gpu_encode(&op);
+}
+
+void GpuOps::block_matmul(Rows x, std::initializer_list<Product> products) {
+  for (const Product &p : products) {
+    const Placement &place = placement(p.linear.weight);
+    for (const Part &part : place.parts) {
+      gpu::BlockMatmul op;
+      op.format = static_cast<uint32_t>(p.linear.weight.type);
+      op.grid[0] = (part.rows + 63) / 64, op.grid[1] = (batch_.n + 3) / 4;
+      op.heap4 = op.heap = kept_.heaps[part.heap];
+      op.x = handle_of(x.data), op.vectors = kept_.vectors, op.y = handle_of(p.out.data);
+      for (uint32_t r = 0; r < 4; r++)
+        op.at[r] = part.at[r];
+      op.rows = part.rows, op.first_row = part.first_row;
+      op.blocks = place.blocks;
+      op.bias = kept_.vector_at(p.linear.bias);
+      op.x_stride = stride_of(x.width), op.y_stride = stride_of(p.out.width);
+      op.n = batch_.n;
+      gpu_encode(&op);
+    }
+  }
+}
+
+void GpuOps::rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) {
+  gpu::RgLru op;
+  op.grid[0] = (x.width + 63) / 64;
+  op.batch = scratch_.batch.handle(), op.vectors = kept_.vectors;
+  op.input = handle_of(gates.input.data), op.recurrence = handle_of(gates.recurrence.data);
+  op.gate = handle_of(gates.output.data);
+  op.memory = handle_of(memory.memory), op.x = handle_of(x.data);
+  op.width = x.width, op.stride = stride_of(x.width);
+  op.n = batch_.n;
+  op.decay = kept_.vector_at(gates.decay);
+  op.at = memory.at + memory.n_inputs;
+  gpu_encode(&op);
+}
+
+} // namespace slm
