@@ -119,16 +119,10 @@ def members(enum: Enum) -> list[tuple[str, int, str]]:
 
 
 def tensor_type_h(abi: Abi) -> str:
-    # Laid out as clang-format does it: three aligned columns.
-    cells = [
-        f'{{TensorType::{t.name}, "{t.name}", {t.block_size}, {t.block_bytes}}},'
+    rows = [
+        f'    {{TensorType::{t.name}, "{t.name}", {t.block_size}, {t.block_bytes}}},'
         for t in abi.tensor_types
     ]
-    widths = [max(len(cell) for cell in cells[column::3]) for column in range(3)]
-    rows = []
-    for at in range(0, len(cells), 3):
-        row = zip(cells[at : at + 3], widths, strict=False)
-        rows.append("    " + " ".join(cell.ljust(width) for cell, width in row).rstrip())
     return TENSOR_TYPE_H.format(
         origin=origin("//", "build/tables/tensor_types.toml"),
         enumerators="\n".join(f"  {t.name} = {t.id}," for t in abi.tensor_types),
