@@ -28,11 +28,13 @@ def words(kind: Any) -> list[int]:
     kind.init_grid()
     grid = np.asarray(kind.grid).reshape(kind.grid_shape)
     index = np.argmax(grid[..., None] == np.asarray(kind.grid_map), axis=-1)
-    bits = 16 // kind.grid_shape[1] if kind.grid_shape[1] == 8 else 3
-    return [int(w) for w in (index << (bits * np.arange(kind.grid_shape[1]))).sum(1)]
+    together = grid.shape[1]
+    bits = {8: 2, 4: 3}[together]
+    return [int(word) for word in (index << bits * np.arange(together)).sum(1)]
 
 
 def grids_h(origin: str) -> str:
+    """The header; `origin` is its first line."""
     parts = [origin, "// What the numbers are, build/grids.py says.", "#pragma once", ""]
     parts += ["#include <cstdint>", "", "namespace slm {", ""]
     for name, kind in GRIDS.items():
