@@ -36,6 +36,7 @@ class Record:
 
 # Rows of weights that an operation reads, each as often as its workgroups do.
 _ROWS: dict[str, Callable[[Record], int]] = {
+    "block_matmul": lambda r: r.number("rows") * r.grid[1],
     "embed": lambda r: r.number("n"),
     "matmul": lambda r: _whole(r.number("rows")) * r.grid[1],
     "matvec": lambda r: _products(r),

@@ -45,6 +45,8 @@ def test_what_a_token_reads_is_in_its_records() -> None:
     assert read([record("embed", "Q8_0", (1, 1, 1), n=[3], blocks=[5])]) == 3 * 5 * 34
     many = record("matmul", "Q4_K", (1, 8, 1), rows=[64], blocks=[8])
     assert read([many, record("glu", "F32", (1, 1, 1))]) == 8 * 64 * 8 * 18.5
+    blocks = record("block_matmul", "Q4_0", (1, 2, 1), rows=[64], blocks=[8])
+    assert read([blocks]) == 2 * 64 * 8 * 18
     assert accounting.counts([many, many]) == {"matmul": 2}
 
 
