@@ -17,6 +17,7 @@ from gguf import PoolingType
 
 from ..errors import SlmError
 from ..kinds import advice
+from ..quantize.choice import MOST_TAPS
 from .checkpoint import Checkpoint
 from .families import FAMILIES, MULTIMODAL, Dimension, Family, Memory, family_with, memories
 from .sentence import Sentence
@@ -273,7 +274,18 @@ def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Rec
             f"recurrent layers of {channels} channels in {n_head} blocks",
             "blocks of a multiple of 32 are supported",
         )
-    return Recurrence(found, channels, block, read.whole("conv1d_width"))
+    taps = read.whole("conv1d_width")
+    if not 2 <= taps <= MOST_TAPS:
+        raise read.unsupported(f"a convolution of {taps} taps", f"2 to {MOST_TAPS} are supported")
+    return Recurrence(found, channels, block, taps)
+
+
+def _check_rotary_share(read: _Reader, family: Family, values: Mapping[str, Any]) -> None:
+    share = values.get("partial_rotary_factor", family.rotary_share)
+    if share != family.rotary_share:
+        raise read.unsupported(
+            f"a rotary embedding of {share} of each head", f"{family.rotary_share:g} is supported"
+        )
 
 
 def _refuse_variants(read: _Reader, family: Family) -> None:
@@ -302,8 +314,7 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
         )
     if values.get("use_sliding_window"):
         raise read.unsupported("sliding windows", f"{family.model_type} is supported without")
-    if values.get("partial_rotary_factor", 1) != family.rotary_share:
-        raise read.unsupported("a partial rotary embedding", "whole heads are supported")
+    _check_rotary_share(read, family, values)
 
 
 def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
@@ -359,8 +370,7 @@ def _rope(read: _Reader, family: Family) -> tuple[Mapping[str, Any], float | Non
             raise read.unsupported("scaled rotary positions in local layers", "plain ones are")
         outer = read.inside(read.values, "rope_local_base_freq")
         local_base = read.inside(local, "rope_theta", outer)
-    if rope.get("partial_rotary_factor", family.rotary_share) != family.rotary_share:
-        raise read.unsupported("a partial rotary embedding", "whole heads are supported")
+    _check_rotary_share(read, family, rope)
     return rope, local_base
 
 

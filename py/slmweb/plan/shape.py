@@ -17,6 +17,7 @@ from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES
 from ..kinds import advice
+from ..quantize.choice import MOST_TAPS
 
 # The header of a GGUF is nearly all vocabulary: a token's text, its score or merge, and its kind.
 HEADER_BYTES_PER_TOKEN = 32
@@ -40,7 +41,7 @@ class Tensor:
 
     @property
     def is_convolution(self) -> bool:
-        return self.name.endswith("conv.weight")
+        return self.rows > 1 and self.columns <= MOST_TAPS
 
     @property
     def elements(self) -> int:

@@ -87,10 +87,14 @@ def tensor_class(name: str) -> str:
     return "embedding"
 
 
+# Columns of a convolution's taps: Convolution::kMaxTaps. No product has as few.
+MOST_TAPS = 8
+
+
 def is_matrix(shape: Sequence[int]) -> bool:
     """Vectors (norms, biases, frequencies) stay in F32, and the few taps of convolutions; the core
-    takes no other."""
-    return len(shape) > 1 and shape[0] > 8
+    takes no other. `shape` has the fastest dimension first."""
+    return len(shape) > 1 and shape[0] > MOST_TAPS
 
 
 def fitting(kind: TensorType, columns: int) -> TensorType:

@@ -227,6 +227,37 @@ def test_configs_that_make_no_sense(
     assert str(path) in message
 
 
+@pytest.fixture(scope="module")
+def recurrentgemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tiny = checkpoints.models()["recurrentgemma"]
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny-recurrentgemma"
+    return checkpoints.save(folder, checkpoints.model_of(tiny), checkpoints.tokenizer_of(tiny))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"block_types": ["recurrent", "mamba"]}, "another list of kinds of layers"),
+        ({"block_types": "recurrent"}, "another list of kinds of layers"),
+        ({"lru_width": 100}, "recurrent layers of 100 channels in 4 blocks"),
+        ({"conv1d_width": 9}, "a convolution of 9 taps; 2 to 8 are supported"),
+        ({"conv1d_width": 1}, "a convolution of 1 taps"),
+        (
+            {"rope_parameters": {"rope_theta": 10000, "partial_rotary_factor": 1.0}},
+            "a rotary embedding of 1.0 of each head; 0.5 is supported",
+        ),
+    ],
+    ids=str,
+)
+def test_recurrent_layers_that_no_model_has(
+    change: dict[str, Any], words: str, recurrentgemma: Path, copy_of: Copy
+) -> None:
+    folder = copy_of(recurrentgemma)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert words in refusal(folder, "unsupported")
+
+
 def test_a_tokenizer_of_another_model(qwen2: Path, copy_of: Copy) -> None:
     folder = copy_of(qwen2)
     path = folder / "tokenizer.json"
