@@ -108,6 +108,22 @@ def test_the_same_prompt_again(model: Model) -> None:
         assert_as_from_nothing(model, session, prompt)
 
 
+def test_memory_does_not_grow_with_the_context(model: Model) -> None:
+    """Neither states nor windows, nor what is computed on the way."""
+    assert model.session_bytes(1024) == model.session_bytes(1 << 15)
+
+
+def test_a_window_goes_on_over_every_border(model: Model) -> None:
+    """One by one, where a window ends in one segment of attention and begins in another."""
+    ids = [*sequence(MODELS[NAMES[0]], 96)] * 3
+    with model.session(512, 64) as session, model.session(512, 64) as single:
+        expected = evaluate(session, ids)
+        single.eval(ids[:60], "none")
+        found = [single.eval([token]) for token in ids[60:]]
+        rows = np.concatenate([row for row in found if row is not None])
+        assert_close(rows, expected[60:], BOUND)
+
+
 def test_other_arithmetic_begins_anew(model: Model) -> None:
     ids = sequence(MODELS[NAMES[0]], 60)
     with model.session(N_CTX, 64) as session:

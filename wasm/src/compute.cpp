@@ -52,6 +52,15 @@ std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint
   return layers;
 }
 
+uint32_t most_seen(const LoadedModel &model, std::span<const KvLayer> cache, uint32_t n_ctx) {
+  uint32_t most = 0;
+  for (uint32_t i = 0; i < cache.size(); i++) {
+    const uint32_t window = model.family().window(i);
+    if (cache[i].capacity != 0) most = std::max(most, window == 0 ? n_ctx : std::min(window, n_ctx));
+  }
+  return most;
+}
+
 std::vector<RecurrentLayer> recurrent_shapes(const LoadedModel &model) {
   std::vector<RecurrentLayer> layers(model.family().shape().n_layer);
   uint32_t at = 0;

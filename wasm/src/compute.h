@@ -59,6 +59,8 @@ public:
 
 /// Slots of a layer's cache and its elements; where it lies, a backend decides.
 std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exact);
+/// Positions that one token sees at most, in the layer that sees most.
+uint32_t most_seen(const LoadedModel &model, std::span<const KvLayer> cache, uint32_t n_ctx);
 /// What each layer remembers, one behind the other in one memory.
 std::vector<RecurrentLayer> recurrent_shapes(const LoadedModel &model);
 /// Floats of that memory.

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ..generated import abi
 from ..quantize.choice import READ_ONLY
-from .memory import cache_bytes, element_bytes, layer_slots, state_bytes
+from .memory import cache_bytes, element_bytes, layer_slots, most_seen, state_bytes
 from .shape import Shape, Tensor
 
 N_BATCH = abi.N_BATCH["gpu"]  # of a session in the page
@@ -92,7 +92,8 @@ def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
     widths += shape.recurrent_rows
     row = n_batch * 4
     widest = row * _stride(max(shape.n_embd, shape.n_ff, n_q, shape.channels))
-    partials = 4 * shape.n_head * (n_ctx // _SEGMENT + 2) * (shape.head_dim + 2)
+    segments = most_seen(shape, n_ctx) // _SEGMENT + 2
+    partials = 4 * shape.n_head * segments * (shape.head_dim + 2)
     slots = max(layer_slots(window, n_ctx, n_batch) for window in shape.windows)
     keys = slots * n_kv * element_bytes(shape)
     total = (

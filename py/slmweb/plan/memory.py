@@ -71,7 +71,9 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
     widest = max(columns, *(-(-width // 32) for width in shape.pooled), 0)
     quantized = 116 * columns  # as int8 and as int16, with their scales and sums
     rotations = 8 * shape.rope_dims
-    partial = 4 * -(-n_ctx // _SEGMENT) * shape.n_head * (shape.head_dim + 2)
+    # A window may begin and end inside a segment.
+    segments = min(-(-n_ctx // _SEGMENT), most_seen(shape, n_ctx) // _SEGMENT + 2)
+    partial = 4 * segments * shape.n_head * (shape.head_dim + 2)
     panels = 2 * 288 * widest
     scores = 4 * _QUERIES * (_KV_BLOCK + 2 * shape.head_dim)
     results = 4 * max(_CACHED_RESULTS, 16 * n_batch, _QUERIES * (shape.head_dim + 2))
@@ -83,6 +85,11 @@ def cache_bytes(shape: Shape, n_ctx: int, n_batch: int) -> int:
     """Bytes of all keys and values, on either backend."""
     per_slot = 2 * shape.n_head_kv * shape.head_dim * element_bytes(shape)
     return sum(per_slot * layer_slots(window, n_ctx, n_batch) for window in shape.windows)
+
+
+def most_seen(shape: Shape, n_ctx: int) -> int:
+    """Positions that one token sees at most, in the layer that sees most."""
+    return max((min(window or n_ctx, n_ctx) for window in shape.windows), default=0)
 
 
 def state_bytes(shape: Shape) -> int:

@@ -52,7 +52,8 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   w.n_head = m.n_head;
   w.max_rope_dims = m.rope_dims;
   w.threads = team().size();
-  w.n_segments = (n_ctx + kSegment - 1) / kSegment;
+  // A window may begin and end inside a segment.
+  w.n_segments = std::min((n_ctx + kSegment - 1) / kSegment, most_seen(model, out.cache, n_ctx) / kSegment + 2);
   w.exact = exact;
   out.scratch_bytes = w.lay_out(nullptr);
   BlockArena counting(nullptr, n_batch);

@@ -61,7 +61,8 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   out.ids = n_batch * 4;
   out.angles = uint64_t(n_batch) * m.rope_dims * 4;
   out.normed = out.up = uint64_t(n_batch) * stride_of(widest) * 4;
-  out.partials = uint64_t(m.n_head) * (n_ctx / GpuOps::kSegment + 2) * (m.head_dim + 2) * 4;
+  const uint32_t seen = most_seen(model, out.cache, n_ctx);
+  out.partials = uint64_t(m.n_head) * (seen / GpuOps::kSegment + 2) * (m.head_dim + 2) * 4;
   BufferArena counting(n_batch, nullptr);
   (void)model.family().new_state(counting);
   // No row is wider than these, and no dispatch has more workgroups than one for each query.
@@ -71,7 +72,7 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
                 " queries a head, but this GPU binds at most ", limit, " and the kernels take ", kMostWorkgroups,
                 "; choose a smaller n_batch");
   if (out.partials > limit)
-    return fail(SLM_ERR_OUT_OF_MEMORY, "attention over ", n_ctx, " positions takes ", out.partials,
+    return fail(SLM_ERR_OUT_OF_MEMORY, "attention over ", seen, " positions takes ", out.partials,
                 " bytes, but this GPU binds at most ", limit, "; choose a shorter context");
   out.bytes += out.ids + kMaxRopes * out.angles + out.normed + out.up + out.partials + counting.used +
                Drawing::bytes(model.tokenizer()->n_vocab());
