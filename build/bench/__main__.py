@@ -19,6 +19,7 @@ from script import ROOT, BuildError
 
 from . import busy as busy_cores
 from . import engines, environment
+from . import long as long_contexts
 from .browser import Browser
 from .models import MODELS, Model
 from .plan import Plan, Runner
@@ -76,6 +77,10 @@ def bench(
         bool,
         typer.Option("--busy", help="Instead: beside 0, 1, 2 and 4 processes that want cores."),
     ] = False,
+    long: Annotated[
+        bool,
+        typer.Option("--long", help="Instead: a model whose layers recur, up to 32,768 tokens."),
+    ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="One short repetition, to see that it works; not kept.")
     ] = False,
@@ -101,6 +106,14 @@ def bench(
     if quick:
         plan = Plan(plan.threads, repetitions=1, n_prompt=80, n_generate=16, contexts=False)
     found = Results(datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"))
+    if long:
+        lengths = (512, 1024) if quick else long_contexts.LENGTHS
+        long_contexts.run(found, plan.repetitions, lengths)
+        long_contexts.print_long(console, found, lengths)
+        if not quick:
+            found.append_to(results_file)
+            console.print(f"appended to {results_file}", highlight=False)
+        return
 
     with ExitStack() as stack:
         try:

@@ -87,6 +87,25 @@ def write_header(shape: Shape, path: Path) -> int:
     """Writes a GGUF without its tensors' data; returns the size of the whole."""
     writer = gguf.GGUFWriter(path, shape.architecture)
     writer.add_name(path.name.removesuffix(".header.gguf"))
+    add_metadata(writer, shape)
+    for tensor in shape.tensors:
+        rows = [tensor.rows] if tensor.rows > 1 else []
+        kind = TENSOR_TYPES[tensor.type]
+        writer.add_tensor_info(
+            tensor.name, [*rows, tensor.columns], np.dtype(np.float32), tensor.file_bytes,
+            raw_dtype=gguf.GGMLQuantizationType(kind.id),
+        )  # fmt: skip
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    align = writer.data_alignment
+    sizes = [path.stat().st_size, *(tensor.file_bytes for tensor in shape.tensors)]
+    return sum(-(-size // align) * align for size in sizes)
+
+
+def add_metadata(writer: gguf.GGUFWriter, shape: Shape) -> None:
+    """What the core asks of a file beside its tensors."""
     writer.add_block_count(shape.n_layer)
     writer.add_context_length(shape.n_ctx_train)
     writer.add_embedding_length(shape.n_embd)
@@ -101,21 +120,13 @@ def write_header(shape: Shape, path: Path) -> int:
     if shape.architecture == "gemma2":
         writer.add_attn_logit_softcapping(50)
         writer.add_final_logit_softcapping(30)
+    if shape.states:
+        at = f"{shape.architecture}.recurrent"
+        writer.add_rope_dimension_count(shape.rope_dims)
+        writer.add_uint32(f"{at}.width", shape.channels)
+        writer.add_uint32(f"{at}.block_width", shape.channels // shape.n_head)
+        writer.add_uint32(f"{at}.conv_kernel", max(shape.states) // shape.channels)
     _add_vocabulary(writer, shape.n_vocab)
-    for tensor in shape.tensors:
-        rows = [tensor.rows] if tensor.is_matrix else []
-        kind = TENSOR_TYPES[tensor.type]
-        writer.add_tensor_info(
-            tensor.name, [*rows, tensor.columns], np.dtype(np.float32), tensor.file_bytes,
-            raw_dtype=gguf.GGMLQuantizationType(kind.id),
-        )  # fmt: skip
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    writer.close()
-    align = writer.data_alignment
-    sizes = [path.stat().st_size, *(tensor.file_bytes for tensor in shape.tensors)]
-    return sum(-(-size // align) * align for size in sizes)
 
 
 def _add_vocabulary(writer: gguf.GGUFWriter, n_vocab: int) -> None:
