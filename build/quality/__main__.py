@@ -16,8 +16,8 @@ from pathlib import Path
 from script import ROOT, BuildError, run
 from slmweb.core.model import Model as Opened
 from slmweb.errors import SlmError
-from slmweb.generated.abi import TENSOR_TYPES
 from slmweb.quantize import ggml
+from slmweb.quantize.choice import TARGETS
 from slmweb.quantize.imatrix import compute, write_imatrix
 
 from . import report, search
@@ -56,7 +56,7 @@ def importance_matrix(model: Model) -> Path:
 def measure(models: Sequence[Model], web: search.Measured, option: str) -> Iterator[Row]:
     for model in models:
         made: dict[str, Callable[[], Path]] = {
-            **{kind: partial(model.of_type, kind) for kind in TENSOR_TYPES},
+            **{kind: partial(model.of_type, kind) for kind in TARGETS},
             f"web ({web.name})": partial(model.mixed, search.by_class(web.types)),
             **{f"{kind}, imatrix": partial(weighted, model, kind) for kind in WEIGHTED},
         }

@@ -19,6 +19,8 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import dequantize, quantize
 from numpy.typing import NDArray
 
+from tests.blocks import HALVES, put_half
+
 F32 = NDArray[np.float32]
 Architecture = Literal[
     "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
@@ -185,10 +187,11 @@ EMBEDDERS: dict[str, TinyModel] = {
 QUANTIZED_TYPES = (
     *("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"),
     *("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"),
-    *("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_S", "TQ2_0", "TQ1_0"),
+    *("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS"),
+    *("IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0"),
 )
-"""Every tensor type but F32, and IQ1_M, whose scale no two bytes hold. Its model is qwen2, whose
-conversion moves no rows, with rows of 256, the K-quants' block."""
+"""Every tensor type but F32. Its model is qwen2, whose conversion moves no rows,
+with rows of 256, the K-quants' block."""
 
 TYPED_MODELS: dict[str, TinyModel] = {
     name: TinyModel(
@@ -228,25 +231,8 @@ def random_bytes(seed: str, n: int) -> NDArray[np.uint8]:
     return np.random.PCG64(key).random_raw((n + 7) // 8).astype("<u8").view(np.uint8)[:n]
 
 
-# Where a block has its half-precision scale and minimum, and the minimum over
-# the scale at which the weights' mean is zero.
-_SCALE_AT: dict[str, tuple[int, int | None, float]] = {
-    "Q4_0": (0, None, 0.0),
-    "Q4_1": (0, 2, -7.5),
-    "Q5_0": (0, None, 0.0),
-    "Q5_1": (0, 2, -15.5),
-    "Q8_0": (0, None, 0.0),
-    "Q2_K": (80, 82, 1.5),
-    "Q3_K": (108, None, 0.0),
-    "Q4_K": (0, 2, 7.5),
-    "Q5_K": (0, 2, 15.5),
-    "Q6_K": (208, None, 0.0),
-    "IQ4_NL": (0, None, 0.0),
-    **dict.fromkeys(("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS"), (0, None, 0.0)),
-    **dict.fromkeys(("IQ2_XXS", "IQ1_S"), (0, None, 0.0)),
-    "TQ2_0": (64, None, 0.0),
-    "TQ1_0": (52, None, 0.0),
-}
+# The minimum over the scale at which the weights' mean is zero, of types that have both.
+_MINIMUM_OVER_SCALE = {"Q4_1": -7.5, "Q5_1": -15.5, "Q2_K": 1.5, "Q4_K": 7.5, "Q5_K": 15.5}
 
 
 def random_blocks(
@@ -259,14 +245,13 @@ def random_blocks(
         values = (uniform(seed, (rows, cols)) * np.sqrt(3) * std).astype(np.float32)
         return quantize(values, qtype).view(np.uint8)
     block, size = GGML_QUANT_SIZES[qtype]
-    at, minimum_at, ratio = _SCALE_AT[qtype.name]
+    at, *minimum_at = HALVES[qtype.name]
 
     def with_scale(n: int, scale: NDArray[np.float64], seed: str) -> NDArray[np.uint8]:
         blocks = random_bytes(seed, n * size).reshape(n, size)
-        blocks[:, at : at + 2] = scale.astype("<f2")[:, None].view(np.uint8)
-        if minimum_at is not None:
-            minimum = (scale * ratio).astype("<f2")
-            blocks[:, minimum_at : minimum_at + 2] = minimum[:, None].view(np.uint8)
+        put_half(blocks, at, scale)
+        for offset in minimum_at:
+            put_half(blocks, offset, scale * _MINIMUM_OVER_SCALE[qtype.name])
         return blocks
 
     # At scale 1 the weights have a spread that belongs to the type; undo it.

@@ -14,24 +14,13 @@ import numpy.typing as npt
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import dequantize
 
+from tests.blocks import HALVES, put_half
+
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
 F32 = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Regions = Callable[[U8], tuple[U32, ...]]
-
-TYPES = [
-    "F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
-    "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
-    "IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0",
-]  # fmt: skip
-# Byte offsets of the halves in a block, which random bytes must not fill.
-SCALES = {
-    "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "IQ4_NL": [0],
-    "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
-    "IQ4_XS": [0], "IQ3_S": [0], "IQ3_XXS": [0], "IQ2_S": [0], "IQ2_XS": [0], "IQ2_XXS": [0],
-    "IQ1_M": [], "IQ1_S": [0], "TQ2_0": [64], "TQ1_0": [52],
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,15 +50,10 @@ def random_matrix(random: np.random.Generator, kind: str, rows: int, columns: in
         return Matrix(kind, rows, columns, -(-columns // 32), values, float_regions(kind, values))
     size, bytes_ = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
     raw = random.integers(0, 256, (rows, columns // size, bytes_), np.uint8)
-    for offset in SCALES[kind]:
+    for offset in HALVES[kind]:
         scales = 0.01 * random.standard_normal(raw.shape[:2])
         scales[random.random(raw.shape[:2]) < 0.2] *= 2e-3  # subnormal
-        raw[:, :, offset : offset + 2] = scales.astype(np.float16)[..., None].view(np.uint8)
-    if kind == "IQ1_M":  # its scale's four nibbles are the upper ones of four words
-        small = (0.01 * random.standard_normal(raw.shape[:2])).astype(np.float16).view(np.uint16)
-        for i in range(4):
-            nibble = (small >> (4 * i) & 15).astype(np.uint8)
-            raw[:, :, 49 + 2 * i] = raw[:, :, 49 + 2 * i] & 15 | nibble << 4
+        put_half(raw, offset, scales)
     values = dequantize(raw.reshape(rows, -1), GGMLQuantizationType[kind])
     padded = np.concatenate([raw, np.zeros((-rows % 4, *raw.shape[1:]), np.uint8)])
     return Matrix(kind, rows, columns, columns // 32, values, REGIONS[kind](padded))

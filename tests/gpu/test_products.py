@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from tests.blocks import TYPES
 from tests.gpu.cases import (
     F32,
     F64,
@@ -24,7 +25,7 @@ from tests.gpu.cases import (
     grid,
     run_all,
 )
-from tests.gpu.packing import TYPES, Matrix, heap_of, random_matrix, step
+from tests.gpu.packing import Matrix, heap_of, random_matrix, step
 
 EPSILON = float(np.finfo(np.float32).eps)
 STORE, ADD, SILU, GELU, CAP, ADD_CAP = range(6)

@@ -24,22 +24,11 @@ from gguf.quants import dequantize
 import compile as compiler
 import generate
 from script import DIST, ROOT
+from tests.blocks import HALVES, TYPES, put_half
 
 F32 = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
-TYPES = [
-    "F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
-    "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
-    "IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0",
-]  # fmt: skip
-# Byte offsets of the float16 scales in a block, which random bytes must not fill.
-SCALES = {
-    "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "IQ4_NL": [0],
-    "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
-    "IQ4_XS": [0], "IQ3_S": [0], "IQ3_XXS": [0], "IQ2_S": [0], "IQ2_XS": [0], "IQ2_XXS": [0],
-    "IQ1_M": [], "IQ1_S": [0], "TQ2_0": [64], "TQ1_0": [52],
-}  # fmt: skip
 ROWS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17]
 TOKENS = [1, 2, 3, 4, 5, 7, 8, 17]
 BLOCKS = [1, 2, 3, 5]
@@ -140,7 +129,7 @@ def random_rows(name: str, rows: int, columns: int, rng: np.random.Generator) ->
     """Valid rows of a type: any bytes are, but for floats that are not numbers.
     Scales are of either sign, and some are subnormal, as real Q6_K's are."""
     block, size = GGML_QUANT_SIZES[GGMLQuantizationType[name]]
-    if name not in SCALES:
+    if name not in HALVES:
         values = rng.normal(size=(rows, columns)).astype(np.float32)
         if name == "F16":
             return values.astype(np.float16).view(np.uint8)
@@ -150,14 +139,9 @@ def random_rows(name: str, rows: int, columns: int, rng: np.random.Generator) ->
             else values.view(np.uint8)
         )
     blocks = rng.integers(0, 256, (rows * columns // block, size), np.uint8)
-    for offset in SCALES[name]:
+    for offset in HALVES[name]:
         scales = rng.choice([1e-5, 3e-3, 2e-2], len(blocks)) * rng.choice([-1, 1], len(blocks))
-        blocks[:, offset : offset + 2] = scales.astype(np.float16)[:, None].view(np.uint8)
-    if name == "IQ1_M":  # its scale's four nibbles are the upper ones of four words
-        halves = (rng.normal(size=len(blocks)) * 0.01).astype(np.float16).view(np.uint16)
-        for i in range(4):
-            nibble = (halves >> (4 * i) & 15).astype(np.uint8)
-            blocks[:, 49 + 2 * i] = blocks[:, 49 + 2 * i] & 15 | nibble << 4
+        put_half(blocks, offset, scales)
     return blocks.reshape(rows, -1)
 
 
@@ -186,8 +170,8 @@ def check(
     y = kernels.multiply(form, int(kind), file, rows, columns, x, parts).astype(np.float64)
 
     # Signed 8-bit weights are multiplied with 16-bit activations, the others with 8-bit ones.
-    steps = 32767 if name == "Q8_0" or name[0] in "IT" else 127
-    rounds = name in SCALES and form != EXACT
+    steps = 32767 if name == "Q8_0" or name.startswith(("IQ", "TQ")) else 127
+    rounds = name in HALVES and form != EXACT
     kept, error = rounded(x, steps) if rounds else (x.astype(np.float64), np.zeros(x.shape))
     magnitude = np.abs(x).astype(np.float64) @ np.abs(weights).T
     epsilon = float(np.finfo(np.float32).eps)
