@@ -14,6 +14,7 @@ import pytest
 from slmweb.core import Instance, Model
 from slmweb.pack import known_answer
 from slmweb.pack.manifest import KnownAnswer
+from slmweb.quantize import quantize
 from tests.goldens.tiny_gguf import write_gguf
 from tests.goldens.tiny_models import TYPED_MODELS
 from tests.gpu.core import GpuInstance
@@ -160,3 +161,39 @@ def test_a_wrong_shader_that_rounds(script: Path, tmp_path: Path, right: str, wr
     (path,) = write_gguf(TYPED_MODELS["Q5_K"].name, tmp_path / "model.gguf")
     with closing(GpuInstance(changed_script(script, right, wrong), "dot8")) as core:
         assert failed_checks(core, path) == ["matvec Q5_K", "glu Q5_K"]
+
+
+@pytest.fixture(scope="module")
+def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recurrent")
+    (whole,) = write_gguf("recurrentgemma", folder / "whole.gguf")
+    quantize(whole, folder / "model.gguf", type="Q8_0")
+    return folder / "model.gguf"
+
+
+@pytest.mark.parametrize("form", ["lane", "sweep", "dot8", "subgroup"])
+def test_recurrent_layers_prove_themselves(gpu: Gpu, recurrent: Path, form: str) -> None:
+    core = gpu(form)
+    with Model.open(recurrent, core=core) as model:
+        count = core.check("slm_check_count", model.handle)
+        names = [core.string(core.pointer("slm_check_name", model.handle, i)) for i in range(count)]
+    assert "recurrence Q8_0" in names
+    assert failed_checks(core, recurrent) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("if (batch.past + t != 0u)", "if (t != 0u)"),  # the state of the batch before
+        ("one_less_exp(2.0 * log_a)", "one_less_exp(log_a)"),
+        ("memory[params.at + j * params.width + channel] = inputs[j]", "memory[0] = inputs[j]"),
+        ("sum += vectors[taps + j] * inputs[j]", "sum += vectors[taps + j] * inputs[before - j]"),
+        ("row / columns * columns", "0u"),  # which block a row sees
+        ("y[(first + t) * params.y_stride + row] = sums[t]", "y[first + row] = sums[t]"),
+    ],
+)
+def test_a_wrong_shader_of_recurrent_layers(
+    script: Path, recurrent: Path, right: str, wrong: str
+) -> None:
+    with closing(GpuInstance(changed_script(script, right, wrong))) as core:
+        assert failed_checks(core, recurrent) == ["recurrence Q8_0"]

@@ -1,7 +1,7 @@
 // checks.h: proofs that a backend computes what it should, before a model is
 // used on it: products of each of its tensor types, its embedding, its kinds of
-// attention and the drawing of tokens, over seeded numbers, against plain
-// arithmetic. gpu/ has them; the CPU's kernels are proved by this project's
+// attention and of recurrent layers, and the drawing of tokens, over seeded
+// numbers, against plain arithmetic. gpu/ has them; the CPU's kernels are proved by this project's
 // tests, for they run on no driver.
 #pragma once
 

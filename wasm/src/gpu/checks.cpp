@@ -1,6 +1,7 @@
 // checks.cpp: see ../checks.h. They go through the very operations that a family
 // calls, so that how those are cut into dispatches is proved too. Here are the
-// products and the embedding; check_attention.cpp and check_drawing.cpp have the rest.
+// products and the embedding; check_attention.cpp, check_recurrence.cpp and
+// check_drawing.cpp have the rest.
 #include "../checks.h"
 
 #include <algorithm>
@@ -16,16 +17,14 @@
 namespace slm {
 
 struct Checks::Case {
-  enum Kind { Embed, Product, Gated, Attention, Drawing } kind;
-  TensorType type; // of weights
-  uint32_t rows, columns, tokens;
-  AttentionSpec spec; // of attention
+  enum Kind { Embed, Product, Gated, Attention, Recurrence, Drawing } kind;
+  TensorType type;                // of weights
+  uint32_t rows, columns, tokens; // of a recurrence its taps and the columns of a block
+  AttentionSpec spec;             // of attention
 };
 
 namespace {
 
-/// Rows that differ; a matrix of more repeats them, so that they need not be computed here.
-constexpr uint32_t kPattern = 36;
 constexpr float kEpsilon = 1e-6f, kFactor = 3;
 /// A device may divide a little otherwise, and what lies between two bytes then becomes the other one: a 127th of one
 /// column's share. What is wrong is wrong by more.
@@ -111,6 +110,17 @@ void Checks::Running::read(Rows rows, uint32_t row) {
   n_read_ += rows.width;
 }
 
+Status Checks::Running::pack(const Matrix &w, uint64_t seed, std::vector<float> &values) {
+  const size_t row_size = size_t(row_bytes(w.type, w.columns));
+  const std::vector<uint8_t> rows = seeded_rows(w.type, w.columns, seed);
+  for (uint32_t at = 0; at < w.rows; at += kPattern)
+    SLM_TRY(weights.pack(w, at, rows.data(), uint32_t(std::min(kPattern, w.rows - at) * row_size)));
+  values.resize(size_t(kPattern) * w.columns);
+  for (uint32_t row = 0; row < kPattern; row++)
+    dequantize_row(w.type, rows.data() + row * row_size, w.columns, &values[size_t(row) * w.columns]);
+  return SLM_OK;
+}
+
 Checks::Checks(const LoadedModel &model) {
   for (const TensorSlot &slot : model.slots())
     if (slot.matrix != nullptr && slot.tensor->name == "token_embd.weight")
@@ -126,6 +136,8 @@ Checks::Checks(const LoadedModel &model) {
   }
   for (const AttentionSpec &spec : kinds.attention)
     cases_.push_back({Case::Attention, {}, 0, 0, 1, spec});
+  for (const Kinds::Recurrence &k : kinds.recurrences)
+    cases_.push_back({Case::Recurrence, k.type, k.n_taps, k.block, 1, {}});
   cases_.push_back({Case::Drawing, {}, 0, 0, 1, {}});
 }
 Checks::~Checks() = default;
@@ -137,6 +149,8 @@ const char *Checks::name(uint32_t i) {
   const Case &c = cases_[i];
   if (c.kind == Case::Attention) return c.spec.window != 0 ? "attention in a window" : "attention";
   if (c.kind == Case::Drawing) return "drawing";
+  if (c.kind == Case::Recurrence)
+    return name_.assign("recurrence ").append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
   const bool few = c.tokens <= GpuOps::kFewTokens;
   name_ = c.kind == Case::Embed ? "embed " : c.kind == Case::Gated ? "glu " : few ? "matvec " : "matmul ";
   name_.append(tensor_type_info(static_cast<uint32_t>(c.type))->name).append(" ");
@@ -151,10 +165,10 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   running_ = std::make_unique<Running>();
   Running &r = *running_;
   if (c.kind == Case::Attention) return start_attention(r, model, c.spec);
+  if (c.kind == Case::Recurrence) return start_recurrence(r, {c.type, c.columns, c.rows});
   if (c.kind == Case::Drawing) return start_drawing(r);
   const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;
   const uint32_t columns = c.columns, width = embeds ? columns : c.rows;
-  const size_t row_size = size_t(row_bytes(c.type, columns));
 
   std::vector<float> values[2]; // of the pattern in both matrices
   uint64_t state = 1;
@@ -164,15 +178,8 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   }
   SLM_TRY(r.weights.place(r.norm, columns, "a self-test"));
   SLM_TRY(r.weights.placed());
-  for (uint32_t m = 0; m < 2; m++) {
-    const Matrix &w = (m == 0 ? r.first : r.second).weight;
-    const std::vector<uint8_t> rows = seeded_rows(c.type, columns, state + m);
-    for (uint32_t at = 0; at < c.rows; at += kPattern)
-      SLM_TRY(r.weights.pack(w, at, rows.data(), uint32_t(std::min(kPattern, c.rows - at) * row_size)));
-    values[m].resize(size_t(kPattern) * columns);
-    for (uint32_t row = 0; row < kPattern; row++)
-      dequantize_row(c.type, rows.data() + row * row_size, columns, &values[m][size_t(row) * columns]);
-  }
+  for (uint32_t m = 0; m < 2; m++)
+    SLM_TRY(r.pack((m == 0 ? r.first : r.second).weight, state + m, values[m]));
   for (uint32_t k = 0; k < columns; k++)
     r.norm[k] = 1 + next_float(state) / 2;
   SLM_TRY(r.weights.packed());

@@ -34,8 +34,16 @@ public:
     note_one(gate.weight);
     note_one(up.weight);
   }
-  void convolve(Rows, const Convolution &, RecurrentLayer &, Rows) override {}
-  void block_matmul(Rows, std::initializer_list<Product>) override {}
+  void convolve(Rows, const Convolution &c, RecurrentLayer &, Rows) override { n_taps_ = c.n_taps; }
+  void block_matmul(Rows, std::initializer_list<Product> products) override {
+    for (const Product &p : products) {
+      const Kinds::Recurrence kind{p.linear.weight.type, p.linear.weight.columns, n_taps_};
+      const auto same = [&](const Kinds::Recurrence &other) {
+        return other.type == kind.type && other.block == kind.block && other.n_taps == kind.n_taps;
+      };
+      if (std::none_of(found.recurrences.begin(), found.recurrences.end(), same)) found.recurrences.push_back(kind);
+    }
+  }
   void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
   void pool(const Input &, Pooling, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
@@ -46,6 +54,8 @@ public:
   }
 
 private:
+  uint32_t n_taps_ = 0; // of the last convolution
+
   void note_one(const Matrix &w) { note({w.type, w.columns, w.rows, false}); }
   void note(const Kinds::Product &p) {
     const auto same = [&](const Kinds::Product &other) {

@@ -1,6 +1,6 @@
 // running.h: what a self-test has on the device until its result has come, and
 // the numbers that it is made of. The tests themselves are checks.cpp (products),
-// check_attention.cpp and check_drawing.cpp.
+// check_attention.cpp, check_recurrence.cpp and check_drawing.cpp.
 #pragma once
 
 #include <vector>
@@ -19,10 +19,15 @@ inline uint32_t next_bits(uint64_t &state) { // PCG (O'Neill 2014)
 /// In [-1, 1).
 inline float next_float(uint64_t &state) { return float(int32_t(next_bits(state))) * 0x1p-31f; }
 
+/// Rows that differ; a matrix of more repeats them, so that they need not be computed here.
+inline constexpr uint32_t kPattern = 36;
+
 struct Checks::Running {
   WeightStore weights;
   Linear first, second;
   float *norm = nullptr;
+  Convolution convolution; // of a recurrence, and its
+  float *decay = nullptr;
   Scratch scratch;
   std::vector<Buffer> buffers;
   std::vector<float> expected, found;
@@ -33,6 +38,9 @@ struct Checks::Running {
   Rows upload(const std::vector<float> &values, uint32_t width);
   /// A buffer of zeros for `n` rows.
   Rows room(uint32_t n, uint32_t width);
+  /// Packs `w` with every bit pattern that its quants and small scales can have; `values` becomes (kPattern, columns),
+  /// which the rows of `w` repeat.
+  Status pack(const Matrix &w, uint64_t seed, std::vector<float> &values);
   /// Reads row `row` behind what was found so far, to be held against as much of `expected`. `found` has its
   /// whole size before the first.
   void read(Rows rows, uint32_t row);
@@ -52,6 +60,12 @@ struct Kinds {
     uint32_t columns, units;
     bool gated;
   };
+  /// A convolution, gates of blocks and what recurs behind them.
+  struct Recurrence {
+    TensorType type;
+    uint32_t block, n_taps;
+  };
+  std::vector<Recurrence> recurrences;
   std::vector<Product> products; // those that are cut otherwise are other kinds
   std::vector<AttentionSpec> attention;
 };
@@ -59,5 +73,6 @@ Kinds kinds_of(const LoadedModel &model);
 
 /// Hands the self-test of one of them to the device.
 Status start_attention(Checks::Running &running, const LoadedModel &model, const AttentionSpec &spec);
+Status start_recurrence(Checks::Running &running, const Kinds::Recurrence &kind);
 
 } // namespace slm

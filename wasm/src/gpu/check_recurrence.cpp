@@ -1,0 +1,108 @@
+// check_recurrence.cpp: the self-test of what recurrent layers add: a convolution,
+// gates of blocks and RG-LRU, over a few tokens and one behind them, which
+// reads what those left in memory.
+#include <cmath>
+#include <limits>
+
+#include "running.h"
+
+namespace slm {
+namespace {
+
+constexpr uint32_t kBlocks = 2, kFirst = 5, kTokens = kFirst + 1;
+
+std::vector<float> draw(size_t n, float scale, uint64_t &state) {
+  std::vector<float> numbers(n);
+  for (float &x : numbers)
+    x = scale * next_float(state);
+  return numbers;
+}
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double gelu(double x) {
+  return x / 2 * (1 + std::tanh(std::sqrt(2 / 3.14159265358979324) * (x + 0.044715 * x * x * x)));
+}
+
+} // namespace
+
+Status start_recurrence(Checks::Running &r, const Kinds::Recurrence &kind) {
+  const uint32_t width = kBlocks * kind.block, n_taps = kind.n_taps;
+  uint64_t state = 1;
+  for (Linear *l : {&r.first, &r.second}) {
+    l->weight.type = kind.type, l->weight.rows = width, l->weight.columns = kind.block;
+    SLM_TRY(r.weights.place(l->weight, "a self-test"));
+    SLM_TRY(r.weights.place(l->bias, width, "a self-test"));
+  }
+  r.convolution.n_taps = n_taps;
+  SLM_TRY(r.weights.place(r.convolution.taps, width * n_taps, "a self-test"));
+  SLM_TRY(r.weights.place(r.convolution.bias, width, "a self-test"));
+  SLM_TRY(r.weights.place(r.decay, width, "a self-test"));
+  SLM_TRY(r.weights.placed());
+  std::vector<float> values[2]; // of the pattern in both gates
+  SLM_TRY(r.pack(r.first.weight, 1, values[0]));
+  SLM_TRY(r.pack(r.second.weight, 2, values[1]));
+  for (uint32_t i = 0; i < width * n_taps; i++)
+    r.convolution.taps[i] = next_float(state);
+  for (uint32_t i = 0; i < width; i++) {
+    // Small, so that gates are neither open nor shut.
+    r.convolution.bias[i] = next_float(state) / 16;
+    r.first.bias[i] = next_float(state), r.second.bias[i] = next_float(state);
+    r.decay[i] = -std::fabs(next_float(state)) - 0.01f;
+  }
+  SLM_TRY(r.weights.packed());
+  const std::vector<float> x = draw(size_t(kTokens) * width, 1.f / 16, state),
+                           gate = draw(size_t(kTokens) * width, 2, state);
+
+  RecurrentLayer memory{.n_inputs = (n_taps - 1) * width, .n_state = width};
+  r.buffers.emplace_back(memory.floats() * sizeof(float));
+  memory.memory = name_of<float>(r.buffers.back().handle());
+  r.scratch.batch = Buffer(16);
+  Rows outs[2];
+  const auto run = [&](uint32_t past, uint32_t n, Rows &out) {
+    const uint32_t position[4] = {past};
+    gpu_upload(r.scratch.batch.handle(), 0, position, sizeof position);
+    const auto rows = [&](const std::vector<float> &of) {
+      const auto from = of.begin() + ptrdiff_t(past) * width;
+      return r.upload({from, from + ptrdiff_t(n) * width}, width);
+    };
+    const Rows in = rows(x), output = rows(gate), input = r.room(n, width), recurrence = r.room(n, width);
+    out = r.room(n, width);
+    GpuOps op({nullptr, n, past}, r.scratch, r.weights, nullptr, false);
+    op.convolve(in, r.convolution, memory, out);
+    op.block_matmul(out, {{r.first, input}, {r.second, recurrence}});
+    op.rg_lru({input, recurrence, output, r.decay}, memory, out);
+    gpu_submit(); // what the next call uploads would come before what this one has encoded
+  };
+  run(0, kFirst, outs[0]);
+  run(kFirst, 1, outs[1]);
+
+  std::vector<double> h(width), convolved(width);
+  for (uint32_t t = 0; t < kTokens; t++) {
+    for (uint32_t c = 0; c < width; c++) {
+      convolved[c] = double(r.convolution.bias[c]);
+      for (uint32_t back = 0; back < n_taps && back <= t; back++)
+        convolved[c] +=
+            double(r.convolution.taps[c * n_taps + n_taps - 1 - back]) * double(x[size_t(t - back) * width + c]);
+    }
+    for (uint32_t c = 0; c < width; c++) {
+      const auto product = [&](uint32_t m, const float *bias) {
+        const float *row = &values[m][size_t(c % kPattern) * kind.block];
+        double sum = double(bias[c]);
+        for (uint32_t k = 0; k < kind.block; k++)
+          sum += double(row[k]) * convolved[c / kind.block * kind.block + k];
+        return sigmoid(sum);
+      };
+      const double log_a = product(1, r.second.bias) * double(r.decay[c]);
+      const double in = product(0, r.first.bias) * convolved[c];
+      h[c] = t == 0 ? in : std::exp(log_a) * h[c] + std::sqrt(-std::expm1(2 * log_a)) * in;
+      r.expected.push_back(float(h[c] * gelu(double(gate[size_t(t) * width + c]))));
+    }
+  }
+  r.found.assign(r.expected.size(), std::numeric_limits<float>::quiet_NaN());
+  for (uint32_t t = 0; t < kTokens; t++)
+    r.read(outs[t / kFirst], t % kFirst);
+  gpu_submit();
+  return SLM_OK;
+}
+
+} // namespace slm
