@@ -284,7 +284,8 @@ def _check_rotary_share(read: _Reader, family: Family, values: Mapping[str, Any]
     share = values.get("partial_rotary_factor", family.rotary_share)
     if share != family.rotary_share:
         raise read.unsupported(
-            f"a rotary embedding of {share} of each head", f"{family.rotary_share:g} is supported"
+            f"a partial rotary embedding of {share}",
+            f"{family.rotary_share:g} of each head is supported",
         )
 
 

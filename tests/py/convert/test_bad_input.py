@@ -244,7 +244,7 @@ def recurrentgemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"conv1d_width": 1}, "a convolution of 1 taps"),
         (
             {"rope_parameters": {"rope_theta": 10000, "partial_rotary_factor": 1.0}},
-            "a rotary embedding of 1.0 of each head; 0.5 is supported",
+            "a partial rotary embedding of 1.0; 0.5 of each head is supported",
         ),
     ],
     ids=str,
