@@ -43,9 +43,10 @@ std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint
   const ModelShape &m = model.family().shape();
   std::vector<KvLayer> layers(m.n_layer);
   for (uint32_t i = 0; i < m.n_layer; i++) {
-    layers[i].n_head_kv = m.n_head_kv;
-    layers[i].head_dim = m.head_dim;
-    if (model.family().recurrent(i).floats() != 0) continue;
+    const KvShape kv = model.family().kv(i);
+    layers[i].n_head_kv = kv.n_head;
+    layers[i].head_dim = kv.head_dim;
+    if (kv.n_head == 0 || model.family().recurrent(i).floats() != 0) continue;
     layers[i].capacity = capacity(model.family(), i, n_ctx, n_batch);
     layers[i].f16 = model.f16_cache() && !exact;
   }

@@ -57,7 +57,7 @@ public:
   virtual Drawer *drawer() { return nullptr; }
 };
 
-/// Slots of a layer's cache and its elements; where it lies, a backend decides.
+/// Slots of a layer's cache and its elements, none where it has no cache of its own; where it lies, a backend decides.
 std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exact);
 /// Positions that one token sees at most, in the layer that sees most.
 uint32_t most_seen(const LoadedModel &model, std::span<const KvLayer> cache, uint32_t n_ctx);

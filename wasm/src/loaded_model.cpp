@@ -2,6 +2,7 @@
 #include "loaded_model.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "dequantize.h"
 
@@ -92,7 +93,10 @@ Status LoadedModel::layout() {
   for (TensorSlot &s : slots_) {
     f16_cache_ |= s.matrix != nullptr && s.tensor->type != TensorType::F32;
     if (s.skipped) continue;
-    if (s.matrix != nullptr) {
+    if (s.table != nullptr) {
+      SLM_TRY(allocate(tables_.emplace_back(), s.table->bytes(), s.tensor->name));
+      s.table->data = tables_.back().get();
+    } else if (s.matrix != nullptr) {
       SLM_TRY(weights_.place(*s.matrix, s.tensor->name));
     } else {
       SLM_TRY(weights_.place(*s.vector, static_cast<uint32_t>(s.elements()), s.tensor->name));
@@ -108,9 +112,14 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
   if (tensor >= slots_.size())
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the model has ", uint64_t(slots_.size()));
   TensorSlot &s = slots_[tensor];
-  if (s.skipped) return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' is of a layer that was left out");
+  if (s.skipped)
+    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' is left out: nothing computes with it");
   SLM_TRY(s.take(offset, n));
   if (s.matrix != nullptr) return weights_.pack(*s.matrix, offset / s.granule() * kRows, bytes, n);
+  if (s.table != nullptr) {
+    std::memcpy(s.table->data + offset, bytes, n);
+    return SLM_OK;
+  }
   const uint32_t each = s.granule();
   dequantize_row(s.tensor->type, bytes, n / each, *s.vector + offset / each);
   return SLM_OK;

@@ -36,6 +36,8 @@ public:
   const Family &family() const { return *family_; }
   bool is_laid_out() const { return laid_out_; }
   bool is_ready() const { return ready_; }
+  /// Whether an importance matrix is being collected.
+  bool collects() const { return squares_ != nullptr; }
   /// The cache of a float32 model is float32 too, so that f16 does not blur it.
   bool f16_cache() const { return f16_cache_; }
 
@@ -55,7 +57,7 @@ private:
   std::unique_ptr<Family> family_;
   LayerRange loaded_; // the layers that it has or is to have
   WeightStore weights_;
-  std::vector<Block> tables_; // of the rotations
+  std::vector<Block> tables_; // of the rotations, and those that are looked up by rows
   Block squares_;             // of the matrices' inputs, while an importance matrix is collected
   bool laid_out_ = false, ready_ = false, f16_cache_ = true;
   std::string json_;

@@ -10,6 +10,7 @@
 #include "kv_cache.h"
 #include "matrix.h"
 #include "recurrent.h"
+#include "row_table.h"
 
 namespace slm {
 
@@ -51,6 +52,7 @@ struct AttentionSpec {
   uint32_t n_head, n_head_kv, head_dim;
   const Rope *rope;                                 // null: nothing is rotated
   const float *q_norm = nullptr, *k_norm = nullptr; // (head_dim) each, or null
+  bool v_norm = false;                              // values are normalized too, without a weight
   float norm_epsilon = 0;
   float scale = 1;     // of the scores
   float softcap = 0;   // of the scores; 0 is off
@@ -100,14 +102,17 @@ public:
 
   /// out = rows of `table` for the batch's ids, times `factor`.
   virtual void embed(const Matrix &table, float factor, Rows out) = 0;
+  virtual void embed(const RowTable &table, float factor, Rows out) = 0;
   /// x += rows of `table`; of positions, it has as many as a call has tokens.
   virtual void add_embedding(const Matrix &table, Index index, Rows x) = 0;
   /// x = norm(x)
   virtual void layernorm(const LayerNorm &norm, Rows x) = 0;
   /// x = gelu(x), by the error function (Hendrycks and Gimpel 2016).
   virtual void gelu(Rows x) = 0;
-  /// x += rmsnorm(y); y is no longer needed.
-  virtual void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) = 0;
+  /// x = (x + rmsnorm(y)) factor; y is no longer needed.
+  virtual void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor = 1) = 0;
+  /// x += rmsnorm(y), of each `width` columns by themselves; y is no longer needed.
+  virtual void add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, float epsilon, Rows x) = 0;
 
   struct Product {
     const Linear &linear;
@@ -120,8 +125,11 @@ public:
   virtual void matmul_add(const Input &x, const Linear &w, Rows sum) = 0;
   /// out = act(gate x) * (up x)  (Shazeer 2020)
   virtual void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) = 0;
+  /// out = act(gate x) * the columns of `by` from `first` on
+  virtual void gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t first, Rows out) = 0;
 
-  /// Normalizes and rotates q and k, appends k and v to the cache and attends.
+  /// Normalizes and rotates q and k, appends k and v to the cache and attends. Without data in k and v
+  /// the cache is another layer's, which has appended its own.
   virtual void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) = 0;
 
   /// out = the convolution of x with what it was before, which `memory` keeps.
@@ -132,6 +140,10 @@ public:
   /// The real-gated linear recurrent unit (De et al. 2024) and the gate behind it, in place:
   /// h = a h + sqrt(1 - a^2) sigmoid(input) x, log a = sigmoid(recurrence) decay, x = h gelu(output).
   virtual void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) = 0;
+
+  /// From here on the operations see the last `n` tokens alone, or more of them where it is no gain to leave them out;
+  /// `rows` become theirs. Returns how many tokens are left.
+  virtual uint32_t keep_last(uint32_t n, std::initializer_list<Rows *> rows) = 0;
 
   /// Row 0 of out = the mean of x's rows, or one of them. The operations that follow see this row alone; x
   /// is no longer needed.

@@ -128,7 +128,7 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
   }
   drawer->draw(draw_);
   drawer_ = drawer, sampled_ = -1; // which it is, is not known yet
-  if (flag != SLM_EVAL_SAMPLE_ON || n_past() == n_ctx_) return SLM_OK;
+  if (flag != SLM_EVAL_SAMPLE_ON || n_past() == n_ctx_ || model_.family().looks_up()) return SLM_OK;
   overwrite(n_past() + 1);
   if (recurs_) Checkpoints::mark(*compute_);
   gone_on_ = true;

@@ -116,6 +116,7 @@ public:
       SLM_TRY(allocate(logits_, (uint64_t(n_logits) * model_.family().shape().n_out() + 4) * sizeof(float), "logits"));
       logits_rows_ = n_logits;
     }
+    workspace_.collecting = model_.collects();
     workspace_.adapted = adaptation.uses.empty() ? nullptr : &adaptation;
     struct Job {
       CpuCompute *self;

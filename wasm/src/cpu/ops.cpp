@@ -72,6 +72,18 @@ void CpuOps::embed(const Matrix &table, float factor, Rows out) {
   });
 }
 
+void CpuOps::embed(const RowTable &table, float factor, Rows out) {
+  const uint32_t width = table.slice(), slices = table.columns / width;
+  cut(batch.n * slices, [&](Range units) {
+    for (uint32_t u = units.begin; u < units.end; u++) {
+      const uint32_t t = u / slices, i = u % slices;
+      float *to = out.data + size_t(t) * out.width + i * width;
+      table.read(static_cast<uint32_t>(batch.ids[t]), i, to);
+      scale(to, factor, width);
+    }
+  });
+}
+
 void CpuOps::add_embedding(const Matrix &table, Index index, Rows x) {
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++) {
@@ -96,12 +108,24 @@ void CpuOps::gelu(Rows x) {
   });
 }
 
-void CpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
+void CpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor) {
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++) {
-      float *row = y.data + size_t(t) * y.width;
+      float *row = y.data + size_t(t) * y.width, *sum = x.data + size_t(t) * x.width;
       rmsnorm(row, weight, epsilon, y.width, row);
-      add(x.data + size_t(t) * x.width, row, x.width);
+      add(sum, row, x.width);
+      if (factor != 1) scale(sum, factor, x.width);
+    }
+  });
+}
+
+void CpuOps::add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, float epsilon, Rows x) {
+  const uint32_t slices = y.width / width;
+  cut(batch.n * slices, [&](Range units) {
+    for (uint32_t u = units.begin; u < units.end; u++) {
+      float *row = y.data + size_t(u) * width;
+      rmsnorm(row, weight, epsilon, width, row);
+      add(x.data + size_t(u) * width, row, width);
     }
   });
 }
@@ -143,7 +167,7 @@ void CpuOps::collect(const float *x, uint32_t n, const Matrix &w) {
   });
 }
 
-void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap) {
+void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap, By by) {
   const bool paired = finish == Finish::Silu || finish == Finish::Gelu; // both products' rows belong together
   const uint32_t columns = x.rows.width, streams = paired ? 2 : 1;
   uint32_t roundings = 0, units = 0;
@@ -198,6 +222,15 @@ void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> produc
     if (finish == Finish::Silu) silu_multiply(own_.results, own_.results + all / 2, all / 2);
     if (finish == Finish::Gelu) gelu_multiply(own_.results, own_.results + all / 2, all / 2);
     if (finish == Finish::Cap) softcap(own_.results, cap, all);
+    if (finish == Finish::SiluBy || finish == Finish::GeluBy)
+      each(of, [&](uint32_t, const Product &, Range rows) {
+        const uint32_t width = rows.end - rows.begin;
+        for (uint32_t t = 0; t < n; t++) {
+          float *row = own_.results + size_t(t) * width;
+          const float *factors = by.rows.data + size_t(t) * by.rows.width + by.first + rows.begin;
+          finish == Finish::SiluBy ? silu_multiply(row, factors, width) : gelu_multiply(row, factors, width);
+        }
+      });
   };
   const auto commit = [&](Range of) {
     const float *y = own_.results;
@@ -223,6 +256,20 @@ void CpuOps::matmul_add(const Input &x, const Linear &w, Rows sum) { products(x,
 
 void CpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) {
   products(x, batch.n, {{gate, out}, {up, out}}, act == Glu::Silu ? Finish::Silu : Finish::Gelu);
+}
+
+void CpuOps::gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t first, Rows out) {
+  products(x, batch.n, {{gate, out}}, act == Glu::Silu ? Finish::SiluBy : Finish::GeluBy, 0, {by, first});
+}
+
+uint32_t CpuOps::keep_last(uint32_t n, std::initializer_list<Rows *> rows) {
+  if (ws_.collecting) return batch.n;
+  const uint32_t left_out = batch.n - n;
+  for (Rows *r : rows)
+    r->data += size_t(left_out) * r->width;
+  first_ += left_out;
+  batch = {batch.ids + left_out, n, batch.past + left_out};
+  return n;
 }
 
 void CpuOps::pool(const Input &x, Pooling how, Rows out) {
@@ -288,18 +335,20 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
       const uint32_t t = u / spec.n_head_kv, h = u % spec.n_head_kv;
       const auto turn = [&](float *head) {
         if (spec.rope != nullptr)
-          rotate(head, *spec.rope, ws_.angles[spec.rope->index] + size_t(t) * ws_.max_rope_dims);
+          rotate(head, *spec.rope, ws_.angles[spec.rope->index] + size_t(first_ + t) * ws_.max_rope_dims);
       };
-      float *key = k.data + size_t(t) * k.width + h * hd;
       for (uint32_t i = 0; i < group; i++) {
         float *head = q.data + size_t(t) * q.width + (h * group + i) * hd;
         if (spec.q_norm != nullptr) rmsnorm(head, spec.q_norm, spec.norm_epsilon, hd, head);
         turn(head);
         slm::scale(head, spec.scale, hd);
       }
+      if (k.data == nullptr) continue;
+      float *key = k.data + size_t(t) * k.width + h * hd, *value = v.data + size_t(t) * v.width + h * hd;
       if (spec.k_norm != nullptr) rmsnorm(key, spec.k_norm, spec.norm_epsilon, hd, key);
+      if (spec.v_norm) rmsnorm(value, nullptr, spec.norm_epsilon, hd, value);
       turn(key);
-      store_kv(cache, h, batch.past + t, key, v.data + size_t(t) * v.width + h * hd);
+      store_kv(cache, h, batch.past + t, key, value);
     }
   });
   if (batch.n == 1)

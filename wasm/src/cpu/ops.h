@@ -29,6 +29,7 @@ struct Workspace {
   float *lowered = nullptr;            // A x of every adapter, for the products of one call
   const Adaptation *adapted = nullptr; // the adapters in use, or null
   bool exact = false;                  // activations are not rounded
+  bool collecting = false;             // an importance matrix, which all tokens are to count for
 
   /// What one thread has for itself.
   struct Own {
@@ -60,24 +61,33 @@ public:
 
   void rotations(std::initializer_list<const Rope *> ropes) override;
   void embed(const Matrix &table, float factor, Rows out) override;
+  void embed(const RowTable &table, float factor, Rows out) override;
   void add_embedding(const Matrix &table, Index index, Rows x) override;
   void layernorm(const LayerNorm &norm, Rows x) override;
   void gelu(Rows x) override;
   /// y is left normalized.
-  void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
+  void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor) override;
+  void add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
   void matmul_add(const Input &x, const Linear &w, Rows sum) override;
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
+  void gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t first, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
   void convolve(Rows x, const Convolution &convolution, RecurrentLayer &memory, Rows out) override;
   void block_matmul(Rows x, std::initializer_list<Product> products) override;
   void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) override;
+  uint32_t keep_last(uint32_t n, std::initializer_list<Rows *> rows) override;
   void pool(const Input &x, Pooling how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
 
 private:
   /// What becomes of the rows of a product.
-  enum class Finish { Copy, Add, Silu, Gelu, Cap };
+  enum class Finish { Copy, Add, Silu, Gelu, Cap, SiluBy, GeluBy };
+  /// What the last two multiply a row by: columns of other rows from `first` on.
+  struct By {
+    Rows rows;
+    uint32_t first;
+  };
 
   /// The next step's part of `units`, and how many pieces it has.
   struct Cut {
@@ -91,7 +101,7 @@ private:
   /// The same for work of so little time that all of it is commit.
   template <class Commit> void cut(uint32_t units, Commit commit);
 
-  void products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0);
+  void products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0, By by = {{}, 0});
   /// The float32 and quantized rows of x, made by all threads for all.
   Activations shared_activations(const Input &x, uint32_t n, uint32_t roundings);
   /// Those of one row, made by this thread for itself.
@@ -109,7 +119,8 @@ private:
   void attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out);
   void attend_batch(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out);
 
-  Batch batch; // of this thread, which pool() makes one row
+  Batch batch;         // of this thread, which pool() makes one row, and keep_last() fewer
+  uint32_t first_ = 0; // token of the call that is the batch's first
   Team &team_;
   uint32_t thread_;
   uint64_t step_;

@@ -17,6 +17,17 @@ Status AttentionWeights::load(Loader &loader, uint32_t layer, const ModelShape &
   return loader.linear_with_bias(at, "attn_output", s.n_embd, n_q, output);
 }
 
+Status AttentionWeights::load_queries(Loader &loader, uint32_t layer, const ModelShape &s) {
+  const int at = static_cast<int>(layer);
+  const uint32_t n_q = s.n_head * s.head_dim;
+  SLM_TRY(loader.vector(at, "attn_norm", s.n_embd, norm));
+  SLM_TRY(loader.linear_with_bias(at, "attn_q", n_q, s.n_embd, q));
+  SLM_TRY(loader.vector(at, "attn_q_norm", s.head_dim, q_norm));
+  for (const std::string_view name : {"attn_k", "attn_v", "attn_k_norm"})
+    loader.leave_out(at, name);
+  return loader.linear_with_bias(at, "attn_output", s.n_embd, n_q, output);
+}
+
 Status FeedForwardWeights::load(Loader &loader, uint32_t layer, const ModelShape &s) {
   const int at = static_cast<int>(layer);
   SLM_TRY(loader.vector(at, "ffn_norm", s.n_embd, norm));

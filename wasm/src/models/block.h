@@ -16,6 +16,8 @@ struct AttentionWeights {
   Linear output;                              // (n_embd, n_head * head_dim)
 
   Status load(Loader &loader, uint32_t layer, const ModelShape &shape, bool qk_norm);
+  /// Of a layer that attends to another one's keys and values: its own, should the file have them, are left out.
+  Status load_queries(Loader &loader, uint32_t layer, const ModelShape &shape);
 };
 
 /// A gated feed-forward network (Shazeer 2020).

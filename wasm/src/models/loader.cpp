@@ -1,5 +1,6 @@
 // loader.cpp: see model.h. Limits are far above any published small model; they
 // keep every product of two numbers from a file inside 64 bits.
+#include <algorithm>
 #include <cstring>
 
 #include "../decimal.h"
@@ -23,12 +24,13 @@ std::string tensor_name(int layer, std::string_view name, std::string_view endin
 
 uint32_t TensorSlot::granule() const {
   const TensorTypeInfo &info = *tensor_type_info(static_cast<uint32_t>(tensor->type));
-  if (matrix == nullptr) return info.block_bytes;
-  return static_cast<uint32_t>(tensor->ne[0] / info.block_size * info.block_bytes) * kRows;
+  if (vector != nullptr) return info.block_bytes;
+  return static_cast<uint32_t>(tensor->ne[0] / info.block_size * info.block_bytes) * (table != nullptr ? 1 : kRows);
 }
 
 uint64_t TensorSlot::packed_bytes() const {
   if (skipped) return 0;
+  if (table != nullptr) return table->bytes();
   return matrix != nullptr ? WeightStore::bytes(*matrix) : elements() * sizeof(float);
 }
 
@@ -98,6 +100,29 @@ Status Loader::text(std::string_view key, std::string_view &value, std::string_v
   return SLM_OK;
 }
 
+Status Loader::numbers(std::string_view key, uint32_t n, std::vector<uint32_t> &values) const {
+  const std::string full = std::string(architecture_) + "." + std::string(key);
+  std::vector<int32_t> found;
+  bool is_there = false;
+  if (files_[0]->is_array(full)) {
+    SLM_TRY(files_[0]->get(full, found, is_there));
+  } else {
+    uint32_t all;
+    SLM_TRY(number(key, all));
+    values.assign(n, all);
+    return SLM_OK;
+  }
+  if (found.size() != n)
+    return fail(SLM_ERR_BAD_FILE, "'", full, "' has ", uint64_t(found.size()), " numbers for ", n,
+                " layers; convert the model again");
+  values.clear();
+  for (const int32_t value : found) {
+    if (value < 0) return fail(SLM_ERR_BAD_FILE, "'", full, "' has a number below zero; convert the model again");
+    values.push_back(static_cast<uint32_t>(value));
+  }
+  return SLM_OK;
+}
+
 Status Loader::between(std::string_view key, uint32_t value, uint32_t low, uint32_t high) const {
   if (value >= low && value <= high) return SLM_OK;
   return fail(SLM_ERR_BAD_FILE, "'", architecture_, ".", key, "' is ", value, ", but should lie between ", low, " and ",
@@ -109,12 +134,20 @@ Status Loader::shape(ModelShape &s) const {
   SLM_TRY(number("context_length", s.n_ctx_train));
   SLM_TRY(number("embedding_length", s.n_embd));
   SLM_TRY(number("block_count", s.n_layer));
-  SLM_TRY(number("feed_forward_length", s.n_ff));
   SLM_TRY(number("attention.head_count", s.n_head));
-  SLM_TRY(number("attention.head_count_kv", s.n_head_kv, s.n_head));
   SLM_TRY(between("context_length", s.n_ctx_train, 1, 1u << 30));
   SLM_TRY(between("embedding_length", s.n_embd, 1, kMaxWidth));
   SLM_TRY(between("block_count", s.n_layer, 1, kMaxLayers));
+  const auto largest = [&](std::string_view key, uint32_t &value) {
+    std::vector<uint32_t> values;
+    SLM_TRY(numbers(key, s.n_layer, values));
+    value = *std::max_element(values.begin(), values.end());
+    return SLM_OK;
+  };
+  SLM_TRY(largest("feed_forward_length", s.n_ff));
+  s.n_head_kv = s.n_head;
+  if (files_[0]->has(std::string(architecture_) + ".attention.head_count_kv"))
+    SLM_TRY(largest("attention.head_count_kv", s.n_head_kv));
   SLM_TRY(between("feed_forward_length", s.n_ff, 1, kMaxWidth));
   SLM_TRY(between("attention.head_count", s.n_head, 1, kMaxHeads));
   SLM_TRY(between("attention.head_count_kv", s.n_head_kv, 1, s.n_head));
@@ -186,8 +219,7 @@ Status Loader::claim(int layer, const std::string &name, uint32_t rows, uint32_t
   if (!fits)
     return fail(SLM_ERR_BAD_FILE, "tensor '", name, "' has the shape ", t.ne[0], " x ", t.ne[1],
                 ", but the metadata asks for ", columns, " x ", rows);
-  if (out->matrix != nullptr || out->vector != nullptr)
-    return fail(SLM_ERR_BAD_FILE, "tensor '", name, "' is used twice");
+  if (out->claimed()) return fail(SLM_ERR_BAD_FILE, "tensor '", name, "' is used twice");
   out->skipped = layer >= 0 && !layers_.has(static_cast<uint32_t>(layer));
   return SLM_OK;
 }
@@ -223,6 +255,20 @@ Status Loader::table(int layer, std::string_view name, uint32_t rows, uint32_t c
   return claim_floats(layer, tensor_name(layer, name, ".weight"), rows, columns, out);
 }
 
+Status Loader::row_table(std::string_view name, uint32_t rows, uint32_t columns, RowTable &out) {
+  TensorSlot *s = nullptr;
+  SLM_TRY(claim(-1, tensor_name(-1, name, ".weight"), rows, columns, s));
+  out.type = s->tensor->type;
+  out.rows = rows;
+  out.columns = columns;
+  s->table = &out;
+  return SLM_OK;
+}
+
+void Loader::leave_out(int layer, std::string_view name) {
+  if (TensorSlot *s = slot(tensor_name(layer, name, ".weight")); s != nullptr) s->skipped = true;
+}
+
 Status Loader::convolution(int layer, std::string_view name, uint32_t width, uint32_t n_taps, Convolution &out) {
   out.n_taps = n_taps;
   SLM_TRY(table(layer, name, width, n_taps, out.taps));
@@ -249,7 +295,7 @@ Status Loader::head(uint32_t n_embd, const Linear &embedding, Linear &own, const
 
 Status Loader::finish() const {
   for (const TensorSlot &s : slots_)
-    if (s.matrix == nullptr && s.vector == nullptr)
+    if (!s.claimed() && !s.skipped)
       return fail(SLM_ERR_UNSUPPORTED, "tensor '", s.tensor->name, "' is not part of the architecture '", architecture_,
                   "' as this build knows it, and ignoring it would give wrong answers");
   return SLM_OK;
@@ -267,6 +313,7 @@ constexpr Entry kFamilies[] = {
     {"gemma", new_gemma},
     {"gemma2", new_gemma2},
     {"gemma3", new_gemma3},
+    {"gemma4", new_gemma4},
     {"vaultgemma", new_vaultgemma},
     {"gemma-embedding", new_gemma_embedding},
     {"bert", new_bert},

@@ -55,10 +55,13 @@ public:
 struct TensorSlot {
   const GgufTensor *tensor;
   uint32_t file;
-  Matrix *matrix = nullptr; // packed in groups of four rows, or
-  float **vector = nullptr; // widened to float32
-  uint32_t fed = 0;         // bytes taken so far, by any thread
-  bool skipped = false;     // of a layer that is left out: known, and not loaded
+  Matrix *matrix = nullptr;  // packed in groups of four rows, or
+  float **vector = nullptr;  // widened to float32, or
+  RowTable *table = nullptr; // as it is
+  uint32_t fed = 0;          // bytes taken so far, by any thread
+  bool skipped = false;      // nothing computes with it, or its layer is left out: known, and not loaded
+
+  bool claimed() const { return matrix != nullptr || vector != nullptr || table != nullptr; }
 
   uint64_t elements() const { return tensor->ne[0] * tensor->ne[1]; }
   uint32_t granule() const; // a piece is a multiple of this many file bytes
@@ -88,13 +91,15 @@ public:
   /// A key that stands under no architecture.
   Status global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status text(std::string_view key, std::string_view &value, std::string_view otherwise) const;
+  /// One for each of `n` layers; a single number is all of theirs. Required.
+  Status numbers(std::string_view key, uint32_t n, std::vector<uint32_t> &values) const;
 
   /// Numbers of a row of activations.
   static constexpr uint32_t kMaxWidth = 1u << 20;
   /// Whether the number that `<architecture>.<key>` gave may be one.
   Status between(std::string_view key, uint32_t value, uint32_t low, uint32_t high) const;
 
-  /// The keys that all families share, checked against named limits.
+  /// The keys that all families share, checked against named limits. Where layers differ, the largest.
   Status shape(ModelShape &shape) const;
   /// rope.freq_base, rope.scaling.*, rope_freqs.weight; inverse frequencies.
   Status rope(Rope &rope, bool neox, uint32_t n_dims, float default_base);
@@ -108,6 +113,10 @@ public:
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
   /// The same of a matrix that no product reads: (rows, columns), row by row.
   Status table(int layer, std::string_view name, uint32_t rows, uint32_t columns, float *&out);
+  /// A matrix that is looked up by rows. It must stay where it is.
+  Status row_table(std::string_view name, uint32_t rows, uint32_t columns, RowTable &out);
+  /// "<name>.weight" is not loaded, if the file has it: this layer computes nothing with it.
+  void leave_out(int layer, std::string_view name);
   /// "<name>.weight" and "<name>.bias"
   Status layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out);
   /// "<name>.weight", (width, taps), and "<name>.bias" if the file has one.
@@ -145,6 +154,11 @@ private:
 
 inline float inverse_sqrt(uint32_t n) { return 1 / std::sqrt(float(n)); }
 
+/// Keys and values of a layer.
+struct KvShape {
+  uint32_t n_head = 0, head_dim = 0;
+};
+
 /// What forward() computes into.
 struct Output {
   uint32_t n;    // last tokens whose logits are wanted; may be 0, and is 1 of a model that embeds
@@ -165,6 +179,11 @@ public:
   virtual const ModelShape &shape() const = 0;
   /// Positions that layer `layer` attends to; 0 is all.
   virtual uint32_t window(uint32_t layer) const = 0;
+  /// Of layer `layer`; no heads where it attends to another layer's.
+  virtual KvShape kv(uint32_t) const { return {shape().n_head_kv, shape().head_dim}; }
+  /// Whether tokens are looked up in a table that stays in linear memory, so that a device cannot go on with a token
+  /// that nobody knows yet.
+  virtual bool looks_up() const { return false; }
   /// What layer `layer` remembers in place of keys and values; nothing where it attends.
   virtual RecurrentLayer recurrent(uint32_t) const { return {}; }
   virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
@@ -183,6 +202,7 @@ std::unique_ptr<Family> new_qwen3();
 std::unique_ptr<Family> new_gemma();
 std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();
+std::unique_ptr<Family> new_gemma4();
 std::unique_ptr<Family> new_gemma_embedding();
 std::unique_ptr<Family> new_vaultgemma();
 std::unique_ptr<Family> new_bert();

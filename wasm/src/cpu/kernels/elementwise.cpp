@@ -48,6 +48,13 @@ void rmsnorm(const float *x, const float *weight, float epsilon, uint32_t n, flo
     sum += x[i] * x[i];
   const float factor = 1 / std::sqrt(sum / float(n) + epsilon);
   const v128 factors = splat_f32(factor);
+  if (weight == nullptr) {
+    for (i = 0; i + 4 <= n; i += 4)
+      store(out + i, mul_f32(load(x + i), factors));
+    for (; i < n; i++)
+      out[i] = x[i] * factor;
+    return;
+  }
   for (i = 0; i + 4 <= n; i += 4)
     store(out + i, mul_f32(mul_f32(load(x + i), factors), load(weight + i)));
   for (; i < n; i++)

@@ -6,7 +6,8 @@
 
 namespace slm {
 
-/// out = x / rms(x) * weight (Zhang and Sennrich 2019). Gemma's +1 is in the weight.
+/// out = x / rms(x) * weight (Zhang and Sennrich 2019). Gemma's +1 is in the weight, which is one for
+/// all where it is null.
 void rmsnorm(const float *x, const float *weight, float epsilon, uint32_t n, float *out);
 /// x = (x - mean) / deviation * weight + bias (Ba et al. 2016)
 void layernorm(float *x, const float *weight, const float *bias, float epsilon, uint32_t n);
