@@ -13,6 +13,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from tests.goldens import tiny_gemma4 as gemma4
 from tests.goldens import tiny_griffin as griffin
 from tests.goldens.tiny_models import (
     EMBEDDERS,
@@ -48,6 +49,8 @@ def write_model(
     _add_hyperparameters(writer, model)
     if model.arch == "recurrentgemma":
         griffin.add_hyperparameters(writer, model)
+    elif model.arch == "gemma4":
+        gemma4.add_hyperparameters(writer, model)
     if model.arch in ("qwen2", "qwen3"):
         _add_bpe_tokenizer(writer, model)
     elif model.arch == "bert":
@@ -77,7 +80,8 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     writer.add_block_count(model.n_layer)
     writer.add_context_length(model.n_ctx_train)
     writer.add_embedding_length(model.n_embd)
-    writer.add_feed_forward_length(model.n_ff)
+    if model.arch != "gemma4":
+        writer.add_feed_forward_length(model.n_ff)
     writer.add_head_count(model.n_head)
     writer.add_head_count_kv(model.n_head_kv)
     if model.arch == "bert":
@@ -91,7 +95,7 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     if model.arch == "llama":
         writer.add_vocab_size(model.n_vocab)
         writer.add_rope_dimension_count(model.head_dim)
-    if model.head_dim * model.n_head != model.n_embd:
+    if model.head_dim * model.n_head != model.n_embd and model.arch != "gemma4":
         writer.add_key_length(model.head_dim)
         writer.add_value_length(model.head_dim)
     if model.window is not None:
@@ -111,20 +115,24 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
 
 
 def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, Tensor]) -> None:
-    known = model.arch if model.in_llama_cpp else "gemma2"  # whose names VaultGemma's are
+    known = "gemma2" if model.arch == "vaultgemma" else model.arch  # whose names are its own
     arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == known)
     names = gguf.get_tensor_name_map(arch, model.n_layer)
     if model.llama3_rope is not None:
         writer.add_tensor("rope_freqs.weight", rope_factors(model))
+    if model.arch == "gemma4":
+        writer.add_tensor("rope_freqs.weight", gemma4.rope_factors(model))
     for hf_name, tensor in tensors.items():
-        name = names.get_name(hf_name, try_suffixes=(".weight", ".bias"))
+        # What is no parameter but a buffer has no ending, which llama.cpp's converter adds.
+        named = f"{hf_name}.weight" if hf_name.endswith("layer_scalar") else hf_name
+        name = names.get_name(named, try_suffixes=(".weight", ".bias"))
         assert name is not None, hf_name
         if tensor.blocks is not None:
             assert model.arch == "qwen2", "the other conversions move rows or change values"
             writer.add_tensor(name, tensor.blocks, raw_dtype=model.tensor_type)
             continue
         values = tensor.values
-        if model.is_gemma and hf_name.endswith("norm.weight"):
+        if model.is_gemma and model.arch != "gemma4" and hf_name.endswith("norm.weight"):
             values = values + 1
         elif model.arch == "llama" and ".q_proj." in hf_name:
             values = interleave_halves(values, model.n_head)

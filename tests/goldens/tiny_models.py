@@ -23,8 +23,8 @@ from tests.blocks import HALVES, put_half
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
-    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
-    "recurrentgemma",
+    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "gemma4", "vaultgemma",
+    "gemma-embedding", "bert", "recurrentgemma",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -74,14 +74,20 @@ class TinyModel:
     attention_period: int = 1
     n_recurrent: int = 0  # channels
     n_taps: int = 0  # of a convolution
+    # Gemma 4: heads of layers that see everything, columns of each layer's embeddings, and the last
+    # layers, which attend to others' keys and values and may have twice the feed-forward.
+    global_head_dim: int = 0
+    n_per_layer: int = 0
+    n_shared: int = 0
+    double_wide: bool = False
     # Of a model that embeds texts: what comes out of the two matrices behind its mean.
     n_wide: int = 0
     n_embedding: int = 0
 
     @property
     def in_llama_cpp(self) -> bool:
-        """Whether llama.cpp reads the architecture."""
-        return self.arch not in ("vaultgemma", "recurrentgemma")
+        """Whether llama.cpp reads the architecture; of Gemma 4 it runs no tiny model."""
+        return self.arch not in ("vaultgemma", "recurrentgemma", "gemma4")
 
     @property
     def is_gemma(self) -> bool:
@@ -89,6 +95,15 @@ class TinyModel:
 
     def recurs(self, layer: int) -> bool:
         return (layer + 1) % self.attention_period != 0
+
+    def is_shared(self, layer: int) -> bool:
+        return layer >= self.n_layer - self.n_shared
+
+    def head_size(self, layer: int) -> int:
+        return self.head_dim if self.is_local(layer) else self.global_head_dim or self.head_dim
+
+    def ff_size(self, layer: int) -> int:
+        return self.n_ff * (2 if self.double_wide and self.is_shared(layer) else 1)
 
     def is_local(self, layer: int) -> bool:
         return self.window is not None and (layer + 1) % self.window_pattern != 0
@@ -118,6 +133,24 @@ _GEMMA3 = TinyModel(
     window=24,
     window_pattern=6,
     query_pre_attn_scalar=32,
+)
+_GEMMA4 = TinyModel(
+    "gemma4-e2b",
+    "gemma4",
+    n_layer=10,
+    n_ff=172,
+    n_head_kv=1,
+    tied=True,
+    rope_base=1000000.0,
+    rope_base_local=10000.0,
+    window=24,
+    window_pattern=5,
+    final_softcap=5.0,
+    qk_gain=0.7,
+    global_head_dim=32,
+    n_per_layer=32,
+    n_shared=5,
+    double_wide=True,
 )
 
 MODELS: dict[str, TinyModel] = {
@@ -153,6 +186,16 @@ MODELS: dict[str, TinyModel] = {
             query_pre_attn_scalar=16,
             rope_linear_factor=8.0,
             qk_gain=0.8,
+        ),
+        # E2B's shape: every fifth layer sees everything, the last ones are wider.
+        _GEMMA4,
+        replace(
+            _GEMMA4,
+            name="gemma4-e4b",
+            n_layer=12,
+            n_head_kv=2,
+            window_pattern=6,
+            double_wide=False,
         ),
         # Channels are neither as many as columns nor as the feed-forward's; blocks are of 32.
         TinyModel(
@@ -267,6 +310,10 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         return _bert_weights(model)
     if model.arch == "recurrentgemma":
         return _griffin_weights(model)
+    if model.arch == "gemma4":
+        from tests.goldens import tiny_gemma4
+
+        return tiny_gemma4.weights(model)
     tensors: dict[str, Tensor] = {}
 
     def matrix(name: str, rows: int, cols: int, std: float) -> None:

@@ -52,6 +52,8 @@ def transformers_config(model: TinyModel) -> Any:
             max_position_embeddings=model.n_ctx_train,
             attn_implementation="eager",
         )
+    if model.arch == "gemma4":
+        return _gemma4_config(model)
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
         rope |= {
@@ -96,6 +98,41 @@ def transformers_config(model: TinyModel) -> Any:
         rope_parameters=rope,
         attn_implementation="eager",
         **options,
+    )
+
+
+def _gemma4_config(model: TinyModel) -> Any:
+    gemma4: Any = transformers.Gemma4TextConfig
+    return gemma4(
+        vocab_size=model.n_vocab,
+        hidden_size=model.n_embd,
+        intermediate_size=model.n_ff,
+        num_hidden_layers=model.n_layer,
+        num_attention_heads=model.n_head,
+        num_key_value_heads=model.n_head_kv,
+        head_dim=model.head_dim,
+        global_head_dim=model.global_head_dim,
+        max_position_embeddings=model.n_ctx_train,
+        rms_norm_eps=model.eps,
+        sliding_window=model.window,
+        layer_types=[
+            "sliding_attention" if model.is_local(i) else "full_attention"
+            for i in range(model.n_layer)
+        ],
+        rope_parameters={
+            "sliding_attention": {"rope_type": "default", "rope_theta": model.rope_base_local},
+            "full_attention": {
+                "rope_type": "proportional",
+                "partial_rotary_factor": 0.25,
+                "rope_theta": model.rope_base,
+            },
+        },
+        final_logit_softcapping=model.final_softcap,
+        vocab_size_per_layer_input=model.n_vocab,
+        hidden_size_per_layer_input=model.n_per_layer,
+        num_kv_shared_layers=model.n_shared,
+        use_double_wide_mlp=model.double_wide,
+        attn_implementation="eager",
     )
 
 

@@ -371,7 +371,7 @@ def merges_of(
                     f"{adapter.path} adapts '{change.name}', which the base has not; "
                     "use the base that the adapter was trained on",
                 )
-            shape = tuple(hyper.size(dimension) for dimension in row.shape)
+            shape = hyper.shape_of(row)
             _require_shape(adapter, change, shape)
             if isinstance(change, Replacement | Tokens) and adapter.weight != 1:
                 raise SlmError(

@@ -88,7 +88,7 @@ def convert(
         planned = plan(family, hyper, found, merges, str(source.config_path))
         # What training saved beside an adapter is what it was trained with.
         folders = [*(adapter.folder for adapter in reversed(loaded)), checkpoint]
-        vocabulary = read_vocabulary(folders, hyper.n_vocab, config)
+        vocabulary = read_vocabulary(folders, hyper.n_vocab, config, bpe=family.bpe)
         notes += vocabulary.notes
         if multimodal:
             notes.append("the vision part is left out: the language model is converted")

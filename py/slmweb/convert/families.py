@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding", "ctx", "types",
-                    "channels", "block", "taps"]  # fmt: skip
+                    "channels", "block", "taps", "layer", "layers", "one"]  # fmt: skip
 
 Change = Literal[
     "none",
@@ -27,8 +27,8 @@ Change = Literal[
     "decay",  # of RG-LRU, before its softplus
 ]
 
-# What a layer remembers; "" is any.
-Memory = Literal["", "attention", "recurrent"]
+# What a layer remembers; "" is any, and "shared" what another one does.
+Memory = Literal["", "attention", "recurrent", "shared"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Row:
     change: Change = "none"
     promise: str = ""  # what the config has to say for it to count; it may then still be missing
     memory: Memory = ""  # of the layers that have it
+    layer: int | None = None  # whose it is, in a table with every layer's names written out
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Family:
     rotary: bool = True
     rotary_share: float = 1.0  # of each head, from its start
     recurs: bool = False  # in some layers, of which the config has a list
+    layered: bool = False  # its layers differ: layers.py
+    bpe: bool = False  # merges of characters, which others have as a SentencePiece model's scores
     embeds: bool = False  # sees both ways, and what sentence-transformers put behind it counts
 
     @property
@@ -150,6 +153,10 @@ def _of(memory: Memory, *rows: Row) -> tuple[Row, ...]:
     return tuple(replace(row, memory=memory) for row in rows)
 
 
+def _gemma4_norm(source: str, target: str) -> Row:
+    return Row(f"{source}.weight", f"{target}.weight", ("embd",))
+
+
 _GEMMA3_DEFAULTS: Mapping[str, Any] = {
     "vocab_size": 262_208,
     "hidden_size": 2304,
@@ -225,6 +232,68 @@ FAMILIES: tuple[Family, ...] = (
         activations=_GELU,
         activation_key="hidden_activation",
         window_pattern=6,
+    ),
+    Family(
+        "gemma4",
+        "gemma4_text",
+        (
+            *_model()[:2],
+            Row(
+                "model.embed_tokens_per_layer.weight",
+                "per_layer_token_embd.weight",
+                ("vocab", "layers"),
+            ),
+            Row(
+                "model.per_layer_model_projection.weight",
+                "per_layer_model_proj.weight",
+                ("layers", "embd"),
+            ),
+            Row("model.per_layer_projection_norm.weight", "per_layer_proj_norm.weight", ("layer",)),
+            _model()[2],
+        ),
+        (
+            *_of("attention", *_layer(q_norm="none")[2:4]),
+            *_layer()[:2],
+            *_layer()[4:],
+            Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("head",)),
+            *_of("attention", Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",))),
+            _gemma4_norm("post_attention_layernorm", "post_attention_norm"),
+            _gemma4_norm("pre_feedforward_layernorm", "ffn_norm"),
+            _gemma4_norm("post_feedforward_layernorm", "post_ffw_norm"),
+            Row("per_layer_input_gate.weight", "inp_gate.weight", ("layer", "embd")),
+            Row("per_layer_projection.weight", "proj.weight", ("embd", "layer")),
+            _gemma4_norm("post_per_layer_input_norm", "post_norm"),
+            Row("layer_scalar", "layer_output_scale.weight", ("one",)),
+        ),
+        {
+            "vocab_size": 262_144,
+            "hidden_size": 2304,
+            "intermediate_size": 9216,
+            "num_hidden_layers": 30,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 4,
+            "head_dim": 256,
+            "global_head_dim": 512,
+            "max_position_embeddings": 131_072,
+            "tie_word_embeddings": True,
+            "sliding_window": 512,
+            "num_kv_shared_layers": 0,
+            "vocab_size_per_layer_input": 262_144,
+            "hidden_size_per_layer_input": 256,
+            "rope_parameters": {
+                "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+                "full_attention": {
+                    "rope_type": "proportional",
+                    "partial_rotary_factor": 0.25,
+                    "rope_theta": 1_000_000.0,
+                },
+            },
+        },
+        activations=_GELU,
+        activation_key="hidden_activation",
+        window_pattern=6,
+        layered=True,
+        bpe=True,
     ),
     # llama.cpp counts the modules of sentence-transformers: the model is 0, pooling 1.
     Family(
@@ -376,7 +445,7 @@ def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[M
 
 
 # A vision model around a family's language model.
-MULTIMODAL = {"gemma3": "gemma3_text"}
+MULTIMODAL = {"gemma3": "gemma3_text", "gemma4": "gemma4_text"}
 
 
 def family_with(model_type: str, config: Mapping[str, Any]) -> Family | None:

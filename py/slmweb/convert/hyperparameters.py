@@ -19,7 +19,8 @@ from ..errors import SlmError
 from ..kinds import advice
 from ..quantize.choice import MOST_TAPS
 from .checkpoint import Checkpoint
-from .families import FAMILIES, MULTIMODAL, Dimension, Family, Memory, family_with, memories
+from .families import FAMILIES, MULTIMODAL, Dimension, Family, Memory, Row, family_with, memories
+from .layers import Layers, read_layers
 from .sentence import Sentence
 
 
@@ -64,6 +65,9 @@ class Hyperparameters:
     attn_softcap: float | None
     final_softcap: float | None
     recurrence: Recurrence | None
+    # Where layers differ; n_ff, n_head_kv and head_dim are the largest of theirs.
+    layers: Layers | None
+    rotary_share: float  # of the pairs of a head, of the layers that see everything
     query_scale: float  # what queries lack for the runtime's scale to be the model's
     # Of a model that embeds texts: how rows are pooled, and the widths of the matrices behind.
     pooling: PoolingType | None = None
@@ -86,9 +90,26 @@ class Hyperparameters:
         return replace(self, pooling=sentence.pooling, n_wide=wide, n_embedding=widths[-1])
 
     def memory(self, layer: int) -> Memory:
+        if self.layers is not None and self.layers.is_shared(layer):
+            return "shared"
         return self.recurrence.memories[layer] if self.recurrence else "attention"
 
-    def size(self, dimension: Dimension) -> int:
+    def shape_of(self, row: Row) -> tuple[int, ...]:
+        """Of a row of a family's table, whose layer it names where it has one."""
+        return tuple(self.size(dimension, row.layer) for dimension in row.shape)
+
+    def size(self, dimension: Dimension, layer: int | None = None) -> int:
+        if self.layers is not None and layer is not None:
+            head = self.layers.head_dims[layer]
+            own = {
+                "ff": self.layers.n_ffs[layer],
+                "q": self.n_head * head,
+                "kv": self.layers.n_heads_kv[layer] * head,
+                "head": head,
+            }
+            if dimension in own:
+                return own[dimension]
+        per_layer = self.layers.n_per_layer if self.layers else 0
         return {
             "vocab": self.n_vocab,
             "embd": self.n_embd,
@@ -101,12 +122,20 @@ class Hyperparameters:
             "channels": self.recurrence.channels if self.recurrence else 0,
             "block": self.recurrence.block if self.recurrence else 0,
             "taps": self.recurrence.taps if self.recurrence else 0,
+            "layer": per_layer,
+            "layers": per_layer * self.n_layer,
+            "one": 1,
             "wide": self.n_wide,
             "embedding": self.n_embedding,
         }[dimension]
 
     def rope_factors(self) -> list[float] | None:
-        """What each rotary frequency is divided by, head_dim / 2 numbers, for Llama 3's scaling."""
+        """What each rotary frequency is divided by, head_dim / 2 numbers, for Llama 3's scaling;
+        or one and, where Gemma 4 rotates nothing, so much that nothing is left of it."""
+        if self.layers is not None:
+            pairs = self.head_dim // 2
+            rotated = int(self.rotary_share * self.head_dim / 2)
+            return [1.0] * rotated + [1e30] * (pairs - rotated)
         if (scaling := self.llama3) is None:
             return None
         factors = []
@@ -146,7 +175,10 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
     if (told := advice(model_type, checkpoint.config)) is not None:
         raise SlmError("unsupported", f"{named}: {told}")
     known = ", ".join(dict.fromkeys(family.model_type for family in FAMILIES))
-    raise SlmError("unsupported", f"{named}; supported are {known} and gemma3's language model")
+    raise SlmError(
+        "unsupported",
+        f"{named}; supported are {known} and the language models of gemma3 and gemma4",
+    )
 
 
 def hyperparameters(
@@ -162,11 +194,13 @@ def hyperparameters(
     n_head = read.whole("num_attention_heads")
     n_embd = read.whole("hidden_size")
     n_layer = read.whole("num_hidden_layers")
-    head_dim = read.whole("head_dim", n_embd // n_head)
+    layers = read_layers(read.values, read.path) if family.layered else None
+    head_dim = max(layers.head_dims) if layers else read.whole("head_dim", n_embd // n_head)
     _check_windows(read, family, n_layer)
     rope, local_base = _rope(read, family)
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind not in ("default", "linear") and (kind, family.architecture) != ("llama3", "llama"):
+    other = {"llama": "llama3", "gemma4": "proportional"}.get(family.architecture)
+    if kind not in ("default", "linear", other):
         raise read.unsupported(
             f"the rope scaling '{kind}'", "default, linear and (for llama) llama3 are supported"
         )
@@ -179,9 +213,9 @@ def hyperparameters(
     return Hyperparameters(
         n_layer=n_layer,
         n_embd=n_embd,
-        n_ff=_n_ff(read, family),
+        n_ff=max(layers.n_ffs) if layers else _n_ff(read, family),
         n_head=n_head,
-        n_head_kv=read.whole("num_key_value_heads", n_head),
+        n_head_kv=max(layers.n_heads_kv) if layers else read.whole("num_key_value_heads", n_head),
         head_dim=head_dim,
         n_vocab=read.whole("vocab_size"),
         n_ctx=read.whole("max_position_embeddings", 2048),
@@ -196,6 +230,8 @@ def hyperparameters(
         attn_softcap=softcaps["attn"],
         final_softcap=softcaps["final"],
         recurrence=_recurrence(read, family, n_layer, n_head) if family.recurs else None,
+        layers=layers,
+        rotary_share=float(rope.get("partial_rotary_factor", 1)) if layers else family.rotary_share,
         n_types=read.whole("type_vocab_size") if "type_vocab_size" in family.defaults else 0,
         query_scale=_query_scale(read, family, n_layer, n_embd // n_head, head_dim),
     )
@@ -281,6 +317,8 @@ def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Rec
 
 
 def _check_rotary_share(read: _Reader, family: Family, values: Mapping[str, Any]) -> None:
+    if family.layered:
+        return
     share = values.get("partial_rotary_factor", family.rotary_share)
     if share != family.rotary_share:
         raise read.unsupported(
@@ -319,7 +357,10 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
 
 
 def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
-    """Which layers are local is no metadata; llama.cpp and the core know it by heart."""
+    """Which layers are local is no metadata, but for layers that differ; llama.cpp and the core
+    know it by heart."""
+    if family.layered:
+        return
     period = family.window_pattern
     expected = [
         "sliding_attention" if period and (i + 1) % period else "full_attention"
@@ -347,7 +388,7 @@ def _rope(read: _Reader, family: Family) -> tuple[Mapping[str, Any], float | Non
     object for each kind of layer, puts the old ones on top of the new.
     """
     new, old = (_object(read, key) for key in ("rope_parameters", "rope_scaling"))
-    if family.model_type != "gemma3_text":
+    if family.model_type not in ("gemma3_text", "gemma4_text"):
         rope, local_base = old or new, None
         if any(key.endswith("_attention") for key in rope):
             raise read.unsupported(
@@ -369,10 +410,27 @@ def _rope(read: _Reader, family: Family) -> tuple[Mapping[str, Any], float | Non
         rope = {**_object(read, "full_attention", nested), **old}
         if local.get("rope_type", local.get("type", "default")) != "default":
             raise read.unsupported("scaled rotary positions in local layers", "plain ones are")
-        outer = read.inside(read.values, "rope_local_base_freq")
+        if family.layered:
+            _check_proportional(read, rope, local)
+        outer = read.inside(read.values, "rope_local_base_freq", 10_000.0)
         local_base = read.inside(local, "rope_theta", outer)
     _check_rotary_share(read, family, rope)
     return rope, local_base
+
+
+def _check_proportional(read: _Reader, rope: Mapping[str, Any], local: Mapping[str, Any]) -> None:
+    """Both runtimes know which pairs do not rotate by the factors of the others' frequencies."""
+    if rope.get("rope_type") != "proportional":
+        raise read.unsupported(
+            f"the rope scaling {rope.get('rope_type')!r} in layers that see everything",
+            "proportional is supported",
+        )
+    share = read.inside(rope, "partial_rotary_factor", 1.0)
+    if share > 1 or rope.get("factor", 1) != 1 or local.get("partial_rotary_factor", 1) != 1:
+        raise read.unsupported(
+            "rotary positions that are scaled or only part of a local head",
+            "a part of the heads that see everything is supported",
+        )
 
 
 def _object(read: _Reader, key: str, values: Mapping[str, Any] | None = None) -> dict[str, Any]:

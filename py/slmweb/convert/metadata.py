@@ -17,6 +17,7 @@ from gguf import GGUFWriter, LlamaFileType, RopeScalingType
 from .checkpoint import first_with, read_json_if_there, read_text
 from .families import Family
 from .hyperparameters import Hyperparameters
+from .layers import Layers
 
 FILE_TYPES = {
     "f32": LlamaFileType.ALL_F32,
@@ -30,9 +31,12 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     writer.add_context_length(hyper.n_ctx)
     writer.add_embedding_length(hyper.n_embd)
     writer.add_block_count(hyper.n_layer)
-    writer.add_feed_forward_length(hyper.n_ff)
     writer.add_head_count(hyper.n_head)
-    writer.add_head_count_kv(hyper.n_head_kv)
+    if hyper.layers is None:
+        writer.add_feed_forward_length(hyper.n_ff)
+        writer.add_head_count_kv(hyper.n_head_kv)
+    else:
+        _add_layers(writer, hyper.layers)
     writer.add_key_length(hyper.head_dim)
     writer.add_value_length(hyper.head_dim)
     if family.layer_norm:
@@ -69,6 +73,26 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
         writer.add_attn_logit_softcapping(hyper.attn_softcap)
     if hyper.final_softcap is not None:
         writer.add_final_logit_softcapping(hyper.final_softcap)
+
+
+def _add_layers(writer: GGUFWriter, layers: Layers) -> None:
+    """Numbers of each layer, a single one where they are all the same."""
+    writer.add_feed_forward_length(_one_or_all(layers.n_ffs))
+    writer.add_head_count_kv(_one_or_all(layers.n_heads_kv))
+    local = layers.head_dims[layers.local.index(True)] if any(layers.local) else 0
+    for add in (
+        writer.add_key_length_swa,
+        writer.add_value_length_swa,
+        writer.add_rope_dimension_count_swa,
+    ):
+        add(local or max(layers.head_dims))
+    writer.add_shared_kv_layers(layers.n_shared)
+    writer.add_sliding_window_pattern(list(layers.local))
+    writer.add_embedding_length_per_layer_input(layers.n_per_layer)
+
+
+def _one_or_all(values: Sequence[int]) -> int | list[int]:
+    return values[0] if len(set(values)) == 1 else list(values)
 
 
 def add_facts(writer: GGUFWriter, folders: Sequence[Path], name: str) -> None:

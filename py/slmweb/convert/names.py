@@ -15,11 +15,11 @@ from ..errors import SlmError
 _WRAPPERS = frozenset(
     ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
 )
-_VISION = ("vision_tower", "multi_modal_projector")
+_VISION = ("vision_tower", "multi_modal_projector", "embed_vision", "audio_tower", "embed_audio")
 # Where a vision model keeps its language model.
 _LANGUAGE = ("language_model.model.", "model.language_model.", "model.")
 _HEAD = "lm_head.weight"
-_FIRST = "layers.0.input_layernorm.weight"  # every family has it, and no vision model
+_FIRST = "layers.0.input_layernorm.weight"  # every family has it
 _BARE = ("layers.", "embed_tokens.", "norm.")
 
 
@@ -47,7 +47,12 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
     Whatever all layers' names begin with is a prefix. Raises SlmError "unsupported"
     where there are several.
     """
-    given = {name: ".".join(p for p in name.split(".") if p not in _WRAPPERS) for name in names}
+    all_names = {name: ".".join(p for p in name.split(".") if p not in _WRAPPERS) for name in names}
+    given = {
+        name: short
+        for name, short in all_names.items()
+        if not any(f"{part}." in short for part in _VISION)
+    }
     prefixes = {
         name.removesuffix(_FIRST)
         for name in given.values()
@@ -64,8 +69,6 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
         )
     plain: dict[str, str] = {}
     for name, short in given.items():
-        if any(f"{part}." in short for part in _VISION):
-            continue
         if short == _HEAD or (
             short.endswith("." + _HEAD) and prefix.startswith(short.removesuffix(_HEAD))
         ):

@@ -123,7 +123,7 @@ def rows_of(family: Family, hyper: Hyperparameters) -> dict[str, Row]:
     """The family's table with every layer's names written out, by name in the checkpoint."""
     rows = [
         Row(f"{family.layers}{i}.{row.source}", f"blk.{i}.{row.target}",
-            row.shape, row.change, row.promise)
+            row.shape, row.change, row.promise, row.memory, i)
         for i in range(hyper.n_layer)
         for row in family.layer
         if row.memory in ("", hyper.memory(i))
@@ -187,7 +187,7 @@ def plan(
                 "the checkpoint is incomplete, so download or save it again",
             )
         tensor, changes = sources[row.source]
-        shape = tuple(hyper.size(dimension) for dimension in row.shape)
+        shape = hyper.shape_of(row)
         before = shape_before(shape, row.change, hyper)
         if tensor.shape != before:
             raise SlmError(
@@ -255,9 +255,18 @@ def _refuse_extra(
     hyper: Hyperparameters,
     config: str,
 ) -> None:
+    # Of layers that attend to others' keys and values, which training has left there.
+    unused = {
+        f"{family.layers}{i}.{row.source}"
+        for i in range(hyper.n_layer)
+        for row in family.layer
+        if hyper.memory(i) == "shared" and row.memory == "attention"
+    }
     for name, tensor in found.items():
         # Rotary frequencies that old versions of transformers saved are computed anew.
         if name.endswith(".rotary_emb.inv_freq") or name.startswith(family.ignored):
+            continue
+        if name in unused:
             continue
         if name not in table:
             raise SlmError(

@@ -38,8 +38,8 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _MISSING_SPLITS = 0.01
 
 
-def read_tokenizer_json(path: Path, n_vocab: int) -> Vocabulary:
-    """The vocabulary, with added tokens, not yet padded.
+def read_tokenizer_json(path: Path, n_vocab: int, bpe: bool = False) -> Vocabulary:
+    """The vocabulary, with added tokens, not yet padded; see read_vocabulary for `bpe`.
 
     Raises SlmError "unreadable", "bad_file" or "unsupported".
     """
@@ -66,6 +66,8 @@ def read_tokenizer_json(path: Path, n_vocab: int) -> Vocabulary:
         raise SlmError("bad_file", f"{path} has no usable vocabulary; download it again")
     read = _read_sentencepiece_like if model.get("byte_fallback") else _read_byte_level
     vocabulary = read(path, file, model, texts, merges)
+    if bpe and vocabulary.model == "llama":
+        _keep_merges(path, vocabulary, merges)
     added = _add_tokens(path, file, vocabulary, n_vocab)
     if (pair := _taken_out_of_order(added)) is not None:
         vocabulary.notes.append(
@@ -179,6 +181,16 @@ def _read_sentencepiece_like(
         add_space_prefix=add_space_prefix,
         notes=notes,
     )
+
+
+def _keep_merges(path: Path, vocabulary: Vocabulary, merges: Sequence[tuple[str, str]]) -> None:
+    """Gemma 4's, which llama.cpp and the core apply in their order, as transformers does."""
+    if vocabulary.add_space_prefix:
+        raise _unsupported(path, "a space in front of texts", "Gemma 4 is supported without")
+    if any(" " in part for pair in merges for part in pair):
+        raise _unsupported(path, "merges with spaces", "Gemma 4's spell them ▁")
+    vocabulary.model, vocabulary.pre, vocabulary.scores = "gemma4", "", []
+    vocabulary.merges = [" ".join(pair) for pair in merges]
 
 
 def _space_prefix(path: Path, file: Json, notes: list[str]) -> bool:

@@ -45,8 +45,8 @@ _FILL = {
 
 @dataclass
 class Vocabulary:
-    """`types` and `scores` run along `tokens`. A model of "gpt2" has merges and no scores,
-    one of "llama" scores and no merges, one of "bert" neither."""
+    """`types` and `scores` run along `tokens`. A model of "gpt2" or "gemma4" has merges and no
+    scores, one of "llama" scores and no merges, one of "bert" neither."""
 
     model: str  # tokenizer.ggml.model
     pre: str  # tokenizer.ggml.pre
@@ -78,12 +78,13 @@ class Vocabulary:
 
     def add_to(self, writer: GGUFWriter) -> None:
         writer.add_tokenizer_model(self.model)
-        writer.add_tokenizer_pre(self.pre)
+        if self.pre:
+            writer.add_tokenizer_pre(self.pre)
         writer.add_token_list(self.tokens)
         writer.add_token_types(self.types)
         if self.model == "llama":
             writer.add_token_scores(self.scores)
-        elif self.model == "gpt2":
+        elif self.merges:
             writer.add_token_merges(self.merges)
         for name, token in self.special.items():
             key = {"unk": "unknown", "pad": "padding"}.get(name, name)
@@ -105,7 +106,7 @@ class Vocabulary:
         while len(self.tokens) <= token:  # a hole, which no text can reach
             self._append(f"[PAD{len(self.tokens)}]", TokenType.UNUSED)
         control = special or _looks_special(text)
-        if self.model == "llama" and not control:
+        if self.model in ("llama", "gemma4") and not control:
             text = text.replace("▁", " ")  # it is looked for in the text as it is
         self.tokens[token] = text
         self.types[token] = TokenType.CONTROL if control else TokenType.USER_DEFINED
@@ -131,8 +132,11 @@ class Vocabulary:
             self.scores.append(ADDED_SCORE)
 
 
-def read_vocabulary(folders: Sequence[Path], n_vocab: int, config: Mapping[str, Any]) -> Vocabulary:
-    """The vocabulary of a checkpoint, padded to `n_vocab` tokens.
+def read_vocabulary(
+    folders: Sequence[Path], n_vocab: int, config: Mapping[str, Any], *, bpe: bool = False
+) -> Vocabulary:
+    """The vocabulary of a checkpoint, padded to `n_vocab` tokens; with `bpe` merges of characters
+    stay merges, where others become the scores of a SentencePiece model.
 
     `folders` are those of the adapters, the last one first, and the base's: the
     first that has a tokenizer, a chat template, a generation config, gives it.
@@ -147,8 +151,8 @@ def read_vocabulary(folders: Sequence[Path], n_vocab: int, config: Mapping[str, 
     folder = has[0] if has else folders[-1]
     path = folder / TOKENIZER_JSON
     if path.exists():
-        vocabulary = read_tokenizer_json(path, n_vocab)
-    elif (path := folder / SENTENCEPIECE).exists():
+        vocabulary = read_tokenizer_json(path, n_vocab, bpe)
+    elif (path := folder / SENTENCEPIECE).exists() and not bpe:
         vocabulary = read_sentencepiece(path)
         added = _added_tokens(folder, read_json_if_there(folder / SETTINGS))
         for token, text, special in added:
