@@ -27,6 +27,16 @@ def _names(text: str) -> frozenset[str]:
 # The first that fits counts: what hears may see as well, and have experts.
 KINDS = (
     Kind(
+        "one of the larger Gemma 4 models, which need more memory than a page has, or their draft",
+        "gemma-4-e2b-it or gemma-4-e4b-it instead",
+        _names(
+            """
+            gemma4-assistant gemma4_assistant gemma4_unified gemma4_unified_assistant
+            gemma4_unified_text
+            """
+        ),
+    ),
+    Kind(
         "a model that hears or speaks",
         "a model of text instead, such as gemma3-1b-it",
         _names(

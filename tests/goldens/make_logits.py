@@ -63,9 +63,7 @@ def main() -> None:
     for model in MODELS.values():
         ids = sequence(model)
         logits = transformers_logits(model, ids)
-        # ggml takes GELU from a half-precision table; SiLU it computes. Either
-        # way the difference grows with depth.
-        bound = (1e-3 if model.is_gemma else 1e-5) * math.sqrt(model.n_layer)
+        bound = model.llama_cpp_bound
         found = check_in_llama_cpp(model, ids, logits, bound) if model.in_llama_cpp else math.nan
         np.savez_compressed(
             HERE / "logits" / f"{model.name}.npz",

@@ -86,8 +86,15 @@ class TinyModel:
 
     @property
     def in_llama_cpp(self) -> bool:
-        """Whether llama.cpp reads the architecture; of Gemma 4 it runs no tiny model."""
-        return self.arch not in ("vaultgemma", "recurrentgemma", "gemma4")
+        """Whether llama.cpp reads the architecture; it aborts on a tiny E4B."""
+        return self.arch not in ("vaultgemma", "recurrentgemma") and self.name != "gemma4-e4b"
+
+    @property
+    def llama_cpp_bound(self) -> float:
+        """How much its logits may differ: ggml takes GELU from a half-precision table, of which
+        Gemma 4 has two a layer; SiLU it computes. Either way the difference grows with depth."""
+        gelus = (3e-3 if self.n_per_layer else 1e-3) if self.is_gemma else 1e-5
+        return gelus * self.n_layer**0.5
 
     @property
     def is_gemma(self) -> bool:

@@ -6,7 +6,6 @@ evaluation with one of the embedding. Those are compared with a copy of the base
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,12 +51,6 @@ def llama_logits(base: Path, ids: list[int], mix: list[tuple[Path, float]]) -> F
         return llama.logits(ids, kv_type=0, adapters=mix)
 
 
-def bound(name: str) -> float:
-    """ggml takes GELU from a half-precision table, whose error grows with depth."""
-    tiny = MODELS[name]
-    return (1e-3 if tiny.is_gemma else 1e-5) * math.sqrt(tiny.n_layer)
-
-
 def our_logits(
     core: Instance, base: Path, ids: list[int], mix: list[tuple[Path, float]], n_batch: int = 96
 ) -> F32:
@@ -76,7 +69,7 @@ def test_llama_cpp_agrees(core: Instance, tmp_path: Path, name: str) -> None:
         (write_adapter(tiny, TALE, tmp_path / "tale.gguf"), 1.5),
     ]
     expected = llama_logits(base, ids, mix)
-    assert_close(our_logits(core, base, ids, mix), expected, bound(name))
+    assert_close(our_logits(core, base, ids, mix), expected, MODELS[name].llama_cpp_bound)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -92,13 +85,13 @@ def test_every_kind_of_adapter(core: Instance, tmp_path: Path, name: str, kind: 
         tensors[f"{HEAD}.weight"] = tensors[f"{EMBEDDING}.weight"]
         (theirs,) = write_model(replace(tiny, tied=False), tensors, tmp_path / "untied.gguf")
     plain = llama_logits(theirs, ids, [])
-    assert_close(our_logits(core, base, ids, []), plain, bound(name))
+    assert_close(our_logits(core, base, ids, []), plain, MODELS[name].llama_cpp_bound)
     for scale in (1.0, -0.5):
         expected = llama_logits(theirs, ids, [(path, scale)])
         assert worst_position(expected, plain)[0] > 0.1, "too faint a test"
         for n_batch in (96, 1):
             found = our_logits(core, base, ids, [(path, scale)], n_batch)
-            assert_close(found, expected, bound(name))
+            assert_close(found, expected, MODELS[name].llama_cpp_bound)
 
 
 @pytest.mark.parametrize("name", TIED)

@@ -1,4 +1,6 @@
 // describe.cpp: what a model says of itself, as JSON for the host.
+#include <algorithm>
+
 #include "json.h"
 #include "loaded_model.h"
 
@@ -51,9 +53,14 @@ const char *LoadedModel::describe() {
   const auto fact = [&](std::string_view name, std::string_view key, uint32_t known) {
     uint32_t value = known;
     bool found = known != 0;
-    if (!found && !files_.empty() &&
-        files_[0]->get(std::string(architecture_) + "." + std::string(key), value, found) != SLM_OK)
+    const std::string full = std::string(architecture_) + "." + std::string(key);
+    std::vector<int32_t> each; // of layers that differ
+    if (!found && !files_.empty() && files_[0]->is_array(full)) {
+      if (files_[0]->get(full, each, found) != SLM_OK || each.empty()) found = false;
+      if (found) value = static_cast<uint32_t>(std::max(0, *std::max_element(each.begin(), each.end())));
+    } else if (!found && !files_.empty() && files_[0]->get(full, value, found) != SLM_OK) {
       found = false;
+    }
     json.key(name);
     found ? json.number(value) : json.raw("null");
   };
@@ -67,6 +74,19 @@ const char *LoadedModel::describe() {
   fact("n_ff", "feed_forward_length", shape.n_ff);
   fact("head_dim", "attention.key_length", shape.head_dim);
   fact("sliding_window", "attention.sliding_window", 0);
+  fact("n_shared", "attention.shared_kv_layers", 0);
+  json.key("local_layers");
+  std::vector<int32_t> local;
+  bool has_list = false;
+  const std::string pattern = std::string(architecture_) + ".attention.sliding_window_pattern";
+  if (!files_.empty() && files_[0]->is_array(pattern) && files_[0]->get(pattern, local, has_list) == SLM_OK) {
+    json.open('[');
+    for (const int32_t is_local : local)
+      json.number(uint64_t(is_local != 0));
+    json.close(']');
+  } else {
+    json.raw("null");
+  }
 
   const auto token = [&](std::string_view name, int32_t id) {
     json.key(name);

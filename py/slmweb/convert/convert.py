@@ -91,7 +91,7 @@ def convert(
         vocabulary = read_vocabulary(folders, hyper.n_vocab, config, bpe=family.bpe)
         notes += vocabulary.notes
         if multimodal:
-            notes.append("the vision part is left out: the language model is converted")
+            notes.append("all but the language model is left out, such as the vision part")
 
         def describe(writer: GGUFWriter) -> None:
             add_facts(writer, folders, name or checkpoint.resolve().name)

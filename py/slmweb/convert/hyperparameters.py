@@ -204,9 +204,10 @@ def hyperparameters(
         raise read.unsupported(
             f"the rope scaling '{kind}'", "default, linear and (for llama) llama3 are supported"
         )
+    either = None if family.layered else False
     softcaps = {
-        name: read.cap(f"{name}_logit_softcapping", required=family.softcaps)
-        for name in ("attn", "final")
+        name: read.cap(f"{name}_logit_softcapping", required=required)
+        for name, required in (("attn", family.softcaps), ("final", family.softcaps or either))
     }
     if "logits_soft_cap" in family.defaults:
         softcaps["final"] = read.positive("logits_soft_cap", 30.0)
@@ -259,9 +260,11 @@ class _Reader:
             return float(value)
         raise self._bad(key, value, "a number above zero")
 
-    def cap(self, key: str, required: bool) -> float | None:
-        """A soft cap, which some families have to have and the others must not."""
+    def cap(self, key: str, required: bool | None) -> float | None:
+        """A soft cap, which some families have to have and the others must not; None: either."""
         value = self.values.get(key)
+        if required is None:
+            required = value is not None
         if (value is None) == required:
             expected = "needs one" if required else "has none"
             raise self.unsupported(f"{key} {value!r}", f"this architecture {expected}")

@@ -74,6 +74,10 @@ class ModelInfo(TypedDict):
     n_layer: int | None
     n_head: int | None
     n_head_kv: int | None
+    # Where layers differ: which see a window alone, and how many of the last attend to others' keys
+    # and values; the numbers of heads and sizes are then the largest.
+    local_layers: list[int] | None
+    n_shared: int | None
     bos: int | None
     eos: int | None
     eot: int | None

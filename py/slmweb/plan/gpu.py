@@ -68,6 +68,8 @@ def weights_bytes(shape: Shape) -> int:
     total = 0.0
     for tensor in shape.tensors:
         blocks = -(-tensor.columns // 32)
+        if tensor.is_table:
+            continue
         if tensor.is_matrix:
             total += -(-tensor.rows // _ROWS) * _ROWS * blocks * BLOCK_BYTES[tensor.type]
         else:
@@ -89,13 +91,15 @@ def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
     n_batch = n_ctx if shape.embeds else n_batch
     widths = [*[shape.n_embd] * (1 + shape.branches), n_q, n_q, n_kv, n_kv, shape.n_ff]
-    widths += shape.recurrent_rows
+    widths += [*shape.recurrent_rows, *shape.per_layer_rows]
     row = n_batch * 4
     widest = row * _stride(max(shape.n_embd, shape.n_ff, n_q, shape.channels))
     segments = most_seen(shape, n_ctx) // _SEGMENT + 2
     partials = 4 * shape.n_head * segments * (shape.head_dim + 2)
-    slots = max(layer_slots(window, n_ctx, n_batch) for window in shape.windows)
-    keys = slots * n_kv * element_bytes(shape)
+    keys = element_bytes(shape) * max(
+        width * layer_slots(window, n_ctx, n_batch)
+        for window, width in zip(shape.windows, shape.kv_widths, strict=True)
+    )
     total = (
         cache_bytes(shape, n_ctx, n_batch)
         + state_bytes(shape)

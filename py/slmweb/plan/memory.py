@@ -51,7 +51,9 @@ def weights_bytes(shape: Shape) -> int:
     """Bytes of the weights in the kernels' layout: groups of four rows; vectors as float32."""
     total = 0
     for tensor in shape.tensors:
-        if tensor.is_matrix:
+        if tensor.is_table:
+            total += tensor.file_bytes
+        elif tensor.is_matrix:
             columns, size = _PACKED[tensor.type]
             total += -(-tensor.rows // 4) * (tensor.columns // columns) * size
         else:
@@ -65,7 +67,7 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
     cache = cache_bytes(shape, n_ctx, n_batch) + state_bytes(shape) + 4 * sum(shape.pooled)
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
     widths = shape.n_embd * (1 + shape.branches) + 2 * (n_q + n_kv) + shape.n_ff
-    widths += sum(shape.recurrent_rows)
+    widths += sum(shape.recurrent_rows) + sum(shape.per_layer_rows)
     normed = 4 * shape.n_embd
     columns = -(-max(shape.n_embd, shape.n_ff, n_q, shape.channels) // 32)  # in blocks of 32
     widest = max(columns, *(-(-width // 32) for width in shape.pooled), 0)
@@ -83,8 +85,11 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
 
 def cache_bytes(shape: Shape, n_ctx: int, n_batch: int) -> int:
     """Bytes of all keys and values, on either backend."""
-    per_slot = 2 * shape.n_head_kv * shape.head_dim * element_bytes(shape)
-    return sum(per_slot * layer_slots(window, n_ctx, n_batch) for window in shape.windows)
+    per_number = 2 * element_bytes(shape)
+    return sum(
+        per_number * width * layer_slots(window, n_ctx, n_batch)
+        for window, width in zip(shape.windows, shape.kv_widths, strict=True)
+    )
 
 
 def most_seen(shape: Shape, n_ctx: int) -> int:
@@ -99,7 +104,7 @@ def state_bytes(shape: Shape) -> int:
 
 def element_bytes(shape: Shape) -> int:
     """Of a number in the cache: half precision unless all weights are whole floats."""
-    return 4 if all(t.type == "F32" for t in shape.tensors if t.is_matrix) else 2
+    return 4 if all(t.type == "F32" for t in shape.tensors if t.is_matrix and not t.is_table) else 2
 
 
 def layer_slots(window: int, n_ctx: int, n_batch: int) -> int:

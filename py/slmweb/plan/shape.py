@@ -12,7 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..convert.families import FAMILIES, MULTIMODAL, Dimension, Family, Row, family_with, memories
+from ..convert.families import (
+    FAMILIES,
+    MULTIMODAL,
+    Dimension,
+    Family,
+    Memory,
+    Row,
+    family_with,
+    memories,
+)
+from ..convert.layers import Layers, read_layers
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES
@@ -36,8 +46,14 @@ class Tensor:
 
     @property
     def is_matrix(self) -> bool:
-        """Whether products read it; the taps of a convolution stay float32."""
+        """Whether products read it, or it is looked up by rows; the taps of a convolution stay
+        float32."""
         return self.rows > 1 and not self.is_convolution
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is looked up by rows alone, and stays in linear memory as the file has it."""
+        return self.name == "per_layer_token_embd.weight"
 
     @property
     def is_convolution(self) -> bool:
@@ -55,8 +71,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Shape:
-    """A model without its weights. `windows` has a sliding window for each layer that attends, 0
-    where none."""
+    """A model without its weights. `windows` has a sliding window for each layer with keys and
+    values of its own, 0 where it sees everything; `kv` numbers of a position's keys in each, empty
+    where all have n_head_kv heads of head_dim. Where layers differ, n_ff, n_head_kv and head_dim
+    are the largest of theirs."""
 
     architecture: str
     n_ctx_train: int
@@ -70,6 +88,32 @@ class Shape:
     windows: tuple[int, ...]
     tensors: tuple[Tensor, ...]
     header_bytes: int
+    kv: tuple[int, ...] = ()
+
+    @property
+    def kv_widths(self) -> tuple[int, ...]:
+        """Numbers of a position's keys, along `windows`."""
+        return self.kv or (self.n_head_kv * self.head_dim,) * len(self.windows)
+
+    @property
+    def n_per_layer(self) -> int:
+        """Columns of each layer's embeddings; 0 where there are none."""
+        return self._per_layer_width // self.n_layer
+
+    @property
+    def _per_layer_width(self) -> int:
+        return next((t.rows for t in self.tensors if t.name == "per_layer_model_proj.weight"), 0)
+
+    @property
+    def per_layer_rows(self) -> tuple[int, ...]:
+        """Widths of the activations that these take: of all layers, twice, and of one."""
+        width = self._per_layer_width
+        return (width, width, self.n_per_layer) if width else ()
+
+    @property
+    def table_bytes(self) -> int:
+        """Of what is looked up by rows, which stays in linear memory whatever the backend."""
+        return sum(t.file_bytes for t in self.tensors if t.is_table)
 
     @property
     def branches(self) -> int:
@@ -229,7 +273,13 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     n_ff = n_ff // 2 if family.model_type == "recurrent_gemma" else n_ff
     window = number("sliding_window", 4096) if family.window_pattern else 0
     window = number("attention_window_size", 2048) if family.recurs else window
-    kinds = memories(family, config, n_layer)
+    layers = read_layers({**family.defaults, **_given(config)}, where) if family.layered else None
+    if layers is not None:
+        head_dim, n_head_kv = max(layers.head_dims), max(layers.n_heads_kv)
+        n_ff = max(layers.n_ffs)
+    kinds: tuple[Memory, ...] = memories(family, config, n_layer)
+    if layers is not None:
+        kinds = tuple("shared" if layers.is_shared(i) else "attention" for i in range(n_layer))
     if not kinds:
         raise SlmError("bad_file", f"{where} has kinds of layers that nobody knows")
     channels = number("lru_width", n_embd) if family.recurs else 0
@@ -240,26 +290,50 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         # The config of another folder says; EmbeddingGemma's, here.
         "wide": 4 * n_embd, "embedding": n_embd,
         "channels": channels, "block": channels // n_head, "taps": config.get("conv1d_width", 4),
+        "layer": layers.n_per_layer if layers else 0, "one": 1,
+        "layers": layers.n_per_layer * n_layer if layers else 0,
     }  # fmt: skip
 
-    def tensor(row: Row, at: str = "") -> Tensor:
-        rows, columns = [1, *(sizes[dimension] for dimension in row.shape)][-2:]
+    def tensor(row: Row, at: str = "", own: Mapping[Dimension, int] = sizes) -> Tensor:
+        rows, columns = [1, *(own[dimension] for dimension in row.shape)][-2:]
         found = Tensor(at + row.target, rows, columns, "F32")
         return replace(found, type="BF16") if found.is_matrix else found
 
     tied = config.get("tie_word_embeddings", gemma)
     tensors = [tensor(row) for row in family.model if not (tied and row.target == "output.weight")]
     tensors += [
-        tensor(row, f"blk.{i}.")
+        tensor(row, f"blk.{i}.", sizes | _of_layer(layers, i, n_head))
         for i in range(n_layer)
         for row in family.layer
         if row.memory in ("", kinds[i]) and (not row.promise or config.get(row.promise))
     ]
+    if layers is not None:
+        # What some layers' heads do not rotate; see Hyperparameters.rope_factors.
+        tensors.append(Tensor("rope_freqs.weight", 1, head_dim // 2, "F32"))
+    windows = (
+        tuple(window if layers.local[i] else 0 for i in layers.own)
+        if layers is not None
+        else _windows(family, kinds.count("attention"), window)
+    )
+    kv = tuple(layers.n_heads_kv[i] * layers.head_dims[i] for i in layers.own) if layers else ()
     return Shape(
         family.architecture, n_ctx, n_vocab, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff,
-        _windows(family, kinds.count("attention"), window), tuple(tensors),
-        HEADER_BYTES_PER_TOKEN * n_vocab,
+        windows, tuple(tensors), HEADER_BYTES_PER_TOKEN * n_vocab, kv,
     )  # fmt: skip
+
+
+def _given(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if value is not None}
+
+
+def _of_layer(layers: Layers | None, i: int, n_head: int) -> dict[Dimension, int]:
+    """The sizes that a layer has for itself."""
+    if layers is None:
+        return {}
+    head = layers.head_dims[i]
+    return {
+        "ff": layers.n_ffs[i], "q": n_head * head, "kv": layers.n_heads_kv[i] * head, "head": head,
+    }  # fmt: skip
 
 
 def _windows(family: Family, n_layer: int, window: int) -> tuple[int, ...]:
@@ -296,6 +370,21 @@ def _from_gguf(path: Path) -> Shape:
             "convert the model again",
         )  # fmt: skip
     n_head = info["n_head"]
+    # The file may have keys and values of layers that attend to others', which are left out.
+    own = range(info["n_layer"] - (info["n_shared"] or 0))
+    keys = {
+        i: t.rows
+        for i in range(info["n_layer"])
+        for t in tensors
+        if t.name == f"blk.{i}.attn_k.weight"
+    }
+    if family.layered:
+        unused = {
+            f"blk.{i}.{name}.weight"
+            for i in range(own.stop, info["n_layer"])
+            for name in ("attn_k", "attn_v", "attn_k_norm")
+        }
+        tensors = tuple(t for t in tensors if t.name not in unused)
     return Shape(
         architecture=architecture,
         n_ctx_train=info["n_ctx_train"],
@@ -310,7 +399,10 @@ def _from_gguf(path: Path) -> Shape:
             family,
             info["n_layer"] - sum(t.is_convolution for t in tensors),
             info["sliding_window"] or 0,
-        ),
+        )
+        if not family.layered
+        else tuple(info["sliding_window"] if info["local_layers"][i] else 0 for i in own),
+        kv=tuple(keys[i] for i in own) if family.layered else (),
         tensors=tensors,
         header_bytes=sum(
             min((t["offset"] for t in info["tensors"] if t["file"] == i), default=0)

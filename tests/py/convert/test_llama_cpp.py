@@ -4,7 +4,6 @@ the token ids of our core, and adapters alone that do what merging does.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -38,11 +37,6 @@ def llama_cpp() -> Callable[..., Any]:
     return LlamaCpp
 
 
-def bound(tiny: TinyModel) -> float:
-    """ggml takes GELU from a half-precision table; SiLU it computes."""
-    return (1e-3 if tiny.is_gemma else 1e-5) * math.sqrt(tiny.n_layer)
-
-
 def saved(tiny: TinyModel, folder: Path) -> Path:
     return checkpoints.save(folder, checkpoints.model_of(tiny), checkpoints.tokenizer_of(tiny))
 
@@ -54,7 +48,7 @@ def test_logits(name: str, tmp_path: Path, llama_cpp: Callable[..., Any]) -> Non
     ids = sequence(tiny)
     with llama_cpp(tmp_path / "out.gguf") as llama:
         found = llama.logits(ids, kv_type=0)
-    assert_close(found, checkpoints.logits(checkpoints.model_of(tiny), ids), bound(tiny))
+    assert_close(found, checkpoints.logits(checkpoints.model_of(tiny), ids), tiny.llama_cpp_bound)
 
 
 @pytest.mark.parametrize("kind", ["f16", "bf16"])
@@ -112,7 +106,7 @@ def test_adapters_alone(
     ids = sequence(tiny)
     with llama_cpp(tmp_path / "base.gguf") as llama:
         found = llama.logits(ids, kv_type=0, adapters=[(tmp_path / "adapter.gguf", 1.0)])
-    assert_close(found, merged_logits(model, ids), 3 * bound(tiny))
+    assert_close(found, merged_logits(model, ids), 3 * tiny.llama_cpp_bound)
 
 
 @pytest.mark.parametrize("name", EMBEDDERS)
@@ -124,4 +118,4 @@ def test_embeddings(name: str, n: int, tmp_path: Path, llama_cpp: Callable[..., 
     ids = sequence(tiny, n)
     with llama_cpp(tmp_path / "out.gguf") as llama:
         found = llama.embedding(ids)
-    assert_close(found[None], transformers_embedding(tiny, ids)[None], bound(tiny))
+    assert_close(found[None], transformers_embedding(tiny, ids)[None], tiny.llama_cpp_bound)

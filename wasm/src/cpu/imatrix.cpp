@@ -28,6 +28,9 @@ Status LoadedModel::start_imatrix() {
 
 Status LoadedModel::read_imatrix(uint32_t tensor, float *sums, uint32_t capacity, uint32_t &tokens) const {
   if (squares_ == nullptr) return fail(SLM_ERR_WRONG_STATE, "no importance matrix is being collected; start one");
+  tokens = 0;
+  // What has rows that no product reads was never met.
+  if (tensor < slots_.size() && slots_[tensor].matrix == nullptr && slots_[tensor].tensor->ne[1] > 1) return SLM_OK;
   if (tensor >= slots_.size() || slots_[tensor].matrix == nullptr)
     return fail(SLM_ERR_INVALID_ARGUMENT, "tensor ", tensor, " is not a matrix of the model");
   const Matrix &w = *slots_[tensor].matrix;
