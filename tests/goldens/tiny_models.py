@@ -11,6 +11,7 @@ fine-tunes add a token, and kernels that round a row count up or down must show.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -94,7 +95,7 @@ class TinyModel:
         """How much its logits may differ: ggml takes GELU from a half-precision table, of which
         Gemma 4 has two a layer; SiLU it computes. Either way the difference grows with depth."""
         gelus = (3e-3 if self.n_per_layer else 1e-3) if self.is_gemma else 1e-5
-        return gelus * self.n_layer**0.5
+        return gelus * math.sqrt(self.n_layer)
 
     @property
     def is_gemma(self) -> bool:

@@ -26,6 +26,7 @@ class Attention:
     segment: int = 0  # 0: not split
     capacity: int = 256
     large: float = 1  # the scores' factor
+    first: int = 0  # of the call's tokens; past counts those before it, which were left out
     n_head_kv: int = 2
 
 
@@ -77,7 +78,7 @@ def attention(of: Attention) -> Build:
         first = max(0, of.past + 1 - of.window) if of.window else 0
         segments = -(-end // of.segment) - first // of.segment + 1 if of.segment else 1
         buffers = {
-            "batch": np.array([of.past, 0, 0, 0], np.uint32),
+            "batch": np.array([of.past - of.first, 0, 0, 0], np.uint32),
             "q": q,
             "keys": stored(keys, of.f16),
             "values": stored(values, of.f16),
@@ -97,6 +98,7 @@ def attention(of: Attention) -> Build:
                 "window": of.window,
                 "ahead": min(of.ahead, of.n),
                 "n": of.n,
+                "first": of.first,
                 "segment": of.segment or 1,
                 "softcap": float(of.softcap),
             },
@@ -138,6 +140,9 @@ class RopeCase:
     past: int = 5
     neox: bool = False
     qk_norm: bool = False
+    v_norm: bool = False
+    first: int = 0  # of the call's tokens; those before it were left out
+    appends: bool = True
     f16: bool = True
     n_head: int = 3
     n_head_kv: int = 2
@@ -152,8 +157,8 @@ def rope(of: RopeCase) -> Build:
             return data.astype(np.float32)
 
         q, k, v = rows(of.n_head), rows(of.n_head_kv), rows(of.n_head_kv)
-        theta = random.uniform(0, 6, (of.n, of.half))
-        angles = np.zeros((of.n, 2 * of.half + 6), np.float32)
+        theta = random.uniform(0, 6, (of.first + of.n, of.half))
+        angles = np.zeros((of.first + of.n, 2 * of.half + 6), np.float32)
         angles[:, 0 : 2 * of.half : 2], angles[:, 1 : 2 * of.half : 2] = (
             np.cos(theta),
             np.sin(theta),
@@ -173,7 +178,7 @@ def rope(of: RopeCase) -> Build:
         case = batch.case(buffers, "q", "keys", "values")
         case.dispatch(
             "rope",
-            (of.n_head + of.n_head_kv, of.n),
+            (of.n_head + of.n_head_kv * of.appends, of.n),
             {
                 "n_head": of.n_head,
                 "n_head_kv": of.n_head_kv,
@@ -187,8 +192,14 @@ def rope(of: RopeCase) -> Build:
                 "k_norm": 544 if of.qk_norm else NONE,
                 "epsilon": 1e-5,
                 "scale": 0.125,
+                "first": of.first,
             },
-            {"NEOX": int(of.neox), "QK_NORM": int(of.qk_norm), "F16": int(of.f16)},
+            {
+                "NEOX": int(of.neox),
+                "QK_NORM": int(of.qk_norm),
+                "V_NORM": int(of.v_norm),
+                "F16": int(of.f16),
+            },
         )
 
         def rotated(rows: F32, n_head: int, norm: int) -> F64:
@@ -201,7 +212,7 @@ def rope(of: RopeCase) -> Build:
             first = slice(0, of.half) if of.neox else slice(0, 2 * of.half, 2)
             second = slice(of.half, 2 * of.half) if of.neox else slice(1, 2 * of.half, 2)
             a, b = h[..., first], h[..., second]
-            c, s = np.cos(theta)[:, None], np.sin(theta)[:, None]
+            c, s = np.cos(theta)[of.first :, None], np.sin(theta)[of.first :, None]
             out[..., first], out[..., second] = a * c - b * s, a * s + b * c
             return out
 
@@ -212,14 +223,16 @@ def rope(of: RopeCase) -> Build:
             close(case.results["q"], want_q, 1e-6 * of.large * 8)
             kind = np.float16 if of.f16 else np.float32
             shape = (of.n_head_kv, of.capacity, of.head_dim)
-            slots = (of.past + np.arange(of.n)) % of.capacity
-            for name, heads in (
-                ("keys", rotated(k, of.n_head_kv, 544)),
-                ("values", v[:, : of.n_head_kv * of.head_dim].reshape(of.n, of.n_head_kv, -1)),
-            ):
+            slots = (of.past + of.first + np.arange(of.n)) % of.capacity
+            value: F64 = v[:, : of.n_head_kv * of.head_dim].astype(np.float64)
+            value = value.reshape(of.n, of.n_head_kv, -1)
+            if of.v_norm:
+                value = value / np.sqrt((value**2).mean(-1, keepdims=True) + 1e-5)
+            for name, heads in (("keys", rotated(k, of.n_head_kv, 544)), ("values", value)):
                 want = buffers[name].view(kind).reshape(shape).astype(np.float64)
                 largest = 65504 if of.f16 else np.inf
-                want[:, slots] = np.clip(heads, -largest, largest).swapaxes(0, 1)
+                if of.appends:
+                    want[:, slots] = np.clip(heads, -largest, largest).swapaxes(0, 1)
                 got = case.results[name].view(kind).reshape(shape)
                 step = 2.0**-10 if of.f16 else 8 * EPSILON  # halves may round towards zero
                 close(got, want, step * np.abs(want) + 1e-6 * of.large)
@@ -249,6 +262,8 @@ ATTENTION = [
     Attention(256, group=4, n=1, past=1000, window=512, capacity=640, segment=128, n_head_kv=1),
     Attention(256, group=4, n=20, past=300, window=64, capacity=128, queries=8, segment=32),
     Attention(512, group=2, n=3, past=33, softcap=30),
+    Attention(64, group=3, n=1, past=130, first=7, window=20, segment=64),
+    Attention(64, group=3, n=3, past=60, first=60),
     Attention(64, group=3, n=3, past=60, large=1e4),
     Attention(64, group=3, n=3, past=60, large=1e4, softcap=50),
     Attention(64, group=3, n=3, past=200, large=1e4, segment=64),
@@ -261,6 +276,9 @@ ROPE = [
     RopeCase(256, 128, neox=True, qk_norm=True, n=9, capacity=16),
     RopeCase(512, 16, f16=False),
     RopeCase(64, 32, neox=True, large=1e5),
+    RopeCase(64, 32, neox=True, qk_norm=True, v_norm=True),
+    RopeCase(512, 256, neox=True, qk_norm=True, v_norm=True, f16=False, first=2),
+    RopeCase(64, 32, neox=True, qk_norm=True, v_norm=True, first=3, appends=False),
 ]
 BUILDS: dict[str, Build] = {str(of): attention(of) for of in ATTENTION}
 BUILDS |= {str(of): rope(of) for of in ROPE}

@@ -27,7 +27,7 @@ def rmsnorm(width: int, add: bool) -> Build:
         shared = {"width": width, "stride": stride, "weight": 32, "epsilon": 1e-6}
         if add:
             case = batch.case({"y": rows, "vectors": weight, "x": out}, "x")
-            case.dispatch("add_rmsnorm", (n,), shared)
+            case.dispatch("add_rmsnorm", grid(n, most=2), {**shared, "factor": 0.75})
         else:
             case = batch.case({"x": rows, "vectors": weight, "out": out}, "out")
             case.dispatch("rmsnorm", (n,), {**shared, "first_token": before})
@@ -35,7 +35,7 @@ def rmsnorm(width: int, add: bool) -> Build:
         def check() -> None:
             x = rows[before:].astype(np.float64)
             mean = (x[:, :width] ** 2).mean(1, keepdims=True)
-            want = x / np.sqrt(mean + 1e-6) * weight[32:] + out
+            want = (x / np.sqrt(mean + 1e-6) * weight[32:] + out) * (0.75 if add else 1)
             close(case.results["x" if add else "out"], want, 8 * EPSILON * (np.abs(want) + 1))
 
         return check
@@ -112,7 +112,8 @@ def glu(gelu: bool, n: int) -> Build:
         up = random.standard_normal(n).astype(np.float32)
         up[:4] = 1e4
         case = batch.case({"gate": gate, "up": up}, "gate")
-        case.dispatch("glu", grid(-(-n // 256), most=3), {"n": n}, {"GELU": int(gelu)})
+        params = {"n": n, "quads": n // 4, "up_quads": 0, "up_first": 0}
+        case.dispatch("glu", grid(-(-n // 256), most=3), params, {"GELU": int(gelu)})
 
         def check() -> None:
             g = gate.astype(np.float64)
@@ -121,6 +122,43 @@ def glu(gelu: bool, n: int) -> Build:
             # exp of a is off by as many epsilons as a is large.
             slack = (4 + 4 * np.minimum(np.abs(a), 100)) * EPSILON * np.abs(want) + 1e-20
             close(case.results["gate"], want, slack)
+
+        return check
+
+    return build
+
+
+def gate(n: int, width: int, by_width: int, first: int) -> Build:
+    """A gated unit whose other factor is columns of wider rows."""
+
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        gate = random.standard_normal((n, width)).astype(np.float32)
+        by = random.standard_normal((n, by_width)).astype(np.float32)
+        case = batch.case({"gate": gate, "up": by}, "gate")
+        params = {"quads": width // 4, "up_quads": by_width // 4, "up_first": first // 4}
+        words = {"n": gate.size, **params}
+        case.dispatch("glu", grid(-(-gate.size // 256), most=3), words, {"GELU": 0})
+
+        def check() -> None:
+            g = gate.astype(np.float64)
+            want = g / (1 + np.exp(-g)) * by[:, first : first + width]
+            close(case.results["gate"], want, 16 * EPSILON * (np.abs(want) + 1e-3))
+
+        return check
+
+    return build
+
+
+def last_rows(n: int, kept: int, width: int) -> Build:
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        rows = random.standard_normal((n, width)).astype(np.float32)
+        case = batch.case({"x": rows}, "x")
+        quads = width // 4
+        case.dispatch("last_rows", (2,), {"n": kept * quads, "from": (n - kept) * quads})
+
+        def check() -> None:
+            np.testing.assert_array_equal(case.results["x"][:kept], rows[n - kept :])
+            np.testing.assert_array_equal(case.results["x"][kept:], rows[kept:])
 
         return check
 
@@ -136,6 +174,9 @@ for _n in (32, 256, 288, 2048):
     BUILDS[f"silu-{_n}"] = glu(False, _n)
     BUILDS[f"gelu-{_n}"] = glu(True, _n)
     BUILDS[f"erf-gelu-{_n}"] = erf_gelu(_n)
+BUILDS["gate"] = gate(5, 64, 320, 128)
+BUILDS["last-row"] = last_rows(7, 1, 96)
+BUILDS["last-rows"] = last_rows(6, 3, 1024)
 for _first, _count in ((0, 7), (0, 1), (6, 1)):
     BUILDS[f"pool-{_first}-{_count}"] = pool(_first, _count, 1028)
 

@@ -1,4 +1,5 @@
-// add_rmsnorm.wgsl: x += y / rms(y) * weight. CPU: Ops::add_rmsnorm. One workgroup a token.
+// add_rmsnorm.wgsl: x = (x + y / rms(y) * weight) * factor. CPU: Ops::add_rmsnorm, and Ops::add_rmsnorm_slices, whose
+// slices are rows here. One workgroup a row, over x and y of the grid.
 //:include sum256
 
 struct Params {
@@ -6,6 +7,7 @@ struct Params {
   stride: u32, // floats between rows, of x and y
   weight: u32, // in vectors
   epsilon: f32,
+  factor: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
@@ -13,8 +15,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let row = group.x * params.stride / 4u;
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = (group.x + group.y * groups.x) * params.stride / 4u;
   let quads = (params.width + 3u) / 4u;
   var squares = 0.0;
   for (var i = lane; i < quads; i += 256u) {
@@ -22,6 +28,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   let factor = inverseSqrt(sum256(squares, lane) / f32(params.width) + params.epsilon);
   for (var i = lane; i < quads; i += 256u) {
-    x[row + i] += y[row + i] * factor * vectors[params.weight / 4u + i];
+    x[row + i] = (x[row + i] + y[row + i] * factor * vectors[params.weight / 4u + i]) * params.factor;
   }
 }

@@ -2,7 +2,8 @@
 // CPU: attend(). q is scaled already. Row r of a key head is query head r % group of token r / group, where group =
 // n_head / n_head_kv; a workgroup has QUERIES neighbouring rows, which share each key and value that it loads, and one
 // segment of positions: x = n_head_kv, y = ceil(n * group / QUERIES), z = segments.
-// Token t at position past + t sees [max(0, past + t + 1 - window), past + t] (window 0: from 0), and as many as `ahead`
+// Token t at position past + t, where past counts the tokens that were left out, too, sees
+// [max(0, past + t + 1 - window), past + t] (window 0: from 0), and as many as `ahead`
 // positions behind itself where the batch has them. Segment s covers the
 // positions [(first / segment + s) * segment, that + segment), where first is the first that the workgroup's first row
 // sees; with SPLIT 0 there is one, which covers them all.
@@ -27,6 +28,7 @@ struct Params {
   window: u32,
   ahead: u32,      // at most n
   n: u32,          // tokens
+  first: u32,      // of the call's tokens, the first that is left
   segment: u32,    // positions of a segment
   softcap: f32,    // 0 is off
 }
@@ -53,6 +55,10 @@ var<workgroup> scores: array<vec4<f32>, (QUERIES + 3u) / 4u * 32u>;  // (FOURS, 
 var<workgroup> weights: array<vec4<f32>, (QUERIES + 3u) / 4u * 32u>; // (FOURS, TILE)
 var<workgroup> shrinks: array<vec4<f32>, 2>;
 var<workgroup> maxima: array<vec4<f32>, 2>;
+
+fn past() -> u32 {
+  return batch.past + params.first;
+}
 
 fn fours() -> u32 {
   return (QUERIES + 3u) / 4u;
@@ -91,7 +97,7 @@ fn query_column(key_head: u32, tile: u32, four: u32, column: u32) -> vec4<f32> {
 }
 
 fn end_seen(token: u32) -> u32 {
-  return batch.past + min(token + 1u + params.ahead, params.n);
+  return past() + min(token + 1u + params.ahead, params.n);
 }
 
 // The positions that four rows see: from `low` until before `high`.
@@ -105,7 +111,7 @@ fn seen_by(key_head: u32, tile: u32, four: u32) -> Range4 {
   for (var i = 0u; i < 4u; i++) {
     let row = row_of(key_head, tile, four * 4u + i);
     if (row.valid) {
-      seen.low[i] = first_seen(batch.past + row.token);
+      seen.low[i] = first_seen(past() + row.token);
       seen.high[i] = end_seen(row.token);
     }
   }
@@ -178,7 +184,7 @@ fn main(
   }
 
   let heads = params.n_head / params.n_head_kv;
-  let first = first_seen(batch.past + tile * QUERIES / heads);
+  let first = first_seen(past() + tile * QUERIES / heads);
   let last_row = min(tile * QUERIES + QUERIES, params.n * heads) - 1u;
   let segment = (first / params.segment + group.z) * params.segment;
   let end = end_seen(last_row / heads);

@@ -1,7 +1,9 @@
 // rope.wgsl: normalizes and rotates q and k, scales q, stores k and v in the cache. CPU: the first step of Ops::attention.
-// One workgroup a head of a token: x = n_head + n_head_kv (queries first), y = n. Norm and rotation need the whole head.
+// One workgroup a head of a token: x = n_head + n_head_kv (queries first; they alone where the layer attends to
+// another one's keys), y = n. Norm and rotation need the whole head.
 override NEOX: u32 = 0;   // 1: halves rotate against each other, else neighbours
 override QK_NORM: u32 = 0;
+override V_NORM: u32 = 0; // without a weight
 override F16: u32 = 1;    // the cache's elements
 
 struct Params {
@@ -17,6 +19,7 @@ struct Params {
   k_norm: u32,
   epsilon: f32,
   scale: f32,
+  first: u32,        // of the call's tokens, the first that is left
 }
 struct Batch {
   past: u32,
@@ -33,6 +36,19 @@ struct Batch {
 
 var<workgroup> head: array<f32, 512>;
 var<workgroup> squares: array<f32, 64>;
+
+// The sum of all lanes' values, in every lane.
+fn sum64(value: f32, lane: u32) -> f32 {
+  squares[lane] = value;
+  workgroupBarrier();
+  for (var width = 16u; width > 0u; width /= 4u) {
+    if (lane < width) {
+      squares[lane] += squares[lane + width] + squares[lane + 2u * width] + squares[lane + 3u * width];
+    }
+    workgroupBarrier();
+  }
+  return squares[0];
+}
 
 // Element d of the head, rotated.
 fn rotated(d: u32, angle: u32) -> f32 {
@@ -72,16 +88,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     head[d] = value;
     sum += value * value;
   }
-  squares[lane] = sum;
   workgroupBarrier();
   if (QK_NORM == 1u) {
-    for (var width = 16u; width > 0u; width /= 4u) {
-      if (lane < width) {
-        squares[lane] += squares[lane + width] + squares[lane + 2u * width] + squares[lane + 3u * width];
-      }
-      workgroupBarrier();
-    }
-    let factor = inverseSqrt(squares[0] / f32(params.head_dim) + params.epsilon);
+    let factor = inverseSqrt(sum64(sum, lane) / f32(params.head_dim) + params.epsilon);
     let weight = select(params.k_norm, params.q_norm, of_query);
     for (var d = lane; d < params.head_dim; d += 64u) {
       head[d] *= factor * vectors[weight + d];
@@ -89,24 +98,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
   }
 
-  let angle = token * params.angle_stride;
+  let angle = (params.first + token) * params.angle_stride;
   if (of_query) {
     for (var d = lane; d < params.head_dim; d += 64u) {
       q[first + d] = rotated(d, angle) * params.scale;
     }
     return;
   }
-  let slot = h * params.capacity + (batch.past + token) % params.capacity;
+  var factor = 1.0; // of the value
+  if (V_NORM == 1u) {
+    var squares_of_v = 0.0;
+    for (var d = lane; d < params.head_dim; d += 64u) {
+      squares_of_v += v[first + d] * v[first + d];
+    }
+    factor = inverseSqrt(sum64(squares_of_v, lane) / f32(params.head_dim) + params.epsilon);
+  }
+  let slot = h * params.capacity + (batch.past + params.first + token) % params.capacity;
   if (F16 == 1u) {
     let words = params.head_dim / 2u;
     for (var i = lane; i < words; i += 64u) {
       keys[slot * words + i] = pack(rotated(2u * i, angle), rotated(2u * i + 1u, angle));
-      values[slot * words + i] = pack(v[first + 2u * i], v[first + 2u * i + 1u]);
+      values[slot * words + i] = pack(v[first + 2u * i] * factor, v[first + 2u * i + 1u] * factor);
     }
   } else {
     for (var d = lane; d < params.head_dim; d += 64u) {
       keys[slot * params.head_dim + d] = bitcast<u32>(rotated(d, angle));
-      values[slot * params.head_dim + d] = bitcast<u32>(v[first + d]);
+      values[slot * params.head_dim + d] = bitcast<u32>(v[first + d] * factor);
     }
   }
 }

@@ -29,17 +29,20 @@ Tokens draw(const AttentionSpec &spec, uint32_t n, uint64_t &state) {
   return t;
 }
 
-/// Normalizes and rotates a head as rope.wgsl does; `angles` are those of its token.
+/// Normalizes a head as rope.wgsl does; the weight may be null.
+void normalize(const AttentionSpec &spec, const float *norm, float *head) {
+  double squares = 0;
+  for (uint32_t d = 0; d < spec.head_dim; d++)
+    squares += double(head[d]) * double(head[d]);
+  const double scale = 1 / std::sqrt(squares / spec.head_dim + double(spec.norm_epsilon));
+  for (uint32_t d = 0; d < spec.head_dim; d++)
+    head[d] = float(double(head[d]) * scale * (norm == nullptr ? 1.0 : double(norm[d])));
+}
+
+/// Normalizes and rotates it; `angles` are those of its token.
 void prepare(const AttentionSpec &spec, const float *norm, const float *angles, float *head) {
   const uint32_t half = spec.rope == nullptr ? 0 : spec.rope->n_dims / 2;
-  if (norm != nullptr) {
-    double squares = 0;
-    for (uint32_t d = 0; d < spec.head_dim; d++)
-      squares += double(head[d]) * double(head[d]);
-    const double scale = 1 / std::sqrt(squares / spec.head_dim + double(spec.norm_epsilon));
-    for (uint32_t d = 0; d < spec.head_dim; d++)
-      head[d] = float(double(head[d]) * scale * double(norm[d]));
-  }
+  if (norm != nullptr) normalize(spec, norm, head);
   for (uint32_t i = 0; i < half; i++) {
     float &a = head[spec.rope->neox ? i : 2 * i], &b = head[spec.rope->neox ? i + half : 2 * i + 1];
     const float c = angles[i * 2], s = angles[i * 2 + 1], x = a, y = b;
@@ -56,6 +59,8 @@ void prepare(const AttentionSpec &spec, const std::vector<float> &angles, uint32
       prepare(spec, spec.q_norm, &angles[size_t(i) * stride], &t.q[(size_t(i) * spec.n_head + h) * hd]);
     for (uint32_t h = 0; h < spec.n_head_kv; h++)
       prepare(spec, spec.k_norm, &angles[size_t(i) * stride], &t.k[(size_t(i) * spec.n_head_kv + h) * hd]);
+    for (uint32_t h = 0; spec.v_norm && h < spec.n_head_kv; h++)
+      normalize(spec, nullptr, &t.v[(size_t(i) * spec.n_head_kv + h) * hd]);
   }
   if (f16)
     for (std::vector<float> *all : {&t.k, &t.v})

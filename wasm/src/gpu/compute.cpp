@@ -66,7 +66,10 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   BufferArena counting(n_batch, nullptr);
   (void)model.family().new_state(counting);
   // No row is wider than these, and no dispatch has more workgroups than one for each query.
-  const uint64_t queries = uint64_t(n_batch) * (m.n_head / m.n_head_kv);
+  uint32_t fewest = m.n_head_kv; // heads of keys
+  for (const KvLayer &layer : out.cache)
+    if (layer.capacity != 0) fewest = std::min(fewest, layer.n_head_kv);
+  const uint64_t queries = uint64_t(n_batch) * (m.n_head / fewest);
   if (out.normed > limit || queries > kMostWorkgroups)
     return fail(SLM_ERR_OUT_OF_MEMORY, "activations of ", n_batch, " tokens take ", out.normed, " bytes and ", queries,
                 " queries a head, but this GPU binds at most ", limit, " and the kernels take ", kMostWorkgroups,

@@ -57,6 +57,7 @@ struct Scratch {
   Buffer partials;          // of attention: (n_head, segments, head_dim + 2)
 
   std::vector<float> host_angles; // on their way
+  std::vector<float> host_rows;   // of a table that is not on the device
 };
 
 } // namespace slm

@@ -13,10 +13,12 @@ public:
 
   void rotations(std::initializer_list<const Rope *>) override {}
   void embed(const Matrix &, float, Rows) override {}
+  void embed(const RowTable &, float, Rows) override {}
   void add_embedding(const Matrix &, Index, Rows) override {}
   void layernorm(const LayerNorm &, Rows) override {}
   void gelu(Rows) override {}
-  void add_rmsnorm(Rows, const float *, float, Rows) override {}
+  void add_rmsnorm(Rows, const float *, float, Rows, float) override {}
+  void add_rmsnorm_slices(Rows, const float *, uint32_t, float, Rows) override {}
   void matmul(const Input &, std::initializer_list<Product> products) override {
     // Neighbours of one type are one dispatch; see GpuOps::multiply.
     for (const Product *p = products.begin(); p != products.end();) {
@@ -34,6 +36,7 @@ public:
     note_one(gate.weight);
     note_one(up.weight);
   }
+  void gate(const Input &, const Linear &gate, Glu, Rows, uint32_t, Rows) override { note_one(gate.weight); }
   void convolve(Rows, const Convolution &c, RecurrentLayer &, Rows) override { n_taps_ = c.n_taps; }
   void block_matmul(Rows, std::initializer_list<Product> products) override {
     for (const Product &p : products) {
@@ -45,6 +48,7 @@ public:
     }
   }
   void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
+  uint32_t keep_last(uint32_t, std::initializer_list<Rows *>) override { return 1; }
   void pool(const Input &, Pooling, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
   void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {

@@ -115,7 +115,22 @@ void GpuOps::embed(const Matrix &table, float factor, Rows out) {
     }
 }
 
-void GpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
+/// Few of very many rows: this side of the device reads them from its own memory.
+void GpuOps::embed(const RowTable &table, float factor, Rows out) {
+  const uint32_t stride = stride_of(out.width), slices = table.columns / table.slice();
+  std::vector<float> &rows = scratch_.host_rows;
+  rows.assign(size_t(batch_.n) * stride, 0);
+  for (uint32_t t = 0; t < batch_.n; t++) {
+    float *row = rows.data() + size_t(t) * stride;
+    for (uint32_t i = 0; i < slices; i++)
+      table.read(static_cast<uint32_t>(batch_.ids[t]), i, row + i * table.slice());
+    for (uint32_t c = 0; c < table.columns; c++)
+      row[c] *= factor;
+  }
+  gpu_upload(handle_of(out.data), 0, rows.data(), static_cast<uint32_t>(rows.size() * sizeof(float)));
+}
+
+void GpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor) {
   gpu::AddRmsnorm op;
   op.grid[0] = batch_.n;
   op.y = handle_of(y.data), op.x = handle_of(x.data), op.vectors = kept_.vectors;
@@ -123,6 +138,20 @@ void GpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   op.stride = stride_of(x.width);
   op.weight = kept_.vector_at(weight);
   op.epsilon = epsilon;
+  op.factor = factor;
+  gpu_encode(&op);
+}
+
+void GpuOps::add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, float epsilon, Rows x) {
+  gpu::AddRmsnorm op;
+  // Slices are whole blocks, so that they follow each other like rows.
+  spread(batch_.n * (x.width / width), op.grid);
+  op.y = handle_of(y.data), op.x = handle_of(x.data), op.vectors = kept_.vectors;
+  op.width = width;
+  op.stride = stride_of(width);
+  op.weight = kept_.vector_at(weight);
+  op.epsilon = epsilon;
+  op.factor = 1;
   gpu_encode(&op);
 }
 
@@ -310,7 +339,37 @@ void GpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, 
   op.n = batch_.n * stride_of(out.width);
   spread(divided(op.n, 256), op.grid);
   op.up = scratch_.up.handle(), op.gate = handle_of(out.data);
+  op.quads = op.n / 4;
   gpu_encode(&op);
+}
+
+void GpuOps::gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t first, Rows out) {
+  products(x, batch_.n, {{gate, out}}, Store);
+  gpu::Glu op;
+  op.GELU = act == Glu::Gelu;
+  op.n = batch_.n * stride_of(out.width);
+  spread(divided(op.n, 256), op.grid);
+  op.up = handle_of(by.data), op.gate = handle_of(out.data);
+  op.quads = stride_of(out.width) / 4;
+  op.up_quads = stride_of(by.width) / 4, op.up_first = first / 4;
+  gpu_encode(&op);
+}
+
+/// Rows lie at a buffer's beginning, so that those that are left have to move there.
+uint32_t GpuOps::keep_last(uint32_t n, std::initializer_list<Rows *> rows) {
+  const uint32_t left_out = batch_.n - n;
+  if (n > left_out) return batch_.n; // they would overlap
+  for (Rows *r : rows) {
+    gpu::LastRows op;
+    const uint32_t quads = stride_of(r->width) / 4;
+    op.x = handle_of(r->data);
+    op.n = n * quads, op.from = left_out * quads;
+    op.grid[0] = std::min(divided(op.n, 256), kMostWorkgroups);
+    if (op.n != 0) gpu_encode(&op);
+  }
+  first_ += left_out;
+  batch_ = {batch_.ids == nullptr ? nullptr : batch_.ids + left_out, n, batch_.past + left_out};
+  return n;
 }
 
 void GpuOps::pool(const Input &x, Pooling how, Rows out) {
@@ -335,15 +394,17 @@ void GpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, f
 
 void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) {
   gpu::Rope rope;
-  rope.grid[0] = spec.n_head + spec.n_head_kv, rope.grid[1] = batch_.n;
+  const bool appends = k.data != nullptr;
+  rope.grid[0] = spec.n_head + (appends ? spec.n_head_kv : 0), rope.grid[1] = batch_.n;
   rope.NEOX = spec.rope != nullptr && spec.rope->neox;
   rope.QK_NORM = spec.q_norm != nullptr;
+  rope.V_NORM = spec.v_norm;
   rope.F16 = cache.f16;
   rope.batch = scratch_.batch.handle();
   rope.angles = scratch_.angles[spec.rope == nullptr ? 0 : spec.rope->index].handle();
   rope.vectors = kept_.vectors;
   rope.q = handle_of(q.data), rope.k = handle_of(k.data), rope.v = handle_of(v.data);
-  rope.keys = handle_of(cache.keys), rope.values = handle_of(cache.values);
+  if (appends) rope.keys = handle_of(cache.keys), rope.values = handle_of(cache.values);
   rope.n_head = spec.n_head, rope.n_head_kv = spec.n_head_kv, rope.head_dim = spec.head_dim;
   rope.half = spec.rope == nullptr ? 0 : spec.rope->n_dims / 2;
   rope.q_stride = stride_of(q.width), rope.kv_stride = stride_of(k.width);
@@ -352,6 +413,7 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   rope.q_norm = kept_.vector_at(spec.q_norm), rope.k_norm = kept_.vector_at(spec.k_norm);
   rope.epsilon = spec.norm_epsilon;
   rope.scale = spec.scale;
+  rope.first = first_;
   gpu_encode(&rope);
 
   // A single token's positions are shared out among workgroups; many tokens are enough by themselves.
@@ -365,7 +427,7 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   op.F16 = cache.f16;
   op.grid[0] = spec.n_head_kv, op.grid[1] = divided(rows, op.QUERIES), op.grid[2] = segments;
   op.batch = rope.batch;
-  op.q = rope.q, op.keys = rope.keys, op.values = rope.values, op.out = handle_of(out.data);
+  op.q = rope.q, op.keys = handle_of(cache.keys), op.values = handle_of(cache.values), op.out = handle_of(out.data);
   op.partials = segments > 1 ? scratch_.partials.handle() : 0;
   op.n_head = spec.n_head, op.n_head_kv = spec.n_head_kv;
   op.q_stride = rope.q_stride, op.out_stride = stride_of(out.width);
@@ -373,6 +435,7 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   op.window = spec.window;
   op.ahead = std::min(spec.ahead, batch_.n);
   op.n = batch_.n;
+  op.first = first_;
   op.segment = segments > 1 ? kSegment : 1u << 30; // one segment holds all positions
   op.softcap = spec.softcap;
   gpu_encode(&op);

@@ -36,17 +36,21 @@ public:
 
   void rotations(std::initializer_list<const Rope *> ropes) override;
   void embed(const Matrix &table, float factor, Rows out) override;
+  void embed(const RowTable &table, float factor, Rows out) override;
   void add_embedding(const Matrix &table, Index index, Rows x) override;
   void layernorm(const LayerNorm &norm, Rows x) override;
   void gelu(Rows x) override;
-  void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
+  void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor) override;
+  void add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
   void matmul_add(const Input &x, const Linear &w, Rows sum) override;
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
+  void gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t first, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
   void convolve(Rows x, const Convolution &convolution, RecurrentLayer &memory, Rows out) override;
   void block_matmul(Rows x, std::initializer_list<Product> products) override;
   void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) override;
+  uint32_t keep_last(uint32_t n, std::initializer_list<Rows *> rows) override;
   void pool(const Input &x, Pooling how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
 
@@ -100,7 +104,8 @@ private:
   void adapt(const From &f, const Product &product, Finish last, float cap);
   bool is_adapted(std::initializer_list<Product> products) const;
 
-  Batch batch_; // which pool() makes one row
+  Batch batch_;        // which pool() makes one row, and keep_last() fewer
+  uint32_t first_ = 0; // token of the call that is the batch's first
   Scratch &scratch_;
   const WeightStore::Kept &kept_; // of the model
   const Adaptation *adapted_;     // or null

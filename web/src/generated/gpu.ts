@@ -42,7 +42,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'vectors', binding: 2, access: 'read' },
       { name: 'x', binding: 3, access: 'read_write' },
     ],
-    params: 4,
+    params: 5,
   },
   {
     name: 'adjust',
@@ -73,7 +73,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'out', binding: 5, access: 'read_write' },
       { name: 'partials', binding: 6, access: 'read_write' },
     ],
-    params: 10,
+    params: 11,
   },
   {
     name: 'attention_merge',
@@ -169,7 +169,15 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'up', binding: 1, access: 'read' },
       { name: 'gate', binding: 2, access: 'read_write' },
     ],
-    params: 1,
+    params: 4,
+  },
+  {
+    name: 'last_rows',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [{ name: 'x', binding: 1, access: 'read_write' }],
+    params: 2,
   },
   {
     name: 'layernorm',
@@ -345,6 +353,7 @@ export const OPERATIONS: readonly Operation[] = [
     overrides: [
       { name: 'NEOX', default: 0 },
       { name: 'QK_NORM', default: 0 },
+      { name: 'V_NORM', default: 0 },
       { name: 'F16', default: 1 },
     ],
     buffers: [
@@ -357,7 +366,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'keys', binding: 7, access: 'read_write' },
       { name: 'values', binding: 8, access: 'read_write' },
     ],
-    params: 12,
+    params: 13,
   },
   {
     name: 'topk',

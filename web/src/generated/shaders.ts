@@ -8,14 +8,19 @@ width: u32,
 stride: u32,
 weight: u32,
 epsilon: f32,
+factor: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> vectors: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-let row = group.x * params.stride / 4u;
+fn main(
+@builtin(workgroup_id) group: vec3<u32>,
+@builtin(num_workgroups) groups: vec3<u32>,
+@builtin(local_invocation_index) lane: u32,
+) {
+let row = (group.x + group.y * groups.x) * params.stride / 4u;
 let quads = (params.width + 3u) / 4u;
 var squares = 0.0;
 for (var i = lane; i < quads; i += 256u) {
@@ -23,7 +28,7 @@ squares += dot(y[row + i], y[row + i]);
 }
 let factor = inverseSqrt(sum256(squares, lane) / f32(params.width) + params.epsilon);
 for (var i = lane; i < quads; i += 256u) {
-x[row + i] += y[row + i] * factor * vectors[params.weight / 4u + i];
+x[row + i] = (x[row + i] + y[row + i] * factor * vectors[params.weight / 4u + i]) * params.factor;
 }
 }
 `,
@@ -75,6 +80,7 @@ capacity: u32,
 window: u32,
 ahead: u32,
 n: u32,
+first: u32,
 segment: u32,
 softcap: f32,
 }
@@ -97,6 +103,9 @@ var<workgroup> scores: array<vec4<f32>, (QUERIES + 3u) / 4u * 32u>;
 var<workgroup> weights: array<vec4<f32>, (QUERIES + 3u) / 4u * 32u>;
 var<workgroup> shrinks: array<vec4<f32>, 2>;
 var<workgroup> maxima: array<vec4<f32>, 2>;
+fn past() -> u32 {
+return batch.past + params.first;
+}
 fn fours() -> u32 {
 return (QUERIES + 3u) / 4u;
 }
@@ -127,7 +136,7 @@ value[i] = q[row.token * params.q_stride + row.head * HEAD_DIM + column];
 return value;
 }
 fn end_seen(token: u32) -> u32 {
-return batch.past + min(token + 1u + params.ahead, params.n);
+return past() + min(token + 1u + params.ahead, params.n);
 }
 struct Range4 {
 low: vec4<u32>,
@@ -138,7 +147,7 @@ var seen = Range4(vec4<u32>(0u), vec4<u32>(0u));
 for (var i = 0u; i < 4u; i++) {
 let row = row_of(key_head, tile, four * 4u + i);
 if (row.valid) {
-seen.low[i] = first_seen(batch.past + row.token);
+seen.low[i] = first_seen(past() + row.token);
 seen.high[i] = end_seen(row.token);
 }
 }
@@ -198,7 +207,7 @@ let four = i / HEAD_DIM;
 queries[query_place(i % HEAD_DIM, four)] = query_column(key_head, tile, four, i % HEAD_DIM);
 }
 let heads = params.n_head / params.n_head_kv;
-let first = first_seen(batch.past + tile * QUERIES / heads);
+let first = first_seen(past() + tile * QUERIES / heads);
 let last_row = min(tile * QUERIES + QUERIES, params.n * heads) - 1u;
 let segment = (first / params.segment + group.z) * params.segment;
 let end = end_seen(last_row / heads);
@@ -616,6 +625,9 @@ x[i] = max(v, vec4<f32>(0.0)) - 0.5 * abs(v) * poly * exp(-z * z);
 override GELU: u32 = 0;
 struct Params {
 n: u32,
+quads: u32,
+up_quads: u32,
+up_first: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> up: array<vec4<f32>>;
@@ -631,10 +643,24 @@ if (i >= params.n / 4u) {
 return;
 }
 let g = gate[i];
+let u = up[i / params.quads * params.up_quads + params.up_first + i % params.quads];
 if (GELU == 1u) {
-gate[i] = vec4<f32>(gelu(g.x), gelu(g.y), gelu(g.z), gelu(g.w)) * up[i];
+gate[i] = vec4<f32>(gelu(g.x), gelu(g.y), gelu(g.z), gelu(g.w)) * u;
 } else {
-gate[i] = vec4<f32>(silu(g.x), silu(g.y), silu(g.z), silu(g.w)) * up[i];
+gate[i] = vec4<f32>(silu(g.x), silu(g.y), silu(g.z), silu(g.w)) * u;
+}
+}
+`,
+  last_rows: `struct Params {
+n: u32,
+from: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+for (var i = id.x; i < params.n; i += groups.x * 256u) {
+x[i] = x[params.from + i];
 }
 }
 `,
@@ -1540,6 +1566,7 @@ out[group.x * params.stride / 4u + i] = x[row + i] * factor * vectors[params.wei
 `,
   rope: `override NEOX: u32 = 0;
 override QK_NORM: u32 = 0;
+override V_NORM: u32 = 0;
 override F16: u32 = 1;
 struct Params {
 n_head: u32,
@@ -1554,6 +1581,7 @@ q_norm: u32,
 k_norm: u32,
 epsilon: f32,
 scale: f32,
+first: u32,
 }
 struct Batch {
 past: u32,
@@ -1569,6 +1597,17 @@ past: u32,
 @group(0) @binding(8) var<storage, read_write> values: array<u32>;
 var<workgroup> head: array<f32, 512>;
 var<workgroup> squares: array<f32, 64>;
+fn sum64(value: f32, lane: u32) -> f32 {
+squares[lane] = value;
+workgroupBarrier();
+for (var width = 16u; width > 0u; width /= 4u) {
+if (lane < width) {
+squares[lane] += squares[lane + width] + squares[lane + 2u * width] + squares[lane + 3u * width];
+}
+workgroupBarrier();
+}
+return squares[0];
+}
 fn rotated(d: u32, angle: u32) -> f32 {
 if (d >= 2u * params.half) {
 return head[d];
@@ -1602,40 +1641,41 @@ value = k[first + d];
 head[d] = value;
 sum += value * value;
 }
-squares[lane] = sum;
 workgroupBarrier();
 if (QK_NORM == 1u) {
-for (var width = 16u; width > 0u; width /= 4u) {
-if (lane < width) {
-squares[lane] += squares[lane + width] + squares[lane + 2u * width] + squares[lane + 3u * width];
-}
-workgroupBarrier();
-}
-let factor = inverseSqrt(squares[0] / f32(params.head_dim) + params.epsilon);
+let factor = inverseSqrt(sum64(sum, lane) / f32(params.head_dim) + params.epsilon);
 let weight = select(params.k_norm, params.q_norm, of_query);
 for (var d = lane; d < params.head_dim; d += 64u) {
 head[d] *= factor * vectors[weight + d];
 }
 workgroupBarrier();
 }
-let angle = token * params.angle_stride;
+let angle = (params.first + token) * params.angle_stride;
 if (of_query) {
 for (var d = lane; d < params.head_dim; d += 64u) {
 q[first + d] = rotated(d, angle) * params.scale;
 }
 return;
 }
-let slot = h * params.capacity + (batch.past + token) % params.capacity;
+var factor = 1.0;
+if (V_NORM == 1u) {
+var squares_of_v = 0.0;
+for (var d = lane; d < params.head_dim; d += 64u) {
+squares_of_v += v[first + d] * v[first + d];
+}
+factor = inverseSqrt(sum64(squares_of_v, lane) / f32(params.head_dim) + params.epsilon);
+}
+let slot = h * params.capacity + (batch.past + params.first + token) % params.capacity;
 if (F16 == 1u) {
 let words = params.head_dim / 2u;
 for (var i = lane; i < words; i += 64u) {
 keys[slot * words + i] = pack(rotated(2u * i, angle), rotated(2u * i + 1u, angle));
-values[slot * words + i] = pack(v[first + 2u * i], v[first + 2u * i + 1u]);
+values[slot * words + i] = pack(v[first + 2u * i] * factor, v[first + 2u * i + 1u] * factor);
 }
 } else {
 for (var d = lane; d < params.head_dim; d += 64u) {
 keys[slot * params.head_dim + d] = bitcast<u32>(rotated(d, angle));
-values[slot * params.head_dim + d] = bitcast<u32>(v[first + d]);
+values[slot * params.head_dim + d] = bitcast<u32>(v[first + d] * factor);
 }
 }
 }

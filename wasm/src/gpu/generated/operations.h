@@ -18,8 +18,9 @@ struct AddRmsnorm {
   uint32_t stride = 0;
   uint32_t weight = 0;
   float epsilon = 0;
+  float factor = 0;
 };
-static_assert(sizeof(AddRmsnorm) == 12 * sizeof(uint32_t));
+static_assert(sizeof(AddRmsnorm) == 13 * sizeof(uint32_t));
 
 /// adjust.wgsl
 struct Adjust {
@@ -53,10 +54,11 @@ struct Attention {
   uint32_t window = 0;
   uint32_t ahead = 0;
   uint32_t n = 0;
+  uint32_t first = 0;
   uint32_t segment = 0;
   float softcap = 0;
 };
-static_assert(sizeof(Attention) == 25 * sizeof(uint32_t));
+static_assert(sizeof(Attention) == 26 * sizeof(uint32_t));
 
 /// attention_merge.wgsl
 struct AttentionMerge {
@@ -170,12 +172,25 @@ struct Glu {
   uint32_t up = 0;   // read
   uint32_t gate = 0; // read_write
   uint32_t n = 0;
+  uint32_t quads = 0;
+  uint32_t up_quads = 0;
+  uint32_t up_first = 0;
 };
-static_assert(sizeof(Glu) == 9 * sizeof(uint32_t));
+static_assert(sizeof(Glu) == 12 * sizeof(uint32_t));
+
+/// last_rows.wgsl
+struct LastRows {
+  static constexpr uint32_t kOperation = 11;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t x = 0; // read_write
+  uint32_t n = 0;
+  uint32_t from = 0;
+};
+static_assert(sizeof(LastRows) == 8 * sizeof(uint32_t));
 
 /// layernorm.wgsl
 struct Layernorm {
-  static constexpr uint32_t kOperation = 11;
+  static constexpr uint32_t kOperation = 12;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t vectors = 0; // read
   uint32_t x = 0;       // read_write
@@ -189,7 +204,7 @@ static_assert(sizeof(Layernorm) == 12 * sizeof(uint32_t));
 
 /// matmul.wgsl
 struct Matmul {
-  static constexpr uint32_t kOperation = 12;
+  static constexpr uint32_t kOperation = 13;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FINISH = 0;
   uint32_t heap4 = 0;   // read
@@ -213,7 +228,7 @@ static_assert(sizeof(Matmul) == 25 * sizeof(uint32_t));
 
 /// matvec.wgsl
 struct Matvec {
-  static constexpr uint32_t kOperation = 13;
+  static constexpr uint32_t kOperation = 14;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -249,7 +264,7 @@ static_assert(sizeof(Matvec) == 55 * sizeof(uint32_t));
 
 /// matvec_dot8.wgsl
 struct MatvecDot8 {
-  static constexpr uint32_t kOperation = 14;
+  static constexpr uint32_t kOperation = 15;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -285,7 +300,7 @@ static_assert(sizeof(MatvecDot8) == 55 * sizeof(uint32_t));
 
 /// matvec_lane.wgsl
 struct MatvecLane {
-  static constexpr uint32_t kOperation = 15;
+  static constexpr uint32_t kOperation = 16;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t TOKENS = 1;
   uint32_t PRODUCTS = 1;
@@ -319,7 +334,7 @@ static_assert(sizeof(MatvecLane) == 53 * sizeof(uint32_t));
 
 /// matvec_subgroup.wgsl
 struct MatvecSubgroup {
-  static constexpr uint32_t kOperation = 16;
+  static constexpr uint32_t kOperation = 17;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -355,7 +370,7 @@ static_assert(sizeof(MatvecSubgroup) == 55 * sizeof(uint32_t));
 
 /// pick.wgsl
 struct Pick {
-  static constexpr uint32_t kOperation = 17;
+  static constexpr uint32_t kOperation = 18;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t sampling = 0; // uniform
   uint32_t best = 0;     // read
@@ -367,7 +382,7 @@ static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
 /// pool.wgsl
 struct Pool {
-  static constexpr uint32_t kOperation = 18;
+  static constexpr uint32_t kOperation = 19;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;   // read
   uint32_t out = 0; // read_write
@@ -380,7 +395,7 @@ static_assert(sizeof(Pool) == 11 * sizeof(uint32_t));
 
 /// rg_lru.wgsl
 struct RgLru {
-  static constexpr uint32_t kOperation = 19;
+  static constexpr uint32_t kOperation = 20;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;      // uniform
   uint32_t vectors = 0;    // read
@@ -399,7 +414,7 @@ static_assert(sizeof(RgLru) == 17 * sizeof(uint32_t));
 
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 20;
+  static constexpr uint32_t kOperation = 21;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
   uint32_t vectors = 0; // read
@@ -414,10 +429,11 @@ static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 21;
+  static constexpr uint32_t kOperation = 22;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
   uint32_t QK_NORM = 0;
+  uint32_t V_NORM = 0;
   uint32_t F16 = 1;
   uint32_t batch = 0;   // uniform
   uint32_t angles = 0;  // read
@@ -439,12 +455,13 @@ struct Rope {
   uint32_t k_norm = 0;
   float epsilon = 0;
   float scale = 0;
+  uint32_t first = 0;
 };
-static_assert(sizeof(Rope) == 28 * sizeof(uint32_t));
+static_assert(sizeof(Rope) == 30 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 22;
+  static constexpr uint32_t kOperation = 23;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
   uint32_t logits = 0; // read
