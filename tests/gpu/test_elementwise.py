@@ -27,7 +27,7 @@ def rmsnorm(width: int, add: bool) -> Build:
         shared = {"width": width, "stride": stride, "weight": 32, "epsilon": 1e-6}
         if add:
             case = batch.case({"y": rows, "vectors": weight, "x": out}, "x")
-            case.dispatch("add_rmsnorm", grid(n, most=2), {**shared, "factor": 0.75})
+            case.dispatch("add_rmsnorm", grid(n, most=2), {**shared, "n": n, "factor": 0.75})
         else:
             case = batch.case({"x": rows, "vectors": weight, "out": out}, "out")
             case.dispatch("rmsnorm", (n,), {**shared, "first_token": before})
@@ -154,7 +154,7 @@ def last_rows(n: int, kept: int, width: int) -> Build:
         rows = random.standard_normal((n, width)).astype(np.float32)
         case = batch.case({"x": rows}, "x")
         quads = width // 4
-        case.dispatch("last_rows", (2,), {"n": kept * quads, "from": (n - kept) * quads})
+        case.dispatch("last_rows", (2,), {"n": kept * quads, "first": (n - kept) * quads})
 
         def check() -> None:
             np.testing.assert_array_equal(case.results["x"][:kept], rows[n - kept :])

@@ -105,14 +105,31 @@ def test_the_cache_is_reused(gpu: Gpu, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_dispatches_of_a_token(gpu: Gpu, folder: Path, name: str) -> None:
-    """At most ten a layer, beside embedding and head: each costs a real GPU microseconds."""
+    """At most ten a layer, and thirteen where it has embeddings of its own, beside embedding and
+    head: each costs a real GPU microseconds."""
     core = gpu("lane")
     with Model.open(tiny(name, folder), core=core) as model, model.session(N_CTX, 8) as session:
         session.eval([1])
         before = core.facts()["stats"]["dispatches"]
         session.eval([2])
         dispatches = core.facts()["stats"]["dispatches"] - before
-    assert 0 < dispatches - 2 <= 10 * MODELS[name].n_layer
+    most = 13 if MODELS[name].n_per_layer else 10
+    assert 0 < dispatches - 2 <= most * MODELS[name].n_layer
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if MODELS[name].n_shared])
+@pytest.mark.parametrize("n", [32, 7, 2, 1])
+def test_a_prompt_ends_before_the_shared_layers(gpu: Gpu, folder: Path, name: str, n: int) -> None:
+    """Only the last token of a batch goes on, at its own position; without logits, none does."""
+    expected = golden(name)
+    core = gpu("lane")
+    with Model.open(tiny(name, folder), core=core) as model, model.session(N_CTX, 32) as session:
+        assert session.eval(expected.ids[:32], "none") is None
+        last = session.eval(expected.ids[32 : 32 + n])
+        assert last is not None
+        assert_close(last, expected.logits[31 + n : 32 + n], BOUND)
+        more = evaluate(session, expected.ids[32 + n :])
+        assert_close(more, expected.logits[32 + n :], BOUND)
 
 
 @pytest.mark.parametrize("name", TYPED_MODELS)

@@ -3,6 +3,7 @@
 //:include sum256
 
 struct Params {
+  n: u32,      // rows
   width: u32,
   stride: u32, // floats between rows, of x and y
   weight: u32, // in vectors
@@ -20,6 +21,9 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
+  if (group.x + group.y * groups.x >= params.n) {
+    return;
+  }
   let row = (group.x + group.y * groups.x) * params.stride / 4u;
   let quads = (params.width + 3u) / 4u;
   var squares = 0.0;

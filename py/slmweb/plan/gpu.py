@@ -24,6 +24,7 @@ DECODE_SHARE = 0.5
 PREFILL_SHARE = 0.3
 # Of a layer, at most; a token costs each of them once, however few weights it reads.
 DISPATCHES_PER_LAYER = 10
+DISPATCHES_PER_GATE = 3  # more, where a layer has embeddings of its own
 # The parameters of the dispatches, stand-ins for unused buffers, what is read back.
 WORKING_BYTES = 4 << 20
 LEAST_BINDING_MIB = 128  # what every device of WebGPU binds
@@ -64,8 +65,8 @@ class Gpu:
 
 def weights_bytes(shape: Shape) -> int:
     """Bytes of the weights in the shaders' layout: whole groups of four rows in blocks of 32
-    columns, each vector padded to 32 floats."""
-    total = 0.0
+    columns, each vector padded to 32 floats; what is looked up by rows is in linear memory."""
+    total = float(shape.table_bytes)
     for tensor in shape.tensors:
         blocks = -(-tensor.columns // 32)
         if tensor.is_table:
@@ -146,6 +147,8 @@ def gpu_fit(shape: Shape, lengths: Sequence[int], n_ctx: int, gpu: Gpu, memory: 
     Weights larger than a binding are cut by rows, so only a session can be too large for one.
     """
     beside = weights_bytes(shape) + _logits(shape) + WORKING_BYTES
+    if gpu.memory_gib is not None:
+        beside -= shape.table_bytes
     wanted: GpuFit | None = None
     found: GpuFit | None = None
     for length in [n_ctx, *sorted((n for n in lengths if n < n_ctx), reverse=True)]:
@@ -183,7 +186,8 @@ def predict(shape: Shape, gpu: Gpu, n_prompt: int = 256, n_past: int = 256) -> G
     """Rates for a prompt of `n_prompt` tokens, and for one token after `n_past` others."""
     bandwidth = gpu.decode_share * gpu.gb_per_s * 1e9
     arithmetic = gpu.prefill_share * gpu.tflops * 1e12
-    host = shape.n_layer * DISPATCHES_PER_LAYER * gpu.us_per_dispatch * 1e-6
+    dispatches = DISPATCHES_PER_LAYER + (DISPATCHES_PER_GATE if shape.n_per_layer else 0)
+    host = shape.n_layer * dispatches * gpu.us_per_dispatch * 1e-6
     layers, head = shape.layer_matrices, shape.head
     cache = cache_bytes(shape, n_past, 0)
     decode = (_bytes([*layers, head]) + cache) / bandwidth + host

@@ -132,7 +132,7 @@ void GpuOps::embed(const RowTable &table, float factor, Rows out) {
 
 void GpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor) {
   gpu::AddRmsnorm op;
-  op.grid[0] = batch_.n;
+  op.grid[0] = op.n = batch_.n;
   op.y = handle_of(y.data), op.x = handle_of(x.data), op.vectors = kept_.vectors;
   op.width = x.width;
   op.stride = stride_of(x.width);
@@ -145,7 +145,8 @@ void GpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, flo
 void GpuOps::add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, float epsilon, Rows x) {
   gpu::AddRmsnorm op;
   // Slices are whole blocks, so that they follow each other like rows.
-  spread(batch_.n * (x.width / width), op.grid);
+  op.n = batch_.n * (x.width / width);
+  spread(op.n, op.grid);
   op.y = handle_of(y.data), op.x = handle_of(x.data), op.vectors = kept_.vectors;
   op.width = width;
   op.stride = stride_of(width);
@@ -363,7 +364,7 @@ uint32_t GpuOps::keep_last(uint32_t n, std::initializer_list<Rows *> rows) {
     gpu::LastRows op;
     const uint32_t quads = stride_of(r->width) / 4;
     op.x = handle_of(r->data);
-    op.n = n * quads, op.from = left_out * quads;
+    op.n = n * quads, op.first = left_out * quads;
     op.grid[0] = std::min(divided(op.n, 256), kMostWorkgroups);
     if (op.n != 0) gpu_encode(&op);
   }

@@ -4,6 +4,7 @@
 export const OPERATION_TEXTS: { readonly [name: string]: string } = {
   add_rmsnorm: `//:include sum256
 struct Params {
+n: u32,
 width: u32,
 stride: u32,
 weight: u32,
@@ -20,6 +21,9 @@ fn main(
 @builtin(num_workgroups) groups: vec3<u32>,
 @builtin(local_invocation_index) lane: u32,
 ) {
+if (group.x + group.y * groups.x >= params.n) {
+return;
+}
 let row = (group.x + group.y * groups.x) * params.stride / 4u;
 let quads = (params.width + 3u) / 4u;
 var squares = 0.0;
@@ -653,14 +657,14 @@ gate[i] = vec4<f32>(silu(g.x), silu(g.y), silu(g.z), silu(g.w)) * u;
 `,
   last_rows: `struct Params {
 n: u32,
-from: u32,
+first: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
 for (var i = id.x; i < params.n; i += groups.x * 256u) {
-x[i] = x[params.from + i];
+x[i] = x[params.first + i];
 }
 }
 `,

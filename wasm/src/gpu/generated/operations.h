@@ -14,13 +14,14 @@ struct AddRmsnorm {
   uint32_t y = 0;       // read
   uint32_t vectors = 0; // read
   uint32_t x = 0;       // read_write
+  uint32_t n = 0;
   uint32_t width = 0;
   uint32_t stride = 0;
   uint32_t weight = 0;
   float epsilon = 0;
   float factor = 0;
 };
-static_assert(sizeof(AddRmsnorm) == 13 * sizeof(uint32_t));
+static_assert(sizeof(AddRmsnorm) == 14 * sizeof(uint32_t));
 
 /// adjust.wgsl
 struct Adjust {
@@ -184,7 +185,7 @@ struct LastRows {
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0; // read_write
   uint32_t n = 0;
-  uint32_t from = 0;
+  uint32_t first = 0;
 };
 static_assert(sizeof(LastRows) == 8 * sizeof(uint32_t));
 
