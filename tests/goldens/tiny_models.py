@@ -16,10 +16,10 @@ from typing import Literal
 
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-from gguf.quants import dequantize, quantize
+from gguf.quants import quantize
 from numpy.typing import NDArray
 
-from tests.blocks import HALVES, put_half
+from tests.blocks import HALVES, dequantize, put_half
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
@@ -188,7 +188,7 @@ QUANTIZED_TYPES = (
     *("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"),
     *("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"),
     *("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS"),
-    *("IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0"),
+    *("IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0", "MXFP4", "Q1_0"),
 )
 """Every tensor type but F32. Its model is qwen2, whose conversion moves no rows,
 with rows of 256, the K-quants' block."""
