@@ -23,8 +23,8 @@ from tests.blocks import HALVES, put_half
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
-    "llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
-    "recurrentgemma",
+    "llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma",
+    "gemma-embedding", "bert", "recurrentgemma",
 ]  # fmt: skip
 
 N_POSITIONS = 96
