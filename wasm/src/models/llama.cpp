@@ -7,8 +7,8 @@ namespace slm {
 namespace {
 
 struct Traits {
-  bool neox;    // rotary pairs are half a head apart, not neighbours
-  bool qk_norm; // queries and keys are normalized per head
+  bool neox;                     // rotary pairs are half a head apart, not neighbours
+  bool qk_norm;                  // queries and keys are normalized per head
   uint32_t unrotated_period = 0; // every such layer knows no positions (NoPE, Yang et al. 2025); 0: none
 };
 
