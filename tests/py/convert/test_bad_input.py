@@ -258,6 +258,41 @@ def test_recurrent_layers_that_no_model_has(
     assert words in refusal(folder, "unsupported")
 
 
+@pytest.fixture(scope="module")
+def gemma4(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tiny = checkpoints.models()["gemma4-e2b"]
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny-gemma4"
+    return checkpoints.save(folder, checkpoints.model_of(tiny), checkpoints.tokenizer_of(tiny))
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "words"),
+    [
+        ("unsupported", {"enable_moe_block": True}, "enable_moe_block: 12B, 26B-A4B and 31B need"),
+        ("unsupported", {"attention_k_eq_v": True}, "use gemma-4-e2b-it or gemma-4-e4b-it"),
+        ("unsupported", {"hidden_size_per_layer_input": 0}, "no embeddings of each layer"),
+        ("unsupported", {"layer_types": ["full_attention"]}, "for each of 10 layers is supported"),
+        ("bad_file", {"num_kv_shared_layers": 8}, "the last 8 of 10 layers should attend"),
+        ("bad_file", {"num_kv_shared_layers": -1}, "num_kv_shared_layers is '-1'"),
+        (
+            "unsupported",
+            {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e6}}},
+            "scaling 'default' in layers that see everything; proportional is supported",
+        ),
+    ],
+    ids=str,
+)
+def test_layers_that_no_gemma4_has(
+    code: str, change: dict[str, Any], words: str, gemma4: Path, copy_of: Copy
+) -> None:
+    folder = copy_of(gemma4)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    message = refusal(folder, code)
+    assert words in message
+    assert str(path) in message
+
+
 def test_a_tokenizer_of_another_model(qwen2: Path, copy_of: Copy) -> None:
     folder = copy_of(qwen2)
     path = folder / "tokenizer.json"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from gguf import MODEL_ARCH, GGUFReader, get_tensor_name_map
+from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from slmweb.convert import convert
@@ -119,6 +120,46 @@ def test_the_language_model_of_a_multimodal_gemma3(tmp_path: Path, core: Instanc
     path.write_text(json.dumps(config | {"quantization_config": {"quant_method": "gptq"}}))
     with pytest.raises(SlmError, match="quantized checkpoint"):
         convert(folder, tmp_path / "out.gguf")
+
+
+def test_the_language_model_of_a_multimodal_gemma4(tmp_path: Path, core: Instance) -> None:
+    """With what sees and hears beside, and with keys and values that the last layers do not use,
+    as the hub has it."""
+    from transformers import Gemma4Config, Gemma4ForConditionalGeneration
+
+    tiny = MODELS["gemma4-e2b"]
+    text = checkpoints.model_of(tiny)
+    vision = {
+        "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8, "global_head_dim": 8,
+    }  # fmt: skip
+    whole: Any = Gemma4ForConditionalGeneration(
+        Gemma4Config(text_config=text.config.to_dict(), vision_config=vision, audio_config=None)
+    )
+    whole.eval()
+    whole.model.language_model.load_state_dict(text.model.state_dict())
+    whole.tie_weights()
+    folder = checkpoints.save(tmp_path / "it", whole, checkpoints.tokenizer_of(tiny))
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    language = "model.language_model.layers"
+    for layer in range(5, 10):
+        for name, other in (("k_proj", 3), ("v_proj", 3), ("k_norm", 3)):
+            tensors[f"{language}.{layer}.self_attn.{name}.weight"] = (
+                tensors[f"{language}.{other}.self_attn.{name}.weight"] * 2
+            )
+    save_file(tensors, file, {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    # The hub's file has sizes by kind of layer, transformers writes them by layer.
+    del config["text_config"]["per_layer_config"]
+    config["text_config"]["global_head_dim"] = tiny.global_head_dim
+    (folder / "config.json").write_text(json.dumps(config))
+    result = convert(folder, tmp_path / "out.gguf", type="f32")
+    assert any("vision" in note for note in result.notes)
+    assert result.tensors == len(text.state_dict())  # the head is tied; rope_freqs is made
+    ids = sequence(tiny)
+    expected = checkpoints.logits(text, ids)
+    assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
 
 
 def test_configs_of_transformers_4(tmp_path: Path, core: Instance) -> None:
