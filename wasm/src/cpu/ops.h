@@ -101,7 +101,8 @@ private:
   /// The same for work of so little time that all of it is commit.
   template <class Commit> void cut(uint32_t units, Commit commit);
 
-  void products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0, By by = {{}, 0});
+  void products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0,
+                By by = {{}, 0});
   /// The float32 and quantized rows of x, made by all threads for all.
   Activations shared_activations(const Input &x, uint32_t n, uint32_t roundings);
   /// Those of one row, made by this thread for itself.
