@@ -50,7 +50,7 @@ public:
     SLM_TRY(loader.between("shortconv.l_cache", c.n_taps, 2, Convolution::kMaxTaps));
     SLM_TRY(loader.refuse_variant("attention.causal", 1, "texts that are read both ways"));
     SLM_TRY(loader.refuse_variant("attention.sliding_window", 0, "sliding windows"));
-    s.n_recurrent = s.n_embd;
+    s.n_recurrent = 3 * s.n_embd;
     // Kernels take four channels.
     if (s.n_embd % 4 != 0)
       return fail(SLM_ERR_UNSUPPORTED, "convolutions of ", s.n_embd, " channels are not supported; multiples of 4 are");
