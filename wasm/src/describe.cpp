@@ -1,4 +1,6 @@
 // describe.cpp: what a model says of itself, as JSON for the host.
+#include <algorithm>
+
 #include "json.h"
 #include "loaded_model.h"
 
