@@ -54,9 +54,9 @@ const char *LoadedModel::describe() {
     uint32_t value = known;
     bool found = known != 0;
     const std::string full = std::string(architecture_) + "." + std::string(key);
-    std::vector<int32_t> each; // of layers that differ
-    if (!found && !files_.empty() && files_[0]->is_array(full)) {
-      if (files_[0]->get(full, each, found) != SLM_OK || each.empty()) found = false;
+    if (!found && !files_.empty() && files_[0]->is_array(full)) { // one of each layer: see Loader::number_of_some
+      std::vector<int32_t> each;
+      found = files_[0]->get(full, each, found) == SLM_OK && !each.empty();
       if (found) value = static_cast<uint32_t>(std::max(0, *std::max_element(each.begin(), each.end())));
     } else if (!found && !files_.empty() && files_[0]->get(full, value, found) != SLM_OK) {
       found = false;

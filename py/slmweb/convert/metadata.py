@@ -32,11 +32,16 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     writer.add_embedding_length(hyper.n_embd)
     writer.add_block_count(hyper.n_layer)
     writer.add_head_count(hyper.n_head)
-    if hyper.layers is None:
-        writer.add_feed_forward_length(hyper.n_ff)
-        writer.add_head_count_kv(hyper.n_head_kv)
-    else:
+    if hyper.layers is not None:
         _add_layers(writer, hyper.layers)
+    else:
+        writer.add_feed_forward_length(hyper.n_ff)
+        kinds = [hyper.memory(i) for i in range(hyper.n_layer)]
+        # By this llama.cpp tells which layers attend.
+        some = family.recurrence == "short_convolution"
+        writer.add_head_count_kv(
+            [hyper.n_head_kv if k == "attention" else 0 for k in kinds] if some else hyper.n_head_kv
+        )
     writer.add_key_length(hyper.head_dim)
     writer.add_value_length(hyper.head_dim)
     if family.layer_norm:
@@ -62,7 +67,10 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     if hyper.n_wide:
         writer.add_dense_features_dims("dense_2", hyper.n_embd, hyper.n_wide)
         writer.add_dense_features_dims("dense_3", hyper.n_wide, hyper.n_embedding)
-    if (recurrence := hyper.recurrence) is not None:
+    recurrence = hyper.recurrence
+    if recurrence is not None and family.recurrence == "short_convolution":
+        writer.add_shortconv_l_cache(recurrence.taps)
+    elif recurrence is not None:
         for key, value in (
             ("width", recurrence.channels),
             ("block_width", recurrence.block),

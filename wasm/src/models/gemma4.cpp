@@ -146,7 +146,7 @@ private:
     if (c.n_per_layer == 0 || loader.has(0, "ffn_gate_inp"))
       return fail(SLM_ERR_UNSUPPORTED, "the file is one of the larger Gemma 4 models (12B, 26B-A4B, 31B), which need "
                                        "more memory than a page has; take Gemma 4 E2B or E4B");
-    SLM_TRY(loader.shape(s));
+    SLM_TRY(loader.shape(s, true));
     SLM_TRY(loader.between("embedding_length_per_layer_input", c.n_per_layer, 32, Loader::kMaxWidth / s.n_layer));
     if (c.n_per_layer % 32 != 0)
       return fail(SLM_ERR_UNSUPPORTED, "embeddings of ", c.n_per_layer,

@@ -88,6 +88,10 @@ public:
   Status number(std::string_view key, uint32_t &value) const;
   Status number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status number(std::string_view key, float &value, float otherwise) const;
+  /// A number for all layers, or an array with one of each that does not have the part it counts of: those have 0.
+  Status number_of_some(std::string_view key, uint32_t n_layer, uint32_t &value, uint32_t otherwise) const;
+  /// Whether `<architecture>.<key>`, where it is there, is `expected`; `what` is what it asks for otherwise.
+  Status refuse_variant(std::string_view key, uint32_t expected, std::string_view what) const;
   /// A key that stands under no architecture.
   Status global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status text(std::string_view key, std::string_view &value, std::string_view otherwise) const;
@@ -99,8 +103,8 @@ public:
   /// Whether the number that `<architecture>.<key>` gave may be one.
   Status between(std::string_view key, uint32_t value, uint32_t low, uint32_t high) const;
 
-  /// The keys that all families share, checked against named limits. Where layers differ, the largest.
-  Status shape(ModelShape &shape) const;
+  /// The keys that all families share, checked against named limits; the largest where layers may differ.
+  Status shape(ModelShape &shape, bool layers_differ = false) const;
   /// rope.freq_base, rope.scaling.*, rope_freqs.weight; inverse frequencies.
   Status rope(Rope &rope, bool neox, uint32_t n_dims, float default_base);
   /// A rope with a base of its own and no scaling.
@@ -208,5 +212,6 @@ std::unique_ptr<Family> new_gemma_embedding();
 std::unique_ptr<Family> new_vaultgemma();
 std::unique_ptr<Family> new_bert();
 std::unique_ptr<Family> new_recurrentgemma();
+std::unique_ptr<Family> new_lfm2();
 
 } // namespace slm
