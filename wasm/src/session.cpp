@@ -55,7 +55,8 @@ Status Session::tap(std::span<const uint32_t> pairs) {
     SLM_TRY(check_layer(layer));
     next.taps.push_back({static_cast<Site>(site), layer});
     if (next.taps.back().site == Site::Heads && family.recurrent(layer).floats() != 0)
-      return fail(SLM_ERR_UNSUPPORTED, "layer ", layer, " recurs and has no attention heads; take a layer that attends");
+      return fail(SLM_ERR_UNSUPPORTED, "layer ", layer,
+                  " recurs and has no attention heads; take a layer that attends");
   }
   return look(std::move(next));
 }

@@ -155,9 +155,8 @@ public:
   }
 
   Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool) override {
-    return run(batch, adaptation, n_logits, [](const Job &j, CpuOps &op) {
-      j.self->model_.family().forward(op, *j.self->state_, j.output);
-    });
+    return run(batch, adaptation, n_logits,
+               [](const Job &j, CpuOps &op) { j.self->model_.family().forward(op, *j.self->state_, j.output); });
   }
 
 private:
@@ -199,7 +198,7 @@ private:
   Workspace workspace_;
   std::unique_ptr<State> state_;
   Block cache_, recurrent_, activations_, scratch_, logits_, lowered_;
-  Block given_;                                // rows for the head
+  Block given_;                               // rows for the head
   uint32_t logits_rows_ = 0, given_rows_ = 0; // allocated
   Probe probe_;
   Block looked_at_; // its memory
