@@ -1,5 +1,6 @@
 """slm.inspect in a real browser, on the CPU and on an emulated GPU: the tokens that the same
-core names in Python behind each layer, and steering, which a request takes along and leaves none of.
+core names in Python behind each layer, and steering, which ends
+with its request.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from slmweb.pack.pack import pack
 from slmweb.server.app import Folders, create_app
 from tests.goldens.tiny_gguf import write_gguf
 from tests.web.conftest import ROOT, open_harness
-from tests.web.serving import serve
 from tests.web.serving import Site as Server
+from tests.web.serving import serve
 
 NAME, EMBEDDER = "gemma3", "gemma-embedding"
 TEXT = "the rain in the train"
