@@ -1,4 +1,4 @@
-"""Norms, activations, pooling and sums, against float64, and large numbers that must stay finite."""
+"""Norms, activations, pooling and sums, against float64; large numbers that must stay finite."""
 
 from __future__ import annotations
 

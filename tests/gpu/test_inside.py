@@ -1,5 +1,5 @@
-"""Looking inside on the GPU: taps, the lens and steering against transformers, as the CPU is held to
-it, and what happens to them where the device draws tokens itself.
+"""Looking inside on the GPU: taps, the lens and steering against transformers, as the CPU is held
+to it, and what happens to them where the device draws tokens itself.
 """
 
 from __future__ import annotations
@@ -33,18 +33,20 @@ def test_every_family(gpu: Gpu, folder: Path, name: str) -> None:
     expected = golden(name)
     ids, looked = expected["ids"].tolist(), places(expected)
     middle = MODELS[name].n_layer // 2 - 1
-    with Model.open(tiny(name, folder), core=gpu("lane")) as model:
-        with model.session(N_CTX, 9) as session:
-            session.tap([*map(parse, looked), (Site.RESIDUAL, middle)])
-            *found, rows = rows_of(session, ids, len(looked) + 1)
-            for place, values in zip(looked, found, strict=True):
-                print(place)
-                assert_close(values, expected[place], BOUND)
-            assert_close(session.lens(rows)[::5], expected["lens"], BOUND)
-            session.tap([])
-            session.steer(middle, direction(MODELS[name]), float(expected["scale"]))
-            session.reuse([])
-            assert_close(evaluate(session, ids)[::5], expected["steered"], BOUND)
+    with (
+        Model.open(tiny(name, folder), core=gpu("lane")) as model,
+        model.session(N_CTX, 9) as session,
+    ):
+        session.tap([*map(parse, looked), (Site.RESIDUAL, middle)])
+        *found, rows = rows_of(session, ids, len(looked) + 1)
+        for place, values in zip(looked, found, strict=True):
+            print(place)
+            assert_close(values, expected[place], BOUND)
+        assert_close(session.lens(rows)[::5], expected["lens"], BOUND)
+        session.tap([])
+        session.steer(middle, direction(MODELS[name]), float(expected["scale"]))
+        session.reuse([])
+        assert_close(evaluate(session, ids)[::5], expected["steered"], BOUND)
 
 
 @pytest.mark.parametrize("form", ["sweep", "subgroup"])
