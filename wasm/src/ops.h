@@ -14,7 +14,6 @@
 
 namespace slm {
 
-
 /// What a product reads: rows, normalized first (Zhang and Sennrich 2019) where
 /// there is a norm (width).
 struct Input {
