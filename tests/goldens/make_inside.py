@@ -28,7 +28,7 @@ def layers_of(hf: Any) -> Any:
 
 def mlp_of(layer: Any) -> Any:
     """What a layer adds to its residual last."""
-    for name in ("post_feedforward_layernorm", "mlp_block", "mlp"):
+    for name in ("post_feedforward_layernorm", "mlp_block", "feed_forward", "mlp"):
         if hasattr(layer, name):
             return getattr(layer, name)
     raise RuntimeError(f"{type(layer).__name__} has no feed-forward network that is known here")
@@ -36,8 +36,8 @@ def mlp_of(layer: Any) -> Any:
 
 def heads_matrix_of(layer: Any) -> Any:
     """What reads the heads' outputs, or None where a layer recurs."""
-    block = getattr(layer, "self_attn", None) or layer.temporal_block
-    return getattr(block, "o_proj", None)
+    block = getattr(layer, "self_attn", None) or getattr(layer, "temporal_block", None)
+    return getattr(block, "o_proj", None) or getattr(block, "out_proj", None)
 
 
 def of(value: Any) -> Any:

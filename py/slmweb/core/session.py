@@ -157,7 +157,7 @@ class Session:
 
         Raises SlmError "invalid_argument"; nothing has changed then.
         """
-        values = np.asarray(direction, "<f4")
+        values = np.asarray(direction, np.float32)
         with self._floats(values) as address:
             self.core.check(
                 "slm_session_steer", self.handle, layer, address, values.size, float(scale)
@@ -174,13 +174,16 @@ class Session:
         Takes any number of rows; the cache stays as it is, and what was evaluated before can be
         sampled no more. Raises SlmError "invalid_argument".
         """
-        values = np.asarray(rows, "<f4")
-        blocks = [
-            self._lens(values[i : i + self.n_batch]) for i in range(0, len(values), self.n_batch)
-        ]
+        values = np.asarray(rows, np.float32)
+        blocks = []
+        for start in range(0, len(values), self.n_batch):
+            block = values[start : start + self.n_batch]
+            self.look_through(block)
+            blocks.append(self._output(len(block), self.model.info["n_vocab"] or 0))
         return np.concatenate(blocks)
 
-    def _lens(self, rows: npt.NDArray[np.float32]) -> Logits:
+    def look_through(self, rows: Rows) -> None:
+        """The lens on 1 to `n_batch` rows, whose logits stay where they are: for `top`."""
         n_embd = self.model.info["n_embd"]
         if rows.ndim != 2 or rows.shape[1] != n_embd:
             raise SlmError(
@@ -188,7 +191,6 @@ class Session:
             )
         with self._floats(rows) as address:
             self.core.check("slm_session_lens", self.handle, address, len(rows))
-        return self._output(len(rows), self.model.info["n_vocab"] or 0)
 
     def top(self, n: int, row: int = 0) -> list[tuple[int, float]]:
         """(token, natural-log probability) of the `n` most likely tokens of a row of logits, of
@@ -201,8 +203,9 @@ class Session:
 
     @contextmanager
     def _floats(self, values: npt.NDArray[np.float32]) -> Iterator[int]:
-        with self.core.allocate(values.nbytes) as address:
-            self.core.view(address, values.nbytes)[:] = values.tobytes()
+        data = values.astype("<f4").tobytes()
+        with self.core.allocate(len(data)) as address:
+            self.core.view(address, len(data))[:] = data
             yield address
 
     def reuse(self, ids: Sequence[int]) -> int:

@@ -134,7 +134,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'memory', binding: 4, access: 'read_write' },
       { name: 'out', binding: 5, access: 'read_write' },
     ],
-    params: 8,
+    params: 9,
   },
   {
     name: 'copy',
@@ -410,6 +410,8 @@ export const FORMATS: { readonly [type: number]: string } = {
   30: 'bf16',
   34: 'tq1_0',
   35: 'tq2_0',
+  39: 'mxfp4',
+  41: 'q1_0',
 };
 
 /** Of the products, by number: what slm_dot_name says in the variant `webgpu`. */
