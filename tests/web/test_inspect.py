@@ -73,7 +73,7 @@ def complete(page: Page, **more: Any) -> str:
 def test_tokens_behind_each_layer_are_those_of_python(loaded: Page, folder: Path) -> None:
     found = inspect(loaded, {"text": TEXT, "top": TOP})
     with Model.open(folder / f"{NAME}.gguf") as model, model.session() as session:
-        n_layer = model.info["n_layer"]
+        n_layer = model.info["n_layer"] or 0
         ids = model.tokenizer.encode(TEXT, special=False)
         session.tap([(Site.RESIDUAL, layer) for layer in range(n_layer)])
         session.eval(ids)
