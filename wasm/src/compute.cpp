@@ -62,6 +62,11 @@ uint32_t most_seen(const LoadedModel &model, std::span<const KvLayer> cache, uin
   return most;
 }
 
+uint32_t tap_width(const LoadedModel &model, Looking::Place place) {
+  const ModelShape &m = model.family().shape();
+  return place.site == Site::Heads ? model.family().heads_width(place.layer) : m.n_embd;
+}
+
 std::vector<RecurrentLayer> recurrent_shapes(const LoadedModel &model) {
   std::vector<RecurrentLayer> layers(model.family().shape().n_layer);
   uint32_t at = 0;

@@ -130,6 +130,27 @@ void CpuOps::add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, flo
   });
 }
 
+void CpuOps::copy(Rows from, Rows to) {
+  cut(batch.n, [&](Range tokens) {
+    const size_t begin = size_t(tokens.begin) * from.width, end = size_t(tokens.end) * from.width;
+    std::memcpy(to.data + begin, from.data + begin, (end - begin) * sizeof(float));
+  });
+}
+
+void CpuOps::difference(Rows x, Rows y) {
+  cut(batch.n, [&](Range tokens) {
+    for (size_t i = size_t(tokens.begin) * x.width; i < size_t(tokens.end) * x.width; i++)
+      y.data[i] = x.data[i] - y.data[i];
+  });
+}
+
+void CpuOps::add_row(const float *row, Rows x) {
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      add(x.data + size_t(t) * x.width, row, x.width);
+  });
+}
+
 // ---- products -----------------------------------------------------------------------
 
 Activations CpuOps::own_activations(const Input &x, uint32_t roundings) {
@@ -263,7 +284,7 @@ void CpuOps::gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t
 }
 
 uint32_t CpuOps::keep_last(uint32_t n, std::initializer_list<Rows *> rows) {
-  if (ws_.collecting) return batch.n;
+  if (ws_.collecting || is_tapped()) return batch.n;
   const uint32_t left_out = batch.n - n;
   for (Rows *r : rows)
     r->data += size_t(left_out) * r->width;

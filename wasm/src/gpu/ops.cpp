@@ -156,6 +156,21 @@ void GpuOps::add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, flo
   gpu_encode(&op);
 }
 
+void GpuOps::copy(Rows from, Rows to) { combine(handle_of(from.data), batch_.n, 0, to); }
+void GpuOps::difference(Rows x, Rows y) { combine(handle_of(x.data), batch_.n, -1, y); }
+void GpuOps::add_row(const float *row, Rows x) { combine(handle_of(row), 1, 1, x); }
+
+void GpuOps::combine(uint32_t x, uint32_t n, float factor, Rows y) {
+  const uint32_t quads = stride_of(y.width) / 4;
+  gpu::Combine op;
+  op.n = batch_.n * quads;
+  op.period = n * quads;
+  op.factor = factor;
+  spread(divided(op.n, 256), op.grid);
+  op.x = x, op.y = handle_of(y.data);
+  gpu_encode(&op);
+}
+
 // ---- products -----------------------------------------------------------------------
 
 GpuOps::From GpuOps::from(const Input &x, uint32_t n) const {
@@ -359,7 +374,7 @@ void GpuOps::gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t
 /// Rows lie at a buffer's beginning, so that those that are left have to move there.
 uint32_t GpuOps::keep_last(uint32_t n, std::initializer_list<Rows *> rows) {
   const uint32_t left_out = batch_.n - n;
-  if (n > left_out) return batch_.n; // they would overlap
+  if (n > left_out || is_tapped()) return batch_.n; // they would overlap
   for (Rows *r : rows) {
     gpu::LastRows op;
     const uint32_t quads = stride_of(r->width) / 4;

@@ -80,6 +80,9 @@ public:
     const Layer &l = w.layers[layer];
     return l.source == layer ? KvShape{l.shape.n_head_kv, l.shape.head_dim} : KvShape{};
   }
+  uint32_t heads_width(uint32_t layer) const override {
+    return w.layers[layer].shape.n_head * w.layers[layer].shape.head_dim;
+  }
   bool looks_up() const override { return true; }
 
   std::unique_ptr<State> new_state(Arena &arena) const override { return std::make_unique<Gemma4State>(arena, c); }
@@ -95,15 +98,22 @@ public:
     for (uint32_t i = layers.first; i < layers.end; i++) {
       const Layer &l = w.layers[i];
       if (i == c.first_shared() && op.keep_last(output.n, {&x, &per_layer}) == 0) return;
-      attend(op, l, s, x);
+      attend(op, i, s, x);
+      op.mark(Mark::Middle, i, x);
       op.glu({x, l.ffn.norm, c.norm_epsilon}, l.ffn.gate, l.ffn.up, Glu::Gelu, narrow(s.gated, l.shape.n_ff));
       op.matmul({narrow(s.gated, l.shape.n_ff)}, {{l.ffn.down, s.branch}});
       op.add_rmsnorm(s.branch, l.ffn_post_norm, c.norm_epsilon, x);
+      op.mark(Mark::MlpEnd, i, x);
       op.gate({x}, l.per_layer_gate, Glu::Gelu, per_layer, i * c.n_per_layer, s.gated_one);
       op.matmul({s.gated_one}, {{l.per_layer_up, s.branch}});
       // Twice the epsilon: see embed_per_layer.
       op.add_rmsnorm(s.branch, l.per_layer_norm, 2 * c.norm_epsilon, x, *l.scale);
+      op.mark(Mark::LayerEnd, i, x);
     }
+    head(op, s, x, output);
+  }
+
+  void head(Ops &op, State &, Rows x, const Output &output) const override {
     op.logits({x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, c.final_softcap, output.n, output.logits);
   }
 
@@ -119,12 +129,13 @@ private:
     op.add_rmsnorm_slices(s.projected, w.per_layer_norm, c.n_per_layer, epsilon, s.per_layer);
   }
 
-  void attend(Ops &op, const Layer &l, Gemma4State &s, Rows x) const {
+  void attend(Ops &op, uint32_t layer, Gemma4State &s, Rows x) const {
+    const Layer &l = w.layers[layer];
     const uint32_t head_dim = l.shape.head_dim, n_q = l.shape.n_head * head_dim, n_kv = l.shape.n_head_kv * head_dim;
     const Rows q = narrow(s.q, n_q), attended = narrow(s.attended, n_q);
     const Input in{x, l.attn.norm, c.norm_epsilon};
     Rows k{}, v{};
-    if (&l == &w.layers[l.source]) {
+    if (l.source == layer) {
       k = narrow(s.k, n_kv), v = narrow(s.v, n_kv);
       op.matmul(in, {{l.attn.q, q}, {l.attn.k, k}, {l.attn.v, v}});
     } else {
@@ -136,6 +147,7 @@ private:
     spec.norm_epsilon = c.norm_epsilon;
     spec.window = l.is_local ? c.sliding_window : 0;
     op.attention(q, k, v, spec, s.cache[l.source], attended);
+    op.mark(Mark::Heads, layer, attended);
     op.matmul({attended}, {{l.attn.output, s.branch}});
     op.add_rmsnorm(s.branch, l.attn_post_norm, c.norm_epsilon, x);
   }

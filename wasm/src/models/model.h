@@ -185,14 +185,19 @@ public:
   virtual uint32_t window(uint32_t layer) const = 0;
   /// Of layer `layer`; no heads where it attends to another layer's.
   virtual KvShape kv(uint32_t) const { return {shape().n_head_kv, shape().head_dim}; }
+  /// Of all queries' outputs in layer `layer`.
+  virtual uint32_t heads_width(uint32_t) const { return shape().n_head * shape().head_dim; }
   /// Whether tokens are looked up in a table that stays in linear memory, so that a device cannot go on with a token
   /// that nobody knows yet.
   virtual bool looks_up() const { return false; }
   /// What layer `layer` remembers in place of keys and values; nothing where it attends.
   virtual RecurrentLayer recurrent(uint32_t) const { return {}; }
   virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
-  /// Runs on every thread of the team. Only `layers` take part.
+  /// Runs on every thread of the team. Only `layers` take part. Marks where it is in each of them, and ends with
+  /// head().
   virtual void forward(Ops &op, State &state, const Output &output) const = 0;
+  /// What becomes of the last layer's residual, of which the last `output.n` rows are wanted.
+  virtual void head(Ops &op, State &state, Rows x, const Output &output) const = 0;
 
   LayerRange layers; // set by the model
 };
