@@ -103,6 +103,12 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
         writer.add_attn_logit_softcapping(model.attn_softcap)
     if model.final_softcap is not None:
         writer.add_final_logit_softcapping(model.final_softcap)
+    if model.factors is not None:
+        embedding, attention, residual, logits = model.factors
+        writer.add_embedding_scale(embedding)
+        writer.add_attention_scale(attention)
+        writer.add_residual_scale(residual)
+        writer.add_logit_scale(logits)
     if model.n_embedding:
         writer.add_pooling_type(gguf.PoolingType.MEAN)
     if model.n_wide:

@@ -23,7 +23,7 @@ from tests.blocks import HALVES, put_half
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
-    "llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma",
+    "llama", "qwen2", "qwen3", "smollm3", "granite", "gemma", "gemma2", "gemma3", "vaultgemma",
     "gemma-embedding", "bert", "recurrentgemma",
 ]  # fmt: skip
 
@@ -66,6 +66,8 @@ class TinyModel:
     query_pre_attn_scalar: int | None = None
     attn_softcap: float | None = None
     final_softcap: float | None = None
+    # Granite's: of embeddings, scores, what a block adds, and (a divisor) of logits.
+    factors: tuple[float, float, float, float] | None = None
     # Of queries and of keys each. Wider attention scores make a model chaotic,
     # which 62 layers of float32 rounding do not survive.
     qk_gain: float = 1.5
@@ -86,7 +88,7 @@ class TinyModel:
     @property
     def rotates_neighbours(self) -> bool:
         """Whether llama.cpp rotates neighbouring rows of a head, where transformers does halves."""
-        return self.arch in ("llama", "smollm3")
+        return self.arch in ("llama", "smollm3", "granite")
 
     @property
     def is_gemma(self) -> bool:
@@ -137,6 +139,8 @@ MODELS: dict[str, TinyModel] = {
         TinyModel("qwen2", "qwen2", tied=True, rope_base=1000000.0),
         TinyModel("qwen3", "qwen3", head_dim=32, rope_base=1000000.0),
         TinyModel("smollm3", "smollm3", n_layer=5, n_ff=172, tied=True, rope_base=2000000.0),
+        # Logits and scores as wide as the others', though divided.
+        TinyModel("granite", "granite", n_ff=172, tied=True, factors=(6.0, 0.125, 0.4, 2.5)),
         TinyModel("gemma", "gemma", n_head_kv=1, head_dim=32, tied=True),
         _GEMMA2,
         # llama.cpp tells a 27B model from its siblings by the number of layers,

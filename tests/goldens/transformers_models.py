@@ -13,6 +13,13 @@ import transformers
 
 from tests.goldens.tiny_models import F32, TinyModel, weights
 
+GRANITE_FACTORS = (
+    "embedding_multiplier",
+    "attention_multiplier",
+    "residual_multiplier",
+    "logits_scaling",
+)
+
 
 def transformers_config(model: TinyModel) -> Any:
     classes: dict[str, Any] = {
@@ -20,6 +27,7 @@ def transformers_config(model: TinyModel) -> Any:
         "qwen2": transformers.Qwen2Config,
         "qwen3": transformers.Qwen3Config,
         "smollm3": transformers.SmolLM3Config,
+        "granite": transformers.GraniteConfig,
         "gemma": transformers.GemmaConfig,
         "gemma2": transformers.Gemma2Config,
         "gemma3": transformers.Gemma3TextConfig,
@@ -85,6 +93,8 @@ def transformers_config(model: TinyModel) -> Any:
     if model.arch == "smollm3":
         # Its defaults are ids of a vocabulary that is not tiny.
         options |= {"pad_token_id": None, "bos_token_id": 1, "eos_token_id": 2}
+    if model.factors is not None:
+        options |= dict(zip(GRANITE_FACTORS, model.factors, strict=True))
     if model.arch == "gemma-embedding":
         options["use_bidirectional_attention"] = True
     return classes[model.arch](

@@ -116,8 +116,8 @@ public:
   static constexpr uint32_t kMaxProducts = 3; // of one call
   /// out = W x for each product; they share x.
   virtual void matmul(const Input &x, std::initializer_list<Product> products) = 0;
-  /// sum += W x
-  virtual void matmul_add(const Input &x, const Linear &w, Rows sum) = 0;
+  /// sum += factor W x
+  virtual void matmul_add(const Input &x, const Linear &w, Rows sum, float factor = 1) = 0;
   /// out = act(gate x) * (up x)  (Shazeer 2020)
   virtual void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) = 0;
 
@@ -137,8 +137,8 @@ public:
   /// is no longer needed.
   virtual void pool(const Input &x, Pooling how, Rows out) = 0;
 
-  /// Logits (n, n_vocab) of the last `n` tokens: product, soft cap.
-  virtual void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) = 0;
+  /// Logits (n, n_vocab) of the last `n` tokens: product, times `factor`, soft cap.
+  virtual void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor = 1) = 0;
 };
 
 } // namespace slm

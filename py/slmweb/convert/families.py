@@ -41,6 +41,7 @@ class Row:
     change: Change = "none"
     promise: str = ""  # what the config has to say for it to count; it may then still be missing
     memory: Memory = ""  # of the layers that have it
+    part: tuple[int, int] = (0, 1)  # which of how many that the checkpoint has in one tensor
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,12 @@ class Family:
     ignored: tuple[str, ...] = ()  # beginnings of names that play no part in what is computed
     layer_norm: bool = False  # with a bias, where the others have the root mean square alone
     rotary: bool = True
+    rotary_if_said: bool = False  # by the config's position_embedding_type
     unrotated_period: int = 0  # every such layer knows no positions; 0: none
     rotary_share: float = 1.0  # of each head, from its start
+    n_ff: str = "intermediate_size"  # the config's name of it
+    factors: bool = False  # of embeddings, scores, blocks and logits
+    attention_alone: bool = False  # of a type that may have experts and states besides
     recurs: bool = False  # in some layers, of which the config has a list
     embeds: bool = False  # sees both ways, and what sentence-transformers put behind it counts
 
@@ -201,6 +206,33 @@ FAMILIES: tuple[Family, ...] = (
         },
         rotary_rows=True,
         unrotated_period=4,
+    ),
+    Family(
+        "granite",
+        "granite",
+        _model(),
+        (*_layer("rotary_q", "rotary_k"), _FFN_NORM, *_LLAMA_BIASES),
+        rotary_rows=True,
+        factors=True,
+    ),
+    # Granite 4's small models have the type of its hybrids, and nothing but attention.
+    Family(
+        "granite",
+        "granitemoehybrid",
+        _model(),
+        (
+            *(row for row in _layer("rotary_q", "rotary_k") if "ffn_" not in row.target),
+            _FFN_NORM,
+            *(row for row in _LLAMA_BIASES if "ffn_" not in row.target),
+            Row("shared_mlp.input_linear.weight", "ffn_gate.weight", ("ff", "embd"), part=(0, 2)),
+            Row("shared_mlp.input_linear.weight", "ffn_up.weight", ("ff", "embd"), part=(1, 2)),
+            Row("shared_mlp.output_linear.weight", "ffn_down.weight", ("embd", "ff")),
+        ),
+        rotary_rows=True,
+        rotary_if_said=True,
+        n_ff="shared_intermediate_size",
+        factors=True,
+        attention_alone=True,
     ),
     Family(
         "gemma",
@@ -402,6 +434,17 @@ MULTIMODAL = {"gemma3": "gemma3_text"}
 def family_with(model_type: str, config: Mapping[str, Any]) -> Family | None:
     """The family of a language model's config: of those of one type, the one that sees both ways
     if the config says so."""
-    found = [family for family in FAMILIES if family.model_type == model_type]
+    found = [
+        family
+        for family in FAMILIES
+        if family.model_type == model_type and not (family.attention_alone and _has_more(config))
+    ]
     both_ways = bool(config.get("use_bidirectional_attention"))
     return next((f for f in found if len(found) == 1 or f.embeds == both_ways), None)
+
+
+def _has_more(config: Mapping[str, Any]) -> bool:
+    """Experts, or layers that remember a state; by default there are both."""
+    kinds = config.get("layer_types") or ("mamba",)
+    attends = all(kind in ("attention", "full_attention") for kind in kinds)
+    return config.get("num_local_experts") != 0 or not attends

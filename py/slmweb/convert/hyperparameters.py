@@ -44,6 +44,17 @@ class Recurrence:
 
 
 @dataclass(frozen=True)
+class Factors:
+    """What Granite multiplies: embeddings, scores of attention, what a block adds to the stream;
+    logits are divided."""
+
+    embedding: float
+    attention: float
+    residual: float
+    logits: float
+
+
+@dataclass(frozen=True)
 class Hyperparameters:
     n_layer: int
     n_embd: int
@@ -69,6 +80,8 @@ class Hyperparameters:
     pooling: PoolingType | None = None
     n_wide: int = 0
     n_embedding: int = 0
+    factors: Factors | None = None
+    rotates: bool = True  # queries and keys, where the family may do without
     n_types: int = 0  # of tokens, which BERT tells apart
 
     def with_sentence(self, sentence: Sentence) -> Hyperparameters:
@@ -197,6 +210,8 @@ def hyperparameters(
         attn_softcap=softcaps["attn"],
         final_softcap=softcaps["final"],
         recurrence=_recurrence(read, family, n_layer, n_head) if family.recurs else None,
+        factors=_factors(read) if family.factors else None,
+        rotates=not family.rotary_if_said or read.values.get("position_embedding_type") == "rope",
         n_types=read.whole("type_vocab_size") if "type_vocab_size" in family.defaults else 0,
         query_scale=_query_scale(read, family, n_layer, n_embd // n_head, head_dim),
     )
@@ -253,13 +268,22 @@ def _given(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _n_ff(read: _Reader, family: Family) -> int:
     # RecurrentGemma counts both of the matrices that meet in a gated unit.
-    return read.whole("intermediate_size") // (2 if family.model_type == "recurrent_gemma" else 1)
+    return read.whole(family.n_ff) // (2 if family.model_type == "recurrent_gemma" else 1)
 
 
 def _window(read: _Reader, family: Family) -> int | None:
     if "attention_window_size" in family.defaults:
         return read.whole("attention_window_size")
     return read.whole("sliding_window") if family.window_pattern else None
+
+
+def _factors(read: _Reader) -> Factors:
+    return Factors(
+        embedding=read.positive("embedding_multiplier", 1.0),
+        attention=read.positive("attention_multiplier", 1.0),
+        residual=read.positive("residual_multiplier", 1.0),
+        logits=read.positive("logits_scaling", 1.0),
+    )
 
 
 def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Recurrence:
@@ -309,10 +333,11 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
         raise read.unsupported(
             "attention in both directions", "models that generate text are supported"
         )
-    if values.get("position_embedding_type", "absolute") != "absolute":
+    positions = ("rope", "nope") if family.rotary_if_said else ("absolute",)
+    if values.get("position_embedding_type", positions[-1]) not in positions:
         raise read.unsupported(
             f"positions of the type {values['position_embedding_type']!r}",
-            "absolute ones are supported",
+            f"{positions[0]} ones are supported",
         )
     if values.get("use_sliding_window"):
         raise read.unsupported("sliding windows", f"{family.model_type} is supported without")
@@ -332,7 +357,7 @@ def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
             f"{family.model_type} is supported with {period}",
         )
     found = read.values.get("layer_types", expected)
-    if found != expected and not family.recurs:
+    if found != expected and not family.recurs and not family.attention_alone:
         raise read.unsupported(
             "another order of sliding and full attention",
             f"{family.model_type} is supported with every layer full"

@@ -42,6 +42,13 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     if family.rotary:
         writer.add_rope_dimension_count(int(hyper.head_dim * family.rotary_share))
         writer.add_rope_freq_base(hyper.rope_base)
+    if not hyper.rotates:  # by this key llama.cpp knows it
+        writer.add_rope_scaling_finetuned(False)
+    if (factors := hyper.factors) is not None:
+        writer.add_embedding_scale(factors.embedding)
+        writer.add_attention_scale(factors.attention)
+        writer.add_residual_scale(factors.residual)
+        writer.add_logit_scale(factors.logits)
     if family.embeds:
         writer.add_causal_attention(False)
     if hyper.n_types:

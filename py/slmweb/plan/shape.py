@@ -225,7 +225,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     n_head_kv = number("num_key_value_heads", n_head)
     gemma = "gemma" in family.architecture
     head_dim = number("head_dim", 256 if gemma and not family.recurs else n_embd // n_head)
-    n_ff, n_ctx = number("intermediate_size"), number("max_position_embeddings", 8192)
+    n_ff, n_ctx = number(family.n_ff), number("max_position_embeddings", 8192)
     n_ff = n_ff // 2 if family.model_type == "recurrent_gemma" else n_ff
     window = number("sliding_window", 4096) if family.window_pattern else 0
     window = number("attention_window_size", 2048) if family.recurs else window

@@ -145,6 +145,9 @@ NO_ROPE = ("rope_parameters",)
         ("smollm3", says(no_rope_layers=None)),
         ("smollm3", says(("no_rope_layers", "rope_parameters"), rope_theta=500.0)),
         ("smollm3", biases(*ATTENTION, attention_bias=True)),
+        ("granite", biases(*ATTENTION, attention_bias=True)),
+        ("granite", biases(*FEED_FORWARD, mlp_bias=True)),
+        ("granite", says(("residual_multiplier", "logits_scaling"), attention_multiplier=0.2)),
         ("gemma2", says(num_attention_heads=8, num_key_value_heads=4, head_dim=16)),
     ],
 )  # fmt: skip
@@ -190,6 +193,7 @@ def test_what_transformers_makes_of_it(
         ("gemma3", says(("layer_types",), sliding_window_pattern=2), "sliding_window_pattern 2"),
         ("smollm3", says(no_rope_layers=[1, 1, 0, 1, 1]), "another order of layers without rotary"),
         ("smollm3", says(("no_rope_layers",), no_rope_layer_interval=2), "every 4th layer without"),
+        ("granite", says(logits_scaling=0), "logits_scaling is '0'"),
         ("qwen2", says(intermediate_size=[160, 160]), "intermediate_size is"),
     ],
 )

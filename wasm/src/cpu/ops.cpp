@@ -143,7 +143,8 @@ void CpuOps::collect(const float *x, uint32_t n, const Matrix &w) {
   });
 }
 
-void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap) {
+void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float factor,
+                      float cap) {
   const bool paired = finish == Finish::Silu || finish == Finish::Gelu; // both products' rows belong together
   const uint32_t columns = x.rows.width, streams = paired ? 2 : 1;
   uint32_t roundings = 0, units = 0;
@@ -195,6 +196,7 @@ void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> produc
       y += size_t(n) * width;
     });
     const uint32_t all = static_cast<uint32_t>(y - own_.results);
+    if (factor != 1) scale(own_.results, factor, all);
     if (finish == Finish::Silu) silu_multiply(own_.results, own_.results + all / 2, all / 2);
     if (finish == Finish::Gelu) gelu_multiply(own_.results, own_.results + all / 2, all / 2);
     if (finish == Finish::Cap) softcap(own_.results, cap, all);
@@ -219,7 +221,9 @@ void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> produc
 
 void CpuOps::matmul(const Input &x, std::initializer_list<Product> list) { products(x, batch.n, list, Finish::Copy); }
 
-void CpuOps::matmul_add(const Input &x, const Linear &w, Rows sum) { products(x, batch.n, {{w, sum}}, Finish::Add); }
+void CpuOps::matmul_add(const Input &x, const Linear &w, Rows sum, float factor) {
+  products(x, batch.n, {{w, sum}}, Finish::Add, factor);
+}
 
 void CpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) {
   products(x, batch.n, {{gate, out}, {up, out}}, act == Glu::Silu ? Finish::Silu : Finish::Gelu);
@@ -245,11 +249,11 @@ void CpuOps::pool(const Input &x, Pooling how, Rows out) {
   batch.n = 1;
 }
 
-void CpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) {
+void CpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) {
   if (n == 0) return;
   Input last = x;
   last.rows.data += size_t(batch.n - n) * x.rows.width;
-  products(last, n, {{head, {out, head.weight.rows}}}, cap > 0 ? Finish::Cap : Finish::Copy, cap);
+  products(last, n, {{head, {out, head.weight.rows}}}, cap > 0 ? Finish::Cap : Finish::Copy, factor, cap);
 }
 
 // ---- attention ----------------------------------------------------------------------

@@ -27,7 +27,7 @@ public:
       note({w.type, w.columns, units, false});
     }
   }
-  void matmul_add(const Input &, const Linear &w, Rows) override { note_one(w.weight); }
+  void matmul_add(const Input &, const Linear &w, Rows, float) override { note_one(w.weight); }
   void glu(const Input &, const Linear &gate, const Linear &up, Glu, Rows) override {
     if (gate.weight.type == up.weight.type)
       return note({gate.weight.type, gate.weight.columns, gate.weight.rows, true});
@@ -46,7 +46,7 @@ public:
   }
   void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
   void pool(const Input &, Pooling, Rows) override {}
-  void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
+  void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
   void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
     for (const AttentionSpec &s : found.attention)
       if (s.rope == spec.rope && s.window == spec.window && s.ahead == spec.ahead) return;

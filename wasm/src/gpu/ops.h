@@ -41,14 +41,14 @@ public:
   void gelu(Rows x) override;
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
-  void matmul_add(const Input &x, const Linear &w, Rows sum) override;
+  void matmul_add(const Input &x, const Linear &w, Rows sum, float factor) override;
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
   void convolve(Rows x, const Convolution &convolution, RecurrentLayer &memory, Rows out) override;
   void block_matmul(Rows x, std::initializer_list<Product> products) override;
   void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
-  void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
+  void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) override;
 
   /// How matrix-vector kernels are cut: lanes that sweep along a row, and rows of a lane at once.
   static uint32_t lanes_for(uint32_t columns);
@@ -90,14 +90,15 @@ private:
   From normalize(const From &f);
   To to(const Linear &linear, Rows out) const;
 
-  void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0);
+  void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float factor = 1,
+                float cap = 0);
   void multiply(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   void multiply_few(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   template <class Operation>
   void encode_few(Operation &op, const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   void multiply_many(const From &f, const To &to, Finish finish, float cap, float scale);
-  /// Adds what the adapters make of x to y; the last of them with `last` in place of Add.
-  void adapt(const From &f, const Product &product, Finish last, float cap);
+  /// Adds what the adapters make of x, times `factor`, to y; the last of them with `last` in place of Add.
+  void adapt(const From &f, const Product &product, Finish last, float factor, float cap);
   bool is_adapted(std::initializer_list<Product> products) const;
 
   Batch batch_; // which pool() makes one row

@@ -84,6 +84,13 @@ Status Loader::number(std::string_view key, float &value, float otherwise) const
   return SLM_OK;
 }
 
+Status Loader::flag(std::string_view key, bool &value, bool otherwise) const {
+  bool found = false;
+  SLM_TRY(files_[0]->get(std::string(architecture_) + "." + std::string(key), value, found));
+  if (!found) value = otherwise;
+  return SLM_OK;
+}
+
 Status Loader::global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const {
   bool found = false;
   SLM_TRY(files_[0]->get(key, value, found));
@@ -265,6 +272,7 @@ constexpr Entry kFamilies[] = {
     {"qwen2", new_qwen2},
     {"qwen3", new_qwen3},
     {"smollm3", new_smollm3},
+    {"granite", new_granite},
     {"gemma", new_gemma},
     {"gemma2", new_gemma2},
     {"gemma3", new_gemma3},

@@ -85,6 +85,7 @@ public:
   Status number(std::string_view key, uint32_t &value) const;
   Status number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status number(std::string_view key, float &value, float otherwise) const;
+  Status flag(std::string_view key, bool &value, bool otherwise) const;
   /// A key that stands under no architecture.
   Status global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status text(std::string_view key, std::string_view &value, std::string_view otherwise) const;
@@ -181,6 +182,7 @@ std::unique_ptr<Family> new_llama();
 std::unique_ptr<Family> new_qwen2();
 std::unique_ptr<Family> new_qwen3();
 std::unique_ptr<Family> new_smollm3();
+std::unique_ptr<Family> new_granite();
 std::unique_ptr<Family> new_gemma();
 std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();

@@ -709,10 +709,11 @@ fn store(token: u32, row: u32, sum: f32) {
 if (token >= params.n || row >= params.rows) {
 return;
 }
-var value = sum * params.scale;
+var value = sum;
 if (params.bias != 0xffffffffu) {
 value += vectors[params.bias + params.first_row + row];
 }
+value *= params.scale;
 let i = token * params.y_stride + params.first_row + row;
 y[i] = finished(value, y[i]);
 }
@@ -2321,7 +2322,7 @@ if (bias == 0xffffffffu) {
 return 0.0;
 }
 let i = bias + params.first_row[product] + row;
-return vectors[i / 4u][i % 4u];
+return params.scale * vectors[i / 4u][i % 4u];
 }
 fn gated(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
 if (FINISH == 2u) {
