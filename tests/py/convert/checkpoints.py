@@ -170,6 +170,9 @@ def byte_level_tokenizer(pre: str) -> Any:
         "llama-bpe": lambda: pre_tokenizers.Sequence(
             [pre_tokenizers.Split(Regex(LLAMA3_WORDS), "isolated"), byte_level]
         ),
+        "dbrx": lambda: pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(LLAMA3_WORDS), "removed", invert=True), byte_level]
+        ),
     }
     if pre == "qwen2":
         plain = _QWEN2()
@@ -237,7 +240,7 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "qwen2": lambda: byte_level_tokenizer("qwen2"),
         "qwen3": lambda: byte_level_tokenizer("qwen2"),
         "smollm3": lambda: byte_level_tokenizer("llama-bpe"),
-        "granite": lambda: byte_level_tokenizer("smollm"),
+        "granite": lambda: byte_level_tokenizer("dbrx"),
         "bert": wordpiece_tokenizer,
     }[tiny.arch]()
 

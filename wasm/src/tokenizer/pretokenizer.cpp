@@ -263,6 +263,7 @@ constexpr Pretokenizer kPretokenizers[] = {
     {"llama-v3", kLlama3, true, true},
     {"falcon3", kLlama3, true, true},
     {"smaug-bpe", kLlama3, false, false},
+    {"dbrx", kLlama3, false, false},
     {"qwen2", kQwen2, false, false},
     {"deepseek-r1-qwen", kQwen2, false, false},
     {"megrez", kQwen2, false, false},
