@@ -140,8 +140,9 @@ BLOCKS = {
     "TQ2_0": (35, 256, 66),
 }  # fmt: skip
 
-ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "granite", "mistral3", "olmo2", "gemma",
-                 "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert", "recurrentgemma")  # fmt: skip
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "granite", "mistral3", "olmo2",
+                 "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
+                 "recurrentgemma")  # fmt: skip
 
 
 def model(

@@ -358,7 +358,9 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
             f"positions of the type {values['position_embedding_type']!r}",
             f"{positions[0]} ones are supported",
         )
-    for key in ("use_sliding_window", *family.never):
+    if values.get("use_sliding_window"):
+        raise read.unsupported("sliding windows", f"{family.model_type} is supported without")
+    for key in family.never:
         if values.get(key):
             raise read.unsupported(
                 f"the {key} {values[key]!r}", f"{family.model_type} is supported without"
