@@ -241,6 +241,8 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "qwen3": lambda: byte_level_tokenizer("qwen2"),
         "smollm3": lambda: byte_level_tokenizer("llama-bpe"),
         "granite": lambda: byte_level_tokenizer("dbrx"),
+        "olmo2": lambda: byte_level_tokenizer("dbrx"),
+        "mistral3": lambda: byte_level_tokenizer("llama-bpe"),
         "bert": wordpiece_tokenizer,
     }[tiny.arch]()
 

@@ -53,8 +53,8 @@ void CpuOps::rotations(std::initializer_list<const Rope *> ropes) {
         for (uint32_t i = 0; i < rope->n_dims / 2; i++) {
           const float frequency = rope->inverse_freq[i] / (rope->factors == nullptr ? 1 : rope->factors[i]);
           const float angle = float(batch.past + t) * frequency;
-          out[i * 2] = std::cos(angle);
-          out[i * 2 + 1] = std::sin(angle);
+          out[i * 2] = std::cos(angle) * rope->magnitude;
+          out[i * 2 + 1] = std::sin(angle) * rope->magnitude;
         }
       }
   });
@@ -96,11 +96,18 @@ void CpuOps::gelu(Rows x) {
   });
 }
 
+void CpuOps::rmsnorm(const Input &x, Rows out) {
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      slm::rmsnorm(x.rows.data + size_t(t) * out.width, x.norm, x.epsilon, out.width, out.data + size_t(t) * out.width);
+  });
+}
+
 void CpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++) {
       float *row = y.data + size_t(t) * y.width;
-      rmsnorm(row, weight, epsilon, y.width, row);
+      slm::rmsnorm(row, weight, epsilon, y.width, row);
       add(x.data + size_t(t) * x.width, row, x.width);
     }
   });
@@ -111,7 +118,7 @@ void CpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
 Activations CpuOps::own_activations(const Input &x, uint32_t roundings) {
   Activations a{x.rows.data, {}, 1};
   if (x.norm != nullptr) {
-    rmsnorm(x.rows.data, x.norm, x.epsilon, x.rows.width, own_.normed);
+    slm::rmsnorm(x.rows.data, x.norm, x.epsilon, x.rows.width, own_.normed);
     a.f32 = own_.normed;
   }
   if (roundings == 0) return a;
@@ -128,7 +135,7 @@ Activations CpuOps::shared_activations(const Input &x, uint32_t n, uint32_t roun
   cut(n, [&](Range tokens) {
     if (x.norm != nullptr)
       for (uint32_t t = tokens.begin; t < tokens.end; t++)
-        rmsnorm(x.rows.data + size_t(t) * width, x.norm, x.epsilon, width, ws_.normed + size_t(t) * width);
+        slm::rmsnorm(x.rows.data + size_t(t) * width, x.norm, x.epsilon, width, ws_.normed + size_t(t) * width);
     if (roundings != 0) quantize_rows(a.f32, a.quantized, tokens.begin, tokens.end, roundings);
   });
   return a;
@@ -236,7 +243,7 @@ void CpuOps::pool(const Input &x, Pooling how, Rows out) {
   if (x.norm != nullptr)
     cut(count, [&](Range of) {
       for (uint32_t t = of.begin; t < of.end; t++)
-        rmsnorm(rows + size_t(t) * width, x.norm, x.epsilon, width, rows + size_t(t) * width);
+        slm::rmsnorm(rows + size_t(t) * width, x.norm, x.epsilon, width, rows + size_t(t) * width);
     });
   cut(width, [&](Range columns) {
     for (uint32_t c = columns.begin; c < columns.end; c++) {
@@ -275,6 +282,12 @@ uint32_t first_seen(const AttentionSpec &spec, uint32_t position) {
   return spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0;
 }
 
+/// What a query at `position` is scaled by, for what it is to tell apart among more positions.
+float warmth(const AttentionSpec &spec, uint32_t position) {
+  if (spec.temperature == 0) return 1;
+  return 1 + spec.temperature * std::log(1 + std::floor(float(position) / spec.temperature_span));
+}
+
 /// One more than the last.
 uint32_t end_seen(const AttentionSpec &spec, uint32_t position, const Batch &batch) {
   return position + 1 + std::min(spec.ahead, batch.past + batch.n - position - 1);
@@ -297,11 +310,11 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
       float *key = k.data + size_t(t) * k.width + h * hd;
       for (uint32_t i = 0; i < group; i++) {
         float *head = q.data + size_t(t) * q.width + (h * group + i) * hd;
-        if (spec.q_norm != nullptr) rmsnorm(head, spec.q_norm, spec.norm_epsilon, hd, head);
+        if (spec.q_norm != nullptr) slm::rmsnorm(head, spec.q_norm, spec.norm_epsilon, hd, head);
         turn(head);
-        slm::scale(head, spec.scale, hd);
+        slm::scale(head, spec.scale * warmth(spec, batch.past + t), hd);
       }
-      if (spec.k_norm != nullptr) rmsnorm(key, spec.k_norm, spec.norm_epsilon, hd, key);
+      if (spec.k_norm != nullptr) slm::rmsnorm(key, spec.k_norm, spec.norm_epsilon, hd, key);
       turn(key);
       store_kv(cache, h, batch.past + t, key, v.data + size_t(t) * v.width + h * hd);
     }

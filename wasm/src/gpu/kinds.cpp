@@ -16,6 +16,7 @@ public:
   void add_embedding(const Matrix &, Index, Rows) override {}
   void layernorm(const LayerNorm &, Rows) override {}
   void gelu(Rows) override {}
+  void rmsnorm(const Input &, Rows) override {}
   void add_rmsnorm(Rows, const float *, float, Rows) override {}
   void matmul(const Input &, std::initializer_list<Product> products) override {
     // Neighbours of one type are one dispatch; see GpuOps::multiply.

@@ -51,8 +51,8 @@ void GpuOps::rotations(std::initializer_list<const Rope *> ropes) {
         const float frequency = rope->inverse_freq[i] / (rope->factors == nullptr ? 1 : rope->factors[i]);
         const float angle = float(batch_.past + t) * frequency;
         float *out = angles.data() + size_t(t) * stride + i * 2;
-        out[0] = std::cos(angle);
-        out[1] = std::sin(angle);
+        out[0] = std::cos(angle) * rope->magnitude;
+        out[1] = std::sin(angle) * rope->magnitude;
       }
     gpu_upload(scratch_.angles[rope->index].handle(), 0, angles.data(), batch_.n * stride * 4);
   }
@@ -115,6 +115,8 @@ void GpuOps::embed(const Matrix &table, float factor, Rows out) {
     }
 }
 
+void GpuOps::rmsnorm(const Input &x, Rows out) { normalize(from(x, batch_.n), handle_of(out.data)); }
+
 void GpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   gpu::AddRmsnorm op;
   op.grid[0] = batch_.n;
@@ -135,10 +137,12 @@ GpuOps::From GpuOps::from(const Input &x, uint32_t n) const {
 
 GpuOps::From GpuOps::normalized(const From &f) { return f.norm == kNone || f.n <= kFewTokens ? f : normalize(f); }
 
-GpuOps::From GpuOps::normalize(const From &f) {
+GpuOps::From GpuOps::normalize(const From &f) { return normalize(f, scratch_.normed.handle()); }
+
+GpuOps::From GpuOps::normalize(const From &f, uint32_t out) {
   gpu::Rmsnorm op;
   op.grid[0] = f.n;
-  op.x = f.x, op.vectors = kept_.vectors, op.out = scratch_.normed.handle();
+  op.x = f.x, op.vectors = kept_.vectors, op.out = out;
   op.width = f.width;
   op.stride = f.stride;
   op.first_token = f.first_token;
@@ -355,6 +359,7 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   rope.q_norm = kept_.vector_at(spec.q_norm), rope.k_norm = kept_.vector_at(spec.k_norm);
   rope.epsilon = spec.norm_epsilon;
   rope.scale = spec.scale;
+  rope.temperature = spec.temperature, rope.temperature_span = spec.temperature_span;
   gpu_encode(&rope);
 
   // A single token's positions are shared out among workgroups; many tokens are enough by themselves.

@@ -39,6 +39,7 @@ public:
   void add_embedding(const Matrix &table, Index index, Rows x) override;
   void layernorm(const LayerNorm &norm, Rows x) override;
   void gelu(Rows x) override;
+  void rmsnorm(const Input &x, Rows out) override;
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
   void matmul_add(const Input &x, const Linear &w, Rows sum, float factor) override;
@@ -88,6 +89,7 @@ private:
   From normalized(const From &f);
   /// The same, however few there are.
   From normalize(const From &f);
+  From normalize(const From &f, uint32_t out);
   To to(const Linear &linear, Rows out) const;
 
   void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float factor = 1,

@@ -1555,6 +1555,8 @@ q_norm: u32,
 k_norm: u32,
 epsilon: f32,
 scale: f32,
+temperature: f32,
+temperature_span: f32,
 }
 struct Batch {
 past: u32,
@@ -1621,8 +1623,10 @@ workgroupBarrier();
 }
 let angle = token * params.angle_stride;
 if (of_query) {
+let spans = floor(f32(batch.past + token) / params.temperature_span);
+let scale = params.scale * (1.0 + params.temperature * log(1.0 + spans));
 for (var d = lane; d < params.head_dim; d += 64u) {
-q[first + d] = rotated(d, angle) * params.scale;
+q[first + d] = rotated(d, angle) * scale;
 }
 return;
 }
