@@ -1,5 +1,6 @@
-"""Sparse autoencoders in the core against sae-lens' formulas for Gemma Scope, in float64: pre = x W_enc + b_enc; f = pre where that is above the threshold and above 0; directions are rows of
-W_dec. On rows that the model itself has made, at every site.
+"""Sparse autoencoders in the core against sae-lens' formulas for Gemma Scope, in float64:
+pre = x W_enc + b_enc; f = pre where that is above the threshold and above 0; directions are rows
+of W_dec. On rows that the model itself has made, at every site.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def look(
         ),
     ] = None,
     top: Annotated[
-        int, typer.Option(min=1, max=100, help="How many next tokens, or features, are shown.")
+        int, typer.Option(min=1, max=1000, help="How many next tokens, or features, are shown.")
     ] = 4,
     sae: Annotated[
         Path | None,

@@ -282,7 +282,7 @@ def _read_npz(path: Path) -> dict[str, F32]:
             return {key.lower(): np.asarray(file[key], np.float32) for key in file.files}
     except OSError as error:
         raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError):
+    except (ValueError, TypeError, zipfile.BadZipFile, EOFError, KeyError):
         raise SlmError("bad_file", f"{path} is no npz file or damaged; download it again") from None
 
 
