@@ -20,6 +20,8 @@ struct Params {
   epsilon: f32,
   scale: f32,
   first: u32,        // of the call's tokens, the first that is left
+  temperature: f32, // of queries, by their position; see AttentionSpec
+  temperature_span: f32,
 }
 struct Batch {
   past: u32,
@@ -100,8 +102,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   let angle = (params.first + token) * params.angle_stride;
   if (of_query) {
+    let spans = floor(f32(batch.past + params.first + token) / params.temperature_span);
+    let scale = params.scale * (1.0 + params.temperature * log(1.0 + spans));
     for (var d = lane; d < params.head_dim; d += 64u) {
-      q[first + d] = rotated(d, angle) * params.scale;
+      q[first + d] = rotated(d, angle) * scale;
     }
     return;
   }

@@ -17,6 +17,7 @@ public:
   void add_embedding(const Matrix &, Index, Rows) override {}
   void layernorm(const LayerNorm &, Rows) override {}
   void gelu(Rows) override {}
+  void rmsnorm(const Input &, Rows) override {}
   void add_rmsnorm(Rows, const float *, float, Rows, float) override {}
   void add_rmsnorm_slices(Rows, const float *, uint32_t, float, Rows) override {}
   void matmul(const Input &, std::initializer_list<Product> products) override {
@@ -29,7 +30,7 @@ public:
       note({w.type, w.columns, units, false});
     }
   }
-  void matmul_add(const Input &, const Linear &w, Rows) override { note_one(w.weight); }
+  void matmul_add(const Input &, const Linear &w, Rows, float) override { note_one(w.weight); }
   void glu(const Input &, const Linear &gate, const Linear &up, Glu, Rows) override {
     if (gate.weight.type == up.weight.type)
       return note({gate.weight.type, gate.weight.columns, gate.weight.rows, true});
@@ -55,7 +56,7 @@ public:
   void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
   uint32_t keep_last(uint32_t, std::initializer_list<Rows *>) override { return 1; }
   void pool(const Input &, Pooling, Rows) override {}
-  void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
+  void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
   void copy(Rows, Rows) override {}
   void difference(Rows, Rows) override {}
   void add_row(const float *, Rows) override {}

@@ -377,7 +377,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'keys', binding: 7, access: 'read_write' },
       { name: 'values', binding: 8, access: 'read_write' },
     ],
-    params: 13,
+    params: 15,
   },
   {
     name: 'topk',

@@ -470,8 +470,10 @@ struct Rope {
   float epsilon = 0;
   float scale = 0;
   uint32_t first = 0;
+  float temperature = 0;
+  float temperature_span = 0;
 };
-static_assert(sizeof(Rope) == 30 * sizeof(uint32_t));
+static_assert(sizeof(Rope) == 32 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
