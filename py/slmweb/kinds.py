@@ -87,7 +87,7 @@ KINDS = (
             """
             albert camembert deberta deberta-v2 distilbert electra esm eurobert jina-bert-v2
             jina-bert-v3 longformer mobilebert modern-bert modernbert mpnet neo-bert nomic-bert
-            nomic_bert roberta xlm-roberta xlm-roberta-xl
+            nomic_bert roberta xlm-roberta-xl
             """
         ),
     ),

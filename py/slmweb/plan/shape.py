@@ -227,6 +227,8 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     head_dim = number("head_dim", 256 if gemma and not family.recurs else n_embd // n_head)
     n_ff, n_ctx = number("intermediate_size"), number("max_position_embeddings", 8192)
     n_ff = n_ff // 2 if family.model_type == "recurrent_gemma" else n_ff
+    if "pad_token_id" in family.defaults:  # positions begin behind it
+        n_ctx = max(1, n_ctx - 1 - number("pad_token_id", 1))
     window = number("sliding_window", 4096) if family.window_pattern else 0
     window = number("attention_window_size", 2048) if family.recurs else window
     kinds = memories(family, config, n_layer)
