@@ -31,7 +31,7 @@ public:
 
   /// `exact`: nothing is rounded, whichever form is selected.
   GpuOps(const Batch &tokens, Scratch &scratch, const WeightStore &weights, const Adaptation *adapted, bool exact)
-      : batch_(tokens), scratch_(scratch), kept_(weights.kept()), adapted_(adapted),
+      : Ops(scratch.probe), batch_(tokens), scratch_(scratch), kept_(weights.kept()), adapted_(adapted),
         form_(exact && form == Form::Dot8 ? Form::Sweep : form) {}
 
   void rotations(std::initializer_list<const Rope *> ropes) override;
@@ -39,16 +39,20 @@ public:
   void add_embedding(const Matrix &table, Index index, Rows x) override;
   void layernorm(const LayerNorm &norm, Rows x) override;
   void gelu(Rows x) override;
+  void rmsnorm(const Input &x, Rows out) override;
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
-  void matmul_add(const Input &x, const Linear &w, Rows sum) override;
+  void matmul_add(const Input &x, const Linear &w, Rows sum, float factor) override;
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
   void convolve(Rows x, const Convolution &convolution, RecurrentLayer &memory, Rows out) override;
   void block_matmul(Rows x, std::initializer_list<Product> products) override;
   void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
-  void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
+  void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) override;
+  void copy(Rows from, Rows to) override;
+  void difference(Rows x, Rows y) override;
+  void add_row(const float *row, Rows x) override;
 
   /// How matrix-vector kernels are cut: lanes that sweep along a row, and rows of a lane at once.
   static uint32_t lanes_for(uint32_t columns);
@@ -62,6 +66,8 @@ public:
   static constexpr uint32_t kSegment = 128;
 
 private:
+  /// y = x + factor y, where x has `n` rows as y has, or one that is added to all.
+  void combine(uint32_t x, uint32_t n, float factor, Rows y);
   /// Rows of `m` for the batch's tokens, by the numbers of embed.wgsl.
   void look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor, uint32_t x);
 
@@ -88,16 +94,18 @@ private:
   From normalized(const From &f);
   /// The same, however few there are.
   From normalize(const From &f);
+  From normalize(const From &f, uint32_t out);
   To to(const Linear &linear, Rows out) const;
 
-  void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0);
+  void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float factor = 1,
+                float cap = 0);
   void multiply(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   void multiply_few(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   template <class Operation>
   void encode_few(Operation &op, const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   void multiply_many(const From &f, const To &to, Finish finish, float cap, float scale);
-  /// Adds what the adapters make of x to y; the last of them with `last` in place of Add.
-  void adapt(const From &f, const Product &product, Finish last, float cap);
+  /// Adds what the adapters make of x, times `factor`, to y; the last of them with `last` in place of Add.
+  void adapt(const From &f, const Product &product, Finish last, float factor, float cap);
   bool is_adapted(std::initializer_list<Product> products) const;
 
   Batch batch_; // which pool() makes one row

@@ -67,6 +67,8 @@ struct TensorSlot {
   Status take(uint32_t offset, uint32_t n);
 };
 
+/// Takes a piece of a tensor to its place in `weights`.
+Status take_piece(TensorSlot &slot, WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n);
 /// Whether every tensor has arrived whole.
 Status check_fed(std::span<const TensorSlot> slots);
 
@@ -85,6 +87,9 @@ public:
   Status number(std::string_view key, uint32_t &value) const;
   Status number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status number(std::string_view key, float &value, float otherwise) const;
+  Status flag(std::string_view key, bool &value, bool otherwise) const;
+  /// Of each of `n` layers, whether a pattern has it; without the key, all but every `period`-th.
+  Status pattern(std::string_view key, uint32_t n, uint32_t period, std::vector<int32_t> &value) const;
   /// A number for all layers, or an array with one of each that does not have the part it counts of: those have 0.
   Status number_of_some(std::string_view key, uint32_t n_layer, uint32_t &value, uint32_t otherwise) const;
   /// Whether `<architecture>.<key>`, where it is there, is `expected`; `what` is what it asks for otherwise.
@@ -130,6 +135,7 @@ public:
   Block *rope_tables() { return rope_table_; }
 
 private:
+  Status stretch(Rope &rope, float base, float factor) const;
   TensorSlot *slot(std::string_view name) const;
   Status claim(int layer, const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out);
   Status claim_vector(int layer, const std::string &name, uint32_t n, float *&out) {
@@ -172,8 +178,11 @@ public:
   /// What layer `layer` remembers in place of keys and values; nothing where it attends.
   virtual RecurrentLayer recurrent(uint32_t) const { return {}; }
   virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
-  /// Runs on every thread of the team. Only `layers` take part.
+  /// Runs on every thread of the team. Only `layers` take part. Marks where it is in each of them, and ends with
+  /// head().
   virtual void forward(Ops &op, State &state, const Output &output) const = 0;
+  /// What becomes of the last layer's residual, of which the last `output.n` rows are wanted.
+  virtual void head(Ops &op, State &state, Rows x, const Output &output) const = 0;
 
   LayerRange layers; // set by the model
 };
@@ -185,6 +194,9 @@ std::unique_ptr<Family> new_llama();
 std::unique_ptr<Family> new_qwen2();
 std::unique_ptr<Family> new_qwen3();
 std::unique_ptr<Family> new_smollm3();
+std::unique_ptr<Family> new_granite();
+std::unique_ptr<Family> new_olmo2();
+std::unique_ptr<Family> new_mistral3();
 std::unique_ptr<Family> new_gemma();
 std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();

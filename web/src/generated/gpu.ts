@@ -112,6 +112,17 @@ export const OPERATIONS: readonly Operation[] = [
     params: 4,
   },
   {
+    name: 'combine',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'x', binding: 1, access: 'read' },
+      { name: 'y', binding: 2, access: 'read_write' },
+    ],
+    params: 3,
+  },
+  {
     name: 'convolve',
     format: false,
     needs: [],
@@ -357,7 +368,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'keys', binding: 7, access: 'read_write' },
       { name: 'values', binding: 8, access: 'read_write' },
     ],
-    params: 12,
+    params: 14,
   },
   {
     name: 'topk',

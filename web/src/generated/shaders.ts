@@ -480,6 +480,28 @@ atomicAdd(&result[params.slot], sums[0]);
 }
 }
 `,
+  combine: `struct Params {
+n: u32,
+period: u32,
+factor: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+@builtin(local_invocation_index) lane: u32) {
+let i = (group.y * groups.x + group.x) * 256u + lane;
+if (i >= params.n) {
+return;
+}
+var sum = x[i % params.period];
+if (params.factor != 0.0) {
+sum += params.factor * y[i];
+}
+y[i] = sum;
+}
+`,
   convolve: `struct Params {
 width: u32,
 x_stride: u32,
@@ -716,10 +738,11 @@ fn store(token: u32, row: u32, sum: f32) {
 if (token >= params.n || row >= params.rows) {
 return;
 }
-var value = sum * params.scale;
+var value = sum;
 if (params.bias != 0xffffffffu) {
 value += vectors[params.bias + params.first_row + row];
 }
+value *= params.scale;
 let i = token * params.y_stride + params.first_row + row;
 y[i] = finished(value, y[i]);
 }
@@ -1561,6 +1584,8 @@ q_norm: u32,
 k_norm: u32,
 epsilon: f32,
 scale: f32,
+temperature: f32,
+temperature_span: f32,
 }
 struct Batch {
 past: u32,
@@ -1627,8 +1652,10 @@ workgroupBarrier();
 }
 let angle = token * params.angle_stride;
 if (of_query) {
+let spans = floor(f32(batch.past + token) / params.temperature_span);
+let scale = params.scale * (1.0 + params.temperature * log(1.0 + spans));
 for (var d = lane; d < params.head_dim; d += 64u) {
-q[first + d] = rotated(d, angle) * params.scale;
+q[first + d] = rotated(d, angle) * scale;
 }
 return;
 }
@@ -2352,7 +2379,7 @@ if (bias == 0xffffffffu) {
 return 0.0;
 }
 let i = bias + params.first_row[product] + row;
-return vectors[i / 4u][i % 4u];
+return params.scale * vectors[i / 4u][i % 4u];
 }
 fn gated(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
 if (FINISH == 2u) {
