@@ -39,6 +39,8 @@ def test_a_config_has_the_parameters_that_transformers_gives_it(key: str) -> Non
     beside = ("dense_", "rope_freqs", "layer_output_scale")
     dense = sum(t.elements for t in shape.tensors if any(b in t.name for b in beside))
     known = sum(n for name, n in parameters.items() if not name.startswith("pooler."))
+    if config["model_type"] == "xlm-roberta":  # rows of positions that no text reaches
+        known -= 2 * shape.n_embd
     assert shape.parameters - dense == known
 
 
