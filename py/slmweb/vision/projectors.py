@@ -19,19 +19,26 @@ Filter = Literal["bilinear", "bicubic", "lanczos"]  # PIL's, which widen as a pi
 
 @dataclass(frozen=True)
 class PanAndScan:
-    """Crops of a picture that is long, side by side along its longer edge."""
+    """Crops of a picture that is long, side by side along its longer edge, after the whole."""
 
     min_side: int  # of a crop, in pixels of the picture
     max_crops: int
     min_ratio: float  # of the longer edge to the shorter one
+    before_whole: str
+    before_crops: str
+    between_crops: str
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """A grid of squares, after the longer edge has become so many times the encoder's side."""
+    """A grid of squares, after the longer edge has become so many times the encoder's side; the
+    whole comes last."""
 
     sides: int
     max_edge: int  # pixels
+    before_tile: str  # of {row} and {column}, counted from 1
+    after_row: str
+    before_whole: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,6 @@ class Projector:
     chats: bool = (
         True  # by the chat template; else a prompt is pictures, BOS, a text and a line feed
     )
-    parts_only: bool = False  # the chat template takes no content that is a string
 
 
 PROJECTORS: Final[Mapping[str, Projector]] = {
@@ -60,7 +66,14 @@ PROJECTORS: Final[Mapping[str, Projector]] = {
             placeholder="<start_of_image>",
             soft="<image_soft_token>",
             whole=("\n\n<start_of_image>", "<end_of_image>\n\n"),
-            cut=PanAndScan(min_side=256, max_crops=4, min_ratio=1.2),
+            cut=PanAndScan(
+                min_side=256,
+                max_crops=4,
+                min_ratio=1.2,
+                before_whole="Here is the original image ",
+                before_crops=" and here are some crops to help you see better ",
+                between_crops=" ",
+            ),
         ),
         Projector(
             "paligemma",
@@ -77,8 +90,13 @@ PROJECTORS: Final[Mapping[str, Projector]] = {
             placeholder="<image>",
             soft="<image>",
             whole=("<fake_token_around_image><global-img>", "<fake_token_around_image>"),
-            cut=Tiles(sides=4, max_edge=4096),
-            parts_only=True,
+            cut=Tiles(
+                sides=4,
+                max_edge=4096,
+                before_tile="<fake_token_around_image><row_{row}_col_{column}>",
+                after_row="\n",
+                before_whole="\n",
+            ),
         ),
     )
 }
