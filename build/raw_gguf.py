@@ -140,7 +140,7 @@ BLOCKS = {
     "TQ2_0": (35, 256, 66),
 }  # fmt: skip
 
-ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma",
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma",
                  "gemma-embedding", "bert", "recurrentgemma")  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
         writer.add_layer_norm_rms_eps(model.eps)
     if model.arch not in ("gemma", "bert"):  # llama.cpp's converter writes none for it
         writer.add_rope_freq_base(model.rope_base)
-    if model.arch == "llama":
+    if model.rotates_neighbours:
         writer.add_vocab_size(model.n_vocab)
         writer.add_rope_dimension_count(model.head_dim)
     if model.head_dim * model.n_head != model.n_embd:
@@ -126,9 +126,9 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
         values = tensor.values
         if model.is_gemma and hf_name.endswith("norm.weight"):
             values = values + 1
-        elif model.arch == "llama" and ".q_proj." in hf_name:
+        elif model.rotates_neighbours and ".q_proj." in hf_name:
             values = interleave_halves(values, model.n_head)
-        elif model.arch == "llama" and ".k_proj." in hf_name:
+        elif model.rotates_neighbours and ".k_proj." in hf_name:
             values = interleave_halves(values, model.n_head_kv)
         writer.add_tensor(name, np.ascontiguousarray(values))
 

@@ -23,8 +23,8 @@ from tests.blocks import HALVES, put_half
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
-    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
-    "recurrentgemma",
+    "llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma",
+    "gemma-embedding", "bert", "recurrentgemma",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -84,6 +84,11 @@ class TinyModel:
         return self.arch not in ("vaultgemma", "recurrentgemma")
 
     @property
+    def rotates_neighbours(self) -> bool:
+        """Whether llama.cpp rotates neighbouring rows of a head, where transformers does halves."""
+        return self.arch in ("llama", "smollm3")
+
+    @property
     def is_gemma(self) -> bool:
         return "gemma" in self.arch
 
@@ -131,6 +136,7 @@ MODELS: dict[str, TinyModel] = {
         TinyModel("llama-rope-scaling", "llama", llama3_rope=Llama3Rope(), eps=1e-5),
         TinyModel("qwen2", "qwen2", tied=True, rope_base=1000000.0),
         TinyModel("qwen3", "qwen3", head_dim=32, rope_base=1000000.0),
+        TinyModel("smollm3", "smollm3", n_layer=5, n_ff=172, tied=True, rope_base=2000000.0),
         TinyModel("gemma", "gemma", n_head_kv=1, head_dim=32, tied=True),
         _GEMMA2,
         # llama.cpp tells a 27B model from its siblings by the number of layers,
