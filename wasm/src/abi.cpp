@@ -171,6 +171,19 @@ int32_t slm_adapter_feed(slm_adapter *a, uint32_t tensor, uint32_t offset, const
 
 int32_t slm_adapter_ready(slm_adapter *a) { return a->adapter->ready(); }
 
+slm_vision *slm_vision_new(slm_model *) { return nullptr; }
+void slm_vision_free(slm_vision *) {}
+int32_t slm_vision_header(slm_vision *, const uint8_t *, uint32_t, double) { return SLM_ERR_UNSUPPORTED; }
+const char *slm_vision_describe(slm_vision *) { return nullptr; }
+int32_t slm_vision_feed(slm_vision *, uint32_t, uint32_t, const uint8_t *, uint32_t) { return SLM_ERR_UNSUPPORTED; }
+int32_t slm_vision_ready(slm_vision *) { return SLM_ERR_UNSUPPORTED; }
+double slm_vision_bytes(slm_vision *) { return SLM_ERR_UNSUPPORTED; }
+slm_picture *slm_vision_encode(slm_vision *, const uint8_t *) { return nullptr; }
+void slm_picture_free(slm_picture *) {}
+int32_t slm_session_pictures(slm_session *, slm_picture *const *, const uint32_t *, uint32_t) {
+  return SLM_ERR_UNSUPPORTED;
+}
+
 int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, const uint32_t *plain,
                      uint32_t n_plain, int32_t *ids, uint32_t capacity) {
   SLM_TRY(need_tokenizer(m));
