@@ -20,6 +20,7 @@ from ..errors import SlmError
 from ..generated.abi import EvalFlag, Finish, Param, Status
 from .adapter import Adapter
 from .model import Model, write_ids
+from .vision import Picture
 
 Logits = npt.NDArray[np.float32]
 Embedding = npt.NDArray[np.float32]
@@ -116,6 +117,24 @@ class Session:
         with self.core.allocate(8 * n) as address:
             self.core.view(address, 8 * n)[:] = handles + scales
             self.core.check("slm_session_adapters", self.handle, address, address + 4 * n, n)
+
+    def pictures(self, shown: Sequence[Picture], at: Sequence[int]) -> None:
+        """The pictures of the prompts to come, in place of those before: `shown[i]` stands at the
+        `n_tokens` positions from `at[i]` on, rising, whatever ids are there.
+
+        Say so before `reuse`, which compares pictures too. An evaluation has a picture whole, so
+        that `n_batch` is at least `n_tokens`. Raises SlmError "invalid_argument" or
+        "context_full"; nothing has changed then.
+        """
+        n = len(shown)
+        if len(at) != n:
+            raise SlmError(
+                "invalid_argument", f"{n} pictures at {len(at)} positions; name one for each"
+            )
+        handles = np.array([picture.pointer() for picture in shown], "<u4").tobytes()
+        with self.core.allocate(8 * n) as address:
+            self.core.view(address, 8 * n)[:] = handles + np.array(at, "<u4").tobytes()
+            self.core.check("slm_session_pictures", self.handle, address, address + 4 * n, n)
 
     def exact(self, on: bool = True) -> None:
         """Whether the evaluations to come multiply float32 activations with the weights as they

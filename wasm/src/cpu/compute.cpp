@@ -5,28 +5,11 @@
 #include <cstring>
 
 #include "../backend.h"
+#include "arena.h"
 #include "ops.h"
 
 namespace slm {
 namespace {
-
-/// Activations from one block of memory; null memory only counts.
-class BlockArena final : public Arena {
-public:
-  BlockArena(uint8_t *base, uint32_t n_batch) : base_(base), n_batch_(n_batch) {}
-  Rows rows(uint32_t width, bool one) override {
-    Rows r{base_ == nullptr ? nullptr : reinterpret_cast<float *>(base_ + used_), width};
-    // A row's last group of four is written as one vector.
-    used_ += ((uint64_t(one ? 1 : n_batch_) * width + 4) * sizeof(float) + 63) & ~uint64_t(63);
-    return r;
-  }
-  uint64_t used() const { return used_; }
-
-private:
-  uint8_t *base_;
-  uint32_t n_batch_;
-  uint64_t used_ = 0; // 64 bits: what is only counted may not fit the memory
-};
 
 struct Shapes {
   std::vector<KvLayer> cache;
@@ -107,7 +90,7 @@ public:
     return SLM_OK;
   }
 
-  Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool) override {
+  Status eval(const Batch &given, const Adaptation &adaptation, uint32_t n_logits, bool) override {
     if (workspace_.threads < team().size())
       return fail(SLM_ERR_WRONG_STATE, "threads were added after the session was made; make a new session");
     if (n_logits > logits_rows_) {
@@ -117,6 +100,14 @@ public:
       logits_rows_ = n_logits;
     }
     workspace_.adapted = adaptation.uses.empty() ? nullptr : &adaptation;
+    if (!given.pictures.empty() || !given.blocks.empty()) {
+      settle(); // threads that are late may read those of before
+      pictures_.assign(given.pictures.begin(), given.pictures.end());
+      blocks_.assign(given.blocks.begin(), given.blocks.end());
+    }
+    Batch batch = given;
+    if (!given.pictures.empty()) batch.pictures = pictures_;
+    if (!given.blocks.empty()) batch.blocks = blocks_;
     struct Job {
       CpuCompute *self;
       Batch batch;
@@ -142,7 +133,9 @@ private:
   Workspace workspace_;
   std::unique_ptr<State> state_;
   Block cache_, recurrent_, activations_, scratch_, logits_, lowered_;
-  uint32_t logits_rows_ = 0; // allocated
+  uint32_t logits_rows_ = 0;     // allocated
+  std::vector<Placed> pictures_; // of the last evaluation that had some
+  std::vector<Together> blocks_;
 };
 
 } // namespace
