@@ -222,6 +222,11 @@ SLM_API slm_picture *slm_vision_encode(slm_vision *v, const uint8_t *rgb);
 /* A picture may be freed while sessions use it: it goes when the last drops it. */
 SLM_API void slm_picture_free(slm_picture *p);
 
+/* Copies what stands in place of embeddings, float32 [n_tokens, n_embd], if `capacity`
+ * numbers are as many, and returns how many there are. On the GPU they are there when the
+ * host has waited. */
+SLM_API int32_t slm_picture_read(slm_picture *p, float *rows, uint32_t capacity);
+
 /* The pictures of the following prompts, in place of those before: from position
  * at[i] on, rising, the rows of picture i stand in place of n_tokens embeddings,
  * whatever ids are there. Call before slm_session_reuse, which compares pictures

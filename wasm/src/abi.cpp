@@ -211,6 +211,12 @@ void slm_picture_free(slm_picture *p) {
   delete p;
 }
 
+int32_t slm_picture_read(slm_picture *p, float *rows, uint32_t capacity) {
+  const uint32_t n = p->picture->n * p->picture->rows.width;
+  if (capacity == n) p->picture->read(rows);
+  return static_cast<int32_t>(n);
+}
+
 int32_t slm_session_pictures(slm_session *s, slm_picture *const *pictures, const uint32_t *at, uint32_t n) {
   std::vector<Pictures::Shown> shown(n);
   for (uint32_t i = 0; i < n; i++)

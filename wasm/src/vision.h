@@ -21,6 +21,9 @@ public:
   const LoadedModel &model() const { return model_; }
   const Sight &sight() const { return sight_; }
 
+  /// Copies the rows, (n, n_embd), without what a backend has between them.
+  virtual void read(float *out) const = 0;
+
   Rows rows;      // (n, n_embd); on the GPU `data` names a buffer
   uint32_t n = 0; // positions
 

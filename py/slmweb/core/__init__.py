@@ -14,6 +14,7 @@ from .instance import Instance, Variant
 from .model import Model, ModelInfo, Tokenizer
 from .perplexity import Perplexity, perplexity
 from .session import Generation, Sampling, Session
+from .vision import Picture, Vision, VisionInfo
 
 __all__ = [
     "Adapter",
@@ -25,10 +26,13 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Perplexity",
+    "Picture",
     "Sampling",
     "Session",
     "Tokenizer",
     "Variant",
+    "Vision",
+    "VisionInfo",
     "chat_prompt",
     "chat_text",
     "fill_or_continue",

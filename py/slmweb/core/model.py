@@ -333,7 +333,7 @@ class Model:
 
 
 def read_header(core: Instance, function: str, handle: int, file: ByteFile) -> int:
-    """Hands a file's header to slm_model_header, slm_adapter_header or slm_vision_header; returns its result.
+    """Hands a file's header to slm_model_header or its like; returns its result.
 
     Raises SlmError with the name of the file.
     """

@@ -79,6 +79,7 @@ class Session:
         self.core = model.core
         self.n_ctx = n_ctx
         self.n_batch = n_batch
+        self._shown: list[tuple[int, int]] = []  # positions of pictures, [begin, end)
         self.handle = self.core.pointer("slm_session_new", model.handle, n_ctx, n_batch)
         if self.handle == 0:
             raise self.core.error(Status.OUT_OF_MEMORY)
@@ -135,6 +136,7 @@ class Session:
         with self.core.allocate(8 * n) as address:
             self.core.view(address, 8 * n)[:] = handles + np.array(at, "<u4").tobytes()
             self.core.check("slm_session_pictures", self.handle, address, address + 4 * n, n)
+        self._shown = [(a, a + picture.n_tokens) for a, picture in zip(at, shown, strict=True)]
 
     def exact(self, on: bool = True) -> None:
         """Whether the evaluations to come multiply float32 activations with the weights as they
@@ -243,16 +245,22 @@ class Session:
                 f"the prompt has {len(ids)} tokens and the context holds {self.n_ctx}; "
                 "shorten it or ask for a larger n_ctx",
             )
-        cached = self.reuse(ids)
-        for start in range(cached, len(ids), self.n_batch):
+        cached = stop = self.reuse(ids)
+        while stop < len(ids):
             if stopped():
                 break
-            stop = min(start + self.n_batch, len(ids))
+            start, stop = stop, self._piece(stop, len(ids))
             last = stop == len(ids)
             self._eval(ids[start:stop], EvalFlag.LAST_LOGITS if last else EvalFlag.NO_LOGITS)
             if progress:
                 progress(stop, len(ids))
         return cached
+
+    def _piece(self, start: int, end: int) -> int:
+        """Where an evaluation from `start` on ends: no picture is cut."""
+        stop = min(start + self.n_batch, end)
+        cut = next((begin for begin, last in self._shown if begin < stop < last), stop)
+        return cut if cut > start else stop
 
     def generate(
         self,

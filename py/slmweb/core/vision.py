@@ -138,6 +138,15 @@ class Picture:
         self.handle = handle
         self.n_tokens = vision.info["n_tokens"]
 
+    def rows(self) -> NDArray[np.float32]:
+        """What stands in place of embeddings, [n_tokens, n_embd]."""
+        handle = self.pointer()
+        n = self.core.check("slm_picture_read", handle, 0, 0)
+        with self.core.allocate(4 * n) as address:
+            self.core.check("slm_picture_read", handle, address, n)
+            rows: NDArray[np.float32] = self.core.array(address, n, np.float32)
+        return rows.reshape(self.n_tokens, -1)
+
     def pointer(self) -> int:
         """The handle of a picture that is open. Raises SlmError "wrong_state"."""
         if self.handle == 0:

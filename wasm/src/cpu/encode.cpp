@@ -1,6 +1,8 @@
 // encode.cpp: the encoding of a picture on the CPU; see ../vision.h. Its memory
 // is taken for each picture anew: it is many times that of a conversation's
 // token, and pictures are rare.
+#include <cstring>
+
 #include "../backend.h"
 #include "../vision.h"
 #include "arena.h"
@@ -11,6 +13,7 @@ namespace {
 
 struct CpuPicture final : Picture {
   using Picture::Picture;
+  void read(float *out) const override { std::memcpy(out, rows.data, size_t(n) * rows.width * sizeof(float)); }
   Block memory;
 };
 
