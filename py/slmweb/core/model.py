@@ -241,7 +241,8 @@ class Model:
         return Adapter(self, Path(file), progress or (lambda done, total: None))
 
     def load_vision(self, file: str | Path, *, progress: Progress | None = None) -> Vision:
-        """Loads this model's encoder of pictures (llama.cpp's "mmproj"), for `Vision.encode`.
+        """Loads this model's encoder of pictures (llama.cpp's "mmproj"), for `Vision.encode`, from
+        its file or from the folder of a packed model.
 
         `progress` is called with the bytes loaded and in all. Raises SlmError:
         "unreadable", "bad_file" (also for an encoder of another model), "unsupported",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import SlmError
 from ..generated.abi import Status
-from .files import ByteFile
+from .files import open_encoder
 
 if TYPE_CHECKING:
     from .model import Model, Progress, TensorInfo
@@ -44,7 +44,7 @@ class Vision:
     in a `with`; pictures outlive it."""
 
     def __init__(
-        self, model: Model, file: Path, progress: Progress, *, weights: bool = True
+        self, model: Model, path: Path, progress: Progress, *, weights: bool = True
     ) -> None:
         from .model import about, feed_tensors, read_header
 
@@ -54,7 +54,7 @@ class Vision:
         if self.handle == 0:
             raise self.core.error(Status.OUT_OF_MEMORY)
         try:
-            with ByteFile(file) as opened:
+            with open_encoder(path) as opened:
                 read_header(self.core, "slm_vision_header", self.handle, opened)
                 text = self.core.string(self.core.pointer("slm_vision_describe", self.handle))
                 self.info: VisionInfo = json.loads(text)

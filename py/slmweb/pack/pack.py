@@ -23,6 +23,7 @@ from ..core.vision import Vision
 from ..errors import SlmError, os_reason
 from ..generated.abi import N_BATCH
 from ..paths import wasm_file
+from ..vision.pictures import n_batch_for
 from . import known_answer
 from .cuts import Extent, cuts
 from .manifest import (
@@ -113,7 +114,11 @@ def pack(
         contexts = _contexts(
             model,
             context_lengths(n_ctx_train),
-            lambda n_ctx: n_batch_of(vision, n_ctx, n_batch),
+            lambda n_ctx: (
+                n_batch
+                if vision is None
+                else n_batch_for(vision.n_tokens, vision.whole_prompt, n_ctx, n_batch)
+            ),
         )
     loading = _size(paths) if with_known_answer else 0
     known: tuple[KnownAnswer, ...] = ()
@@ -219,13 +224,6 @@ def _laid_out(paths: Sequence[Path]) -> tuple[Model, int]:
         model.close()
         raise
     return model, N_BATCH["gpu"]
-
-
-def n_batch_of(vision: PackedVision | None, n_ctx: int, n_batch: int) -> int:
-    """Tokens of one evaluation in a page's session: a picture lies whole in it."""
-    if vision is None:
-        return n_batch
-    return n_ctx if vision.whole_prompt else max(n_batch, min(vision.n_tokens, n_ctx))
 
 
 def _vision(model: Model, path: Path, file: int) -> tuple[PackedVision, list[TensorInfo]]:

@@ -20,7 +20,6 @@ from slmweb.pack.manifest import (
     content_root,
     parse_manifest,
 )
-from slmweb.pack.pack import n_batch_of
 
 VISION = PackedVision(
     projector="gemma3",
@@ -100,10 +99,3 @@ def test_what_an_encoder_cannot_be_is_refused(key: str, value: Any) -> None:
     with pytest.raises(SlmError, match="it is not a manifest that can be used") as caught:
         parse_manifest(json.dumps(read).encode(), "it")
     assert caught.value.code == "bad_manifest"
-
-
-def test_a_picture_lies_whole_in_one_evaluation() -> None:
-    assert n_batch_of(None, 2048, 128) == 128
-    assert n_batch_of(VISION, 2048, 128) == 256
-    assert n_batch_of(VISION, 2048, 512) == 512
-    assert n_batch_of(replace(VISION, whole_prompt=True), 2048, 128) == 2048

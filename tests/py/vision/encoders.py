@@ -10,8 +10,9 @@ import numpy as np
 EMBD, FF, LAYERS, PATCH, SIDE, PROJECTED = 64, 100, 2, 14, 56, 128
 
 
-def write_encoder(path: Path) -> Path:
-    """Of the projector gemma3; the rows of ffn_down are no whole blocks, as those of SigLIP."""
+def write_encoder(path: Path, projected: int = PROJECTED, factor: int = 4) -> Path:
+    """Of the projector gemma3; the rows of ffn_down are no whole blocks, as those of SigLIP.
+    `projected` columns come out, of each square of `factor` by `factor` patches."""
     rng = np.random.default_rng(7)
     writer = gguf.GGUFWriter(path, "clip")
     writer.add_type(gguf.GGUFType.MMPROJ)
@@ -23,7 +24,8 @@ def write_encoder(path: Path) -> Path:
     writer.add_vision_embedding_length(EMBD)
     writer.add_vision_feed_forward_length(FF)
     writer.add_vision_block_count(LAYERS)
-    writer.add_vision_projection_dim(PROJECTED)
+    writer.add_vision_projection_dim(projected)
+    writer.add_vision_projector_scale_factor(factor)
     writer.add_vision_head_count(4)
     writer.add_vision_attention_layernorm_eps(1e-6)
     writer.add_vision_image_mean([0.5, 0.5, 0.5])
@@ -53,7 +55,7 @@ def write_encoder(path: Path) -> Path:
         linear(f"v.blk.{i}.ffn_down", EMBD, FF)
     norm("v.post_ln")
     add("mm.soft_emb_norm.weight", EMBD)
-    add("mm.input_projection.weight", EMBD, PROJECTED, half=True)
+    add("mm.input_projection.weight", EMBD, projected, half=True)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
