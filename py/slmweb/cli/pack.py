@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import SlmError
-from .common import JsonOption, bytes_text, print_json, progress_bar
+from .common import JsonOption, bytes_text, note, print_json, progress_bar
 
 
 def register(app: typer.Typer) -> None:
@@ -152,6 +152,7 @@ def pack(
             key=key,
             adapters=[_adapter(item) for item in adapter or ()],
             encoder=encoder,
+            or_without=None if mmproj is not None else _blind,
             progress=progress,
         )
     if verify:
@@ -185,6 +186,10 @@ def pack(
             print(f"it sees: {encoder.name} is packed with it")
         if known_answer and not manifest.known_answer:
             print("without a known answer: not even a layer of it fits the memory of the core here")
+
+
+def _blind(reason: str) -> None:
+    note(f"slmweb: packed without its encoder of pictures: {reason}")
 
 
 def _adapter(item: str) -> tuple[Path, str | None]:

@@ -76,6 +76,7 @@ def pack(
     sampling: Mapping[str, float] | None = None,
     adapters: Sequence[tuple[Path, str | None]] = (),
     encoder: Path | None = None,
+    or_without: Callable[[str], None] | None = None,
     chunk_size: int = CHUNK_SIZE,
     with_known_answer: bool = True,
     key: Path | None = None,
@@ -89,7 +90,8 @@ def pack(
     `good_for` one line for those who choose between models.
     `adapters` are GGUF LoRA adapters of the model, each with a title or None for
     its own; the page offers them as domains. `encoder` is the GGUF of the model's encoder of
-    pictures. `chunk_size` is the most bytes of a chunk; `key` a private key to sign with.
+    pictures; where it cannot be used and `or_without` is given, that is told why, and the model
+    packed without. `chunk_size` is the most bytes of a chunk; `key` a private key to sign with.
     `with_known_answer` runs the model on a few tokens, which reads it twice.
     Raises SlmError: what `known_answer.of_files`, `Model.load_adapter` and `Model.load_vision`
     raise, "invalid_argument", "bad_template" for a template that cannot be parsed, "unreadable" and
@@ -109,7 +111,13 @@ def pack(
         vision: PackedVision | None = None
         vision_tensors: list[TensorInfo] = []
         if encoder is not None:
-            vision, vision_tensors = _vision(model, encoder, len(paths) + len(adapters))
+            try:
+                vision, vision_tensors = _vision(model, encoder, len(paths) + len(adapters))
+            except SlmError as error:
+                if or_without is None or error.code not in ("bad_file", "unsupported"):
+                    raise
+                or_without(error.message)
+                encoder = None
         n_ctx_train = info["n_ctx_train"] or 2048
         contexts = _contexts(
             model,

@@ -11,8 +11,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..core.files import split_stem
+from ..core.files import is_pack, split_stem
 from ..errors import SlmError
+from ..pack.manifest import read_manifest
 
 _ARCHITECTURE = "clip"
 # Types at the end of a file's name: "-Q4_K_M", ".f16", "-web"; of one model there are several.
@@ -34,6 +35,14 @@ def is_encoder(path: Path) -> bool:
 
 def is_encoder_name(name: str) -> bool:
     return name.lower().endswith(".gguf") and _ENCODER.fullmatch(name[:-5]) is not None
+
+
+def encoder_of(model: Path) -> Path | None:
+    """What `Model.load_vision` takes for a model: a packed folder that has an encoder, or the file
+    beside a GGUF. Raises SlmError "bad_manifest"."""
+    if is_pack(model):
+        return model if read_manifest(model).vision is not None else None
+    return encoder_beside(model)
 
 
 def encoder_beside(model: Path) -> Path | None:

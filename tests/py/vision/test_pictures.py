@@ -134,12 +134,15 @@ def test_a_pack_holds_the_encoder_and_opens_like_its_file(
     prompt = lay_out(model, vision.info, conversation((40, 30)))
     logits = []
     for path in (files[1], folder):
-        with Model.open(files[0] if path.is_file() else folder) as opened:
-            with opened.load_vision(path) as seeing, Pictures(seeing) as pictures:
-                with pictures.session(128) as session:
-                    pictures.show(session, prompt)
-                    session.prefill(prompt.ids)
-                    logits.append(session.last_logits())
+        with (
+            Model.open(files[0] if path.is_file() else folder) as opened,
+            opened.load_vision(path) as seeing,
+            Pictures(seeing) as pictures,
+            pictures.session(128) as session,
+        ):
+            pictures.show(session, prompt)
+            session.prefill(prompt.ids)
+            logits.append(session.last_logits())
     np.testing.assert_array_equal(logits[0], logits[1])
 
 
