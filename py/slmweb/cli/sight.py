@@ -83,7 +83,7 @@ class Sight:
 
     def session(self, n_ctx: int | None) -> Session:
         """A session in which pictures have room, if the model has an encoder."""
-        from ..vision.pictures import n_batch_for
+        from ..vision.projectors import n_batch_for
 
         if self.info is None:
             return self.model.session(n_ctx)

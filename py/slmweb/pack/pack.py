@@ -23,7 +23,7 @@ from ..core.vision import Vision
 from ..errors import SlmError, os_reason
 from ..generated.abi import N_BATCH
 from ..paths import wasm_file
-from ..vision.pictures import n_batch_for
+from ..vision.projectors import n_batch_for
 from . import known_answer
 from .cuts import Extent, cuts
 from .manifest import (

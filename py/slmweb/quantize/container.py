@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..core.files import ByteFile
+from ..core.files import open_encoder
 from ..core.model import TensorInfo
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES, TensorType
@@ -26,10 +26,13 @@ from ..generated.abi import TENSOR_TYPES, TensorType
 _U32, _F32, _STRING, _ARRAY, _U64 = 4, 6, 8, 9, 10
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 
+_Bytes = mmap.mmap | bytes
 Metadata = dict[str, bytes]  # key -> the value's type and bytes, as the file has them
 
 DEFAULT_ALIGNMENT = 32
 _MAX_DIMS = 4
+# No encoder's is longer: it has no vocabulary, and at most a few thousand tensors.
+_ENCODER_HEADER = 4 << 20
 _TYPES_BY_ID = {kind.id: kind for kind in TENSOR_TYPES.values()}
 
 
@@ -126,33 +129,46 @@ def read_tensors(path: Path) -> list[TensorInfo]:
         start = _padded(at, _alignment(metadata))
         for tensor in tensors:
             tensor["offset"] += start
-            if tensor["offset"] + tensor["size"] > len(view):
+    with open_encoder(path) as file:
+        for tensor in tensors:
+            if tensor["offset"] + tensor["size"] > file.size:
                 raise SlmError(
                     "bad_file",
                     f"{path}: the file ends inside of {tensor['name']}; fetch it again",
                 )
-        return tensors
+    return tensors
 
 
 @contextlib.contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    """The file's bytes. What the reading of a damaged header raises becomes a sentence."""
-    with ByteFile(path) as file:
+def _mapped(path: Path) -> Iterator[_Bytes]:
+    """The bytes of a file, or of a packed model's encoder those with the header. What the reading
+    of a damaged one raises becomes a sentence."""
+    with open_encoder(path) as file, _damage_told(path):
+        if file.fd < 0:  # it lies in chunks
+            start = bytearray(min(file.size, _ENCODER_HEADER))
+            file.read_into(memoryview(start), 0)
+            yield bytes(start)
+            return
         try:
             view = mmap.mmap(file.fd, 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
             reason = os_reason(error) if isinstance(error, OSError) else str(error)
             raise SlmError("unreadable", f"cannot read {path}: {reason}") from None
         with view:
-            try:
-                yield view
-            except (struct.error, KeyError, UnicodeDecodeError, OverflowError, RecursionError):
-                raise SlmError(
-                    "bad_file", f"{path}: the metadata is damaged; fetch or convert it again"
-                ) from None
+            yield view
 
 
-def _metadata(data: mmap.mmap) -> tuple[Metadata, int]:
+@contextlib.contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (struct.error, KeyError, UnicodeDecodeError, OverflowError, RecursionError):
+        raise SlmError(
+            "bad_file", f"{path}: the metadata is damaged; fetch or convert it again"
+        ) from None
+
+
+def _metadata(data: _Bytes) -> tuple[Metadata, int]:
     """The entries, and where they end."""
     magic, _, _, n_entries = struct.unpack_from("<4sIQQ", data, 0)
     if magic != b"GGUF":
@@ -167,19 +183,19 @@ def _metadata(data: mmap.mmap) -> tuple[Metadata, int]:
     return entries, at
 
 
-def _text_at(data: mmap.mmap, at: int) -> tuple[str, int]:
+def _text_at(data: _Bytes, at: int) -> tuple[str, int]:
     end = _after_string(data, at)
     if end > len(data):
         raise KeyError(end)
     return data[at + 8 : end].decode(), end
 
 
-def _after_string(data: mmap.mmap, at: int) -> int:
+def _after_string(data: _Bytes, at: int) -> int:
     length: int = struct.unpack_from("<Q", data, at)[0]
     return at + 8 + length
 
 
-def _after_value(data: mmap.mmap, at: int, kind: int) -> int:
+def _after_value(data: _Bytes, at: int, kind: int) -> int:
     if kind == _STRING:
         return _after_string(data, at)
     if kind != _ARRAY:

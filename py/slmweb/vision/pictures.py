@@ -13,6 +13,7 @@ from types import TracebackType
 from ..core.session import Session
 from ..core.vision import Picture, Vision
 from .preprocess import Pixels
+from .projectors import n_batch_for
 from .prompt import Prompt
 
 Progress = Callable[[int, int], None]  # pictures encoded, and to be encoded
@@ -70,12 +71,6 @@ class Pictures:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def n_batch_for(n_tokens: int, whole_prompt: bool, n_ctx: int, n_batch: int = 128) -> int:
-    """Tokens of one evaluation in a session that shows pictures of `n_tokens`: each lies whole in
-    it, and with `whole_prompt` all that comes before an answer."""
-    return n_ctx if whole_prompt else max(n_batch, min(n_tokens, n_ctx))
 
 
 def _name(image: Pixels) -> bytes:

@@ -111,3 +111,9 @@ def projector_of(name: str) -> Projector:
             + ", ".join(PROJECTORS),
         )
     return found
+
+
+def n_batch_for(n_tokens: int, whole_prompt: bool, n_ctx: int, n_batch: int = 128) -> int:
+    """Tokens of one evaluation in a session that shows pictures of `n_tokens`: each lies whole in
+    it, and with `whole_prompt` all that comes before an answer."""
+    return n_ctx if whole_prompt else max(n_batch, min(n_tokens, n_ctx))

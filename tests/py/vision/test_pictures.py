@@ -15,7 +15,8 @@ from slmweb.core.vision import Vision
 from slmweb.errors import SlmError
 from slmweb.pack.manifest import read_manifest
 from slmweb.pack.pack import pack, verify
-from slmweb.vision.pictures import Pictures, n_batch_for
+from slmweb.vision.pictures import Pictures
+from slmweb.vision.projectors import n_batch_for
 from slmweb.vision.prompt import lay_out
 from tests.py.models import tiny, with_special, with_template
 from tests.py.vision.encoders import write_encoder
