@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..convert.families import FAMILIES, MULTIMODAL, Dimension, Family, Row, family_with, memories
+from ..convert.families import (
+    FAMILIES,
+    MULTIMODAL,
+    UNTIED,
+    Dimension,
+    Family,
+    Row,
+    family_with,
+    memories,
+)
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..kinds import advice
@@ -223,6 +232,8 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         return replace(found, type="BF16") if found.is_matrix else found
 
     tied = config.get("tie_word_embeddings", gemma)
+    if (of_all := whole.get("model_type")) in MULTIMODAL:
+        tied = whole.get("tie_word_embeddings", of_all not in UNTIED)
     tensors = [tensor(row) for row in family.model if not (tied and row.target == "output.weight")]
     tensors += [
         tensor(row, f"blk.{i}.")
