@@ -104,9 +104,11 @@ struct Placed {
   uint32_t first, n;
 };
 
-/// Tokens [begin, end) of a call that see each other, whatever else a layer lets them see.
+/// Tokens [begin, end) of a call that see each other; those before themselves, where `windowed`, only as far as a
+/// layer's window goes.
 struct Together {
   uint32_t begin, end;
+  bool windowed;
 };
 
 /// The tokens of one call.

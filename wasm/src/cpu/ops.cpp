@@ -324,7 +324,7 @@ Range seen(const AttentionSpec &spec, const Batch &batch, uint32_t token) {
              position + 1 + std::min(spec.ahead, batch.n - token - 1)};
   for (const Together &block : batch.blocks)
     if (token >= block.begin && token < block.end) {
-      seen.begin = std::min(seen.begin, batch.past + block.begin);
+      if (!block.windowed) seen.begin = std::min(seen.begin, batch.past + block.begin);
       seen.end = std::max(seen.end, batch.past + block.end);
     }
   return seen;
