@@ -102,8 +102,8 @@ void CpuOps::layernorm(const LayerNorm &norm, Rows x, Rows out) {
   });
 }
 
-void CpuOps::gelu(Rows x, Gelu form) {
-  const auto apply = form == Gelu::Erf ? slm::gelu : slm::gelu_tanh;
+void CpuOps::gelu(Rows x, GeluForm which) {
+  const auto apply = which == GeluForm::Erf ? slm::gelu : slm::gelu_tanh;
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++)
       apply(x.data + size_t(t) * x.width, x.width);
