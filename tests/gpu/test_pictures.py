@@ -68,7 +68,11 @@ def patches(side: int, patch: int) -> Build:
             "patches",
             grid(-(-n // 64), most=7),
             {
-                **{"side": side, "patch": patch, "across": across, "stride": stride, "n": n},
+                "side": side,
+                "length": patch,
+                "across": across,
+                "stride": stride,
+                "n": n,
                 **{f"factor{i}": float(f) for i, f in enumerate(factors)},
                 **{f"offset{i}": float(f) for i, f in enumerate(offsets)},
             },

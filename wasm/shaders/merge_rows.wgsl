@@ -19,8 +19,8 @@ struct Params {
 fn load(row: u32, i: u32, quad: u32) -> vec4<f32> {
   let across = params.side / params.factor;
   let y = row / across * params.factor + i / params.factor;
-  let from = y * params.side + row % across * params.factor + i % params.factor;
-  return x[from * params.x_stride / 4u + quad];
+  let source = y * params.side + row % across * params.factor + i % params.factor;
+  return x[source * params.x_stride / 4u + quad];
 }
 
 @compute @workgroup_size(64)

@@ -3,10 +3,10 @@
 
 struct Params {
   side: u32,   // of the picture, pixels
-  patch: u32,  // side of a patch, pixels
+  length: u32, // side of a patch, pixels
   across: u32, // patches of a row
   stride: u32, // floats between rows of out
-  n: u32,      // numbers: patches * 3 * patch * patch
+  n: u32,      // numbers: patches * 3 * length * length
   factor0: f32, // of a byte of each colour
   factor1: f32,
   factor2: f32,
@@ -28,12 +28,12 @@ fn main(
   if (i >= params.n) {
     return;
   }
-  let area = params.patch * params.patch;
+  let area = params.length * params.length;
   let row = i / (3u * area);
   let column = i % (3u * area);
   let colour = column / area;
-  let y = row / params.across * params.patch + column % area / params.patch;
-  let x = row % params.across * params.patch + column % params.patch;
+  let y = row / params.across * params.length + column % area / params.length;
+  let x = row % params.across * params.length + column % params.length;
   let at = (y * params.side + x) * 3u + colour;
   let value = f32((pixels[at / 4u] >> (at % 4u * 8u)) & 0xffu);
   let factor = select(select(params.factor2, params.factor1, colour == 1u), params.factor0, colour == 0u);

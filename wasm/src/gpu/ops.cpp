@@ -346,7 +346,7 @@ void GpuOps::pool(const Input &x, Pooling how, Rows out) {
 void GpuOps::patches(const Pixels &pixels, uint32_t side, Rows out) {
   gpu::Patches op;
   op.pixels = handle_of(pixels.rgb), op.out = handle_of(out.data);
-  op.side = pixels.side, op.patch = side, op.across = pixels.side / side;
+  op.side = pixels.side, op.length = side, op.across = pixels.side / side;
   op.stride = stride_of(out.width);
   op.n = batch_.n * 3 * side * side;
   spread(divided(op.n, 64), op.grid);

@@ -1404,8 +1404,8 @@ n: u32,
 fn load(row: u32, i: u32, quad: u32) -> vec4<f32> {
 let across = params.side / params.factor;
 let y = row / across * params.factor + i / params.factor;
-let from = y * params.side + row % across * params.factor + i % params.factor;
-return x[from * params.x_stride / 4u + quad];
+let source = y * params.side + row % across * params.factor + i % params.factor;
+return x[source * params.x_stride / 4u + quad];
 }
 @compute @workgroup_size(64)
 fn main(
@@ -1435,7 +1435,7 @@ out[at] = sum / f32(many);
 `,
   patches: `struct Params {
 side: u32,
-patch: u32,
+length: u32,
 across: u32,
 stride: u32,
 n: u32,
@@ -1459,12 +1459,12 @@ let i = (group.x + group.y * groups.x) * 64u + lane;
 if (i >= params.n) {
 return;
 }
-let area = params.patch * params.patch;
+let area = params.length * params.length;
 let row = i / (3u * area);
 let column = i % (3u * area);
 let colour = column / area;
-let y = row / params.across * params.patch + column % area / params.patch;
-let x = row % params.across * params.patch + column % params.patch;
+let y = row / params.across * params.length + column % area / params.length;
+let x = row % params.across * params.length + column % params.length;
 let at = (y * params.side + x) * 3u + colour;
 let value = f32((pixels[at / 4u] >> (at % 4u * 8u)) & 0xffu);
 let factor = select(select(params.factor2, params.factor1, colour == 1u), params.factor0, colour == 0u);

@@ -380,7 +380,7 @@ struct Patches {
   uint32_t pixels = 0; // read
   uint32_t out = 0;    // read_write
   uint32_t side = 0;
-  uint32_t patch = 0;
+  uint32_t length = 0;
   uint32_t across = 0;
   uint32_t stride = 0;
   uint32_t n = 0;
