@@ -17,6 +17,7 @@ from tests.goldens import tiny_griffin as griffin
 from tests.goldens.tiny_models import (
     EMBEDDERS,
     F32,
+    MIXED_MODELS,
     MODELS,
     TYPED_MODELS,
     Tensor,
@@ -28,9 +29,10 @@ from tests.goldens.tiny_models import (
 def write_gguf(
     name: str, path: Path, *, version: int = 3, split_max_tensors: int = 0
 ) -> list[Path]:
-    """Writes the model `name` of MODELS, EMBEDDERS or TYPED_MODELS and returns its files:
-    `path` alone, or with `split_max_tensors` a set of shards beside it."""
-    model = {**MODELS, **EMBEDDERS, **{m.name: m for m in TYPED_MODELS.values()}}[name]
+    """Writes the model `name` of MODELS, EMBEDDERS, TYPED_MODELS or MIXED_MODELS and returns its
+    files: `path` alone, or with `split_max_tensors` a set of shards beside it."""
+    typed = (TYPED_MODELS | MIXED_MODELS).values()
+    model = {**MODELS, **EMBEDDERS, **{m.name: m for m in typed}}[name]
     return write_model(
         model, weights(model), path, version=version, split_max_tensors=split_max_tensors
     )
@@ -88,7 +90,7 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
         writer.add_layer_norm_rms_eps(model.eps)
     if model.arch not in ("gemma", "bert"):  # llama.cpp's converter writes none for it
         writer.add_rope_freq_base(model.rope_base)
-    if model.arch == "llama":
+    if model.rotates_neighbours:
         writer.add_vocab_size(model.n_vocab)
         writer.add_rope_dimension_count(model.head_dim)
     if model.head_dim * model.n_head != model.n_embd:
@@ -121,14 +123,14 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
         assert name is not None, hf_name
         if tensor.blocks is not None:
             assert model.arch == "qwen2", "the other conversions move rows or change values"
-            writer.add_tensor(name, tensor.blocks, raw_dtype=model.tensor_type)
+            writer.add_tensor(name, tensor.blocks, raw_dtype=model.type_of(hf_name))
             continue
         values = tensor.values
         if model.is_gemma and hf_name.endswith("norm.weight"):
             values = values + 1
-        elif model.arch == "llama" and ".q_proj." in hf_name:
+        elif model.rotates_neighbours and ".q_proj." in hf_name:
             values = interleave_halves(values, model.n_head)
-        elif model.arch == "llama" and ".k_proj." in hf_name:
+        elif model.rotates_neighbours and ".k_proj." in hf_name:
             values = interleave_halves(values, model.n_head_kv)
         writer.add_tensor(name, np.ascontiguousarray(values))
 

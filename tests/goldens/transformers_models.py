@@ -19,6 +19,7 @@ def transformers_config(model: TinyModel) -> Any:
         "llama": transformers.LlamaConfig,
         "qwen2": transformers.Qwen2Config,
         "qwen3": transformers.Qwen3Config,
+        "smollm3": transformers.SmolLM3Config,
         "gemma": transformers.GemmaConfig,
         "gemma2": transformers.Gemma2Config,
         "gemma3": transformers.Gemma3TextConfig,
@@ -81,6 +82,9 @@ def transformers_config(model: TinyModel) -> Any:
             "attn_logit_softcapping": model.attn_softcap,
             "final_logit_softcapping": model.final_softcap,
         }
+    if model.arch == "smollm3":
+        # Its defaults are ids of a vocabulary that is not tiny.
+        options |= {"pad_token_id": None, "bos_token_id": 1, "eos_token_id": 2}
     if model.arch == "gemma-embedding":
         options["use_bidirectional_attention"] = True
     return classes[model.arch](

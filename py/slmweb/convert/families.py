@@ -61,6 +61,7 @@ class Family:
     ignored: tuple[str, ...] = ()  # beginnings of names that play no part in what is computed
     layer_norm: bool = False  # with a bias, where the others have the root mean square alone
     rotary: bool = True
+    unrotated_period: int = 0  # every such layer knows no positions; 0: none
     rotary_share: float = 1.0  # of each head, from its start
     recurs: bool = False  # in some layers, of which the config has a list
     embeds: bool = False  # sees both ways, and what sentence-transformers put behind it counts
@@ -181,6 +182,25 @@ FAMILIES: tuple[Family, ...] = (
         _model(),
         (*_layer(q_norm="none"), _FFN_NORM),
         {"head_dim": 128},
+    ),
+    Family(
+        "smollm3",
+        "smollm3",
+        _model(),
+        (*_layer("rotary_q", "rotary_k"), _FFN_NORM, *_LLAMA_BIASES),
+        {
+            "vocab_size": 128_256,
+            "hidden_size": 2048,
+            "intermediate_size": 11_008,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 4,
+            "max_position_embeddings": 32_768,
+            "rope_theta": 2_000_000.0,
+            "tie_word_embeddings": True,
+        },
+        rotary_rows=True,
+        unrotated_period=4,
     ),
     Family(
         "gemma",

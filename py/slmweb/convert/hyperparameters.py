@@ -176,6 +176,7 @@ def hyperparameters(
     n_layer = read.whole("num_hidden_layers")
     head_dim = read.whole("head_dim", n_embd // n_head)
     _check_windows(read, family, n_layer)
+    _check_unrotated(read, family, n_layer)
     rope, local_base = _rope(read, family)
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in ("default", "linear") and (kind, family.architecture) != ("llama3", "llama"):
@@ -348,6 +349,23 @@ def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
             "another order of sliding and full attention",
             f"{family.model_type} is supported with every layer full"
             + (f" that is a multiple of {period}, the others sliding" if period else ""),
+        )
+
+
+def _check_unrotated(read: _Reader, family: Family, n_layer: int) -> None:
+    """Which layers know no positions is no metadata either. transformers counts them by an
+    interval where the config has no list."""
+    if not (period := family.unrotated_period):
+        return
+    interval = read.whole("no_rope_layer_interval", period)
+    rotated = read.values.get("no_rope_layers")
+    if rotated is None:
+        rotated = [int((i + 1) % interval != 0) for i in range(n_layer)]
+    expected = [int((i + 1) % period != 0) for i in range(n_layer)]
+    if not isinstance(rotated, list) or rotated[:n_layer] != expected:
+        raise read.unsupported(
+            "another order of layers without rotary positions",
+            f"{family.model_type} is supported with every {period}th layer without",
         )
 
 

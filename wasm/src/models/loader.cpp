@@ -354,6 +354,7 @@ constexpr Entry kFamilies[] = {
     {"llama", new_llama},
     {"qwen2", new_qwen2},
     {"qwen3", new_qwen3},
+    {"smollm3", new_smollm3},
     {"gemma", new_gemma},
     {"gemma2", new_gemma2},
     {"gemma3", new_gemma3},

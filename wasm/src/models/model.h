@@ -204,6 +204,7 @@ Status new_family(std::string_view architecture, std::unique_ptr<Family> &out);
 std::unique_ptr<Family> new_llama();
 std::unique_ptr<Family> new_qwen2();
 std::unique_ptr<Family> new_qwen3();
+std::unique_ptr<Family> new_smollm3();
 std::unique_ptr<Family> new_gemma();
 std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();
