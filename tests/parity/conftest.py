@@ -10,7 +10,7 @@ import pytest
 from slmweb.core import Instance, Variant
 from tests.goldens import real_models
 
-VARIANTS: tuple[Variant, ...] = ("relaxed",)
+VARIANTS: tuple[Variant, ...] = ("relaxed", "simd")
 
 
 @pytest.fixture(scope="session", params=VARIANTS)

@@ -48,7 +48,7 @@ inline constexpr uint32_t kMaxRopes = 2;
 enum class Glu { Silu, Gelu };
 
 /// Which form of GELU (Hendrycks and Gimpel 2016).
-enum class Gelu { Erf, Tanh };
+enum class GeluForm { Erf, Tanh };
 
 /// What one layer's attention needs to know beside q, k and v.
 struct AttentionSpec {
@@ -104,9 +104,11 @@ struct Placed {
   uint32_t first, n;
 };
 
-/// Tokens [begin, end) of a call that see each other, whatever else a layer lets them see.
+/// Tokens [begin, end) of a call that see each other; those before themselves, where `windowed`, only as far as a
+/// layer's window goes.
 struct Together {
   uint32_t begin, end;
+  bool windowed;
 };
 
 /// The tokens of one call.
@@ -132,7 +134,7 @@ public:
   /// out = norm(x); they may be the same.
   virtual void layernorm(const LayerNorm &norm, Rows x, Rows out) = 0;
   /// x = gelu(x)
-  virtual void gelu(Rows x, Gelu form) = 0;
+  virtual void gelu(Rows x, GeluForm form) = 0;
   /// x += rmsnorm(y); y is no longer needed.
   virtual void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) = 0;
 

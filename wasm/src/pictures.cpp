@@ -56,7 +56,7 @@ Status Pictures::place(uint32_t past, uint32_t n) {
   const uint32_t end = past + n;
   for (const Shown &s : wanted_) {
     const Sight &sight = s.picture->sight();
-    if (s.end() > past && s.at < end && (s.at < past || s.end() > end))
+    if (!sight.whole_prompt && s.end() > past && s.at < end && (s.at < past || s.end() > end))
       return fail(SLM_ERR_INVALID_ARGUMENT, "a picture stands at the positions ", s.at, " to ", s.end() - 1,
                   ", and this evaluation has ", past, " to ", end - 1, "; evaluate a picture whole");
     if (sight.whole_prompt && past < s.end() && (past != 0 || s.end() > end))
@@ -70,9 +70,9 @@ Status Pictures::place(uint32_t past, uint32_t n) {
     if (sight.whole_prompt)
       placing_whole_ = n;
     else if (sight.both_ways)
-      blocks_.push_back({first, first + s.picture->n});
+      blocks_.push_back({first, first + s.picture->n, true});
   }
-  if (placing_whole_ != 0) blocks_.assign(1, {0, n});
+  if (placing_whole_ != 0) blocks_.assign(1, {0, n, false});
   return SLM_OK;
 }
 

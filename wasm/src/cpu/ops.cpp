@@ -102,8 +102,8 @@ void CpuOps::layernorm(const LayerNorm &norm, Rows x, Rows out) {
   });
 }
 
-void CpuOps::gelu(Rows x, Gelu form) {
-  const auto apply = form == Gelu::Erf ? slm::gelu : slm::gelu_tanh;
+void CpuOps::gelu(Rows x, GeluForm which) {
+  const auto apply = which == GeluForm::Erf ? slm::gelu : slm::gelu_tanh;
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++)
       apply(x.data + size_t(t) * x.width, x.width);
@@ -324,7 +324,7 @@ Range seen(const AttentionSpec &spec, const Batch &batch, uint32_t token) {
              position + 1 + std::min(spec.ahead, batch.n - token - 1)};
   for (const Together &block : batch.blocks)
     if (token >= block.begin && token < block.end) {
-      seen.begin = std::min(seen.begin, batch.past + block.begin);
+      if (!block.windowed) seen.begin = std::min(seen.begin, batch.past + block.begin);
       seen.end = std::max(seen.end, batch.past + block.end);
     }
   return seen;

@@ -63,7 +63,7 @@ public:
   void embed(const Matrix &table, float factor, Rows out) override;
   void add_embedding(const Matrix &table, Index index, Rows x) override;
   void layernorm(const LayerNorm &norm, Rows x, Rows out) override;
-  void gelu(Rows x, Gelu form) override;
+  void gelu(Rows x, GeluForm which) override;
   /// y is left normalized.
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;

@@ -15,7 +15,7 @@ public:
   void embed(const Matrix &, float, Rows) override {}
   void add_embedding(const Matrix &, Index, Rows) override {}
   void layernorm(const LayerNorm &, Rows, Rows) override {}
-  void gelu(Rows, Gelu) override {}
+  void gelu(Rows, GeluForm) override {}
   void add_rmsnorm(Rows, const float *, float, Rows) override {}
   void matmul(const Input &, std::initializer_list<Product> products) override {
     // Neighbours of one type are one dispatch; see GpuOps::multiply.

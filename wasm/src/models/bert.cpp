@@ -85,7 +85,7 @@ public:
       op.matmul_add({s.attended}, l.attn_output, s.x);
       op.layernorm(l.attn_norm, s.x, s.x);
       op.matmul({s.x}, {{l.up, s.gated}});
-      op.gelu(s.gated, Gelu::Erf);
+      op.gelu(s.gated, GeluForm::Erf);
       op.matmul_add({s.gated}, l.down, s.x);
       op.layernorm(l.ffn_norm, s.x, s.x);
     }

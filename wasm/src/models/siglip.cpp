@@ -153,7 +153,7 @@ void Siglip::forward(Ops &op, State &state, const uint8_t *rgb, Rows out) const 
     op.matmul_add({s.attended}, l.output, s.x);
     op.layernorm(l.ffn_norm, s.x, s.normed);
     op.matmul({s.normed}, {{l.up, s.up}});
-    op.gelu(s.up, Gelu::Tanh);
+    op.gelu(s.up, GeluForm::Tanh);
     op.matmul_add({s.up}, l.down, s.x);
   }
   op.layernorm(w.norm, s.x, s.x);

@@ -10,8 +10,8 @@ namespace slm {
 
 /// How a language model looks at what its encoder makes of a picture.
 struct Sight {
-  bool both_ways = false;    // its positions see each other
-  bool whole_prompt = false; // and so does the prompt that it stands in, which is one evaluation
+  bool both_ways = false;    // its positions see each other, within a layer's window
+  bool whole_prompt = false; // and so does the whole prompt that it stands in, which is one evaluation
 };
 
 /// What stands between the encoder and a language model.
