@@ -121,6 +121,7 @@ def chat_text(
     *,
     template: str | None = None,
     continue_final_message: bool | None = None,
+    add_generation_prompt: bool = True,
     **variables: Any,
 ) -> tuple[Text, bool]:
     """The prompt before it is tokenized, and whether the tokenizer is to add BOS to it.
@@ -128,7 +129,8 @@ def chat_text(
     `template` is by default the model's own. A picture among the parts of a message becomes what
     the template writes for one. Calls of tools and their results are in OpenAI's
     shape, and so are the `tools` among the variables. `continue_final_message` ends the prompt
-    inside the last message, by default where that is the assistant's. Where the template refuses
+    inside the last message, by default where that is the assistant's; else it ends with the
+    header of an answer, unless `add_generation_prompt` is false. Where the template refuses
     a system prompt, its text opens the first question instead. Raises SlmError "bad_template",
     also when the model has no template.
     """
@@ -150,7 +152,7 @@ def chat_text(
             [_as_templates_take(message, wrap) for message in some],
             bos_token=bos,
             eos_token=eos,
-            add_generation_prompt=prompt,
+            add_generation_prompt=prompt and add_generation_prompt,
             **variables,
         )
 

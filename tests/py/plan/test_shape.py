@@ -30,8 +30,8 @@ def test_a_config_has_the_parameters_that_transformers_gives_it(key: str) -> Non
     sees, the language model; test_encoder.py has the rest."""
     whole = dict(CONFIGS[key])
     config = dict(whole.get("text_config", whole))
-    tied = str(config["model_type"]).startswith("gemma")
-    tied = whole.get("tie_word_embeddings", config.get("tie_word_embeddings", tied))
+    gemma = str(config["model_type"]).startswith("gemma")
+    tied = whole.get("tie_word_embeddings", config.get("tie_word_embeddings", gemma))
     made = transformers.AutoConfig.for_model(**config | {"tie_word_embeddings": tied})
     shape = from_config(whole, key)
     kind: Any = transformers.AutoModel if shape.embeds else transformers.AutoModelForCausalLM

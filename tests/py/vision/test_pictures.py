@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 
 from slmweb.core import Model
+from slmweb.core.guard import PICTURES_BUILT_IN, PicturePolicy, yes_and_no
 from slmweb.core.session import Sampling
 from slmweb.core.vision import Vision
 from slmweb.errors import SlmError
 from slmweb.pack.manifest import read_manifest
 from slmweb.pack.pack import pack, verify
+from slmweb.vision.guard import check_picture
 from slmweb.vision.pictures import Pictures
-from slmweb.vision.projectors import n_batch_for
-from slmweb.vision.prompt import lay_out
-from tests.py.models import tiny, with_special, with_template
+from slmweb.vision.preprocess import views
+from slmweb.vision.projectors import PROJECTORS, n_batch_for
+from slmweb.vision.prompt import Prompt, lay_out
+from tests.py.models import tiny, with_pieces, with_special, with_template
 from tests.py.vision.encoders import write_encoder
 from tests.py.vision.test_preprocess import made
 from tests.py.vision.test_prompt import GEMMA3, shown
@@ -163,3 +166,63 @@ def test_an_encoder_of_another_model_is_not_packed(
         pack([files[0]], tmp_path / "out", encoder=other)
     assert caught.value.code == "bad_file"
     assert not (tmp_path / "out").exists()
+
+
+# The words are ours; that the picture comes first and no answer begins is ShieldGemma 2's.
+GUARD = (
+    "{{ bos_token }}<start_of_turn>user\n{% for part in messages[0]['content'] %}"
+    "{% if part['type'] == 'image' %}<start_of_image>{% else %}{{ part['text'] | trim }}"
+    "{% endif %}{% endfor %}<end_of_turn>\n"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+
+
+def test_the_rules_for_pictures_are_those_of_transformers() -> None:
+    from transformers.models.shieldgemma2 import processing_shieldgemma2 as shieldgemma2
+
+    found = {policy.name: policy.question for policy in PICTURES_BUILT_IN}
+    assert found == shieldgemma2.DEFAULT_SHIELDGEMMA2_POLICIES
+    assert PicturePolicy("mine", "No cats: …").question == "No cats: …"
+    with pytest.raises(SlmError, match="name one of dangerous, sexual, violence"):
+        PicturePolicy("harassment")
+
+
+def test_a_picture_is_judged_by_yes_and_no(
+    files: tuple[Path, Path], model: Model, vision: Vision, tmp_path: Path
+) -> None:
+    special = ["<start_of_image>", "<end_of_image>", "<image_soft_token>"]
+    seeing = with_special(tiny("gemma3", tmp_path), tmp_path / "special.gguf", special)
+    words = with_pieces(
+        seeing, tmp_path / "words.gguf", ["Yes", "Ye", "No", "Y", "N", "e", "s", "o"]
+    )
+    guard = with_template(words, tmp_path / "guard.gguf", GUARD)
+    mine = PicturePolicy("mine", "and in the")
+    with (
+        Model.open(guard) as judge,
+        judge.load_vision(files[1]) as seen,
+        Pictures(seen) as pictures,
+        pictures.session(512) as session,
+    ):
+        yes, no = yes_and_no(judge)
+        found = check_picture(session, pictures, made(40, 30), [mine, PICTURES_BUILT_IN[2]])
+        picture = "\n\n<start_of_image>" + N * "<image_soft_token>" + "<end_of_image>\n\n"
+        text = f"<bos><start_of_turn>user\n{picture}and in the<end_of_turn>\n"
+        ids = judge.tokenizer.encode(text, bos=False)
+        (image,) = views(made(40, 30), PROJECTORS["gemma3"], 56).images
+        (soft,) = judge.tokenizer.encode("<image_soft_token>", bos=False)
+        pictures.show(session, Prompt(ids, [ids.index(soft)], [image]))
+        session.prefill(ids)
+        logits = session.last_logits()[[yes, no]].astype(np.float64)
+        expected = 1 / (1 + np.exp(logits[1] - logits[0]))
+        assert found[0].probability == pytest.approx(expected, abs=1e-4)
+        assert found[0].tokens == len(ids)
+        # The rules of a picture share it.
+        assert found[1].cached_tokens > N
+        (other,) = check_picture(session, pictures, made(40, 30, seed=5), [mine])
+        assert other.probability != pytest.approx(found[0].probability, abs=1e-6)
+    with (
+        Pictures(vision) as pictures,
+        pictures.session(256) as session,
+        pytest.raises(SlmError, match='no token for "Yes"'),
+    ):
+        check_picture(session, pictures, made(40, 30))
