@@ -24,7 +24,7 @@ from tests.blocks import HALVES, dequantize, put_half
 F32 = NDArray[np.float32]
 Architecture = Literal[
     "llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma",
-    "gemma-embedding", "bert", "recurrentgemma",
+    "gemma-embedding", "bert", "recurrentgemma", "lfm2",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -179,6 +179,18 @@ MODELS: dict[str, TinyModel] = {
             n_recurrent=128,
             n_taps=4,
         ),
+        TinyModel(
+            "lfm2",
+            "lfm2",
+            n_layer=5,
+            n_ff=172,
+            eps=1e-5,
+            tied=True,
+            rope_base=1000000.0,
+            attention_period=3,
+            n_recurrent=64,
+            n_taps=3,
+        ),
     )
 }
 
@@ -301,6 +313,8 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         return _bert_weights(model)
     if model.arch == "recurrentgemma":
         return _griffin_weights(model)
+    if model.arch == "lfm2":
+        return _lfm2_weights(model)
     tensors: dict[str, Tensor] = {}
 
     def matrix(name: str, rows: int, cols: int, std: float) -> None:
@@ -443,6 +457,40 @@ def _griffin_weights(model: TinyModel) -> dict[str, Tensor]:
         linear(f"{at}mlp_block.gate_proj", model.n_ff, embd, 1.5)
         linear(f"{at}mlp_block.up_proj", model.n_ff, embd, 1.5)
         linear(f"{at}mlp_block.down_proj", embd, model.n_ff, 1.0)
+    return tensors
+
+
+def _lfm2_weights(model: TinyModel) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+
+    def draw(name: str, shape: tuple[int, ...], mean: float, spread: float) -> None:
+        values = mean + spread * uniform(f"{model.name} {name}", shape)
+        tensors[f"{name}.weight"] = Tensor(values.astype(np.float32))
+
+    def linear(name: str, rows: int, cols: int, gain: float) -> None:
+        draw(name, (rows, cols), 0.0, gain * np.sqrt(3 / cols))
+
+    embd, q, kv = model.n_embd, model.n_head * model.head_dim, model.n_head_kv * model.head_dim
+    draw("model.embed_tokens", (model.n_vocab, embd), 0.0, np.sqrt(3) / 2)
+    draw("model.embedding_norm", (embd,), 1.0, 0.5)
+    for layer in range(model.n_layer):
+        at = f"model.layers.{layer}."
+        draw(f"{at}operator_norm", (embd,), 1.0, 0.5)
+        draw(f"{at}ffn_norm", (embd,), 1.0, 0.5)
+        if model.recurs(layer):
+            linear(f"{at}conv.in_proj", 3 * embd, embd, 1.5)
+            draw(f"{at}conv.conv", (embd, 1, model.n_taps), 0.0, 1.0)
+            linear(f"{at}conv.out_proj", embd, embd, 1.0)
+        else:
+            linear(f"{at}self_attn.q_proj", q, embd, model.qk_gain)
+            linear(f"{at}self_attn.k_proj", kv, embd, model.qk_gain)
+            linear(f"{at}self_attn.v_proj", kv, embd, 1.0)
+            linear(f"{at}self_attn.out_proj", embd, q, 1.0)
+            draw(f"{at}self_attn.q_layernorm", (model.head_dim,), model.qk_gain, 0.5)
+            draw(f"{at}self_attn.k_layernorm", (model.head_dim,), model.qk_gain, 0.5)
+        linear(f"{at}feed_forward.w1", model.n_ff, embd, 1.5)
+        linear(f"{at}feed_forward.w3", model.n_ff, embd, 1.5)
+        linear(f"{at}feed_forward.w2", embd, model.n_ff, 1.0)
     return tensors
 
 

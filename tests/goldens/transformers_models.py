@@ -53,6 +53,27 @@ def transformers_config(model: TinyModel) -> Any:
             max_position_embeddings=model.n_ctx_train,
             attn_implementation="eager",
         )
+    if model.arch == "lfm2":
+        lfm2: Any = transformers.Lfm2Config
+        return lfm2(
+            vocab_size=model.n_vocab,
+            hidden_size=model.n_embd,
+            # Of which two thirds remain, rounded up.
+            intermediate_size=model.n_ff * 3 // 2 - 8,
+            block_multiple_of=model.n_ff // 4,
+            num_hidden_layers=model.n_layer,
+            num_attention_heads=model.n_head,
+            num_key_value_heads=model.n_head_kv,
+            layer_types=[
+                "conv" if model.recurs(i) else "full_attention" for i in range(model.n_layer)
+            ],
+            conv_L_cache=model.n_taps,
+            norm_eps=model.eps,
+            max_position_embeddings=model.n_ctx_train,
+            tie_word_embeddings=model.tied,
+            rope_parameters={"rope_type": "default", "rope_theta": model.rope_base},
+            attn_implementation="eager",
+        )
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
         rope |= {

@@ -74,11 +74,18 @@ struct LayerNorm {
 /// Which rows one vector for all of them is made of.
 enum class Pooling { Mean, First, Last };
 
+/// What is done to rows on their way through a convolution.
+enum class Around : uint32_t {
+  Nothing,
+  Gates, // rows are three of the width: a gate before the convolution, one behind it, and what is convolved
+};
+
 /// A causal convolution over time, of each channel with taps of its own.
 struct Convolution {
   float *taps = nullptr; // (width, n_taps), the last one for the present token
   float *bias = nullptr; // (width), or null
   uint32_t n_taps = 0;
+  Around around = Around::Nothing;
   static constexpr uint32_t kMaxTaps = 8;
 };
 

@@ -28,6 +28,7 @@ from .families import (
     Family,
     Memory,
     family_with,
+    feed_forward,
     memories,
 )
 from .sentence import Sentence
@@ -49,7 +50,7 @@ class Recurrence:
 
     memories: tuple[Memory, ...]  # of each layer
     channels: int
-    block: int  # columns of a block-diagonal matrix's blocks
+    block: int  # columns of a block-diagonal matrix's blocks, of RG-LRU
     taps: int  # of a convolution
 
 
@@ -111,6 +112,7 @@ class Hyperparameters:
             "channels": self.recurrence.channels if self.recurrence else 0,
             "block": self.recurrence.block if self.recurrence else 0,
             "taps": self.recurrence.taps if self.recurrence else 0,
+            "gates_and_in": 3 * self.recurrence.channels if self.recurrence else 0,
             "wide": self.n_wide,
             "embedding": self.n_embedding,
         }[dimension]
@@ -169,7 +171,7 @@ def hyperparameters(
     Raises SlmError "bad_file" for a value that makes no sense and "unsupported"
     for one that would change what is computed.
     """
-    read = _Reader(str(checkpoint.config_path), {**family.defaults, **_given(config)})
+    read = _Reader(str(checkpoint.config_path), {**family.defaults, **_given(family.plain(config))})
     _refuse_variants(read, family)
     n_head = read.whole("num_attention_heads")
     n_embd = read.whole("hidden_size")
@@ -192,7 +194,7 @@ def hyperparameters(
     return Hyperparameters(
         n_layer=n_layer,
         n_embd=n_embd,
-        n_ff=_n_ff(read, family),
+        n_ff=feed_forward(family, read.values, read.whole),
         n_head=n_head,
         n_head_kv=read.whole("num_key_value_heads", n_head),
         head_dim=head_dim,
@@ -263,11 +265,6 @@ def _given(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _n_ff(read: _Reader, family: Family) -> int:
-    # RecurrentGemma counts both of the matrices that meet in a gated unit.
-    return read.whole("intermediate_size") // (2 if family.model_type == "recurrent_gemma" else 1)
-
-
 def _window(read: _Reader, family: Family) -> int | None:
     if "attention_window_size" in family.defaults:
         return read.whole("attention_window_size")
@@ -280,9 +277,10 @@ def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Rec
         raise read.unsupported(
             "another list of kinds of layers", "recurrent ones and attention are supported"
         )
-    channels = read.whole("lru_width", read.whole("hidden_size"))
-    block = channels // n_head
-    if channels % n_head or block % 32:
+    channels, block = read.whole("lru_width", read.whole("hidden_size")), 0
+    if family.recurrence == "rg_lru":
+        block = channels // n_head
+    if family.recurrence == "rg_lru" and (channels % n_head or block % 32):
         raise read.unsupported(
             f"recurrent layers of {channels} channels in {n_head} blocks",
             "blocks of a multiple of 32 are supported",

@@ -18,7 +18,7 @@ from ..generated.abi import TENSOR_TYPES, TensorType
 CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
     "embedding": ("token_embd", "output"),
     "attn_kv": ("attn_k", "attn_v", "rec_input_gate", "rec_recurrence_gate"),
-    "attn_qo": ("attn_q", "attn_output", "rec_gate", "rec_in", "rec_out"),
+    "attn_qo": ("attn_q", "attn_output", "rec_gate", "rec_in", "rec_out", "in_proj", "out_proj"),
     "ffn_in": ("ffn_gate", "ffn_up"),
     "ffn_down": ("ffn_down",),
 }

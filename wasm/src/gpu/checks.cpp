@@ -17,10 +17,11 @@
 namespace slm {
 
 struct Checks::Case {
-  enum Kind { Embed, Product, Gated, Attention, Recurrence, Drawing } kind;
+  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Drawing } kind;
   TensorType type;                // of weights
   uint32_t rows, columns, tokens; // of a recurrence its taps and the columns of a block
   AttentionSpec spec;             // of attention
+  Convolution convolution = {};   // of one that stands alone
 };
 
 namespace {
@@ -139,6 +140,8 @@ Checks::Checks(const LoadedModel &model) {
     cases_.push_back({Case::Attention, {}, 0, 0, 1, spec});
   for (const Kinds::Recurrence &k : kinds.recurrences)
     cases_.push_back({Case::Recurrence, k.type, k.n_taps, k.block, 1, {}});
+  for (const Convolution &c : kinds.convolutions)
+    cases_.push_back({Case::Convolving, {}, 0, 0, 1, {}, c});
   cases_.push_back({Case::Drawing, {}, 0, 0, 1, {}});
 }
 Checks::~Checks() = default;
@@ -150,6 +153,7 @@ const char *Checks::name(uint32_t i) {
   const Case &c = cases_[i];
   if (c.kind == Case::Attention) return c.spec.window != 0 ? "attention in a window" : "attention";
   if (c.kind == Case::Drawing) return "drawing";
+  if (c.kind == Case::Convolving) return "convolution";
   if (c.kind == Case::Recurrence)
     return name_.assign("recurrence ").append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
   const bool few = c.tokens <= GpuOps::kFewTokens;
@@ -167,6 +171,7 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   Running &r = *running_;
   if (c.kind == Case::Attention) return start_attention(r, model, c.spec);
   if (c.kind == Case::Recurrence) return start_recurrence(r, {c.type, c.columns, c.rows});
+  if (c.kind == Case::Convolving) return start_convolution(r, c.convolution);
   if (c.kind == Case::Drawing) return start_drawing(r);
   const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;
   const uint32_t columns = c.columns, width = embeds ? columns : c.rows;

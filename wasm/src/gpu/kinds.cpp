@@ -34,7 +34,12 @@ public:
     note_one(gate.weight);
     note_one(up.weight);
   }
-  void convolve(Rows, const Convolution &c, RecurrentLayer &, Rows) override { n_taps_ = c.n_taps; }
+  void convolve(Rows, const Convolution &c, RecurrentLayer &, Rows) override {
+    n_taps_ = c.n_taps;
+    const auto same = [&](const Convolution &other) { return other.n_taps == c.n_taps && other.around == c.around; };
+    if (c.around != Around::Nothing && std::none_of(found.convolutions.begin(), found.convolutions.end(), same))
+      found.convolutions.push_back(c);
+  }
   void block_matmul(Rows, std::initializer_list<Product> products) override {
     for (const Product &p : products) {
       const Kinds::Recurrence kind{p.linear.weight.type, p.linear.weight.columns, n_taps_};

@@ -94,6 +94,10 @@ public:
   Status number(std::string_view key, uint32_t &value) const;
   Status number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status number(std::string_view key, float &value, float otherwise) const;
+  /// A number for all layers, or an array with one of each that does not have the part it counts of: those have 0.
+  Status number_of_some(std::string_view key, uint32_t n_layer, uint32_t &value, uint32_t otherwise) const;
+  /// Whether `<architecture>.<key>`, where it is there, is `expected`; `what` is what it asks for otherwise.
+  Status refuse_variant(std::string_view key, uint32_t expected, std::string_view what) const;
   /// A key that stands under no architecture.
   Status global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status text(std::string_view key, std::string_view &value, std::string_view otherwise) const;
@@ -212,5 +216,6 @@ std::unique_ptr<Family> new_gemma_embedding();
 std::unique_ptr<Family> new_vaultgemma();
 std::unique_ptr<Family> new_bert();
 std::unique_ptr<Family> new_recurrentgemma();
+std::unique_ptr<Family> new_lfm2();
 
 } // namespace slm

@@ -125,7 +125,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'memory', binding: 4, access: 'read_write' },
       { name: 'out', binding: 5, access: 'read_write' },
     ],
-    params: 8,
+    params: 9,
   },
   {
     name: 'copy',

@@ -500,6 +500,7 @@ n_taps: u32,
 taps: u32,
 bias: u32,
 at: u32,
+around: u32,
 }
 struct Batch {
 past: u32,
@@ -527,7 +528,13 @@ bias = vectors[params.bias + channel];
 }
 let taps = params.taps + channel * params.n_taps;
 for (var t = 0u; t < params.n; t++) {
-inputs[before] = x[t * params.x_stride + channel];
+let at = t * params.x_stride + channel;
+var gate = 1.0;
+inputs[before] = x[at];
+if (params.around == 1u) {
+inputs[before] *= x[at + 2u * params.width];
+gate = x[at + params.width];
+}
 var sum = bias;
 for (var j = 0u; j <= before; j++) {
 sum += vectors[taps + j] * inputs[j];
@@ -535,7 +542,7 @@ sum += vectors[taps + j] * inputs[j];
 for (var j = 0u; j < before; j++) {
 inputs[j] = inputs[j + 1u];
 }
-out[t * params.out_stride + channel] = sum;
+out[t * params.out_stride + channel] = sum * gate;
 }
 for (var j = 0u; j < before; j++) {
 memory[params.at + j * params.width + channel] = inputs[j];

@@ -123,8 +123,9 @@ struct Convolve {
   uint32_t taps = 0;
   uint32_t bias = 0;
   uint32_t at = 0;
+  uint32_t around = 0;
 };
-static_assert(sizeof(Convolve) == 18 * sizeof(uint32_t));
+static_assert(sizeof(Convolve) == 19 * sizeof(uint32_t));
 
 /// copy.wgsl
 struct Copy {
