@@ -62,7 +62,7 @@ VISIONS: dict[str, TinyVision] = {
 
 def transformers_vision(tiny: TinyVision) -> Any:
     """The whole model."""
-    vision = {
+    vision: dict[str, Any] = {
         "hidden_size": tiny.n_embd,
         "intermediate_size": tiny.n_ff,
         "num_hidden_layers": tiny.n_layer,
@@ -71,6 +71,7 @@ def transformers_vision(tiny: TinyVision) -> Any:
         "patch_size": tiny.patch_size,
     }
     text = transformers_config(tiny.text)
+    idefics: Any = transformers.Idefics3Config  # its own arguments are not all typed
     made: dict[str, Any] = {
         "gemma3": lambda: transformers.Gemma3ForConditionalGeneration(
             transformers.Gemma3Config(
@@ -90,7 +91,7 @@ def transformers_vision(tiny: TinyVision) -> Any:
             )
         ),
         "idefics3": lambda: transformers.Idefics3ForConditionalGeneration(
-            transformers.Idefics3Config(
+            idefics(
                 text_config=text,
                 vision_config=vision,
                 scale_factor=tiny.factor,

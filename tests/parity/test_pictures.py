@@ -200,4 +200,4 @@ def test_an_encoder_of_another_model(folder: Path, core: Instance) -> None:
     with Model.open(text, core=core) as model:
         refused(lambda: model.load_vision(other), "bad_file", "paligemma", "gemma3")
         refused(lambda: model.load_vision(text), "bad_file", "clip", "mmproj")
-        refused(lambda: Model.open(other, core=core), "bad_file")
+        refused(lambda: Model.open(other, core=core), "unsupported", "encoder")

@@ -133,7 +133,7 @@ SLM_API int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, c
 /* The variant webgpu: goes through every kind of evaluation that a session of
  * this shape can ask for, once the model is laid out, so that a host which only
  * notes what is encoded knows all pipelines before the weights are there; those
- * of adapters come with the first token that uses them. */
+ * of adapters and of pictures come with the first that is used. */
 SLM_API int32_t slm_model_prepare(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 
 /* Checks that every tensor has arrived whole; the model can then be evaluated. */

@@ -53,6 +53,9 @@ Status LoadedModel::open_set() {
   if (found && kind == "adapter")
     return fail(SLM_ERR_UNSUPPORTED, "the file is an adapter for a ", architecture_,
                 " model and no model itself; load its base and give this file as an adapter of it");
+  if (found && kind == "mmproj")
+    return fail(SLM_ERR_UNSUPPORTED, "the file is an encoder of pictures and no model itself; load its language model "
+                                     "and give this file as that model's encoder");
   slots_.clear();
   for (uint32_t f = 0; f < files_.size(); f++)
     for (const GgufTensor &t : files_[f]->tensors())

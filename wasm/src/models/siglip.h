@@ -11,7 +11,7 @@ namespace slm {
 /// How a language model looks at what its encoder makes of a picture.
 struct Sight {
   bool both_ways = false;    // its positions see each other, within a layer's window
-  bool whole_prompt = false; // and so does the whole prompt that it stands in, which is one evaluation
+  bool whole_prompt = false; // and so does all of its prompt, past any window: one evaluation
 };
 
 /// What stands between the encoder and a language model.
