@@ -136,7 +136,6 @@ class Session:
         with self.core.allocate(8 * n) as address:
             self.core.view(address, 8 * n)[:] = handles + np.array(at, "<u4").tobytes()
             self.core.check("slm_session_pictures", self.handle, address, address + 4 * n, n)
-        self._pictures = [(a, a + p.n_tokens) for p, a in zip(shown, at, strict=True)]
         self._shown = [(a, a + picture.n_tokens) for a, picture in zip(at, shown, strict=True)]
 
     def exact(self, on: bool = True) -> None:
