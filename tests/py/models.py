@@ -55,10 +55,9 @@ def with_pieces(source: Path, target: Path, pieces: Sequence[str]) -> Path:
     tokens = list(fields["tokenizer.ggml.tokens"].contents())
     types = list(fields["tokenizer.ggml.token_type"].contents())
     scores = list(fields["tokenizer.ggml.scores"].contents())
-    first = types.index(gguf.TokenType.UNUSED)
     for i, piece in enumerate(pieces):
-        tokens[first + i], types[first + i] = piece, gguf.TokenType.NORMAL
-        scores[first + i] = 1.0 * (len(pieces) - i)
+        at = tokens.index(piece) if piece in tokens else types.index(gguf.TokenType.UNUSED)
+        tokens[at], types[at], scores[at] = piece, gguf.TokenType.NORMAL, float(len(pieces) - i)
     edits = {
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.token_type": types,
