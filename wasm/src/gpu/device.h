@@ -57,6 +57,8 @@ struct Scratch {
   Buffer partials;          // of attention: (n_head, segments, head_dim + 2)
   Buffer blocks;            // (n_batch, 2) positions, once tokens see each other in blocks
 
+  const Probe *probe = nullptr; // what is looked at, or null
+
   std::vector<float> host_angles; // on their way
 };
 

@@ -82,7 +82,7 @@ void GpuOps::add_embedding(const Matrix &table, Index index, Rows x) {
   look_up(table, kept_, index == Index::Position ? 1 : 2, true, 1, handle_of(x.data));
 }
 
-void GpuOps::copy(uint32_t src, uint32_t dst, uint32_t to, uint32_t n) {
+void GpuOps::copy_floats(uint32_t src, uint32_t dst, uint32_t to, uint32_t n) {
   gpu::Copy op;
   op.n = n, op.to = to;
   op.grid[0] = std::min(divided(n, 256), kMostWorkgroups);
@@ -91,7 +91,7 @@ void GpuOps::copy(uint32_t src, uint32_t dst, uint32_t to, uint32_t n) {
 }
 
 void GpuOps::layernorm(const LayerNorm &norm, Rows x, Rows out) {
-  if (out.data != x.data) copy(handle_of(x.data), handle_of(out.data), 0, batch_.n * stride_of(x.width));
+  if (out.data != x.data) copy_floats(handle_of(x.data), handle_of(out.data), 0, batch_.n * stride_of(x.width));
   gpu::Layernorm op;
   op.grid[0] = batch_.n;
   op.vectors = kept_.vectors, op.x = handle_of(out.data);
@@ -116,7 +116,7 @@ void GpuOps::embed(const Matrix &table, float factor, Rows out) {
   if (adapted_ != nullptr) adapt_embedding(factor, out);
   const uint32_t stride = stride_of(out.width);
   for (const Placed &p : batch_.pictures)
-    copy(handle_of(p.rows.data), handle_of(out.data), p.first * stride, p.n * stride);
+    copy_floats(handle_of(p.rows.data), handle_of(out.data), p.first * stride, p.n * stride);
 }
 
 void GpuOps::adapt_embedding(float factor, Rows out) {
@@ -139,6 +139,21 @@ void GpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   op.stride = stride_of(x.width);
   op.weight = kept_.vector_at(weight);
   op.epsilon = epsilon;
+  gpu_encode(&op);
+}
+
+void GpuOps::copy(Rows from, Rows to) { combine(handle_of(from.data), batch_.n, 0, to); }
+void GpuOps::difference(Rows x, Rows y) { combine(handle_of(x.data), batch_.n, -1, y); }
+void GpuOps::add_row(const float *row, Rows x) { combine(handle_of(row), 1, 1, x); }
+
+void GpuOps::combine(uint32_t x, uint32_t n, float factor, Rows y) {
+  const uint32_t quads = stride_of(y.width) / 4;
+  gpu::Combine op;
+  op.n = batch_.n * quads;
+  op.period = n * quads;
+  op.factor = factor;
+  spread(divided(op.n, 256), op.grid);
+  op.x = x, op.y = handle_of(y.data);
   gpu_encode(&op);
 }
 

@@ -196,8 +196,11 @@ public:
   /// What layer `layer` remembers in place of keys and values; nothing where it attends.
   virtual RecurrentLayer recurrent(uint32_t) const { return {}; }
   virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
-  /// Runs on every thread of the team. Only `layers` take part.
+  /// Runs on every thread of the team. Only `layers` take part. Marks where it is in each of them, and ends with
+  /// head().
   virtual void forward(Ops &op, State &state, const Output &output) const = 0;
+  /// What becomes of the last layer's residual, of which the last `output.n` rows are wanted.
+  virtual void head(Ops &op, State &state, Rows x, const Output &output) const = 0;
 
   LayerRange layers; // set by the model
 };
