@@ -21,6 +21,8 @@ from .common import (
     ContextOption,
     JsonOption,
     ModelArgument,
+    SaeOption,
+    SteerOption,
     VariantOption,
     VerifyOption,
     loaded_adapters,
@@ -28,6 +30,7 @@ from .common import (
     print_json,
     progress_bar,
 )
+from .common import steer as steer_session
 from .generation import (
     MinPOption,
     PenaltyOption,
@@ -84,6 +87,8 @@ def chat(
     ] = None,
     n_ctx: ContextOption = None,
     adapter: AdapterOption = None,
+    sae: SaeOption = None,
+    steer: SteerOption = None,
     variant: VariantOption = None,
     verify: VerifyOption = False,
     json: JsonOption = False,
@@ -114,6 +119,7 @@ def chat(
             sight.session(n_ctx) as session,
         ):
             session.adapters(adapters)
+            steer_session(session, sae, steer)
             conversation = _Conversation(sight, session, sampling, system, max_tokens, json, detail)
             # Fails now rather than after the first question.
             sight.laid_out([{"role": "user", "content": "?"}])
