@@ -18,7 +18,9 @@ class Tensor:
     @property
     def is_matrix(self) -> bool:
         """Whether products read it; the taps of a convolution stay float32."""
-        return self.rows > 1 and not self.is_convolution
+        # XLM-RoBERTa has one type of tokens, in a table all the same.
+        several = self.rows > 1 or self.name == "token_types.weight"
+        return several and not self.is_convolution
 
     @property
     def is_convolution(self) -> bool:
