@@ -64,11 +64,18 @@ public:
       const Layer &l = w.layers[i];
       op.matmul({s.x, l.attn.norm, c.norm_epsilon}, {{l.attn.q, s.q}, {l.attn.k, s.k}, {l.attn.v, s.v}});
       op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
+      op.mark(Mark::Heads, i, s.attended);
       op.matmul_add({s.attended}, l.attn.output, s.x, c.residual_scale);
+      op.mark(Mark::Middle, i, s.x);
       op.glu({s.x, l.ffn.norm, c.norm_epsilon}, l.ffn.gate, l.ffn.up, Glu::Silu, s.gated);
       op.matmul_add({s.gated}, l.ffn.down, s.x, c.residual_scale);
+      op.mark(Mark::End, i, s.x);
     }
-    op.logits({s.x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, 0, output.n, output.logits, 1 / c.logit_scale);
+    head(op, s, s.x, output);
+  }
+
+  void head(Ops &op, State &, Rows x, const Output &output) const override {
+    op.logits({x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, 0, output.n, output.logits, 1 / c.logit_scale);
   }
 
 private:

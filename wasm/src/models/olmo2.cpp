@@ -82,13 +82,20 @@ public:
       attention.rope = c.locals[i] ? &w.local_rope : &w.global_rope;
       attention.window = window(i);
       op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
+      op.mark(Mark::Heads, i, s.attended);
       op.matmul({s.attended}, {{l.attn_output, s.branch}});
       op.add_rmsnorm(s.branch, l.attn_post_norm, c.norm_epsilon, s.x);
+      op.mark(Mark::Middle, i, s.x);
       op.glu({s.x}, l.gate, l.up, Glu::Silu, s.gated);
       op.matmul({s.gated}, {{l.down, s.branch}});
       op.add_rmsnorm(s.branch, l.ffn_post_norm, c.norm_epsilon, s.x);
+      op.mark(Mark::End, i, s.x);
     }
-    op.logits({s.x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, 0, output.n, output.logits);
+    head(op, s, s.x, output);
+  }
+
+  void head(Ops &op, State &, Rows x, const Output &output) const override {
+    op.logits({x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, 0, output.n, output.logits);
   }
 
 private:
