@@ -5,8 +5,8 @@
 
 namespace slm {
 
-/// What the pre-tokenizers tell apart: \p{L} without case, \p{N}, \p{P}, \s, \p{M}, letters that are
-/// upper (or title) and lower case, and the rest.
+/// What the pre-tokenizers tell apart: \p{L} without case, \p{N}, \p{P}, \s, \p{M},
+/// letters of upper (or title) and of lower case, and the rest.
 enum class CharClass : uint8_t { Other, Letter, Number, Punctuation, Space, Mark, Upper, Lower };
 
 /// Runs of code points of one class, from U+0000 on: each the run's length,
