@@ -54,6 +54,9 @@ Status LoadedModel::open_set() {
   if (found && kind == "adapter")
     return fail(SLM_ERR_UNSUPPORTED, "the file is an adapter for a ", architecture_,
                 " model and no model itself; load its base and give this file as an adapter of it");
+  if (found && kind == "mmproj")
+    return fail(SLM_ERR_UNSUPPORTED, "the file is an encoder of pictures and no model itself; load its language model "
+                                     "and give this file as that model's encoder");
   if (found && kind == "sae")
     return fail(SLM_ERR_UNSUPPORTED, "the file is a sparse autoencoder of a ", architecture_,
                 " model and no model itself; load its base and give this file beside it");
@@ -77,7 +80,7 @@ Status LoadedModel::layout() {
   weights_ = {};
   tables_.clear();
   for (TensorSlot &s : slots_)
-    s = {s.tensor, s.file};
+    s = TensorSlot{s.tensor, s.file};
 
   SLM_TRY(new_family(architecture_, family_));
   Loader loader(files_, architecture_, tokenizer_->n_vocab(), loaded_, slots_);
@@ -93,14 +96,11 @@ Status LoadedModel::layout() {
   f16_cache_ = false;
   for (TensorSlot &s : slots_) {
     f16_cache_ |= s.matrix != nullptr && s.tensor->type != TensorType::F32;
-    if (s.skipped) continue;
-    if (s.table != nullptr) {
+    if (s.table != nullptr && !s.skipped) {
       SLM_TRY(allocate(tables_.emplace_back(), s.table->bytes(), s.tensor->name));
       s.table->data = tables_.back().get();
-    } else if (s.matrix != nullptr) {
-      SLM_TRY(weights_.place(*s.matrix, s.tensor->name));
     } else {
-      SLM_TRY(weights_.place(*s.vector, static_cast<uint32_t>(s.elements()), s.tensor->name));
+      SLM_TRY(s.place(weights_));
     }
   }
   SLM_TRY(weights_.placed());
@@ -115,7 +115,7 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
   TensorSlot &s = slots_[tensor];
   if (s.skipped)
     return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' is left out: nothing computes with it");
-  return take_piece(s, weights_, offset, bytes, n);
+  return s.feed(weights_, offset, bytes, n);
 }
 
 Status LoadedModel::ready() {

@@ -125,13 +125,13 @@ def _one_or_all(values: Sequence[int]) -> int | list[int]:
     return values[0] if len(set(values)) == 1 else list(values)
 
 
-def add_facts(writer: GGUFWriter, folders: Sequence[Path], name: str) -> None:
+def add_facts(writer: GGUFWriter, folders: Sequence[Path], name: str, kind: str = "model") -> None:
     """The model card's licence, languages, tags and base model; the generation
     config's sampling. What the card does not say, or says unreadably, is left out.
 
     `folders` are those of the adapters, the last one first, and the base's, whose
     card counts; of the generation configs the first."""
-    writer.add_type("model")
+    writer.add_type(kind)
     writer.add_name(name)
     card = _model_card(folders[-1] / "README.md")
     for key, add in (

@@ -15,8 +15,8 @@ public:
   void embed(const Matrix &, float, Rows) override {}
   void embed(const RowTable &, float, Rows) override {}
   void add_embedding(const Matrix &, Index, Rows) override {}
-  void layernorm(const LayerNorm &, Rows) override {}
-  void gelu(Rows) override {}
+  void layernorm(const LayerNorm &, Rows, Rows) override {}
+  void gelu(Rows, GeluForm) override {}
   void rmsnorm(const Input &, Rows) override {}
   void add_rmsnorm(Rows, const float *, float, Rows, float) override {}
   void add_rmsnorm_slices(Rows, const float *, uint32_t, float, Rows) override {}
@@ -56,6 +56,8 @@ public:
   void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
   uint32_t keep_last(uint32_t, std::initializer_list<Rows *>) override { return 1; }
   void pool(const Input &, Pooling, Rows) override {}
+  void patches(const Pixels &, uint32_t, Rows) override {}
+  void merge_rows(Rows, uint32_t, uint32_t, Merge, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
   void copy(Rows, Rows) override {}
   void difference(Rows, Rows) override {}
