@@ -14,6 +14,7 @@ from .fim import FittedPrompt, Infill, fill_or_continue
 from .instance import Instance, Variant
 from .model import Model, ModelInfo, Tokenizer
 from .perplexity import Perplexity, perplexity
+from .sae import Sae, SaeInfo
 from .session import Generation, Sampling, Session
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Perplexity",
+    "Sae",
+    "SaeInfo",
     "Sampling",
     "Session",
     "Site",

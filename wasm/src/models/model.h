@@ -67,6 +67,8 @@ struct TensorSlot {
   Status take(uint32_t offset, uint32_t n);
 };
 
+/// Takes a piece of a tensor to its place in `weights`.
+Status take_piece(TensorSlot &slot, WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n);
 /// Whether every tensor has arrived whole.
 Status check_fed(std::span<const TensorSlot> slots);
 
