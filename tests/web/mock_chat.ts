@@ -128,6 +128,11 @@ class MockChat implements Slm {
   readonly embeddings = {
     create: () => Promise.reject(new Error('the mock embeds nothing')),
   };
+  readonly saes = {
+    load: () => Promise.reject(new Error('nobody looks into the mock')),
+    list: () => [],
+    remove: () => {},
+  };
   readonly inspect = () => Promise.reject(new Error('nobody looks into the mock'));
   readonly requests: Request[] = [];
   readonly openings: string[] = [];

@@ -65,7 +65,7 @@ export class Chat implements ChatCompletions {
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = chatLogprobs(params);
     const adapters = engine.adapters.choose(params.adapters);
-    const steer = steering(params.steer, engine.facts.model);
+    const steer = steering(params.steer, engine);
     const use = toolUse(params);
     const form = this.#form(params, use);
     const { ids, dropped } = await this.#prompt(params, form, use);

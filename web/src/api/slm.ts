@@ -14,6 +14,7 @@ import { TextEmbeddings } from './embeddings';
 import { ModelGuard } from './guard';
 import { inspect } from './inspect';
 import { Queue } from './queue';
+import { ModelSaes } from './saes';
 import { type Rules, Screen, screenedChat, screenedText } from './screened';
 import { ChatTemplate, type TemplateTokens } from './template';
 import { TextCompletions } from './text';
@@ -42,6 +43,7 @@ export class LoadedModel implements Slm {
   readonly completions: Completions;
   readonly embeddings: TextEmbeddings;
   readonly adapters: ModelAdapters;
+  readonly saes: ModelSaes;
   readonly guard: Guard;
   readonly #engine: Engine;
   readonly #source: ModelSource;
@@ -74,6 +76,7 @@ export class LoadedModel implements Slm {
     const { chat_template, name } = manifest;
     this.embeddings = new TextEmbeddings(context);
     this.adapters = new ModelAdapters(engine);
+    this.saes = new ModelSaes(engine);
     this.#guarding = guarding;
     if (guarding === null) {
       this.chat = { completions: chat };

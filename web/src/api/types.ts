@@ -8,7 +8,7 @@ import type { Backend, BackendInfo, BackendNotice, GpuStats, KnownAnswer } from 
 import type { ChatCompletions, Completions } from './completions';
 import type { Embeddings } from './embedding_types';
 import type { Guard, GuardOptions } from './guarding';
-import type { Inspection, InspectRequest } from './inspection';
+import type { Inspection, InspectRequest, Saes } from './inspection';
 import type { ContextNotice, StorageNotice, VariantNotice } from './notices';
 
 export type * from './completions';
@@ -357,6 +357,8 @@ export interface Slm {
   readonly completions: Completions;
   readonly embeddings: Embeddings;
   readonly adapters: Adapters;
+  /** For `inspect` and `steer`. */
+  readonly saes: Saes;
   /** Asks the guard that the model was loaded with, with its rules unless others are named; of a model
    *  without one, the model itself. */
   readonly guard: Guard;

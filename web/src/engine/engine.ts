@@ -12,17 +12,20 @@ import { N_BATCH } from '../generated/abi';
 import { GpuFailure } from '../gpu/failure';
 import type {
   DoneReport,
+  FeatureWish,
   GenerateRequest,
   Inspected,
   InspectRequest,
   LoadedFacts,
   MainReply,
   MainRequest,
+  RawSteer,
   TokenReport,
 } from '../worker/protocol';
 import { EngineAdapters } from './adapters';
 import { type BackendChoice, chooseBackend, sentence, toSlmError, wantsGpuOnly } from './backend';
 import { probe } from './probe';
+import { EngineSaes } from './saes';
 import { Team } from './team';
 import { type Choice, chooseVariant, GPU_CHOICE } from './variant';
 
@@ -36,12 +39,25 @@ export interface GenerateHandlers {
 }
 
 /** What a request needs besides what the engine adds to it. */
-export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters' | 'replay'> & {
+export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters' | 'steer' | 'replay'> & ByName;
+
+/** An inspection, in the same way. */
+export type Inspecting = Omit<InspectRequest, 'type' | 'id' | 'adapters' | 'steer' | 'features'> &
+  ByName & { readonly features: (Omit<FeatureWish, 'sae'> & { readonly sae: string }) | null };
+
+/** As RawSteer, with an autoencoder's name in place of the worker's id. */
+export type Steering =
+  | Exclude<RawSteer, { readonly sae: number }>
+  | { readonly sae: string; readonly feature: number; readonly strength: number };
+
+interface ByName {
   readonly adapters: readonly AdapterUse[];
-};
+  readonly steer: readonly Steering[];
+}
 
 export class Engine {
   readonly adapters: EngineAdapters;
+  readonly saes: EngineSaes;
   readonly #source: ModelSource;
   readonly #options: EngineOptions;
   #notices: BackendNotice[] = [];
@@ -68,6 +84,12 @@ export class Engine {
       this.#team?.ask({ type: 'free-adapter', id: this.#nextId++, adapter: id }).catch(() => undefined); // gone with its team
     };
     this.adapters = new EngineAdapters({ load, free }, source);
+    this.saes = new EngineSaes({
+      load: (file) => this.#loadSae(file),
+      free: (sae) => {
+        this.#team?.ask({ type: 'free-sae', id: this.#nextId++, sae }).catch(() => undefined);
+      },
+    });
     this.#ready = this.#start();
   }
 
@@ -152,18 +174,18 @@ export class Engine {
   }
 
   /** Rejects with the signal's reason when it was aborted. */
-  async inspect(
-    request: Omit<InspectRequest, 'type' | 'id' | 'adapters'> & { readonly adapters: readonly AdapterUse[] },
-    signal: AbortSignal | undefined,
-  ): Promise<Inspected> {
+  async inspect(request: Inspecting, signal: AbortSignal | undefined): Promise<Inspected> {
     return this.#on(async (team) => {
       signal?.throwIfAborted();
       const adapters = await this.adapters.ready(request.adapters);
+      const steer = await this.#steer(request.steer);
+      const wish = request.features;
+      const features = wish === null ? null : { ...wish, sae: await this.saes.id(wish.sae) };
       const id = this.#nextId++;
       const abort = () => team.send({ type: 'abort', id });
       signal?.addEventListener('abort', abort);
       try {
-        const reply = await team.ask({ type: 'inspect', id, ...request, adapters });
+        const reply = await team.ask({ type: 'inspect', id, ...request, features, adapters, steer });
         signal?.throwIfAborted();
         return reply.type === 'inspected' ? reply.found! : unexpected(reply);
       } finally {
@@ -191,6 +213,7 @@ export class Engine {
     signal?.throwIfAborted();
     // In this request's turn, so that an adapter removed before it is not used.
     const adapters = await this.adapters.ready(generation.adapters);
+    const steer = await this.#steer(generation.steer);
     signal?.throwIfAborted();
     const id = this.#nextId++;
     const abort = () => team.send({ type: 'abort', id });
@@ -201,6 +224,7 @@ export class Engine {
         id,
         ...generation,
         adapters,
+        steer,
         replay: Int32Array.from(made),
       } as const;
       const reply = await team.ask(request, (report) => {
@@ -219,6 +243,18 @@ export class Engine {
   async #loadAdapter(file: Blob) {
     const reply = await this.#ask({ type: 'load-adapter', id: this.#nextId++, file });
     return reply.type === 'adapter' ? reply : unexpected(reply);
+  }
+
+  async #loadSae(file: Blob) {
+    const reply = await this.#ask({ type: 'load-sae', id: this.#nextId++, file });
+    return reply.type === 'sae' ? reply : unexpected(reply);
+  }
+
+  /** By the worker's ids; loads what is not in memory yet. */
+  #steer(steer: readonly Steering[]): Promise<RawSteer[]> {
+    return Promise.all(
+      steer.map(async (one) => ('sae' in one ? { ...one, sae: await this.saes.id(one.sae) } : one)),
+    );
   }
 
   #ask(request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> {
@@ -301,6 +337,7 @@ export class Engine {
   /** The GPU has failed: another team loads the model, and what was asked waits for it. */
   #replace(error: unknown): void {
     this.adapters.restart();
+    this.saes.restart();
     this.#notices = this.#notices.filter(({ code }) => code !== 'gpu_used'); // no longer
     this.#ready = (async () => {
       this.#gpuFailed(error);
@@ -336,7 +373,7 @@ export class Engine {
       this.#timings = reply.timings;
       this.#memoryBytes = reply.timings.memory_bytes;
     }
-    if (reply.type === 'adapter') this.#memoryBytes = reply.memory_bytes;
+    if (reply.type === 'adapter' || reply.type === 'sae') this.#memoryBytes = reply.memory_bytes;
     if (reply.type === 'done') this.#gpu = reply.gpu;
   }
 

@@ -7,6 +7,7 @@ import type { LoadProgress, PrefillProgress, Timings } from '../api/types';
 import type { AdapterFacts } from '../core/adapter';
 import type { WireError } from '../core/error';
 import type { ModelFacts, Spans } from '../core/model';
+import type { SaeFacts } from '../core/sae';
 import type { Param } from '../generated/abi';
 import type { GpuFault } from '../gpu/failure';
 
@@ -60,12 +61,16 @@ export interface GenerateRequest {
   readonly replay: Int32Array;
 }
 
-/** A direction of the residual behind a layer, and how much of it is added there. */
-export interface RawSteer {
-  readonly layer: number;
-  /** (n_embd) */
-  readonly direction: Float32Array;
-  readonly strength: number;
+/** What is added to the residual behind a layer: a direction (n_embd), or that of an autoencoder's feature. */
+export type RawSteer =
+  | { readonly layer: number; readonly direction: Float32Array; readonly strength: number }
+  | { readonly sae: number; readonly feature: number; readonly strength: number };
+
+/** Which features to tell: the `top` strongest of each token, and these, whatever they are. */
+export interface FeatureWish {
+  readonly sae: number;
+  readonly top: number;
+  readonly also: readonly number[];
 }
 
 /** What the head makes of the residual behind each of `layers`: the `top` most likely tokens after each of `ids`. */
@@ -75,6 +80,7 @@ export interface InspectRequest {
   readonly ids: Int32Array;
   readonly layers: readonly number[];
   readonly top: number;
+  readonly features: FeatureWish | null;
   readonly adapters: AdapterIds;
   readonly steer: readonly RawSteer[];
 }
@@ -107,6 +113,8 @@ export type MainRequest =
   /** The request's id is then the adapter's. */
   | { readonly type: 'load-adapter'; readonly id: number; readonly file: Blob }
   | { readonly type: 'free-adapter'; readonly id: number; readonly adapter: number }
+  | { readonly type: 'load-sae'; readonly id: number; readonly file: Blob }
+  | { readonly type: 'free-sae'; readonly id: number; readonly sae: number }
   /** Ends the generation or inspection `id` before its next token. */
   | { readonly type: 'abort'; readonly id: number };
 
@@ -162,11 +170,19 @@ export interface DoneReport {
   readonly gpu: GpuStats | null;
 }
 
+export interface LabelledFeature {
+  readonly feature: number;
+  readonly activation: number;
+  readonly label: string | null;
+}
+
 export interface Inspected {
   /** The bytes of each token of the text. */
   readonly tokens: readonly (readonly number[])[];
   /** By layer, by token: the most likely next ones. */
   readonly lens: readonly (readonly (readonly RawTokenLogprob[])[])[];
+  /** By token: the strongest first, then those that were asked for. null: none were. */
+  readonly features: readonly (readonly LabelledFeature[])[] | null;
 }
 
 export type MainReply =
@@ -188,6 +204,7 @@ export type MainReply =
       readonly facts: AdapterFacts;
       readonly memory_bytes: number;
     }
+  | { readonly type: 'sae'; readonly id: number; readonly facts: SaeFacts; readonly memory_bytes: number }
   | { readonly type: 'embedded'; readonly id: number; readonly embedding: Float32Array<ArrayBuffer> }
   /** null: it was aborted. */
   | { readonly type: 'inspected'; readonly id: number; readonly found: Inspected | null }
