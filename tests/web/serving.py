@@ -62,6 +62,10 @@ class Site:
     def paths(self, pattern: str) -> list[Hit]:
         return [hit for hit in self.hits if re.search(pattern, hit.path)]
 
+    def fetched(self, since: int = 0) -> list[Hit]:
+        """What the page asked for: a browser looks after the service worker when it likes."""
+        return [hit for hit in self.hits[since:] if hit.path != "/sw.js"]
+
     def release(self) -> None:
         """Breaks the connections of held responses."""
         self._released.set()

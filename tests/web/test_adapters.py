@@ -308,6 +308,5 @@ def test_the_page_offers_the_domains(released: tuple[Frame, Site]) -> None:
     assert (none[0], law[0], tale[0]) == ("Tiny", "Tiny · Law", "Tiny · tiny tale")
     assert again == none
     assert none[1] != law[1] != tale[1] != none[1]
-    # But for the browser, which looks after its service worker when it likes.
-    assert [hit for hit in site.hits[before:] if hit.path != "/sw.js"] == []
+    assert site.fetched(before) == []
     assert len({hit.path for hit in site.paths(CHUNK)}) == len(site.paths(CHUNK))

@@ -118,7 +118,7 @@ def test_what_is_missing_is_suggested_and_taken_with_tab(
     expect(editor.code).to_be_focused()
     assert editor.text().startswith("the one in")
     assert editor.text().endswith(f"{wanted[-4:]} on the")
-    assert server.hits == []
+    assert server.fetched() == []
     assert [line for line in editor.console if "No available adapters" not in line] == []
 
 

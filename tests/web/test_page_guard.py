@@ -55,7 +55,7 @@ def test_a_refusing_guard_lets_nothing_through(browser: Browser, served: Served)
             "your message breaks the rule “No questions”", timeout=PATIENCE_MS
         )
         expect(chat.answers.locator(".prose")).to_be_empty()
-        assert site.hits == []
+        assert site.fetched() == []
         # Nobody has to download it again.
         chat.page.reload()
         again = Chat.of(chat.page)
