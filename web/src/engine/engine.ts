@@ -10,6 +10,7 @@ import { SlmError } from '../core/error';
 import type { Spans } from '../core/model';
 import { N_BATCH } from '../generated/abi';
 import { GpuFailure } from '../gpu/failure';
+import { positionsOf } from '../vision/projectors';
 import type {
   DoneReport,
   GenerateRequest,
@@ -20,6 +21,7 @@ import type {
 } from '../worker/protocol';
 import { EngineAdapters } from './adapters';
 import { type BackendChoice, chooseBackend, sentence, toSlmError, wantsGpuOnly } from './backend';
+import { EnginePictures, type Placed } from './pictures';
 import { probe } from './probe';
 import { Team } from './team';
 import { type Choice, chooseVariant, GPU_CHOICE } from './variant';
@@ -34,12 +36,15 @@ export interface GenerateHandlers {
 }
 
 /** What a request needs besides what the engine adds to it. */
-export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters' | 'replay'> & {
+export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters' | 'pictures' | 'replay'> & {
   readonly adapters: readonly AdapterUse[];
+  /** By rising position; absent: none. */
+  readonly pictures?: readonly Placed[];
 };
 
 export class Engine {
   readonly adapters: EngineAdapters;
+  readonly #pictures: EnginePictures;
   readonly #source: ModelSource;
   readonly #options: EngineOptions;
   #notices: BackendNotice[] = [];
@@ -66,6 +71,16 @@ export class Engine {
       this.#team?.ask({ type: 'free-adapter', id: this.#nextId++, adapter: id }).catch(() => undefined); // gone with its team
     };
     this.adapters = new EngineAdapters({ load, free }, source);
+    this.#pictures = new EnginePictures(
+      {
+        load: (vision) => this.#ask({ type: 'load-vision', id: this.#nextId++, file: vision }),
+        encode: (rgb) => this.#encode(rgb),
+        free: (picture) => {
+          this.#team?.ask({ type: 'free-picture', id: this.#nextId++, picture }).catch(() => undefined); // gone with its team
+        },
+      },
+      source,
+    );
     this.#ready = this.#start();
   }
 
@@ -168,6 +183,7 @@ export class Engine {
     signal?.throwIfAborted();
     // In this request's turn, so that an adapter removed before it is not used.
     const adapters = await this.adapters.ready(generation.adapters);
+    const pictures = await this.#pictures.ready(generation.pictures ?? [], signal);
     signal?.throwIfAborted();
     const id = this.#nextId++;
     const abort = () => team.send({ type: 'abort', id });
@@ -178,6 +194,7 @@ export class Engine {
         id,
         ...generation,
         adapters,
+        pictures,
         replay: Int32Array.from(made),
       } as const;
       const reply = await team.ask(request, (report) => {
@@ -196,6 +213,12 @@ export class Engine {
   async #loadAdapter(file: Blob) {
     const reply = await this.#ask({ type: 'load-adapter', id: this.#nextId++, file });
     return reply.type === 'adapter' ? reply : unexpected(reply);
+  }
+
+  async #encode(rgb: Uint8Array): Promise<number> {
+    const id = this.#nextId++;
+    const reply = await this.#ask({ type: 'encode', id, rgb });
+    return reply.type === 'encoded' ? id : unexpected(reply);
   }
 
   #ask(request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> {
@@ -244,7 +267,10 @@ export class Engine {
     this.#throwIfEnded();
     const options = this.#options;
     const n_ctx = options.n_ctx ?? this.#source.manifest.memory.n_ctx_default;
-    const n_batch = options.n_batch ?? N_BATCH[gpu === null ? 'cpu' : 'gpu'];
+    const { vision } = this.#source.manifest;
+    // A picture is evaluated whole.
+    const least = vision === undefined ? 1 : positionsOf(vision);
+    const n_batch = options.n_batch ?? Math.max(least, N_BATCH[gpu === null ? 'cpu' : 'gpu']);
     // A new device in place of a lost one is most often the same.
     const kernels = this.#team?.facts.gpu?.info.kernels ?? options.kernels ?? {};
     const verify = this.#doubtful || (options.verify ?? false);
@@ -278,6 +304,7 @@ export class Engine {
   /** The GPU has failed: another team loads the model, and what was asked waits for it. */
   #replace(error: unknown): void {
     this.adapters.restart();
+    this.#pictures.restart();
     this.#notices = this.#notices.filter(({ code }) => code !== 'gpu_used'); // no longer
     this.#ready = (async () => {
       this.#gpuFailed(error);
@@ -313,7 +340,8 @@ export class Engine {
       this.#timings = reply.timings;
       this.#memoryBytes = reply.timings.memory_bytes;
     }
-    if (reply.type === 'adapter') this.#memoryBytes = reply.memory_bytes;
+    if (reply.type === 'adapter' || reply.type === 'vision' || reply.type === 'encoded')
+      this.#memoryBytes = reply.memory_bytes;
     if (reply.type === 'done') this.#gpu = reply.gpu;
   }
 

@@ -117,6 +117,14 @@ export const PROJECTORS: Readonly<Record<ProjectorName, Projector>> = {
   },
 };
 
+/** Words that are asked about a picture which is evaluated together with them. */
+const QUESTION_TOKENS = 256;
+
+/** Positions that one evaluation has to take for a picture to be in it. */
+export function positionsOf({ projector, n_tokens }: Shape): number {
+  return n_tokens + (PROJECTORS[projector].whole_prompt ? QUESTION_TOKENS : 0);
+}
+
 export function isProjector(name: unknown): name is ProjectorName {
   return typeof name === 'string' && Object.hasOwn(PROJECTORS, name);
 }

@@ -29,6 +29,7 @@ import type {
   MainRequest,
 } from './protocol';
 import { Sanity } from './sanity';
+import { LoadedVision } from './vision';
 
 const STACK_BYTES = 256 * 1024;
 
@@ -231,6 +232,7 @@ function serve(
   host?.lost.then(reportCrash);
   const aborted = new Set<number>();
   const adapters = new LoadedAdapters(model);
+  const vision = new LoadedVision(model);
   const prove = async () => {
     mustPass(await checkKernels(model));
     mustPass(await checkAnswer(model, null, known_answer));
@@ -257,11 +259,22 @@ function serve(
       case 'free-adapter':
         adapters.free(request.adapter);
         return { type: 'freed', id };
+      case 'load-vision': {
+        const facts = await vision.load(request.file, tick);
+        return { type: 'vision', id, facts, memory_bytes: core.memoryBytes };
+      }
+      case 'encode':
+        await vision.encode(id, request.rgb);
+        return { type: 'encoded', id, memory_bytes: core.memoryBytes };
+      case 'free-picture':
+        vision.free(request.picture);
+        return { type: 'freed', id };
       case 'generate':
         use(request.adapters);
         return generate(request, {
           model,
           session,
+          vision,
           host,
           prove,
           post,

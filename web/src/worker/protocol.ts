@@ -7,6 +7,7 @@ import type { LoadProgress, PrefillProgress, Timings } from '../api/types';
 import type { AdapterFacts } from '../core/adapter';
 import type { WireError } from '../core/error';
 import type { ModelFacts, Spans } from '../core/model';
+import type { VisionFacts } from '../core/vision';
 import type { Param } from '../generated/abi';
 import type { GpuFault } from '../gpu/failure';
 
@@ -37,6 +38,9 @@ export interface LoadRequest {
 /** By the ids of 'load-adapter'. */
 export type AdapterIds = readonly (readonly [id: number, scale: number])[];
 
+/** A picture by the id of 'encode', from position `at` of the prompt on; by rising position. */
+export type PlacedPictures = readonly (readonly [id: number, at: number])[];
+
 export interface GenerateRequest {
   readonly type: 'generate';
   readonly id: number;
@@ -55,6 +59,7 @@ export interface GenerateRequest {
   /** Report the logits of these tokens after the prompt, and generate nothing; empty: an answer is wanted. */
   readonly logits_of: readonly number[];
   readonly adapters: AdapterIds;
+  readonly pictures: PlacedPictures;
   /** Tokens of this answer that another worker has reported before it was lost: go on after them. */
   readonly replay: Int32Array;
 }
@@ -86,6 +91,11 @@ export type MainRequest =
   /** The request's id is then the adapter's. */
   | { readonly type: 'load-adapter'; readonly id: number; readonly file: Blob }
   | { readonly type: 'free-adapter'; readonly id: number; readonly adapter: number }
+  /** Loads the encoder of pictures, unless it is loaded. */
+  | { readonly type: 'load-vision'; readonly id: number; readonly file: Blob }
+  /** Of a square of 8-bit RGB; the request's id is then the picture's. */
+  | { readonly type: 'encode'; readonly id: number; readonly rgb: Uint8Array }
+  | { readonly type: 'free-picture'; readonly id: number; readonly picture: number }
   /** Ends the generation `id` before its next token. */
   | { readonly type: 'abort'; readonly id: number };
 
@@ -161,6 +171,13 @@ export type MainReply =
       readonly memory_bytes: number;
     }
   | { readonly type: 'embedded'; readonly id: number; readonly embedding: Float32Array<ArrayBuffer> }
+  | {
+      readonly type: 'vision';
+      readonly id: number;
+      readonly facts: VisionFacts;
+      readonly memory_bytes: number;
+    }
+  | { readonly type: 'encoded'; readonly id: number; readonly memory_bytes: number }
   | { readonly type: 'freed'; readonly id: number }
   | { readonly type: 'error'; readonly id: number; readonly error: WireError }
   | Crash;
