@@ -64,7 +64,8 @@ export class ChatTemplate {
     try {
       const { tools = null, documents = null, ...others } = args;
       const own = { ...this.#tokens, add_generation_prompt: true, ...others };
-      const shown = (this.#lists ??= this.#wantsLists()) ? messages.map(asList) : messages;
+      this.#lists ??= this.#wantsLists();
+      const shown = this.#lists ? messages.map(asList) : messages;
       const prompt = this.#template.render(own, { messages: shown, tools, documents });
       return { text: prompt.text, plain: prompt.spans() };
     } catch (error) {
