@@ -206,27 +206,25 @@ function checkAdapters(value: unknown, n_files: number): ManifestAdapter[] {
 
 /** It has a file of its own, and at least one is left for the model. */
 function checkVision(value: unknown, n_files: number, adapters: readonly ManifestAdapter[]): ManifestVision {
-  const vision = reader.object(value, 'vision');
+  const given = reader.object(value, 'vision');
   const number = (key: string, min: number, max: number) =>
-    reader.integer(vision[key], `vision.${key}`, min, max);
-  const { projector } = vision;
-  const file = number('file', 0, n_files - 1);
-  if (adapters.some((adapter) => adapter.file === file) || adapters.length + 2 > n_files)
-    reader.fail('vision.file', 'a file beside those of the model and of its adapters', file);
-  const sides = {
-    image_size: number('image_size', 1, MAX_SIDE),
-    patch_size: number('patch_size', 1, MAX_SIDE),
-  };
-  return {
+    reader.integer(given[key], `vision.${key}`, min, max);
+  const { projector } = given;
+  const vision: ManifestVision = {
     projector: isProjector(projector)
       ? projector
       : reader.fail('vision.projector', 'one that this page knows', projector),
-    file,
-    ...sides,
+    image_size: number('image_size', 1, MAX_SIDE),
+    patch_size: number('patch_size', 1, MAX_SIDE),
     n_tokens: number('n_tokens', 1, MAX_PICTURE_TOKENS),
     packed_bytes: number('packed_bytes', 0, MAX_BYTES),
     encode_bytes: number('encode_bytes', 0, MAX_BYTES),
+    file: number('file', 0, n_files - 1),
   };
+  const { file } = vision;
+  if (adapters.some((adapter) => adapter.file === file) || adapters.length + 2 > n_files)
+    reader.fail('vision.file', 'a file beside those of the model and of its adapters', file);
+  return vision;
 }
 
 /** The page makes a link of it, so it must not be a script. */
