@@ -187,7 +187,7 @@ export class Chat implements ChatCompletions {
     const { n_ctx } = engine.facts;
     const args = use === null ? (template_args ?? {}) : { ...template_args, tools: use.tools };
     const begun = form === null || use === null ? '' : begins(form, use);
-    const known = await this.#context.pictures.of(messages);
+    const known = await this.#context.pictures.of(messages, async () => (await this.#soft()).text);
     const picturesOf = (some: readonly ChatMessage[]) =>
       some.flatMap(({ content }) =>
         typeof content === 'string' ? [] : content.filter(isImage).map((part) => known.get(part)!),
@@ -210,8 +210,8 @@ export class Chat implements ChatCompletions {
       const ids = fits(await tokenize(some), n_ctx);
       const squares = picturesOf(some).flatMap((laid) => laid.squares);
       if (vision === undefined || squares.length === 0) return { ids, pictures: [], dropped };
-      const soft = await this.#soft(vision);
-      const at = places(ids, soft, vision.n_tokens, squares.length);
+      const { id } = await this.#soft();
+      const at = places(ids, id, vision.n_tokens, squares.length);
       return { ids, pictures: squares.map((rgb, i) => ({ rgb, at: at[i]! })), dropped };
     };
     if (context_overflow === 'drop_oldest') {
@@ -225,13 +225,16 @@ export class Chat implements ChatCompletions {
   }
 
   /** The token whose positions pictures take. */
-  async #soft({ projector }: ManifestVision): Promise<number> {
-    const { soft } = PROJECTORS[projector];
-    const [id, ...more] = await this.#context.engine.tokenize(soft, { special: true, bos: false });
-    if (id !== undefined && more.length === 0) return id;
+  async #soft(): Promise<{ readonly id: number; readonly text: string }> {
+    const { engine, vision } = this.#context;
+    const known = vision === undefined ? [] : PROJECTORS[vision.projector].soft;
+    for (const text of known) {
+      const [id, ...more] = await engine.tokenize(text, { special: true, bos: false });
+      if (id !== undefined && more.length === 0) return { id, text };
+    }
     throw new SlmError(
       'unsupported',
-      `Expected a vocabulary with the token ${soft} for pictures, found none; this model does not belong to its encoder.`,
+      `Expected a vocabulary with a token for pictures (${known.join(' or ')}), found none; this model does not belong to its encoder.`,
     );
   }
 }

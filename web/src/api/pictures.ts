@@ -4,7 +4,7 @@
 
 import { SlmError } from '../core/error';
 import { decode, type PictureSource } from '../vision/decode';
-import { type Laid, PROJECTORS } from '../vision/projectors';
+import { type Detail, type Laid, PROJECTORS } from '../vision/projectors';
 import type { ContentPart, ImagePart } from './completions';
 import { invalid } from './params';
 import type { ShownMessage } from './tools/messages';
@@ -24,19 +24,19 @@ export class MessagePictures {
     this.#vision = vision;
   }
 
-  /** Those of the messages, in order. Throws where the model has no eyes. */
-  async of(messages: readonly ChatMessage[]): Promise<Map<ImagePart, Laid>> {
+  /** Those of the messages, in order; `soft` tells which token stands for them. Throws where the model has no eyes. */
+  async of(messages: readonly ChatMessage[], soft: () => Promise<string>): Promise<Map<ImagePart, Laid>> {
     const parts = messages.flatMap(({ content }) =>
       typeof content === 'string' ? [] : content.filter(isImage),
     );
     const found = new Map<ImagePart, Laid>();
-    for (const part of parts) found.set(part, await this.#laid(part));
+    for (const part of parts) found.set(part, await this.#laid(part, soft));
     while (this.#known.size > Math.max(KEPT, parts.length))
       this.#known.delete(this.#known.keys().next().value);
     return found;
   }
 
-  #laid(part: ImagePart): Promise<Laid> {
+  #laid(part: ImagePart, soft: () => Promise<string>): Promise<Laid> {
     const vision = this.#vision;
     if (vision === undefined)
       throw new SlmError(
@@ -50,11 +50,21 @@ export class MessagePictures {
     this.#known.set(source, known);
     let laid = known.get(detail);
     if (laid === undefined) {
-      laid = decode(source).then((pixels) => PROJECTORS[vision.projector].lay(pixels, vision, detail));
+      laid = this.#made(source, vision, detail, soft);
       laid.catch(() => known.delete(detail)); // so that a failure is not kept
       known.set(detail, laid);
     }
     return laid;
+  }
+
+  async #made(
+    source: PictureSource,
+    vision: ManifestVision,
+    detail: Detail,
+    soft: () => Promise<string>,
+  ): Promise<Laid> {
+    const pixels = await decode(source);
+    return PROJECTORS[vision.projector].lay(pixels, { ...vision, soft: await soft() }, detail);
   }
 }
 

@@ -114,6 +114,8 @@ export interface ManifestVision {
   readonly patch_size: number;
   /** Positions that a square takes in a prompt. */
   readonly n_tokens: number;
+  /** A prompt with pictures is evaluated by one call. */
+  readonly whole_prompt: boolean;
   /** Bytes of its packed weights, and those that it takes beside them while it encodes. */
   readonly packed_bytes: number;
   readonly encode_bytes: number;

@@ -10,7 +10,7 @@ import { SlmError } from '../core/error';
 import type { Spans } from '../core/model';
 import { N_BATCH } from '../generated/abi';
 import { GpuFailure } from '../gpu/failure';
-import { positionsOf } from '../vision/projectors';
+import { batchFor } from '../vision/projectors';
 import type {
   DoneReport,
   GenerateRequest,
@@ -268,9 +268,8 @@ export class Engine {
     const options = this.#options;
     const n_ctx = options.n_ctx ?? this.#source.manifest.memory.n_ctx_default;
     const { vision } = this.#source.manifest;
-    // A picture is evaluated whole.
-    const least = vision === undefined ? 1 : positionsOf(vision);
-    const n_batch = options.n_batch ?? Math.max(least, N_BATCH[gpu === null ? 'cpu' : 'gpu']);
+    const usual = N_BATCH[gpu === null ? 'cpu' : 'gpu'];
+    const n_batch = options.n_batch ?? (vision === undefined ? usual : batchFor(vision, n_ctx, usual));
     // A new device in place of a lost one is most often the same.
     const kernels = this.#team?.facts.gpu?.info.kernels ?? options.kernels ?? {};
     const verify = this.#doubtful || (options.verify ?? false);

@@ -10,13 +10,14 @@ export type ProjectorName = 'gemma3' | 'paligemma' | 'idefics3';
 /** 'high': parts of the picture are shown larger, beside the whole. */
 export type Detail = 'low' | 'high' | 'auto';
 
-/** What the manifest says of the encoder, as far as it concerns a picture. */
+/** What concerns a picture of an encoder and its model. */
 export interface Shape {
-  readonly projector: ProjectorName;
   /** Side of the square that the encoder takes, in pixels. */
   readonly image_size: number;
   /** Positions that a square takes in the prompt. */
   readonly n_tokens: number;
+  /** The text of the token that stands for it so many times. */
+  readonly soft: string;
 }
 
 /** A picture as the encoder takes it. */
@@ -31,10 +32,9 @@ interface Projector {
   readonly filter: Filter;
   /** What chat templates write where a picture is. */
   readonly placeholder: string;
-  /** The token whose positions a square takes. */
-  readonly soft: string;
-  /** Prompt and pictures are evaluated together, and see each other both ways. */
-  readonly whole_prompt: boolean;
+  /** Tokens at whose positions a square may stand, the family's own first: vocabularies that leave it out have the
+   *  next. Their embeddings are never read. */
+  readonly soft: readonly string[];
   /** Where the model has none of its own. */
   readonly template: string | null;
   readonly lay: (pixels: Pixels, shape: Shape, detail: Detail) => Laid;
@@ -60,11 +60,10 @@ export const PROJECTORS: Readonly<Record<ProjectorName, Projector>> = {
   gemma3: {
     filter: 'bilinear',
     placeholder: '<start_of_image>',
-    soft: '<image_soft_token>',
-    whole_prompt: false,
+    soft: ['<image_soft_token>', '<pad>'],
     template: null,
     lay(pixels, shape, detail) {
-      const shown = `\n\n<start_of_image>${run(this.soft, shape)}<end_of_image>\n\n`;
+      const shown = `\n\n<start_of_image>${run(shape)}<end_of_image>\n\n`;
       const crops = detail === 'high' ? panAndScan(pixels) : [];
       const text =
         crops.length === 0
@@ -76,23 +75,21 @@ export const PROJECTORS: Readonly<Record<ProjectorName, Projector>> = {
   paligemma: {
     filter: 'bicubic',
     placeholder: '<image>',
-    soft: '<image>',
-    whole_prompt: true,
+    soft: ['<image>'],
     template: QUESTION_ABOUT_PICTURES,
     lay(pixels, shape) {
-      return { squares: [square(pixels, shape, this.filter)], text: run(this.soft, shape) };
+      return { squares: [square(pixels, shape, this.filter)], text: run(shape) };
     },
   },
   idefics3: {
     filter: 'lanczos',
     placeholder: '<image>',
-    soft: '<image>',
-    whole_prompt: false,
+    soft: ['<image>'],
     template: null,
     lay(pixels, shape, detail) {
       const { image_size: side } = shape;
       const fake = '<fake_token_around_image>';
-      const seen = run(this.soft, shape);
+      const seen = run(shape);
       const large = longest(pixels, LONGEST_SQUARES * side, this.filter);
       if (detail !== 'high')
         return {
@@ -117,19 +114,21 @@ export const PROJECTORS: Readonly<Record<ProjectorName, Projector>> = {
   },
 };
 
-/** Words that are asked about a picture which is evaluated together with them. */
-const QUESTION_TOKENS = 256;
-
-/** Positions that one evaluation has to take for a picture to be in it. */
-export function positionsOf({ projector, n_tokens }: Shape): number {
-  return n_tokens + (PROJECTORS[projector].whole_prompt ? QUESTION_TOKENS : 0);
+/** Tokens of one evaluation in a session of `n_ctx` positions that is to have pictures: `n_batch` at least, and each
+ *  picture whole. */
+export function batchFor(
+  { n_tokens, whole_prompt }: { readonly n_tokens: number; readonly whole_prompt: boolean },
+  n_ctx: number,
+  n_batch: number,
+): number {
+  return whole_prompt ? n_ctx : Math.max(n_batch, Math.min(n_tokens, n_ctx));
 }
 
 export function isProjector(name: unknown): name is ProjectorName {
   return typeof name === 'string' && Object.hasOwn(PROJECTORS, name);
 }
 
-const run = (soft: string, { n_tokens }: Shape): string => soft.repeat(n_tokens);
+const run = ({ soft, n_tokens }: Shape): string => soft.repeat(n_tokens);
 
 function square(pixels: Pixels, { image_size }: Shape, filter: Filter): Uint8Array {
   return bytes(resize(pixels, image_size, image_size, filter));
