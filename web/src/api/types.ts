@@ -4,7 +4,6 @@
 // engine. Field names keep the snake_case of the wire formats that they mirror.
 
 import type { VariantName } from '../generated/abi';
-import type { ProjectorName } from '../vision/projectors';
 import type { Backend, BackendInfo, BackendNotice, GpuStats, KnownAnswer } from './backend';
 import type { ChatCompletions, Completions } from './completions';
 import type { Embeddings } from './embedding_types';
@@ -103,6 +102,9 @@ export interface ManifestAdapter {
   /** Its place in `files`. */
   readonly file: number;
 }
+
+/** What stands between an encoder of pictures and the language model, as GGUF names it. */
+export type ProjectorName = 'gemma3' | 'paligemma' | 'idefics3';
 
 /** The encoder of pictures that comes with the model; kept like its own files, and loaded with the first picture. */
 export interface ManifestVision {

@@ -3,9 +3,8 @@
 // its makers do it; py/slmweb/vision/projectors.py has the same table. Pixels come
 // in and squares of pixels come out; files, the core and chats are others' business.
 
+import type { ProjectorName } from '../api/types';
 import { crop, type Filter, type Pixels, resize } from './resize';
-
-export type ProjectorName = 'gemma3' | 'paligemma' | 'idefics3';
 
 /** 'high': parts of the picture are shown larger, beside the whole. */
 export type Detail = 'low' | 'high' | 'auto';

@@ -3,8 +3,9 @@
 // words. It knows no models and no pixels.
 
 import type { Rendered } from '../api/continue';
+import type { ProjectorName } from '../api/types';
 import { SlmError } from '../core/error';
-import { type Laid, PROJECTORS, type ProjectorName } from './projectors';
+import { type Laid, PROJECTORS } from './projectors';
 
 /** The prompt with pictures in the places of the marks, and how many characters of it are pictures that
  *  it begins with. */
