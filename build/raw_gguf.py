@@ -137,11 +137,11 @@ BLOCKS = {
     "IQ2_XXS": (16, 256, 66), "IQ2_XS": (17, 256, 74), "IQ3_XXS": (18, 256, 98),
     "IQ1_S": (19, 256, 50), "IQ3_S": (21, 256, 110), "IQ2_S": (22, 256, 82),
     "IQ4_XS": (23, 256, 136), "IQ1_M": (29, 256, 56), "TQ1_0": (34, 256, 54),
-    "TQ2_0": (35, 256, 66),
+    "TQ2_0": (35, 256, 66), "MXFP4": (39, 32, 17), "Q1_0": (41, 128, 18),
 }  # fmt: skip
 
-ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma",
-                 "gemma-embedding", "bert", "recurrentgemma")  # fmt: skip
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma",
+                 "gemma-embedding", "bert", "recurrentgemma", "lfm2")  # fmt: skip
 
 
 def model(
@@ -161,6 +161,7 @@ def model(
         "attention.head_count_kv": n_head_kv, "attention.key_length": head_dim,
         "attention.value_length": head_dim, "attention.sliding_window": 4,
         "recurrent.width": 64, "recurrent.block_width": 32, "recurrent.conv_kernel": 4,
+        "shortconv.l_cache": 3,
         "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
         **(numbers or {}),
     }  # fmt: skip
@@ -184,7 +185,7 @@ def model(
                 "attn_k": (n_embd, n_head_kv * head_dim),
                 "attn_v": (n_embd, n_head_kv * head_dim),
                 **({"attn_q_norm": (head_dim,), "attn_k_norm": (head_dim,)}
-                   if architecture == "qwen3" or gemma3 else {}),
+                   if architecture in ("qwen3", "lfm2") or gemma3 else {}),
                 "attn_output": (n_head * head_dim, n_embd),
                 **({"post_attention_norm": (n_embd,), "post_ffw_norm": (n_embd,)}
                    if architecture == "gemma2" or gemma3 else {}),
@@ -196,6 +197,14 @@ def model(
         }  # fmt: skip
     if architecture == "bert":
         shapes = _bert(n_embd, n_vocab, n_ff, n_head * head_dim, n_head_kv * head_dim)
+    if architecture == "lfm2":
+        shapes["token_embd_norm"] = shapes.pop("output_norm")
+        for name in ("attn_q", "attn_k", "attn_v", "attn_q_norm", "attn_k_norm", "attn_output"):
+            del shapes[f"blk.0.{name}"]
+        shapes |= {
+            "blk.0.shortconv.in_proj": (n_embd, 3 * n_embd), "blk.0.shortconv.conv": (3, n_embd),
+            "blk.0.shortconv.out_proj": (n_embd, n_embd),
+        }  # fmt: skip
     if architecture == "recurrentgemma":
         for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
             del shapes[f"blk.0.{name}"]
@@ -255,7 +264,9 @@ def models() -> dict[str, bytes]:
     long = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
     indexed = ("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S",
                "TQ2_0", "TQ1_0")  # fmt: skip
+    short_blocks = ("MXFP4", "Q1_0")
     return made | {
+        "few-bits": model("llama", short_blocks, n_embd=256),
         "k-quants": model("llama", long, n_embd=256),
         "indexed": model("llama", indexed, n_embd=256),
     }

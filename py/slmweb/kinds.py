@@ -96,7 +96,7 @@ KINDS = (
         "one with attention in every layer instead, such as smollm2-360m-instruct",
         _names(
             """
-            arwkv7 bamba falcon-h1 falcon_h1 falcon_mamba granitehybrid jamba lfm2 mamba mamba2
+            arwkv7 bamba falcon-h1 falcon_h1 falcon_mamba granitehybrid jamba mamba mamba2
             nemotron_h plamo2 rwkv rwkv6 rwkv6qwen2 rwkv7 xlstm zamba zamba2
             """
         ),

@@ -17,6 +17,7 @@ from tests.goldens import tiny_griffin as griffin
 from tests.goldens.tiny_models import (
     EMBEDDERS,
     F32,
+    MIXED_MODELS,
     MODELS,
     TYPED_MODELS,
     Tensor,
@@ -24,13 +25,17 @@ from tests.goldens.tiny_models import (
     weights,
 )
 
+# How those with byte-level tokens cut a text before any merge.
+BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "lfm2": "lfm2"}
+
 
 def write_gguf(
     name: str, path: Path, *, version: int = 3, split_max_tensors: int = 0
 ) -> list[Path]:
-    """Writes the model `name` of MODELS, EMBEDDERS or TYPED_MODELS and returns its files:
-    `path` alone, or with `split_max_tensors` a set of shards beside it."""
-    model = {**MODELS, **EMBEDDERS, **{m.name: m for m in TYPED_MODELS.values()}}[name]
+    """Writes the model `name` of MODELS, EMBEDDERS, TYPED_MODELS or MIXED_MODELS and returns its
+    files: `path` alone, or with `split_max_tensors` a set of shards beside it."""
+    typed = (TYPED_MODELS | MIXED_MODELS).values()
+    model = {**MODELS, **EMBEDDERS, **{m.name: m for m in typed}}[name]
     return write_model(
         model, weights(model), path, version=version, split_max_tensors=split_max_tensors
     )
@@ -48,7 +53,9 @@ def write_model(
     _add_hyperparameters(writer, model)
     if model.arch == "recurrentgemma":
         griffin.add_hyperparameters(writer, model)
-    if model.arch in ("qwen2", "qwen3"):
+    if model.arch == "lfm2":
+        writer.add_shortconv_l_cache(model.n_taps)
+    if model.arch in BPE:
         _add_bpe_tokenizer(writer, model)
     elif model.arch == "bert":
         _add_wordpiece_tokenizer(writer, model)
@@ -79,7 +86,11 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     writer.add_embedding_length(model.n_embd)
     writer.add_feed_forward_length(model.n_ff)
     writer.add_head_count(model.n_head)
-    writer.add_head_count_kv(model.n_head_kv)
+    if model.arch == "lfm2":  # llama.cpp finds its layers by this
+        of_layers = [0 if model.recurs(i) else model.n_head_kv for i in range(model.n_layer)]
+        writer.add_head_count_kv(of_layers)
+    else:
+        writer.add_head_count_kv(model.n_head_kv)
     if model.arch == "bert":
         writer.add_layer_norm_eps(model.eps)
         writer.add_causal_attention(False)
@@ -88,7 +99,7 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
         writer.add_layer_norm_rms_eps(model.eps)
     if model.arch not in ("gemma", "bert"):  # llama.cpp's converter writes none for it
         writer.add_rope_freq_base(model.rope_base)
-    if model.arch == "llama":
+    if model.rotates_neighbours:
         writer.add_vocab_size(model.n_vocab)
         writer.add_rope_dimension_count(model.head_dim)
     if model.head_dim * model.n_head != model.n_embd:
@@ -121,14 +132,16 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
         assert name is not None, hf_name
         if tensor.blocks is not None:
             assert model.arch == "qwen2", "the other conversions move rows or change values"
-            writer.add_tensor(name, tensor.blocks, raw_dtype=model.tensor_type)
+            writer.add_tensor(name, tensor.blocks, raw_dtype=model.type_of(hf_name))
             continue
         values = tensor.values
+        if hf_name.endswith("conv.conv.weight"):
+            values = values[:, 0]
         if model.is_gemma and hf_name.endswith("norm.weight"):
             values = values + 1
-        elif model.arch == "llama" and ".q_proj." in hf_name:
+        elif model.rotates_neighbours and ".q_proj." in hf_name:
             values = interleave_halves(values, model.n_head)
-        elif model.arch == "llama" and ".k_proj." in hf_name:
+        elif model.rotates_neighbours and ".k_proj." in hf_name:
             values = interleave_halves(values, model.n_head_kv)
         writer.add_tensor(name, np.ascontiguousarray(values))
 
@@ -168,7 +181,7 @@ def _add_vocabulary(
     ]
     writer.add_token_list([text for text, _, _ in tokens])
     writer.add_token_types([kind for _, kind, _ in tokens])
-    if model.arch not in ("qwen2", "qwen3", "bert"):
+    if model.arch not in (*BPE, "bert"):
         writer.add_token_scores([score for _, _, score in tokens])
 
 
@@ -207,7 +220,7 @@ def _add_bpe_tokenizer(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     first = len(tokens)
     tokens += [(text, kind.CONTROL, 0.0) for text in special]
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
+    writer.add_tokenizer_pre(BPE[model.arch])
     _add_vocabulary(writer, model, tokens)
     writer.add_token_merges(merges)
     writer.add_bos_token_id(first)

@@ -16,15 +16,15 @@ from typing import Literal
 
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-from gguf.quants import dequantize, quantize
+from gguf.quants import quantize
 from numpy.typing import NDArray
 
-from tests.blocks import HALVES, put_half
+from tests.blocks import HALVES, dequantize, put_half
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
-    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
-    "recurrentgemma",
+    "llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma",
+    "gemma-embedding", "bert", "recurrentgemma", "lfm2",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -70,6 +70,8 @@ class TinyModel:
     # which 62 layers of float32 rounding do not survive.
     qk_gain: float = 1.5
     tensor_type: GGMLQuantizationType = GGMLQuantizationType.F32  # of the matrices
+    # Of some of them, by what their names hold; the first that fits counts.
+    mix: tuple[tuple[str, GGMLQuantizationType], ...] = ()
     # Of layers that recur, which are all but every `attention_period`-th.
     attention_period: int = 1
     n_recurrent: int = 0  # channels
@@ -82,6 +84,14 @@ class TinyModel:
     def in_llama_cpp(self) -> bool:
         """Whether llama.cpp reads the architecture."""
         return self.arch not in ("vaultgemma", "recurrentgemma")
+
+    def type_of(self, matrix: str) -> GGMLQuantizationType:
+        return next((kind for part, kind in self.mix if part in matrix), self.tensor_type)
+
+    @property
+    def rotates_neighbours(self) -> bool:
+        """Whether llama.cpp rotates neighbouring rows of a head, where transformers does halves."""
+        return self.arch in ("llama", "smollm3")
 
     @property
     def is_gemma(self) -> bool:
@@ -131,6 +141,7 @@ MODELS: dict[str, TinyModel] = {
         TinyModel("llama-rope-scaling", "llama", llama3_rope=Llama3Rope(), eps=1e-5),
         TinyModel("qwen2", "qwen2", tied=True, rope_base=1000000.0),
         TinyModel("qwen3", "qwen3", head_dim=32, rope_base=1000000.0),
+        TinyModel("smollm3", "smollm3", n_layer=5, n_ff=172, tied=True, rope_base=2000000.0),
         TinyModel("gemma", "gemma", n_head_kv=1, head_dim=32, tied=True),
         _GEMMA2,
         # llama.cpp tells a 27B model from its siblings by the number of layers,
@@ -168,6 +179,18 @@ MODELS: dict[str, TinyModel] = {
             n_recurrent=128,
             n_taps=4,
         ),
+        TinyModel(
+            "lfm2",
+            "lfm2",
+            n_layer=5,
+            n_ff=172,
+            eps=1e-5,
+            tied=True,
+            rope_base=1000000.0,
+            attention_period=3,
+            n_recurrent=64,
+            n_taps=3,
+        ),
     )
 }
 
@@ -184,11 +207,17 @@ EMBEDDERS: dict[str, TinyModel] = {
 }
 """Models that embed texts: they make no logits, so most tests do not ask them."""
 
+INSIDE: dict[str, tuple[int, ...]] = {
+    model.name: tuple(sorted({0, model.n_layer // 2, model.n_layer - 1}))
+    for model in {m.arch: m for m in reversed(MODELS.values())}.values()
+}
+"""The first model of each architecture, and the layers of it that are looked into."""
+
 QUANTIZED_TYPES = (
     *("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"),
     *("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"),
     *("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS"),
-    *("IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0"),
+    *("IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0", "MXFP4", "Q1_0"),
 )
 """Every tensor type but F32. Its model is qwen2, whose conversion moves no rows,
 with rows of 256, the K-quants' block."""
@@ -206,6 +235,29 @@ TYPED_MODELS: dict[str, TinyModel] = {
         tensor_type=GGMLQuantizationType[name],
     )
     for name in QUANTIZED_TYPES
+}
+
+
+# As published files mix them: llama-quantize's Q4_K_M and IQ3_M, what others make by hand with
+# 16-bit heads and 8-bit attention beside few bits, and gpt-oss's MXFP4 beside Q8_0.
+_MIXES: dict[str, tuple[str, dict[str, str]]] = {
+    "Q4_K_M": ("Q4_K", {"0.self_attn.v": "Q6_K", "0.mlp.down": "Q6_K", "lm_head": "Q6_K"}),
+    "IQ3_M": ("IQ3_S", {"v_proj": "Q4_K", "o_proj": "Q4_K", "0.mlp.down": "Q4_K",
+                        "lm_head": "Q6_K"}),
+    "UD-Q2_K_XL": ("IQ2_XXS", {"embed_tokens": "Q5_K", "lm_head": "BF16", "k_proj": "Q8_0",
+                               "v_proj": "F16", "1.mlp.down": "IQ4_XS", "o_proj": "IQ4_NL",
+                               "0.mlp.up": "IQ3_XXS", "1.self_attn.q": "F32"}),
+    "MXFP4_MOE": ("MXFP4", {"self_attn": "Q8_0", "embed_tokens": "BF16", "lm_head": "Q8_0"}),
+}  # fmt: skip
+
+MIXED_MODELS: dict[str, TinyModel] = {
+    name: replace(
+        TYPED_MODELS["Q8_0"],
+        name=f"qwen2-{name.lower()}",
+        tensor_type=GGMLQuantizationType[base],
+        mix=tuple((part, GGMLQuantizationType[kind]) for part, kind in others.items()),
+    )
+    for name, (base, others) in _MIXES.items()
 }
 
 
@@ -267,16 +319,19 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         return _bert_weights(model)
     if model.arch == "recurrentgemma":
         return _griffin_weights(model)
+    if model.arch == "lfm2":
+        return _lfm2_weights(model)
     tensors: dict[str, Tensor] = {}
 
     def matrix(name: str, rows: int, cols: int, std: float) -> None:
         seed = f"{model.name} {name}"
-        if model.tensor_type is GGMLQuantizationType.F32:
+        kind = model.type_of(name)
+        if kind is GGMLQuantizationType.F32:
             values = (uniform(seed, (rows, cols)) * np.sqrt(3) * std).astype(np.float32)
             tensors[name] = Tensor(values)
             return
-        blocks = random_blocks(seed, rows, cols, model.tensor_type, std)
-        values = dequantize(blocks, model.tensor_type).astype(np.float32).reshape(rows, cols)
+        blocks = random_blocks(seed, rows, cols, kind, std)
+        values = dequantize(blocks, kind).astype(np.float32).reshape(rows, cols)
         tensors[name] = Tensor(values, blocks)
 
     def vector(name: str, n: int, mean: float, spread: float) -> None:
@@ -411,6 +466,40 @@ def _griffin_weights(model: TinyModel) -> dict[str, Tensor]:
     return tensors
 
 
+def _lfm2_weights(model: TinyModel) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+
+    def draw(name: str, shape: tuple[int, ...], mean: float, spread: float) -> None:
+        values = mean + spread * uniform(f"{model.name} {name}", shape)
+        tensors[f"{name}.weight"] = Tensor(values.astype(np.float32))
+
+    def linear(name: str, rows: int, cols: int, gain: float) -> None:
+        draw(name, (rows, cols), 0.0, gain * np.sqrt(3 / cols))
+
+    embd, q, kv = model.n_embd, model.n_head * model.head_dim, model.n_head_kv * model.head_dim
+    draw("model.embed_tokens", (model.n_vocab, embd), 0.0, np.sqrt(3) / 2)
+    draw("model.embedding_norm", (embd,), 1.0, 0.5)
+    for layer in range(model.n_layer):
+        at = f"model.layers.{layer}."
+        draw(f"{at}operator_norm", (embd,), 1.0, 0.5)
+        draw(f"{at}ffn_norm", (embd,), 1.0, 0.5)
+        if model.recurs(layer):
+            linear(f"{at}conv.in_proj", 3 * embd, embd, 1.5)
+            draw(f"{at}conv.conv", (embd, 1, model.n_taps), 0.0, 1.0)
+            linear(f"{at}conv.out_proj", embd, embd, 1.0)
+        else:
+            linear(f"{at}self_attn.q_proj", q, embd, model.qk_gain)
+            linear(f"{at}self_attn.k_proj", kv, embd, model.qk_gain)
+            linear(f"{at}self_attn.v_proj", kv, embd, 1.0)
+            linear(f"{at}self_attn.out_proj", embd, q, 1.0)
+            draw(f"{at}self_attn.q_layernorm", (model.head_dim,), model.qk_gain, 0.5)
+            draw(f"{at}self_attn.k_layernorm", (model.head_dim,), model.qk_gain, 0.5)
+        linear(f"{at}feed_forward.w1", model.n_ff, embd, 1.5)
+        linear(f"{at}feed_forward.w3", model.n_ff, embd, 1.5)
+        linear(f"{at}feed_forward.w2", embd, model.n_ff, 1.0)
+    return tensors
+
+
 def digest(model: TinyModel) -> str:
     """Of all the weights, so that a golden can tell that they drifted."""
     sha = hashlib.sha256()
@@ -424,3 +513,9 @@ def sequence(model: TinyModel, n: int = N_POSITIONS) -> list[int]:
     """The ids whose logits are compared."""
     drawn = (uniform(f"{model.name} sequence", (n,)) + 1) / 2 * model.n_vocab
     return [int(i) for i in drawn]
+
+
+def direction(model: TinyModel) -> F32:
+    """What a residual is steered by, [n_embd]."""
+    drawn: F32 = uniform(f"{model.name} direction", (model.n_embd,)).astype(np.float32)
+    return drawn

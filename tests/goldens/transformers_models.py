@@ -19,6 +19,7 @@ def transformers_config(model: TinyModel) -> Any:
         "llama": transformers.LlamaConfig,
         "qwen2": transformers.Qwen2Config,
         "qwen3": transformers.Qwen3Config,
+        "smollm3": transformers.SmolLM3Config,
         "gemma": transformers.GemmaConfig,
         "gemma2": transformers.Gemma2Config,
         "gemma3": transformers.Gemma3TextConfig,
@@ -52,6 +53,27 @@ def transformers_config(model: TinyModel) -> Any:
             max_position_embeddings=model.n_ctx_train,
             attn_implementation="eager",
         )
+    if model.arch == "lfm2":
+        lfm2: Any = transformers.Lfm2Config
+        return lfm2(
+            vocab_size=model.n_vocab,
+            hidden_size=model.n_embd,
+            # Of which two thirds remain, rounded up.
+            intermediate_size=model.n_ff * 3 // 2 - 8,
+            block_multiple_of=model.n_ff // 4,
+            num_hidden_layers=model.n_layer,
+            num_attention_heads=model.n_head,
+            num_key_value_heads=model.n_head_kv,
+            layer_types=[
+                "conv" if model.recurs(i) else "full_attention" for i in range(model.n_layer)
+            ],
+            conv_L_cache=model.n_taps,
+            norm_eps=model.eps,
+            max_position_embeddings=model.n_ctx_train,
+            tie_word_embeddings=model.tied,
+            rope_parameters={"rope_type": "default", "rope_theta": model.rope_base},
+            attn_implementation="eager",
+        )
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
         rope |= {
@@ -81,6 +103,9 @@ def transformers_config(model: TinyModel) -> Any:
             "attn_logit_softcapping": model.attn_softcap,
             "final_logit_softcapping": model.final_softcap,
         }
+    if model.arch == "smollm3":
+        # Its defaults are ids of a vocabulary that is not tiny.
+        options |= {"pad_token_id": None, "bos_token_id": 1, "eos_token_id": 2}
     if model.arch == "gemma-embedding":
         options["use_bidirectional_attention"] = True
     return classes[model.arch](

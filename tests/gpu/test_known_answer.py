@@ -163,6 +163,12 @@ def test_a_wrong_shader_that_rounds(script: Path, tmp_path: Path, right: str, wr
         assert failed_checks(core, path) == ["matvec Q5_K", "glu Q5_K"]
 
 
+def names_of(core: GpuInstance, path: Path) -> list[str]:
+    with Model.open(path, core=core) as model:
+        count = core.check("slm_check_count", model.handle)
+        return [core.string(core.pointer("slm_check_name", model.handle, i)) for i in range(count)]
+
+
 @pytest.fixture(scope="module")
 def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recurrent")
@@ -174,10 +180,7 @@ def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("form", ["lane", "sweep", "dot8", "subgroup"])
 def test_recurrent_layers_prove_themselves(gpu: Gpu, recurrent: Path, form: str) -> None:
     core = gpu(form)
-    with Model.open(recurrent, core=core) as model:
-        count = core.check("slm_check_count", model.handle)
-        names = [core.string(core.pointer("slm_check_name", model.handle, i)) for i in range(count)]
-    assert "recurrence Q8_0" in names
+    assert "recurrence Q8_0" in names_of(core, recurrent)
     assert failed_checks(core, recurrent) == []
 
 
@@ -197,3 +200,30 @@ def test_a_wrong_shader_of_recurrent_layers(
 ) -> None:
     with closing(GpuInstance(changed_script(script, right, wrong))) as core:
         assert failed_checks(core, recurrent) == ["recurrence Q8_0"]
+
+
+@pytest.fixture(scope="module")
+def convolving(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (path,) = write_gguf("lfm2", tmp_path_factory.mktemp("convolving") / "model.gguf")
+    return path
+
+
+def test_convolutions_between_gates_prove_themselves(gpu: Gpu, convolving: Path) -> None:
+    assert names_of(gpu("sweep"), convolving).count("convolution") == 1
+    assert failed_checks(gpu("sweep"), convolving) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("inputs[before] *= x[at + 2u * params.width]", "inputs[before] *= x[at + params.width]"),
+        ("sum * gate", "sum"),
+        ("memory[params.at + j * params.width + channel] = inputs[j]", "memory[0] = inputs[j]"),
+        ("0.0, batch.past == 0u)", "0.0, batch.past != 0u)"),  # where a text begins
+    ],
+)
+def test_a_wrong_shader_of_convolutions(
+    script: Path, convolving: Path, right: str, wrong: str
+) -> None:
+    with closing(GpuInstance(changed_script(script, right, wrong))) as core:
+        assert failed_checks(core, convolving) == ["convolution"]

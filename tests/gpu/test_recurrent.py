@@ -24,11 +24,12 @@ def stride_of(width: int) -> int:
     return -(-width // 32) * 32
 
 
-def convolve(width: int, n_taps: int, n: int, past: int, bias: bool) -> Build:
+def convolve(width: int, n_taps: int, n: int, past: int, bias: bool, gates: bool = False) -> Build:
     def build(batch: Batch, random: np.random.Generator) -> Check:
         stride, at = stride_of(width), 5
-        x = np.zeros((n, stride), np.float32)
-        x[:, :width] = random.standard_normal((n, width))
+        wide = 3 * width if gates else width
+        x = np.zeros((n, stride_of(wide)), np.float32)
+        x[:, :wide] = random.standard_normal((n, wide))
         vectors = random.standard_normal(width * (n_taps + 1)).astype(np.float32)
         memory = random.standard_normal(at + (n_taps - 1) * width).astype(np.float32)
         out = np.zeros((n, stride), np.float32)
@@ -40,20 +41,26 @@ def convolve(width: int, n_taps: int, n: int, past: int, bias: bool) -> Build:
             "out", "memory",
         )  # fmt: skip
         params = {
-            "width": width, "x_stride": stride, "out_stride": stride, "n": n, "n_taps": n_taps,
-            "taps": width, "bias": 0 if bias else 0xFFFFFFFF, "at": at,
+            "width": width, "x_stride": stride_of(wide), "out_stride": stride, "n": n,
+            "n_taps": n_taps, "taps": width, "bias": 0 if bias else 0xFFFFFFFF, "at": at,
+            "around": int(gates),
         }  # fmt: skip
         case.dispatch("convolve", (-(-width // 64),), params)
 
         def check() -> None:
             before = memory[at:].reshape(-1, width) * (past > 0)
-            inputs = np.concatenate([before, x[:, :width]]).astype(np.float64)
+            rows = x[:, :width]
+            if gates:
+                rows = x[:, :width] * x[:, 2 * width : wide]
+            inputs = np.concatenate([before, rows]).astype(np.float64)
             taps = vectors[width:].reshape(width, n_taps).astype(np.float64)
             want = np.zeros((n, stride))
             for t in range(n):
                 want[t, :width] = (inputs[t : t + n_taps] * taps.T).sum(0)
             if bias:
                 want[:, :width] += vectors[:width]
+            if gates:
+                want[:, :width] *= x[:, width : 2 * width]
             close(case.results["out"].reshape(n, stride), want, 64 * EPSILON)
             np.testing.assert_array_equal(
                 case.results["memory"][at:].reshape(-1, width), inputs[n:].astype(np.float32)
@@ -115,6 +122,9 @@ for _width in (32, 65, 160):
         for _taps in (3, 4):
             name = f"convolve-{_width}-{_taps}-{_n}-{_past}"
             BUILDS[name] = convolve(_width, _taps, _n, _past, bias=_taps == 4)
+        BUILDS[f"gated-convolve-{_width}-{_n}-{_past}"] = convolve(
+            _width, 3, _n, _past, bias=False, gates=True
+        )
 
 
 @pytest.fixture(scope="module")

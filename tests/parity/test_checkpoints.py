@@ -110,6 +110,8 @@ def test_the_same_prompt_again(model: Model) -> None:
 
 def test_memory_does_not_grow_with_the_context(model: Model) -> None:
     """Neither states nor windows, nor what is computed on the way."""
+    if MODELS[str(model.info["name"]).removeprefix("tiny ")].window is None:
+        pytest.skip("its other layers see everything, so their caches do grow")
     assert model.session_bytes(1024) == model.session_bytes(1 << 15)
 
 

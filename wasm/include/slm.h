@@ -369,6 +369,44 @@ SLM_API int32_t slm_session_text(slm_session *s, int32_t flush, char *text, uint
  * ids and n+1 values. Call after slm_session_sample and before the next eval. */
 SLM_API int32_t slm_session_logprobs(slm_session *s, uint32_t n, int32_t *ids, float *logprobs);
 
+/* ---- looking inside ------------------------------------------------------ */
+
+typedef enum slm_site {
+  SLM_SITE_RESIDUAL = 0, /* what layer L hands on to layer L + 1 (n_embd) */
+  SLM_SITE_MLP = 1,      /* what its feed-forward network adds to that, after its norm if it has one (n_embd) */
+  SLM_SITE_HEADS = 2     /* the outputs of its attention heads, one behind the other, before their matrix */
+} slm_site;
+
+/* The following evaluations copy the rows of all of their tokens at `n` places, in
+ * place of those before: `taps` holds pairs of a slm_site and a layer. n = 0 copies
+ * nothing and costs nothing. Models that embed have no taps, and layers that recur no
+ * heads. On error nothing changes. */
+SLM_API int32_t slm_session_tap(slm_session *s, const uint32_t *taps, uint32_t n);
+
+/* Numbers of a row of tap `i` (its index in `taps`). */
+SLM_API int32_t slm_session_tap_width(slm_session *s, uint32_t i);
+
+/* float32 [tokens of the last slm_session_eval, width] of tap `i`, or NULL before one; on
+ * a GPU once the host has waited for it. Lives until the next call on the session. */
+SLM_API const float *slm_session_tapped(slm_session *s, uint32_t i);
+
+/* From now on adds scale * direction (`n` is n_embd) to the residual behind layer `layer`,
+ * of every token that is evaluated, beside what other calls add; taps of this residual and
+ * all that follows see the sum. n = 0 (`direction` and the rest are not looked at) ends all
+ * steering. What the cache holds was made with the steering of its time: see
+ * slm_session_reuse. On error nothing changes. */
+SLM_API int32_t slm_session_steer(slm_session *s, uint32_t layer, const float *direction, uint32_t n, float scale);
+
+/* The logit lens (nostalgebraist 2020): the model's last norm and its head on `n` rows (1 to
+ * n_batch) of n_embd numbers, such as those of a tap of a residual. As slm_session_eval with
+ * SLM_EVAL_ALL_LOGITS: slm_session_logits has them, on a GPU once the host has waited; the
+ * cache stays as it is, and what was evaluated before can be sampled no more. */
+SLM_API int32_t slm_session_lens(slm_session *s, const float *rows, uint32_t n);
+
+/* The `n` most likely tokens of row `row` of slm_session_logits and the natural logarithms
+ * of their probabilities, falling. Returns how many it wrote. */
+SLM_API int32_t slm_session_top(slm_session *s, uint32_t row, uint32_t n, int32_t *ids, float *logprobs);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,5 @@
-// convolve.wgsl: a causal convolution over time, of each channel with taps of its own. CPU: Ops::convolve. One lane a
-// channel. Workgroups: ceil(width / 64).
+// convolve.wgsl: a causal convolution over time, of each channel with taps of its own, alone or between two gates. CPU:
+// Ops::convolve. One lane a channel. Workgroups: ceil(width / 64).
 
 struct Params {
   width: u32,
@@ -10,6 +10,7 @@ struct Params {
   taps: u32,     // in vectors, (width, n_taps)
   bias: u32,     // in vectors, or 0xffffffff
   at: u32,       // in memory, (n_taps - 1, width), the oldest first
+  around: u32,   // 0: nothing. 1: rows are a gate before, a gate behind and what is convolved, each of the width
 }
 struct Batch {
   past: u32,
@@ -38,7 +39,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let taps = params.taps + channel * params.n_taps;
   for (var t = 0u; t < params.n; t++) {
-    inputs[before] = x[t * params.x_stride + channel];
+    let at = t * params.x_stride + channel;
+    var gate = 1.0;
+    inputs[before] = x[at];
+    if (params.around == 1u) {
+      inputs[before] *= x[at + 2u * params.width];
+      gate = x[at + params.width];
+    }
     var sum = bias;
     for (var j = 0u; j <= before; j++) {
       sum += vectors[taps + j] * inputs[j];
@@ -46,7 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var j = 0u; j < before; j++) {
       inputs[j] = inputs[j + 1u];
     }
-    out[t * params.out_stride + channel] = sum;
+    out[t * params.out_stride + channel] = sum * gate;
   }
   for (var j = 0u; j < before; j++) {
     memory[params.at + j * params.width + channel] = inputs[j];

@@ -247,6 +247,32 @@ const float *slm_session_logits(slm_session *s) { return s->session->logits(); }
 
 int32_t slm_session_embedding(slm_session *s, float *out, uint32_t n) { return s->session->embedding(out, n); }
 
+int32_t slm_session_tap(slm_session *s, const uint32_t *taps, uint32_t n) {
+  return s->session->tap({taps, size_t(n) * 2});
+}
+
+int32_t slm_session_tap_width(slm_session *s, uint32_t i) {
+  Rows rows;
+  const Status status = s->session->tapped(i, rows);
+  return status == SLM_OK ? static_cast<int32_t>(rows.width) : status;
+}
+
+const float *slm_session_tapped(slm_session *s, uint32_t i) {
+  Rows rows;
+  return s->session->tapped(i, rows) == SLM_OK ? rows.data : nullptr;
+}
+
+int32_t slm_session_steer(slm_session *s, uint32_t layer, const float *direction, uint32_t n, float scale) {
+  return s->session->steer(layer, {direction, n}, scale);
+}
+
+int32_t slm_session_lens(slm_session *s, const float *rows, uint32_t n) { return s->session->lens(rows, n); }
+
+int32_t slm_session_top(slm_session *s, uint32_t row, uint32_t n, int32_t *ids, float *logprobs) {
+  const Status status = s->session->top(row, n, ids, logprobs);
+  return status == SLM_OK ? static_cast<int32_t>(n) : status;
+}
+
 int32_t slm_session_reset(slm_session *s) {
   s->session->reset();
   return SLM_OK;

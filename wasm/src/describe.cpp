@@ -1,4 +1,6 @@
 // describe.cpp: what a model says of itself, as JSON for the host.
+#include <algorithm>
+
 #include "json.h"
 #include "loaded_model.h"
 
@@ -51,9 +53,14 @@ const char *LoadedModel::describe() {
   const auto fact = [&](std::string_view name, std::string_view key, uint32_t known) {
     uint32_t value = known;
     bool found = known != 0;
-    if (!found && !files_.empty() &&
-        files_[0]->get(std::string(architecture_) + "." + std::string(key), value, found) != SLM_OK)
+    const std::string full = std::string(architecture_) + "." + std::string(key);
+    if (!found && !files_.empty() && files_[0]->is_array(full)) { // one of each layer: see Loader::number_of_some
+      std::vector<int32_t> each;
+      found = files_[0]->get(full, each, found) == SLM_OK && !each.empty();
+      if (found) value = static_cast<uint32_t>(std::max(0, *std::max_element(each.begin(), each.end())));
+    } else if (!found && !files_.empty() && files_[0]->get(full, value, found) != SLM_OK) {
       found = false;
+    }
     json.key(name);
     found ? json.number(value) : json.raw("null");
   };

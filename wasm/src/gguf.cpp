@@ -389,6 +389,10 @@ const Gguf::Entry *Gguf::find(std::string_view key) const {
 }
 
 bool Gguf::has(std::string_view key) const { return find(key) != nullptr; }
+bool Gguf::is_array(std::string_view key) const {
+  const Entry *entry = find(key);
+  return entry != nullptr && entry->type == GgufType::Array;
+}
 
 namespace {
 

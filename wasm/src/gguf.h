@@ -49,6 +49,7 @@ public:
   // wrong type is an error that names it. Integer getters accept every integer
   // type whose value fits; floats must be finite.
   bool has(std::string_view key) const;
+  bool is_array(std::string_view key) const;
   Status get(std::string_view key, std::string_view &value, bool &found) const;
   Status get(std::string_view key, uint32_t &value, bool &found) const;
   Status get(std::string_view key, int32_t &value, bool &found) const;

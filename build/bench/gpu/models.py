@@ -111,7 +111,13 @@ def add_metadata(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_embedding_length(shape.n_embd)
     writer.add_feed_forward_length(shape.n_ff)
     writer.add_head_count(shape.n_head)
-    writer.add_head_count_kv(shape.n_head_kv)
+    if shape.architecture == "lfm2":
+        attends = {t.name for t in shape.tensors if t.name.endswith("attn_k.weight")}
+        of_layers = [f"blk.{i}.attn_k.weight" in attends for i in range(shape.n_layer)]
+        writer.add_head_count_kv([shape.n_head_kv * has for has in of_layers])
+        writer.add_shortconv_l_cache(max(shape.states) // shape.channels + 1)
+    else:
+        writer.add_head_count_kv(shape.n_head_kv)
     writer.add_key_length(shape.head_dim)
     writer.add_value_length(shape.head_dim)
     writer.add_layer_norm_rms_eps(1e-6)
@@ -120,7 +126,7 @@ def add_metadata(writer: gguf.GGUFWriter, shape: Shape) -> None:
     if shape.architecture == "gemma2":
         writer.add_attn_logit_softcapping(50)
         writer.add_final_logit_softcapping(30)
-    if shape.states:
+    if shape.architecture == "recurrentgemma":
         at = f"{shape.architecture}.recurrent"
         writer.add_rope_dimension_count(shape.rope_dims)
         writer.add_uint32(f"{at}.width", shape.channels)

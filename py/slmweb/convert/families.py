@@ -7,12 +7,12 @@ Owns names and defaults, and computes nothing: tensors.py does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding", "ctx", "types",
-                    "channels", "block", "taps"]  # fmt: skip
+                    "channels", "block", "taps", "gates_and_in"]  # fmt: skip
 
 Change = Literal[
     "none",
@@ -29,6 +29,9 @@ Change = Literal[
 
 # What a layer remembers; "" is any.
 Memory = Literal["", "attention", "recurrent"]
+
+# What a recurrent layer is.
+Recurrence = Literal["rg_lru", "short_convolution"]
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,24 @@ class Family:
     ignored: tuple[str, ...] = ()  # beginnings of names that play no part in what is computed
     layer_norm: bool = False  # with a bias, where the others have the root mean square alone
     rotary: bool = True
+    unrotated_period: int = 0  # every such layer knows no positions; 0: none
     rotary_share: float = 1.0  # of each head, from its start
-    recurs: bool = False  # in some layers, of which the config has a list
+    recurrence: Recurrence | None = None  # of some layers, of which the config has a list
+    layer_kinds: str = "block_types"  # the list's name
+    # Names that transformers reads before those of the other families, by which they go here.
+    aliases: Mapping[str, str] = field(default_factory=dict)
     embeds: bool = False  # sees both ways, and what sentence-transformers put behind it counts
+
+    @property
+    def recurs(self) -> bool:
+        return self.recurrence is not None
+
+    def plain(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The config under the names of the other families, nulls left out of what is renamed."""
+        renamed = {
+            plain: config[own] for own, plain in self.aliases.items() if config.get(own) is not None
+        }
+        return {**config, **renamed}
 
     @property
     def n_dense(self) -> int:
@@ -181,6 +199,25 @@ FAMILIES: tuple[Family, ...] = (
         _model(),
         (*_layer(q_norm="none"), _FFN_NORM),
         {"head_dim": 128},
+    ),
+    Family(
+        "smollm3",
+        "smollm3",
+        _model(),
+        (*_layer("rotary_q", "rotary_k"), _FFN_NORM, *_LLAMA_BIASES),
+        {
+            "vocab_size": 128_256,
+            "hidden_size": 2048,
+            "intermediate_size": 11_008,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 4,
+            "max_position_embeddings": 32_768,
+            "rope_theta": 2_000_000.0,
+            "tie_word_embeddings": True,
+        },
+        rotary_rows=True,
+        unrotated_period=4,
     ),
     Family(
         "gemma",
@@ -354,7 +391,63 @@ FAMILIES: tuple[Family, ...] = (
         activation_key="hidden_activation",
         untied_output=False,
         rotary_share=0.5,
-        recurs=True,
+        recurrence="rg_lru",
+    ),
+    Family(
+        "lfm2",
+        "lfm2",
+        (
+            Row("model.embed_tokens.weight", "token_embd.weight", ("vocab", "embd")),
+            # The name is llama.cpp's; it is the last norm.
+            Row("model.embedding_norm.weight", "token_embd_norm.weight", ("embd",)),
+            Row("lm_head.weight", "output.weight", ("vocab", "embd")),
+        ),
+        (
+            Row("operator_norm.weight", "attn_norm.weight", ("embd",)),
+            *_of(
+                "attention",
+                Row("self_attn.q_proj.weight", "attn_q.weight", ("q", "embd")),
+                Row("self_attn.k_proj.weight", "attn_k.weight", ("kv", "embd")),
+                Row("self_attn.v_proj.weight", "attn_v.weight", ("kv", "embd")),
+                Row("self_attn.q_layernorm.weight", "attn_q_norm.weight", ("head",)),
+                Row("self_attn.k_layernorm.weight", "attn_k_norm.weight", ("head",)),
+                Row("self_attn.out_proj.weight", "attn_output.weight", ("embd", "q")),
+            ),
+            *_of(
+                "recurrent",
+                Row("conv.in_proj.weight", "shortconv.in_proj.weight", ("gates_and_in", "embd")),
+                Row("conv.conv.weight", "shortconv.conv.weight", ("channels", "taps"), "taps"),
+                Row("conv.out_proj.weight", "shortconv.out_proj.weight", ("embd", "channels")),
+            ),
+            Row("ffn_norm.weight", "ffn_norm.weight", ("embd",)),
+            Row("feed_forward.w1.weight", "ffn_gate.weight", ("ff", "embd")),
+            Row("feed_forward.w3.weight", "ffn_up.weight", ("ff", "embd")),
+            Row("feed_forward.w2.weight", "ffn_down.weight", ("embd", "ff")),
+        ),
+        {
+            "vocab_size": 65_536,
+            "hidden_size": 2560,
+            "intermediate_size": 12_288,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "max_position_embeddings": 128_000,
+            "tie_word_embeddings": True,
+            "rms_norm_eps": 1e-5,
+            "rope_theta": 1_000_000.0,
+            "conv1d_width": 3,
+            "block_auto_adjust_ff_dim": True,
+            "block_ffn_dim_multiplier": 1.0,
+            "block_multiple_of": 256,
+        },
+        recurrence="short_convolution",
+        layer_kinds="layer_types",
+        aliases={
+            "norm_eps": "rms_norm_eps",
+            "conv_L_cache": "conv1d_width",
+            "tie_embedding": "tie_word_embeddings",
+            "block_ff_dim": "intermediate_size",
+        },
     ),
 )
 
@@ -362,17 +455,45 @@ FAMILIES: tuple[Family, ...] = (
 _ATTENTION: Memory = "attention"
 
 
+# What configs call it.
+_MEMORIES: Mapping[str, Memory] = {
+    "recurrent": "recurrent",
+    "attention": "attention",
+    "conv": "recurrent",
+    "full_attention": "attention",
+}
+
+
 def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[Memory, ...]:
     """What each layer remembers; empty where the config's list makes no sense."""
     if not family.recurs:
         return n_layer * (_ATTENTION,)
-    kinds = config.get("block_types") or family.defaults["block_types"]
+    kinds = config.get(family.layer_kinds) or family.defaults.get(family.layer_kinds)
+    if kinds is None:  # the first configs of LFM2 count those that attend; all do where none does
+        attend = config.get("full_attn_idxs")
+        kinds = [
+            "full_attention" if attend is None or i in attend else "conv" for i in range(n_layer)
+        ]
     if not isinstance(kinds, list | tuple):
         return ()
-    known: dict[str, Memory] = {"recurrent": "recurrent", "attention": "attention"}
-    if not kinds or any(str(kind) not in known for kind in kinds):
+    if not kinds or any(str(kind) not in _MEMORIES for kind in kinds):
         return ()
-    return tuple(known[str(kinds[i % len(kinds)])] for i in range(n_layer))
+    return tuple(_MEMORIES[str(kinds[i % len(kinds)])] for i in range(n_layer))
+
+
+def feed_forward(family: Family, config: Mapping[str, Any], whole: Callable[[str], int]) -> int:
+    """Rows of the matrix that a gated unit's other one is multiplied with. `whole` reads a whole
+    number above zero of the config, which has the family's defaults."""
+    width = whole("intermediate_size")
+    if family.model_type == "recurrent_gemma":
+        return width // 2  # which counts both
+    if not config.get("block_auto_adjust_ff_dim"):
+        return width
+    factor, step = config.get("block_ffn_dim_multiplier"), whole("block_multiple_of")
+    width = int(2 * width / 3)
+    if factor is not None:
+        width = -(-int(factor * width) // step) * step
+    return width
 
 
 # A vision model around a family's language model.

@@ -19,7 +19,16 @@ from ..errors import SlmError
 from ..kinds import advice
 from ..quantize.choice import MOST_TAPS
 from .checkpoint import Checkpoint
-from .families import FAMILIES, MULTIMODAL, Dimension, Family, Memory, family_with, memories
+from .families import (
+    FAMILIES,
+    MULTIMODAL,
+    Dimension,
+    Family,
+    Memory,
+    family_with,
+    feed_forward,
+    memories,
+)
 from .sentence import Sentence
 
 
@@ -39,7 +48,7 @@ class Recurrence:
 
     memories: tuple[Memory, ...]  # of each layer
     channels: int
-    block: int  # columns of a block-diagonal matrix's blocks
+    block: int  # columns of a block-diagonal matrix's blocks, of RG-LRU
     taps: int  # of a convolution
 
 
@@ -101,6 +110,7 @@ class Hyperparameters:
             "channels": self.recurrence.channels if self.recurrence else 0,
             "block": self.recurrence.block if self.recurrence else 0,
             "taps": self.recurrence.taps if self.recurrence else 0,
+            "gates_and_in": 3 * self.recurrence.channels if self.recurrence else 0,
             "wide": self.n_wide,
             "embedding": self.n_embedding,
         }[dimension]
@@ -157,13 +167,14 @@ def hyperparameters(
     Raises SlmError "bad_file" for a value that makes no sense and "unsupported"
     for one that would change what is computed.
     """
-    read = _Reader(str(checkpoint.config_path), {**family.defaults, **_given(config)})
+    read = _Reader(str(checkpoint.config_path), {**family.defaults, **_given(family.plain(config))})
     _refuse_variants(read, family)
     n_head = read.whole("num_attention_heads")
     n_embd = read.whole("hidden_size")
     n_layer = read.whole("num_hidden_layers")
     head_dim = read.whole("head_dim", n_embd // n_head)
     _check_windows(read, family, n_layer)
+    _check_unrotated(read, family, n_layer)
     rope, local_base = _rope(read, family)
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in ("default", "linear") and (kind, family.architecture) != ("llama3", "llama"):
@@ -179,7 +190,7 @@ def hyperparameters(
     return Hyperparameters(
         n_layer=n_layer,
         n_embd=n_embd,
-        n_ff=_n_ff(read, family),
+        n_ff=feed_forward(family, read.values, read.whole),
         n_head=n_head,
         n_head_kv=read.whole("num_key_value_heads", n_head),
         head_dim=head_dim,
@@ -250,11 +261,6 @@ def _given(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _n_ff(read: _Reader, family: Family) -> int:
-    # RecurrentGemma counts both of the matrices that meet in a gated unit.
-    return read.whole("intermediate_size") // (2 if family.model_type == "recurrent_gemma" else 1)
-
-
 def _window(read: _Reader, family: Family) -> int | None:
     if "attention_window_size" in family.defaults:
         return read.whole("attention_window_size")
@@ -267,9 +273,10 @@ def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Rec
         raise read.unsupported(
             "another list of kinds of layers", "recurrent ones and attention are supported"
         )
-    channels = read.whole("lru_width", read.whole("hidden_size"))
-    block = channels // n_head
-    if channels % n_head or block % 32:
+    channels, block = read.whole("lru_width", read.whole("hidden_size")), 0
+    if family.recurrence == "rg_lru":
+        block = channels // n_head
+    if family.recurrence == "rg_lru" and (channels % n_head or block % 32):
         raise read.unsupported(
             f"recurrent layers of {channels} channels in {n_head} blocks",
             "blocks of a multiple of 32 are supported",
@@ -336,6 +343,23 @@ def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
             "another order of sliding and full attention",
             f"{family.model_type} is supported with every layer full"
             + (f" that is a multiple of {period}, the others sliding" if period else ""),
+        )
+
+
+def _check_unrotated(read: _Reader, family: Family, n_layer: int) -> None:
+    """Which layers know no positions is no metadata either. transformers counts them by an
+    interval where the config has no list."""
+    if not (period := family.unrotated_period):
+        return
+    interval = read.whole("no_rope_layer_interval", period)
+    rotated = read.values.get("no_rope_layers")
+    if rotated is None:
+        rotated = [int((i + 1) % interval != 0) for i in range(n_layer)]
+    expected = [int((i + 1) % period != 0) for i in range(n_layer)]
+    if not isinstance(rotated, list) or rotated[:n_layer] != expected:
+        raise read.unsupported(
+            "another order of layers without rotary positions",
+            f"{family.model_type} is supported with every {period}th layer without",
         )
 
 

@@ -32,7 +32,11 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     writer.add_block_count(hyper.n_layer)
     writer.add_feed_forward_length(hyper.n_ff)
     writer.add_head_count(hyper.n_head)
-    writer.add_head_count_kv(hyper.n_head_kv)
+    if family.recurrence == "short_convolution":  # by this llama.cpp tells its layers apart
+        kinds = [hyper.memory(i) for i in range(hyper.n_layer)]
+        writer.add_head_count_kv([hyper.n_head_kv if k == "attention" else 0 for k in kinds])
+    else:
+        writer.add_head_count_kv(hyper.n_head_kv)
     writer.add_key_length(hyper.head_dim)
     writer.add_value_length(hyper.head_dim)
     if family.layer_norm:
@@ -58,7 +62,10 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     if hyper.n_wide:
         writer.add_dense_features_dims("dense_2", hyper.n_embd, hyper.n_wide)
         writer.add_dense_features_dims("dense_3", hyper.n_wide, hyper.n_embedding)
-    if (recurrence := hyper.recurrence) is not None:
+    recurrence = hyper.recurrence
+    if recurrence is not None and family.recurrence == "short_convolution":
+        writer.add_shortconv_l_cache(recurrence.taps)
+    elif recurrence is not None:
         for key, value in (
             ("width", recurrence.channels),
             ("block_width", recurrence.block),

@@ -19,8 +19,11 @@ _VISION = ("vision_tower", "multi_modal_projector")
 # Where a vision model keeps its language model.
 _LANGUAGE = ("language_model.model.", "model.language_model.", "model.")
 _HEAD = "lm_head.weight"
-_FIRST = "layers.0.input_layernorm.weight"  # every family has it, and no vision model
-_BARE = ("layers.", "embed_tokens.", "norm.")
+# Every family has one of these, and no vision model.
+_FIRST = tuple(
+    f"layers.0.{norm}.weight" for norm in ("input_layernorm", "temporal_pre_norm", "operator_norm")
+)
+_BARE = ("layers.", "embed_tokens.", "norm.", "final_norm.", "embedding_norm.")
 
 
 def canonical(name: str) -> str | None:
@@ -49,9 +52,10 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
     """
     given = {name: ".".join(p for p in name.split(".") if p not in _WRAPPERS) for name in names}
     prefixes = {
-        name.removesuffix(_FIRST)
+        name.removesuffix(first)
         for name in given.values()
-        if name == _FIRST or name.endswith("." + _FIRST)
+        for first in _FIRST
+        if name == first or name.endswith("." + first)
     }
     # A second stack of layers beside a plain one is refused by its tensors' names.
     prefix = "model." if "model." in prefixes or not prefixes else min(prefixes)

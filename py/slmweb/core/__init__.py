@@ -7,6 +7,7 @@
 What is evaluated here is what the browser runs: the same .wasm file.
 """
 
+from ..generated.abi import Site
 from .adapter import Adapter, AdapterInfo
 from .chat import chat_prompt, chat_text, render
 from .fim import FittedPrompt, Infill, fill_or_continue
@@ -27,6 +28,7 @@ __all__ = [
     "Perplexity",
     "Sampling",
     "Session",
+    "Site",
     "Tokenizer",
     "Variant",
     "chat_prompt",

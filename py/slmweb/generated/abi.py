@@ -51,6 +51,12 @@ class Finish(IntEnum):
     STOP = 2  # a stop string was completed
 
 
+class Site(IntEnum):
+    RESIDUAL = 0  # what layer L hands on to layer L + 1 (n_embd)
+    MLP = 1  # what its feed-forward network adds to that, after its norm if it has one (n_embd)
+    HEADS = 2  # the outputs of its attention heads, one behind the other, before their matrix
+
+
 # name: (result, arguments), as wasm types
 FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_build_info": ("i32", ()),
@@ -119,6 +125,12 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_session_finish": ("i32", ("i32",)),
     "slm_session_text": ("i32", ("i32", "i32", "i32", "i32")),
     "slm_session_logprobs": ("i32", ("i32", "i32", "i32", "i32")),
+    "slm_session_tap": ("i32", ("i32", "i32", "i32")),
+    "slm_session_tap_width": ("i32", ("i32", "i32")),
+    "slm_session_tapped": ("i32", ("i32", "i32")),
+    "slm_session_steer": ("i32", ("i32", "i32", "i32", "i32", "f32")),
+    "slm_session_lens": ("i32", ("i32", "i32", "i32")),
+    "slm_session_top": ("i32", ("i32", "i32", "i32", "i32", "i32")),
 }
 
 
@@ -154,6 +166,8 @@ TENSOR_TYPES: Final[dict[str, TensorType]] = {
     "BF16": TensorType(30, "BF16", 1, 2),
     "TQ1_0": TensorType(34, "TQ1_0", 256, 54),
     "TQ2_0": TensorType(35, "TQ2_0", 256, 66),
+    "MXFP4": TensorType(39, "MXFP4", 32, 17),
+    "Q1_0": TensorType(41, "Q1_0", 128, 18),
 }
 
 

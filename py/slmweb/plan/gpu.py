@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..generated import abi
-from ..quantize.choice import READ_ONLY
+from ..quantize.choice import INDEXED
 from .memory import cache_bytes, element_bytes, layer_slots, most_seen, state_bytes
 from .shape import Shape, Tensor
 
@@ -33,7 +33,7 @@ BLOCK_BYTES = {
     "F32": 128, "F16": 64, "BF16": 64,
     "Q4_0": 18, "Q4_1": 20, "Q5_0": 22, "Q5_1": 24, "Q8_0": 34, "IQ4_NL": 18,
     "Q2_K": 10.5, "Q3_K": 14.25, "Q4_K": 18.5, "Q5_K": 22.5, "Q6_K": 26.25,
-    **dict.fromkeys(READ_ONLY, 18.5),
+    "MXFP4": 18, "Q1_0": 4.5, **dict.fromkeys(INDEXED, 18.5),
 }  # fmt: skip
 _ROWS = 4  # a part of a matrix is a multiple of so many rows
 _SEGMENT = 128  # positions that one workgroup of a single token's attention goes through
@@ -91,7 +91,7 @@ def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
     widths = [*[shape.n_embd] * (1 + shape.branches), n_q, n_q, n_kv, n_kv, shape.n_ff]
     widths += shape.recurrent_rows
     row = n_batch * 4
-    widest = row * _stride(max(shape.n_embd, shape.n_ff, n_q, shape.channels))
+    widest = row * _stride(max(shape.n_embd, shape.n_ff, n_q, *shape.recurrent_rows))
     segments = most_seen(shape, n_ctx) // _SEGMENT + 2
     partials = 4 * shape.n_head * segments * (shape.head_dim + 2)
     slots = max(layer_slots(window, n_ctx, n_batch) for window in shape.windows)

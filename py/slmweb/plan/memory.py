@@ -14,7 +14,7 @@ from typing import Literal
 
 from ..generated import abi
 from ..pack.manifest import ContextMemory
-from ..quantize.choice import READ_ONLY
+from ..quantize.choice import INDEXED
 from .shape import Shape
 
 N_BATCH = abi.N_BATCH["cpu"]  # of a session in the page
@@ -37,7 +37,7 @@ _PACKED = {
     "IQ4_NL": (32, 72),
     "Q2_K": (256, 352), "Q3_K": (256, 464), "Q4_K": (256, 608), "Q5_K": (256, 736),
     "Q6_K": (256, 848),
-    **dict.fromkeys(READ_ONLY, (256, 624)),
+    "MXFP4": (32, 72), "Q1_0": (128, 72), **dict.fromkeys(INDEXED, (256, 624)),
 }  # fmt: skip
 
 _COPIES = 5  # of a state: Compute::kCopies
@@ -67,7 +67,7 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
     widths = shape.n_embd * (1 + shape.branches) + 2 * (n_q + n_kv) + shape.n_ff
     widths += sum(shape.recurrent_rows)
     normed = 4 * shape.n_embd
-    columns = -(-max(shape.n_embd, shape.n_ff, n_q, shape.channels) // 32)  # in blocks of 32
+    columns = -(-max(shape.n_embd, shape.n_ff, n_q, *shape.recurrent_rows) // 32)  # in blocks of 32
     widest = max(columns, *(-(-width // 32) for width in shape.pooled), 0)
     quantized = 116 * columns  # as int8 and as int16, with their scales and sums
     rotations = 8 * shape.rope_dims

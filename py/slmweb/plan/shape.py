@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..convert.families import FAMILIES, MULTIMODAL, Dimension, Family, Row, family_with, memories
+from ..convert.families import (
+    FAMILIES,
+    MULTIMODAL,
+    Dimension,
+    Family,
+    Row,
+    family_with,
+    feed_forward,
+    memories,
+)
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES
@@ -74,23 +83,28 @@ class Shape:
     @property
     def branches(self) -> int:
         """Rows of activations beside the stream: of every Gemma that has attention alone."""
-        return int("gemma" in self.architecture and not self.states)
+        return int("gemma" in self.architecture and not self.channels)
 
     @property
     def states(self) -> tuple[int, ...]:
-        """Numbers that each recurrent layer remembers: inputs of its convolution, and a state of
-        as many channels."""
-        return tuple(t.elements for t in self.tensors if t.is_convolution)
+        """Numbers that each recurrent layer remembers: inputs of its convolution, and of RG-LRU a
+        state of as many channels."""
+        n_state = int(_BY_ARCHITECTURE[self.architecture].recurrence == "rg_lru")
+        return tuple((t.columns - 1 + n_state) * t.rows for t in self.tensors if t.is_convolution)
 
     @property
     def channels(self) -> int:
-        """Of a recurrent layer; 0 where none recurs."""
+        """Of a recurrent layer's convolution; 0 where none recurs."""
         return max((t.rows for t in self.tensors if t.is_convolution), default=0)
 
     @property
     def recurrent_rows(self) -> tuple[int, ...]:
         """Widths of the activations of a recurrent layer."""
-        return (self.channels,) * 4 if self.channels else ()
+        n = self.channels
+        if n == 0:
+            return ()
+        by_recurrence = {"rg_lru": (n,) * 4, "short_convolution": (3 * n, n)}
+        return by_recurrence[str(_BY_ARCHITECTURE[self.architecture].recurrence)]
 
     @property
     def rope_dims(self) -> int:
@@ -211,6 +225,9 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
             + (f": {told}" if told else "; supported are " + ", ".join(_MODEL_TYPES)),
         )
 
+    given = {key: value for key, value in family.plain(config).items() if value is not None}
+    config = {**family.defaults, **given}
+
     def number(key: str, otherwise: int | None = None) -> int:
         value = config.get(key)
         value = otherwise if value is None else value
@@ -225,10 +242,10 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     n_head_kv = number("num_key_value_heads", n_head)
     gemma = "gemma" in family.architecture
     head_dim = number("head_dim", 256 if gemma and not family.recurs else n_embd // n_head)
-    n_ff, n_ctx = number("intermediate_size"), number("max_position_embeddings", 8192)
-    n_ff = n_ff // 2 if family.model_type == "recurrent_gemma" else n_ff
+    n_ff, n_ctx = feed_forward(family, config, number), number("max_position_embeddings", 8192)
     window = number("sliding_window", 4096) if family.window_pattern else 0
-    window = number("attention_window_size", 2048) if family.recurs else window
+    if "attention_window_size" in family.defaults:
+        window = number("attention_window_size")
     kinds = memories(family, config, n_layer)
     if not kinds:
         raise SlmError("bad_file", f"{where} has kinds of layers that nobody knows")
@@ -240,6 +257,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         # The config of another folder says; EmbeddingGemma's, here.
         "wide": 4 * n_embd, "embedding": n_embd,
         "channels": channels, "block": channels // n_head, "taps": config.get("conv1d_width", 4),
+        "gates_and_in": 3 * channels,
     }  # fmt: skip
 
     def tensor(row: Row, at: str = "") -> Tensor:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slmweb.core import Model
+from slmweb.core import Model, Site
 from tests.goldens.vocabularies import corpus
 from tests.py.cli.program import slmweb
 
@@ -50,6 +50,28 @@ def test_inspect_json_is_the_description(qwen2: Path) -> None:
     assert "tensors" not in info
     tensors = run_json("inspect", str(qwen2), "--tensors")["tensors"]
     assert {"name", "type", "shape", "offset", "size"} <= set(tensors[0])
+
+
+def test_look_shows_every_layer_at_the_last_token(gemma3: Path) -> None:
+    out = run("look", str(gemma3), "the cat", "--top", "2").decode().splitlines()
+    assert out[0].startswith("behind each layer, at the last token, ")
+    assert [line.split()[:2] for line in out[1:]] == [["layer", str(i)] for i in range(7)]
+    assert all(line.count("%") == 2 for line in out[1:])
+
+
+def test_look_at_a_layer_is_the_lens_on_every_token(gemma3: Path) -> None:
+    found = run_json("look", str(gemma3), "the cat", "--layer", "3", "--top", "3")
+    ids = [token["id"] for token in found["tokens"]]
+    with Model.open(gemma3) as model, model.session(32) as session:
+        assert ids == model.tokenizer.encode("the cat", special=True, bos=True)
+        session.tap([(Site.RESIDUAL, 3)])
+        session.eval(ids, "none")
+        logits = session.lens(session.tapped(0))
+    assert [(each["layer"], each["token"]) for each in found["lens"]] == [
+        (3, i) for i in range(len(ids))
+    ]
+    for row, each in zip(logits, found["lens"], strict=True):
+        assert [token["id"] for token in each["next"]] == np.argsort(-row)[:3].tolist()
 
 
 @pytest.mark.parametrize("special", [True, False])

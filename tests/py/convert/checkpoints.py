@@ -236,6 +236,8 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "llama": lambda: byte_level_tokenizer("smollm"),
         "qwen2": lambda: byte_level_tokenizer("qwen2"),
         "qwen3": lambda: byte_level_tokenizer("qwen2"),
+        "lfm2": lambda: byte_level_tokenizer("llama-bpe"),
+        "smollm3": lambda: byte_level_tokenizer("llama-bpe"),
         "bert": wordpiece_tokenizer,
     }[tiny.arch]()
 

@@ -258,6 +258,23 @@ def test_recurrent_layers_that_no_model_has(
     assert words in refusal(folder, "unsupported")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layer_types": ["conv", "mamba"]}, "another list of kinds of layers"),
+        ({"conv_L_cache": 9}, "a convolution of 9 taps; 2 to 8 are supported"),
+        ({"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}, "the rope scaling 'yarn'"),
+    ],
+    ids=str,
+)
+def test_convolutions_that_no_model_has(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    tiny = checkpoints.models()["lfm2"]
+    folder = checkpoints.save(tmp_path / "it", checkpoints.model_of(tiny))
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert words in refusal(folder, "unsupported")
+
+
 def test_a_tokenizer_of_another_model(qwen2: Path, copy_of: Copy) -> None:
     folder = copy_of(qwen2)
     path = folder / "tokenizer.json"

@@ -143,6 +143,31 @@ def test_configs_of_transformers_4(tmp_path: Path, core: Instance) -> None:
     assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
 
 
+def test_the_first_configs_of_lfm2(tmp_path: Path, core: Instance) -> None:
+    """Which layers attend was a list of their numbers, and other names went before today's."""
+    tiny = MODELS["lfm2"]
+    model = checkpoints.model_of(tiny)
+    folder = checkpoints.save(tmp_path / "it", model, checkpoints.tokenizer_of(tiny))
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    kinds = config.pop("layer_types")
+    config |= {
+        "full_attn_idxs": [i for i, kind in enumerate(kinds) if kind == "full_attention"],
+        "block_ff_dim": config["intermediate_size"],
+        "intermediate_size": 999,
+        "tie_embedding": True,
+        "tie_word_embeddings": False,
+        "rope_theta": config.pop("rope_parameters")["rope_theta"],
+    }
+    path.write_text(json.dumps(config))
+    ids = sequence(tiny)
+    expected = checkpoints.logits(model, ids)
+    again: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
+    assert_close(checkpoints.logits(again.float().eval(), ids), expected, 1e-5)
+    convert(folder, tmp_path / "out.gguf", type="f32")
+    assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+
+
 @pytest.mark.parametrize(
     ("name", "change", "reason"),
     [

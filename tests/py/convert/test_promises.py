@@ -142,6 +142,9 @@ NO_ROPE = ("rope_parameters",)
         ("gemma2", says(query_pre_attn_scalar=7)),
         ("gemma3", says(("query_pre_attn_scalar",), rms_norm_eps=0.1)),
         ("llama", says(("head_dim", "num_key_value_heads"))),
+        ("smollm3", says(no_rope_layers=None)),
+        ("smollm3", says(("no_rope_layers", "rope_parameters"), rope_theta=500.0)),
+        ("smollm3", biases(*ATTENTION, attention_bias=True)),
         ("gemma2", says(num_attention_heads=8, num_key_value_heads=4, head_dim=16)),
     ],
 )  # fmt: skip
@@ -185,6 +188,8 @@ def test_what_transformers_makes_of_it(
         ("gemma2", says(final_logit_softcapping=None), "final_logit_softcapping None"),
         ("llama", says(final_logit_softcapping=30.0), "final_logit_softcapping 30.0"),
         ("gemma3", says(("layer_types",), sliding_window_pattern=2), "sliding_window_pattern 2"),
+        ("smollm3", says(no_rope_layers=[1, 1, 0, 1, 1]), "another order of layers without rotary"),
+        ("smollm3", says(("no_rope_layers",), no_rope_layer_interval=2), "every 4th layer without"),
         ("qwen2", says(intermediate_size=[160, 160]), "intermediate_size is"),
     ],
 )

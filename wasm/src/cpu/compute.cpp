@@ -107,7 +107,69 @@ public:
     return SLM_OK;
   }
 
+  Status look(const Looking &looking) override {
+    settle();
+    const uint32_t n_embd = model_.family().shape().n_embd;
+    Probe probe;
+    uint64_t floats = 0; // of all that comes into the block
+    for (const Looking::Place &place : looking.taps) {
+      const uint32_t width = tap_width(model_, place);
+      probe.taps.push_back({place, {nullptr, width}});
+      floats += uint64_t(workspace_.n_batch) * width;
+    }
+    floats += looking.steering.size() * n_embd;
+    Block room;
+    SLM_TRY(allocate(room, floats * sizeof(float), "what is looked at"));
+    float *at = reinterpret_cast<float *>(room.get());
+    for (Probe::Tap &tap : probe.taps) {
+      tap.rows.data = at;
+      at += size_t(workspace_.n_batch) * tap.rows.width;
+    }
+    for (const Looking::Steering &s : looking.steering) {
+      std::memcpy(at, s.direction.data(), n_embd * sizeof(float));
+      probe.steering.push_back({s.layer, at});
+      at += n_embd;
+    }
+    probe_ = std::move(probe);
+    looked_at_ = std::move(room);
+    workspace_.probe = probe_.empty() ? nullptr : &probe_;
+    return SLM_OK;
+  }
+
+  Rows tapped(uint32_t tap) const override { return probe_.taps[tap].rows; }
+
+  Status lens(const float *rows, uint32_t n, const Adaptation &adaptation) override {
+    const uint32_t n_embd = model_.family().shape().n_embd;
+    if (n > given_rows_) {
+      given_rows_ = 0;
+      settle();
+      SLM_TRY(allocate(given_, uint64_t(n) * n_embd * sizeof(float), "rows for the head"));
+      given_rows_ = n;
+    }
+    std::memcpy(given_.get(), rows, size_t(n) * n_embd * sizeof(float));
+    return run({nullptr, n, 0}, adaptation, n, [](const Job &j, CpuOps &op) {
+      const Family &family = j.self->model_.family();
+      family.head(op, *j.self->state_, {reinterpret_cast<float *>(j.self->given_.get()), family.shape().n_embd},
+                  j.output);
+    });
+  }
+
   Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool) override {
+    return run(batch, adaptation, n_logits,
+               [](const Job &j, CpuOps &op) { j.self->model_.family().forward(op, *j.self->state_, j.output); });
+  }
+
+private:
+  struct Job {
+    CpuCompute *self;
+    Batch batch;
+    Output output;
+    void (*call)(const Job &job, CpuOps &op);
+  };
+
+  /// Calls `call` in every thread of the team.
+  Status run(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits,
+             void (*call)(const Job &job, CpuOps &op)) {
     if (workspace_.threads < team().size())
       return fail(SLM_ERR_WRONG_STATE, "threads were added after the session was made; make a new session");
     if (n_logits > logits_rows_) {
@@ -117,21 +179,15 @@ public:
       logits_rows_ = n_logits;
     }
     workspace_.adapted = adaptation.uses.empty() ? nullptr : &adaptation;
-    struct Job {
-      CpuCompute *self;
-      Batch batch;
-      Output output;
-    };
     team().run<Job>(
         [](const Job &j, uint32_t thread, uint64_t step) {
           CpuOps op(team(), thread, step, j.batch, j.self->workspace_);
-          j.self->model_.family().forward(op, *j.self->state_, j.output);
+          j.call(j, op);
         },
-        {this, batch, {n_logits, reinterpret_cast<float *>(logits_.get())}});
+        {this, batch, {n_logits, reinterpret_cast<float *>(logits_.get())}, call});
     return SLM_OK;
   }
 
-private:
   void copy_recurrent(uint32_t to, uint32_t from) {
     settle();
     const uint64_t bytes = recurrent_floats(state_->recurrent) * sizeof(float);
@@ -142,7 +198,10 @@ private:
   Workspace workspace_;
   std::unique_ptr<State> state_;
   Block cache_, recurrent_, activations_, scratch_, logits_, lowered_;
-  uint32_t logits_rows_ = 0; // allocated
+  Block given_;                               // rows for the head
+  uint32_t logits_rows_ = 0, given_rows_ = 0; // allocated
+  Probe probe_;
+  Block looked_at_; // its memory
 };
 
 } // namespace

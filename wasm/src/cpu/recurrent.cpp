@@ -10,11 +10,13 @@ namespace slm {
 namespace {
 
 constexpr uint32_t kChannels = 4; // of a unit; see Loader's checks
+static_assert(Convolution::kMaxTaps == sizeof(ChannelTaps::taps) / sizeof(ChannelTaps::bias));
 
 } // namespace
 
 void CpuOps::convolve(Rows x, const Convolution &c, RecurrentLayer &memory, Rows out) {
   const uint32_t n = batch.n, before = c.n_taps - 1, width = out.width;
+  const bool gates = c.around == Around::Gates;
   float *kept = memory.memory + memory.at;
   // A channel's results are its convolved rows, then the inputs that are kept of it.
   const auto compute = [&](Range units) {
@@ -24,18 +26,13 @@ void CpuOps::convolve(Rows x, const Convolution &c, RecurrentLayer &memory, Rows
       for (uint32_t j = 0; j < before; j++)
         for (uint32_t i = 0; i < kChannels; i++)
           inputs[j * kChannels + i] = batch.past == 0 ? 0 : kept[size_t(j) * width + first + i];
+      ChannelTaps taps;
+      gather_taps(c.taps + size_t(first) * c.n_taps, c.n_taps, c.bias == nullptr ? nullptr : c.bias + first, taps);
       for (uint32_t t = 0; t < n; t++) {
         const float *in = x.data + size_t(t) * x.width + first;
-        float *to = results + size_t(t) * kChannels;
-        for (uint32_t i = 0; i < kChannels; i++) {
-          const float *taps = c.taps + size_t(first + i) * c.n_taps;
-          float sum = c.bias == nullptr ? 0 : c.bias[first + i];
-          for (uint32_t j = 0; j < before; j++)
-            sum += taps[j] * inputs[j * kChannels + i];
-          to[i] = sum + taps[before] * in[i];
-        }
-        std::memmove(inputs, inputs + kChannels, size_t(before - 1) * kChannels * sizeof(float));
-        std::memcpy(inputs + size_t(before - 1) * kChannels, in, kChannels * sizeof(float));
+        const float *before_it = gates ? in : nullptr, *behind_it = gates ? in + width : nullptr;
+        convolve_step(taps, {gates ? in + 2 * width : in, before_it, behind_it}, inputs,
+                      results + size_t(t) * kChannels);
       }
     }
   };

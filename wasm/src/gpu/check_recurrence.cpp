@@ -1,6 +1,6 @@
-// check_recurrence.cpp: the self-test of what recurrent layers add: a convolution,
-// gates of blocks and RG-LRU, over a few tokens and one behind them, which
-// reads what those left in memory.
+// check_recurrence.cpp: the self-tests of what recurrent layers add: a convolution,
+// gates of blocks and RG-LRU, or a convolution between gates; over a few tokens
+// and one behind them, which reads what those left in memory.
 #include <cmath>
 #include <limits>
 
@@ -21,6 +21,36 @@ std::vector<float> draw(size_t n, float scale, uint64_t &state) {
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 double gelu(double x) {
   return x / 2 * (1 + std::tanh(std::sqrt(2 / 3.14159265358979324) * (x + 0.044715 * x * x * x)));
+}
+
+/// Rows [past, past + n) of `of`.
+Rows rows_of(Checks::Running &r, const std::vector<float> &of, uint32_t width, uint32_t past, uint32_t n) {
+  const auto from = of.begin() + ptrdiff_t(past) * width;
+  return r.upload({from, from + ptrdiff_t(n) * width}, width);
+}
+
+/// Encodes the first tokens and then the one behind them, each into rows of their own.
+template <class Encode> void run_twice(Checks::Running &r, RecurrentLayer &memory, uint32_t width, Encode encode) {
+  const Rows outs[2] = {r.room(kFirst, width), r.room(1, width)};
+  r.buffers.emplace_back(memory.floats() * sizeof(float));
+  memory.memory = name_of<float>(r.buffers.back().handle());
+  r.scratch.batch = Buffer(16);
+  for (uint32_t past = 0, n = kFirst; past < kTokens; past += n, n = 1) {
+    const uint32_t position[4] = {past};
+    gpu_upload(r.scratch.batch.handle(), 0, position, sizeof position);
+    GpuOps op({nullptr, n, past}, r.scratch, r.weights, nullptr, false);
+    encode(op, past, n, outs[past / kFirst]);
+    gpu_submit(); // what the next call uploads would come before what this one has encoded
+  }
+  r.outs[0] = outs[0], r.outs[1] = outs[1];
+}
+
+/// What those have computed, to be held against what was expected.
+void read_both(Checks::Running &r) {
+  r.found.assign(r.expected.size(), std::numeric_limits<float>::quiet_NaN());
+  for (uint32_t t = 0; t < kTokens; t++)
+    r.read(r.outs[t / kFirst], t % kFirst);
+  gpu_submit();
 }
 
 } // namespace
@@ -54,27 +84,13 @@ Status start_recurrence(Checks::Running &r, const Kinds::Recurrence &kind) {
                            gate = draw(size_t(kTokens) * width, 2, state);
 
   RecurrentLayer memory{.n_inputs = (n_taps - 1) * width, .n_state = width};
-  r.buffers.emplace_back(memory.floats() * sizeof(float));
-  memory.memory = name_of<float>(r.buffers.back().handle());
-  r.scratch.batch = Buffer(16);
-  Rows outs[2];
-  const auto run = [&](uint32_t past, uint32_t n, Rows &out) {
-    const uint32_t position[4] = {past};
-    gpu_upload(r.scratch.batch.handle(), 0, position, sizeof position);
-    const auto rows = [&](const std::vector<float> &of) {
-      const auto from = of.begin() + ptrdiff_t(past) * width;
-      return r.upload({from, from + ptrdiff_t(n) * width}, width);
-    };
-    const Rows in = rows(x), output = rows(gate), input = r.room(n, width), recurrence = r.room(n, width);
-    out = r.room(n, width);
-    GpuOps op({nullptr, n, past}, r.scratch, r.weights, nullptr, false);
+  run_twice(r, memory, width, [&](GpuOps &op, uint32_t past, uint32_t n, Rows out) {
+    const Rows in = rows_of(r, x, width, past, n), output = rows_of(r, gate, width, past, n);
+    const Rows input = r.room(n, width), recurrence = r.room(n, width);
     op.convolve(in, r.convolution, memory, out);
     op.block_matmul(out, {{r.first, input}, {r.second, recurrence}});
     op.rg_lru({input, recurrence, output, r.decay}, memory, out);
-    gpu_submit(); // what the next call uploads would come before what this one has encoded
-  };
-  run(0, kFirst, outs[0]);
-  run(kFirst, 1, outs[1]);
+  });
 
   std::vector<double> h(width), convolved(width);
   for (uint32_t t = 0; t < kTokens; t++) {
@@ -98,10 +114,36 @@ Status start_recurrence(Checks::Running &r, const Kinds::Recurrence &kind) {
       r.expected.push_back(float(h[c] * gelu(double(gate[size_t(t) * width + c]))));
     }
   }
-  r.found.assign(r.expected.size(), std::numeric_limits<float>::quiet_NaN());
+  read_both(r);
+  return SLM_OK;
+}
+
+Status start_convolution(Checks::Running &r, const Convolution &kind) {
+  const uint32_t width = 2 * 32 + 1, wide = 3 * width, n_taps = kind.n_taps;
+  uint64_t state = 1;
+  r.convolution = kind;
+  SLM_TRY(r.weights.place(r.convolution.taps, width * n_taps, "a self-test"));
+  r.convolution.bias = nullptr;
+  SLM_TRY(r.weights.placed());
+  for (uint32_t i = 0; i < width * n_taps; i++)
+    r.convolution.taps[i] = next_float(state);
+  SLM_TRY(r.weights.packed());
+  const std::vector<float> x = draw(size_t(kTokens) * wide, 1, state);
+
+  RecurrentLayer memory{.n_inputs = (n_taps - 1) * width};
+  run_twice(r, memory, width, [&](GpuOps &op, uint32_t past, uint32_t n, Rows out) {
+    op.convolve(rows_of(r, x, wide, past, n), r.convolution, memory, out);
+  });
+
   for (uint32_t t = 0; t < kTokens; t++)
-    r.read(outs[t / kFirst], t % kFirst);
-  gpu_submit();
+    for (uint32_t c = 0; c < width; c++) {
+      const auto at = [&](uint32_t token, uint32_t part) { return double(x[size_t(token) * wide + part * width + c]); };
+      double sum = 0;
+      for (uint32_t back = 0; back < n_taps && back <= t; back++)
+        sum += double(r.convolution.taps[c * n_taps + n_taps - 1 - back]) * at(t - back, 0) * at(t - back, 2);
+      r.expected.push_back(float(sum * at(t, 1)));
+    }
+  read_both(r);
   return SLM_OK;
 }
 

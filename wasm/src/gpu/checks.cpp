@@ -17,10 +17,11 @@
 namespace slm {
 
 struct Checks::Case {
-  enum Kind { Embed, Product, Gated, Attention, Recurrence, Drawing } kind;
+  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Drawing } kind;
   TensorType type;                // of weights
   uint32_t rows, columns, tokens; // of a recurrence its taps and the columns of a block
   AttentionSpec spec;             // of attention
+  Convolution convolution = {};   // of one that stands alone
 };
 
 namespace {
@@ -43,7 +44,7 @@ constexpr Halves kHalves[] = {
     {TensorType::IQ4_NL, {0, -1}},  {TensorType::IQ4_XS, {0, -1}}, {TensorType::IQ3_S, {0, -1}},
     {TensorType::IQ3_XXS, {0, -1}}, {TensorType::IQ2_S, {0, -1}},  {TensorType::IQ2_XS, {0, -1}},
     {TensorType::IQ2_XXS, {0, -1}}, {TensorType::IQ1_S, {0, -1}},  {TensorType::TQ2_0, {64, -1}},
-    {TensorType::TQ1_0, {52, -1}},
+    {TensorType::TQ1_0, {52, -1}},  {TensorType::Q1_0, {0, -1}},
 };
 
 /// As few rows as are cut like `units` of them, and none that fill a tile.
@@ -71,6 +72,7 @@ std::vector<uint8_t> seeded_rows(TensorType type, uint32_t columns, uint64_t sta
             if (type == TensorType::BF16) half = static_cast<uint16_t>(0x3c00 | (next_bits(state) & 0x80ff));
             std::memcpy(block + place, &half, 2);
           }
+    if (type == TensorType::MXFP4) block[0] = static_cast<uint8_t>(119 + next_bits(state) % 6); // 2^-9 to 2^-4, halved
     if (type == TensorType::IQ1_M) // a half's nibbles are the upper ones of its scales' words
       for (uint32_t i = 0, half = f32_to_f16(next_float(state) * 0.02f); i < 4; i++, half >>= 4)
         block[49 + i * 2] = static_cast<uint8_t>((block[49 + i * 2] & 15) | (half & 15) << 4);
@@ -138,6 +140,8 @@ Checks::Checks(const LoadedModel &model) {
     cases_.push_back({Case::Attention, {}, 0, 0, 1, spec});
   for (const Kinds::Recurrence &k : kinds.recurrences)
     cases_.push_back({Case::Recurrence, k.type, k.n_taps, k.block, 1, {}});
+  for (const Convolution &c : kinds.convolutions)
+    cases_.push_back({Case::Convolving, {}, 0, 0, 1, {}, c});
   cases_.push_back({Case::Drawing, {}, 0, 0, 1, {}});
 }
 Checks::~Checks() = default;
@@ -149,6 +153,7 @@ const char *Checks::name(uint32_t i) {
   const Case &c = cases_[i];
   if (c.kind == Case::Attention) return c.spec.window != 0 ? "attention in a window" : "attention";
   if (c.kind == Case::Drawing) return "drawing";
+  if (c.kind == Case::Convolving) return "convolution";
   if (c.kind == Case::Recurrence)
     return name_.assign("recurrence ").append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
   const bool few = c.tokens <= GpuOps::kFewTokens;
@@ -166,6 +171,7 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   Running &r = *running_;
   if (c.kind == Case::Attention) return start_attention(r, model, c.spec);
   if (c.kind == Case::Recurrence) return start_recurrence(r, {c.type, c.columns, c.rows});
+  if (c.kind == Case::Convolving) return start_convolution(r, c.convolution);
   if (c.kind == Case::Drawing) return start_drawing(r);
   const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;
   const uint32_t columns = c.columns, width = embeds ? columns : c.rows;

@@ -34,7 +34,12 @@ public:
     note_one(gate.weight);
     note_one(up.weight);
   }
-  void convolve(Rows, const Convolution &c, RecurrentLayer &, Rows) override { n_taps_ = c.n_taps; }
+  void convolve(Rows, const Convolution &c, RecurrentLayer &, Rows) override {
+    n_taps_ = c.n_taps;
+    const auto same = [&](const Convolution &other) { return other.n_taps == c.n_taps && other.around == c.around; };
+    if (c.around != Around::Nothing && std::none_of(found.convolutions.begin(), found.convolutions.end(), same))
+      found.convolutions.push_back(c);
+  }
   void block_matmul(Rows, std::initializer_list<Product> products) override {
     for (const Product &p : products) {
       const Kinds::Recurrence kind{p.linear.weight.type, p.linear.weight.columns, n_taps_};
@@ -47,6 +52,9 @@ public:
   void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
   void pool(const Input &, Pooling, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
+  void copy(Rows, Rows) override {}
+  void difference(Rows, Rows) override {}
+  void add_row(const float *, Rows) override {}
   void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
     for (const AttentionSpec &s : found.attention)
       if (s.rope == spec.rope && s.window == spec.window && s.ahead == spec.ahead) return;

@@ -14,6 +14,7 @@ void GpuOps::convolve(Rows x, const Convolution &c, RecurrentLayer &memory, Rows
   op.n_taps = c.n_taps;
   op.taps = kept_.vector_at(c.taps), op.bias = kept_.vector_at(c.bias);
   op.at = memory.at;
+  op.around = static_cast<uint32_t>(c.around);
   gpu_encode(&op);
 }
 

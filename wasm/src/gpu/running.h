@@ -26,10 +26,11 @@ struct Checks::Running {
   WeightStore weights;
   Linear first, second;
   float *norm = nullptr;
-  Convolution convolution; // of a recurrence, and its
+  Convolution convolution; // alone, or of a recurrence, and its
   float *decay = nullptr;
   Scratch scratch;
   std::vector<Buffer> buffers;
+  Rows outs[2]; // of a recurrence: of the first tokens, and of the one behind them
   std::vector<float> expected, found;
   std::vector<int32_t> drawn, right; // tokens
   double allowance = 1;              // errors count for as much less; a cache of f16 rounds
@@ -66,7 +67,8 @@ struct Kinds {
     uint32_t block, n_taps;
   };
   std::vector<Recurrence> recurrences;
-  std::vector<Product> products; // those that are cut otherwise are other kinds
+  std::vector<Convolution> convolutions; // that stand alone
+  std::vector<Product> products;         // those that are cut otherwise are other kinds
   std::vector<AttentionSpec> attention;
 };
 Kinds kinds_of(const LoadedModel &model);
@@ -74,5 +76,6 @@ Kinds kinds_of(const LoadedModel &model);
 /// Hands the self-test of one of them to the device.
 Status start_attention(Checks::Running &running, const LoadedModel &model, const AttentionSpec &spec);
 Status start_recurrence(Checks::Running &running, const Kinds::Recurrence &kind);
+Status start_convolution(Checks::Running &running, const Convolution &kind);
 
 } // namespace slm

@@ -25,9 +25,9 @@ Status FeedForwardWeights::load(Loader &loader, uint32_t layer, const ModelShape
   return loader.linear_with_bias(at, "ffn_down", s.n_embd, s.n_ff, down);
 }
 
-Status Ends::load(Loader &loader, const ModelShape &s) {
+Status Ends::load(Loader &loader, const ModelShape &s, std::string_view norm) {
   SLM_TRY(loader.linear(-1, "token_embd", s.n_vocab, s.n_embd, token_embd));
-  SLM_TRY(loader.vector(-1, "output_norm", s.n_embd, output_norm));
+  SLM_TRY(loader.vector(-1, norm, s.n_embd, output_norm));
   return loader.head(s.n_embd, token_embd, output, head);
 }
 

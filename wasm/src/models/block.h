@@ -34,7 +34,7 @@ struct Ends {
   Linear output;      // (n_vocab, n_embd), unless tied
   const Linear *head; // one of the two
 
-  Status load(Loader &loader, const ModelShape &shape);
+  Status load(Loader &loader, const ModelShape &shape, std::string_view norm = "output_norm");
 };
 
 struct BlockState : State {

@@ -1,14 +1,15 @@
 // llama.cpp: Llama (Touvron et al. 2023; Llama 3.x, SmolLM2) and those that
-// differ from it by a trait or two, Qwen2 and Qwen3: pre-norm, grouped-query
-// attention, rotary positions, SwiGLU.
+// differ from it by a trait or two, Qwen2, Qwen3 and SmolLM3: pre-norm,
+// grouped-query attention, rotary positions, SwiGLU.
 #include "block.h"
 
 namespace slm {
 namespace {
 
 struct Traits {
-  bool neox;    // rotary pairs are half a head apart, not neighbours
-  bool qk_norm; // queries and keys are normalized per head
+  bool neox;                     // rotary pairs are half a head apart, not neighbours
+  bool qk_norm;                  // queries and keys are normalized per head
+  uint32_t unrotated_period = 0; // every such layer knows no positions (NoPE, Yang et al. 2025); 0: none
 };
 
 struct Config {
@@ -62,16 +63,28 @@ public:
     for (uint32_t i = layers.first; i < layers.end; i++) {
       const Layer &l = w.layers[i];
       op.matmul({s.x, l.attn.norm, c.norm_epsilon}, {{l.attn.q, s.q}, {l.attn.k, s.k}, {l.attn.v, s.v}});
+      attention.rope = is_rotated(i) ? &w.rope : nullptr;
       attention.q_norm = l.attn.q_norm, attention.k_norm = l.attn.k_norm;
       op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
+      op.mark(Mark::Heads, i, s.attended);
       op.matmul_add({s.attended}, l.attn.output, s.x);
+      op.mark(Mark::Middle, i, s.x);
       op.glu({s.x, l.ffn.norm, c.norm_epsilon}, l.ffn.gate, l.ffn.up, Glu::Silu, s.gated);
       op.matmul_add({s.gated}, l.ffn.down, s.x);
+      op.mark(Mark::End, i, s.x);
     }
-    op.logits({s.x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, 0, output.n, output.logits);
+    head(op, s, s.x, output);
+  }
+
+  void head(Ops &op, State &, Rows x, const Output &output) const override {
+    op.logits({x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, 0, output.n, output.logits);
   }
 
 private:
+  bool is_rotated(uint32_t layer) const {
+    return c.traits.unrotated_period == 0 || (layer + 1) % c.traits.unrotated_period != 0;
+  }
+
   Config c;
   Weights w;
 };
@@ -81,5 +94,6 @@ private:
 std::unique_ptr<Family> new_llama() { return std::make_unique<Llama>(Traits{false, false}); }
 std::unique_ptr<Family> new_qwen2() { return std::make_unique<Llama>(Traits{true, false}); }
 std::unique_ptr<Family> new_qwen3() { return std::make_unique<Llama>(Traits{true, true}); }
+std::unique_ptr<Family> new_smollm3() { return std::make_unique<Llama>(Traits{false, false, 4}); }
 
 } // namespace slm

@@ -84,6 +84,34 @@ Status Loader::number(std::string_view key, float &value, float otherwise) const
   return SLM_OK;
 }
 
+Status Loader::number_of_some(std::string_view key, uint32_t n_layer, uint32_t &value, uint32_t otherwise) const {
+  const std::string full = std::string(architecture_) + "." + std::string(key);
+  if (!files_[0]->is_array(full)) return number(key, value, otherwise);
+  std::vector<int32_t> each;
+  bool found = false;
+  SLM_TRY(files_[0]->get(full, each, found));
+  if (each.size() != n_layer)
+    return fail(SLM_ERR_BAD_FILE, "'", full, "' has ", uint64_t(each.size()), " numbers, but the model has ", n_layer,
+                " layers");
+  int32_t one = 0;
+  for (const int32_t n : each) {
+    if (n < 0 || (n != 0 && one != 0 && n != one))
+      return fail(SLM_ERR_UNSUPPORTED, "'", full, "' has ", one, " and ", n,
+                  "; the same number in every layer that has one is supported");
+    if (n != 0) one = n;
+  }
+  value = static_cast<uint32_t>(one);
+  return SLM_OK;
+}
+
+Status Loader::refuse_variant(std::string_view key, uint32_t expected, std::string_view what) const {
+  uint32_t value = expected;
+  SLM_TRY(number(key, value, expected));
+  if (value == expected) return SLM_OK;
+  return fail(SLM_ERR_UNSUPPORTED, "'", architecture_, ".", key, "' is ", value, ", which asks for ", what,
+              "; this architecture is supported without");
+}
+
 Status Loader::global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const {
   bool found = false;
   SLM_TRY(files_[0]->get(key, value, found));
@@ -111,10 +139,10 @@ Status Loader::shape(ModelShape &s) const {
   SLM_TRY(number("block_count", s.n_layer));
   SLM_TRY(number("feed_forward_length", s.n_ff));
   SLM_TRY(number("attention.head_count", s.n_head));
-  SLM_TRY(number("attention.head_count_kv", s.n_head_kv, s.n_head));
   SLM_TRY(between("context_length", s.n_ctx_train, 1, 1u << 30));
   SLM_TRY(between("embedding_length", s.n_embd, 1, kMaxWidth));
   SLM_TRY(between("block_count", s.n_layer, 1, kMaxLayers));
+  SLM_TRY(number_of_some("attention.head_count_kv", s.n_layer, s.n_head_kv, s.n_head));
   SLM_TRY(between("feed_forward_length", s.n_ff, 1, kMaxWidth));
   SLM_TRY(between("attention.head_count", s.n_head, 1, kMaxHeads));
   SLM_TRY(between("attention.head_count_kv", s.n_head_kv, 1, s.n_head));
@@ -264,6 +292,7 @@ constexpr Entry kFamilies[] = {
     {"llama", new_llama},
     {"qwen2", new_qwen2},
     {"qwen3", new_qwen3},
+    {"smollm3", new_smollm3},
     {"gemma", new_gemma},
     {"gemma2", new_gemma2},
     {"gemma3", new_gemma3},
@@ -271,6 +300,7 @@ constexpr Entry kFamilies[] = {
     {"gemma-embedding", new_gemma_embedding},
     {"bert", new_bert},
     {"recurrentgemma", new_recurrentgemma},
+    {"lfm2", new_lfm2},
 };
 } // namespace
 

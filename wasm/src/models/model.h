@@ -85,6 +85,10 @@ public:
   Status number(std::string_view key, uint32_t &value) const;
   Status number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status number(std::string_view key, float &value, float otherwise) const;
+  /// A number for all layers, or an array with one of each that does not have the part it counts of: those have 0.
+  Status number_of_some(std::string_view key, uint32_t n_layer, uint32_t &value, uint32_t otherwise) const;
+  /// Whether `<architecture>.<key>`, where it is there, is `expected`; `what` is what it asks for otherwise.
+  Status refuse_variant(std::string_view key, uint32_t expected, std::string_view what) const;
   /// A key that stands under no architecture.
   Status global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status text(std::string_view key, std::string_view &value, std::string_view otherwise) const;
@@ -168,8 +172,11 @@ public:
   /// What layer `layer` remembers in place of keys and values; nothing where it attends.
   virtual RecurrentLayer recurrent(uint32_t) const { return {}; }
   virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
-  /// Runs on every thread of the team. Only `layers` take part.
+  /// Runs on every thread of the team. Only `layers` take part. Marks where it is in each of them, and ends with
+  /// head().
   virtual void forward(Ops &op, State &state, const Output &output) const = 0;
+  /// What becomes of the last layer's residual, of which the last `output.n` rows are wanted.
+  virtual void head(Ops &op, State &state, Rows x, const Output &output) const = 0;
 
   LayerRange layers; // set by the model
 };
@@ -180,6 +187,7 @@ Status new_family(std::string_view architecture, std::unique_ptr<Family> &out);
 std::unique_ptr<Family> new_llama();
 std::unique_ptr<Family> new_qwen2();
 std::unique_ptr<Family> new_qwen3();
+std::unique_ptr<Family> new_smollm3();
 std::unique_ptr<Family> new_gemma();
 std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();
@@ -187,5 +195,6 @@ std::unique_ptr<Family> new_gemma_embedding();
 std::unique_ptr<Family> new_vaultgemma();
 std::unique_ptr<Family> new_bert();
 std::unique_ptr<Family> new_recurrentgemma();
+std::unique_ptr<Family> new_lfm2();
 
 } // namespace slm

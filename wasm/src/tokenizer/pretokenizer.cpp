@@ -262,6 +262,7 @@ constexpr Pretokenizer kPretokenizers[] = {
     {"llama3", kLlama3, true, true},
     {"llama-v3", kLlama3, true, true},
     {"falcon3", kLlama3, true, true},
+    {"lfm2", kLlama3, true, true},
     {"smaug-bpe", kLlama3, false, false},
     {"qwen2", kQwen2, false, false},
     {"deepseek-r1-qwen", kQwen2, false, false},

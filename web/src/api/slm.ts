@@ -2,6 +2,7 @@
 // fetched, the shell for the sealed frame or load.ts for a page of one's own,
 // and so has no business with networks and storage.
 
+import { SlmError } from '../core/error';
 import { formatBytes } from '../core/units';
 import { reasonOf } from '../engine/backend';
 import { Engine } from '../engine/engine';
@@ -9,9 +10,10 @@ import { MEMORY } from '../generated/abi';
 import { PROJECTORS } from '../vision/projectors';
 import type { LoadedFacts } from '../worker/protocol';
 import { ModelAdapters } from './adapters';
-import { Chat } from './chat';
+import { Chat, type ChatContext } from './chat';
 import { TextEmbeddings } from './embeddings';
 import { ModelGuard } from './guard';
+import { inspect } from './inspect';
 import { MessagePictures } from './pictures';
 import { Queue } from './queue';
 import { type Rules, Screen, screenedChat, screenedText } from './screened';
@@ -22,6 +24,8 @@ import type {
   Completions,
   EngineOptions,
   Guard,
+  Inspection,
+  InspectRequest,
   Manifest,
   ModelInfo,
   ModelSource,
@@ -46,6 +50,7 @@ export class LoadedModel implements Slm {
   readonly #engine: Engine;
   readonly #source: ModelSource;
   readonly #queue = new Queue();
+  readonly #context: ChatContext;
   readonly #guarding: Guarding | null;
   /** Of the workers that it describes: others may have taken over. */
   #info: { readonly of: LoadedFacts; readonly info: ModelInfo } | null = null;
@@ -60,7 +65,7 @@ export class LoadedModel implements Slm {
     this.#engine = engine;
     this.#source = source;
     let template: ChatTemplate | null = null;
-    const context = {
+    const context: ChatContext = {
       engine,
       queue: this.#queue,
       model: manifest.name,
@@ -69,6 +74,7 @@ export class LoadedModel implements Slm {
       pictures: new MessagePictures(manifest.name, manifest.vision),
       template: () => (template ??= new ChatTemplate(templateOf(manifest), tokens)),
     };
+    this.#context = context;
     const chat = new Chat(context);
     const text = new TextCompletions(context);
     const { chat_template, name } = manifest;
@@ -105,6 +111,15 @@ export class LoadedModel implements Slm {
     const { facts } = this.#engine;
     if (this.#info?.of !== facts) this.#info = { of: facts, info: describe(this.#engine, this.#source) };
     return this.#info.info;
+  }
+
+  async inspect(request: InspectRequest, options?: { readonly signal?: AbortSignal }): Promise<Inspection> {
+    if (this.#guarding !== null)
+      throw new SlmError(
+        'unsupported',
+        'Expected a model without a guard, found one that is screened, whose layers would show what the guard keeps back; load it without its guard to look inside.',
+      );
+    return inspect(this.#context, request, options);
   }
 
   async tokenize(text: string, { special = true }: { special?: boolean } = {}): Promise<number[]> {

@@ -112,6 +112,17 @@ export const OPERATIONS: readonly Operation[] = [
     params: 4,
   },
   {
+    name: 'combine',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'x', binding: 1, access: 'read' },
+      { name: 'y', binding: 2, access: 'read_write' },
+    ],
+    params: 3,
+  },
+  {
     name: 'convolve',
     format: false,
     needs: [],
@@ -123,7 +134,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'memory', binding: 4, access: 'read_write' },
       { name: 'out', binding: 5, access: 'read_write' },
     ],
-    params: 8,
+    params: 9,
   },
   {
     name: 'copy',
@@ -399,6 +410,8 @@ export const FORMATS: { readonly [type: number]: string } = {
   30: 'bf16',
   34: 'tq1_0',
   35: 'tq2_0',
+  39: 'mxfp4',
+  41: 'q1_0',
 };
 
 /** Of the products, by number: what slm_dot_name says in the variant `webgpu`. */

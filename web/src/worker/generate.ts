@@ -53,9 +53,7 @@ export async function generate(request: GenerateRequest, context: GenerateContex
   for (const [token, bias] of request.bias) session.bias(token, bias);
   for (const text of request.stop) session.stop(text);
   for (const token of request.show) session.show(token);
-  const { vision } = context;
-  // Where no picture has ever been, there is none to be forgotten.
-  if (vision.tokens > 0) session.pictures(request.pictures.map(([picture, at]) => [vision.get(picture), at]));
+  context.vision.show(session, request.pictures);
 
   // What has been reported of it is not reported again.
   for (const token of replay) session.accept(token);

@@ -4,8 +4,10 @@
 
 import { SlmError } from '../core/error';
 import type { Model } from '../core/model';
+import type { Session } from '../core/session';
 import { type Picture, Vision, type VisionFacts } from '../core/vision';
 import { feedUnits, planUnits, readHeaders } from './load';
+import type { PlacedPictures } from './protocol';
 
 const PIECE_BYTES = 4 * 1024 * 1024;
 
@@ -67,13 +69,18 @@ export class LoadedVision {
     await this.#model.core.settle();
   }
 
-  get(id: number): Picture {
+  #get(id: number): Picture {
     const picture = this.#pictures.get(id);
     if (picture !== undefined) return picture;
     throw new SlmError(
       'invalid_argument',
       'Expected a picture that is encoded, found one that was removed; send it again.',
     );
+  }
+
+  /** The pictures of the session's prompts to come. Where no picture has ever been, there is none to be forgotten. */
+  show(session: Session, pictures: PlacedPictures): void {
+    if (this.#vision !== null) session.pictures(pictures.map(([picture, at]) => [this.#get(picture), at]));
   }
 
   free(id: number): void {

@@ -37,6 +37,29 @@ v128 sqrt_f32(v128 x) {
 
 } // namespace
 
+void gather_taps(const float *taps, uint32_t n_taps, const float *bias, ChannelTaps &out) {
+  out.n_taps = n_taps;
+  for (uint32_t i = 0; i < 4; i++) {
+    out.bias[i] = bias == nullptr ? 0 : bias[i];
+    for (uint32_t j = 0; j < n_taps; j++)
+      out.taps[j][i] = taps[i * n_taps + j];
+  }
+}
+
+void convolve_step(const ChannelTaps &taps, const ConvolutionRows &rows, float *inputs, float *out) {
+  const uint32_t before = taps.n_taps - 1;
+  v128 x = load(rows.x), sum = load(taps.bias);
+  if (rows.before != nullptr) x = mul_f32(x, load(rows.before));
+  for (uint32_t j = 0; j < before; j++) {
+    const v128 input = load(inputs + j * 4);
+    sum = madd_f32(load(taps.taps[j]), input, sum);
+    if (j != 0) store(inputs + (j - 1) * 4, input);
+  }
+  store(inputs + (before - 1) * 4, x);
+  sum = madd_f32(load(taps.taps[before]), x, sum);
+  store(out, rows.behind == nullptr ? sum : mul_f32(sum, load(rows.behind)));
+}
+
 void rg_lru_step(const GateRows &rows, bool first, float *state, float *out) {
   v128 h = mul_f32(load(rows.x), sigmoid(load(rows.input)));
   if (!first) {

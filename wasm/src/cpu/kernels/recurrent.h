@@ -1,8 +1,29 @@
-// recurrent.h: one step in time of a gated linear recurrence, for four channels.
-// Knows nothing of layers, threads or where a state is kept.
+// recurrent.h: one step in time of what recurrent layers are made of: a causal
+// convolution and a gated linear recurrence, for four channels. Knows nothing of
+// layers, threads or where a state is kept.
 #pragma once
 
+#include <cstdint>
+
 namespace slm {
+
+/// Of four channels, tap by tap.
+struct ChannelTaps {
+  float taps[8][4]; // Convolution::kMaxTaps, the last one for the present token
+  float bias[4];
+  uint32_t n_taps;
+};
+
+/// `taps` are (4, n_taps); `bias` is 4 numbers or null.
+void gather_taps(const float *taps, uint32_t n_taps, const float *bias, ChannelTaps &out);
+
+/// Four channels of each; the gates may be null.
+struct ConvolutionRows {
+  const float *x, *before, *behind;
+};
+
+/// out = behind * the convolution of before * x. `inputs` (n_taps - 1, 4), the oldest first, move one token on.
+void convolve_step(const ChannelTaps &taps, const ConvolutionRows &rows, float *inputs, float *out);
 
 /// Four channels of each; see Ops::rg_lru.
 struct GateRows {
