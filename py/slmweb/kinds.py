@@ -67,9 +67,9 @@ KINDS = (
         _names(
             """
             aya_vision blip blip-2 chameleon clip cogvlm colpali deepseek2-ocr emu3 florence2 fuyu
-            glm4v idefics3 internvl janus kosmos-2 llava llava_next llava_onevision mllama molmo2
+            glm4v internvl janus kosmos-2 llava llava_next llava_onevision mllama molmo2
             ovis2 paddleocr pixtral qwen2_5_vl qwen2_vl qwen2vl qwen3_vl qwen3vl qwen3vlmoe sam
-            siglip siglip2 smolvlm trocr vision-encoder-decoder vit
+            siglip siglip2 trocr vision-encoder-decoder vit
             """
         ),
         ("vision_config",),

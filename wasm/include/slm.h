@@ -133,7 +133,7 @@ SLM_API int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, c
 /* The variant webgpu: goes through every kind of evaluation that a session of
  * this shape can ask for, once the model is laid out, so that a host which only
  * notes what is encoded knows all pipelines before the weights are there; those
- * of adapters come with the first token that uses them. */
+ * of adapters and of pictures come with the first that is used. */
 SLM_API int32_t slm_model_prepare(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 
 /* Checks that every tensor has arrived whole; the model can then be evaluated. */
@@ -221,6 +221,11 @@ SLM_API slm_picture *slm_vision_encode(slm_vision *v, const uint8_t *rgb);
 
 /* A picture may be freed while sessions use it: it goes when the last drops it. */
 SLM_API void slm_picture_free(slm_picture *p);
+
+/* Copies what stands in place of embeddings, float32 [n_tokens, n_embd], if `capacity`
+ * numbers are as many, and returns how many there are. On the GPU they are there when the
+ * host has waited. */
+SLM_API int32_t slm_picture_read(slm_picture *p, float *rows, uint32_t capacity);
 
 /* The pictures of the following prompts, in place of those before: from position
  * at[i] on, rising, the rows of picture i stand in place of n_tokens embeddings,

@@ -15,6 +15,7 @@ from .instance import Instance, Variant
 from .model import Model, ModelInfo, Tokenizer
 from .perplexity import Perplexity, perplexity
 from .session import Generation, Sampling, Session
+from .vision import Picture, Vision, VisionInfo
 
 __all__ = [
     "Adapter",
@@ -26,11 +27,14 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Perplexity",
+    "Picture",
     "Sampling",
     "Session",
     "Site",
     "Tokenizer",
     "Variant",
+    "Vision",
+    "VisionInfo",
     "chat_prompt",
     "chat_text",
     "fill_or_continue",

@@ -102,6 +102,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_vision_bytes": ("f64", ("i32",)),
     "slm_vision_encode": ("i32", ("i32", "i32")),
     "slm_picture_free": ("void", ("i32",)),
+    "slm_picture_read": ("i32", ("i32", "i32", "i32")),
     "slm_session_pictures": ("i32", ("i32", "i32", "i32", "i32")),
     "slm_tokenize": ("i32", ("i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32")),
     "slm_detokenize": ("i32", ("i32", "i32", "i32", "i32", "i32", "i32")),

@@ -48,6 +48,7 @@ export interface SlmExports {
   slm_vision_bytes(v: Pointer): number;
   slm_vision_encode(v: Pointer, rgb: Pointer): Pointer;
   slm_picture_free(p: Pointer): void;
+  slm_picture_read(p: Pointer, rows: Pointer, capacity: number): number;
   slm_session_pictures(s: Pointer, pictures: Pointer, at: Pointer, n: number): number;
   slm_tokenize(
     m: Pointer,
