@@ -12,8 +12,9 @@ import pytest
 
 from slmweb.core import Model, Sampling, Site
 from slmweb.generated.abi import EvalFlag
-from tests.goldens.tiny_models import INSIDE, MODELS, direction
+from tests.goldens.tiny_models import INSIDE, MODELS, direction, uniform
 from tests.gpu.core import GpuInstance
+from tests.parity import test_sae as saes
 from tests.parity.logits import F32, assert_close, evaluate
 from tests.parity.test_inside import golden, parse, places, rows_of, tiny
 
@@ -106,3 +107,24 @@ def test_a_lens_between_two_tokens_does_not_change_the_answer(gpu: Gpu, folder: 
             return drawn
 
         assert answer(look=True) == answer(look=False)
+
+
+@pytest.mark.parametrize("kind", ["F32", "Q8_0"])
+@pytest.mark.parametrize("form", ["lane", "sweep", "dot8"])
+def test_features(gpu: Gpu, folder: Path, form: str, kind: str) -> None:
+    """One row, a few and many, without rounding whichever form is selected."""
+    path = tiny(saes.NAME, folder)
+    with (
+        Model.open(path, core=gpu(form)) as model,
+        model.load_sae(saes.write_sae(folder, model, Site.RESIDUAL, kind)) as sae,
+        model.session(N_CTX) as session,
+    ):
+        rows = uniform("rows", (40, 64)).astype(np.float32)
+        held = saes.held(Site.RESIDUAL, kind)
+        for n in (1, 3, 40):
+            found = saes.all_features(session, sae, rows[:n])
+            expected = held.encoded(rows[:n])
+            sure = np.abs(expected - held.threshold) > 1e-3
+            error = np.linalg.norm((found - expected) * sure) / np.linalg.norm(expected)
+            assert error < 1e-5
+        np.testing.assert_array_equal(sae.direction(9), held.w_dec[9])

@@ -43,6 +43,7 @@ typedef struct slm_session slm_session;
 typedef struct slm_adapter slm_adapter;
 typedef struct slm_vision slm_vision;
 typedef struct slm_picture slm_picture;
+typedef struct slm_sae slm_sae;
 
 /* ---- the module ------------------------------------------------------- */
 
@@ -411,6 +412,41 @@ SLM_API int32_t slm_session_lens(slm_session *s, const float *rows, uint32_t n);
 /* The `n` most likely tokens of row `row` of slm_session_logits and the natural logarithms
  * of their probabilities, falling. Returns how many it wrote. */
 SLM_API int32_t slm_session_top(slm_session *s, uint32_t row, uint32_t n, int32_t *ids, float *logprobs);
+
+/* A sparse autoencoder (Bricken et al. 2023) of one site of a model that is laid out and
+ * outlives it; JumpReLU (Rajamanoharan et al. 2024). Its file is docs/inspect.md's. The
+ * functions are as those of adapters; on the GPU its encoder lies there. Sessions that have
+ * encoded with it keep it. */
+SLM_API slm_sae *slm_sae_new(slm_model *m);
+SLM_API void slm_sae_free(slm_sae *a);
+SLM_API int32_t slm_sae_header(slm_sae *a, const uint8_t *bytes, uint32_t n, double file_size);
+
+/* JSON: {"name", "base", "license": text or null, "site": slm_site, "layer", "width": of a row,
+ * "features": how many, "labels": how many have one, "packed_bytes", "tensors": as those of
+ * slm_model_describe, "decoder": {"offset": from the file's start, "row": bytes of a feature's row}}.
+ * Tensors without a granule are not fed. */
+SLM_API const char *slm_sae_describe(slm_sae *a);
+SLM_API int32_t slm_sae_feed(slm_sae *a, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
+SLM_API int32_t slm_sae_ready(slm_sae *a);
+
+/* The label of a feature, or NULL where it has none. */
+SLM_API const char *slm_sae_label(slm_sae *a, uint32_t feature);
+
+/* The direction of a feature, to steer by: widens its row of the decoder, `n` bytes of the
+ * file from decoder.offset + feature * decoder.row on, to `capacity` (width) numbers. The
+ * decoder is never loaded. Works after the header. */
+SLM_API int32_t slm_sae_direction(slm_sae *a, const uint8_t *row, uint32_t n, float *out, uint32_t capacity);
+
+/* Hands `n` rows (1 to n_batch) of the SAE's width to its encoder. The two functions below read what
+ * comes of it; on a GPU the host waits in between. Nothing is rounded but the weights. */
+SLM_API int32_t slm_session_encode(slm_session *s, slm_sae *a, const float *rows, uint32_t n);
+
+/* The strongest features of row `row` and their activations, falling: at most `n` of those that
+ * are above their threshold. Returns how many it wrote. */
+SLM_API int32_t slm_session_features(slm_session *s, uint32_t row, uint32_t n, int32_t *features, float *activations);
+
+/* The activation of one feature in row `row`: 0 at or below its threshold; negative on error. */
+SLM_API double slm_session_feature(slm_session *s, uint32_t row, uint32_t feature);
 
 #ifdef __cplusplus
 }

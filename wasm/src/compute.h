@@ -9,6 +9,7 @@
 
 #include "adapter.h"
 #include "draw.h"
+#include "sae.h"
 
 namespace slm {
 
@@ -59,6 +60,9 @@ public:
   virtual Rows tapped(uint32_t tap) const = 0;
   /// Takes `n` rows of n_embd in place of those of the last layer, for their logits.
   virtual Status lens(const float *rows, uint32_t n, const Adaptation &adaptation) = 0;
+  /// Hands `n` rows to an encoder, without rounding them; (n, n_features) before JumpReLU come of it.
+  virtual Status encode(const Sae &sae, const float *rows, uint32_t n) = 0;
+  virtual const float *encoded() const = 0;
   /// Where a device draws tokens itself; else nullptr.
   virtual Drawer *drawer() { return nullptr; }
 };

@@ -56,6 +56,9 @@ Status LoadedModel::open_set() {
   if (found && kind == "mmproj")
     return fail(SLM_ERR_UNSUPPORTED, "the file is an encoder of pictures and no model itself; load its language model "
                                      "and give this file as that model's encoder");
+  if (found && kind == "sae")
+    return fail(SLM_ERR_UNSUPPORTED, "the file is a sparse autoencoder of a ", architecture_,
+                " model and no model itself; load its base and give this file beside it");
   slots_.clear();
   for (uint32_t f = 0; f < files_.size(); f++)
     for (const GgufTensor &t : files_[f]->tensors())

@@ -41,7 +41,7 @@ Status Session::exact(bool on) {
   SLM_TRY(other->look(looking_));
   compute_ = std::move(other);
   exact_ = on;
-  n_evaluated_ = 0;
+  n_evaluated_ = n_encoded_ = 0;
   reuse(nullptr, 0); // the new cache is empty
   return SLM_OK;
 }
@@ -115,6 +115,51 @@ Status Session::lens(const float *rows, uint32_t n) {
   drawer_ = nullptr, n_logits_ = 0;
   SLM_TRY(compute_->lens(rows, n, adaptation_));
   n_logits_ = n, lens_ = true;
+  return SLM_OK;
+}
+
+Status Session::encode(std::shared_ptr<const Sae> sae, const float *rows, uint32_t n) {
+  if (!sae->is_ready() || &sae->model() != &model_)
+    return fail(SLM_ERR_INVALID_ARGUMENT,
+                "an SAE cannot be used: expected one that is ready and of this session's model");
+  if (n < 1 || n > n_batch_)
+    return fail(SLM_ERR_INVALID_ARGUMENT, n, " rows in one call; expected 1 to n_batch, ", n_batch_);
+  n_encoded_ = 0;
+  if (sae != sae_) settle(); // somebody who is late may still read the one before
+  sae_ = std::move(sae);
+  SLM_TRY(compute_->encode(*sae_, rows, n));
+  n_encoded_ = n;
+  return SLM_OK;
+}
+
+Status Session::check_encoded(uint32_t row) const {
+  if (row < n_encoded_) return SLM_OK;
+  return fail(SLM_ERR_WRONG_STATE, "there is no encoded row ", row, "; ", n_encoded_, " rows are there");
+}
+
+Status Session::features(uint32_t row, uint32_t n, int32_t *features, float *activations, uint32_t &found) const {
+  SLM_TRY(check_encoded(row));
+  found = 0;
+  if (n == 0) return SLM_OK;
+  const uint32_t all = sae_->n_features();
+  std::vector<float> active(all);
+  for (uint32_t i = 0; i < all; i++)
+    active[i] = sae_->activation(i, compute_->encoded()[size_t(row) * all + i]);
+  std::vector<Candidate> best;
+  top_k(active.data(), all, std::min(n, all), best);
+  for (const Candidate &c : best)
+    if (c.logit > 0) {
+      features[found] = c.id;
+      activations[found++] = c.logit;
+    }
+  return SLM_OK;
+}
+
+Status Session::feature(uint32_t row, uint32_t feature, float &activation) const {
+  SLM_TRY(check_encoded(row));
+  const uint32_t all = sae_->n_features();
+  if (feature >= all) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no feature ", feature, "; the SAE has ", all);
+  activation = sae_->activation(feature, compute_->encoded()[size_t(row) * all + feature]);
   return SLM_OK;
 }
 

@@ -31,6 +31,10 @@ public:
   /// See slm_session_lens and slm_session_top.
   Status lens(const float *rows, uint32_t n);
   Status top(uint32_t row, uint32_t n, int32_t *ids, float *logprobs) const;
+  /// See slm_session_encode, slm_session_features and slm_session_feature.
+  Status encode(std::shared_ptr<const Sae> sae, const float *rows, uint32_t n);
+  Status features(uint32_t row, uint32_t n, int32_t *features, float *activations, uint32_t &found) const;
+  Status feature(uint32_t row, uint32_t feature, float &activation) const;
   uint32_t reuse(const int32_t *ids, uint32_t n);
   uint32_t n_past() const { return static_cast<uint32_t>(tokens_.size()); }
   Status eval(const int32_t *ids, uint32_t n, slm_eval_flag flag);
@@ -62,6 +66,7 @@ private:
   void take(int32_t token);
 
   Status look(Looking next);
+  Status check_encoded(uint32_t row) const;
   Status check_layer(uint32_t layer) const;
   /// Bytes that tell apart what would make other keys and values of the same tokens.
   std::string mixture() const { return adaptation_.key() + steering_; }
@@ -86,6 +91,8 @@ private:
   uint32_t n_logits_ = 0;    // rows that are there
   bool lens_ = false;        // and no token's, but somebody's rows'
   uint32_t n_evaluated_ = 0; // tokens of the last evaluation, whose rows the taps have
+  std::shared_ptr<const Sae> sae_;
+  uint32_t n_encoded_ = 0;   // rows that it has encoded
   Drawer *drawer_ = nullptr; // who has drawn the next token, if the sampler has not
   bool gone_on_ = false;     // and already evaluates it
   Draw draw_;

@@ -169,18 +169,19 @@ def convert_adapter(
         alpha = pairs[0].scale * pairs[0].rank
         outputs = []
         for pair in pairs:
-            row = table[pair.name]
+            rows = table[pair.name]
             factor = np.float32(pair.scale * pair.rank / alpha)
-            if pair.embedding:
-                # Tokens look A up by rows, so llama.cpp has it as (n_vocab, rank) and B as
-                # (n_embd, rank).
-                a, b = pair.b, np.ascontiguousarray(pair.a.T) * factor
-            else:
-                # The conventions change rows of W, which are rows of B; a bias-like
-                # change ("plus_one") is for norms, and those are no matrices.
-                a, b = pair.a, changed(pair.b * factor, row.change, hyper)
-            outputs.append(_matrix(f"{row.target}.lora_a", a, wanted))
-            outputs.append(_matrix(f"{row.target}.lora_b", b, wanted))
+            for row, part in zip(rows, np.split(pair.b * factor, len(rows)), strict=True):
+                if pair.embedding:
+                    # Tokens look A up by rows, so llama.cpp has it as (n_vocab, rank) and B as
+                    # (n_embd, rank).
+                    a, b = pair.b, np.ascontiguousarray(pair.a.T) * factor
+                else:
+                    # The conventions change rows of W, which are rows of B; a bias-like
+                    # change ("plus_one") is for norms, and those are no matrices.
+                    a, b = pair.a, changed(part, row.change, hyper)
+                outputs.append(_matrix(f"{row.target}.lora_a", a, wanted))
+                outputs.append(_matrix(f"{row.target}.lora_b", b, wanted))
 
         def describe(writer: GGUFWriter) -> None:
             writer.add_type("adapter")

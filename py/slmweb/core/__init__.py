@@ -14,6 +14,7 @@ from .fim import FittedPrompt, Infill, fill_or_continue
 from .instance import Instance, Variant
 from .model import Model, ModelInfo, Tokenizer
 from .perplexity import Perplexity, perplexity
+from .sae import Sae, SaeInfo
 from .session import Generation, Sampling, Session
 from .vision import Picture, Vision, VisionInfo
 
@@ -28,6 +29,8 @@ __all__ = [
     "ModelInfo",
     "Perplexity",
     "Picture",
+    "Sae",
+    "SaeInfo",
     "Sampling",
     "Session",
     "Site",

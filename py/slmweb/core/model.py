@@ -23,6 +23,7 @@ from .instance import U32, Instance, Variant
 
 if TYPE_CHECKING:
     from .adapter import Adapter
+    from .sae import Sae
     from .session import Session
     from .vision import Vision
 
@@ -75,6 +76,7 @@ class ModelInfo(TypedDict):
     n_layer: int | None
     n_head: int | None
     n_head_kv: int | None
+    head_dim: int | None
     bos: int | None
     eos: int | None
     eot: int | None
@@ -250,6 +252,18 @@ class Model:
         from .vision import Vision
 
         return Vision(self, Path(file), progress or (lambda done, total: None))
+
+    def load_sae(self, file: str | Path, *, progress: Progress | None = None) -> Sae:
+        """Loads a sparse autoencoder of this model, as `slmweb sae` writes it, for
+        `Session.encode`.
+
+        `progress` is called with the bytes loaded and in all. Raises SlmError:
+        "unreadable", "bad_file" (also for an SAE of another model), "unsupported",
+        "out_of_memory".
+        """
+        from .sae import Sae
+
+        return Sae(self, Path(file), progress or (lambda done, total: None))
 
     @property
     def default_n_ctx(self) -> int:

@@ -21,6 +21,7 @@ from ..errors import SlmError
 from ..generated.abi import EvalFlag, Finish, Param, Site, Status
 from .adapter import Adapter
 from .model import Model, write_ids
+from .sae import Sae
 from .vision import Picture
 
 Logits = npt.NDArray[np.float32]
@@ -212,6 +213,47 @@ class Session:
             )
         with self._floats(rows) as address:
             self.core.check("slm_session_lens", self.handle, address, len(rows))
+
+    def encode(self, sae: Sae, rows: Rows) -> None:
+        """Hands 1 to `n_batch` rows [n, width] of the SAE's site to its encoder, for `features` and
+        `feature`. Raises SlmError "invalid_argument"."""
+        width = sae.info["width"]
+        if rows.ndim != 2 or rows.shape[1] != width:
+            raise SlmError(
+                "invalid_argument", f"rows of the shape {rows.shape}; expected (n, {width})"
+            )
+        with self._floats(rows) as address:
+            self.core.check("slm_session_encode", self.handle, sae.pointer(), address, len(rows))
+
+    def features(self, n: int, row: int = 0) -> list[tuple[int, float]]:
+        """(feature, activation) of the strongest, at most `n`, of a row of the last `encode`."""
+        with self.core.allocate(8 * n) as address:
+            found = self.core.check(
+                *("slm_session_features", self.handle, row, n), *(address, address + 4 * n)
+            )
+            ids: list[Any] = self.core.array(address, found, np.int32).tolist()
+            values: list[Any] = self.core.array(address + 4 * n, found, np.float32).tolist()
+        return list(zip(ids, values, strict=True))
+
+    def feature(self, feature: int, row: int = 0) -> float:
+        """The activation of one feature in a row of the last `encode`; 0 below its threshold."""
+        activation: float = self.core.call("slm_session_feature", self.handle, row, feature)
+        if activation < 0:
+            raise self.core.error(int(activation))
+        return activation
+
+    def steer_by(self, sae: Sae, feature: int, scale: float) -> None:
+        """Steers behind the SAE's layer by scale times a feature's direction, whose activations are
+        in the same unit. Raises SlmError "unsupported" for an SAE of attention heads, whose rows
+        are no residual."""
+        site, layer = sae.place
+        if site == Site.HEADS:
+            raise SlmError(
+                "unsupported",
+                "an SAE of attention heads steers no residual; take one of a residual or of a "
+                "feed-forward network",
+            )
+        self.steer(layer, sae.direction(feature), scale)
 
     def top(self, n: int, row: int = 0) -> list[tuple[int, float]]:
         """(token, natural-log probability) of the `n` most likely tokens of a row of logits, of

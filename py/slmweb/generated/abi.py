@@ -132,6 +132,17 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_session_steer": ("i32", ("i32", "i32", "i32", "i32", "f32")),
     "slm_session_lens": ("i32", ("i32", "i32", "i32")),
     "slm_session_top": ("i32", ("i32", "i32", "i32", "i32", "i32")),
+    "slm_sae_new": ("i32", ("i32",)),
+    "slm_sae_free": ("void", ("i32",)),
+    "slm_sae_header": ("i32", ("i32", "i32", "i32", "f64")),
+    "slm_sae_describe": ("i32", ("i32",)),
+    "slm_sae_feed": ("i32", ("i32", "i32", "i32", "i32", "i32")),
+    "slm_sae_ready": ("i32", ("i32",)),
+    "slm_sae_label": ("i32", ("i32", "i32")),
+    "slm_sae_direction": ("i32", ("i32", "i32", "i32", "i32", "i32")),
+    "slm_session_encode": ("i32", ("i32", "i32", "i32", "i32")),
+    "slm_session_features": ("i32", ("i32", "i32", "i32", "i32", "i32")),
+    "slm_session_feature": ("f64", ("i32", "i32", "i32")),
 }
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from slmweb.core import Model, Site
 from tests.goldens.vocabularies import corpus
+from tests.parity.test_sae import params
 from tests.py.cli.program import slmweb
 
 
@@ -72,6 +73,59 @@ def test_look_at_a_layer_is_the_lens_on_every_token(gemma3: Path) -> None:
     ]
     for row, each in zip(logits, found["lens"], strict=True):
         assert [token["id"] for token in each["next"]] == np.argsort(-row)[:3].tolist()
+
+
+def test_an_sae_is_written_and_looked_through(gemma3: Path, tmp_path: Path) -> None:
+    params(Site.RESIDUAL).as_npz(tmp_path / "params.npz")
+    (tmp_path / "labels.jsonl").write_text('{"index": "5", "description": "all that is five"}\n')
+    side = str(tmp_path / "side.gguf")
+    told = run_json(
+        *("sae", str(tmp_path / "params.npz"), "--model", str(gemma3), "-o", side),
+        *("--site", "residual", "--layer", "3", "--labels", str(tmp_path / "labels.jsonl")),
+    )
+    assert (told["site"], told["layer"], told["features"], told["labels"]) == (
+        "residual", 3, 403, 1)  # fmt: skip
+    found = run_json("look", str(gemma3), "the cat", "--sae", side, "--top", "403")
+    assert found["sae"] == {
+        "name": "layer 3 residual, 403 features",
+        "site": "residual",
+        "layer": 3,
+    }
+    by_feature = [{f["feature"]: f for f in of_token} for of_token in found["features"]]
+    assert len(by_feature) == len(found["tokens"])
+    one = run_json("look", str(gemma3), "the cat", "--sae", side, "--feature", "5", "--top", "3")
+    assert one["feature"]["label"] == "all that is five"
+    assert one["feature"]["activations"] == [
+        of_token.get(5, {"activation": 0})["activation"] for of_token in by_feature
+    ]
+    assert len(one["feature"]["promotes"]) == 3
+    text = run("look", str(gemma3), "the cat", "--sae", side, "--feature", "5").decode()
+    assert text.startswith("layer 3, residual, feature 5: all that is five")
+    lines = run("look", str(gemma3), "the cat", "--sae", side, "--top", "2").decode().splitlines()
+    assert lines[0] == "layer 3, residual:"
+    assert len(lines) > len(found["tokens"])
+
+
+def test_a_chat_is_steered_by_features(qwen2: Path, tmp_path: Path) -> None:
+    with Model.open(qwen2, weights=False) as model:
+        width = model.info["n_embd"] or 0
+    random = np.random.default_rng(5)
+    np.savez(
+        tmp_path / "params.npz",
+        W_enc=random.standard_normal((width, 8)),
+        b_enc=np.zeros(8),
+        W_dec=random.standard_normal((8, width)),
+        threshold=np.ones(8),
+    )
+    side = str(tmp_path / "side.gguf")
+    run("sae", str(tmp_path), "--model", str(qwen2), "-o", side, "--site", "residual",
+        "--layer", "0")  # fmt: skip
+    chat = ("chat", str(qwen2), "-p", "?", "--seed", "5", "--max-tokens", "12")
+    plain = run_json(*chat)["content"]
+    assert run_json(*chat, "--sae", side, "--steer", "3:0")["content"] == plain
+    assert run_json(*chat, "--sae", side, "--steer", "3:1e3")["content"] != plain
+    both = ("--steer", "3:1e3", "--steer", "3:-1e3")
+    assert run_json(*chat, "--sae", side, *both)["content"] == plain
 
 
 @pytest.mark.parametrize("special", [True, False])

@@ -122,20 +122,37 @@ public:
   Rows tapped(uint32_t tap) const override { return probe_.taps[tap].rows; }
 
   Status lens(const float *rows, uint32_t n, const Adaptation &adaptation) override {
-    const uint32_t n_embd = model_.family().shape().n_embd;
-    if (n > given_rows_) {
-      given_rows_ = 0;
-      settle();
-      SLM_TRY(allocate(given_, uint64_t(n) * n_embd * sizeof(float), "rows for the head"));
-      given_rows_ = n;
-    }
-    std::memcpy(given_.get(), rows, size_t(n) * n_embd * sizeof(float));
+    SLM_TRY(give(rows, uint64_t(n) * model_.family().shape().n_embd));
     return run({nullptr, n, 0}, adaptation, n, [](const Job &j, CpuOps &op) {
       const Family &family = j.self->model_.family();
       family.head(op, *j.self->state_, {reinterpret_cast<float *>(j.self->given_.get()), family.shape().n_embd},
                   j.output);
     });
   }
+
+  Status encode(const Sae &sae, const float *rows, uint32_t n) override {
+    SLM_TRY(give(rows, uint64_t(n) * sae.width()));
+    const uint64_t floats = uint64_t(n) * sae.n_features() + 4;
+    if (floats > encoded_floats_ || &sae != sae_) {
+      encoded_floats_ = 0;
+      settle(); // whoever is late looks at the one before
+      SLM_TRY(allocate(encoded_, floats * sizeof(float), "features"));
+      encoded_floats_ = floats;
+      sae_ = &sae;
+    }
+    const bool exact = workspace_.exact;
+    settle(); // nobody changes arithmetic on the way
+    workspace_.exact = true;
+    const Status status = run({nullptr, n, 0}, {}, 0, [](const Job &j, CpuOps &op) {
+      const Sae &s = *j.self->sae_;
+      op.matmul({{reinterpret_cast<float *>(j.self->given_.get()), s.width()}},
+                {{s.encoder(), {reinterpret_cast<float *>(j.self->encoded_.get()), s.n_features()}}});
+    });
+    settle();
+    workspace_.exact = exact;
+    return status;
+  }
+  const float *encoded() const override { return reinterpret_cast<const float *>(encoded_.get()); }
 
   Status eval(const Batch &given, const Adaptation &adaptation, uint32_t n_logits, bool) override {
     Batch batch = given;
@@ -156,6 +173,18 @@ private:
     Output output;
     void (*call)(const Job &job, CpuOps &op);
   };
+
+  /// Copies rows that are the caller's: threads that are late may read them when the caller is gone.
+  Status give(const float *rows, uint64_t floats) {
+    if (floats > given_floats_) {
+      given_floats_ = 0;
+      settle();
+      SLM_TRY(allocate(given_, floats * sizeof(float), "rows that are given"));
+      given_floats_ = floats;
+    }
+    std::memcpy(given_.get(), rows, size_t(floats) * sizeof(float));
+    return SLM_OK;
+  }
 
   /// Calls `call` in every thread of the team.
   Status run(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits,
@@ -188,8 +217,10 @@ private:
   Workspace workspace_;
   std::unique_ptr<State> state_;
   Block cache_, recurrent_, activations_, scratch_, logits_, lowered_;
-  Block given_;                               // rows for the head
-  uint32_t logits_rows_ = 0, given_rows_ = 0; // allocated
+  Block given_, encoded_;
+  uint32_t logits_rows_ = 0;                       // allocated, and
+  uint64_t given_floats_ = 0, encoded_floats_ = 0; // floats
+  const Sae *sae_ = nullptr;                       // of the last encoding
   Probe probe_;
   Block looked_at_;              // its memory
   std::vector<Placed> pictures_; // of the last evaluation that had some

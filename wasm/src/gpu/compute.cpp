@@ -144,18 +144,31 @@ public:
 
   Status lens(const float *rows, uint32_t n, const Adaptation &adaptation) override {
     SLM_TRY(make_room(n, n));
-    const uint32_t n_embd = model_.family().shape().n_embd, stride = stride_of(n_embd);
-    if (given_.handle() == 0) given_ = Buffer(uint64_t(scratch_.n_batch) * stride * sizeof(float));
-    for (uint32_t i = 0; i < n; i++)
-      gpu_upload(given_.handle(), i * stride * 4, rows + size_t(i) * n_embd, n_embd * 4);
+    const Rows given = give(rows, n, model_.family().shape().n_embd);
     GpuOps op({nullptr, n, 0}, scratch_, model_.weights(), adaptation.uses.empty() ? nullptr : &adaptation, exact_);
-    model_.family().head(op, *state_, {name_of<float>(given_.handle()), n_embd}, {n, name_of<float>(logits_.handle())});
+    model_.family().head(op, *state_, given, {n, name_of<float>(logits_.handle())});
     n_logits_ = n;
     read_rows({name_of<float>(logits_.handle()), model_.family().shape().n_out()}, n,
               reinterpret_cast<float *>(host_logits_.get()));
     gpu_submit();
     return SLM_OK;
   }
+
+  Status encode(const Sae &sae, const float *rows, uint32_t n) override {
+    const uint64_t bytes = uint64_t(n) * stride_of(sae.n_features()) * sizeof(float);
+    if (bytes > gpu_limit())
+      return fail(SLM_ERR_OUT_OF_MEMORY, "the features of ", n, " rows take ", bytes,
+                  " bytes, but this GPU binds at most ", gpu_limit(), "; encode fewer at once");
+    SLM_TRY(allocate(host_encoded_, uint64_t(n) * sae.n_features() * sizeof(float), "features"));
+    if (bytes > encoded_.bytes()) encoded_ = Buffer(bytes);
+    const Rows out{name_of<float>(encoded_.handle()), sae.n_features()};
+    GpuOps op({nullptr, n, 0}, scratch_, sae.weights(), nullptr, true);
+    op.matmul({give(rows, n, sae.width())}, {{sae.encoder(), out}});
+    read_rows(out, n, reinterpret_cast<float *>(host_encoded_.get()));
+    gpu_submit();
+    return SLM_OK;
+  }
+  const float *encoded() const override { return reinterpret_cast<const float *>(host_encoded_.get()); }
 
   Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool kept) override {
     SLM_TRY(make_room(n_logits, kept ? 0 : n_logits));
@@ -186,6 +199,16 @@ public:
   Status drawn(int32_t &token) const override { return drawing_.drawn(token); }
 
 private:
+  /// `n` rows of `width` on the device.
+  Rows give(const float *rows, uint32_t n, uint32_t width) {
+    const uint32_t stride = stride_of(width);
+    const uint64_t bytes = uint64_t(scratch_.n_batch) * stride * sizeof(float);
+    if (bytes > given_.bytes()) given_ = Buffer(bytes);
+    for (uint32_t i = 0; i < n; i++)
+      gpu_upload(given_.handle(), i * stride * 4, rows + size_t(i) * width, width * 4);
+    return {name_of<float>(given_.handle()), width};
+  }
+
   /// Ordered among the evaluations, and submitted with the next one.
   static void copy_recurrent(const Buffer &from, const Buffer &to) {
     GpuOps::copy_floats(from.handle(), to.handle(), 0, static_cast<uint32_t>(from.bytes() / sizeof(float)));
@@ -249,7 +272,8 @@ private:
     std::vector<Buffer> buffers;
     Block read; // the taps' rows, one behind the other
   } looked_;
-  Buffer given_;           // rows for the head
+  Buffer given_, encoded_; // rows for the head or an encoder, and what that makes of them
+  Block host_encoded_;     // as it was read
   Buffer logits_;          // (n_logits, stride of n_out)
   uint32_t n_logits_ = 0;  // of the last evaluation
   Block host_logits_;      // those that were read

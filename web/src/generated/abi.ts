@@ -87,6 +87,17 @@ export interface SlmExports {
   slm_session_steer(s: Pointer, layer: number, direction: Pointer, n: number, scale: number): number;
   slm_session_lens(s: Pointer, rows: Pointer, n: number): number;
   slm_session_top(s: Pointer, row: number, n: number, ids: Pointer, logprobs: Pointer): number;
+  slm_sae_new(m: Pointer): Pointer;
+  slm_sae_free(a: Pointer): void;
+  slm_sae_header(a: Pointer, bytes: Pointer, n: number, file_size: number): number;
+  slm_sae_describe(a: Pointer): Pointer;
+  slm_sae_feed(a: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
+  slm_sae_ready(a: Pointer): number;
+  slm_sae_label(a: Pointer, feature: number): Pointer;
+  slm_sae_direction(a: Pointer, row: Pointer, n: number, out: Pointer, capacity: number): number;
+  slm_session_encode(s: Pointer, a: Pointer, rows: Pointer, n: number): number;
+  slm_session_features(s: Pointer, row: number, n: number, features: Pointer, activations: Pointer): number;
+  slm_session_feature(s: Pointer, row: number, feature: number): number;
 }
 
 export const Status = {
