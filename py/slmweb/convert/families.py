@@ -672,6 +672,7 @@ def feed_forward(family: Family, config: Mapping[str, Any], whole: Callable[[str
 # A vision model around a family's language model, whose type its own config may leave out.
 MULTIMODAL = {
     "gemma3": "gemma3_text",
+    "mistral3": "ministral3",
     "shieldgemma2": "gemma3_text",
     "paligemma": "gemma",
     "idefics3": "llama",

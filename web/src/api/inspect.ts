@@ -78,6 +78,8 @@ async function tokensOf(
   if (messages !== undefined) {
     if (!Array.isArray(messages) || messages.length === 0)
       invalid('messages to be a list of at least one', messages);
+    if (messages.some(({ content }) => typeof content !== 'string'))
+      invalid('messages of text alone to look inside', 'pictures');
     const continues = messages.at(-1)!.role === 'assistant';
     const prompt = template().prompt(messages, { continues, args: {} });
     const bos = !template().writesBos(prompt);

@@ -8,6 +8,7 @@ import type { Core } from './core';
 import { SlmError } from './error';
 import type { Model } from './model';
 import type { Sae } from './sae';
+import type { Picture } from './vision';
 
 export interface RawFeature {
   readonly feature: number;
@@ -102,6 +103,17 @@ export class Session {
     );
     const { pointer } = this.#core.put(new Uint8Array(words.buffer));
     this.#core.check(this.#core.exports.slm_session_adapters(this.#pointer, pointer, pointer + 4 * n, n));
+  }
+
+  /** The pictures of the prompts to come, by rising position, in place of those before. Call it before reuse(). */
+  pictures(placed: readonly (readonly [Picture, at: number])[]): void {
+    const n = placed.length;
+    const words = Uint32Array.from([
+      ...placed.map(([{ pointer }]) => pointer),
+      ...placed.map(([, at]) => at),
+    ]);
+    const { pointer } = this.#core.put(new Uint8Array(words.buffer));
+    this.#core.check(this.#core.exports.slm_session_pictures(this.#pointer, pointer, pointer + 4 * n, n));
   }
 
   /** It may not be used any more. */

@@ -10,6 +10,7 @@ import { SlmError } from '../core/error';
 import type { Spans } from '../core/model';
 import { N_BATCH } from '../generated/abi';
 import { GpuFailure } from '../gpu/failure';
+import { batchFor } from '../vision/projectors';
 import type {
   DoneReport,
   FeatureWish,
@@ -24,6 +25,7 @@ import type {
 } from '../worker/protocol';
 import { EngineAdapters } from './adapters';
 import { type BackendChoice, chooseBackend, sentence, toSlmError, wantsGpuOnly } from './backend';
+import { EnginePictures, type Placed } from './pictures';
 import { probe } from './probe';
 import { EngineSaes } from './saes';
 import { Team } from './team';
@@ -39,7 +41,11 @@ export interface GenerateHandlers {
 }
 
 /** What a request needs besides what the engine adds to it. */
-export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters' | 'steer' | 'replay'> & ByName;
+export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters' | 'steer' | 'pictures' | 'replay'> &
+  ByName & {
+    /** By rising position; absent: none. */
+    readonly pictures?: readonly Placed[];
+  };
 
 /** An inspection, in the same way. */
 export type Inspecting = Omit<InspectRequest, 'type' | 'id' | 'adapters' | 'steer' | 'features'> &
@@ -58,6 +64,7 @@ interface ByName {
 export class Engine {
   readonly adapters: EngineAdapters;
   readonly saes: EngineSaes;
+  readonly #pictures: EnginePictures;
   readonly #source: ModelSource;
   readonly #options: EngineOptions;
   #notices: BackendNotice[] = [];
@@ -90,6 +97,16 @@ export class Engine {
         this.#team?.ask({ type: 'free-sae', id: this.#nextId++, sae }).catch(() => undefined);
       },
     });
+    this.#pictures = new EnginePictures(
+      {
+        load: (vision) => this.#ask({ type: 'load-vision', id: this.#nextId++, file: vision }),
+        encode: (rgb) => this.#encode(rgb),
+        free: (picture) => {
+          this.#team?.ask({ type: 'free-picture', id: this.#nextId++, picture }).catch(() => undefined); // gone with its team
+        },
+      },
+      source,
+    );
     this.#ready = this.#start();
   }
 
@@ -214,6 +231,7 @@ export class Engine {
     // In this request's turn, so that an adapter removed before it is not used.
     const adapters = await this.adapters.ready(generation.adapters);
     const steer = await this.#steer(generation.steer);
+    const pictures = await this.#pictures.ready(generation.pictures ?? [], signal);
     signal?.throwIfAborted();
     const id = this.#nextId++;
     const abort = () => team.send({ type: 'abort', id });
@@ -225,6 +243,7 @@ export class Engine {
         ...generation,
         adapters,
         steer,
+        pictures,
         replay: Int32Array.from(made),
       } as const;
       const reply = await team.ask(request, (report) => {
@@ -255,6 +274,12 @@ export class Engine {
     return Promise.all(
       steer.map(async (one) => ('sae' in one ? { ...one, sae: await this.saes.id(one.sae) } : one)),
     );
+  }
+
+  async #encode(rgb: Uint8Array): Promise<number> {
+    const id = this.#nextId++;
+    const reply = await this.#ask({ type: 'encode', id, rgb });
+    return reply.type === 'encoded' ? id : unexpected(reply);
   }
 
   #ask(request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> {
@@ -303,7 +328,9 @@ export class Engine {
     this.#throwIfEnded();
     const options = this.#options;
     const n_ctx = options.n_ctx ?? this.#source.manifest.memory.n_ctx_default;
-    const n_batch = options.n_batch ?? N_BATCH[gpu === null ? 'cpu' : 'gpu'];
+    const { vision } = this.#source.manifest;
+    const usual = N_BATCH[gpu === null ? 'cpu' : 'gpu'];
+    const n_batch = options.n_batch ?? (vision === undefined ? usual : batchFor(vision, n_ctx, usual));
     // A new device in place of a lost one is most often the same.
     const kernels = this.#team?.facts.gpu?.info.kernels ?? options.kernels ?? {};
     const verify = this.#doubtful || (options.verify ?? false);
@@ -338,6 +365,7 @@ export class Engine {
   #replace(error: unknown): void {
     this.adapters.restart();
     this.saes.restart();
+    this.#pictures.restart();
     this.#notices = this.#notices.filter(({ code }) => code !== 'gpu_used'); // no longer
     this.#ready = (async () => {
       this.#gpuFailed(error);
@@ -373,7 +401,13 @@ export class Engine {
       this.#timings = reply.timings;
       this.#memoryBytes = reply.timings.memory_bytes;
     }
-    if (reply.type === 'adapter' || reply.type === 'sae') this.#memoryBytes = reply.memory_bytes;
+    if (
+      reply.type === 'adapter' ||
+      reply.type === 'sae' ||
+      reply.type === 'vision' ||
+      reply.type === 'encoded'
+    )
+      this.#memoryBytes = reply.memory_bytes;
     if (reply.type === 'done') this.#gpu = reply.gpu;
   }
 

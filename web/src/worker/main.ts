@@ -33,6 +33,7 @@ import type {
 import { Sanity } from './sanity';
 import { LoadedFiles } from './side_files';
 import { steered } from './steer';
+import { LoadedVision } from './vision';
 
 const STACK_BYTES = 256 * 1024;
 
@@ -236,6 +237,7 @@ function serve(
   const aborted = new Set<number>();
   const adapters = new LoadedFiles<AdapterFacts, Adapter>(model, (of) => new Adapter(of), 'an adapter');
   const saes = new LoadedFiles<SaeFacts, Sae>(model, (of) => new Sae(of), 'an autoencoder');
+  const vision = new LoadedVision(model);
   const prove = async () => {
     mustPass(await checkKernels(model));
     mustPass(await checkAnswer(model, null, known_answer));
@@ -270,8 +272,19 @@ function serve(
       case 'free-adapter':
         adapters.free(request.adapter);
         return { type: 'freed', id };
+      case 'load-vision': {
+        const facts = await vision.load(request.file, tick);
+        return { type: 'vision', id, facts, memory_bytes: core.memoryBytes };
+      }
+      case 'encode':
+        await vision.encode(id, request.rgb);
+        return { type: 'encoded', id, memory_bytes: core.memoryBytes };
+      case 'free-picture':
+        vision.free(request.picture);
+        return { type: 'freed', id };
       case 'inspect': {
         use(request.adapters);
+        vision.show(session, []);
         const found = await steered(request.steer, session, saes, () =>
           inspect(request, { model, session, saes, prove: host === null ? null : prove, tick, isAborted }),
         );
@@ -280,7 +293,7 @@ function serve(
       case 'generate':
         use(request.adapters);
         return steered(request.steer, session, saes, () =>
-          generate(request, { model, session, host, prove, post, tick, isAborted }),
+          generate(request, { model, session, vision, host, prove, post, tick, isAborted }),
         );
     }
   };

@@ -8,6 +8,7 @@ import type { AdapterFacts } from '../core/adapter';
 import type { WireError } from '../core/error';
 import type { ModelFacts, Spans } from '../core/model';
 import type { SaeFacts } from '../core/sae';
+import type { VisionFacts } from '../core/vision';
 import type { Param } from '../generated/abi';
 import type { GpuFault } from '../gpu/failure';
 
@@ -38,6 +39,9 @@ export interface LoadRequest {
 /** By the ids of 'load-adapter'. */
 export type AdapterIds = readonly (readonly [id: number, scale: number])[];
 
+/** A picture by the id of 'encode', from position `at` of the prompt on; by rising position. */
+export type PlacedPictures = readonly (readonly [id: number, at: number])[];
+
 export interface GenerateRequest {
   readonly type: 'generate';
   readonly id: number;
@@ -56,6 +60,7 @@ export interface GenerateRequest {
   /** Report the logits of these tokens after the prompt, and generate nothing; empty: an answer is wanted. */
   readonly logits_of: readonly number[];
   readonly adapters: AdapterIds;
+  readonly pictures: PlacedPictures;
   readonly steer: readonly RawSteer[];
   /** Tokens of this answer that another worker has reported before it was lost: go on after them. */
   readonly replay: Int32Array;
@@ -115,6 +120,11 @@ export type MainRequest =
   | { readonly type: 'free-adapter'; readonly id: number; readonly adapter: number }
   | { readonly type: 'load-sae'; readonly id: number; readonly file: Blob }
   | { readonly type: 'free-sae'; readonly id: number; readonly sae: number }
+  /** Loads the encoder of pictures, unless it is loaded. */
+  | { readonly type: 'load-vision'; readonly id: number; readonly file: Blob }
+  /** Of a square of 8-bit RGB; the request's id is then the picture's. */
+  | { readonly type: 'encode'; readonly id: number; readonly rgb: Uint8Array }
+  | { readonly type: 'free-picture'; readonly id: number; readonly picture: number }
   /** Ends the generation or inspection `id` before its next token. */
   | { readonly type: 'abort'; readonly id: number };
 
@@ -206,6 +216,13 @@ export type MainReply =
     }
   | { readonly type: 'sae'; readonly id: number; readonly facts: SaeFacts; readonly memory_bytes: number }
   | { readonly type: 'embedded'; readonly id: number; readonly embedding: Float32Array<ArrayBuffer> }
+  | {
+      readonly type: 'vision';
+      readonly id: number;
+      readonly facts: VisionFacts;
+      readonly memory_bytes: number;
+    }
+  | { readonly type: 'encoded'; readonly id: number; readonly memory_bytes: number }
   /** null: it was aborted. */
   | { readonly type: 'inspected'; readonly id: number; readonly found: Inspected | null }
   | { readonly type: 'freed'; readonly id: number }
