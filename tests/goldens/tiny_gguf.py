@@ -13,6 +13,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from tests.goldens import tiny_delta as delta
 from tests.goldens import tiny_griffin as griffin
 from tests.goldens.tiny_models import (
     EMBEDDERS,
@@ -25,7 +26,7 @@ from tests.goldens.tiny_models import (
 )
 
 # How those with byte-level tokens cut a text before any merge.
-BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "lfm2": "lfm2"}
+BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "lfm2": "lfm2", "qwen35": "qwen35"}
 
 
 def write_gguf(
@@ -53,6 +54,8 @@ def write_model(
         griffin.add_hyperparameters(writer, model)
     if model.arch == "lfm2":
         writer.add_shortconv_l_cache(model.n_taps)
+    if model.arch == "qwen35":
+        delta.add_hyperparameters(writer, model)
     if model.arch in BPE:
         _add_bpe_tokenizer(writer, model)
     elif model.arch == "bert":
@@ -126,13 +129,17 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
     if model.llama3_rope is not None:
         writer.add_tensor("rope_freqs.weight", rope_factors(model))
     for hf_name, tensor in tensors.items():
-        name = names.get_name(hf_name, try_suffixes=(".weight", ".bias"))
+        name = names.get_name(
+            hf_name.replace(".dt_bias", ".dt_proj.bias"), try_suffixes=(".weight", ".bias")
+        )
         assert name is not None, hf_name
         if tensor.blocks is not None:
             assert model.arch == "qwen2", "the other conversions move rows or change values"
             writer.add_tensor(name, tensor.blocks, raw_dtype=model.tensor_type)
             continue
         values = tensor.values
+        if model.arch == "qwen35":
+            values = delta.values_of(hf_name, values, model)
         if hf_name.endswith("conv.conv.weight"):
             values = values[:, 0]
         if model.is_gemma and hf_name.endswith("norm.weight"):

@@ -50,6 +50,9 @@ public:
     }
   }
   void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
+  void delta_rule(const DeltaRule &, RecurrentLayer &, Rows) override {}
+  void part_heads(Rows, uint32_t, Rows, Rows) override {}
+  void gate(Rows, Rows) override {}
   void pool(const Input &, Pooling, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
   void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {

@@ -47,6 +47,9 @@ public:
   void convolve(Rows x, const Convolution &convolution, RecurrentLayer &memory, Rows out) override;
   void block_matmul(Rows x, std::initializer_list<Product> products) override;
   void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) override;
+  void delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) override;
+  void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
+  void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
 

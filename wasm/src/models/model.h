@@ -110,12 +110,16 @@ public:
   /// The same, with "<name>.bias" beside "<name>.weight" if the file has one.
   Status linear_with_bias(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
+  /// "blk.<layer>.<name>" as it stands: a vector that is no ".weight".
+  Status bare_vector(int layer, std::string_view name, uint32_t n, float *&out);
   /// The same of a matrix that no product reads: (rows, columns), row by row.
   Status table(int layer, std::string_view name, uint32_t rows, uint32_t columns, float *&out);
   /// "<name>.weight" and "<name>.bias"
   Status layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out);
   /// "<name>.weight", (width, taps), and "<name>.bias" if the file has one.
   Status convolution(int layer, std::string_view name, uint32_t width, uint32_t n_taps, Convolution &out);
+  /// The last `n` layers, which a model is trained with and runs without: shape.n_layer becomes what remains.
+  Status leave_out_last(uint32_t n, ModelShape &shape);
   bool has(std::string_view name) const;
   /// "blk.<layer>.<name>.weight"
   bool has(int layer, std::string_view name) const;
@@ -193,5 +197,6 @@ std::unique_ptr<Family> new_vaultgemma();
 std::unique_ptr<Family> new_bert();
 std::unique_ptr<Family> new_recurrentgemma();
 std::unique_ptr<Family> new_lfm2();
+std::unique_ptr<Family> new_qwen35();
 
 } // namespace slm
