@@ -137,7 +137,7 @@ BLOCKS = {
     "IQ2_XXS": (16, 256, 66), "IQ2_XS": (17, 256, 74), "IQ3_XXS": (18, 256, 98),
     "IQ1_S": (19, 256, 50), "IQ3_S": (21, 256, 110), "IQ2_S": (22, 256, 82),
     "IQ4_XS": (23, 256, 136), "IQ1_M": (29, 256, 56), "TQ1_0": (34, 256, 54),
-    "TQ2_0": (35, 256, 66),
+    "TQ2_0": (35, 256, 66), "MXFP4": (39, 32, 17), "Q1_0": (41, 128, 18),
 }  # fmt: skip
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma",
@@ -264,7 +264,9 @@ def models() -> dict[str, bytes]:
     long = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
     indexed = ("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S",
                "TQ2_0", "TQ1_0")  # fmt: skip
+    short_blocks = ("MXFP4", "Q1_0")
     return made | {
+        "few-bits": model("llama", short_blocks, n_embd=256),
         "k-quants": model("llama", long, n_embd=256),
         "indexed": model("llama", indexed, n_embd=256),
     }

@@ -20,6 +20,7 @@ from tests.goldens.llama_cpp_reference import version as llama_cpp_version
 from tests.goldens.tiny_gguf import write_gguf
 from tests.goldens.tiny_models import (
     F32,
+    MIXED_MODELS,
     MODELS,
     TYPED_MODELS,
     TinyModel,
@@ -77,7 +78,7 @@ def main() -> None:
         )
         print(f"{model.name}: llama.cpp differs by {found:.1e} of the norm")
     typed: dict[str, Any] = {}
-    for name, model in TYPED_MODELS.items():
+    for name, model in (TYPED_MODELS | MIXED_MODELS).items():
         ids = sequence(model, N_TYPED_POSITIONS)
         logits = transformers_logits(model, ids)
         # llama.cpp rounds activations to 8 bits, so this is its own error.

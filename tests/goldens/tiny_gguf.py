@@ -18,6 +18,7 @@ from tests.goldens import tiny_griffin as griffin
 from tests.goldens.tiny_models import (
     EMBEDDERS,
     F32,
+    MIXED_MODELS,
     MODELS,
     TYPED_MODELS,
     Tensor,
@@ -32,9 +33,10 @@ BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "lfm2": "lfm2", "qwen35": "qwen35"}
 def write_gguf(
     name: str, path: Path, *, version: int = 3, split_max_tensors: int = 0
 ) -> list[Path]:
-    """Writes the model `name` of MODELS, EMBEDDERS or TYPED_MODELS and returns its files:
-    `path` alone, or with `split_max_tensors` a set of shards beside it."""
-    model = {**MODELS, **EMBEDDERS, **{m.name: m for m in TYPED_MODELS.values()}}[name]
+    """Writes the model `name` of MODELS, EMBEDDERS, TYPED_MODELS or MIXED_MODELS and returns its
+    files: `path` alone, or with `split_max_tensors` a set of shards beside it."""
+    typed = (TYPED_MODELS | MIXED_MODELS).values()
+    model = {**MODELS, **EMBEDDERS, **{m.name: m for m in typed}}[name]
     return write_model(
         model, weights(model), path, version=version, split_max_tensors=split_max_tensors
     )
@@ -135,7 +137,7 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
         assert name is not None, hf_name
         if tensor.blocks is not None:
             assert model.arch == "qwen2", "the other conversions move rows or change values"
-            writer.add_tensor(name, tensor.blocks, raw_dtype=model.tensor_type)
+            writer.add_tensor(name, tensor.blocks, raw_dtype=model.type_of(hf_name))
             continue
         values = tensor.values
         if model.arch == "qwen35":

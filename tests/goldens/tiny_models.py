@@ -16,10 +16,10 @@ from typing import Literal
 
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-from gguf.quants import dequantize, quantize
+from gguf.quants import quantize
 from numpy.typing import NDArray
 
-from tests.blocks import HALVES, put_half
+from tests.blocks import HALVES, dequantize, put_half
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
@@ -71,6 +71,8 @@ class TinyModel:
     # which 62 layers of float32 rounding do not survive.
     qk_gain: float = 1.5
     tensor_type: GGMLQuantizationType = GGMLQuantizationType.F32  # of the matrices
+    # Of some of them, by what their names hold; the first that fits counts.
+    mix: tuple[tuple[str, GGMLQuantizationType], ...] = ()
     # Of layers that recur, which are all but every `attention_period`-th.
     attention_period: int = 1
     n_recurrent: int = 0  # channels
@@ -87,6 +89,9 @@ class TinyModel:
     def in_llama_cpp(self) -> bool:
         """Whether llama.cpp reads the architecture."""
         return self.arch not in ("vaultgemma", "recurrentgemma")
+
+    def type_of(self, matrix: str) -> GGMLQuantizationType:
+        return next((kind for part, kind in self.mix if part in matrix), self.tensor_type)
 
     @property
     def rotates_neighbours(self) -> bool:
@@ -226,7 +231,7 @@ QUANTIZED_TYPES = (
     *("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"),
     *("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"),
     *("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS"),
-    *("IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0"),
+    *("IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0", "MXFP4", "Q1_0"),
 )
 """Every tensor type but F32. Its model is qwen2, whose conversion moves no rows,
 with rows of 256, the K-quants' block."""
@@ -244,6 +249,29 @@ TYPED_MODELS: dict[str, TinyModel] = {
         tensor_type=GGMLQuantizationType[name],
     )
     for name in QUANTIZED_TYPES
+}
+
+
+# As published files mix them: llama-quantize's Q4_K_M and IQ3_M, what others make by hand with
+# 16-bit heads and 8-bit attention beside few bits, and gpt-oss's MXFP4 beside Q8_0.
+_MIXES: dict[str, tuple[str, dict[str, str]]] = {
+    "Q4_K_M": ("Q4_K", {"0.self_attn.v": "Q6_K", "0.mlp.down": "Q6_K", "lm_head": "Q6_K"}),
+    "IQ3_M": ("IQ3_S", {"v_proj": "Q4_K", "o_proj": "Q4_K", "0.mlp.down": "Q4_K",
+                        "lm_head": "Q6_K"}),
+    "UD-Q2_K_XL": ("IQ2_XXS", {"embed_tokens": "Q5_K", "lm_head": "BF16", "k_proj": "Q8_0",
+                               "v_proj": "F16", "1.mlp.down": "IQ4_XS", "o_proj": "IQ4_NL",
+                               "0.mlp.up": "IQ3_XXS", "1.self_attn.q": "F32"}),
+    "MXFP4_MOE": ("MXFP4", {"self_attn": "Q8_0", "embed_tokens": "BF16", "lm_head": "Q8_0"}),
+}  # fmt: skip
+
+MIXED_MODELS: dict[str, TinyModel] = {
+    name: replace(
+        TYPED_MODELS["Q8_0"],
+        name=f"qwen2-{name.lower()}",
+        tensor_type=GGMLQuantizationType[base],
+        mix=tuple((part, GGMLQuantizationType[kind]) for part, kind in others.items()),
+    )
+    for name, (base, others) in _MIXES.items()
 }
 
 
@@ -313,12 +341,13 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
 
     def matrix(name: str, rows: int, cols: int, std: float) -> None:
         seed = f"{model.name} {name}"
-        if model.tensor_type is GGMLQuantizationType.F32:
+        kind = model.type_of(name)
+        if kind is GGMLQuantizationType.F32:
             values = (uniform(seed, (rows, cols)) * np.sqrt(3) * std).astype(np.float32)
             tensors[name] = Tensor(values)
             return
-        blocks = random_blocks(seed, rows, cols, model.tensor_type, std)
-        values = dequantize(blocks, model.tensor_type).astype(np.float32).reshape(rows, cols)
+        blocks = random_blocks(seed, rows, cols, kind, std)
+        values = dequantize(blocks, kind).astype(np.float32).reshape(rows, cols)
         tensors[name] = Tensor(values, blocks)
 
     def vector(name: str, n: int, mean: float, spread: float) -> None:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-from gguf.quants import dequantize
 
-from tests.blocks import HALVES, put_half
+from tests.blocks import HALVES, dequantize, put_half
 
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
@@ -285,8 +284,20 @@ def indexed(kind: str) -> Regions:
     return regions
 
 
+def mxfp4(raw: U8) -> tuple[U32, ...]:
+    exponents = raw[..., 0].astype(np.int64).reshape(-1)
+    d: F32 = np.ldexp(1.0, exponents - 128).astype(np.float32)
+    tops: U8 = d.view(np.uint8).reshape(-1, 4)[:, 2:]  # their lower halves are zero
+    return nibbles(low_then_high(raw[..., 1:])), halves(tops)
+
+
+def q1_0(raw: U8) -> tuple[U32, ...]:
+    return whole(raw[..., 2:]), halves(raw[..., :2])
+
+
 REGIONS: dict[str, Regions] = {
     "Q4_0": q4(2), "IQ4_NL": q4(2), "Q4_1": q4(4), "Q5_0": q5(2), "Q5_1": q5(4), "Q8_0": q8_0,
     "Q2_K": q2_k, "Q3_K": q3_k, "Q4_K": q4_k, "Q5_K": q5_k, "Q6_K": q6_k,
+    "MXFP4": mxfp4, "Q1_0": q1_0,
     **{kind: indexed(kind) for kind in INDEXED},
 }  # fmt: skip

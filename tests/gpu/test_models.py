@@ -17,7 +17,14 @@ import pytest
 from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
 from tests.goldens.tiny_gguf import write_gguf, write_model
-from tests.goldens.tiny_models import EMBEDDERS, MODELS, TYPED_MODELS, sequence, weights
+from tests.goldens.tiny_models import (
+    EMBEDDERS,
+    MIXED_MODELS,
+    MODELS,
+    TYPED_MODELS,
+    sequence,
+    weights,
+)
 from tests.gpu.core import GpuInstance
 from tests.parity.logits import assert_close, evaluate
 from tests.parity.test_tensor_types import GOLDEN, assert_rounded
@@ -115,12 +122,12 @@ def test_dispatches_of_a_token(gpu: Gpu, folder: Path, name: str) -> None:
     assert 0 < dispatches - 2 <= 10 * MODELS[name].n_layer
 
 
-@pytest.mark.parametrize("name", TYPED_MODELS)
+@pytest.mark.parametrize("name", TYPED_MODELS | MIXED_MODELS)
 def test_every_tensor_type(gpu: Gpu, tmp_path: Path, name: str) -> None:
     with np.load(GOLDEN) as file:
         ids: list[int] = file[f"{name}.ids"].tolist()
         expected = file[f"{name}.logits"].astype(np.float32)
-    (path,) = write_gguf(TYPED_MODELS[name].name, tmp_path / "model.gguf")
+    (path,) = write_gguf((TYPED_MODELS | MIXED_MODELS)[name].name, tmp_path / "model.gguf")
     with Model.open(path, core=gpu("lane")) as model, model.session(64) as session:
         assert_close(evaluate(session, ids), expected, CACHE_BOUND)
         session.exact()

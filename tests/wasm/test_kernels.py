@@ -19,12 +19,11 @@ import numpy.typing as npt
 import pytest
 import wasmtime
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-from gguf.quants import dequantize
 
 import compile as compiler
 import generate
 from script import DIST, ROOT
-from tests.blocks import HALVES, TYPES, put_half
+from tests.blocks import HALVES, TYPES, dequantize, put_half
 
 F32 = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -170,7 +169,7 @@ def check(
     y = kernels.multiply(form, int(kind), file, rows, columns, x, parts).astype(np.float64)
 
     # Signed 8-bit weights are multiplied with 16-bit activations, the others with 8-bit ones.
-    steps = 32767 if name == "Q8_0" or name.startswith(("IQ", "TQ")) else 127
+    steps = 32767 if name == "Q8_0" or name.startswith(("IQ", "TQ", "MX")) else 127
     rounds = name in HALVES and form != EXACT
     kept, error = rounded(x, steps) if rounds else (x.astype(np.float64), np.zeros(x.shape))
     magnitude = np.abs(x).astype(np.float64) @ np.abs(weights).T
@@ -248,6 +247,17 @@ def test_dequantized_rows_are_ggufs_own(kernels: Kernels, name: str) -> None:
         got = kernels.dequantize(int(GGMLQuantizationType[name]), file, rows, 512)
         # scale * q + min, where gguf computes scale * (q - offset)
         assert np.abs(got - expected).max() <= 2e-6 * np.abs(expected).max()
+
+
+def test_every_power_of_two_is_exact(kernels: Kernels) -> None:
+    kind = GGMLQuantizationType.MXFP4
+    exponents = np.arange(255, dtype=np.uint8)  # 255 is no number
+    file = np.zeros((255, 17), np.uint8)
+    file[:, 0], file[:, 1:] = exponents, 0xFA
+    got = kernels.dequantize(int(kind), file, 255, 32)
+    with np.errstate(over="ignore"):
+        expected = dequantize(file, kind)
+    assert (got == expected).all()
 
 
 def test_zero_activations_give_zero(kernels: Kernels) -> None:

@@ -12,9 +12,8 @@ namespace {
 uint16_t read16(const uint8_t *p) { return static_cast<uint16_t>(p[0] | p[1] << 8); }
 float half(const uint8_t *p) { return f16_to_f32(read16(p)); }
 
-/// Q4_0 Q4_1 Q5_0 Q5_1 IQ4_NL: 32 values, the low nibbles first.
+/// Q4_0 Q4_1 Q5_0 Q5_1: 32 values, the low nibbles first.
 void nibbles(TensorType type, const uint8_t *block, float *out) {
-  static constexpr int8_t table[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
   const bool has_min = type == TensorType::Q4_1 || type == TensorType::Q5_1;
   const bool five = type == TensorType::Q5_0 || type == TensorType::Q5_1;
   const float d = half(block), m = has_min ? half(block + 2) : 0;
@@ -22,12 +21,21 @@ void nibbles(TensorType type, const uint8_t *block, float *out) {
   for (uint32_t i = 0; i < 32; i++) {
     int v = q[i % 16] >> (i / 16 * 4) & 15;
     if (five) v |= (high[i / 8] >> i % 8 & 1) << 4;
-    if (type == TensorType::IQ4_NL)
-      v = table[v];
-    else if (!has_min)
-      v -= five ? 16 : 8;
+    if (!has_min) v -= five ? 16 : 8;
     out[i] = d * float(v) + m;
   }
+}
+
+/// IQ4_NL MXFP4: the same order, values by index.
+void by_index(float d, const int8_t (&values)[16], const uint8_t *q, float *out) {
+  for (uint32_t i = 0; i < 32; i++)
+    out[i] = d * float(values[q[i % 16] >> (i / 16 * 4) & 15]);
+}
+
+void q1_0(const uint8_t *block, float *out) {
+  const float d = half(block);
+  for (uint32_t i = 0; i < 128; i++)
+    out[i] = (block[2 + i / 8] >> i % 8 & 1) != 0 ? d : -d;
 }
 
 /// Q4_K Q5_K: eight sub-blocks of 32 with 6-bit scales and minimums.
@@ -116,8 +124,16 @@ void block_values(TensorType type, const uint8_t *block, float *out) {
   case TensorType::Q4_1:
   case TensorType::Q5_0:
   case TensorType::Q5_1:
-  case TensorType::IQ4_NL:
     nibbles(type, block, out);
+    break;
+  case TensorType::IQ4_NL:
+    by_index(half(block), kNonlinear, block + 2, out);
+    break;
+  case TensorType::MXFP4:
+    by_index(bf16_to_f32(e8m0_half_to_bf16(block[0])), kE2m1, block + 1, out);
+    break;
+  case TensorType::Q1_0:
+    q1_0(block, out);
     break;
   default:
     indexed(type, block, out);

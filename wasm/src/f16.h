@@ -1,4 +1,4 @@
-// f16.h: IEEE half precision to and from float, one value at a time.
+// f16.h: IEEE half precision and its relatives to and from float, one value at a time.
 #pragma once
 
 #include <cstdint>
@@ -45,6 +45,11 @@ inline float bf16_to_f32(uint16_t h) {
   float f;
   std::memcpy(&f, &bits, 4);
   return f;
+}
+
+/// Half of the power of two that a byte of OCP's microscaling formats (E8M0) stands for, as bf16, exactly.
+inline uint16_t e8m0_half_to_bf16(uint8_t e) {
+  return static_cast<uint16_t>(e < 2 ? 0x20 << e : (e - 1) << 7); // the least two are subnormal
 }
 
 } // namespace slm

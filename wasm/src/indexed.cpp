@@ -12,7 +12,6 @@ namespace {
 
 // The upper eight are the lower ones with the other sign, where a type has signs apart.
 constexpr uint8_t kMinus = 8;
-constexpr int8_t kNonlinear[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 constexpr int8_t kEight[16] = {4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62};
 constexpr int8_t kOdd[16] = {1, 3, 5, 7, 9, 11, 13, 15, -1, -3, -5, -7, -9, -11, -13, -15};
 // Three magnitudes of IQ2; -1, 0 and 1 of IQ1, an eighth more or (from kMinus on) less; 0 and 2.

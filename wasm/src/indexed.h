@@ -2,7 +2,8 @@
 // IQ types of 256 elements, whose code books say which values stand together,
 // and the ternary ones. Owns how their bits are read; backends pack what comes
 // out, four bits an element whatever the file has, so that a kernel reads one
-// layout: an IQ2 matrix takes in memory what a Q4 one takes.
+// layout: an IQ2 matrix takes in memory what a Q4 one takes. Types of 32
+// elements, whose blocks a kernel reads as they are, find their values here.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,10 @@
 #include "generated/tensor_type.h"
 
 namespace slm {
+
+/// IQ4_NL and IQ4_XS; MXFP4 (E2M1), whose values are doubled to be whole.
+inline constexpr int8_t kNonlinear[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+inline constexpr int8_t kE2m1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 /// 256 elements: value = d * scale[i / 16] * values[index[i]].
 struct IndexedBlock {

@@ -144,6 +144,8 @@ TENSOR_TYPES: Final[dict[str, TensorType]] = {
     "BF16": TensorType(30, "BF16", 1, 2),
     "TQ1_0": TensorType(34, "TQ1_0", 256, 54),
     "TQ2_0": TensorType(35, "TQ2_0", 256, 66),
+    "MXFP4": TensorType(39, "MXFP4", 32, 17),
+    "Q1_0": TensorType(41, "Q1_0", 128, 18),
 }
 
 

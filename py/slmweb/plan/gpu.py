@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..generated import abi
-from ..quantize.choice import READ_ONLY
+from ..quantize.choice import INDEXED
 from .memory import cache_bytes, element_bytes, layer_slots, most_seen, state_bytes
 from .shape import Shape, Tensor
 
@@ -33,7 +33,7 @@ BLOCK_BYTES = {
     "F32": 128, "F16": 64, "BF16": 64,
     "Q4_0": 18, "Q4_1": 20, "Q5_0": 22, "Q5_1": 24, "Q8_0": 34, "IQ4_NL": 18,
     "Q2_K": 10.5, "Q3_K": 14.25, "Q4_K": 18.5, "Q5_K": 22.5, "Q6_K": 26.25,
-    **dict.fromkeys(READ_ONLY, 18.5),
+    "MXFP4": 18, "Q1_0": 4.5, **dict.fromkeys(INDEXED, 18.5),
 }  # fmt: skip
 _ROWS = 4  # a part of a matrix is a multiple of so many rows
 _SEGMENT = 128  # positions that one workgroup of a single token's attention goes through

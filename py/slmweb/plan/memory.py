@@ -14,7 +14,7 @@ from typing import Literal
 
 from ..generated import abi
 from ..pack.manifest import ContextMemory
-from ..quantize.choice import READ_ONLY
+from ..quantize.choice import INDEXED
 from .shape import Shape
 
 N_BATCH = abi.N_BATCH["cpu"]  # of a session in the page
@@ -37,7 +37,7 @@ _PACKED = {
     "IQ4_NL": (32, 72),
     "Q2_K": (256, 352), "Q3_K": (256, 464), "Q4_K": (256, 608), "Q5_K": (256, 736),
     "Q6_K": (256, 848),
-    **dict.fromkeys(READ_ONLY, (256, 624)),
+    "MXFP4": (32, 72), "Q1_0": (128, 72), **dict.fromkeys(INDEXED, (256, 624)),
 }  # fmt: skip
 
 _COPIES = 5  # of a state: Compute::kCopies

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlmError, os_reason
-from ..quantize.choice import READ_ONLY
+from ..quantize.choice import INDEXED
 from .gpu import Gpu
 from .shape import Shape, Tensor
 
@@ -34,7 +34,8 @@ ATTENTION_SHARE = 0.25
 _PRODUCTS = {
     "Q8_0": 2.0,
     "IQ4_NL": 2.0,
-    **dict.fromkeys(READ_ONLY, 2.0),
+    "MXFP4": 2.0,
+    **dict.fromkeys(INDEXED, 2.0),
     "F32": 4.0,
     "F16": 6.0,
     "BF16": 6.0,

@@ -28,10 +28,13 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
 _FALLBACKS = {"Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 
 
-# Published files hold them; in memory all of them take what IQ4_NL takes, which is better and
-# so is what to choose instead.
-READ_ONLY = ("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S",
-             "TQ2_0", "TQ1_0")  # fmt: skip
+# Indices into a table, four bits each in memory whatever the file has: what IQ4_NL takes, which
+# is better and so is what to choose instead.
+INDEXED = ("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S",
+           "TQ2_0", "TQ1_0")  # fmt: skip
+# Published files hold them. MXFP4 and Q1_0 are what a model was trained for; for others IQ4_NL
+# and Q2_K are better.
+READ_ONLY = (*INDEXED, "MXFP4", "Q1_0")
 TARGETS = tuple(name for name in TENSOR_TYPES if name not in READ_ONLY)
 
 

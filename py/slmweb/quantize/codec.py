@@ -40,10 +40,21 @@ def decode(data: bytes | bytearray | memoryview, kind: TensorType, columns: int)
     blocks = np.frombuffer(data, np.uint8).reshape(
         -1, columns // kind.block_size * kind.block_bytes
     )
+    if kind.name == "Q1_0":
+        return _decode_q1_0(blocks).reshape(-1, columns)
     # Some scales of a damaged file are infinite; `encode` says so in a sentence.
     with np.errstate(all="ignore"):
         values: Any = dequantize(blocks, GGMLQuantizationType(kind.id))
     return np.asarray(values, np.float32).reshape(-1, columns)
+
+
+def _decode_q1_0(blocks: npt.NDArray[np.uint8]) -> F32:
+    """A half that is d, and a bit for each of 128: d or -d. gguf knows the block's size alone."""
+    each = blocks.reshape(-1, 18)
+    d = np.ascontiguousarray(each[:, :2]).view("<f2").astype(np.float32)
+    positive = np.unpackbits(each[:, 2:], axis=1, bitorder="little").astype(bool)
+    values: F32 = np.where(positive, d, -d)
+    return values
 
 
 def encode(values: F32, kind: TensorType, importance: F32 | None = None) -> bytes:

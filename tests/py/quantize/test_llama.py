@@ -10,7 +10,9 @@ import pytest
 from gguf import GGUFReader
 
 from slmweb.core import Instance, Model
+from slmweb.generated.abi import TENSOR_TYPES
 from slmweb.quantize import quantize
+from slmweb.quantize.codec import decode
 from slmweb.quantize.imatrix import compute, write_imatrix
 from tests.goldens.tiny_models import sequence
 from tests.parity.logits import evaluate
@@ -26,13 +28,15 @@ FTYPES = {
 }  # fmt: skip
 
 
-def llama_quantize(source: Path, target: Path, ftype: str, imatrix: Path | None = None) -> None:
-    """llama-quantize --pure [--imatrix FILE], which gives every matrix the one type."""
+def llama_quantize(
+    source: Path, target: Path, ftype: str, imatrix: Path | None = None, *, pure: bool = True
+) -> None:
+    """llama-quantize [--pure] [--imatrix FILE]; pure gives every matrix the one type."""
     import llama_cpp
 
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{ftype}")
-    params.pure = True
+    params.pure = pure
     if imatrix is not None:
         # As llama-quantize reads the file: sums over counts, by the name of the matrix.
         arrays = {t.name: np.array(t.data).reshape(-1) for t in GGUFReader(imatrix).tensors}
@@ -94,6 +98,55 @@ def test_weighted_blocks_are_those_of_llama_quantize(
     assert blocks(ours) == blocks(theirs)
     quantize(wide, plain, type=kind)
     assert blocks(plain) != blocks(ours)
+
+
+MIXES = ("Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "IQ3_M", "IQ4_XS", "TQ1_0", "MXFP4_MOE", "Q1_0")
+
+
+@pytest.mark.parametrize("ftype", MIXES)
+def test_a_mix_of_llama_quantize_loads(
+    wide: Path, tmp_path: Path, core: Instance, ftype: str
+) -> None:
+    """The same logits as of its values in F32, where both round nothing."""
+    mixed, plain = tmp_path / "mixed.gguf", tmp_path / "plain.gguf"
+    llama_quantize(wide, mixed, ftype, pure=False)
+    quantize(mixed, plain, type="F32", requantize=True)
+    found = []
+    for path in (mixed, plain):
+        with Model.open(path, core=core) as model, model.session(64) as session:
+            session.exact()
+            found.append(evaluate(session, sequence(WIDE, 24)))
+    assert set(types(mixed).values()) > {"F32"}
+    assert np.linalg.norm(found[0] - found[1]) < 1e-5 * np.linalg.norm(found[1])
+
+
+def test_q1_0_and_mxfp4_are_read_as_ggml_reads_them() -> None:
+    """Of Q1_0 the gguf library knows no values."""
+    import llama_cpp
+
+    class Traits(ctypes.Structure):
+        _fields_ = (
+            ("name", ctypes.c_char_p),
+            ("block_size", ctypes.c_int64),
+            ("interleaved", ctypes.c_int64),
+            ("block_bytes", ctypes.c_size_t),
+            ("quantized", ctypes.c_bool),
+            ("to_float", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)),
+        )
+
+    folder = Path(llama_cpp.__file__).parent / "lib"
+    (library, *_) = sorted(folder.glob("*ggml-base*"))
+    traits_of = ctypes.CDLL(str(library)).ggml_get_type_traits
+    traits_of.restype = ctypes.POINTER(Traits)
+    for name in ("Q1_0", "MXFP4"):
+        kind = TENSOR_TYPES[name]
+        traits = traits_of(kind.id).contents
+        assert (traits.block_size, traits.block_bytes) == (kind.block_size, kind.block_bytes)
+        blocks = np.random.default_rng(1).integers(0, 256, (255, kind.block_bytes), np.uint8)
+        blocks[:, 1] &= 0x3F  # a half of Q1_0 stays a number
+        expected = np.empty((255, kind.block_size), np.float32)
+        traits.to_float(blocks.ctypes.data, expected.ctypes.data, expected.size)
+        np.testing.assert_array_equal(decode(blocks.tobytes(), kind, kind.block_size), expected)
 
 
 @pytest.mark.parametrize("kind", ["Q4_0", "Q8_0", "Q2_K", "Q4_K", "Q6_K", "IQ4_NL", "web"])

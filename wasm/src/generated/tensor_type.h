@@ -30,6 +30,8 @@ enum class TensorType : uint32_t {
   BF16 = 30,
   TQ1_0 = 34,
   TQ2_0 = 35,
+  MXFP4 = 39,
+  Q1_0 = 41,
 };
 
 struct TensorTypeInfo {
@@ -64,6 +66,8 @@ inline constexpr TensorTypeInfo kTensorTypes[] = {
     {TensorType::BF16, "BF16", 1, 2},
     {TensorType::TQ1_0, "TQ1_0", 256, 54},
     {TensorType::TQ2_0, "TQ2_0", 256, 66},
+    {TensorType::MXFP4, "MXFP4", 32, 17},
+    {TensorType::Q1_0, "Q1_0", 128, 18},
 };
 
 /// The entry of ggml's type number `id`, or nullptr when the core cannot read it.

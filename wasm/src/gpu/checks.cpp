@@ -44,7 +44,7 @@ constexpr Halves kHalves[] = {
     {TensorType::IQ4_NL, {0, -1}},  {TensorType::IQ4_XS, {0, -1}}, {TensorType::IQ3_S, {0, -1}},
     {TensorType::IQ3_XXS, {0, -1}}, {TensorType::IQ2_S, {0, -1}},  {TensorType::IQ2_XS, {0, -1}},
     {TensorType::IQ2_XXS, {0, -1}}, {TensorType::IQ1_S, {0, -1}},  {TensorType::TQ2_0, {64, -1}},
-    {TensorType::TQ1_0, {52, -1}},
+    {TensorType::TQ1_0, {52, -1}},  {TensorType::Q1_0, {0, -1}},
 };
 
 /// As few rows as are cut like `units` of them, and none that fill a tile.
@@ -72,6 +72,7 @@ std::vector<uint8_t> seeded_rows(TensorType type, uint32_t columns, uint64_t sta
             if (type == TensorType::BF16) half = static_cast<uint16_t>(0x3c00 | (next_bits(state) & 0x80ff));
             std::memcpy(block + place, &half, 2);
           }
+    if (type == TensorType::MXFP4) block[0] = static_cast<uint8_t>(119 + next_bits(state) % 6); // 2^-9 to 2^-4, halved
     if (type == TensorType::IQ1_M) // a half's nibbles are the upper ones of its scales' words
       for (uint32_t i = 0, half = f32_to_f16(next_float(state) * 0.02f); i < 4; i++, half >>= 4)
         block[49 + i * 2] = static_cast<uint8_t>((block[49 + i * 2] & 15) | (half & 15) << 4);

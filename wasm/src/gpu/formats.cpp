@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "../f16.h"
 #include "../indexed.h"
 
 namespace slm {
@@ -47,6 +48,18 @@ template <bool HasMin, bool Five> void pack_legacy(const uint8_t *from, uint32_t
   put_nibbles(out[0] + i * 16, [&](uint32_t e) { return q[e % 16] >> (e / 16 * 4); });
   std::memcpy(out[1] + i * scales, from, scales);
   if (Five) std::memcpy(out[2] + i * 4, from + scales, 4); // a bit an element already
+}
+
+/// Indices in the same order; the scale becomes the bf16 that holds every power of two.
+void pack_mxfp4(const uint8_t *from, uint32_t i, Regions out) {
+  put_nibbles(out[0] + i * 16, [&](uint32_t e) { return from[1 + e % 16] >> (e / 16 * 4); });
+  const uint16_t d = e8m0_half_to_bf16(from[0]);
+  std::memcpy(out[1] + i * 2, &d, 2);
+}
+
+void pack_q1_0(const uint8_t *from, uint32_t i, Regions out) {
+  std::memcpy(out[0] + i * 16, from + 2, 16); // a bit an element already
+  std::memcpy(out[1] + i * 2, from, 2);
 }
 
 void pack_q8_0(const uint8_t *from, uint32_t i, Regions out) {
@@ -138,6 +151,8 @@ constexpr MatmulKernel kKernels[] = {
     indexed<TensorType::IQ1_S>(),
     indexed<TensorType::TQ2_0>(),
     indexed<TensorType::TQ1_0>(),
+    {TensorType::MXFP4, 32, {{32, 16}, {32, 2}}, pack_mxfp4},
+    {TensorType::Q1_0, 128, {{32, 4}, {128, 2}}, pack_q1_0},
 };
 
 } // namespace

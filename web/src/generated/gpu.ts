@@ -399,6 +399,8 @@ export const FORMATS: { readonly [type: number]: string } = {
   30: 'bf16',
   34: 'tq1_0',
   35: 'tq2_0',
+  39: 'mxfp4',
+  41: 'q1_0',
 };
 
 /** Of the products, by number: what slm_dot_name says in the variant `webgpu`. */

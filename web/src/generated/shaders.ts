@@ -2048,30 +2048,11 @@ const TABLE = vec4<u32>(0x1c140c04u, 0x3e342c24u, 0xe4ecf4fcu, 0xc2ccd4dcu);
 `,
   19: `//:include few
 `,
-  20: `//:include table
+  20: `//:include scaled_table
 //:include f16
 const TABLE = vec4<u32>(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
-fn load_block(at: vec4<u32>, i: u32) -> Block {
-let q = heap4[at.x / 4u + i];
-let d = f16_at(at.y, i);
-return Block(
-numbers(low_nibbles(q.x)) * d,
-numbers(high_nibbles(q.x)) * d,
-numbers(low_nibbles(q.y)) * d,
-numbers(high_nibbles(q.y)) * d,
-numbers(low_nibbles(q.z)) * d,
-numbers(high_nibbles(q.z)) * d,
-numbers(low_nibbles(q.w)) * d,
-numbers(high_nibbles(q.w)) * d,
-);
-}
-fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
-let q = heap[at.x + i * 4u + part];
-let d = f16_at(at.y, i);
-return Eight(numbers(low_nibbles(q)) * d, numbers(high_nibbles(q)) * d);
-}
-fn scales_of(at: vec4<u32>, i: u32) -> Scales {
-return Scales(vec2<f32>(f16_at(at.y, i)), vec2<f32>(0.0));
+fn scale_at(at: vec4<u32>, i: u32) -> f32 {
+return f16_at(at.y, i);
 }
 `,
   21: `//:include indexed
@@ -2092,6 +2073,49 @@ return bitcast<vec4<f32>>(bits << vec4<u32>(16u));
   34: `//:include few
 `,
   35: `//:include few
+`,
+  39: `//:include scaled_table
+const TABLE = vec4<u32>(0x03020100u, 0x0c080604u, 0xfdfeff00u, 0xf4f8fafcu);
+fn scale_at(at: vec4<u32>, i: u32) -> f32 {
+let word = heap[at.y + i / 2u];
+return bitcast<f32>(select(word << 16u, word & 0xffff0000u, (i & 1u) != 0u));
+}
+`,
+  41: `//:include bits
+//:include f16
+fn signs(word: u32) -> vec4<f32> {
+return vec4<f32>(bits4(word)) * 2.0 - 1.0;
+}
+fn load_block(at: vec4<u32>, i: u32) -> Block {
+let q = heap[at.x + i];
+let d = f16_at(at.y, i / 4u);
+return Block(
+signs(q) * d,
+signs(q >> 4u) * d,
+signs(q >> 8u) * d,
+signs(q >> 12u) * d,
+signs(q >> 16u) * d,
+signs(q >> 20u) * d,
+signs(q >> 24u) * d,
+signs(q >> 28u) * d,
+);
+}
+fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
+let q = heap[at.x + i] >> (part * 8u);
+let d = f16_at(at.y, i / 4u);
+return Eight(signs(q) * d, signs(q >> 4u) * d);
+}
+fn load_bytes(at: vec4<u32>, i: u32) -> Bytes {
+let q = heap[at.x + i];
+return Bytes(
+vec4<u32>(bit_bytes(q), bit_bytes(q >> 4u), bit_bytes(q >> 8u), bit_bytes(q >> 12u)),
+vec4<u32>(bit_bytes(q >> 16u), bit_bytes(q >> 20u), bit_bytes(q >> 24u), bit_bytes(q >> 28u)),
+);
+}
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+let d = f16_at(at.y, i / 4u);
+return Scales(vec2<f32>(2.0 * d), vec2<f32>(-d));
+}
 `,
 };
 
@@ -2345,6 +2369,30 @@ y1[i] = finished(value, y1[i]);
 } else {
 y2[i] = finished(value, y2[i]);
 }
+}
+`,
+  scaled_table: `//:include table
+fn load_block(at: vec4<u32>, i: u32) -> Block {
+let q = heap4[at.x / 4u + i];
+let d = scale_at(at, i);
+return Block(
+numbers(low_nibbles(q.x)) * d,
+numbers(high_nibbles(q.x)) * d,
+numbers(low_nibbles(q.y)) * d,
+numbers(high_nibbles(q.y)) * d,
+numbers(low_nibbles(q.z)) * d,
+numbers(high_nibbles(q.z)) * d,
+numbers(low_nibbles(q.w)) * d,
+numbers(high_nibbles(q.w)) * d,
+);
+}
+fn load_eight(at: vec4<u32>, i: u32, part: u32) -> Eight {
+let q = heap[at.x + i * 4u + part];
+let d = scale_at(at, i);
+return Eight(numbers(low_nibbles(q)) * d, numbers(high_nibbles(q)) * d);
+}
+fn scales_of(at: vec4<u32>, i: u32) -> Scales {
+return Scales(vec2<f32>(scale_at(at, i)), vec2<f32>(0.0));
 }
 `,
   sum256: `var<workgroup> summands: array<f32, 256>;

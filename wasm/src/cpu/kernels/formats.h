@@ -72,13 +72,13 @@ inline void gather16_as_f32(uint8_t *out, const uint8_t *const (&rows)[kRows], s
 /// Masks of bytes, and what f16 needs. A tile makes one before its loop; what a
 /// format does not use is never made.
 struct Constants {
-  v128 x03 = constant(splat_u8(0x03)), x04 = constant(splat_u8(0x04)), x0f = constant(splat_u8(0x0f)),
-       x10 = constant(splat_u8(0x10)), x30 = constant(splat_u8(0x30));
+  v128 x01 = constant(splat_u8(0x01)), x03 = constant(splat_u8(0x03)), x04 = constant(splat_u8(0x04)),
+       x0f = constant(splat_u8(0x0f)), x10 = constant(splat_u8(0x10)), x30 = constant(splat_u8(0x30));
   F16Constants f16;
 
   template <int M> v128 mask() const {
-    static_assert(M == 0x03 || M == 0x04 || M == 0x0f || M == 0x10 || M == 0x30);
-    return M == 0x03 ? x03 : M == 0x04 ? x04 : M == 0x0f ? x0f : M == 0x10 ? x10 : x30;
+    static_assert(M == 0x01 || M == 0x03 || M == 0x04 || M == 0x0f || M == 0x10 || M == 0x30);
+    return M == 0x01 ? x01 : M == 0x03 ? x03 : M == 0x04 ? x04 : M == 0x0f ? x0f : M == 0x10 ? x10 : x30;
   }
 };
 
@@ -88,6 +88,20 @@ template <int At, int Bits, int To = 0> inline v128 field(v128 v, const Constant
   if constexpr (At > To) return and_(shr16(v, At - To), mask);
   if constexpr (At < To) return and_(shl16(v, To - At), mask);
   return and_(v, mask);
+}
+
+/// One bit an element of four rows, eight elements a byte: bit t of byte j of a row's word is element 4t + j.
+inline void interleave_bits(uint8_t *out, const uint8_t *const (&rows)[kRows], size_t at) {
+  for (uint32_t r = 0; r < kRows; r++) {
+    uint32_t x;
+    std::memcpy(&x, rows[r] + at, 4);
+    for (uint32_t j = 0; j < 4; j++) {
+      uint32_t y = x >> j & 0x11111111;
+      y = (y | y >> 3) & 0x03030303;
+      y = (y | y >> 6) & 0x000f000f;
+      out[r * 4 + j] = static_cast<uint8_t>(y | y >> 12);
+    }
+  }
 }
 
 // ---- blocks of 32 with one scale (and minimum): Q4_0 Q4_1 Q5_0 Q5_1 ----------
@@ -122,17 +136,7 @@ template <int Bits, bool HasMin> struct Legacy {
     interleave(out, rows, qs, 16);
     gather16(out + scales, rows, 0);
     if constexpr (HasMin) gather16(out + scales + 8, rows, 2);
-    if constexpr (Bits == 5)
-      for (uint32_t r = 0; r < kRows; r++) {
-        uint32_t x; // bit 4t+j is the high bit of element 4t+j: byte j collects its eight t
-        std::memcpy(&x, rows[r] + qh, 4);
-        for (uint32_t j = 0; j < 4; j++) {
-          uint32_t y = x >> j & 0x11111111;
-          y = (y | y >> 3) & 0x03030303;
-          y = (y | y >> 6) & 0x000f000f;
-          out[high + r * 4 + j] = static_cast<uint8_t>(y | y >> 12);
-        }
-      }
+    if constexpr (Bits == 5) interleave_bits(out + high, rows, qh);
   }
 };
 using Q4_0 = Legacy<4, false>;
@@ -162,19 +166,22 @@ struct Q8_0 {
   }
 };
 
-// ---- IQ4_NL: 4-bit indices into a table of 8-bit values --------------------------
+// ---- IQ4_NL, MXFP4: 4-bit indices into a table of 8-bit values --------------------
 
-struct IQ4_NL {
-  static constexpr uint32_t columns = 32, sub = 32, parts = 1, scales = 64, bytes = scales + 8, part_bytes = bytes,
-                            file_bytes = 18;
+/// `Values` is the table.
+template <const int8_t (&Values)[16]> struct ByIndex {
+  static constexpr uint32_t columns = 32, sub = 32, parts = 1, scales = 64, bytes = scales + 8, part_bytes = bytes;
   static constexpr int max_q = 0;
-  static constexpr int8_t table[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
   template <int, int T> static void step(const uint8_t *b, const Constants &k, v128 (&q)[2]) {
-    const v128 values = lookup(load(table), field<T / 4 * 4, 4>(load(b + T % 4 * 16), k));
+    const v128 values = lookup(load(Values), field<T / 4 * 4, 4>(load(b + T % 4 * 16), k));
     q[0] = extend_low_i8(values);
     q[1] = extend_high_i8(values);
   }
+};
+
+struct IQ4_NL : ByIndex<kNonlinear> {
+  static constexpr uint32_t file_bytes = 18;
   struct Scales {
     Scales(const uint8_t *b, const uint8_t *, const Constants &k) : d(load_f16x4(b + scales, k.f16)) {}
     template <int> v128 scale() const { return d; }
@@ -182,6 +189,47 @@ struct IQ4_NL {
   };
   static void pack(const uint8_t *const (&rows)[kRows], uint8_t *out) {
     interleave(out, rows, 2, 16);
+    gather16(out + scales, rows, 0);
+  }
+};
+
+/// A power of two is the scale, of which only bf16 has all with 16 bits.
+struct MXFP4 : ByIndex<kE2m1> {
+  static constexpr uint32_t file_bytes = 17;
+  struct Scales {
+    Scales(const uint8_t *b, const uint8_t *, const Constants &) : d(load_bf16x4(b + scales)) {}
+    template <int> v128 scale() const { return d; }
+    v128 d;
+  };
+  static void pack(const uint8_t *const (&rows)[kRows], uint8_t *out) {
+    interleave(out, rows, 1, 16);
+    for (uint32_t r = 0; r < kRows; r++) {
+      const uint16_t d = e8m0_half_to_bf16(rows[r][0]);
+      std::memcpy(out + scales + r * 2, &d, 2);
+    }
+  }
+};
+
+// ---- Q1_0: signs alone ---------------------------------------------------------------
+
+/// 128 elements with one scale: value = 2d * bit - d.
+struct Q1_0 {
+  static constexpr uint32_t columns = 128, sub = 32, parts = 1, scales = 64, bytes = scales + 8, part_bytes = bytes,
+                            file_bytes = 18;
+  static constexpr int max_q = 1;
+
+  template <int S, int T> static void step(const uint8_t *b, const Constants &k, v128 &q) {
+    q = field<T, 1>(load(b + S * 16), k);
+  }
+  struct Scales {
+    Scales(const uint8_t *b, const uint8_t *, const Constants &k) : d(load_f16x4(b + scales, k.f16)) {}
+    template <int> v128 scale() const { return add_f32(d, d); }
+    template <int> v128 min() const { return mul_f32(d, splat_f32(-1)); }
+    v128 d;
+  };
+  static void pack(const uint8_t *const (&rows)[kRows], uint8_t *out) {
+    for (uint32_t s = 0; s < columns / sub; s++)
+      interleave_bits(out + s * 16, rows, 2 + s * 4);
     gather16(out + scales, rows, 0);
   }
 };
@@ -413,8 +461,8 @@ template <uint32_t Sub> struct SignedPanel {
 template <class W> inline constexpr bool is_signed = W::max_q == 0;
 
 template <class W> struct PanelFor {
-  // Formats with sub-blocks of 16 share one panel, so that there are five in all.
-  using Type = Panel<W::sub, W::sub == 16 ? 63 : W::max_q>;
+  // Formats with sub-blocks of 16 share one panel, and the least bits that of four, so that there are five in all.
+  using Type = Panel<W::sub, W::sub == 16 ? 63 : W::max_q < 15 ? 15 : W::max_q>;
 };
 template <class W>
   requires is_signed<W>

@@ -361,18 +361,19 @@ using Forms = FormList<dot::Widen>;
 static_assert(sizeof(Forms::names) / sizeof(Forms::names[0]) == kDotForms);
 
 constexpr MatmulKernel kKernels[] = {
-    Forms::plain<F32>(TensorType::F32),       Forms::plain<F16>(TensorType::F16),
-    Forms::plain<BF16>(TensorType::BF16),     Forms::quantized<Q4_0>(TensorType::Q4_0),
-    Forms::quantized<Q4_1>(TensorType::Q4_1), Forms::quantized<Q5_0>(TensorType::Q5_0),
-    Forms::quantized<Q5_1>(TensorType::Q5_1), Forms::quantized<Q8_0>(TensorType::Q8_0),
-    Forms::quantized<Q2_K>(TensorType::Q2_K), Forms::quantized<Q3_K>(TensorType::Q3_K),
-    Forms::quantized<Q4_K>(TensorType::Q4_K), Forms::quantized<Q5_K>(TensorType::Q5_K),
-    Forms::quantized<Q6_K>(TensorType::Q6_K), Forms::quantized<IQ4_NL>(TensorType::IQ4_NL),
-    Forms::indexed<TensorType::IQ4_XS>(),     Forms::indexed<TensorType::IQ3_S>(),
-    Forms::indexed<TensorType::IQ3_XXS>(),    Forms::indexed<TensorType::IQ2_S>(),
-    Forms::indexed<TensorType::IQ2_XS>(),     Forms::indexed<TensorType::IQ2_XXS>(),
-    Forms::indexed<TensorType::IQ1_M>(),      Forms::indexed<TensorType::IQ1_S>(),
-    Forms::indexed<TensorType::TQ2_0>(),      Forms::indexed<TensorType::TQ1_0>(),
+    Forms::plain<F32>(TensorType::F32),         Forms::plain<F16>(TensorType::F16),
+    Forms::plain<BF16>(TensorType::BF16),       Forms::quantized<Q4_0>(TensorType::Q4_0),
+    Forms::quantized<Q4_1>(TensorType::Q4_1),   Forms::quantized<Q5_0>(TensorType::Q5_0),
+    Forms::quantized<Q5_1>(TensorType::Q5_1),   Forms::quantized<Q8_0>(TensorType::Q8_0),
+    Forms::quantized<Q2_K>(TensorType::Q2_K),   Forms::quantized<Q3_K>(TensorType::Q3_K),
+    Forms::quantized<Q4_K>(TensorType::Q4_K),   Forms::quantized<Q5_K>(TensorType::Q5_K),
+    Forms::quantized<Q6_K>(TensorType::Q6_K),   Forms::quantized<IQ4_NL>(TensorType::IQ4_NL),
+    Forms::indexed<TensorType::IQ4_XS>(),       Forms::indexed<TensorType::IQ3_S>(),
+    Forms::indexed<TensorType::IQ3_XXS>(),      Forms::indexed<TensorType::IQ2_S>(),
+    Forms::indexed<TensorType::IQ2_XS>(),       Forms::indexed<TensorType::IQ2_XXS>(),
+    Forms::indexed<TensorType::IQ1_M>(),        Forms::indexed<TensorType::IQ1_S>(),
+    Forms::indexed<TensorType::TQ2_0>(),        Forms::indexed<TensorType::TQ1_0>(),
+    Forms::quantized<MXFP4>(TensorType::MXFP4), Forms::quantized<Q1_0>(TensorType::Q1_0),
 };
 static_assert(sizeof(kKernels) / sizeof(kKernels[0]) == sizeof(kTensorTypes) / sizeof(kTensorTypes[0]));
 
