@@ -22,14 +22,18 @@ from .checkpoint import Checkpoint
 from .families import (
     FAMILIES,
     MULTIMODAL,
+    DeltaHeads,
     Dimension,
     Family,
     Memory,
+    delta_heads,
     family_with,
     feed_forward,
     memories,
 )
 from .sentence import Sentence
+
+MOST_STATE = 128  # columns of a head's state: DeltaRule::kMaxHead
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Recurrence:
     channels: int
     block: int  # columns of a block-diagonal matrix's blocks, of RG-LRU
     taps: int  # of a convolution
+    delta: DeltaHeads | None = None  # of a delta rule
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,10 @@ class Hyperparameters:
         wide = widths[1] if len(widths) > 2 else 0
         return replace(self, pooling=sentence.pooling, n_wide=wide, n_embedding=widths[-1])
 
+    @property
+    def delta(self) -> DeltaHeads | None:
+        return self.recurrence.delta if self.recurrence else None
+
     def memory(self, layer: int) -> Memory:
         return self.recurrence.memories[layer] if self.recurrence else "attention"
 
@@ -111,6 +120,10 @@ class Hyperparameters:
             "block": self.recurrence.block if self.recurrence else 0,
             "taps": self.recurrence.taps if self.recurrence else 0,
             "gates_and_in": 3 * self.recurrence.channels if self.recurrence else 0,
+            "gated_q": 2 * self.n_head * self.head_dim,
+            "values": self.delta.values if self.delta else 0,
+            "heads": self.delta.n_value if self.delta else 0,
+            "state": self.delta.width if self.delta else 0,
             "wide": self.n_wide,
             "embedding": self.n_embedding,
         }[dimension]
@@ -147,7 +160,7 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
         config = {
             "quantization_config": config.get("quantization_config"),
             **text,
-            "tie_word_embeddings": config.get("tie_word_embeddings", True),
+            "tie_word_embeddings": config.get("tie_word_embeddings", model_type != "qwen3_5"),
         }
         model_type = MULTIMODAL[str(model_type)]
     if (family := family_with(str(model_type), config)) is not None:
@@ -281,10 +294,20 @@ def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Rec
             f"recurrent layers of {channels} channels in {n_head} blocks",
             "blocks of a multiple of 32 are supported",
         )
+    delta = delta_heads(family, read.whole)
+    if delta is not None:
+        channels = delta.channels
+        wide = read.whole("linear_value_head_dim")
+        if wide != delta.width or wide % 4 or wide > MOST_STATE or delta.n_value % delta.n_key:
+            raise read.unsupported(
+                f"a delta rule of {delta.n_key} key heads of {delta.width} and {delta.n_value} "
+                f"value heads of {wide}",
+                f"heads of one multiple of 4, at most {MOST_STATE}, and values for each key are",
+            )
     taps = read.whole("conv1d_width")
     if not 2 <= taps <= MOST_TAPS:
         raise read.unsupported(f"a convolution of {taps} taps", f"2 to {MOST_TAPS} are supported")
-    return Recurrence(found, channels, block, taps)
+    return Recurrence(found, channels, block, taps, delta)
 
 
 def _check_rotary_share(read: _Reader, family: Family, values: Mapping[str, Any]) -> None:
@@ -320,6 +343,8 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
             f"positions of the type {values['position_embedding_type']!r}",
             "absolute ones are supported",
         )
+    if values.get("attn_output_gate") is False:
+        raise read.unsupported("attention without its gate", "attn_output_gate is supported")
     if values.get("use_sliding_window"):
         raise read.unsupported("sliding windows", f"{family.model_type} is supported without")
     _check_rotary_share(read, family, values)

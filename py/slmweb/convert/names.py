@@ -15,7 +15,7 @@ from ..errors import SlmError
 _WRAPPERS = frozenset(
     ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
 )
-_VISION = ("vision_tower", "multi_modal_projector")
+_VISION = ("vision_tower", "multi_modal_projector", "visual")
 # Where a vision model keeps its language model.
 _LANGUAGE = ("language_model.model.", "model.language_model.", "model.")
 _HEAD = "lm_head.weight"
@@ -23,6 +23,7 @@ _HEAD = "lm_head.weight"
 _FIRST = tuple(
     f"layers.0.{norm}.weight" for norm in ("input_layernorm", "temporal_pre_norm", "operator_norm")
 )
+_AHEAD = "mtp."  # layers that guess more tokens ahead
 _BARE = ("layers.", "embed_tokens.", "norm.", "final_norm.", "embedding_norm.")
 
 
@@ -55,7 +56,7 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
         name.removesuffix(first)
         for name in given.values()
         for first in _FIRST
-        if name == first or name.endswith("." + first)
+        if not name.startswith(_AHEAD) and (name == first or name.endswith("." + first))
     }
     # A second stack of layers beside a plain one is refused by its tensors' names.
     prefix = "model." if "model." in prefixes or not prefixes else min(prefixes)

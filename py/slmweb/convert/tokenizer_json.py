@@ -24,6 +24,11 @@ _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+# Qwen 3.5's, with marks among the letters.
+_MARKED_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}"
+    r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 # The pre-tokenizers by what they split off before ByteLevel, and whether a word
 # that is a token is taken whole.
 _PRE = {
@@ -32,6 +37,7 @@ _PRE = {
     (_WORDS % r"\p{N}{1,3}", True): "llama-bpe",
     (_WORDS % r"\p{N}{1,3}", False): "smaug-bpe",
     (_WORDS % r"\p{N}", False): "qwen2",
+    (_MARKED_WORDS, False): "qwen35",
 }
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 # Of the splits that SentencePiece would try, how many a merge list may lack.

@@ -5,6 +5,8 @@
 // the weights of a GGUF, whose heads of values lie so that head h has the keys of
 // head h mod their number. For text the three positions of its rotary embedding
 // are one. Layers that guess more tokens ahead (nextn) are left out.
+#include <algorithm>
+
 #include "block.h"
 
 namespace slm {
@@ -83,7 +85,7 @@ public:
                   c.head_dim, " keys and ", n_values,
                   " values wide, is not supported; heads should be multiples of "
                   "4 wide, keys and values alike, and those of values a multiple of those of keys");
-    s.n_recurrent = c.n_inputs();
+    s.n_recurrent = std::max(c.n_inputs(), 2 * s.n_head * s.head_dim);
     SLM_TRY(loader.rope(w.rope, true, s.rope_dims, 10000000));
     w.layers.resize(s.n_layer);
     for (uint32_t i = 0; i < s.n_layer; i++) {
