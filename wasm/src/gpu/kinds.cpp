@@ -50,7 +50,9 @@ public:
     }
   }
   void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
-  void delta_rule(const DeltaRule &, RecurrentLayer &, Rows) override {}
+  void delta_rule(const DeltaRule &rule, RecurrentLayer &, Rows) override {
+    if (found.delta_rules.empty()) found.delta_rules.push_back(rule); // a model has one
+  }
   void part_heads(Rows, uint32_t, Rows, Rows) override {}
   void gate(Rows, Rows) override {}
   void pool(const Input &, Pooling, Rows) override {}
