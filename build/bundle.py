@@ -48,6 +48,7 @@ ENTRIES = (
     Entry("slmweb.js", "index.ts", "esm"),
     Entry("frame.js", "seal/frame.ts", "iife"),
     Entry("editor.js", "seal/editor.ts", "iife"),
+    Entry("inspect.js", "seal/inspect.ts", "iife"),
     Entry("early.js", "seal/early.ts", "iife"),
     Entry("worker.js", "worker/index.ts", "iife"),
     Entry("store.js", "store/worker.ts", "iife"),
@@ -125,7 +126,7 @@ def bundle(debug: bool) -> dict[str, bytes]:
             for name, inputs in esbuild(kind, folder, debug).items():
                 files[name] = (folder / name).read_bytes()
                 sources.update(inputs)
-    for name in ("frame.js", "editor.js"):
+    for name in ("frame.js", "editor.js", "inspect.js"):
         files[name] = inlinable(files[name].decode()).encode()
     files["slmweb.d.ts"] = declarations()
     files["licenses.txt"] = licenses(sources).encode()

@@ -51,13 +51,13 @@ def test_nothing_else_is_there(web: Path, names: dict[str, str]) -> None:
     assert {re.sub(r"\.(br|gz)$", "", path.name) for path in web.iterdir()} == known
 
 
-@pytest.mark.parametrize("name", ["frame.js", "editor.js"])
+@pytest.mark.parametrize("name", ["frame.js", "editor.js", "inspect.js"])
 def test_the_frame_can_be_inlined(web: Path, names: dict[str, str], name: str) -> None:
     script = (web / names[name]).read_text()
     assert not re.search(r"</script|<!--|\x00", script, re.I)
 
 
-@pytest.mark.parametrize("name", ["frame.js", "editor.js", "worker.js", "store.js"])
+@pytest.mark.parametrize("name", ["frame.js", "editor.js", "inspect.js", "worker.js", "store.js"])
 def test_classic_scripts_are_whole(web: Path, names: dict[str, str], name: str) -> None:
     """No import or export: a blob: worker and an inline script have nowhere to import from."""
     script = (web / names[name]).read_text()

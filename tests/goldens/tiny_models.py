@@ -227,6 +227,12 @@ EMBEDDERS: dict[str, TinyModel] = {
 }
 """Models that embed texts: they make no logits, so most tests do not ask them."""
 
+INSIDE: dict[str, tuple[int, ...]] = {
+    model.name: tuple(sorted({0, model.n_layer // 2, model.n_layer - 1}))
+    for model in {m.arch: m for m in reversed(MODELS.values())}.values()
+}
+"""The first model of each architecture, and the layers of it that are looked into."""
+
 QUANTIZED_TYPES = (
     *("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"),
     *("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"),
@@ -575,3 +581,9 @@ def sequence(model: TinyModel, n: int = N_POSITIONS) -> list[int]:
     """The ids whose logits are compared."""
     drawn = (uniform(f"{model.name} sequence", (n,)) + 1) / 2 * model.n_vocab
     return [int(i) for i in drawn]
+
+
+def direction(model: TinyModel) -> F32:
+    """What a residual is steered by, [n_embd]."""
+    drawn: F32 = uniform(f"{model.name} direction", (model.n_embd,)).astype(np.float32)
+    return drawn

@@ -1,4 +1,4 @@
-"""Norms, activations and pooling, against float64, and large numbers that must stay finite."""
+"""Norms, activations, pooling and sums, against float64; large numbers that must stay finite."""
 
 from __future__ import annotations
 
@@ -105,6 +105,26 @@ def pool(first: int, count: int, width: int) -> Build:
     return build
 
 
+def combine(n: int, period: int, factor: float) -> Build:
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        x = random.standard_normal(4 * period).astype(np.float32)
+        y = random.standard_normal(4 * n).astype(np.float32)
+        if factor == 0:
+            y[:4] = [np.nan, np.inf, -np.inf, 0]
+        case = batch.case({"x": x, "y": y}, "y")
+        params = {"n": n, "period": period, "factor": factor}
+        case.dispatch("combine", grid(-(-n // 256), most=3), params)
+
+        def check() -> None:
+            again = np.resize(x, 4 * n)
+            want = again.astype(np.float64) + factor * y if factor else again
+            close(case.results["y"], want, 2 * EPSILON)
+
+        return check
+
+    return build
+
+
 def glu(gelu: bool, n: int) -> Build:
     def build(batch: Batch, random: np.random.Generator) -> Check:
         gate = (random.standard_normal(n) * 3).astype(np.float32)
@@ -136,6 +156,8 @@ for _n in (32, 256, 288, 2048):
     BUILDS[f"silu-{_n}"] = glu(False, _n)
     BUILDS[f"gelu-{_n}"] = glu(True, _n)
     BUILDS[f"erf-gelu-{_n}"] = erf_gelu(_n)
+for _n, _period, _factor in ((8, 8, 0.0), (600, 600, -1.0), (600, 200, 1.0), (8, 1, 1.0)):
+    BUILDS[f"combine-{_n}-{_period}-{_factor}"] = combine(_n, _period, _factor)
 for _first, _count in ((0, 7), (0, 1), (6, 1)):
     BUILDS[f"pool-{_first}-{_count}"] = pool(_first, _count, 1028)
 

@@ -139,6 +139,7 @@ def make_folders(root: Path) -> Folders:
         "early.js": "console.log('early');\n",
         "frame.js": FRAME_SCRIPT,
         "editor.js": "const editor = 1;\n",
+        "inspect.js": "const inspect = 1;\n",
         "worker.js": "onmessage = () => 0;\n",
         "store.js": "onmessage = () => 1;\n",
         "sw.js": "onfetch = () => 2;\n",

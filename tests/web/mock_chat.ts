@@ -128,6 +128,7 @@ class MockChat implements Slm {
   readonly embeddings = {
     create: () => Promise.reject(new Error('the mock embeds nothing')),
   };
+  readonly inspect = () => Promise.reject(new Error('nobody looks into the mock'));
   readonly requests: Request[] = [];
   readonly openings: string[] = [];
   readonly forced: boolean[] = [];

@@ -41,6 +41,7 @@ typedef enum slm_status {
 typedef struct slm_model slm_model;
 typedef struct slm_session slm_session;
 typedef struct slm_adapter slm_adapter;
+typedef struct slm_sae slm_sae;
 
 /* ---- the module ------------------------------------------------------- */
 
@@ -326,6 +327,79 @@ SLM_API int32_t slm_session_text(slm_session *s, int32_t flush, char *text, uint
  * that of the sampled token, then those of the `n` most likely ones. Writes n+1
  * ids and n+1 values. Call after slm_session_sample and before the next eval. */
 SLM_API int32_t slm_session_logprobs(slm_session *s, uint32_t n, int32_t *ids, float *logprobs);
+
+/* ---- looking inside ------------------------------------------------------ */
+
+typedef enum slm_site {
+  SLM_SITE_RESIDUAL = 0, /* what layer L hands on to layer L + 1 (n_embd) */
+  SLM_SITE_MLP = 1,      /* what its feed-forward network adds to that, after its norm if it has one (n_embd) */
+  SLM_SITE_HEADS = 2     /* the outputs of its attention heads, one behind the other, before their matrix */
+} slm_site;
+
+/* The following evaluations copy the rows of all of their tokens at `n` places, in
+ * place of those before: `taps` holds pairs of a slm_site and a layer. n = 0 copies
+ * nothing and costs nothing. Models that embed have no taps, and layers that recur no
+ * heads. On error nothing changes. */
+SLM_API int32_t slm_session_tap(slm_session *s, const uint32_t *taps, uint32_t n);
+
+/* Numbers of a row of tap `i` (its index in `taps`). */
+SLM_API int32_t slm_session_tap_width(slm_session *s, uint32_t i);
+
+/* float32 [tokens of the last slm_session_eval, width] of tap `i`, or NULL before one; on
+ * a GPU once the host has waited for it. Lives until the next call on the session. */
+SLM_API const float *slm_session_tapped(slm_session *s, uint32_t i);
+
+/* From now on adds scale * direction (`n` is n_embd) to the residual behind layer `layer`,
+ * of every token that is evaluated, beside what other calls add; taps of this residual and
+ * all that follows see the sum. n = 0 (`direction` and the rest are not looked at) ends all
+ * steering. What the cache holds was made with the steering of its time: see
+ * slm_session_reuse. On error nothing changes. */
+SLM_API int32_t slm_session_steer(slm_session *s, uint32_t layer, const float *direction, uint32_t n, float scale);
+
+/* The logit lens (nostalgebraist 2020): the model's last norm and its head on `n` rows (1 to
+ * n_batch) of n_embd numbers, such as those of a tap of a residual. As slm_session_eval with
+ * SLM_EVAL_ALL_LOGITS: slm_session_logits has them, on a GPU once the host has waited; the
+ * cache stays as it is, and what was evaluated before can be sampled no more. */
+SLM_API int32_t slm_session_lens(slm_session *s, const float *rows, uint32_t n);
+
+/* The `n` most likely tokens of row `row` of slm_session_logits and the natural logarithms
+ * of their probabilities, falling. Returns how many it wrote. */
+SLM_API int32_t slm_session_top(slm_session *s, uint32_t row, uint32_t n, int32_t *ids, float *logprobs);
+
+/* A sparse autoencoder (Bricken et al. 2023) of one site of a model that is laid out and
+ * outlives it; JumpReLU (Rajamanoharan et al. 2024). Its file is docs/inspect.md's. The
+ * functions are as those of adapters; on the GPU its encoder lies there. Sessions that have
+ * encoded with it keep it. */
+SLM_API slm_sae *slm_sae_new(slm_model *m);
+SLM_API void slm_sae_free(slm_sae *a);
+SLM_API int32_t slm_sae_header(slm_sae *a, const uint8_t *bytes, uint32_t n, double file_size);
+
+/* JSON: {"name", "base", "license": text or null, "site": slm_site, "layer", "width": of a row,
+ * "features": how many, "labels": how many have one, "packed_bytes", "tensors": as those of
+ * slm_model_describe, "decoder": {"offset": from the file's start, "row": bytes of a feature's row}}.
+ * Tensors without a granule are not fed. */
+SLM_API const char *slm_sae_describe(slm_sae *a);
+SLM_API int32_t slm_sae_feed(slm_sae *a, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
+SLM_API int32_t slm_sae_ready(slm_sae *a);
+
+/* The label of a feature, or NULL where it has none. */
+SLM_API const char *slm_sae_label(slm_sae *a, uint32_t feature);
+
+/* The direction of a feature, to steer by: widens its row of the decoder, `n` bytes of the
+ * file from decoder.offset + feature * decoder.row on, to `capacity` (width) numbers. The
+ * decoder is never loaded. Works after the header. */
+SLM_API int32_t slm_sae_direction(slm_sae *a, const uint8_t *row, uint32_t n, float *out, uint32_t capacity);
+
+/* Hands `n` rows (1 to n_batch) of the SAE's width to its encoder. The two functions below read what
+ * comes of it; on a GPU the host waits in between. Nothing is rounded but the weights. */
+SLM_API int32_t slm_session_encode(slm_session *s, slm_sae *a, const float *rows, uint32_t n);
+
+/* The strongest features of row `row` and their activations, falling: at most `n` of those that
+ * are above their threshold. Returns how many it wrote. */
+SLM_API int32_t slm_session_features(slm_session *s, uint32_t row, uint32_t n, int32_t *features, float *activations);
+
+/* The activation of one feature in row `row`: 0 at or below its threshold; negative on error. */
+SLM_API double slm_session_feature(slm_session *s, uint32_t row, uint32_t feature);
 
 #ifdef __cplusplus
 }

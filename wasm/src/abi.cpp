@@ -18,6 +18,10 @@ struct slm_adapter {
   std::shared_ptr<slm::Adapter> adapter; // shared with the sessions that use it
 };
 
+struct slm_sae {
+  std::shared_ptr<slm::Sae> sae; // shared with the sessions that have encoded with it
+};
+
 using namespace slm;
 
 namespace {
@@ -233,6 +237,69 @@ int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_
 const float *slm_session_logits(slm_session *s) { return s->session->logits(); }
 
 int32_t slm_session_embedding(slm_session *s, float *out, uint32_t n) { return s->session->embedding(out, n); }
+
+int32_t slm_session_tap(slm_session *s, const uint32_t *taps, uint32_t n) {
+  return s->session->tap({taps, size_t(n) * 2});
+}
+
+int32_t slm_session_tap_width(slm_session *s, uint32_t i) {
+  Rows rows;
+  const Status status = s->session->tapped(i, rows);
+  return status == SLM_OK ? static_cast<int32_t>(rows.width) : status;
+}
+
+const float *slm_session_tapped(slm_session *s, uint32_t i) {
+  Rows rows;
+  return s->session->tapped(i, rows) == SLM_OK ? rows.data : nullptr;
+}
+
+int32_t slm_session_steer(slm_session *s, uint32_t layer, const float *direction, uint32_t n, float scale) {
+  return s->session->steer(layer, {direction, n}, scale);
+}
+
+int32_t slm_session_lens(slm_session *s, const float *rows, uint32_t n) { return s->session->lens(rows, n); }
+
+int32_t slm_session_top(slm_session *s, uint32_t row, uint32_t n, int32_t *ids, float *logprobs) {
+  const Status status = s->session->top(row, n, ids, logprobs);
+  return status == SLM_OK ? static_cast<int32_t>(n) : status;
+}
+
+slm_sae *slm_sae_new(slm_model *m) { return new slm_sae{std::make_shared<Sae>(m->loaded)}; }
+void slm_sae_free(slm_sae *a) { delete a; }
+
+int32_t slm_sae_header(slm_sae *a, const uint8_t *bytes, uint32_t n, double file_size) {
+  SLM_TRY(check_size(file_size, n));
+  return a->sae->header({bytes, n}, static_cast<uint64_t>(file_size));
+}
+
+const char *slm_sae_describe(slm_sae *a) { return a->sae->describe(); }
+
+int32_t slm_sae_feed(slm_sae *a, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n) {
+  return a->sae->feed(tensor, offset, bytes, n);
+}
+
+int32_t slm_sae_ready(slm_sae *a) { return a->sae->ready(); }
+const char *slm_sae_label(slm_sae *a, uint32_t feature) { return a->sae->label(feature); }
+
+int32_t slm_sae_direction(slm_sae *a, const uint8_t *row, uint32_t n, float *out, uint32_t capacity) {
+  return a->sae->direction({row, n}, {out, capacity});
+}
+
+int32_t slm_session_encode(slm_session *s, slm_sae *a, const float *rows, uint32_t n) {
+  return s->session->encode(a->sae, rows, n);
+}
+
+int32_t slm_session_features(slm_session *s, uint32_t row, uint32_t n, int32_t *features, float *activations) {
+  uint32_t found = 0;
+  const Status status = s->session->features(row, n, features, activations, found);
+  return status == SLM_OK ? static_cast<int32_t>(found) : status;
+}
+
+double slm_session_feature(slm_session *s, uint32_t row, uint32_t feature) {
+  float activation = 0;
+  const Status status = s->session->feature(row, feature, activation);
+  return status == SLM_OK ? double(activation) : double(status);
+}
 
 int32_t slm_session_reset(slm_session *s) {
   s->session->reset();

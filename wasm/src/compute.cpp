@@ -61,6 +61,11 @@ uint32_t most_seen(const LoadedModel &model, std::span<const KvLayer> cache, uin
   return most;
 }
 
+uint32_t tap_width(const LoadedModel &model, Looking::Place place) {
+  const ModelShape &m = model.family().shape();
+  return place.site == Site::Heads ? m.n_head * m.head_dim : m.n_embd;
+}
+
 std::vector<RecurrentLayer> recurrent_shapes(const LoadedModel &model) {
   std::vector<RecurrentLayer> layers(model.family().shape().n_layer);
   uint32_t at = 0;

@@ -9,6 +9,7 @@
 
 #include "adapter.h"
 #include "draw.h"
+#include "sae.h"
 
 namespace slm {
 
@@ -53,6 +54,15 @@ public:
   virtual Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool kept) = 0;
   /// (n_logits, n_vocab) of the last eval, once the host has waited for them where they come from a device.
   virtual const float *logits() const = 0;
+  /// What the evaluations that follow copy on their way, and what they add, in place of what was before.
+  virtual Status look(const Looking &looking) = 0;
+  /// (tokens of the last eval, width) of a tap, once the host has waited where they come from a device.
+  virtual Rows tapped(uint32_t tap) const = 0;
+  /// Takes `n` rows of n_embd in place of those of the last layer, for their logits.
+  virtual Status lens(const float *rows, uint32_t n, const Adaptation &adaptation) = 0;
+  /// Hands `n` rows to an encoder, without rounding them; (n, n_features) before JumpReLU come of it.
+  virtual Status encode(const Sae &sae, const float *rows, uint32_t n) = 0;
+  virtual const float *encoded() const = 0;
   /// Where a device draws tokens itself; else nullptr.
   virtual Drawer *drawer() { return nullptr; }
 };
@@ -61,6 +71,8 @@ public:
 std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exact);
 /// Positions that one token sees at most, in the layer that sees most.
 uint32_t most_seen(const LoadedModel &model, std::span<const KvLayer> cache, uint32_t n_ctx);
+/// Numbers of a row of this tap.
+uint32_t tap_width(const LoadedModel &model, Looking::Place place);
 /// What each layer remembers, one behind the other in one memory.
 std::vector<RecurrentLayer> recurrent_shapes(const LoadedModel &model);
 /// Floats of that memory.

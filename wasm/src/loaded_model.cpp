@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "dequantize.h"
-
 namespace slm {
 
 Status LoadedModel::header(std::span<const uint8_t> bytes, uint64_t file_size, uint32_t &missing) {
@@ -55,6 +53,9 @@ Status LoadedModel::open_set() {
   if (found && kind == "adapter")
     return fail(SLM_ERR_UNSUPPORTED, "the file is an adapter for a ", architecture_,
                 " model and no model itself; load its base and give this file as an adapter of it");
+  if (found && kind == "sae")
+    return fail(SLM_ERR_UNSUPPORTED, "the file is a sparse autoencoder of a ", architecture_,
+                " model and no model itself; load its base and give this file beside it");
   slots_.clear();
   for (uint32_t f = 0; f < files_.size(); f++)
     for (const GgufTensor &t : files_[f]->tensors())
@@ -109,11 +110,7 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the model has ", uint64_t(slots_.size()));
   TensorSlot &s = slots_[tensor];
   if (s.skipped) return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' is of a layer that was left out");
-  SLM_TRY(s.take(offset, n));
-  if (s.matrix != nullptr) return weights_.pack(*s.matrix, offset / s.granule() * kRows, bytes, n);
-  const uint32_t each = s.granule();
-  dequantize_row(s.tensor->type, bytes, n / each, *s.vector + offset / each);
-  return SLM_OK;
+  return take_piece(s, weights_, offset, bytes, n);
 }
 
 Status LoadedModel::ready() {

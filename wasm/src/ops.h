@@ -9,15 +9,10 @@
 
 #include "kv_cache.h"
 #include "matrix.h"
+#include "probe.h"
 #include "recurrent.h"
 
 namespace slm {
-
-/// Activations: float32 (n_tokens, width). On the GPU `data` names a buffer.
-struct Rows {
-  float *data = nullptr;
-  uint32_t width = 0;
-};
 
 /// What a product reads: rows, normalized first (Zhang and Sennrich 2019) where
 /// there is a norm (width).
@@ -117,7 +112,14 @@ struct Batch {
 
 class Ops {
 public:
+  /// `probe` may be null.
+  explicit Ops(const Probe *probe = nullptr) : probe_(probe) {}
   virtual ~Ops() = default;
+
+  /// Where forward() is; whoever looks inside sees, or adds to, `rows` here. Else it costs nothing.
+  void mark(Mark mark, uint32_t layer, Rows rows) {
+    if (probe_ != nullptr) look(mark, layer, rows);
+  }
 
   /// Prepares the rotations of the batch's positions; before any attention.
   virtual void rotations(std::initializer_list<const Rope *> ropes) = 0;
@@ -171,6 +173,18 @@ public:
 
   /// Logits (n, n_vocab) of the last `n` tokens: product, soft cap.
   virtual void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) = 0;
+
+  /// to = from
+  virtual void copy(Rows from, Rows to) = 0;
+  /// y = x - y
+  virtual void difference(Rows x, Rows y) = 0;
+  /// x += row, each of its rows; on the GPU `row` names a buffer.
+  virtual void add_row(const float *row, Rows x) = 0;
+
+private:
+  void look(Mark mark, uint32_t layer, Rows rows);
+
+  const Probe *probe_;
 };
 
 } // namespace slm

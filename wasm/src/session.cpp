@@ -34,9 +34,144 @@ Status Session::exact(bool on) {
   std::unique_ptr<Compute> other;
   SLM_TRY(Compute::create(model_, n_ctx_, n_batch_, on, other));
   SLM_TRY(other->reserve(adaptation_));
+  SLM_TRY(other->look(looking_));
   compute_ = std::move(other);
   exact_ = on;
+  n_evaluated_ = n_encoded_ = 0;
   reuse(nullptr, 0); // the new cache is empty
+  return SLM_OK;
+}
+
+Status Session::tap(std::span<const uint32_t> pairs) {
+  const Family &family = model_.family();
+  if (family.shape().embeds() && !pairs.empty())
+    return fail(SLM_ERR_UNSUPPORTED, "this model embeds texts; models that generate can be looked into");
+  Looking next = looking_;
+  next.taps.clear();
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    const uint32_t site = pairs[i], layer = pairs[i + 1];
+    if (site >= kSites)
+      return fail(SLM_ERR_INVALID_ARGUMENT, "there is no site ", site, "; slm_site has ", kSites, " of them");
+    SLM_TRY(check_layer(layer));
+    next.taps.push_back({static_cast<Site>(site), layer});
+    if (next.taps.back().site == Site::Heads && family.recurrent(layer).floats() != 0)
+      return fail(SLM_ERR_UNSUPPORTED, "layer ", layer,
+                  " recurs and has no attention heads; take a layer that attends");
+  }
+  return look(std::move(next));
+}
+
+Status Session::steer(uint32_t layer, std::span<const float> direction, float scale) {
+  Looking next = looking_;
+  next.steering.clear();
+  if (!direction.empty()) {
+    const ModelShape &shape = model_.family().shape();
+    if (shape.embeds())
+      return fail(SLM_ERR_UNSUPPORTED, "this model embeds texts; models that generate can be steered");
+    SLM_TRY(check_layer(layer));
+    if (direction.size() != shape.n_embd)
+      return fail(SLM_ERR_INVALID_ARGUMENT, "a direction of ", uint64_t(direction.size()), " numbers; this model has ",
+                  shape.n_embd, " to a row");
+    next.steering = looking_.steering;
+    next.steer(layer, direction, scale);
+  }
+  return look(std::move(next));
+}
+
+Status Session::look(Looking next) {
+  SLM_TRY(compute_->look(next));
+  looking_ = std::move(next);
+  steering_ = looking_.key();
+  n_evaluated_ = 0;
+  stay();
+  return SLM_OK;
+}
+
+Status Session::check_layer(uint32_t layer) const {
+  const LayerRange &layers = model_.family().layers;
+  if (layers.has(layer)) return SLM_OK;
+  return fail(SLM_ERR_INVALID_ARGUMENT, "there is no layer ", layer, "; the model has ", layers.first, " to ",
+              layers.end - 1);
+}
+
+Status Session::tapped(uint32_t i, Rows &rows) const {
+  if (i >= looking_.taps.size())
+    return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tap ", i, "; the session has ", uint64_t(looking_.taps.size()));
+  rows = compute_->tapped(i);
+  if (n_evaluated_ == 0) rows.data = nullptr;
+  return SLM_OK;
+}
+
+Status Session::lens(const float *rows, uint32_t n) {
+  if (model_.family().shape().embeds())
+    return fail(SLM_ERR_UNSUPPORTED, "this model embeds texts and has no head for a lens; take one that generates");
+  if (n < 1 || n > n_batch_)
+    return fail(SLM_ERR_INVALID_ARGUMENT, n, " rows in one call; expected 1 to n_batch, ", n_batch_);
+  stay();
+  drawer_ = nullptr, n_logits_ = 0;
+  SLM_TRY(compute_->lens(rows, n, adaptation_));
+  n_logits_ = n, lens_ = true;
+  return SLM_OK;
+}
+
+Status Session::encode(std::shared_ptr<const Sae> sae, const float *rows, uint32_t n) {
+  if (!sae->is_ready() || &sae->model() != &model_)
+    return fail(SLM_ERR_INVALID_ARGUMENT,
+                "an SAE cannot be used: expected one that is ready and of this session's model");
+  if (n < 1 || n > n_batch_)
+    return fail(SLM_ERR_INVALID_ARGUMENT, n, " rows in one call; expected 1 to n_batch, ", n_batch_);
+  n_encoded_ = 0;
+  if (sae != sae_) settle(); // somebody who is late may still read the one before
+  sae_ = std::move(sae);
+  SLM_TRY(compute_->encode(*sae_, rows, n));
+  n_encoded_ = n;
+  return SLM_OK;
+}
+
+Status Session::check_encoded(uint32_t row) const {
+  if (row < n_encoded_) return SLM_OK;
+  return fail(SLM_ERR_WRONG_STATE, "there is no encoded row ", row, "; ", n_encoded_, " rows are there");
+}
+
+Status Session::features(uint32_t row, uint32_t n, int32_t *features, float *activations, uint32_t &found) const {
+  SLM_TRY(check_encoded(row));
+  found = 0;
+  if (n == 0) return SLM_OK;
+  const uint32_t all = sae_->n_features();
+  std::vector<float> active(all);
+  for (uint32_t i = 0; i < all; i++)
+    active[i] = sae_->activation(i, compute_->encoded()[size_t(row) * all + i]);
+  std::vector<Candidate> best;
+  top_k(active.data(), all, std::min(n, all), best);
+  for (const Candidate &c : best)
+    if (c.logit > 0) {
+      features[found] = c.id;
+      activations[found++] = c.logit;
+    }
+  return SLM_OK;
+}
+
+Status Session::feature(uint32_t row, uint32_t feature, float &activation) const {
+  SLM_TRY(check_encoded(row));
+  const uint32_t all = sae_->n_features();
+  if (feature >= all) return fail(SLM_ERR_INVALID_ARGUMENT, "there is no feature ", feature, "; the SAE has ", all);
+  activation = sae_->activation(feature, compute_->encoded()[size_t(row) * all + feature]);
+  return SLM_OK;
+}
+
+Status Session::top(uint32_t row, uint32_t n, int32_t *ids, float *logprobs) const {
+  const uint32_t n_vocab = model_.tokenizer()->n_vocab();
+  if (row >= n_logits_ || model_.family().shape().embeds())
+    return fail(SLM_ERR_WRONG_STATE, "there is no row ", row, " of logits; ", n_logits_, " rows are there");
+  if (n < 1 || n > n_vocab)
+    return fail(SLM_ERR_INVALID_ARGUMENT, n, " tokens; expected 1 to the vocabulary's ", n_vocab);
+  const float *at = logits() + size_t(row) * n_vocab, norm = log_sum_exp(at, n_vocab);
+  std::vector<Candidate> best;
+  top_k(at, n_vocab, n, best);
+  for (uint32_t i = 0; i < n; i++) {
+    ids[i] = best[i].id;
+    logprobs[i] = best[i].logit - norm;
+  }
   return SLM_OK;
 }
 
@@ -49,7 +184,7 @@ uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
   stay();
   uint32_t keep = 0;
   // Other adapters would have made other keys and values of the same tokens.
-  const uint32_t usable = made_with_ == adaptation_.key() ? n_made_ : 0;
+  const uint32_t usable = made_with_ == mixture() ? n_made_ : 0;
   while (keep + 1 < n && keep < usable && tokens_[keep] == ids[keep])
     keep++;
   if (recurs_ && keep != 0) {
@@ -111,14 +246,15 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
   if (drawer != nullptr && !sampler_.draw(tokens_, forbidden(), draw_)) drawer = nullptr;
   if (evaluated && drawer != nullptr) gone_on_ = false;
   stay();
-  drawer_ = nullptr, n_logits_ = 0;
+  drawer_ = nullptr, n_logits_ = 0, lens_ = false;
   if (!evaluated || drawer == nullptr) {
     const Status status = compute_->eval({ids, n, past}, adaptation_, wanted, drawer != nullptr);
     if (status != SLM_OK) tokens_.resize(past);
     SLM_TRY(status);
   }
-  if (past == 0) made_with_ = adaptation_.key();
-  if (n_made_ == past && made_with_ == adaptation_.key()) n_made_ += n;
+  if (past == 0) made_with_ = mixture();
+  if (n_made_ == past && made_with_ == mixture()) n_made_ += n;
+  n_evaluated_ = n;
   overwrite(n_past());
   if (recurs_ && wanted != 0 && (turn_begins_ || n > 1)) checkpoints_.keep(*compute_, n_past());
   turn_begins_ &= wanted == 0;
@@ -128,7 +264,8 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
   }
   drawer->draw(draw_);
   drawer_ = drawer, sampled_ = -1; // which it is, is not known yet
-  if (flag != SLM_EVAL_SAMPLE_ON || n_past() == n_ctx_) return SLM_OK;
+  // Taps would have the next token's rows before anybody has read this one's.
+  if (flag != SLM_EVAL_SAMPLE_ON || n_past() == n_ctx_ || !looking_.taps.empty()) return SLM_OK;
   overwrite(n_past() + 1);
   if (recurs_) Checkpoints::mark(*compute_);
   gone_on_ = true;
@@ -157,7 +294,7 @@ Status Session::embedding(float *out, uint32_t n) const {
 }
 
 const float *Session::last_logits() const {
-  return n_logits_ == 0 || model_.family().shape().embeds()
+  return n_logits_ == 0 || lens_ || model_.family().shape().embeds()
              ? nullptr
              : logits() + size_t(n_logits_ - 1) * model_.tokenizer()->n_vocab();
 }

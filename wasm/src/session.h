@@ -20,6 +20,18 @@ public:
   Status use(std::vector<Adaptation::Use> adapters);
   /// Whether the following evaluations round nothing; see slm_session_exact.
   Status exact(bool on);
+  /// What the following evaluations copy, and what they add; see slm_session_tap and slm_session_steer.
+  Status tap(std::span<const uint32_t> pairs);
+  /// The rows of a tap; none before an evaluation.
+  Status tapped(uint32_t i, Rows &rows) const;
+  Status steer(uint32_t layer, std::span<const float> direction, float scale);
+  /// See slm_session_lens and slm_session_top.
+  Status lens(const float *rows, uint32_t n);
+  Status top(uint32_t row, uint32_t n, int32_t *ids, float *logprobs) const;
+  /// See slm_session_encode, slm_session_features and slm_session_feature.
+  Status encode(std::shared_ptr<const Sae> sae, const float *rows, uint32_t n);
+  Status features(uint32_t row, uint32_t n, int32_t *features, float *activations, uint32_t &found) const;
+  Status feature(uint32_t row, uint32_t feature, float &activation) const;
   uint32_t reuse(const int32_t *ids, uint32_t n);
   uint32_t n_past() const { return static_cast<uint32_t>(tokens_.size()); }
   Status eval(const int32_t *ids, uint32_t n, slm_eval_flag flag);
@@ -50,6 +62,11 @@ private:
   /// Into the text; the session may be finished then.
   void take(int32_t token);
 
+  Status look(Looking next);
+  Status check_encoded(uint32_t row) const;
+  Status check_layer(uint32_t layer) const;
+  /// Bytes that tell apart what would make other keys and values of the same tokens.
+  std::string mixture() const { return adaptation_.key() + steering_; }
   /// A token that was evaluated before anybody wanted it leaves no trace in a state.
   void stay();
 
@@ -59,13 +76,19 @@ private:
   std::vector<int32_t> tokens_; // in the cache, by position
   uint32_t oldest_ = 0;         // positions before this one are gone from some ring
   Adaptation adaptation_;
-  std::string made_with_; // the mixture of adapters of the cache's first positions,
+  Looking looking_;
+  std::string steering_;  // its key
+  std::string made_with_; // the mixture of the cache's first positions,
   uint32_t n_made_ = 0;   // and how many those are
   std::unique_ptr<Compute> compute_;
   Checkpoints checkpoints_;
   bool turn_begins_ = true;  // nothing was evaluated for its logits yet
   bool exact_ = false;       // what it is
   uint32_t n_logits_ = 0;    // rows that are there
+  bool lens_ = false;        // and no token's, but somebody's rows'
+  uint32_t n_evaluated_ = 0; // tokens of the last evaluation, whose rows the taps have
+  std::shared_ptr<const Sae> sae_;
+  uint32_t n_encoded_ = 0;   // rows that it has encoded
   Drawer *drawer_ = nullptr; // who has drawn the next token, if the sampler has not
   bool gone_on_ = false;     // and already evaluates it
   Draw draw_;

@@ -51,7 +51,7 @@ def serve(
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Serve the chat page or the editor. The model runs in the browser; nothing typed leaves it."""
+    """Serve the page. The model runs in the browser; nothing typed leaves it."""
     from ..pack.manifest import MANIFEST
     from ..pack.sign import read_public_key
     from ..server import app as web

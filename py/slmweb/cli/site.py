@@ -38,7 +38,7 @@ class SiteOptions:
     ] = None
     page: Annotated[
         str | None,
-        _text("What the page is: chat, or editor, where the model completes code.", "PAGE"),
+        _text("What the page is: chat, editor (of code) or inspect (a look inside).", "PAGE"),
     ] = None
     title: Annotated[
         str | None, _text("The page's title in tabs and bookmarks, and the installed app's name.")

@@ -7,12 +7,14 @@
 What is evaluated here is what the browser runs: the same .wasm file.
 """
 
+from ..generated.abi import Site
 from .adapter import Adapter, AdapterInfo
 from .chat import chat_prompt, chat_text, render
 from .fim import FittedPrompt, Infill, fill_or_continue
 from .instance import Instance, Variant
 from .model import Model, ModelInfo, Tokenizer
 from .perplexity import Perplexity, perplexity
+from .sae import Sae, SaeInfo
 from .session import Generation, Sampling, Session
 
 __all__ = [
@@ -25,8 +27,11 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Perplexity",
+    "Sae",
+    "SaeInfo",
     "Sampling",
     "Session",
+    "Site",
     "Tokenizer",
     "Variant",
     "chat_prompt",

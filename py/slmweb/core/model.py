@@ -23,6 +23,7 @@ from .instance import U32, Instance, Variant
 
 if TYPE_CHECKING:
     from .adapter import Adapter
+    from .sae import Sae
     from .session import Session
 
 HEADER_START = 1 << 20
@@ -74,6 +75,7 @@ class ModelInfo(TypedDict):
     n_layer: int | None
     n_head: int | None
     n_head_kv: int | None
+    head_dim: int | None
     bos: int | None
     eos: int | None
     eot: int | None
@@ -239,6 +241,18 @@ class Model:
 
         return Adapter(self, Path(file), progress or (lambda done, total: None))
 
+    def load_sae(self, file: str | Path, *, progress: Progress | None = None) -> Sae:
+        """Loads a sparse autoencoder of this model, as `slmweb sae` writes it, for
+        `Session.encode`.
+
+        `progress` is called with the bytes loaded and in all. Raises SlmError:
+        "unreadable", "bad_file" (also for an SAE of another model), "unsupported",
+        "out_of_memory".
+        """
+        from .sae import Sae
+
+        return Sae(self, Path(file), progress or (lambda done, total: None))
+
     @property
     def default_n_ctx(self) -> int:
         return min(2048, self.info["n_ctx_train"] or 2048)
@@ -321,7 +335,7 @@ class Model:
 
 
 def read_header(core: Instance, function: str, handle: int, file: ByteFile) -> int:
-    """Hands a file's header to slm_model_header or slm_adapter_header; returns its result.
+    """Hands a file's header to slm_model_header or its like; returns its result.
 
     Raises SlmError with the name of the file.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
@@ -17,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SlmError
-from ..generated.abi import EvalFlag, Finish, Param, Status
+from ..generated.abi import EvalFlag, Finish, Param, Site, Status
 from .adapter import Adapter
 from .model import Model, write_ids
+from .sae import Sae
 
 Logits = npt.NDArray[np.float32]
 Embedding = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.float32]
 
 TEXT_ROOM = 1024  # bytes; a token's text is far shorter, and the rest waits
 
@@ -81,6 +84,7 @@ class Session:
         self.handle = self.core.pointer("slm_session_new", model.handle, n_ctx, n_batch)
         if self.handle == 0:
             raise self.core.error(Status.OUT_OF_MEMORY)
+        self._n_evaluated = 0  # tokens of the last evaluation
 
     def close(self) -> None:
         if self.handle:
@@ -121,6 +125,130 @@ class Session:
         """Whether the evaluations to come multiply float32 activations with the weights as they
         are stored, in place of rounded ones. Slow, and for checks. A change empties the cache."""
         self.core.check("slm_session_exact", self.handle, int(on))
+
+    def tap(self, places: Sequence[tuple[Site, int]]) -> None:
+        """Has the evaluations to come copy the rows of all their tokens at these sites and layers,
+        in place of those before; [] is none. `tapped` has them.
+
+        Raises SlmError "invalid_argument", or "unsupported" where a layer has no such site;
+        nothing has changed then.
+        """
+        pairs = np.array([(int(site), layer) for site, layer in places], "<u4").tobytes()
+        with self.core.allocate(len(pairs)) as address:
+            self.core.view(address, len(pairs))[:] = pairs
+            self.core.check("slm_session_tap", self.handle, address, len(places))
+
+    def tapped(self, tap: int) -> Rows:
+        """What the last evaluation left at this tap, a row for each of its tokens.
+
+        Raises SlmError "wrong_state" before an evaluation, or "invalid_argument".
+        """
+        width = self.core.check("slm_session_tap_width", self.handle, tap)
+        address = self.core.pointer("slm_session_tapped", self.handle, tap)
+        if address == 0:
+            raise SlmError("wrong_state", "nothing was evaluated since the taps were set; do that")
+        n = self._n_evaluated
+        rows: Rows = self.core.array(address, n * width, np.float32).reshape(n, width)
+        return rows
+
+    def steer(self, layer: int, direction: npt.ArrayLike, scale: float = 1.0) -> None:
+        """Adds scale * direction [n_embd] to what `layer` hands on, in all evaluations to come and
+        beside what was added before; see `steer_no_more`. The cache is only reused with the
+        steering that it was made with.
+
+        Raises SlmError "invalid_argument"; nothing has changed then.
+        """
+        values = np.asarray(direction, np.float32)
+        with self._floats(values) as address:
+            self.core.check(
+                "slm_session_steer", self.handle, layer, address, values.size, float(scale)
+            )
+
+    def steer_no_more(self) -> None:
+        """Ends all steering."""
+        self.core.check("slm_session_steer", self.handle, 0, 0, 0, 0.0)
+
+    def lens(self, rows: npt.ArrayLike) -> Logits:
+        """The logit lens (nostalgebraist 2020): what the model's last norm and its head make of
+        rows [n, n_embd], such as those of a tap of a residual. Returns logits [n, n_vocab].
+
+        Takes any number of rows; the cache stays as it is, and what was evaluated before can be
+        sampled no more. Raises SlmError "invalid_argument".
+        """
+        values = np.asarray(rows, np.float32)
+        blocks = []
+        for start in range(0, len(values), self.n_batch):
+            block = values[start : start + self.n_batch]
+            self.look_through(block)
+            blocks.append(self._output(len(block), self.model.info["n_vocab"] or 0))
+        return np.concatenate(blocks)
+
+    def look_through(self, rows: Rows) -> None:
+        """The lens on 1 to `n_batch` rows, whose logits stay where they are: for `top`."""
+        n_embd = self.model.info["n_embd"]
+        if rows.ndim != 2 or rows.shape[1] != n_embd:
+            raise SlmError(
+                "invalid_argument", f"rows of the shape {rows.shape}; expected (n, {n_embd})"
+            )
+        with self._floats(rows) as address:
+            self.core.check("slm_session_lens", self.handle, address, len(rows))
+
+    def encode(self, sae: Sae, rows: Rows) -> None:
+        """Hands 1 to `n_batch` rows [n, width] of the SAE's site to its encoder, for `features` and
+        `feature`. Raises SlmError "invalid_argument"."""
+        width = sae.info["width"]
+        if rows.ndim != 2 or rows.shape[1] != width:
+            raise SlmError(
+                "invalid_argument", f"rows of the shape {rows.shape}; expected (n, {width})"
+            )
+        with self._floats(rows) as address:
+            self.core.check("slm_session_encode", self.handle, sae.pointer(), address, len(rows))
+
+    def features(self, n: int, row: int = 0) -> list[tuple[int, float]]:
+        """(feature, activation) of the strongest, at most `n`, of a row of the last `encode`."""
+        with self.core.allocate(8 * n) as address:
+            found = self.core.check(
+                *("slm_session_features", self.handle, row, n), *(address, address + 4 * n)
+            )
+            ids: list[Any] = self.core.array(address, found, np.int32).tolist()
+            values: list[Any] = self.core.array(address + 4 * n, found, np.float32).tolist()
+        return list(zip(ids, values, strict=True))
+
+    def feature(self, feature: int, row: int = 0) -> float:
+        """The activation of one feature in a row of the last `encode`; 0 below its threshold."""
+        activation: float = self.core.call("slm_session_feature", self.handle, row, feature)
+        if activation < 0:
+            raise self.core.error(int(activation))
+        return activation
+
+    def steer_by(self, sae: Sae, feature: int, scale: float) -> None:
+        """Steers behind the SAE's layer by scale times a feature's direction, whose activations are
+        in the same unit. Raises SlmError "unsupported" for an SAE of attention heads, whose rows
+        are no residual."""
+        site, layer = sae.place
+        if site == Site.HEADS:
+            raise SlmError(
+                "unsupported",
+                "an SAE of attention heads steers no residual; take one of a residual or of a "
+                "feed-forward network",
+            )
+        self.steer(layer, sae.direction(feature), scale)
+
+    def top(self, n: int, row: int = 0) -> list[tuple[int, float]]:
+        """(token, natural-log probability) of the `n` most likely tokens of a row of logits, of
+        the last evaluation or of the lens. Raises SlmError "wrong_state" or "invalid_argument"."""
+        with self.core.allocate(8 * n) as address:
+            self.core.check("slm_session_top", self.handle, row, n, address, address + 4 * n)
+            ids: list[Any] = self.core.array(address, n, np.int32).tolist()
+            logprobs: list[Any] = self.core.array(address + 4 * n, n, np.float32).tolist()
+        return list(zip(ids, logprobs, strict=True))
+
+    @contextmanager
+    def _floats(self, values: npt.NDArray[np.float32]) -> Iterator[int]:
+        data = values.astype("<f4").tobytes()
+        with self.core.allocate(len(data)) as address:
+            self.core.view(address, len(data))[:] = data
+            yield address
 
     def reuse(self, ids: Sequence[int]) -> int:
         """Keeps the longest prefix of `ids` that the cache holds, and returns its length.
@@ -255,6 +383,7 @@ class Session:
         with self.core.allocate(4 * len(ids)) as address:
             write_ids(self.core, address, ids)
             self.core.check("slm_session_eval", self.handle, address, len(ids), flag)
+        self._n_evaluated = len(ids)
 
     def configure(self, sampling: Sampling) -> None:
         """Forgets the sampler's state and sets parameters, biases and stop strings."""

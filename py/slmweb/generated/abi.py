@@ -51,6 +51,12 @@ class Finish(IntEnum):
     STOP = 2  # a stop string was completed
 
 
+class Site(IntEnum):
+    RESIDUAL = 0  # what layer L hands on to layer L + 1 (n_embd)
+    MLP = 1  # what its feed-forward network adds to that, after its norm if it has one (n_embd)
+    HEADS = 2  # the outputs of its attention heads, one behind the other, before their matrix
+
+
 # name: (result, arguments), as wasm types
 FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_build_info": ("i32", ()),
@@ -109,6 +115,23 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_session_finish": ("i32", ("i32",)),
     "slm_session_text": ("i32", ("i32", "i32", "i32", "i32")),
     "slm_session_logprobs": ("i32", ("i32", "i32", "i32", "i32")),
+    "slm_session_tap": ("i32", ("i32", "i32", "i32")),
+    "slm_session_tap_width": ("i32", ("i32", "i32")),
+    "slm_session_tapped": ("i32", ("i32", "i32")),
+    "slm_session_steer": ("i32", ("i32", "i32", "i32", "i32", "f32")),
+    "slm_session_lens": ("i32", ("i32", "i32", "i32")),
+    "slm_session_top": ("i32", ("i32", "i32", "i32", "i32", "i32")),
+    "slm_sae_new": ("i32", ("i32",)),
+    "slm_sae_free": ("void", ("i32",)),
+    "slm_sae_header": ("i32", ("i32", "i32", "i32", "f64")),
+    "slm_sae_describe": ("i32", ("i32",)),
+    "slm_sae_feed": ("i32", ("i32", "i32", "i32", "i32", "i32")),
+    "slm_sae_ready": ("i32", ("i32",)),
+    "slm_sae_label": ("i32", ("i32", "i32")),
+    "slm_sae_direction": ("i32", ("i32", "i32", "i32", "i32", "i32")),
+    "slm_session_encode": ("i32", ("i32", "i32", "i32", "i32")),
+    "slm_session_features": ("i32", ("i32", "i32", "i32", "i32", "i32")),
+    "slm_session_feature": ("f64", ("i32", "i32", "i32")),
 }
 
 

@@ -34,7 +34,7 @@ ASSET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _HASHED = re.compile(r"-[0-9a-f]{16}\.[a-z0-9.]+")
 
 # The entries of the bundle's manifest that become the sandbox's inline script, by page.
-FRAME_SCRIPTS = {"chat": "frame.js", "editor": "editor.js"}
+FRAME_SCRIPTS = {"chat": "frame.js", "editor": "editor.js", "inspect": "inspect.js"}
 
 
 def hashed(name: str) -> bool:

@@ -25,7 +25,7 @@ from .icons import read_icon
 TITLE = "slmweb: a small model, on your device"
 
 # What the frame holds.
-PAGES = ("chat", "editor")
+PAGES = ("chat", "editor", "inspect")
 
 # The languages that the page has words in; web/src/chat/language.ts has the same.
 LANGUAGES = ("en", "de", "hi", "ar")
@@ -182,7 +182,7 @@ def _language(value: object) -> str | None:
 
 def _page(value: object) -> str:
     if value not in PAGES:
-        raise _refused(f"there is no page {value!r}; choose {' or '.join(PAGES)}")
+        raise _refused(f"there is no page {value!r}; choose {', '.join(PAGES[:-1])} or {PAGES[-1]}")
     return str(value)
 
 

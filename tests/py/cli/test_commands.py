@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slmweb.core import Model
+from slmweb.core import Model, Site
 from tests.goldens.vocabularies import corpus
+from tests.parity.test_sae import params
 from tests.py.cli.program import slmweb
 
 
@@ -50,6 +51,59 @@ def test_inspect_json_is_the_description(qwen2: Path) -> None:
     assert "tensors" not in info
     tensors = run_json("inspect", str(qwen2), "--tensors")["tensors"]
     assert {"name", "type", "shape", "offset", "size"} <= set(tensors[0])
+
+
+def test_look_shows_every_layer_at_the_last_token(gemma3: Path) -> None:
+    out = run("look", str(gemma3), "the cat", "--top", "2").decode().splitlines()
+    assert out[0].startswith("behind each layer, at the last token, ")
+    assert [line.split()[:2] for line in out[1:]] == [["layer", str(i)] for i in range(7)]
+    assert all(line.count("%") == 2 for line in out[1:])
+
+
+def test_look_at_a_layer_is_the_lens_on_every_token(gemma3: Path) -> None:
+    found = run_json("look", str(gemma3), "the cat", "--layer", "3", "--top", "3")
+    ids = [token["id"] for token in found["tokens"]]
+    with Model.open(gemma3) as model, model.session(32) as session:
+        assert ids == model.tokenizer.encode("the cat", special=True, bos=True)
+        session.tap([(Site.RESIDUAL, 3)])
+        session.eval(ids, "none")
+        logits = session.lens(session.tapped(0))
+    assert [(each["layer"], each["token"]) for each in found["lens"]] == [
+        (3, i) for i in range(len(ids))
+    ]
+    for row, each in zip(logits, found["lens"], strict=True):
+        assert [token["id"] for token in each["next"]] == np.argsort(-row)[:3].tolist()
+
+
+def test_an_sae_is_written_and_looked_through(gemma3: Path, tmp_path: Path) -> None:
+    params(Site.RESIDUAL).as_npz(tmp_path / "params.npz")
+    (tmp_path / "labels.jsonl").write_text('{"index": "5", "description": "all that is five"}\n')
+    side = str(tmp_path / "side.gguf")
+    told = run_json(
+        *("sae", str(tmp_path / "params.npz"), "--model", str(gemma3), "-o", side),
+        *("--site", "residual", "--layer", "3", "--labels", str(tmp_path / "labels.jsonl")),
+    )
+    assert (told["site"], told["layer"], told["features"], told["labels"]) == (
+        "residual", 3, 403, 1)  # fmt: skip
+    found = run_json("look", str(gemma3), "the cat", "--sae", side, "--top", "403")
+    assert found["sae"] == {
+        "name": "layer 3 residual, 403 features",
+        "site": "residual",
+        "layer": 3,
+    }
+    by_feature = [{f["feature"]: f for f in of_token} for of_token in found["features"]]
+    assert len(by_feature) == len(found["tokens"])
+    one = run_json("look", str(gemma3), "the cat", "--sae", side, "--feature", "5", "--top", "3")
+    assert one["feature"]["label"] == "all that is five"
+    assert one["feature"]["activations"] == [
+        of_token.get(5, {"activation": 0})["activation"] for of_token in by_feature
+    ]
+    assert len(one["feature"]["promotes"]) == 3
+    text = run("look", str(gemma3), "the cat", "--sae", side, "--feature", "5").decode()
+    assert text.startswith("layer 3, residual, feature 5: all that is five")
+    lines = run("look", str(gemma3), "the cat", "--sae", side, "--top", "2").decode().splitlines()
+    assert lines[0] == "layer 3, residual:"
+    assert len(lines) > len(found["tokens"])
 
 
 @pytest.mark.parametrize("special", [True, False])

@@ -15,8 +15,8 @@ from tests.py.cli.program import Done, slmweb
 
 COMMANDS = (
     "serve", "chat", "inspect", "tokenize", "detokenize",
-    "logits", "perplexity", "eval", "bench", "convert", "quantize", "imatrix", "pack",
-    "keygen", "sign", "verify", "bundle", "build", "pull", "plan", "doctor",
+    "logits", "look", "sae", "perplexity", "eval", "bench", "convert", "quantize", "imatrix",
+    "pack", "keygen", "sign", "verify", "bundle", "build", "pull", "plan", "doctor",
 )  # fmt: skip
 
 
@@ -60,6 +60,13 @@ BAD: dict[str, tuple[list[str], int, str]] = {
     "huge id": (["detokenize", "{model}", "--ids", "9999999999"], 2, "9999999999"),
     "id outside, detokenize": (["detokenize", "{model}", "--ids", "1,400"], 2, "400"),
     "stdin without ids": (["detokenize", "{model}"], 2, "no token ids"),
+    "no such layer": (["look", "{model}", "x", "--layer", "99"], 2, "there is no layer 99"),
+    "feature of nothing": (["look", "{model}", "x", "--feature", "1"], 2, "give --sae FILE, too"),
+    "layer of an SAE": (
+        ["look", "{model}", "x", "--layer", "1", "--sae", "{model}"], 2, "leave --layer out"),
+    "no SAE": (["look", "{model}", "x", "--sae", "{model}"], 1, "no 'general.type'"),
+    "no parameters": (["sae", "{dir}", "--model", "{model}", "-o", "{dir}/o"], 1, "has neither"),
+    "nothing to look at": (["look", "{model}"], 2, "TEXT"),
     "no output": (["logits", "{model}", "--ids", "1"], 2, "--out"),
     "output is a folder": (["logits", "{model}", "--ids", "1", "--out", "{dir}"], 1, "folder"),
     "output in no folder": (

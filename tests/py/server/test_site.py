@@ -297,4 +297,4 @@ def test_a_page_is_the_chat_or_the_editor_and_nothing_of_the_other() -> None:
     assert chat.current_hash() != editor.current_hash()
     assert chat.service_worker() != editor.service_worker()
     assert 'title="Editor"' in editor.index().body.decode()
-    assert refused(page="game") == "there is no page 'game'; choose chat or editor"
+    assert refused(page="game") == "there is no page 'game'; choose chat, editor or inspect"

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { chooseLanguage, LANGUAGES } from '../../../web/src/chat/language';
 import { ALL } from '../../../web/src/chat/strings';
 import { ALL as EDITOR } from '../../../web/src/editor/strings';
+import { ALL as INSPECT } from '../../../web/src/inspect/strings';
 
 type Leaf = string | ((...given: never[]) => string);
 
@@ -48,18 +49,20 @@ test('every language has the keys of English, none empty and none left in Englis
   }
 });
 
-test('and so has the editor', () => {
-  const english = new Map(leaves(EDITOR.en));
-  for (const language of LANGUAGES) {
-    const words = leaves(EDITOR[language]);
-    assert.deepEqual(
-      words.map(([path]) => path),
-      [...english.keys()],
-      language,
-    );
-    for (const [path, word] of words)
-      if (language !== 'en' && typeof word === 'string' && !/\.(python|javascript)$/.test(path))
-        assert(word !== english.get(path), `${language}${path}`);
+test('and so have the other pages', () => {
+  for (const page of [EDITOR, INSPECT]) {
+    const english = new Map(leaves(page.en));
+    for (const language of LANGUAGES) {
+      const words = leaves(page[language]);
+      assert.deepEqual(
+        words.map(([path]) => path),
+        [...english.keys()],
+        language,
+      );
+      for (const [path, word] of words)
+        if (language !== 'en' && typeof word === 'string' && !/\.(python|javascript)$/.test(path))
+          assert(word !== english.get(path), `${language}${path}`);
+    }
   }
 });
 

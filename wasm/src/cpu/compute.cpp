@@ -107,7 +107,98 @@ public:
     return SLM_OK;
   }
 
+  Status look(const Looking &looking) override {
+    settle();
+    const uint32_t n_embd = model_.family().shape().n_embd;
+    Probe probe;
+    uint64_t floats = 0; // of all that comes into the block
+    for (const Looking::Place &place : looking.taps) {
+      const uint32_t width = tap_width(model_, place);
+      probe.taps.push_back({place, {nullptr, width}});
+      floats += uint64_t(workspace_.n_batch) * width;
+    }
+    floats += looking.steering.size() * n_embd;
+    Block room;
+    SLM_TRY(allocate(room, floats * sizeof(float), "what is looked at"));
+    float *at = reinterpret_cast<float *>(room.get());
+    for (Probe::Tap &tap : probe.taps) {
+      tap.rows.data = at;
+      at += size_t(workspace_.n_batch) * tap.rows.width;
+    }
+    for (const Looking::Steering &s : looking.steering) {
+      std::memcpy(at, s.direction.data(), n_embd * sizeof(float));
+      probe.steering.push_back({s.layer, at});
+      at += n_embd;
+    }
+    probe_ = std::move(probe);
+    looked_at_ = std::move(room);
+    workspace_.probe = probe_.empty() ? nullptr : &probe_;
+    return SLM_OK;
+  }
+
+  Rows tapped(uint32_t tap) const override { return probe_.taps[tap].rows; }
+
+  Status lens(const float *rows, uint32_t n, const Adaptation &adaptation) override {
+    SLM_TRY(give(rows, uint64_t(n) * model_.family().shape().n_embd));
+    return run({nullptr, n, 0}, adaptation, n, [](const Job &j, CpuOps &op) {
+      const Family &family = j.self->model_.family();
+      family.head(op, *j.self->state_, {reinterpret_cast<float *>(j.self->given_.get()), family.shape().n_embd},
+                  j.output);
+    });
+  }
+
+  Status encode(const Sae &sae, const float *rows, uint32_t n) override {
+    SLM_TRY(give(rows, uint64_t(n) * sae.width()));
+    const uint64_t floats = uint64_t(n) * sae.n_features() + 4;
+    if (floats > encoded_floats_ || &sae != sae_) {
+      encoded_floats_ = 0;
+      settle(); // whoever is late looks at the one before
+      SLM_TRY(allocate(encoded_, floats * sizeof(float), "features"));
+      encoded_floats_ = floats;
+      sae_ = &sae;
+    }
+    const bool exact = workspace_.exact;
+    settle(); // nobody changes arithmetic on the way
+    workspace_.exact = true;
+    const Status status = run({nullptr, n, 0}, {}, 0, [](const Job &j, CpuOps &op) {
+      const Sae &s = *j.self->sae_;
+      op.matmul({{reinterpret_cast<float *>(j.self->given_.get()), s.width()}},
+                {{s.encoder(), {reinterpret_cast<float *>(j.self->encoded_.get()), s.n_features()}}});
+    });
+    settle();
+    workspace_.exact = exact;
+    return status;
+  }
+  const float *encoded() const override { return reinterpret_cast<const float *>(encoded_.get()); }
+
   Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool) override {
+    return run(batch, adaptation, n_logits,
+               [](const Job &j, CpuOps &op) { j.self->model_.family().forward(op, *j.self->state_, j.output); });
+  }
+
+private:
+  struct Job {
+    CpuCompute *self;
+    Batch batch;
+    Output output;
+    void (*call)(const Job &job, CpuOps &op);
+  };
+
+  /// Copies rows that are the caller's: threads that are late may read them when the caller is gone.
+  Status give(const float *rows, uint64_t floats) {
+    if (floats > given_floats_) {
+      given_floats_ = 0;
+      settle();
+      SLM_TRY(allocate(given_, floats * sizeof(float), "rows that are given"));
+      given_floats_ = floats;
+    }
+    std::memcpy(given_.get(), rows, size_t(floats) * sizeof(float));
+    return SLM_OK;
+  }
+
+  /// Calls `call` in every thread of the team.
+  Status run(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits,
+             void (*call)(const Job &job, CpuOps &op)) {
     if (workspace_.threads < team().size())
       return fail(SLM_ERR_WRONG_STATE, "threads were added after the session was made; make a new session");
     if (n_logits > logits_rows_) {
@@ -117,21 +208,15 @@ public:
       logits_rows_ = n_logits;
     }
     workspace_.adapted = adaptation.uses.empty() ? nullptr : &adaptation;
-    struct Job {
-      CpuCompute *self;
-      Batch batch;
-      Output output;
-    };
     team().run<Job>(
         [](const Job &j, uint32_t thread, uint64_t step) {
           CpuOps op(team(), thread, step, j.batch, j.self->workspace_);
-          j.self->model_.family().forward(op, *j.self->state_, j.output);
+          j.call(j, op);
         },
-        {this, batch, {n_logits, reinterpret_cast<float *>(logits_.get())}});
+        {this, batch, {n_logits, reinterpret_cast<float *>(logits_.get())}, call});
     return SLM_OK;
   }
 
-private:
   void copy_recurrent(uint32_t to, uint32_t from) {
     settle();
     const uint64_t bytes = recurrent_floats(state_->recurrent) * sizeof(float);
@@ -142,7 +227,12 @@ private:
   Workspace workspace_;
   std::unique_ptr<State> state_;
   Block cache_, recurrent_, activations_, scratch_, logits_, lowered_;
-  uint32_t logits_rows_ = 0; // allocated
+  Block given_, encoded_;
+  uint32_t logits_rows_ = 0;                       // allocated, and
+  uint64_t given_floats_ = 0, encoded_floats_ = 0; // floats
+  const Sae *sae_ = nullptr;                       // of the last encoding
+  Probe probe_;
+  Block looked_at_; // its memory
 };
 
 } // namespace

@@ -106,6 +106,27 @@ void CpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   });
 }
 
+void CpuOps::copy(Rows from, Rows to) {
+  cut(batch.n, [&](Range tokens) {
+    const size_t begin = size_t(tokens.begin) * from.width, end = size_t(tokens.end) * from.width;
+    std::memcpy(to.data + begin, from.data + begin, (end - begin) * sizeof(float));
+  });
+}
+
+void CpuOps::difference(Rows x, Rows y) {
+  cut(batch.n, [&](Range tokens) {
+    for (size_t i = size_t(tokens.begin) * x.width; i < size_t(tokens.end) * x.width; i++)
+      y.data[i] = x.data[i] - y.data[i];
+  });
+}
+
+void CpuOps::add_row(const float *row, Rows x) {
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      add(x.data + size_t(t) * x.width, row, x.width);
+  });
+}
+
 // ---- products -----------------------------------------------------------------------
 
 Activations CpuOps::own_activations(const Input &x, uint32_t roundings) {

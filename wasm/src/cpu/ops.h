@@ -28,6 +28,7 @@ struct Workspace {
   float *angles[kMaxRopes] = {};       // (n_batch, n_dims / 2, 2) cos and sin
   float *lowered = nullptr;            // A x of every adapter, for the products of one call
   const Adaptation *adapted = nullptr; // the adapters in use, or null
+  const Probe *probe = nullptr;        // what is looked at, or null
   bool exact = false;                  // activations are not rounded
 
   /// What one thread has for itself.
@@ -56,7 +57,7 @@ class CpuOps final : public Ops {
 public:
   /// For thread `thread`, whose first operation begins with step `step` of the team.
   CpuOps(Team &team, uint32_t thread, uint64_t step, const Batch &tokens, Workspace &ws)
-      : batch(tokens), team_(team), thread_(thread), step_(step), ws_(ws), own_(ws.own[thread]) {}
+      : Ops(ws.probe), batch(tokens), team_(team), thread_(thread), step_(step), ws_(ws), own_(ws.own[thread]) {}
 
   void rotations(std::initializer_list<const Rope *> ropes) override;
   void embed(const Matrix &table, float factor, Rows out) override;
@@ -77,6 +78,9 @@ public:
   void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
+  void copy(Rows from, Rows to) override;
+  void difference(Rows x, Rows y) override;
+  void add_row(const float *row, Rows x) override;
 
 private:
   /// What becomes of the rows of a product.

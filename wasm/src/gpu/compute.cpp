@@ -130,18 +130,72 @@ public:
     return SLM_OK;
   }
 
+  Status look(const Looking &looking) override {
+    Looked next;
+    uint64_t floats = 0; // of all that is read
+    for (const Looking::Place &place : looking.taps) {
+      const uint32_t width = tap_width(model_, place);
+      const uint64_t bytes = uint64_t(scratch_.n_batch) * stride_of(width) * sizeof(float);
+      next.buffers.emplace_back(bytes);
+      next.probe.taps.push_back({place, {name_of<float>(next.buffers.back().handle()), width}});
+      floats += uint64_t(scratch_.n_batch) * width;
+    }
+    SLM_TRY(allocate(next.read, floats * sizeof(float), "what is looked at"));
+    for (const Looking::Steering &s : looking.steering) {
+      next.buffers.emplace_back(uint64_t(stride_of(uint32_t(s.direction.size()))) * sizeof(float));
+      const uint32_t buffer = next.buffers.back().handle();
+      gpu_upload(buffer, 0, s.direction.data(), uint32_t(s.direction.size() * sizeof(float)));
+      next.probe.steering.push_back({s.layer, name_of<float>(buffer)});
+    }
+    looked_ = std::move(next);
+    scratch_.probe = looked_.probe.empty() ? nullptr : &looked_.probe;
+    return SLM_OK;
+  }
+
+  Rows tapped(uint32_t tap) const override {
+    float *at = reinterpret_cast<float *>(looked_.read.get());
+    for (uint32_t i = 0; i < tap; i++)
+      at += size_t(scratch_.n_batch) * looked_.probe.taps[i].rows.width;
+    return {at, looked_.probe.taps[tap].rows.width};
+  }
+
+  Status lens(const float *rows, uint32_t n, const Adaptation &adaptation) override {
+    SLM_TRY(make_room(n, n));
+    const Rows given = give(rows, n, model_.family().shape().n_embd);
+    GpuOps op({nullptr, n, 0}, scratch_, model_.weights(), adaptation.uses.empty() ? nullptr : &adaptation, exact_);
+    model_.family().head(op, *state_, given, {n, name_of<float>(logits_.handle())});
+    n_logits_ = n;
+    read_rows({name_of<float>(logits_.handle()), model_.family().shape().n_out()}, n,
+              reinterpret_cast<float *>(host_logits_.get()));
+    gpu_submit();
+    return SLM_OK;
+  }
+
+  Status encode(const Sae &sae, const float *rows, uint32_t n) override {
+    const uint64_t bytes = uint64_t(n) * stride_of(sae.n_features()) * sizeof(float);
+    if (bytes > gpu_limit())
+      return fail(SLM_ERR_OUT_OF_MEMORY, "the features of ", n, " rows take ", bytes,
+                  " bytes, but this GPU binds at most ", gpu_limit(), "; encode fewer at once");
+    SLM_TRY(allocate(host_encoded_, uint64_t(n) * sae.n_features() * sizeof(float), "features"));
+    if (bytes > encoded_.bytes()) encoded_ = Buffer(bytes);
+    const Rows out{name_of<float>(encoded_.handle()), sae.n_features()};
+    GpuOps op({nullptr, n, 0}, scratch_, sae.weights(), nullptr, true);
+    op.matmul({give(rows, n, sae.width())}, {{sae.encoder(), out}});
+    read_rows(out, n, reinterpret_cast<float *>(host_encoded_.get()));
+    gpu_submit();
+    return SLM_OK;
+  }
+  const float *encoded() const override { return reinterpret_cast<const float *>(host_encoded_.get()); }
+
   Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool kept) override {
     SLM_TRY(make_room(n_logits, kept ? 0 : n_logits));
     gpu_upload(scratch_.ids.handle(), 0, batch.ids, batch.n * 4);
     encode(batch, adaptation, n_logits);
-    if (!kept) {
-      // Whoever looks before the host has waited finds no number, and not the logits of before.
-      const uint32_t n_out = model_.family().shape().n_out();
-      float *out = reinterpret_cast<float *>(host_logits_.get());
-      std::fill_n(out, size_t(n_logits) * n_out, std::numeric_limits<float>::quiet_NaN());
-      for (uint32_t i = 0; i < n_logits; i++)
-        gpu_read(logits_.handle(), i * stride_of(n_out) * 4, n_out * 4, out + size_t(i) * n_out);
-    }
+    if (!kept)
+      read_rows({name_of<float>(logits_.handle()), model_.family().shape().n_out()}, n_logits,
+                reinterpret_cast<float *>(host_logits_.get()));
+    for (uint32_t i = 0; i < looked_.probe.taps.size(); i++)
+      read_rows(looked_.probe.taps[i].rows, batch.n, tapped(i).data);
     gpu_submit();
     return SLM_OK;
   }
@@ -161,6 +215,16 @@ public:
   Status drawn(int32_t &token) const override { return drawing_.drawn(token); }
 
 private:
+  /// `n` rows of `width` on the device.
+  Rows give(const float *rows, uint32_t n, uint32_t width) {
+    const uint32_t stride = stride_of(width);
+    const uint64_t bytes = uint64_t(scratch_.n_batch) * stride * sizeof(float);
+    if (bytes > given_.bytes()) given_ = Buffer(bytes);
+    for (uint32_t i = 0; i < n; i++)
+      gpu_upload(given_.handle(), i * stride * 4, rows + size_t(i) * width, width * 4);
+    return {name_of<float>(given_.handle()), width};
+  }
+
   /// Ordered among the evaluations, and submitted with the next one.
   static void copy_recurrent(const Buffer &from, const Buffer &to) {
     gpu::Copy op;
@@ -168,6 +232,14 @@ private:
     op.grid[0] = std::min((op.n + 255) / 256, kMostWorkgroups);
     op.src = from.handle(), op.dst = to.handle();
     gpu_encode(&op);
+  }
+
+  /// Reads the first `n` rows to `out`, (n, width). Whoever looks before the host has waited finds no number, and not
+  /// what was there before.
+  static void read_rows(Rows rows, uint32_t n, float *out) {
+    std::fill_n(out, size_t(n) * rows.width, std::numeric_limits<float>::quiet_NaN());
+    for (uint32_t i = 0; i < n; i++)
+      gpu_read(handle_of(rows.data), i * stride_of(rows.width) * 4, rows.width * 4, out + size_t(i) * rows.width);
   }
 
   void encode(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) {
@@ -200,10 +272,18 @@ private:
   std::vector<Buffer> buffers_; // of the state and the cache
   std::unique_ptr<State> state_;
   Buffer recurrent_[1 + kCopies]; // what the layers remember, and copies of it
-  Buffer logits_;                 // (n_logits, stride of n_out)
-  uint32_t n_logits_ = 0;         // of the last evaluation
-  Block host_logits_;             // those that were read
-  uint32_t host_rows_ = 0;        // for so many there is room
+  /// What is looked at.
+  struct Looked {
+    Probe probe;
+    std::vector<Buffer> buffers;
+    Block read; // the taps' rows, one behind the other
+  } looked_;
+  Buffer given_, encoded_; // rows for the head or an encoder, and what that makes of them
+  Block host_encoded_;     // as it was read
+  Buffer logits_;          // (n_logits, stride of n_out)
+  uint32_t n_logits_ = 0;  // of the last evaluation
+  Block host_logits_;      // those that were read
+  uint32_t host_rows_ = 0; // for so many there is room
   Drawing drawing_;
 };
 

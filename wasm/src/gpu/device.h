@@ -56,6 +56,8 @@ struct Scratch {
   Buffer lowered;           // (n_batch, the largest rank): A x of an adapter
   Buffer partials;          // of attention: (n_head, segments, head_dim + 2)
 
+  const Probe *probe = nullptr; // what is looked at, or null
+
   std::vector<float> host_angles; // on their way
 };
 

@@ -57,6 +57,9 @@ public:
   void gate(Rows, Rows) override {}
   void pool(const Input &, Pooling, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
+  void copy(Rows, Rows) override {}
+  void difference(Rows, Rows) override {}
+  void add_row(const float *, Rows) override {}
   void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
     for (const AttentionSpec &s : found.attention)
       if (s.rope == spec.rope && s.window == spec.window && s.ahead == spec.ahead) return;

@@ -126,6 +126,21 @@ void GpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   gpu_encode(&op);
 }
 
+void GpuOps::copy(Rows from, Rows to) { combine(handle_of(from.data), batch_.n, 0, to); }
+void GpuOps::difference(Rows x, Rows y) { combine(handle_of(x.data), batch_.n, -1, y); }
+void GpuOps::add_row(const float *row, Rows x) { combine(handle_of(row), 1, 1, x); }
+
+void GpuOps::combine(uint32_t x, uint32_t n, float factor, Rows y) {
+  const uint32_t quads = stride_of(y.width) / 4;
+  gpu::Combine op;
+  op.n = batch_.n * quads;
+  op.period = n * quads;
+  op.factor = factor;
+  spread(divided(op.n, 256), op.grid);
+  op.x = x, op.y = handle_of(y.data);
+  gpu_encode(&op);
+}
+
 // ---- products -----------------------------------------------------------------------
 
 GpuOps::From GpuOps::from(const Input &x, uint32_t n) const {

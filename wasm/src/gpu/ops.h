@@ -31,7 +31,7 @@ public:
 
   /// `exact`: nothing is rounded, whichever form is selected.
   GpuOps(const Batch &tokens, Scratch &scratch, const WeightStore &weights, const Adaptation *adapted, bool exact)
-      : batch_(tokens), scratch_(scratch), kept_(weights.kept()), adapted_(adapted),
+      : Ops(scratch.probe), batch_(tokens), scratch_(scratch), kept_(weights.kept()), adapted_(adapted),
         form_(exact && form == Form::Dot8 ? Form::Sweep : form) {}
 
   void rotations(std::initializer_list<const Rope *> ropes) override;
@@ -52,6 +52,9 @@ public:
   void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
+  void copy(Rows from, Rows to) override;
+  void difference(Rows x, Rows y) override;
+  void add_row(const float *row, Rows x) override;
 
   /// How matrix-vector kernels are cut: lanes that sweep along a row, and rows of a lane at once.
   static uint32_t lanes_for(uint32_t columns);
@@ -65,6 +68,8 @@ public:
   static constexpr uint32_t kSegment = 128;
 
 private:
+  /// y = x + factor y, where x has `n` rows as y has, or one that is added to all.
+  void combine(uint32_t x, uint32_t n, float factor, Rows y);
   /// Rows of `m` for the batch's tokens, by the numbers of embed.wgsl.
   void look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor, uint32_t x);
 

@@ -89,7 +89,11 @@ public:
       op.matmul_add({s.gated}, l.down, s.x);
       op.layernorm(l.ffn_norm, s.x);
     }
-    if (output.n != 0) op.pool({s.x}, c.pooling, {output.logits, m.n_embd});
+    head(op, s, s.x, output);
+  }
+
+  void head(Ops &op, State &, Rows x, const Output &output) const override {
+    if (output.n != 0) op.pool({x}, c.pooling, {output.logits, c.shape.n_embd});
   }
 
 private:

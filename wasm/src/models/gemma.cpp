@@ -126,11 +126,19 @@ public:
       if (c.traits.embeds) see_both_ways(attention, i);
       attention.q_norm = l.attn.q_norm, attention.k_norm = l.attn.k_norm;
       op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
+      op.mark(Mark::Heads, i, s.attended);
       residual(op, s.attended, l.attn.output, l.attn_post_norm, s);
+      op.mark(Mark::Middle, i, s.x);
       op.glu({s.x, l.ffn.norm, c.norm_epsilon}, l.ffn.gate, l.ffn.up, Glu::Gelu, s.gated);
       residual(op, s.gated, l.ffn.down, l.ffn_post_norm, s);
+      op.mark(Mark::End, i, s.x);
     }
-    const Input last{s.x, w.ends.output_norm, c.norm_epsilon};
+    head(op, s, s.x, output);
+  }
+
+  void head(Ops &op, State &state, Rows x, const Output &output) const override {
+    GemmaState &s = static_cast<GemmaState &>(state);
+    const Input last{x, w.ends.output_norm, c.norm_epsilon};
     if (!c.traits.embeds) return op.logits(last, *w.ends.head, c.final_softcap, output.n, output.logits);
     op.pool(last, Pooling::Mean, s.pooled);
     op.matmul({s.pooled}, {{w.dense_2, s.wide}});

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "../decimal.h"
+#include "../dequantize.h"
 #include "model.h"
 
 namespace slm {
@@ -42,6 +43,15 @@ Status TensorSlot::take(uint32_t offset, uint32_t n) {
   return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", tensor->name, "' cannot take ", n, " bytes at ", offset,
               ": it has ", before, " of ", size, " and takes multiples of ", step);
 }
+
+Status take_piece(TensorSlot &slot, WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n) {
+  SLM_TRY(slot.take(offset, n));
+  if (slot.matrix != nullptr) return weights.pack(*slot.matrix, offset / slot.granule() * kRows, bytes, n);
+  const uint32_t each = slot.granule();
+  dequantize_row(slot.tensor->type, bytes, n / each, *slot.vector + offset / each);
+  return SLM_OK;
+}
+
 Status check_fed(std::span<const TensorSlot> slots) {
   for (const TensorSlot &s : slots)
     if (!s.skipped && s.fed != s.tensor->size)

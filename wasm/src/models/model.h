@@ -67,6 +67,8 @@ struct TensorSlot {
   Status take(uint32_t offset, uint32_t n);
 };
 
+/// Takes a piece of a tensor to its place in `weights`.
+Status take_piece(TensorSlot &slot, WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n);
 /// Whether every tensor has arrived whole.
 Status check_fed(std::span<const TensorSlot> slots);
 
@@ -176,8 +178,11 @@ public:
   /// What layer `layer` remembers in place of keys and values; nothing where it attends.
   virtual RecurrentLayer recurrent(uint32_t) const { return {}; }
   virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
-  /// Runs on every thread of the team. Only `layers` take part.
+  /// Runs on every thread of the team. Only `layers` take part. Marks where it is in each of them, and ends with
+  /// head().
   virtual void forward(Ops &op, State &state, const Output &output) const = 0;
+  /// What becomes of the last layer's residual, of which the last `output.n` rows are wanted.
+  virtual void head(Ops &op, State &state, Rows x, const Output &output) const = 0;
 
   LayerRange layers; // set by the model
 };

@@ -130,12 +130,19 @@ public:
       } else {
         op.matmul(x, {{l.attn.q, s.q}, {l.attn.k, s.k}, {l.attn.v, s.v}});
         op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
+        op.mark(Mark::Heads, i, s.attended);
         op.matmul_add({s.attended}, l.attn.output, s.x);
       }
+      op.mark(Mark::Middle, i, s.x);
       op.glu({s.x, l.ffn.norm, c.norm_epsilon}, l.ffn.gate, l.ffn.up, Glu::Gelu, s.gated);
       op.matmul_add({s.gated}, l.ffn.down, s.x);
+      op.mark(Mark::End, i, s.x);
     }
-    op.logits({s.x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, c.final_softcap, output.n, output.logits);
+    head(op, s, s.x, output);
+  }
+
+  void head(Ops &op, State &, Rows x, const Output &output) const override {
+    op.logits({x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, c.final_softcap, output.n, output.logits);
   }
 
 private:

@@ -4,6 +4,7 @@
 import { SlmError } from '../core/error';
 import type { Engine, Generation } from '../engine/engine';
 import type { ToolForm } from '../generated/tool_forms';
+import { steering } from './inspect';
 import { chatShape } from './logprobs';
 import { chatParams, usageApart } from './openai';
 import { dropOldest, promptRoom } from './overflow';
@@ -64,10 +65,11 @@ export class Chat implements ChatCompletions {
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = chatLogprobs(params);
     const adapters = engine.adapters.choose(params.adapters);
+    const steer = steering(params.steer, engine.facts.model);
     const use = toolUse(params);
     const form = this.#form(params, use);
     const { ids, dropped } = await this.#prompt(params, form, use);
-    const asked: Generation = { ...common, ids, logprobs, adapters, echo: false, logits_of: [] };
+    const asked: Generation = { ...common, ids, logprobs, adapters, steer, echo: false, logits_of: [] };
     const generation = form === null || use === null ? asked : await this.#calling(asked, form, use);
     options.signal?.throwIfAborted();
     const head = envelope('chatcmpl', model);

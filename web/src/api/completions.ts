@@ -3,6 +3,7 @@
 // in types.ts, which names them.
 
 import type { GuardReport } from './guarding';
+import type { Steer } from './inspection';
 import type { AdapterUse, PrefillProgress, Timings } from './types';
 
 export type Role = 'system' | 'user' | 'assistant' | 'tool';
@@ -71,6 +72,8 @@ export interface ChatParams extends SamplingParams {
   readonly messages: readonly ChatMessage[];
   /** For this request alone; by default those of adapters.use(). */
   readonly adapters?: readonly AdapterUse[];
+  /** What is added to the residual behind some layers while this is answered. */
+  readonly steer?: readonly Steer[];
   readonly stream?: boolean;
   readonly logprobs?: boolean;
   /** 0 to 20 alternatives for each token; needs `logprobs`. */
@@ -127,6 +130,8 @@ export interface CompletionParams extends SamplingParams {
   readonly context_overflow?: 'error' | 'trim';
   /** For this request alone; by default those of adapters.use(). */
   readonly adapters?: readonly AdapterUse[];
+  /** What is added to the residual behind some layers while this is answered. */
+  readonly steer?: readonly Steer[];
   readonly stream?: boolean;
   /** 0 to 20 alternatives for each token, as in OpenAI's legacy endpoint. */
   readonly logprobs?: number;

@@ -125,6 +125,7 @@ const UNSAMPLED = {
   max_tokens: 0,
   logprobs: null,
   show: [],
+  steer: [],
   echo: false,
 } as const;
 

@@ -8,7 +8,8 @@ const decoder = new TextDecoder();
 
 const text = (raw: RawTokenLogprob): string => decoder.decode(Uint8Array.from(raw.bytes));
 
-const entry = (raw: RawTokenLogprob): TokenLogprob => ({
+/** One token and its probability. */
+export const logprobOf = (raw: RawTokenLogprob): TokenLogprob => ({
   token: text(raw),
   logprob: raw.logprob,
   bytes: raw.bytes,
@@ -20,7 +21,9 @@ export const joined = (tokens: readonly RawTokenLogprob[]): string =>
 
 /** `tokens`: for each token itself first, then its alternatives. */
 export function chatShape(tokens: readonly (readonly RawTokenLogprob[])[]): ChatLogprobs {
-  return { content: tokens.map(([own, ...top]) => ({ ...entry(own!), top_logprobs: top.map(entry) })) };
+  return {
+    content: tokens.map(([own, ...top]) => ({ ...logprobOf(own!), top_logprobs: top.map(logprobOf) })),
+  };
 }
 
 /** `offset` is that of the first token in the whole text. */

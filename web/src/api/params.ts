@@ -35,6 +35,7 @@ const COMMON = [
   'stream',
   'logprobs',
   'adapters',
+  'steer',
 ];
 const CHAT = new Set([
   ...COMMON,
@@ -96,12 +97,12 @@ function alternatives(name: string, n: number): number {
     : invalid(`${name} to be a whole number from 0 to ${MAX_LOGPROBS}`, n);
 }
 
-/** Everything of a generation but its tokens, its logprobs and its adapters. */
+/** Everything of a generation but its tokens, its logprobs, its adapters and what steers it. */
 export function sampling(
   params: SamplingParams,
   defaults: SamplingDefaults,
   n_vocab: number,
-): Omit<Generation, 'ids' | 'logprobs' | 'adapters' | 'echo' | 'logits_of'> {
+): Omit<Generation, 'ids' | 'logprobs' | 'adapters' | 'steer' | 'echo' | 'logits_of'> {
   const values: [Param, number][] = [];
   for (const [name, { param, min, max, whole }] of Object.entries(NUMBERS)) {
     const value = params[name as Numeric] ?? defaults[name as keyof SamplingDefaults];

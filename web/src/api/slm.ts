@@ -2,15 +2,17 @@
 // fetched, the shell for the sealed frame or load.ts for a page of one's own,
 // and so has no business with networks and storage.
 
+import { SlmError } from '../core/error';
 import { formatBytes } from '../core/units';
 import { reasonOf } from '../engine/backend';
 import { Engine } from '../engine/engine';
 import { MEMORY } from '../generated/abi';
 import type { LoadedFacts } from '../worker/protocol';
 import { ModelAdapters } from './adapters';
-import { Chat } from './chat';
+import { Chat, type ChatContext } from './chat';
 import { TextEmbeddings } from './embeddings';
 import { ModelGuard } from './guard';
+import { inspect } from './inspect';
 import { Queue } from './queue';
 import { type Rules, Screen, screenedChat, screenedText } from './screened';
 import { ChatTemplate, type TemplateTokens } from './template';
@@ -20,6 +22,8 @@ import type {
   Completions,
   EngineOptions,
   Guard,
+  Inspection,
+  InspectRequest,
   ModelInfo,
   ModelSource,
   Slm,
@@ -42,6 +46,7 @@ export class LoadedModel implements Slm {
   readonly #engine: Engine;
   readonly #source: ModelSource;
   readonly #queue = new Queue();
+  readonly #context: ChatContext;
   readonly #guarding: Guarding | null;
   /** Of the workers that it describes: others may have taken over. */
   #info: { readonly of: LoadedFacts; readonly info: ModelInfo } | null = null;
@@ -56,13 +61,14 @@ export class LoadedModel implements Slm {
     this.#engine = engine;
     this.#source = source;
     let template: ChatTemplate | null = null;
-    const context = {
+    const context: ChatContext = {
       engine,
       queue: this.#queue,
       model: manifest.name,
       defaults: manifest.sampling,
       template: () => (template ??= new ChatTemplate(manifest.chat_template, tokens)),
     };
+    this.#context = context;
     const chat = new Chat(context);
     const text = new TextCompletions(context);
     const { chat_template, name } = manifest;
@@ -99,6 +105,15 @@ export class LoadedModel implements Slm {
     const { facts } = this.#engine;
     if (this.#info?.of !== facts) this.#info = { of: facts, info: describe(this.#engine, this.#source) };
     return this.#info.info;
+  }
+
+  async inspect(request: InspectRequest, options?: { readonly signal?: AbortSignal }): Promise<Inspection> {
+    if (this.#guarding !== null)
+      throw new SlmError(
+        'unsupported',
+        'Expected a model without a guard, found one that is screened, whose layers would show what the guard keeps back; load it without its guard to look inside.',
+      );
+    return inspect(this.#context, request, options);
   }
 
   async tokenize(text: string, { special = true }: { special?: boolean } = {}): Promise<number[]> {

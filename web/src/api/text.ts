@@ -3,6 +3,7 @@
 import type { Engine, Generation } from '../engine/engine';
 import { fits } from './chat';
 import { type FittedPrompt, infillOf, infillPrompt, trimmed } from './fim';
+import { steering } from './inspect';
 import { completionShape, joined } from './logprobs';
 import { completionParams, usageApart } from './openai';
 import { promptRoom } from './overflow';
@@ -59,12 +60,14 @@ export class TextCompletions implements Completions {
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = completionLogprobs(params);
     const adapters = engine.adapters.choose(params.adapters);
+    const steer = steering(params.steer, engine.facts.model);
     const { ids, dropped } = await this.#prompt(params);
     const generation: Generation = {
       ...common,
       ids,
       logprobs,
       adapters,
+      steer,
       echo: echoes(params),
       logits_of: [],
     };

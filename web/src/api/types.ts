@@ -8,11 +8,13 @@ import type { Backend, BackendInfo, BackendNotice, GpuStats, KnownAnswer } from 
 import type { ChatCompletions, Completions } from './completions';
 import type { Embeddings } from './embedding_types';
 import type { Guard, GuardOptions } from './guarding';
+import type { Inspection, InspectRequest } from './inspection';
 import type { ContextNotice, StorageNotice, VariantNotice } from './notices';
 
 export type * from './completions';
 export type * from './embedding_types';
 export type * from './guarding';
+export type * from './inspection';
 
 /** The compiled forms of the core: SIMD128 or relaxed SIMD, one thread or several (`-mt`). */
 export type Variant = VariantName;
@@ -358,6 +360,9 @@ export interface Slm {
   /** Asks the guard that the model was loaded with, with its rules unless others are named; of a model
    *  without one, the model itself. */
   readonly guard: Guard;
+  /** What the model makes of each token of a text behind each of its layers. Rejects with `unsupported` for a
+   *  model that embeds, and for one with a guard, which must not be looked past. */
+  inspect(request: InspectRequest, options?: { readonly signal?: AbortSignal }): Promise<Inspection>;
   /** `special`: parse special tokens in the text (default true). */
   tokenize(text: string, options?: { readonly special?: boolean }): Promise<number[]>;
   /** `special`: render special tokens (default false). */

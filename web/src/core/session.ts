@@ -2,7 +2,7 @@
 // slm.h with JavaScript's types; the order in which they make an answer is
 // worker/generate.ts's.
 
-import { EvalFlag, Finish, type Param } from '../generated/abi';
+import { EvalFlag, Finish, type Param, type Site } from '../generated/abi';
 import type { Adapter } from './adapter';
 import type { Core } from './core';
 import { SlmError } from './error';
@@ -120,6 +120,55 @@ export class Session {
     this.#core.check(
       this.#core.exports.slm_session_eval(this.#pointer, this.#core.putIds(ids), ids.length, flag),
     );
+  }
+
+  /** Empties the cache. */
+  forget(): void {
+    this.#core.check(this.#core.exports.slm_session_reuse(this.#pointer, 0, 0));
+  }
+
+  /** The evaluations to come copy the rows of their tokens at these sites of these layers; [] ends it. */
+  tap(taps: readonly (readonly [Site, layer: number])[]): void {
+    const at = this.#core.putIds(taps.flat());
+    this.#core.check(this.#core.exports.slm_session_tap(this.#pointer, at, taps.length));
+  }
+
+  /** Numbers of a row of tap `i`. */
+  tapWidth(i: number): number {
+    return this.#core.check(this.#core.exports.slm_session_tap_width(this.#pointer, i));
+  }
+
+  /** A view of the first `n` numbers that tap `i` has of the last evaluation, good until the next call. */
+  tapped(i: number, n: number): Float32Array {
+    const start = this.#core.checkPointer(this.#core.exports.slm_session_tapped(this.#pointer, i));
+    const bytes = this.#core.bytes(start, 4 * n);
+    return new Float32Array(bytes.buffer, bytes.byteOffset, n);
+  }
+
+  /** Adds `scale` times the direction (n_embd) to the residual behind a layer, from now on; null ends all. */
+  steer(layer: number, direction: Float32Array | null, scale: number): void {
+    const numbers = direction ?? new Float32Array();
+    const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+    const { pointer } = this.#core.put(bytes);
+    this.#core.check(
+      this.#core.exports.slm_session_steer(this.#pointer, layer, pointer, numbers.length, scale),
+    );
+  }
+
+  /** What the model's head makes of `n` rows of a residual; top() tells it. */
+  lens(rows: Float32Array, n: number): void {
+    const { pointer } = this.#core.put(new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
+    this.#core.check(this.#core.exports.slm_session_lens(this.#pointer, pointer, n));
+  }
+
+  /** The `n` most likely tokens of a row of logits. */
+  top(row: number, n: number): RawLogprob[] {
+    const core = this.#core;
+    const at = core.scratch(8 * n);
+    const found = core.check(core.exports.slm_session_top(this.#pointer, row, n, at, at + 4 * n));
+    const ids = new Int32Array(core.copy(at, 4 * found).buffer);
+    const values = new Float32Array(core.copy(at + 4 * n, 4 * found).buffer);
+    return Array.from(ids, (id, i) => ({ id, logprob: values[i]! }));
   }
 
   /** Evaluates `ids`; the natural-log probability of `next[i]` after ids[i], for all that `next` has. */

@@ -13,6 +13,8 @@ import { GpuFailure } from '../gpu/failure';
 import type {
   DoneReport,
   GenerateRequest,
+  Inspected,
+  InspectRequest,
   LoadedFacts,
   MainReply,
   MainRequest,
@@ -147,6 +149,27 @@ export class Engine {
       return team.ask({ type: 'embed', id: this.#nextId++, ids, dimensions, adapters });
     });
     return reply.type === 'embedded' ? reply.embedding : unexpected(reply);
+  }
+
+  /** Rejects with the signal's reason when it was aborted. */
+  async inspect(
+    request: Omit<InspectRequest, 'type' | 'id' | 'adapters'> & { readonly adapters: readonly AdapterUse[] },
+    signal: AbortSignal | undefined,
+  ): Promise<Inspected> {
+    return this.#on(async (team) => {
+      signal?.throwIfAborted();
+      const adapters = await this.adapters.ready(request.adapters);
+      const id = this.#nextId++;
+      const abort = () => team.send({ type: 'abort', id });
+      signal?.addEventListener('abort', abort);
+      try {
+        const reply = await team.ask({ type: 'inspect', id, ...request, adapters });
+        signal?.throwIfAborted();
+        return reply.type === 'inspected' ? reply.found! : unexpected(reply);
+      } finally {
+        signal?.removeEventListener('abort', abort);
+      }
+    });
   }
 
   dispose(): void {

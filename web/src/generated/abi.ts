@@ -70,6 +70,23 @@ export interface SlmExports {
   slm_session_finish(s: Pointer): number;
   slm_session_text(s: Pointer, flush: number, text: Pointer, capacity: number): number;
   slm_session_logprobs(s: Pointer, n: number, ids: Pointer, logprobs: Pointer): number;
+  slm_session_tap(s: Pointer, taps: Pointer, n: number): number;
+  slm_session_tap_width(s: Pointer, i: number): number;
+  slm_session_tapped(s: Pointer, i: number): Pointer;
+  slm_session_steer(s: Pointer, layer: number, direction: Pointer, n: number, scale: number): number;
+  slm_session_lens(s: Pointer, rows: Pointer, n: number): number;
+  slm_session_top(s: Pointer, row: number, n: number, ids: Pointer, logprobs: Pointer): number;
+  slm_sae_new(m: Pointer): Pointer;
+  slm_sae_free(a: Pointer): void;
+  slm_sae_header(a: Pointer, bytes: Pointer, n: number, file_size: number): number;
+  slm_sae_describe(a: Pointer): Pointer;
+  slm_sae_feed(a: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
+  slm_sae_ready(a: Pointer): number;
+  slm_sae_label(a: Pointer, feature: number): Pointer;
+  slm_sae_direction(a: Pointer, row: Pointer, n: number, out: Pointer, capacity: number): number;
+  slm_session_encode(s: Pointer, a: Pointer, rows: Pointer, n: number): number;
+  slm_session_features(s: Pointer, row: number, n: number, features: Pointer, activations: Pointer): number;
+  slm_session_feature(s: Pointer, row: number, feature: number): number;
 }
 
 export const Status = {
@@ -120,6 +137,13 @@ export const Finish = {
   STOP: 2, // a stop string was completed
 } as const;
 export type Finish = (typeof Finish)[keyof typeof Finish];
+
+export const Site = {
+  RESIDUAL: 0, // what layer L hands on to layer L + 1 (n_embd)
+  MLP: 1, // what its feed-forward network adds to that, after its norm if it has one (n_embd)
+  HEADS: 2, // the outputs of its attention heads, one behind the other, before their matrix
+} as const;
+export type Site = (typeof Site)[keyof typeof Site];
 
 /** The `code` of the error that a negative status becomes. */
 export const STATUS_CODES = {

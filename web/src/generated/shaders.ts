@@ -480,6 +480,28 @@ atomicAdd(&result[params.slot], sums[0]);
 }
 }
 `,
+  combine: `struct Params {
+n: u32,
+period: u32,
+factor: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+@builtin(local_invocation_index) lane: u32) {
+let i = (group.y * groups.x + group.x) * 256u + lane;
+if (i >= params.n) {
+return;
+}
+var sum = x[i % params.period];
+if (params.factor != 0.0) {
+sum += params.factor * y[i];
+}
+y[i] = sum;
+}
+`,
   convolve: `//:include activation
 struct Params {
 width: u32,

@@ -17,6 +17,7 @@ import { describeFailure, isCrash, reportCrash } from './failure';
 import { formsInTurn, provenForm } from './forms';
 import { generate } from './generate';
 import { compile, openGpu } from './gpu';
+import { inspect } from './inspect';
 import { feedUnits, pieceBytesFor, planUnits, readHeaders } from './load';
 import type {
   AdapterIds,
@@ -27,6 +28,7 @@ import type {
   LoadRequest,
   MainReply,
   MainRequest,
+  RawSteer,
 } from './protocol';
 import { Sanity } from './sanity';
 
@@ -237,9 +239,19 @@ function serve(
   };
   const use = (wanted: AdapterIds) =>
     session.adapters(wanted.map(([adapter, scale]) => [adapters.get(adapter), scale]));
+  const steered = async <T>(steer: readonly RawSteer[], work: () => Promise<T>): Promise<T> => {
+    if (steer.length === 0) return work();
+    try {
+      for (const { layer, direction, strength } of steer) session.steer(layer, direction, strength);
+      return await work();
+    } finally {
+      session.steer(0, null, 0);
+    }
+  };
   const sane = () => new Sanity(model, session, host === null ? null : prove);
   const answer = async (request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> => {
     const { id } = request;
+    const isAborted = () => aborted.delete(id);
     switch (request.type) {
       case 'tokenize':
         return { type: 'tokenized', id, ids: model.tokenize(request.text, request) };
@@ -257,17 +269,18 @@ function serve(
       case 'free-adapter':
         adapters.free(request.adapter);
         return { type: 'freed', id };
+      case 'inspect': {
+        use(request.adapters);
+        const found = await steered(request.steer, () =>
+          inspect(request, { model, session, prove: host === null ? null : prove, tick, isAborted }),
+        );
+        return { type: 'inspected', id, found };
+      }
       case 'generate':
         use(request.adapters);
-        return generate(request, {
-          model,
-          session,
-          host,
-          prove,
-          post,
-          tick,
-          isAborted: () => aborted.delete(id),
-        });
+        return steered(request.steer, () =>
+          generate(request, { model, session, host, prove, post, tick, isAborted }),
+        );
     }
   };
   self.onmessage = ({ data }: MessageEvent<MainRequest>) => {

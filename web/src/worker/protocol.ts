@@ -55,12 +55,33 @@ export interface GenerateRequest {
   /** Report the logits of these tokens after the prompt, and generate nothing; empty: an answer is wanted. */
   readonly logits_of: readonly number[];
   readonly adapters: AdapterIds;
+  readonly steer: readonly RawSteer[];
   /** Tokens of this answer that another worker has reported before it was lost: go on after them. */
   readonly replay: Int32Array;
 }
 
+/** A direction of the residual behind a layer, and how much of it is added there. */
+export interface RawSteer {
+  readonly layer: number;
+  /** (n_embd) */
+  readonly direction: Float32Array;
+  readonly strength: number;
+}
+
+/** What the head makes of the residual behind each of `layers`: the `top` most likely tokens after each of `ids`. */
+export interface InspectRequest {
+  readonly type: 'inspect';
+  readonly id: number;
+  readonly ids: Int32Array;
+  readonly layers: readonly number[];
+  readonly top: number;
+  readonly adapters: AdapterIds;
+  readonly steer: readonly RawSteer[];
+}
+
 export type MainRequest =
   | GenerateRequest
+  | InspectRequest
   | {
       readonly type: 'tokenize';
       readonly id: number;
@@ -86,7 +107,7 @@ export type MainRequest =
   /** The request's id is then the adapter's. */
   | { readonly type: 'load-adapter'; readonly id: number; readonly file: Blob }
   | { readonly type: 'free-adapter'; readonly id: number; readonly adapter: number }
-  /** Ends the generation `id` before its next token. */
+  /** Ends the generation or inspection `id` before its next token. */
   | { readonly type: 'abort'; readonly id: number };
 
 // ---- main worker -> engine ----
@@ -141,6 +162,13 @@ export interface DoneReport {
   readonly gpu: GpuStats | null;
 }
 
+export interface Inspected {
+  /** The bytes of each token of the text. */
+  readonly tokens: readonly (readonly number[])[];
+  /** By layer, by token: the most likely next ones. */
+  readonly lens: readonly (readonly (readonly RawTokenLogprob[])[])[];
+}
+
 export type MainReply =
   | { readonly type: 'progress'; readonly progress: LoadProgress }
   | { readonly type: 'loaded'; readonly facts: LoadedFacts }
@@ -161,6 +189,8 @@ export type MainReply =
       readonly memory_bytes: number;
     }
   | { readonly type: 'embedded'; readonly id: number; readonly embedding: Float32Array<ArrayBuffer> }
+  /** null: it was aborted. */
+  | { readonly type: 'inspected'; readonly id: number; readonly found: Inspected | null }
   | { readonly type: 'freed'; readonly id: number }
   | { readonly type: 'error'; readonly id: number; readonly error: WireError }
   | Crash;

@@ -43,22 +43,14 @@ export class Sanity {
   logits(tokens: readonly number[]): readonly number[] {
     const all = this.#session.logits();
     const found = tokens.map((token) => all[token]!);
-    return found.every(Number.isFinite) ? found : this.#senseless('logits that are numbers');
+    return found.every(Number.isFinite) ? found : senseless(this.#prove, 'logits that are numbers');
   }
 
   /** The first `n` numbers of the text that was evaluated last. */
   embedding(n: number): Float32Array<ArrayBuffer> {
     const found = this.#session.embedding(n);
     const makesSense = found.every(Number.isFinite) && found.some((x) => x !== 0);
-    return makesSense ? found : this.#senseless('an embedding of a length');
-  }
-
-  #senseless(expected: string): never {
-    if (this.#prove !== null) throw new GpuFailure({ code: 'gpu_senseless', repeated: null });
-    throw new SlmError(
-      'bad_file',
-      `Expected ${expected}, found others; the weights may be damaged: fetch the model again.`,
-    );
+    return makesSense ? found : senseless(this.#prove, 'an embedding of a length');
   }
 
   /** What may be told now that this report is there, too. */
@@ -90,4 +82,13 @@ export class Sanity {
   #isEmpty(token: number): boolean {
     return this.#model.detokenize([token, token], { special: false }).length === 0;
   }
+}
+
+/** Where a device computed it, the device is to blame, else the weights. */
+export function senseless(prove: (() => Promise<void>) | null, expected: string): never {
+  if (prove !== null) throw new GpuFailure({ code: 'gpu_senseless', repeated: null });
+  throw new SlmError(
+    'bad_file',
+    `Expected ${expected}, found others; the weights may be damaged: fetch the model again.`,
+  );
 }

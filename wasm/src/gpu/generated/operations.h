@@ -104,9 +104,21 @@ struct Checksum {
 };
 static_assert(sizeof(Checksum) == 11 * sizeof(uint32_t));
 
+/// combine.wgsl
+struct Combine {
+  static constexpr uint32_t kOperation = 6;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t x = 0; // read
+  uint32_t y = 0; // read_write
+  uint32_t n = 0;
+  uint32_t period = 0;
+  float factor = 0;
+};
+static_assert(sizeof(Combine) == 10 * sizeof(uint32_t));
+
 /// convolve.wgsl
 struct Convolve {
-  static constexpr uint32_t kOperation = 6;
+  static constexpr uint32_t kOperation = 7;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;   // uniform
   uint32_t vectors = 0; // read
@@ -127,7 +139,7 @@ static_assert(sizeof(Convolve) == 19 * sizeof(uint32_t));
 
 /// copy.wgsl
 struct Copy {
-  static constexpr uint32_t kOperation = 7;
+  static constexpr uint32_t kOperation = 8;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t src = 0; // read
   uint32_t dst = 0; // read_write
@@ -137,7 +149,7 @@ static_assert(sizeof(Copy) == 8 * sizeof(uint32_t));
 
 /// delta_rule.wgsl
 struct DeltaRule {
-  static constexpr uint32_t kOperation = 8;
+  static constexpr uint32_t kOperation = 9;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;    // uniform
   uint32_t vectors = 0;  // read
@@ -164,7 +176,7 @@ static_assert(sizeof(DeltaRule) == 25 * sizeof(uint32_t));
 
 /// embed.wgsl
 struct Embed {
-  static constexpr uint32_t kOperation = 9;
+  static constexpr uint32_t kOperation = 10;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t INDEX = 0;
   uint32_t ADD = 0;
@@ -183,7 +195,7 @@ static_assert(sizeof(Embed) == 20 * sizeof(uint32_t));
 
 /// gate.wgsl
 struct Gate {
-  static constexpr uint32_t kOperation = 10;
+  static constexpr uint32_t kOperation = 11;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t gate = 0; // read
   uint32_t x = 0;    // read_write
@@ -194,7 +206,7 @@ static_assert(sizeof(Gate) == 9 * sizeof(uint32_t));
 
 /// gelu.wgsl
 struct Gelu {
-  static constexpr uint32_t kOperation = 11;
+  static constexpr uint32_t kOperation = 12;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0; // read_write
   uint32_t n = 0;
@@ -203,7 +215,7 @@ static_assert(sizeof(Gelu) == 7 * sizeof(uint32_t));
 
 /// glu.wgsl
 struct Glu {
-  static constexpr uint32_t kOperation = 12;
+  static constexpr uint32_t kOperation = 13;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t GELU = 0;
   uint32_t up = 0;   // read
@@ -214,7 +226,7 @@ static_assert(sizeof(Glu) == 9 * sizeof(uint32_t));
 
 /// layernorm.wgsl
 struct Layernorm {
-  static constexpr uint32_t kOperation = 13;
+  static constexpr uint32_t kOperation = 14;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t vectors = 0; // read
   uint32_t x = 0;       // read_write
@@ -228,7 +240,7 @@ static_assert(sizeof(Layernorm) == 12 * sizeof(uint32_t));
 
 /// matmul.wgsl
 struct Matmul {
-  static constexpr uint32_t kOperation = 14;
+  static constexpr uint32_t kOperation = 15;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FINISH = 0;
   uint32_t heap4 = 0;   // read
@@ -252,7 +264,7 @@ static_assert(sizeof(Matmul) == 25 * sizeof(uint32_t));
 
 /// matvec.wgsl
 struct Matvec {
-  static constexpr uint32_t kOperation = 15;
+  static constexpr uint32_t kOperation = 16;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -288,7 +300,7 @@ static_assert(sizeof(Matvec) == 55 * sizeof(uint32_t));
 
 /// matvec_dot8.wgsl
 struct MatvecDot8 {
-  static constexpr uint32_t kOperation = 16;
+  static constexpr uint32_t kOperation = 17;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -324,7 +336,7 @@ static_assert(sizeof(MatvecDot8) == 55 * sizeof(uint32_t));
 
 /// matvec_lane.wgsl
 struct MatvecLane {
-  static constexpr uint32_t kOperation = 17;
+  static constexpr uint32_t kOperation = 18;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t TOKENS = 1;
   uint32_t PRODUCTS = 1;
@@ -358,7 +370,7 @@ static_assert(sizeof(MatvecLane) == 53 * sizeof(uint32_t));
 
 /// matvec_subgroup.wgsl
 struct MatvecSubgroup {
-  static constexpr uint32_t kOperation = 18;
+  static constexpr uint32_t kOperation = 19;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -394,7 +406,7 @@ static_assert(sizeof(MatvecSubgroup) == 55 * sizeof(uint32_t));
 
 /// part_heads.wgsl
 struct PartHeads {
-  static constexpr uint32_t kOperation = 19;
+  static constexpr uint32_t kOperation = 20;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;      // read
   uint32_t first = 0;  // read_write
@@ -408,7 +420,7 @@ static_assert(sizeof(PartHeads) == 12 * sizeof(uint32_t));
 
 /// pick.wgsl
 struct Pick {
-  static constexpr uint32_t kOperation = 20;
+  static constexpr uint32_t kOperation = 21;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t sampling = 0; // uniform
   uint32_t best = 0;     // read
@@ -420,7 +432,7 @@ static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
 /// pool.wgsl
 struct Pool {
-  static constexpr uint32_t kOperation = 21;
+  static constexpr uint32_t kOperation = 22;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;   // read
   uint32_t out = 0; // read_write
@@ -433,7 +445,7 @@ static_assert(sizeof(Pool) == 11 * sizeof(uint32_t));
 
 /// rg_lru.wgsl
 struct RgLru {
-  static constexpr uint32_t kOperation = 22;
+  static constexpr uint32_t kOperation = 23;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;      // uniform
   uint32_t vectors = 0;    // read
@@ -452,7 +464,7 @@ static_assert(sizeof(RgLru) == 17 * sizeof(uint32_t));
 
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 23;
+  static constexpr uint32_t kOperation = 24;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
   uint32_t vectors = 0; // read
@@ -467,7 +479,7 @@ static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 24;
+  static constexpr uint32_t kOperation = 25;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
   uint32_t QK_NORM = 0;
@@ -497,7 +509,7 @@ static_assert(sizeof(Rope) == 28 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 25;
+  static constexpr uint32_t kOperation = 26;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
   uint32_t logits = 0; // read

@@ -1,0 +1,113 @@
+// slm.inspect: what the model makes of each token of a text behind each of its
+// layers; and the check of what steers it, here and in completions.
+
+import { SlmError } from '../core/error';
+import type { Engine } from '../engine/engine';
+import type { RawSteer } from '../worker/protocol';
+import { logprobOf } from './logprobs';
+import { invalid } from './params';
+import type { Queue } from './queue';
+import type { ChatTemplate } from './template';
+import type { Inspection, InspectRequest, RequestOptions, Steer } from './types';
+
+export interface InspectContext {
+  readonly engine: Engine;
+  readonly queue: Queue;
+  readonly model: string;
+  readonly template: () => ChatTemplate;
+}
+
+const KNOWN = new Set(['text', 'messages', 'layer', 'top', 'steer']);
+const TOP = 5;
+const MAX_TOP = 20;
+
+export async function inspect(
+  { engine, queue, model, template }: InspectContext,
+  request: InspectRequest,
+  { signal }: Pick<RequestOptions, 'signal'> = {},
+): Promise<Inspection> {
+  signal?.throwIfAborted();
+  const facts = engine.facts.model;
+  if (facts.n_embedding !== null)
+    throw new SlmError(
+      'unsupported',
+      `Expected a model that generates text, found ${model}, which embeds it; load another one to look inside.`,
+    );
+  for (const [name, value] of Object.entries(request))
+    if (value !== undefined && !KNOWN.has(name)) invalid('only parameters that slmweb knows', name);
+  const layers = layersOf(request.layer, facts.n_layer);
+  const top = request.top ?? TOP;
+  if (!Number.isInteger(top) || top < 1 || top > MAX_TOP)
+    invalid(`top to be a whole number from 1 to ${MAX_TOP}`, top);
+  const steer = steering(request.steer, facts);
+  const adapters = engine.adapters.choose(undefined);
+  return queue.run(async () => {
+    const ids = await tokensOf(request, engine, template);
+    const { tokens, lens } = await engine.inspect({ ids, layers, top, adapters, steer }, signal);
+    const text = new TextDecoder();
+    return {
+      model,
+      tokens: tokens.map((bytes, i) => ({
+        id: ids[i]!,
+        token: text.decode(Uint8Array.from(bytes)),
+        bytes,
+        layers: layers.map((layer, l) => ({ layer, next: lens[l]![i]!.map(logprobOf) })),
+      })),
+      usage: {
+        prompt_tokens: ids.length,
+        completion_tokens: 0,
+        total_tokens: ids.length,
+        prompt_tokens_details: { cached_tokens: 0 },
+      },
+    };
+  }, signal);
+}
+
+async function tokensOf(
+  { text, messages }: InspectRequest,
+  engine: Engine,
+  template: () => ChatTemplate,
+): Promise<Int32Array> {
+  if ((text === undefined) === (messages === undefined))
+    invalid('either text or messages', { text, messages });
+  if (messages !== undefined) {
+    if (!Array.isArray(messages) || messages.length === 0)
+      invalid('messages to be a list of at least one', messages);
+    const continues = messages.at(-1)!.role === 'assistant';
+    const prompt = template().prompt(messages, { continues, args: {} });
+    const bos = !template().writesBos(prompt);
+    return engine.tokenize(prompt.text, { special: true, bos, plain: prompt.plain });
+  }
+  if (typeof text !== 'string') invalid('text to be a text', text);
+  // What a stranger wrote holds no control tokens.
+  const ids = await engine.tokenize(text, { special: false, bos: true });
+  return ids.length > 0 ? ids : invalid('a text of at least one character', text);
+}
+
+/** Rising, each once. */
+function layersOf(given: InspectRequest['layer'], n_layer: number): number[] {
+  const list = given === undefined ? Array.from({ length: n_layer }, (_, i) => i) : [given].flat();
+  for (const layer of list)
+    if (!Number.isInteger(layer) || layer < 0 || layer >= n_layer)
+      invalid(`layers from 0 to ${n_layer - 1}`, layer);
+  if (list.length === 0) invalid('at least one layer', given);
+  return [...new Set(list)].sort((a, b) => a - b);
+}
+
+/** What a request adds to the residual, checked. */
+export function steering(
+  given: readonly Steer[] | undefined,
+  { n_layer, n_embd }: { readonly n_layer: number; readonly n_embd: number },
+): RawSteer[] {
+  if (given === undefined) return [];
+  if (!Array.isArray(given)) invalid('steer to be a list of {layer, direction, strength}', given);
+  return (given as readonly Steer[]).map(({ layer, direction, strength }) => {
+    layersOf(layer, n_layer);
+    if (typeof strength !== 'number' || !Number.isFinite(strength))
+      invalid('the strength of a direction to be a number', strength);
+    const numbers = Float32Array.from(direction ?? []);
+    if (numbers.length !== n_embd || !numbers.every(Number.isFinite))
+      invalid(`a direction of ${n_embd} numbers`, `${numbers.length}`);
+    return { layer, direction: numbers, strength };
+  });
+}
