@@ -140,8 +140,9 @@ BLOCKS = {
     "TQ2_0": (35, 256, 66), "MXFP4": (39, 32, 17), "Q1_0": (41, 128, 18),
 }  # fmt: skip
 
-ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma",
-                 "gemma-embedding", "bert", "recurrentgemma", "lfm2", "qwen35")  # fmt: skip
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "granite", "mistral3", "olmo2",
+                 "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
+                 "recurrentgemma", "lfm2", "qwen35")  # fmt: skip
 
 
 def model(
@@ -196,6 +197,16 @@ def model(
                 "ffn_down": (n_ff, n_embd),
             }.items()
         }  # fmt: skip
+    if architecture == "olmo2":
+        for layer in range(2):
+            for name in ("attn_norm", "ffn_norm"):
+                del shapes[f"blk.{layer}.{name}"]
+            shapes |= {
+                f"blk.{layer}.attn_q_norm": (n_head * head_dim,),
+                f"blk.{layer}.attn_k_norm": (n_head_kv * head_dim,),
+                f"blk.{layer}.post_attention_norm": (n_embd,),
+                f"blk.{layer}.post_ffw_norm": (n_embd,),
+            }
     if architecture == "bert":
         shapes = _bert(n_embd, n_vocab, n_ff, n_head * head_dim, n_head_kv * head_dim)
     if architecture == "qwen35":

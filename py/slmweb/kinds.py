@@ -52,7 +52,7 @@ KINDS = (
             """
             afmoe arctic bailingmoe bailingmoe2 cohere2_moe dbrx deepseek deepseek2 deepseek_v2
             deepseek_v3 deepseek_v32 dots1 ernie4_5-moe ernie4_5_moe exaone-moe exaone_moe flex_olmo
-            glm4_moe glm4moe gpt-oss gpt_oss granitemoe granitemoehybrid grok grovemoe hunyuan-moe
+            glm4_moe glm4moe gpt-oss gpt_oss granitemoe grok grovemoe hunyuan-moe
             hunyuan_v1_moe jetmoe kimi-linear kimi_k25 kimi_linear lfm2_moe lfm2moe llama4
             llama4_text longcat_flash mimo2 minimax minimax-m2 minimax_m2 mixtral nemotron_h_moe
             nomic-bert-moe olmoe phimoe qwen2_moe qwen2moe qwen35moe qwen3_5_moe qwen3_moe

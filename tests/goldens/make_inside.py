@@ -55,9 +55,9 @@ class Hooked:
         self.hf = transformers_model(model)
         self.seen: dict[str, F32] = {}
 
-    def keep(self, name: str) -> Callable[..., None]:
+    def keep(self, name: str, factor: float = 1.0) -> Callable[..., None]:
         def hook(module: Any, inputs: Any, output: Any) -> None:
-            self.seen[name] = np.array(of(output)[0].numpy(), np.float32)
+            self.seen[name] = np.array((of(output)[0] * factor).numpy(), np.float32)
 
         return hook
 
@@ -79,9 +79,11 @@ def inside(model: TinyModel, ids: list[int]) -> dict[str, Any]:
     hooked = Hooked(model)
     layers = layers_of(hooked.hf)
     hooks = []
+    # Granite adds a part of what its blocks put out.
+    part = getattr(hooked.hf.config, "residual_multiplier", 1.0)
     for i, layer in enumerate(layers):
         hooks.append(layer.register_forward_hook(hooked.keep(f"residual.{i}")))
-        hooks.append(mlp_of(layer).register_forward_hook(hooked.keep(f"mlp.{i}")))
+        hooks.append(mlp_of(layer).register_forward_hook(hooked.keep(f"mlp.{i}", part)))
         if (matrix := heads_matrix_of(layer)) is not None:
             hooks.append(matrix.register_forward_pre_hook(hooked.keep_input(f"heads.{i}")))
     hooked.logits(ids, *hooks)

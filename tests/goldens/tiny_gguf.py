@@ -117,6 +117,20 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
         writer.add_attn_logit_softcapping(model.attn_softcap)
     if model.final_softcap is not None:
         writer.add_final_logit_softcapping(model.final_softcap)
+    if (yarn := model.yarn) is not None:
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(yarn.factor)
+        writer.add_rope_scaling_orig_ctx_len(yarn.original_context)
+        if yarn.mscale is not None:
+            writer.add_rope_scaling_yarn_log_mul(yarn.mscale)
+    if model.temperature is not None:
+        writer.add_attn_temperature_scale(model.temperature)
+    if model.factors is not None:
+        embedding, attention, residual, logits = model.factors
+        writer.add_embedding_scale(embedding)
+        writer.add_attention_scale(attention)
+        writer.add_residual_scale(residual)
+        writer.add_logit_scale(logits)
     if model.n_embedding:
         writer.add_pooling_type(gguf.PoolingType.MEAN)
     if model.n_wide:

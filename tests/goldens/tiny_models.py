@@ -23,9 +23,9 @@ from tests.blocks import HALVES, dequantize, put_half
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
-    "llama", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3", "vaultgemma",
-    "gemma-embedding", "bert", "recurrentgemma", "lfm2",
-    "qwen35",
+    "llama", "qwen2", "qwen3", "smollm3", "granite", "olmo2", "mistral3", "gemma",
+    "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert", "recurrentgemma",
+    "lfm2", "qwen35",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -40,6 +40,15 @@ class Llama3Rope:
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
     original_context: int = 64
+
+
+@dataclass(frozen=True)
+class Yarn:
+    """The original context is short here too: 96 positions go far beyond it."""
+
+    factor: float = 4.0
+    original_context: int = 32
+    mscale: float | None = None  # of all dimensions as well
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,10 @@ class TinyModel:
     query_pre_attn_scalar: int | None = None
     attn_softcap: float | None = None
     final_softcap: float | None = None
+    yarn: Yarn | None = None  # of the layers that see everything
+    temperature: float | None = None  # of attention (Ministral 3)
+    # Granite's: of embeddings, scores, what a block adds, and (a divisor) of logits.
+    factors: tuple[float, float, float, float] | None = None
     # Of queries and of keys each. Wider attention scores make a model chaotic,
     # which 62 layers of float32 rounding do not survive.
     qk_gain: float = 1.5
@@ -96,7 +109,7 @@ class TinyModel:
     @property
     def rotates_neighbours(self) -> bool:
         """Whether llama.cpp rotates neighbouring rows of a head, where transformers does halves."""
-        return self.arch in ("llama", "smollm3")
+        return self.arch in ("llama", "smollm3", "granite", "mistral3")
 
     @property
     def is_gemma(self) -> bool:
@@ -147,6 +160,31 @@ MODELS: dict[str, TinyModel] = {
         TinyModel("qwen2", "qwen2", tied=True, rope_base=1000000.0),
         TinyModel("qwen3", "qwen3", head_dim=32, rope_base=1000000.0),
         TinyModel("smollm3", "smollm3", n_layer=5, n_ff=172, tied=True, rope_base=2000000.0),
+        # Logits and scores as wide as the others', though divided.
+        TinyModel("granite", "granite", n_ff=172, tied=True, factors=(6.0, 0.125, 0.4, 2.5)),
+        TinyModel("olmo2", "olmo2", rope_base=500000.0, eps=1e-5),
+        TinyModel(
+            "olmo3",
+            "olmo2",
+            n_layer=5,
+            n_ff=172,
+            eps=1e-5,
+            rope_base=500000.0,
+            rope_base_local=500000.0,
+            window=24,
+            window_pattern=4,
+            yarn=Yarn(),
+        ),
+        TinyModel(
+            "mistral3",
+            "mistral3",
+            n_ff=172,
+            head_dim=32,
+            eps=1e-5,
+            rope_base=1000000.0,
+            yarn=Yarn(mscale=1.0),
+            temperature=0.3,
+        ),
         TinyModel("gemma", "gemma", n_head_kv=1, head_dim=32, tied=True),
         _GEMMA2,
         # llama.cpp tells a 27B model from its siblings by the number of layers,
@@ -393,6 +431,12 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         if model.arch == "qwen2":
             for name, n in (("q", q), ("k", kv), ("v", kv)):
                 vector(f"{at}self_attn.{name}_proj.bias", n, 0.0, 1.0)
+        if model.arch == "olmo2":
+            norm(f"{at}self_attn.q_norm.weight", q, model.qk_gain)
+            norm(f"{at}self_attn.k_norm.weight", kv, model.qk_gain)
+            norm(f"{at}post_attention_layernorm.weight", embd)
+            norm(f"{at}post_feedforward_layernorm.weight", embd)
+            continue
         if qk_norm:
             norm(f"{at}self_attn.q_norm.weight", model.head_dim, model.qk_gain)
             norm(f"{at}self_attn.k_norm.weight", model.head_dim, model.qk_gain)

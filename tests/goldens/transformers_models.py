@@ -13,6 +13,13 @@ import transformers
 
 from tests.goldens.tiny_models import F32, TinyModel, weights
 
+GRANITE_FACTORS = (
+    "embedding_multiplier",
+    "attention_multiplier",
+    "residual_multiplier",
+    "logits_scaling",
+)
+
 
 def transformers_config(model: TinyModel) -> Any:
     classes: dict[str, Any] = {
@@ -20,6 +27,9 @@ def transformers_config(model: TinyModel) -> Any:
         "qwen2": transformers.Qwen2Config,
         "qwen3": transformers.Qwen3Config,
         "smollm3": transformers.SmolLM3Config,
+        "granite": transformers.GraniteConfig,
+        "olmo2": transformers.Olmo3Config if model.window else transformers.Olmo2Config,
+        "mistral3": transformers.Ministral3Config,
         "gemma": transformers.GemmaConfig,
         "gemma2": transformers.Gemma2Config,
         "gemma3": transformers.Gemma3TextConfig,
@@ -114,6 +124,16 @@ def transformers_config(model: TinyModel) -> Any:
         }
     if model.rope_linear_factor != 1:
         rope |= {"rope_type": "linear", "factor": model.rope_linear_factor}
+    if (yarn := model.yarn) is not None:
+        rope |= {
+            "rope_type": "yarn",
+            "factor": yarn.factor,
+            "original_max_position_embeddings": yarn.original_context,
+        }
+        if yarn.mscale is not None:
+            rope |= {"mscale": yarn.mscale, "mscale_all_dim": yarn.mscale}
+        if model.temperature is not None:
+            rope["llama_4_scaling_beta"] = model.temperature
     options: dict[str, object] = {}
     if model.rope_base_local is not None:
         local = {"rope_type": "default", "rope_theta": model.rope_base_local}
@@ -132,9 +152,13 @@ def transformers_config(model: TinyModel) -> Any:
             "attn_logit_softcapping": model.attn_softcap,
             "final_logit_softcapping": model.final_softcap,
         }
-    if model.arch == "smollm3":
+    if model.arch == "olmo2" and model.window is not None:
+        options["sliding_window"] = model.window
+    if model.arch in ("smollm3", "olmo2", "mistral3"):
         # Its defaults are ids of a vocabulary that is not tiny.
         options |= {"pad_token_id": None, "bos_token_id": 1, "eos_token_id": 2}
+    if model.factors is not None:
+        options |= dict(zip(GRANITE_FACTORS, model.factors, strict=True))
     if model.arch == "gemma-embedding":
         options["use_bidirectional_attention"] = True
     return classes[model.arch](

@@ -98,13 +98,13 @@ def act(gate: F64, finish: int) -> F64:
 
 def product(w: Matrix, x: F64, scale: float, bias: F32 | None) -> tuple[F64, F64]:
     """(n, rows) and what float32 may lose of each."""
-    y = scale * (x @ w.values.T.astype(np.float64))
+    y = x @ w.values.T.astype(np.float64)
     norms = np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(w.values.astype(np.float64), axis=1)
     tolerance = 4 * EPSILON * scale * norms + 1e-12
     if bias is not None:
         y += bias
-        tolerance += EPSILON * np.abs(bias)
-    return y, tolerance
+        tolerance += EPSILON * scale * np.abs(bias)
+    return scale * y, tolerance
 
 
 def finished(y: F64, tolerance: F64, before: F64, of: Matvec | Matmul) -> tuple[F64, F64]:

@@ -1,5 +1,5 @@
 // matmul.wgsl: the product of one matrix with many tokens: prefill. CPU: Ops::matmul.
-// y[t][first_row + r] = finish(scale * x[first_token + t] . W[r] + bias[first_row + r]); x is normalized already.
+// y[t][first_row + r] = finish(scale * (x[first_token + t] . W[r] + bias[first_row + r])); x is normalized already.
 // Tiles of 64 tokens x 64 rows, 256 invocations with 4 x 4 results each, a block of 32 columns at a
 // time through workgroup memory, f32 sums. Workgroups: x = ceil(rows / 64), y = ceil(n / 64).
 //:include block
@@ -50,10 +50,11 @@ fn store(token: u32, row: u32, sum: f32) {
   if (token >= params.n || row >= params.rows) {
     return;
   }
-  var value = sum * params.scale;
+  var value = sum;
   if (params.bias != 0xffffffffu) {
     value += vectors[params.bias + params.first_row + row];
   }
+  value *= params.scale;
   let i = token * params.y_stride + params.first_row + row;
   y[i] = finished(value, y[i]);
 }

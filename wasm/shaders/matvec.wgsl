@@ -1,5 +1,5 @@
 // matvec.wgsl: products of up to three matrices with the same few tokens: decode. CPU: Ops::matmul.
-// y_p[t][first_row_p + r] = finish(scale * norm(x[first_token + t]) . W_p[r] + bias_p[first_row_p + r]).
+// y_p[t][first_row_p + r] = finish(scale * (norm(x[first_token + t]) . W_p[r] + bias_p[first_row_p + r])).
 // A workgroup of 64 lanes has 64 / LANES groups of neighbouring lanes, each with ROWS rows: see common/sweep.wgsl.
 // Rows of the products, rounded up to a multiple of 4 each, are units, counted one product after the other; with
 // FINISH 2 or 3 (gate and up) row r of both is one unit. Workgroups: ceil(units / (64 / LANES * ROWS)), over x and y

@@ -17,6 +17,8 @@ struct Params {
   k_norm: u32,
   epsilon: f32,
   scale: f32,
+  temperature: f32, // of queries, by their position; see AttentionSpec
+  temperature_span: f32,
 }
 struct Batch {
   past: u32,
@@ -91,8 +93,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   let angle = token * params.angle_stride;
   if (of_query) {
+    let spans = floor(f32(batch.past + token) / params.temperature_span);
+    let scale = params.scale * (1.0 + params.temperature * log(1.0 + spans));
     for (var d = lane; d < params.head_dim; d += 64u) {
-      q[first + d] = rotated(d, angle) * params.scale;
+      q[first + d] = rotated(d, angle) * scale;
     }
     return;
   }

@@ -35,6 +35,7 @@ struct Rope {
   uint32_t n_dims = 0;           // of each head, from its start
   float *inverse_freq = nullptr; // (n_dims / 2), position scaling included
   float *factors = nullptr;      // (n_dims / 2) that divide them (Llama 3), or null
+  float magnitude = 1;           // of what rotates
   uint32_t index = 0;            // which of a model's ropes: its place in the workspace
 };
 inline constexpr uint32_t kMaxRopes = 2;
@@ -47,8 +48,10 @@ struct AttentionSpec {
   const Rope *rope;                                 // null: nothing is rotated
   const float *q_norm = nullptr, *k_norm = nullptr; // (head_dim) each, or null
   float norm_epsilon = 0;
-  float scale = 1;     // of the scores
-  float softcap = 0;   // of the scores; 0 is off
+  float scale = 1;   // of the scores
+  float softcap = 0; // of the scores; 0 is off
+  /// A query at position p is scaled by 1 + temperature ln(1 + floor(p / temperature_span)) besides.
+  float temperature = 0, temperature_span = 1;
   uint32_t window = 0; // a token sees this many positions up to itself; 0 is all
   uint32_t ahead = 0;  // and this many behind itself, as far as the call has them
 };
@@ -132,6 +135,8 @@ public:
   virtual void layernorm(const LayerNorm &norm, Rows x) = 0;
   /// x = gelu(x), by the error function (Hendrycks and Gimpel 2016).
   virtual void gelu(Rows x) = 0;
+  /// out = norm(x), which are not the same rows.
+  virtual void rmsnorm(const Input &x, Rows out) = 0;
   /// x += rmsnorm(y); y is no longer needed.
   virtual void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) = 0;
 
@@ -142,8 +147,8 @@ public:
   static constexpr uint32_t kMaxProducts = 3; // of one call
   /// out = W x for each product; they share x.
   virtual void matmul(const Input &x, std::initializer_list<Product> products) = 0;
-  /// sum += W x
-  virtual void matmul_add(const Input &x, const Linear &w, Rows sum) = 0;
+  /// sum += factor W x
+  virtual void matmul_add(const Input &x, const Linear &w, Rows sum, float factor = 1) = 0;
   /// out = act(gate x) * (up x)  (Shazeer 2020)
   virtual void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) = 0;
 
@@ -171,8 +176,8 @@ public:
   /// is no longer needed.
   virtual void pool(const Input &x, Pooling how, Rows out) = 0;
 
-  /// Logits (n, n_vocab) of the last `n` tokens: product, soft cap.
-  virtual void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) = 0;
+  /// Logits (n, n_vocab) of the last `n` tokens: product, times `factor`, soft cap.
+  virtual void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor = 1) = 0;
 
   /// to = from
   virtual void copy(Rows from, Rows to) = 0;

@@ -20,6 +20,8 @@ from .common import (
     ContextOption,
     JsonOption,
     ModelArgument,
+    SaeOption,
+    SteerOption,
     VariantOption,
     VerifyOption,
     loaded_adapters,
@@ -27,6 +29,7 @@ from .common import (
     print_json,
     progress_bar,
 )
+from .common import steer as steer_session
 from .generation import (
     MinPOption,
     PenaltyOption,
@@ -78,6 +81,8 @@ def chat(
     ] = None,
     n_ctx: ContextOption = None,
     adapter: AdapterOption = None,
+    sae: SaeOption = None,
+    steer: SteerOption = None,
     variant: VariantOption = None,
     verify: VerifyOption = False,
     json: JsonOption = False,
@@ -107,6 +112,7 @@ def chat(
         chat_prompt(opened, [{"role": "user", "content": "?"}])
         with loaded_adapters(opened, adapter) as adapters, opened.session(n_ctx) as session:
             session.adapters(adapters)
+            steer_session(session, sae, steer)
             conversation = _Conversation(opened, session, sampling, system, max_tokens, json)
             if prompt is not None:
                 conversation.ask(prompt)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..core.adapter import Adapter
     from ..core.guard import Policy
     from ..core.model import Model
+    from ..core.sae import Sae
+    from ..core.session import Session
 
 Variant = Literal["relaxed", "simd"]
 Backend = Literal["auto", "webgpu", "cpu"]
@@ -76,6 +78,25 @@ AdapterOption = Annotated[
         metavar="FILE.gguf[:SCALE]",
         help="A LoRA adapter of the model, at this scale (1); repeatable, to mix several.",
         show_default=False,
+    ),
+]
+
+
+SaeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sae",
+        metavar="FILE.gguf",
+        help="A sparse autoencoder of the model, of `slmweb sae`.",
+        show_default=False,
+    ),
+]
+SteerOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FEATURE:SCALE",
+        help="With --sae: add so many times a feature's direction behind its layer, in the unit of "
+        "its activations; repeatable.",
     ),
 ]
 
@@ -139,6 +160,40 @@ def loaded_adapters(
                 adapter = stack.enter_context(model.load_adapter(path, progress=progress))
             used.append((adapter, scale))
         yield used
+
+
+@contextlib.contextmanager
+def loaded_sae(model: Model, file: Path) -> Iterator[Sae]:
+    """Raises SlmError: what `Model.load_sae` raises."""
+    with progress_bar(f"loading {file.name}", "bytes") as progress:
+        sae = model.load_sae(file, progress=progress)
+    with sae:
+        yield sae
+
+
+def steer(session: Session, file: Path | None, options: list[str] | None) -> None:
+    """Steers by the features that --steer names, of the SAE that --sae does; its directions stay
+    when it is closed. Raises SlmError "invalid_argument", or what loading and steering raise."""
+    if (file is None) != (not options):
+        raise SlmError(
+            "invalid_argument", "--steer names features of an SAE; give --sae FILE and --steer both"
+        )
+    if file is None:
+        return
+    with loaded_sae(session.model, file) as sae:
+        for feature, scale in map(parse_steering, options or []):
+            session.steer_by(sae, feature, scale)
+
+
+def parse_steering(option: str) -> tuple[int, float]:
+    """FEATURE:SCALE. Raises SlmError "invalid_argument"."""
+    feature, _, text = option.partition(":")
+    with contextlib.suppress(ValueError):
+        if math.isfinite(scale := float(text)) and feature.isdecimal():
+            return int(feature), scale
+    raise SlmError(
+        "invalid_argument", f"--steer {option!r} is not of the form FEATURE:SCALE, as in 1234:40"
+    )
 
 
 def parse_adapter(option: str) -> tuple[Path, float]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from .common import (
     ModelArgument,
     VariantOption,
     loaded_adapters,
+    loaded_sae,
     print_json,
     progress_bar,
 )
@@ -96,7 +97,7 @@ def look(
         ids = _tokens(opened, text, special)
         told: dict[str, Any] = {"tokens": [_token(opened.tokenizer, token) for token in ids]}
         with (
-            _loaded_sae(opened, sae) as encoder,
+            nullcontext() if sae is None else loaded_sae(opened, sae) as encoder,
             loaded_adapters(opened, adapter) as adapters,
             opened.session(max(4, len(ids))) as session,
         ):
@@ -109,17 +110,6 @@ def look(
                 _feature(session, ids, encoder, feature, top, told, json=json)
         if json:
             print_json(told)
-
-
-@contextlib.contextmanager
-def _loaded_sae(model: Model, file: Path | None) -> Iterator[Sae | None]:
-    if file is None:
-        yield None
-        return
-    with progress_bar(f"loading {file.name}", "bytes") as progress:
-        sae = model.load_sae(file, progress=progress)
-    with sae:
-        yield sae
 
 
 def _lens(

@@ -24,7 +24,7 @@ from .families import Row
 from .hyperparameters import Hyperparameters
 from .names import canonical
 from .safetensors import F32, SafetensorsFile, Tensor, same_values
-from .tensors import EMBEDDING, HEAD, Merge
+from .tensors import EMBEDDING, HEAD, Merge, shape_of
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -354,7 +354,7 @@ class Adapter:
 
 
 def merges_of(
-    adapters: Iterable[Adapter], table: Mapping[str, Row], hyper: Hyperparameters
+    adapters: Iterable[Adapter], table: Mapping[str, tuple[Row, ...]], hyper: Hyperparameters
 ) -> dict[str, list[Merge]]:
     """The changes of all adapters, in order, by the name of the tensor they change.
 
@@ -364,15 +364,13 @@ def merges_of(
     for adapter in adapters:
         _refuse_half_tied(adapter, hyper)
         for change in adapter.changes:
-            row = table.get(change.name)
-            if row is None:
+            if change.name not in table:
                 raise SlmError(
                     "bad_file",
                     f"{adapter.path} adapts '{change.name}', which the base has not; "
                     "use the base that the adapter was trained on",
                 )
-            shape = tuple(hyper.size(dimension) for dimension in row.shape)
-            _require_shape(adapter, change, shape)
+            _require_shape(adapter, change, shape_of(table[change.name][0], hyper))
             if isinstance(change, Replacement | Tokens) and adapter.weight != 1:
                 raise SlmError(
                     "unsupported",

@@ -147,20 +147,21 @@ def convert_adapter(
         alpha = pairs[0].scale * pairs[0].rank
         outputs = []
         for pair in pairs:
-            row = table[pair.name]
+            rows = table[pair.name]
             factor = np.float32(pair.scale * pair.rank / alpha)
-            if pair.embedding:
-                # Tokens look A up by rows, so llama.cpp has it as (n_vocab, rank) and B as
-                # (n_embd, rank).
-                a, b = pair.b, np.ascontiguousarray(pair.a.T) * factor
-            else:
-                # The conventions change rows of W, which are rows of B; a bias-like
-                # change ("plus_one") is for norms, and those are no matrices.
-                a = changed_columns(pair.a, row.change, hyper)
-                b = pair.b * factor
-                b = b if row.change == "value_columns" else changed(b, row.change, hyper)
-            outputs.append(_matrix(f"{row.target}.lora_a", a, wanted))
-            outputs.append(_matrix(f"{row.target}.lora_b", b, wanted))
+            for row, part in zip(rows, np.split(pair.b * factor, len(rows)), strict=True):
+                if pair.embedding:
+                    # Tokens look A up by rows, so llama.cpp has it as (n_vocab, rank) and B as
+                    # (n_embd, rank).
+                    a, b = pair.b, np.ascontiguousarray(pair.a.T) * factor
+                else:
+                    # The conventions change rows of W, which are rows of B; a bias-like
+                    # change ("plus_one") is for norms, and those are no matrices.
+                    a, b = changed_columns(pair.a, row.change, hyper), part
+                    if row.change != "value_columns":
+                        b = changed(part, row.change, hyper)
+                outputs.append(_matrix(f"{row.target}.lora_a", a, wanted))
+                outputs.append(_matrix(f"{row.target}.lora_b", b, wanted))
 
         def describe(writer: GGUFWriter) -> None:
             writer.add_type("adapter")

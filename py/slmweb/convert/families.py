@@ -53,6 +53,7 @@ class Row:
     change: Change = "none"
     promise: str = ""  # what the config has to say for it to count; it may then still be missing
     memory: Memory = ""  # of the layers that have it
+    part: tuple[int, int] = (0, 1)  # which of how many that the checkpoint has in one tensor
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,24 @@ class Family:
     # Which of its two names transformers reads first.
     activation_key: Literal["hidden_act", "hidden_activation"] = "hidden_act"
     window_pattern: int = 0  # every such layer sees everything; 0: all do
+    writes_pattern: bool = False  # which the runtimes do not know by heart
     softcaps: bool = False  # of scores and logits
     rotary_rows: bool = False  # llama's order of rows, which "rotary_q" and "rotary_k" make
     untied_output: bool = True  # llama.cpp reads an output.weight
+    never: tuple[str, ...] = ()  # of the config: what would change what is computed
     layers: str = "model.layers."  # what the names of layer 0 begin with, before the 0
     ignored: tuple[str, ...] = ()  # beginnings of names that play no part in what is computed
     layer_norm: bool = False  # with a bias, where the others have the root mean square alone
     rotary: bool = True
+    rope_scalings: tuple[str, ...] = ("default", "linear")
+    local_rope_base: str = ""  # of local layers, which have another: the config's name of it
+    attention_temperature: bool = False  # queries grow with their position
+    rotary_if_said: bool = False  # by the config's position_embedding_type
     unrotated_period: int = 0  # every such layer knows no positions; 0: none
     rotary_share: float = 1.0  # of each head, from its start
+    n_ff: str = "intermediate_size"  # the config's name of it
+    factors: bool = False  # of embeddings, scores, blocks and logits
+    attention_alone: bool = False  # of a type that may have experts and states besides
     recurrence: Recurrence | None = None  # of some layers, of which the config has a list
     layer_kinds: str = "block_types"  # the list's name
     # Names that transformers reads before those of the other families, by which they go here.
@@ -177,6 +187,16 @@ def _of(memory: Memory, *rows: Row) -> tuple[Row, ...]:
     return tuple(replace(row, memory=memory) for row in rows)
 
 
+# OLMo 2 and 3 have no norms before their blocks, and one for all heads together.
+_OLMO_LAYER = (
+    *(row for row in _layer() if row.target != "attn_norm.weight"),
+    Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("q",)),
+    Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("kv",)),
+    Row("post_attention_layernorm.weight", "post_attention_norm.weight", ("embd",)),
+    Row("post_feedforward_layernorm.weight", "post_ffw_norm.weight", ("embd",)),
+)
+_OLMO_DEFAULTS: Mapping[str, Any] = {"rms_norm_eps": 1e-5, "max_position_embeddings": 2048}
+
 _GEMMA3_DEFAULTS: Mapping[str, Any] = {
     "vocab_size": 262_208,
     "hidden_size": 2304,
@@ -199,6 +219,7 @@ FAMILIES: tuple[Family, ...] = (
         "llama",
         _model(),
         (*_layer("rotary_q", "rotary_k"), _FFN_NORM, *_LLAMA_BIASES),
+        rope_scalings=("default", "linear", "llama3"),
         rotary_rows=True,
     ),
     Family("qwen2", "qwen2", _model(), (*_layer(), _FFN_NORM, *_QWEN2_BIASES)),
@@ -227,6 +248,66 @@ FAMILIES: tuple[Family, ...] = (
         },
         rotary_rows=True,
         unrotated_period=4,
+    ),
+    Family(
+        "granite",
+        "granite",
+        _model(),
+        (*_layer("rotary_q", "rotary_k"), _FFN_NORM, *_LLAMA_BIASES),
+        rotary_rows=True,
+        factors=True,
+    ),
+    # Granite 4's small models have the type of its hybrids, and nothing but attention.
+    Family(
+        "granite",
+        "granitemoehybrid",
+        _model(),
+        (
+            *(row for row in _layer("rotary_q", "rotary_k") if "ffn_" not in row.target),
+            _FFN_NORM,
+            *(row for row in _LLAMA_BIASES if "ffn_" not in row.target),
+            Row("shared_mlp.input_linear.weight", "ffn_gate.weight", ("ff", "embd"), part=(0, 2)),
+            Row("shared_mlp.input_linear.weight", "ffn_up.weight", ("ff", "embd"), part=(1, 2)),
+            Row("shared_mlp.output_linear.weight", "ffn_down.weight", ("embd", "ff")),
+        ),
+        rotary_rows=True,
+        rotary_if_said=True,
+        n_ff="shared_intermediate_size",
+        factors=True,
+        attention_alone=True,
+    ),
+    Family("olmo2", "olmo2", _model(), _OLMO_LAYER, _OLMO_DEFAULTS),
+    Family(
+        "olmo2",
+        "olmo3",
+        _model(),
+        _OLMO_LAYER,
+        {**_OLMO_DEFAULTS, "sliding_window": 4096, "rope_theta": 500_000.0},
+        window_pattern=4,
+        writes_pattern=True,
+        rope_scalings=("default", "yarn"),
+        local_rope_base="rope_theta",
+    ),
+    Family(
+        "mistral3",
+        "ministral3",
+        _model(),
+        (*_layer("rotary_q", "rotary_k"), _FFN_NORM),
+        {
+            "vocab_size": 131_072,
+            "hidden_size": 4096,
+            "intermediate_size": 14_336,
+            "num_hidden_layers": 34,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "max_position_embeddings": 262_144,
+            "rms_norm_eps": 1e-5,
+        },
+        rotary_rows=True,
+        rope_scalings=("yarn",),
+        attention_temperature=True,
+        never=("sliding_window",),
     ),
     Family(
         "gemma",
@@ -271,6 +352,7 @@ FAMILIES: tuple[Family, ...] = (
         activations=_GELU,
         activation_key="hidden_activation",
         window_pattern=6,
+        local_rope_base="rope_local_base_freq",
     ),
     # llama.cpp counts the modules of sentence-transformers: the model is 0, pooling 1.
     Family(
@@ -286,6 +368,7 @@ FAMILIES: tuple[Family, ...] = (
         activations=_GELU,
         activation_key="hidden_activation",
         window_pattern=6,
+        local_rope_base="rope_local_base_freq",
         untied_output=False,
         embeds=True,
     ),
@@ -621,7 +704,7 @@ def delta_heads(family: Family, whole: Callable[[str], int]) -> DeltaHeads | Non
 def feed_forward(family: Family, config: Mapping[str, Any], whole: Callable[[str], int]) -> int:
     """Rows of the matrix that a gated unit's other one is multiplied with. `whole` reads a whole
     number above zero of the config, which has the family's defaults."""
-    width = whole("intermediate_size")
+    width = whole(family.n_ff)
     if family.model_type == "recurrent_gemma":
         return width // 2  # which counts both
     if not config.get("block_auto_adjust_ff_dim"):
@@ -634,12 +717,27 @@ def feed_forward(family: Family, config: Mapping[str, Any], whole: Callable[[str
 
 
 # A vision model around a family's language model.
-MULTIMODAL = {"gemma3": "gemma3_text", "qwen3_5": "qwen3_5_text"}
+MULTIMODAL = {
+    "gemma3": "gemma3_text",
+    "mistral3": "ministral3",
+    "qwen3_5": "qwen3_5_text",
+}
 
 
 def family_with(model_type: str, config: Mapping[str, Any]) -> Family | None:
     """The family of a language model's config: of those of one type, the one that sees both ways
     if the config says so."""
-    found = [family for family in FAMILIES if family.model_type == model_type]
+    found = [
+        family
+        for family in FAMILIES
+        if family.model_type == model_type and not (family.attention_alone and _has_more(config))
+    ]
     both_ways = bool(config.get("use_bidirectional_attention"))
     return next((f for f in found if len(found) == 1 or f.embeds == both_ways), None)
+
+
+def _has_more(config: Mapping[str, Any]) -> bool:
+    """Experts, or layers that remember a state; by default there are both."""
+    kinds = config.get("layer_types") or ("mamba",)
+    attends = all(kind in ("attention", "full_attention") for kind in kinds)
+    return config.get("num_local_experts") != 0 or not attends

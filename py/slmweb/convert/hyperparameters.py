@@ -47,6 +47,18 @@ class Llama3Scaling:
 
 
 @dataclass(frozen=True)
+class Yarn:
+    """YaRN's scaling of rotary frequencies (Peng et al. 2023, as transformers has it)."""
+
+    factor: float
+    original_context: int
+    beta_fast: float
+    beta_slow: float
+    log_multiplier: float  # of the magnitude's divisor; 0: none
+    magnitude: float  # of what rotates, over what the factor asks for
+
+
+@dataclass(frozen=True)
 class Recurrence:
     """Of the layers that remember a state in place of keys and values."""
 
@@ -55,6 +67,17 @@ class Recurrence:
     block: int  # columns of a block-diagonal matrix's blocks, of RG-LRU
     taps: int  # of a convolution
     delta: DeltaHeads | None = None  # of a delta rule
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What Granite multiplies: embeddings, scores of attention, what a block adds to the stream;
+    logits are divided."""
+
+    embedding: float
+    attention: float
+    residual: float
+    logits: float
 
 
 @dataclass(frozen=True)
@@ -74,6 +97,8 @@ class Hyperparameters:
     rope_base_local: float | None
     rope_linear_factor: float
     llama3: Llama3Scaling | None
+    yarn: Yarn | None
+    temperature: float  # of attention; 0: none
     window: int | None
     attn_softcap: float | None
     final_softcap: float | None
@@ -83,6 +108,8 @@ class Hyperparameters:
     pooling: PoolingType | None = None
     n_wide: int = 0
     n_embedding: int = 0
+    factors: Factors | None = None
+    rotates: bool = True  # queries and keys, where the family may do without
     n_types: int = 0  # of tokens, which BERT tells apart
 
     def with_sentence(self, sentence: Sentence) -> Hyperparameters:
@@ -162,7 +189,7 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
             **text,
             "tie_word_embeddings": config.get("tie_word_embeddings", model_type != "qwen3_5"),
         }
-        model_type = MULTIMODAL[str(model_type)]
+        model_type = text.get("model_type", MULTIMODAL[str(model_type)])
     if (family := family_with(str(model_type), config)) is not None:
         return family, config, multimodal
     named = f"{checkpoint.config_path} has the model_type {model_type!r}, which is not supported"
@@ -190,9 +217,10 @@ def hyperparameters(
     _check_unrotated(read, family, n_layer)
     rope, local_base = _rope(read, family)
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind not in ("default", "linear") and (kind, family.architecture) != ("llama3", "llama"):
+    if kind not in family.rope_scalings:
         raise read.unsupported(
-            f"the rope scaling '{kind}'", "default, linear and (for llama) llama3 are supported"
+            f"the rope scaling '{kind}'",
+            f"{family.model_type} is supported with {' or '.join(family.rope_scalings)}",
         )
     softcaps = {
         name: read.cap(f"{name}_logit_softcapping", required=family.softcaps)
@@ -216,10 +244,16 @@ def hyperparameters(
         rope_base_local=local_base,
         rope_linear_factor=read.inside(rope, "factor") if kind == "linear" else 1.0,
         llama3=_llama3(read, rope) if kind == "llama3" else None,
+        yarn=_yarn(read, rope) if kind == "yarn" else None,
+        temperature=read.inside(rope, "llama_4_scaling_beta")
+        if family.attention_temperature
+        else 0.0,
         window=_window(read, family),
         attn_softcap=softcaps["attn"],
         final_softcap=softcaps["final"],
         recurrence=_recurrence(read, family, n_layer, n_head) if family.recurs else None,
+        factors=_factors(read) if family.factors else None,
+        rotates=not family.rotary_if_said or read.values.get("position_embedding_type") == "rope",
         n_types=read.whole("type_vocab_size") if "type_vocab_size" in family.defaults else 0,
         query_scale=_query_scale(read, family, n_layer, n_embd // n_head, head_dim),
     )
@@ -280,6 +314,15 @@ def _window(read: _Reader, family: Family) -> int | None:
     return read.whole("sliding_window") if family.window_pattern else None
 
 
+def _factors(read: _Reader) -> Factors:
+    return Factors(
+        embedding=read.positive("embedding_multiplier", 1.0),
+        attention=read.positive("attention_multiplier", 1.0),
+        residual=read.positive("residual_multiplier", 1.0),
+        logits=read.positive("logits_scaling", 1.0),
+    )
+
+
 def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Recurrence:
     found = memories(family, read.values, n_layer)
     if not found:
@@ -338,15 +381,21 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
         raise read.unsupported(
             "attention in both directions", "models that generate text are supported"
         )
-    if values.get("position_embedding_type", "absolute") != "absolute":
+    positions = ("rope", "nope") if family.rotary_if_said else ("absolute",)
+    if values.get("position_embedding_type", positions[-1]) not in positions:
         raise read.unsupported(
             f"positions of the type {values['position_embedding_type']!r}",
-            "absolute ones are supported",
+            f"{positions[0]} ones are supported",
         )
     if values.get("attn_output_gate") is False:
         raise read.unsupported("attention without its gate", "attn_output_gate is supported")
     if values.get("use_sliding_window"):
         raise read.unsupported("sliding windows", f"{family.model_type} is supported without")
+    for key in family.never:
+        if values.get(key):
+            raise read.unsupported(
+                f"the {key} {values[key]!r}", f"{family.model_type} is supported without"
+            )
     _check_rotary_share(read, family, values)
 
 
@@ -363,7 +412,7 @@ def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
             f"{family.model_type} is supported with {period}",
         )
     found = read.values.get("layer_types", expected)
-    if found != expected and not family.recurs:
+    if found != expected and not family.recurs and not family.attention_alone:
         raise read.unsupported(
             "another order of sliding and full attention",
             f"{family.model_type} is supported with every layer full"
@@ -392,11 +441,11 @@ def _rope(read: _Reader, family: Family) -> tuple[Mapping[str, Any], float | Non
     """The rotary parameters of the layers that see everything, and the others' base.
 
     transformers 5 calls them rope_parameters and 4 rope_scaling. Where a config has
-    both, transformers takes the old one, wholly; Gemma 3, whose parameters are one
-    object for each kind of layer, puts the old ones on top of the new.
+    both, transformers takes the old one, wholly; Gemma 3 and OLMo 3, whose parameters are one
+    object for each kind of layer, put the old ones on top of the new.
     """
     new, old = (_object(read, key) for key in ("rope_parameters", "rope_scaling"))
-    if family.model_type != "gemma3_text":
+    if not family.local_rope_base:
         rope, local_base = old or new, None
         if any(key.endswith("_attention") for key in rope):
             raise read.unsupported(
@@ -418,7 +467,11 @@ def _rope(read: _Reader, family: Family) -> tuple[Mapping[str, Any], float | Non
         rope = {**_object(read, "full_attention", nested), **old}
         if local.get("rope_type", local.get("type", "default")) != "default":
             raise read.unsupported("scaled rotary positions in local layers", "plain ones are")
-        outer = read.inside(read.values, "rope_local_base_freq")
+        # Whatever a config of OLMo 3 says outside is the other layers'.
+        outer = read.inside(
+            read.values if family.local_rope_base != "rope_theta" else family.defaults,
+            family.local_rope_base,
+        )
         local_base = read.inside(local, "rope_theta", outer)
     _check_rotary_share(read, family, rope)
     return rope, local_base
@@ -447,6 +500,31 @@ def _llama3(read: _Reader, rope: Mapping[str, Any]) -> Llama3Scaling:
     if scaling.high_freq_factor <= scaling.low_freq_factor:
         raise read.unsupported("a high_freq_factor below low_freq_factor", "expected above it")
     return scaling
+
+
+def _yarn(read: _Reader, rope: Mapping[str, Any]) -> Yarn:
+    if rope.get("truncate") is False:
+        raise read.unsupported("a yarn that is not truncated", "expected truncate true")
+    factor = read.inside(rope, "factor")
+    all_dim = rope.get("mscale_all_dim") or 0
+    if all_dim and rope.get("mscale") and rope["mscale"] != 1:
+        raise read.unsupported(f"a yarn with the mscale {rope['mscale']!r}", "expected 1")
+    log_multiplier = read.inside(rope, "mscale_all_dim") if all_dim and rope.get("mscale") else 0.0
+
+    def grown(by: float) -> float:
+        return 1 + 0.1 * by * math.log(factor) if factor > 1 else 1.0
+
+    # A config may say null for what the factors ask for.
+    natural = grown(1) / (grown(log_multiplier) if log_multiplier else 1)
+    given = rope.get("attention_factor") or natural
+    return Yarn(
+        factor=factor,
+        original_context=int(read.inside(rope, "original_max_position_embeddings")),
+        beta_fast=read.inside(rope, "beta_fast", 32.0),
+        beta_slow=read.inside(rope, "beta_slow", 1.0),
+        log_multiplier=log_multiplier,
+        magnitude=read.inside({"attention_factor": given}, "attention_factor") / natural,
+    )
 
 
 def _query_scale(

@@ -46,6 +46,13 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     if family.rotary:
         writer.add_rope_dimension_count(int(hyper.head_dim * family.rotary_share))
         writer.add_rope_freq_base(hyper.rope_base)
+    if not hyper.rotates:  # by this key llama.cpp knows it
+        writer.add_rope_scaling_finetuned(False)
+    if (factors := hyper.factors) is not None:
+        writer.add_embedding_scale(factors.embedding)
+        writer.add_attention_scale(factors.attention)
+        writer.add_residual_scale(factors.residual)
+        writer.add_logit_scale(factors.logits)
     if family.embeds:
         writer.add_causal_attention(False)
     if hyper.n_types:
@@ -53,10 +60,25 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     if hyper.rope_linear_factor != 1:
         writer.add_rope_scaling_type(RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(hyper.rope_linear_factor)
+    if (yarn := hyper.yarn) is not None:
+        writer.add_rope_scaling_type(RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(yarn.factor)
+        writer.add_rope_scaling_orig_ctx_len(yarn.original_context)
+        writer.add_rope_scaling_yarn_beta_fast(yarn.beta_fast)
+        writer.add_rope_scaling_yarn_beta_slow(yarn.beta_slow)
+        if yarn.log_multiplier:
+            writer.add_rope_scaling_yarn_log_mul(yarn.log_multiplier)
+        if yarn.magnitude != 1:
+            writer.add_rope_scaling_attn_factors(yarn.magnitude)
+    if hyper.temperature:
+        writer.add_attn_temperature_scale(hyper.temperature)
     if hyper.rope_base_local is not None:
         writer.add_rope_freq_base_swa(hyper.rope_base_local)
     if hyper.window is not None:
         writer.add_sliding_window(hyper.window)
+    if family.writes_pattern:
+        layers = range(1, hyper.n_layer + 1)
+        writer.add_sliding_window_pattern([i % family.window_pattern != 0 for i in layers])
     if hyper.pooling is not None:
         writer.add_pooling_type(hyper.pooling)
     if hyper.n_wide:

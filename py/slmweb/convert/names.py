@@ -21,7 +21,8 @@ _LANGUAGE = ("language_model.model.", "model.language_model.", "model.")
 _HEAD = "lm_head.weight"
 # Every family has one of these, and no vision model.
 _FIRST = tuple(
-    f"layers.0.{norm}.weight" for norm in ("input_layernorm", "temporal_pre_norm", "operator_norm")
+    f"layers.0.{norm}.weight"
+    for norm in ("input_layernorm", "temporal_pre_norm", "operator_norm", "self_attn.q_norm")
 )
 _AHEAD = "mtp."  # layers that guess more tokens ahead
 _BARE = ("layers.", "embed_tokens.", "norm.", "final_norm.", "embedding_norm.")

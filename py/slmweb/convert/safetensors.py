@@ -69,12 +69,16 @@ class Tensor:
             )
         return values
 
-    def blocks(self, granule: int = 1) -> Iterator[tuple[int, int]]:
-        """Ranges of rows that make blocks of about BLOCK_BYTES, multiples of `granule`."""
+    def blocks(
+        self, granule: int = 1, first: int = 0, end: int | None = None
+    ) -> Iterator[tuple[int, int]]:
+        """Ranges of rows, of those from `first` to `end`, that make blocks of about BLOCK_BYTES,
+        multiples of `granule`."""
+        end = self.rows if end is None else end
         per_row = max(1, 4 * math.prod(self.shape[1:]))
         step = max(granule, BLOCK_BYTES // per_row // granule * granule)
-        for start in range(0, self.rows, step):
-            yield start, min(start + step, self.rows)
+        for start in range(first, end, step):
+            yield start, min(start + step, end)
 
     def _require_float(self) -> None:
         if self.dtype not in _SIZES:

@@ -8,7 +8,7 @@ exactly the tensors that its config promises. Knows no files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -59,13 +59,16 @@ class Planned:
     source: Tensor
     change: Change
     merges: Sequence[Merge] = field(default=())
+    part: tuple[int, int] = (0, 1)  # of the rows of the source
 
     def blocks(self, hyper: Hyperparameters) -> Iterator[F32]:
         """The values, rows in order, before rounding. Raises what `Tensor.read` does."""
         granule = hyper.head_dim if self.change in ("rotary_q", "rotary_k") else 1
         if self.change in _VALUE_ROWS:
             granule = self.source.rows  # they change places with each other
-        for start, stop in self.source.blocks(granule):
+        index, of = self.part
+        n_rows = self.source.rows // of
+        for start, stop in self.source.blocks(granule, index * n_rows, (index + 1) * n_rows):
             rows = self.source.read(start, stop)
             for merge in self.merges:
                 rows = merge.apply(rows, start)
@@ -148,16 +151,25 @@ def rounded(rows: F32, kind: GGMLQuantizationType, name: str) -> NDArray[np.gene
     return quantize(rows, kind)
 
 
-def rows_of(family: Family, hyper: Hyperparameters) -> dict[str, Row]:
-    """The family's table with every layer's names written out, by name in the checkpoint."""
+def rows_of(family: Family, hyper: Hyperparameters) -> dict[str, tuple[Row, ...]]:
+    """The family's table with every layer's names written out, by name in the checkpoint: what
+    becomes of a tensor, in the order of its parts."""
     rows = [
-        Row(f"{family.layers}{i}.{row.source}", f"blk.{i}.{row.target}",
-            row.shape, row.change, row.promise)
+        replace(row, source=f"{family.layers}{i}.{row.source}", target=f"blk.{i}.{row.target}")
         for i in range(hyper.n_layer)
         for row in family.layer
         if row.memory in ("", hyper.memory(i))
-    ]  # fmt: skip
-    return {row.source: row for row in (*family.model, *rows)}
+    ]
+    table: dict[str, tuple[Row, ...]] = {}
+    for row in (*family.model, *rows):
+        table[row.source] = (*table.get(row.source, ()), row)
+    return table
+
+
+def shape_of(row: Row, hyper: Hyperparameters) -> tuple[int, ...]:
+    """Of all parts of the row's tensor together."""
+    n_rows, *rest = (hyper.size(dimension) for dimension in row.shape)
+    return (row.part[1] * n_rows, *rest)
 
 
 def base_tensors(
@@ -205,7 +217,7 @@ def plan(
             "leave both as they were",
         )
     planned = []
-    for row in table.values():
+    for row in (row for rows in table.values() for row in rows):
         if row.source not in sources:
             if row.promise or (row.source == HEAD and (hyper.tied or HEAD in found)):
                 continue
@@ -217,14 +229,14 @@ def plan(
             )
         tensor, changes = sources[row.source]
         shape = tuple(hyper.size(dimension) for dimension in row.shape)
-        before = shape_before(shape, row.change, hyper)
+        before = shape_before(shape_of(row, hyper), row.change, hyper)
         if tensor.shape != before:
             raise SlmError(
                 "bad_file",
                 f"{tensor.file.path}: tensor '{tensor.name}' has the shape {list(tensor.shape)}, "
                 f"but {config} asks for {list(before)}; use the config that belongs to the weights",
             )
-        planned.append(Planned(row.target, shape, tensor, row.change, changes))
+        planned.append(Planned(row.target, shape, tensor, row.change, changes, row.part))
     return planned
 
 
@@ -279,7 +291,7 @@ def _same_results(a: Tensor, on_a: tuple[Merge, ...], b: Tensor, on_b: tuple[Mer
 
 def _refuse_extra(
     found: Mapping[str, Tensor],
-    table: Mapping[str, Row],
+    table: Mapping[str, tuple[Row, ...]],
     family: Family,
     hyper: Hyperparameters,
     config: str,
@@ -295,7 +307,7 @@ def _refuse_extra(
                 "known here, and leaving it out would give wrong answers; convert a plain "
                 "checkpoint of this family",
             )
-        if (promise := table[name].promise) and promise not in hyper.biases:
+        if (promise := table[name][0].promise) and promise not in hyper.biases:
             raise SlmError(
                 "unsupported",
                 f"{tensor.file.path} has the tensor '{tensor.name}', but {config} does not say "

@@ -138,7 +138,12 @@ def _pre_tokenizer(path: Path, file: Json, ignore_merges: bool) -> str:
                 words = "digits"
         elif len(before) == 1 and before[0].get("type") == "Split":
             split = before[0]
-            if split.get("behavior") == "Isolated" and not split.get("invert"):
+            # The expressions match all of a text, so that taking away what they do not match
+            # leaves the same words.
+            if (split.get("behavior"), bool(split.get("invert"))) in (
+                ("Isolated", False),
+                ("Removed", True),
+            ):
                 words = (split.get("pattern") or {}).get("Regex")
     name = _PRE.get((str(words), ignore_merges))
     if name is None:

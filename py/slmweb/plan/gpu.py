@@ -88,7 +88,7 @@ def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
     """What a session takes on the device, without the logits, whose buffer comes with the first."""
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
     n_batch = n_ctx if shape.embeds else n_batch
-    widths = [*[shape.n_embd] * (1 + shape.branches), n_q, n_q, n_kv, n_kv, shape.n_ff]
+    widths = [shape.n_embd, *shape.branches, n_q, n_q, n_kv, n_kv, shape.n_ff]
     widths += shape.recurrent_rows
     row = n_batch * 4
     widest = row * _stride(max(shape.n_embd, shape.n_ff, n_q, *shape.recurrent_rows))
@@ -165,7 +165,7 @@ def pipelines(shape: Shape) -> int:
     that read weights once for each tensor type. A test holds it to a real device within a third."""
     kinds = {tensor.type for tensor in shape.layer_matrices}
     # Embedding and the head; rope, normalization, a gated unit and attention; the products.
-    return 2 + 2 + 7 + shape.branches + 9 * len(kinds)
+    return 2 + 2 + 7 + len(shape.branches) + 9 * len(kinds)
 
 
 @dataclass(frozen=True)

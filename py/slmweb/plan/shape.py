@@ -82,9 +82,12 @@ class Shape:
     header_bytes: int
 
     @property
-    def branches(self) -> int:
-        """Rows of activations beside the stream: of every Gemma that has attention alone."""
-        return int("gemma" in self.architecture and not self.channels)
+    def branches(self) -> tuple[int, ...]:
+        """Widths of the activations beside a block's: what is normalized before it is added, of
+        every Gemma that has attention alone; of OLMo 2 queries and keys before their norms too."""
+        if self.architecture == "olmo2":
+            return (self.n_embd, self.n_head * self.head_dim, self.n_head_kv * self.head_dim)
+        return (self.n_embd,) if "gemma" in self.architecture and not self.channels else ()
 
     @property
     def states(self) -> tuple[int, ...]:

@@ -106,6 +106,28 @@ def test_an_sae_is_written_and_looked_through(gemma3: Path, tmp_path: Path) -> N
     assert len(lines) > len(found["tokens"])
 
 
+def test_a_chat_is_steered_by_features(qwen2: Path, tmp_path: Path) -> None:
+    with Model.open(qwen2, weights=False) as model:
+        width = model.info["n_embd"] or 0
+    random = np.random.default_rng(5)
+    np.savez(
+        tmp_path / "params.npz",
+        W_enc=random.standard_normal((width, 8)),
+        b_enc=np.zeros(8),
+        W_dec=random.standard_normal((8, width)),
+        threshold=np.ones(8),
+    )
+    side = str(tmp_path / "side.gguf")
+    run("sae", str(tmp_path), "--model", str(qwen2), "-o", side, "--site", "residual",
+        "--layer", "0")  # fmt: skip
+    chat = ("chat", str(qwen2), "-p", "?", "--seed", "5", "--max-tokens", "12")
+    plain = run_json(*chat)["content"]
+    assert run_json(*chat, "--sae", side, "--steer", "3:0")["content"] == plain
+    assert run_json(*chat, "--sae", side, "--steer", "3:1e3")["content"] != plain
+    both = ("--steer", "3:1e3", "--steer", "3:-1e3")
+    assert run_json(*chat, "--sae", side, *both)["content"] == plain
+
+
 @pytest.mark.parametrize("special", [True, False])
 @pytest.mark.parametrize(
     "text", [b"", b" \n a <|im_start|> </s>\r\n", b"\xef\xbb\xbf\xff\xfe\0" + "語 🦔 é".encode()]

@@ -65,6 +65,8 @@ BAD: dict[str, tuple[list[str], int, str]] = {
     "layer of an SAE": (
         ["look", "{model}", "x", "--layer", "1", "--sae", "{model}"], 2, "leave --layer out"),
     "no SAE": (["look", "{model}", "x", "--sae", "{model}"], 1, "no 'general.type'"),
+    "steering of nothing": (
+        ["chat", "{chat}", "-p", "x", "--steer", "1:2"], 2, "--sae FILE and --steer both"),
     "no parameters": (["sae", "{dir}", "--model", "{model}", "-o", "{dir}/o"], 1, "has neither"),
     "nothing to look at": (["look", "{model}"], 2, "TEXT"),
     "no output": (["logits", "{model}", "--ids", "1"], 2, "--out"),

@@ -170,6 +170,9 @@ def byte_level_tokenizer(pre: str) -> Any:
         "llama-bpe": lambda: pre_tokenizers.Sequence(
             [pre_tokenizers.Split(Regex(LLAMA3_WORDS), "isolated"), byte_level]
         ),
+        "dbrx": lambda: pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(LLAMA3_WORDS), "removed", invert=True), byte_level]
+        ),
     }
     if pre == "qwen2":
         plain = _QWEN2()
@@ -239,6 +242,9 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "lfm2": lambda: byte_level_tokenizer("llama-bpe"),
         "qwen35": lambda: byte_level_tokenizer("qwen2"),
         "smollm3": lambda: byte_level_tokenizer("llama-bpe"),
+        "granite": lambda: byte_level_tokenizer("dbrx"),
+        "olmo2": lambda: byte_level_tokenizer("dbrx"),
+        "mistral3": lambda: byte_level_tokenizer("llama-bpe"),
         "bert": wordpiece_tokenizer,
     }[tiny.arch]()
 

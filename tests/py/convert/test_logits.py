@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM
 from slmweb.convert import convert
 from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
-from tests.goldens.tiny_models import sequence
+from tests.goldens.tiny_models import sequence, weights
 from tests.parity.logits import F32, assert_close, evaluate
 from tests.py.convert import checkpoints
 
@@ -120,6 +120,50 @@ def test_the_language_model_of_a_multimodal_gemma3(tmp_path: Path, core: Instanc
     path.write_text(json.dumps(config | {"quantization_config": {"quant_method": "gptq"}}))
     with pytest.raises(SlmError, match="quantized checkpoint"):
         convert(folder, tmp_path / "out.gguf")
+
+
+@pytest.mark.parametrize("positions", ["rope", None])
+def test_granite_by_the_type_of_its_hybrids(
+    positions: str | None, tmp_path: Path, core: Instance
+) -> None:
+    """Attention alone, no experts, and the two matrices of a gated unit in one tensor."""
+    from transformers import GraniteMoeHybridConfig, GraniteMoeHybridForCausalLM
+
+    tiny = MODELS["granite"]
+    plain = checkpoints.model_of(tiny).config.to_dict()
+    config: dict[str, Any] = {
+        key: value for key, value in plain.items() if key not in ("model_type", "architectures")
+    }
+    config |= {"num_local_experts": 0, "layer_types": ["full_attention"] * tiny.n_layer}
+    config |= {"shared_intermediate_size": tiny.n_ff, "position_embedding_type": positions}
+    whole: Any = GraniteMoeHybridForCausalLM(GraniteMoeHybridConfig(**config))
+    whole.eval()
+    state = {name: torch.from_numpy(t.values.copy()) for name, t in weights(tiny).items()}
+    for name in [name for name in state if ".mlp.gate_proj." in name]:
+        gate, up, down = (state.pop(name.replace("gate", part)) for part in ("gate", "up", "down"))
+        at = name.split("mlp.")[0] + "shared_mlp."
+        state[f"{at}input_linear.weight"] = torch.cat([gate, up])
+        state[f"{at}output_linear.weight"] = down
+    assert whole.load_state_dict(state, strict=False).unexpected_keys == []
+    whole.tie_weights()
+    folder = checkpoints.save(tmp_path / "it", whole, checkpoints.tokenizer_of(tiny))
+    assert convert(folder, tmp_path / "out.gguf", type="f32").architecture == "granite"
+    ids = sequence(tiny)
+    expected = checkpoints.logits(whole, ids)
+    assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+    # As the hub has it, which calls the layers by another name.
+    path = folder / "config.json"
+    saved = json.loads(path.read_text())
+    path.write_text(json.dumps(saved | {"layer_types": ["attention"] * tiny.n_layer}))
+    convert(folder, tmp_path / "again.gguf", type="f32", name="it")
+    assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "out.gguf").read_bytes()
+    for change, reason in (
+        ({"num_local_experts": 4}, "a mixture of experts"),
+        ({"layer_types": ["mamba", "attention"]}, "carries a state from token to token"),
+    ):
+        path.write_text(json.dumps(saved | change))
+        with pytest.raises(SlmError, match=reason):
+            convert(folder, tmp_path / "out.gguf")
 
 
 def test_configs_of_transformers_4(tmp_path: Path, core: Instance) -> None:

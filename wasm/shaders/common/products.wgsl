@@ -18,7 +18,7 @@ fn bias_of(product: u32, row: u32) -> f32 {
     return 0.0;
   }
   let i = bias + params.first_row[product] + row;
-  return vectors[i / 4u][i % 4u];
+  return params.scale * vectors[i / 4u][i % 4u];
 }
 
 fn gated(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {

@@ -53,8 +53,8 @@ void CpuOps::rotations(std::initializer_list<const Rope *> ropes) {
         for (uint32_t i = 0; i < rope->n_dims / 2; i++) {
           const float frequency = rope->inverse_freq[i] / (rope->factors == nullptr ? 1 : rope->factors[i]);
           const float angle = float(batch.past + t) * frequency;
-          out[i * 2] = std::cos(angle);
-          out[i * 2 + 1] = std::sin(angle);
+          out[i * 2] = std::cos(angle) * rope->magnitude;
+          out[i * 2 + 1] = std::sin(angle) * rope->magnitude;
         }
       }
   });
@@ -96,11 +96,18 @@ void CpuOps::gelu(Rows x) {
   });
 }
 
+void CpuOps::rmsnorm(const Input &x, Rows out) {
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      slm::rmsnorm(x.rows.data + size_t(t) * out.width, x.norm, x.epsilon, out.width, out.data + size_t(t) * out.width);
+  });
+}
+
 void CpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++) {
       float *row = y.data + size_t(t) * y.width;
-      rmsnorm(row, weight, epsilon, y.width, row);
+      slm::rmsnorm(row, weight, epsilon, y.width, row);
       add(x.data + size_t(t) * x.width, row, x.width);
     }
   });
@@ -132,7 +139,7 @@ void CpuOps::add_row(const float *row, Rows x) {
 Activations CpuOps::own_activations(const Input &x, uint32_t roundings) {
   Activations a{x.rows.data, {}, 1};
   if (x.norm != nullptr) {
-    rmsnorm(x.rows.data, x.norm, x.epsilon, x.rows.width, own_.normed);
+    slm::rmsnorm(x.rows.data, x.norm, x.epsilon, x.rows.width, own_.normed);
     a.f32 = own_.normed;
   }
   if (roundings == 0) return a;
@@ -149,7 +156,7 @@ Activations CpuOps::shared_activations(const Input &x, uint32_t n, uint32_t roun
   cut(n, [&](Range tokens) {
     if (x.norm != nullptr)
       for (uint32_t t = tokens.begin; t < tokens.end; t++)
-        rmsnorm(x.rows.data + size_t(t) * width, x.norm, x.epsilon, width, ws_.normed + size_t(t) * width);
+        slm::rmsnorm(x.rows.data + size_t(t) * width, x.norm, x.epsilon, width, ws_.normed + size_t(t) * width);
     if (roundings != 0) quantize_rows(a.f32, a.quantized, tokens.begin, tokens.end, roundings);
   });
   return a;
@@ -164,7 +171,8 @@ void CpuOps::collect(const float *x, uint32_t n, const Matrix &w) {
   });
 }
 
-void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap) {
+void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float factor,
+                      float cap) {
   const bool paired = finish == Finish::Silu || finish == Finish::Gelu; // both products' rows belong together
   const uint32_t columns = x.rows.width, streams = paired ? 2 : 1;
   uint32_t roundings = 0, units = 0;
@@ -216,6 +224,7 @@ void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> produc
       y += size_t(n) * width;
     });
     const uint32_t all = static_cast<uint32_t>(y - own_.results);
+    if (factor != 1) scale(own_.results, factor, all);
     if (finish == Finish::Silu) silu_multiply(own_.results, own_.results + all / 2, all / 2);
     if (finish == Finish::Gelu) gelu_multiply(own_.results, own_.results + all / 2, all / 2);
     if (finish == Finish::Cap) softcap(own_.results, cap, all);
@@ -240,7 +249,9 @@ void CpuOps::products(Input x, uint32_t n, std::initializer_list<Product> produc
 
 void CpuOps::matmul(const Input &x, std::initializer_list<Product> list) { products(x, batch.n, list, Finish::Copy); }
 
-void CpuOps::matmul_add(const Input &x, const Linear &w, Rows sum) { products(x, batch.n, {{w, sum}}, Finish::Add); }
+void CpuOps::matmul_add(const Input &x, const Linear &w, Rows sum, float factor) {
+  products(x, batch.n, {{w, sum}}, Finish::Add, factor);
+}
 
 void CpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) {
   products(x, batch.n, {{gate, out}, {up, out}}, act == Glu::Silu ? Finish::Silu : Finish::Gelu);
@@ -253,7 +264,7 @@ void CpuOps::pool(const Input &x, Pooling how, Rows out) {
   if (x.norm != nullptr)
     cut(count, [&](Range of) {
       for (uint32_t t = of.begin; t < of.end; t++)
-        rmsnorm(rows + size_t(t) * width, x.norm, x.epsilon, width, rows + size_t(t) * width);
+        slm::rmsnorm(rows + size_t(t) * width, x.norm, x.epsilon, width, rows + size_t(t) * width);
     });
   cut(width, [&](Range columns) {
     for (uint32_t c = columns.begin; c < columns.end; c++) {
@@ -266,11 +277,11 @@ void CpuOps::pool(const Input &x, Pooling how, Rows out) {
   batch.n = 1;
 }
 
-void CpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) {
+void CpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) {
   if (n == 0) return;
   Input last = x;
   last.rows.data += size_t(batch.n - n) * x.rows.width;
-  products(last, n, {{head, {out, head.weight.rows}}}, cap > 0 ? Finish::Cap : Finish::Copy, cap);
+  products(last, n, {{head, {out, head.weight.rows}}}, cap > 0 ? Finish::Cap : Finish::Copy, factor, cap);
 }
 
 // ---- attention ----------------------------------------------------------------------
@@ -290,6 +301,12 @@ void rotate(float *head, const Rope &rope, const float *angles) {
 /// The first position that a token at `position` sees.
 uint32_t first_seen(const AttentionSpec &spec, uint32_t position) {
   return spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0;
+}
+
+/// What a query at `position` is scaled by, for what it is to tell apart among more positions.
+float warmth(const AttentionSpec &spec, uint32_t position) {
+  if (spec.temperature == 0) return 1;
+  return 1 + spec.temperature * std::log(1 + std::floor(float(position) / spec.temperature_span));
 }
 
 /// One more than the last.
@@ -314,11 +331,11 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
       float *key = k.data + size_t(t) * k.width + h * hd;
       for (uint32_t i = 0; i < group; i++) {
         float *head = q.data + size_t(t) * q.width + (h * group + i) * hd;
-        if (spec.q_norm != nullptr) rmsnorm(head, spec.q_norm, spec.norm_epsilon, hd, head);
+        if (spec.q_norm != nullptr) slm::rmsnorm(head, spec.q_norm, spec.norm_epsilon, hd, head);
         turn(head);
-        slm::scale(head, spec.scale, hd);
+        slm::scale(head, spec.scale * warmth(spec, batch.past + t), hd);
       }
-      if (spec.k_norm != nullptr) rmsnorm(key, spec.k_norm, spec.norm_epsilon, hd, key);
+      if (spec.k_norm != nullptr) slm::rmsnorm(key, spec.k_norm, spec.norm_epsilon, hd, key);
       turn(key);
       store_kv(cache, h, batch.past + t, key, v.data + size_t(t) * v.width + h * hd);
     }

@@ -64,10 +64,11 @@ public:
   void add_embedding(const Matrix &table, Index index, Rows x) override;
   void layernorm(const LayerNorm &norm, Rows x) override;
   void gelu(Rows x) override;
+  void rmsnorm(const Input &x, Rows out) override;
   /// y is left normalized.
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
-  void matmul_add(const Input &x, const Linear &w, Rows sum) override;
+  void matmul_add(const Input &x, const Linear &w, Rows sum, float factor) override;
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
   void convolve(Rows x, const Convolution &convolution, RecurrentLayer &memory, Rows out) override;
@@ -77,7 +78,7 @@ public:
   void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
   void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
-  void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
+  void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) override;
   void copy(Rows from, Rows to) override;
   void difference(Rows x, Rows y) override;
   void add_row(const float *row, Rows x) override;
@@ -98,7 +99,8 @@ private:
   /// The same for work of so little time that all of it is commit.
   template <class Commit> void cut(uint32_t units, Commit commit);
 
-  void products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0);
+  void products(Input x, uint32_t n, std::initializer_list<Product> products, Finish finish, float factor = 1,
+                float cap = 0);
   /// The float32 and quantized rows of x, made by all threads for all.
   Activations shared_activations(const Input &x, uint32_t n, uint32_t roundings);
   /// Those of one row, made by this thread for itself.

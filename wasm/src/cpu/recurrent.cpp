@@ -129,7 +129,7 @@ void CpuOps::delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out)
     for (uint32_t u = units.begin; u < units.end; u++) {
       float *head = out.data + size_t(u / n_head) * out.width + u % n_head * width;
       float *gate = rule.gate.data + size_t(u / n_head) * rule.gate.width + u % n_head * width;
-      rmsnorm(head, rule.norm, rule.norm_epsilon, width, head);
+      slm::rmsnorm(head, rule.norm, rule.norm_epsilon, width, head);
       silu_multiply(gate, head, width);
       std::memcpy(head, gate, width * sizeof(float));
     }

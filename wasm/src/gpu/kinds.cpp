@@ -16,6 +16,7 @@ public:
   void add_embedding(const Matrix &, Index, Rows) override {}
   void layernorm(const LayerNorm &, Rows) override {}
   void gelu(Rows) override {}
+  void rmsnorm(const Input &, Rows) override {}
   void add_rmsnorm(Rows, const float *, float, Rows) override {}
   void matmul(const Input &, std::initializer_list<Product> products) override {
     // Neighbours of one type are one dispatch; see GpuOps::multiply.
@@ -27,7 +28,7 @@ public:
       note({w.type, w.columns, units, false});
     }
   }
-  void matmul_add(const Input &, const Linear &w, Rows) override { note_one(w.weight); }
+  void matmul_add(const Input &, const Linear &w, Rows, float) override { note_one(w.weight); }
   void glu(const Input &, const Linear &gate, const Linear &up, Glu, Rows) override {
     if (gate.weight.type == up.weight.type)
       return note({gate.weight.type, gate.weight.columns, gate.weight.rows, true});
@@ -56,7 +57,7 @@ public:
   void part_heads(Rows, uint32_t, Rows, Rows) override {}
   void gate(Rows, Rows) override {}
   void pool(const Input &, Pooling, Rows) override {}
-  void logits(const Input &, const Linear &head, float, uint32_t, float *) override { note_one(head.weight); }
+  void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
   void copy(Rows, Rows) override {}
   void difference(Rows, Rows) override {}
   void add_row(const float *, Rows) override {}

@@ -51,8 +51,8 @@ void GpuOps::rotations(std::initializer_list<const Rope *> ropes) {
         const float frequency = rope->inverse_freq[i] / (rope->factors == nullptr ? 1 : rope->factors[i]);
         const float angle = float(batch_.past + t) * frequency;
         float *out = angles.data() + size_t(t) * stride + i * 2;
-        out[0] = std::cos(angle);
-        out[1] = std::sin(angle);
+        out[0] = std::cos(angle) * rope->magnitude;
+        out[1] = std::sin(angle) * rope->magnitude;
       }
     gpu_upload(scratch_.angles[rope->index].handle(), 0, angles.data(), batch_.n * stride * 4);
   }
@@ -115,6 +115,8 @@ void GpuOps::embed(const Matrix &table, float factor, Rows out) {
     }
 }
 
+void GpuOps::rmsnorm(const Input &x, Rows out) { normalize(from(x, batch_.n), handle_of(out.data)); }
+
 void GpuOps::add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) {
   gpu::AddRmsnorm op;
   op.grid[0] = batch_.n;
@@ -150,10 +152,12 @@ GpuOps::From GpuOps::from(const Input &x, uint32_t n) const {
 
 GpuOps::From GpuOps::normalized(const From &f) { return f.norm == kNone || f.n <= kFewTokens ? f : normalize(f); }
 
-GpuOps::From GpuOps::normalize(const From &f) {
+GpuOps::From GpuOps::normalize(const From &f) { return normalize(f, scratch_.normed.handle()); }
+
+GpuOps::From GpuOps::normalize(const From &f, uint32_t out) {
   gpu::Rmsnorm op;
   op.grid[0] = f.n;
-  op.x = f.x, op.vectors = kept_.vectors, op.out = scratch_.normed.handle();
+  op.x = f.x, op.vectors = kept_.vectors, op.out = out;
   op.width = f.width;
   op.stride = f.stride;
   op.first_token = f.first_token;
@@ -274,7 +278,7 @@ bool GpuOps::is_adapted(std::initializer_list<Product> products) const {
   return false;
 }
 
-void GpuOps::adapt(const From &f, const Product &product, Finish last, float cap) {
+void GpuOps::adapt(const From &f, const Product &product, Finish last, float factor, float cap) {
   uint32_t left = 0;
   for (const Adaptation::Use &use : adapted_->uses)
     left += use.adapter->find(product.linear.slot) != nullptr;
@@ -286,28 +290,31 @@ void GpuOps::adapt(const From &f, const Product &product, Finish last, float cap
       multiply(f, &lowered, 1, Store, 0, 1);
       const From from_lowered{lowered.y, lowered.y_stride, 0, f.n, blocks_of(rank), rank};
       const To raised{&l->b, &kept, handle_of(product.out.data), stride_of(product.out.width), kNone};
-      multiply(from_lowered, &raised, 1, --left == 0 ? last : Add, cap, use.scale * l->scale);
+      multiply(from_lowered, &raised, 1, --left == 0 ? last : Add, cap, use.scale * l->scale * factor);
     }
 }
 
-void GpuOps::products(const Input &x, uint32_t n, std::initializer_list<Product> list, Finish finish, float cap) {
+void GpuOps::products(const Input &x, uint32_t n, std::initializer_list<Product> list, Finish finish, float factor,
+                      float cap) {
   const From f = normalized(from(x, n));
   To to_[kMaxProducts];
   uint32_t count = 0;
   for (const Product &p : list)
     to_[count++] = to(p.linear, p.out);
-  if (!is_adapted(list)) return multiply(f, to_, count, finish, cap, 1);
+  if (!is_adapted(list)) return multiply(f, to_, count, finish, cap, factor);
   for (const Product &p : list) {
     const To one = to(p.linear, p.out);
     const bool own = is_adapted({p});
-    multiply(f, &one, 1, own && finish == Cap ? Store : finish, cap, 1);
-    if (own) adapt(f, p, finish == Cap ? AddCap : Add, cap);
+    multiply(f, &one, 1, own && finish == Cap ? Store : finish, cap, factor);
+    if (own) adapt(f, p, finish == Cap ? AddCap : Add, factor, cap);
   }
 }
 
 void GpuOps::matmul(const Input &x, std::initializer_list<Product> list) { products(x, batch_.n, list, Store); }
 
-void GpuOps::matmul_add(const Input &x, const Linear &w, Rows sum) { products(x, batch_.n, {{w, sum}}, Add); }
+void GpuOps::matmul_add(const Input &x, const Linear &w, Rows sum, float factor) {
+  products(x, batch_.n, {{w, sum}}, Add, factor);
+}
 
 void GpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) {
   const Placement &one = placement(gate.weight), &other = placement(up.weight);
@@ -342,8 +349,8 @@ void GpuOps::pool(const Input &x, Pooling how, Rows out) {
   batch_.n = 1;
 }
 
-void GpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) {
-  if (n != 0) products(x, n, {{head, {out, head.weight.rows}}}, cap > 0 ? Cap : Store, cap);
+void GpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) {
+  if (n != 0) products(x, n, {{head, {out, head.weight.rows}}}, cap > 0 ? Cap : Store, factor, cap);
 }
 
 // ---- attention ----------------------------------------------------------------------
@@ -367,6 +374,7 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   rope.q_norm = kept_.vector_at(spec.q_norm), rope.k_norm = kept_.vector_at(spec.k_norm);
   rope.epsilon = spec.norm_epsilon;
   rope.scale = spec.scale;
+  rope.temperature = spec.temperature, rope.temperature_span = spec.temperature_span;
   gpu_encode(&rope);
 
   // A single token's positions are shared out among workgroups; many tokens are enough by themselves.

@@ -39,9 +39,10 @@ public:
   void add_embedding(const Matrix &table, Index index, Rows x) override;
   void layernorm(const LayerNorm &norm, Rows x) override;
   void gelu(Rows x) override;
+  void rmsnorm(const Input &x, Rows out) override;
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
-  void matmul_add(const Input &x, const Linear &w, Rows sum) override;
+  void matmul_add(const Input &x, const Linear &w, Rows sum, float factor) override;
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
   void convolve(Rows x, const Convolution &convolution, RecurrentLayer &memory, Rows out) override;
@@ -51,7 +52,7 @@ public:
   void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
   void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
-  void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out) override;
+  void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) override;
   void copy(Rows from, Rows to) override;
   void difference(Rows x, Rows y) override;
   void add_row(const float *row, Rows x) override;
@@ -96,16 +97,18 @@ private:
   From normalized(const From &f);
   /// The same, however few there are.
   From normalize(const From &f);
+  From normalize(const From &f, uint32_t out);
   To to(const Linear &linear, Rows out) const;
 
-  void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float cap = 0);
+  void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float factor = 1,
+                float cap = 0);
   void multiply(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   void multiply_few(const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   template <class Operation>
   void encode_few(Operation &op, const From &f, const To *to, uint32_t count, Finish finish, float cap, float scale);
   void multiply_many(const From &f, const To &to, Finish finish, float cap, float scale);
-  /// Adds what the adapters make of x to y; the last of them with `last` in place of Add.
-  void adapt(const From &f, const Product &product, Finish last, float cap);
+  /// Adds what the adapters make of x, times `factor`, to y; the last of them with `last` in place of Add.
+  void adapt(const From &f, const Product &product, Finish last, float factor, float cap);
   bool is_adapted(std::initializer_list<Product> products) const;
 
   Batch batch_; // which pool() makes one row

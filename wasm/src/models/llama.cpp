@@ -1,6 +1,6 @@
 // llama.cpp: Llama (Touvron et al. 2023; Llama 3.x, SmolLM2) and those that
-// differ from it by a trait or two, Qwen2, Qwen3 and SmolLM3: pre-norm,
-// grouped-query attention, rotary positions, SwiGLU.
+// differ from it by a trait or two, Qwen2, Qwen3, SmolLM3 and Ministral 3:
+// pre-norm, grouped-query attention, rotary positions, SwiGLU.
 #include "block.h"
 
 namespace slm {
@@ -16,6 +16,8 @@ struct Config {
   Traits traits;
   ModelShape shape;
   float norm_epsilon;
+  float temperature; // of attention over many positions (Ministral 3)
+  uint32_t temperature_span;
 };
 
 struct Layer {
@@ -38,6 +40,9 @@ public:
     SLM_TRY(loader.shape(s));
     SLM_TRY(loader.number("attention.layer_norm_rms_epsilon", c.norm_epsilon, 1e-5f));
     SLM_TRY(loader.rope(w.rope, c.traits.neox, s.rope_dims, 10000));
+    SLM_TRY(loader.number("attention.temperature_scale", c.temperature, 0.f));
+    SLM_TRY(loader.number("rope.scaling.original_context_length", c.temperature_span, 1));
+    SLM_TRY(loader.between("rope.scaling.original_context_length", c.temperature_span, 1, 1u << 30));
     w.layers.resize(s.n_layer);
     for (uint32_t i = 0; i < s.n_layer; i++) {
       SLM_TRY(w.layers[i].attn.load(loader, i, s, c.traits.qk_norm));
@@ -57,6 +62,7 @@ public:
     AttentionSpec attention{m.n_head, m.n_head_kv, m.head_dim, &w.rope};
     attention.scale = inverse_sqrt(m.head_dim);
     attention.norm_epsilon = c.norm_epsilon;
+    attention.temperature = c.temperature, attention.temperature_span = float(c.temperature_span);
 
     op.rotations({&w.rope});
     op.embed(w.ends.token_embd.weight, 1, s.x);
@@ -94,6 +100,7 @@ private:
 std::unique_ptr<Family> new_llama() { return std::make_unique<Llama>(Traits{false, false}); }
 std::unique_ptr<Family> new_qwen2() { return std::make_unique<Llama>(Traits{true, false}); }
 std::unique_ptr<Family> new_qwen3() { return std::make_unique<Llama>(Traits{true, true}); }
+std::unique_ptr<Family> new_mistral3() { return std::make_unique<Llama>(Traits{false, false}); }
 std::unique_ptr<Family> new_smollm3() { return std::make_unique<Llama>(Traits{false, false, 4}); }
 
 } // namespace slm

@@ -94,6 +94,25 @@ Status Loader::number(std::string_view key, float &value, float otherwise) const
   return SLM_OK;
 }
 
+Status Loader::flag(std::string_view key, bool &value, bool otherwise) const {
+  bool found = false;
+  SLM_TRY(files_[0]->get(std::string(architecture_) + "." + std::string(key), value, found));
+  if (!found) value = otherwise;
+  return SLM_OK;
+}
+
+Status Loader::pattern(std::string_view key, uint32_t n, uint32_t period, std::vector<int32_t> &value) const {
+  bool found = false;
+  const std::string full = std::string(architecture_) + "." + std::string(key);
+  SLM_TRY(files_[0]->get(full, value, found));
+  if (!found)
+    for (uint32_t i = 0; i < n; i++)
+      value.push_back((i + 1) % period != 0);
+  if (value.size() == n) return SLM_OK;
+  return fail(SLM_ERR_BAD_FILE, "'", full, "' has ", uint64_t(value.size()), " entries, but the model has ", n,
+              " layers; convert the model again");
+}
+
 Status Loader::number_of_some(std::string_view key, uint32_t n_layer, uint32_t &value, uint32_t otherwise) const {
   const std::string full = std::string(architecture_) + "." + std::string(key);
   if (!files_[0]->is_array(full)) return number(key, value, otherwise);
@@ -192,17 +211,50 @@ Status Loader::rope(Rope &rope, bool neox, uint32_t n_dims, float default_base) 
   SLM_TRY(plain_rope(rope, neox, n_dims, base));
   std::string_view scaling;
   SLM_TRY(text("rope.scaling.type", scaling, "none"));
-  if (scaling != "none" && scaling != "linear")
+  if (scaling != "none" && scaling != "linear" && scaling != "yarn")
     return fail(SLM_ERR_UNSUPPORTED, "rope scaling '", scaling,
-                "' is not supported; 'none', 'linear' and Llama 3's are");
+                "' is not supported; 'none', 'linear', 'yarn' and Llama 3's are");
   SLM_TRY(number("rope.scale_linear", factor, 1));
   SLM_TRY(number("rope.scaling.factor", factor, factor));
+  SLM_TRY(number("rope.scaling.attn_factor", rope.magnitude, 1.f));
+  if (scaling != "none" && !(factor > 0))
+    return fail(SLM_ERR_BAD_FILE, "'", architecture_, ".rope.scaling.factor' should be above zero");
+  if (scaling == "yarn") SLM_TRY(stretch(rope, base, factor));
   if (scaling == "linear") {
-    if (!(factor > 0)) return fail(SLM_ERR_BAD_FILE, "'", architecture_, ".rope.scaling.factor' should be above zero");
     for (uint32_t i = 0; i < n_dims / 2; i++)
       rope.inverse_freq[i] /= factor;
   }
   if (has("rope_freqs.weight")) SLM_TRY(vector(-1, "rope_freqs", n_dims / 2, rope.factors));
+  return SLM_OK;
+}
+
+/// YaRN (Peng et al. 2023): frequencies that turn fewer than `beta_slow` times in the original context become
+/// `factor` times as slow, those that turn more than `beta_fast` times stay, and those between blend.
+Status Loader::stretch(Rope &rope, float base, float factor) const {
+  uint32_t n_ctx;
+  float beta_fast, beta_slow, log_multiplier;
+  SLM_TRY(number("rope.scaling.original_context_length", n_ctx));
+  SLM_TRY(number("rope.scaling.yarn_beta_fast", beta_fast, 32.f));
+  SLM_TRY(number("rope.scaling.yarn_beta_slow", beta_slow, 1.f));
+  SLM_TRY(number("rope.scaling.yarn_log_multiplier", log_multiplier, 0.f));
+  SLM_TRY(between("rope.scaling.original_context_length", n_ctx, 1, 1u << 30));
+  if (!(beta_slow > 0 && beta_fast > 0 && base > 1))
+    return fail(SLM_ERR_BAD_FILE, "'", architecture_,
+                ".rope.scaling.yarn_beta_*' should be above zero, and rope.freq_base above one");
+  const double dims = rope.n_dims, pi = 3.14159265358979323846;
+  /// Of which pair the frequency turns so often.
+  const auto pair = [&](double turns) {
+    return dims * std::log(double(n_ctx) / (turns * 2 * pi)) / (2 * std::log(double(base)));
+  };
+  const double low = std::fmax(std::floor(pair(double(beta_fast))), 0);
+  const double high = std::fmin(std::ceil(pair(double(beta_slow))), dims - 1);
+  for (uint32_t i = 0; i < rope.n_dims / 2; i++) {
+    const double slowed = std::fmin(std::fmax((i - low) / std::fmax(high - low, 0.001), 0), 1);
+    rope.inverse_freq[i] *= static_cast<float>(1 - slowed + slowed / double(factor));
+  }
+  // Attention over more positions is sharper by so much.
+  const auto magnitude = [&](double by) { return factor > 1 ? 1 + 0.1 * by * std::log(double(factor)) : 1; };
+  rope.magnitude *= static_cast<float>(magnitude(1) / (log_multiplier == 0 ? 1 : magnitude(double(log_multiplier))));
   return SLM_OK;
 }
 
@@ -320,6 +372,9 @@ constexpr Entry kFamilies[] = {
     {"qwen2", new_qwen2},
     {"qwen3", new_qwen3},
     {"smollm3", new_smollm3},
+    {"granite", new_granite},
+    {"olmo2", new_olmo2},
+    {"mistral3", new_mistral3},
     {"gemma", new_gemma},
     {"gemma2", new_gemma2},
     {"gemma3", new_gemma3},

@@ -87,6 +87,9 @@ public:
   Status number(std::string_view key, uint32_t &value) const;
   Status number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status number(std::string_view key, float &value, float otherwise) const;
+  Status flag(std::string_view key, bool &value, bool otherwise) const;
+  /// Of each of `n` layers, whether a pattern has it; without the key, all but every `period`-th.
+  Status pattern(std::string_view key, uint32_t n, uint32_t period, std::vector<int32_t> &value) const;
   /// A number for all layers, or an array with one of each that does not have the part it counts of: those have 0.
   Status number_of_some(std::string_view key, uint32_t n_layer, uint32_t &value, uint32_t otherwise) const;
   /// Whether `<architecture>.<key>`, where it is there, is `expected`; `what` is what it asks for otherwise.
@@ -136,6 +139,7 @@ public:
   Block *rope_tables() { return rope_table_; }
 
 private:
+  Status stretch(Rope &rope, float base, float factor) const;
   TensorSlot *slot(std::string_view name) const;
   Status claim(int layer, const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out);
   Status claim_vector(int layer, const std::string &name, uint32_t n, float *&out) {
@@ -194,6 +198,9 @@ std::unique_ptr<Family> new_llama();
 std::unique_ptr<Family> new_qwen2();
 std::unique_ptr<Family> new_qwen3();
 std::unique_ptr<Family> new_smollm3();
+std::unique_ptr<Family> new_granite();
+std::unique_ptr<Family> new_olmo2();
+std::unique_ptr<Family> new_mistral3();
 std::unique_ptr<Family> new_gemma();
 std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();

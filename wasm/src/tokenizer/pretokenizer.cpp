@@ -264,6 +264,7 @@ constexpr Pretokenizer kPretokenizers[] = {
     {"falcon3", kLlama3, true, true},
     {"lfm2", kLlama3, true, true},
     {"smaug-bpe", kLlama3, false, false},
+    {"dbrx", kLlama3, false, false},
     {"qwen2", kQwen2, false, false},
     {"deepseek-r1-qwen", kQwen2, false, false},
     {"megrez", kQwen2, false, false},

@@ -408,7 +408,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'keys', binding: 7, access: 'read_write' },
       { name: 'values', binding: 8, access: 'read_write' },
     ],
-    params: 12,
+    params: 14,
   },
   {
     name: 'topk',

@@ -855,10 +855,11 @@ fn store(token: u32, row: u32, sum: f32) {
 if (token >= params.n || row >= params.rows) {
 return;
 }
-var value = sum * params.scale;
+var value = sum;
 if (params.bias != 0xffffffffu) {
 value += vectors[params.bias + params.first_row + row];
 }
+value *= params.scale;
 let i = token * params.y_stride + params.first_row + row;
 y[i] = finished(value, y[i]);
 }
@@ -1721,6 +1722,8 @@ q_norm: u32,
 k_norm: u32,
 epsilon: f32,
 scale: f32,
+temperature: f32,
+temperature_span: f32,
 }
 struct Batch {
 past: u32,
@@ -1787,8 +1790,10 @@ workgroupBarrier();
 }
 let angle = token * params.angle_stride;
 if (of_query) {
+let spans = floor(f32(batch.past + token) / params.temperature_span);
+let scale = params.scale * (1.0 + params.temperature * log(1.0 + spans));
 for (var d = lane; d < params.head_dim; d += 64u) {
-q[first + d] = rotated(d, angle) * params.scale;
+q[first + d] = rotated(d, angle) * scale;
 }
 return;
 }
@@ -2512,7 +2517,7 @@ if (bias == 0xffffffffu) {
 return 0.0;
 }
 let i = bias + params.first_row[product] + row;
-return vectors[i / 4u][i % 4u];
+return params.scale * vectors[i / 4u][i % 4u];
 }
 fn gated(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
 if (FINISH == 2u) {

@@ -504,8 +504,10 @@ struct Rope {
   uint32_t k_norm = 0;
   float epsilon = 0;
   float scale = 0;
+  float temperature = 0;
+  float temperature_span = 0;
 };
-static_assert(sizeof(Rope) == 28 * sizeof(uint32_t));
+static_assert(sizeof(Rope) == 30 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
