@@ -62,7 +62,8 @@ CORE = ("*.cpp", "cpu/**/*.cpp", "models/*.cpp", "tokenizer/*.cpp")
 FUZZERS = {
     name: Program(f"fuzz-{name}", f"wasm/fuzz/{name}.cpp", sources, fuzzer=True)
     for name, sources in (
-        ("gguf", PARSERS), ("spm", PARSERS), ("bpe", PARSERS), ("utf8", PARSERS), ("model", CORE),
+        ("gguf", PARSERS), ("spm", PARSERS), ("bpe", PARSERS), ("unigram", PARSERS),
+        ("utf8", PARSERS), ("model", CORE),
     )
 }  # fmt: skip
 DRIVER = Program("driver", "tests/wasm/driver.cpp", CORE)
@@ -138,6 +139,7 @@ TEXTS = [
     "The cat's on the mat, isn't it?", "I'M WE'LL 'tis don't", "  a   b\t\tc\n\n\nd \r\n e",
     "1234567 12.5 ½٣", "日本語 héé 👨‍👩‍👧 नमस्ते",
     "<s>in the<|im_start|>x<|im_end|></s><mark>", "▁the▁▁Ġ",
+    "theca… the ＡĈĉ<h1>he e\u0301\t\x07hat",
     "!!!...$$ '' \"a\"", "aaaaaaaaaaaaaaaaaaaaaaaaaaa",
 ]  # fmt: skip
 BROKEN_TEXTS = [
@@ -173,6 +175,7 @@ def vocabularies() -> dict[str, bytes]:
     made = {"spm": raw_gguf.gguf(raw_gguf.spm_entries())}
     marked = raw_gguf.spm_entries(user_defined=True, add_space_prefix=False)
     made["spm-user-defined"] = raw_gguf.gguf(marked)
+    made["unigram"] = raw_gguf.gguf(raw_gguf.unigram_entries())
     return made | {pre: raw_gguf.gguf(raw_gguf.bpe_entries(pre)) for pre in raw_gguf.PRETOKENIZERS}
 
 

@@ -115,6 +115,54 @@ def bpe_entries(pre: str) -> list[bytes]:
     ]
 
 
+def charsmap(changes: Mapping[bytes, bytes]) -> bytes:
+    """What SentencePiece compiles such changes to: a trie as a double array in darts-clone's
+    units, each a byte, whether a value lies at its children's base, and that base, from which the
+    children are by exclusive or; and the texts behind it."""
+    texts, begins = b"", {}
+    for text in changes.values():
+        if text not in begins:
+            begins[text] = len(texts)
+            texts += text + b"\0"
+    units: dict[int, int] = {0: 0}
+
+    def place(at: int, prefix: bytes) -> None:
+        length = len(prefix)
+        labels = sorted({key[length] for key in changes if key[:length] == prefix < key})
+        taken = [0, *labels] if prefix in changes else labels
+        base = next(b for b in range(1, 1 << 20) if all((at ^ b ^ c) not in units for c in taken))
+        units[at] |= base << 10 | (prefix in changes) << 8
+        for label in labels:
+            units[at ^ base ^ label] = label
+        if prefix in changes:
+            units[at ^ base] = 1 << 31 | begins[changes[prefix]]
+        for label in labels:
+            place(at ^ base ^ label, prefix + bytes([label]))
+
+    place(0, b"")
+    trie = [units.get(i, 0) for i in range(max(units) + 1)]
+    return struct.pack(f"<{len(trie) + 1}I", 4 * len(trie), *trie) + texts
+
+
+def unigram_entries() -> list[bytes]:
+    """A unigram vocabulary whose table makes a space of a tab, one letter of another, three of
+    one, and nothing of a control character."""
+    tokens = ["<unk>", "<s>", "</s>", "▁the", "▁t", "he", "▁", "<h1>", *"thecabo."]
+    kinds = [UNKNOWN, CONTROL, CONTROL, *[NORMAL] * 4, USER_DEFINED, *[NORMAL] * 8]
+    changes = {b"\t": b" ", b"\n": b" ", b"\x07": b"", b"\xef\xbc\xa1": b"a", "ĉ".encode(): b"c",
+               b"\xe2\x80\xa6": b"...", b"e\xcc\x81": b"h"}  # fmt: skip
+    return [
+        entry("tokenizer.ggml.model", STRING, "t5"),
+        array("tokenizer.ggml.tokens", STRING, tokens),
+        array("tokenizer.ggml.token_type", I32, kinds),
+        array("tokenizer.ggml.scores", F32, [-1 - i / 4 for i in range(len(tokens))]),
+        array("tokenizer.ggml.precompiled_charsmap", U8, [*charsmap(changes)]),
+        entry("tokenizer.ggml.unknown_token_id", U32, 0),
+        entry("tokenizer.ggml.add_space_prefix", BOOL, True),
+        entry("tokenizer.ggml.remove_extra_whitespaces", BOOL, True),
+    ]
+
+
 PRETOKENIZERS = ("gpt-2", "smollm", "llama-bpe", "qwen2", "default")
 
 

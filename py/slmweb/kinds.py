@@ -31,11 +31,14 @@ KINDS = (
         "a model of text instead, such as gemma3-1b-it",
         _names(
             """
-            bark canary csm dia fastspeech2_conformer gemma3n granite_speech higgs_audio_v2 hubert
-            kyutai_speech_to_text moonshine moshi musicgen musicgen_melody parakeet_ctc parakeet_tdt
-            phi4_multimodal pocket_tts qwen2_5_omni qwen2_audio qwen3_asr qwen3_omni_moe
-            seamless_m4t seamless_m4t_v2 speech_to_text speecht5 vibevoice vits voxtral wav2vec2
-            wav2vec2-bert wavlm wavtokenizer-dec whisper
+            audio-spectrogram-transformer audioflamingo3 bark canary clap clvp csm dac
+            data2vec-audio dia encodec fastspeech2_conformer gemma3n granite_speech
+            granite_speech_plus higgs_audio_v2 hubert kyutai_speech_to_text mimi moonshine
+            moonshine_streaming moshi moss_transcribe_diarize musicgen musicgen_melody neucodec
+            parakeet_ctc parakeet_tdt phi4_multimodal pocket_tts qwen2_5_omni qwen2_audio qwen3_asr
+            qwen3_omni_moe seamless_m4t seamless_m4t_v2 sew sew-d speech_to_text speecht5 unispeech
+            unispeech-sat univnet vibevoice vibevoice_asr vits voxtral voxtral_realtime wav2vec2
+            wav2vec2-bert wav2vec2-conformer wavlm wavtokenizer-dec whisper xcodec xcodec2
             """
         ),
         ("audio_config",),
@@ -43,7 +46,11 @@ KINDS = (
     Kind(
         "a diffusion model, which does not write one token after the other",
         "a model that does instead, such as qwen3-0.6b",
-        _names("diffusion_gemma dream llada llada-moe rnd1"),
+        _names(
+            """
+            diffusion_gemma diffusion_gemma_text dream llada llada-moe rnd1 vibevoice_diffusion
+            """
+        ),
     ),
     Kind(
         "a mixture of experts, all of which have to be in memory though few compute",
@@ -52,11 +59,12 @@ KINDS = (
             """
             afmoe arctic bailingmoe bailingmoe2 cohere2_moe dbrx deepseek deepseek2 deepseek_v2
             deepseek_v3 deepseek_v32 dots1 ernie4_5-moe ernie4_5_moe exaone-moe exaone_moe flex_olmo
-            glm4_moe glm4moe gpt-oss gpt_oss granitemoe grok grovemoe hunyuan-moe
-            hunyuan_v1_moe jetmoe kimi-linear kimi_k25 kimi_linear lfm2_moe lfm2moe llama4
-            llama4_text longcat_flash mimo2 minimax minimax-m2 minimax_m2 mixtral nemotron_h_moe
-            nomic-bert-moe olmoe phimoe qwen2_moe qwen2moe qwen35moe qwen3_5_moe qwen3_moe
-            qwen3_next qwen3moe qwen3next smallthinker
+            glm-dsa glm4_moe glm4moe glm_moe_dsa gpt-oss gpt_oss granitemoe grok
+            grovemoe hunyuan-moe hunyuan_v1_moe hy_v3 hy_v4 jetmoe kimi-linear kimi_k25 kimi_linear
+            laguna lfm2_moe lfm2moe llama4 llama4_text longcat_flash mimo2 minimax minimax-m2
+            minimax_m2 mistral4 mixtral nemotron_h_moe nomic-bert-moe olmoe phimoe qwen2_moe
+            qwen2moe qwen35moe qwen3_5_moe qwen3_moe qwen3_next qwen3moe qwen3next smallthinker
+            step35
             """
         ),
         ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
@@ -66,10 +74,16 @@ KINDS = (
         "a model of text instead, such as gemma3-1b-it",
         _names(
             """
-            aya_vision blip blip-2 chameleon clip cogvlm colpali deepseek2-ocr emu3 florence2 fuyu
-            glm4v idefics3 internvl janus kosmos-2 llava llava_next llava_onevision mllama molmo2
-            ovis2 paddleocr pixtral qwen2_5_vl qwen2_vl qwen2vl qwen3_vl qwen3vl qwen3vlmoe sam
-            siglip siglip2 smolvlm trocr vision-encoder-decoder vit
+            align altclip aya_vision beit bit blip blip-2 bridgetower chameleon chinese_clip clip
+            clipseg cogvlm colpali convnext convnextv2 cvt deepseek2-ocr deit depth_anything detr
+            dinov2 dinov2_with_registers dinov3_convnext dinov3_vit donut-swin dpt efficientnet emu3
+            flava florence2 focalnet fuyu git glm4v glm4v_moe groupvit hiera hunyuan_vl idefics3
+            imagegpt internvl janus kosmos-2 layoutlm layoutlmv2 layoutlmv3 levit llava llava_next
+            llava_onevision lxmert mask2former maskformer mllama mobilevit mobilevitv2 molmo2 ovis2
+            owlv2 owlvit paddleocr perceiver pix2struct pixtral poolformer pvt qwen2_5_vl qwen2_vl
+            qwen2vl qwen3_vl qwen3vl qwen3vlmoe regnet resnet sam sam2 segformer siglip siglip2
+            smolvlm swin swinv2 timm_wrapper trocr videomae vilt vision-encoder-decoder visual_bert
+            vit vit_mae vit_msn vivit yolos
             """
         ),
         ("vision_config",),
@@ -85,9 +99,12 @@ KINDS = (
         "a model that writes instead, such as gemma3-270m-it, which can be tuned to name a class",
         _names(
             """
-            albert camembert deberta deberta-v2 distilbert electra esm eurobert jina-bert-v2
-            jina-bert-v3 longformer mobilebert modern-bert modernbert mpnet neo-bert nomic-bert
-            nomic_bert roberta xlm-roberta xlm-roberta-xl
+            albert bert-generation big_bird camembert canine convbert data2vec-text deberta
+            deberta-v2 distilbert dpr electra ernie esm esmc eurobert flaubert fnet funnel gte ibert
+            jina-bert-v2 jina-bert-v3 jina_embeddings_v3 lilt longformer luke markuplm megatron-bert
+            mobilebert modern-bert modernbert mpnet mra neo-bert nomic-bert nomic_bert nystromformer
+            rembert roberta roberta-prelayernorm roc_bert roformer splinter squeezebert tapas xlm
+            xlm-roberta-xl xlnet xmod yoso
             """
         ),
     ),
@@ -97,7 +114,7 @@ KINDS = (
         _names(
             """
             arwkv7 bamba falcon-h1 falcon_h1 falcon_mamba granitehybrid jamba mamba mamba2
-            nemotron_h plamo2 rwkv rwkv6 rwkv6qwen2 rwkv7 xlstm zamba zamba2
+            nemotron_h olmo_hybrid plamo2 rwkv rwkv6 rwkv6qwen2 rwkv7 xlstm zamba zamba2
             """
         ),
         ("ssm_cfg", "mamba_d_state"),

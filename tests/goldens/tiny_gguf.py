@@ -60,6 +60,8 @@ def write_model(
         delta.add_hyperparameters(writer, model)
     if model.arch in BPE:
         _add_bpe_tokenizer(writer, model)
+    elif model.n_unused_positions:
+        _add_unigram_tokenizer(writer, model)
     elif model.arch == "bert":
         _add_wordpiece_tokenizer(writer, model)
     else:
@@ -97,7 +99,7 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     if model.arch == "bert":
         writer.add_layer_norm_eps(model.eps)
         writer.add_causal_attention(False)
-        writer.add_token_type_count(2)
+        writer.add_token_type_count(1 if model.n_unused_positions else 2)
     else:
         writer.add_layer_norm_rms_eps(model.eps)
     if model.arch not in ("gemma", "bert"):  # llama.cpp's converter writes none for it
@@ -156,6 +158,8 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
         values = tensor.values
         if model.arch == "qwen35":
             values = delta.values_of(hf_name, values, model)
+        if ".position_embeddings." in hf_name:
+            values = values[model.n_unused_positions :]
         if hf_name.endswith("conv.conv.weight"):
             values = values[:, 0]
         if model.is_gemma and hf_name.endswith("norm.weight"):
@@ -202,7 +206,7 @@ def _add_vocabulary(
     ]
     writer.add_token_list([text for text, _, _ in tokens])
     writer.add_token_types([kind for _, kind, _ in tokens])
-    if model.arch not in (*BPE, "bert"):
+    if model.arch not in (*BPE, "bert") or model.n_unused_positions:
         writer.add_token_scores([score for _, _, score in tokens])
 
 
@@ -262,6 +266,23 @@ def _add_wordpiece_tokenizer(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     _add_vocabulary(writer, model, tokens)
     for i, name in enumerate(("padding", "unknown", "cls", "seperator", "mask")):
         writer.add_uint32(f"tokenizer.ggml.{name}_token_id", i)
+
+
+def _add_unigram_tokenizer(writer: gguf.GGUFWriter, model: TinyModel) -> None:
+    kind = gguf.TokenType
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    tokens = [(t, kind.UNKNOWN if t == "<unk>" else kind.CONTROL, 0.0) for t in special]
+    pieces = ("▁the", "▁", "▁rain", "in", "an", "er", *"abcdefghijklmnopqrstuvwxyz0123456789.,!?<>")
+    tokens += [(piece, kind.NORMAL, -2 - rank / 8) for rank, piece in enumerate(pieces)]
+    writer.add_tokenizer_model("t5")
+    writer.add_tokenizer_pre("default")
+    _add_vocabulary(writer, model, tokens)
+    for i, name in enumerate(("bos", "padding", "eos", "unknown")):
+        writer.add_uint32(f"tokenizer.ggml.{name}_token_id", i)
+    writer.add_add_bos_token(True)
+    writer.add_add_eos_token(True)
+    writer.add_add_space_prefix(True)
+    writer.add_remove_extra_whitespaces(True)
 
 
 def byte_characters() -> list[str]:

@@ -97,6 +97,8 @@ class TinyModel:
     # Of a model that embeds texts: what comes out of the two matrices behind its mean.
     n_wide: int = 0
     n_embedding: int = 0
+    # Of XLM-RoBERTa's table of positions, before the first that a text has.
+    n_unused_positions: int = 0
 
     @property
     def in_llama_cpp(self) -> bool:
@@ -260,6 +262,16 @@ EMBEDDERS: dict[str, TinyModel] = {
         ),
         TinyModel(
             "bert", "bert", n_layer=3, n_head_kv=4, n_ff=172, eps=1e-12, tied=True, n_embedding=64
+        ),
+        TinyModel(
+            "xlm-roberta",
+            "bert",
+            n_head_kv=4,
+            n_ff=172,
+            eps=1e-5,
+            tied=True,
+            n_embedding=64,
+            n_unused_positions=2,
         ),
     )
 }
@@ -471,8 +483,8 @@ def _bert_weights(model: TinyModel) -> dict[str, Tensor]:
     embd = model.n_embd
     for name, rows in (
         ("word", model.n_vocab),
-        ("position", model.n_ctx_train),
-        ("token_type", 2),
+        ("position", model.n_unused_positions + model.n_ctx_train),
+        ("token_type", 1 if model.n_unused_positions else 2),
     ):
         draw(f"embeddings.{name}_embeddings.weight", (rows, embd), 0.0, 1.0)
     norm("embeddings.LayerNorm")
@@ -622,9 +634,10 @@ def digest(model: TinyModel) -> str:
 
 
 def sequence(model: TinyModel, n: int = N_POSITIONS) -> list[int]:
-    """The ids whose logits are compared."""
+    """The ids whose logits are compared. XLM-RoBERTa's positions do not count padding, the last
+    of the tokens that its table of positions has room for and no use."""
     drawn = (uniform(f"{model.name} sequence", (n,)) + 1) / 2 * model.n_vocab
-    return [int(i) for i in drawn]
+    return [max(int(i), model.n_unused_positions) for i in drawn]
 
 
 def direction(model: TinyModel) -> F32:

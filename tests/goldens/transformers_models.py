@@ -5,6 +5,7 @@ everything else is held to. Needs torch and transformers.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,13 +38,16 @@ def transformers_config(model: TinyModel) -> Any:
         "gemma-embedding": transformers.Gemma3TextConfig,
     }
     if model.arch == "bert":
-        return transformers.BertConfig(
+        kind: Any = transformers.BertConfig
+        if model.n_unused_positions:
+            kind = partial(transformers.XLMRobertaConfig, pad_token_id=1, type_vocab_size=1)
+        return kind(
             vocab_size=model.n_vocab,
             hidden_size=model.n_embd,
             intermediate_size=model.n_ff,
             num_hidden_layers=model.n_layer,
             num_attention_heads=model.n_head,
-            max_position_embeddings=model.n_ctx_train,
+            max_position_embeddings=model.n_unused_positions + model.n_ctx_train,
             layer_norm_eps=model.eps,
         )
     if model.arch == "recurrentgemma":

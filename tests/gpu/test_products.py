@@ -307,7 +307,7 @@ def builds() -> dict[str, Build]:
     found: dict[str, Build] = {"no-numbers": no_numbers}
     columns = [32, 64, 96, 256, 512, 576]
     for kind in TYPES:
-        wide = [256, 512, 768] if step(kind) == 256 else columns
+        wide = [256, 512, 768] if step(kind) > 32 else columns
         wide = [*wide, *([40] if step(kind) == 1 else [])]
         # Edges of tiles are every type's, but not every type can get them wrong by itself.
         edges = [1, 2, 3, 4, 5, 63, 64, 65, 130] if kind in ("F16", "Q4_0", "Q6_K") else [3, 65]

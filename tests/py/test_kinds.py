@@ -81,5 +81,21 @@ def test_a_gguf_is_refused_by_name(tmp_path: Path) -> None:
         read_shape(path)
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ("qwen3_moe gpt_oss gpt-oss olmoe granitemoe deepseek2 deepseek_v3", "mixture of experts"),
+        ("whisper voxtral qwen2_audio moshi", "hears or speaks"),
+        ("llada dream diffusion_gemma", "diffusion model"),
+        ("t5 mt5 bart t5encoder", "an encoder and a decoder"),
+        ("mamba mamba2 rwkv6 rwkv7 jamba", "carries a state"),
+        ("roberta deberta-v2 modernbert xlnet layoutlm dinov2", "instead"),
+    ],
+)
+def test_what_people_try_is_told_apart(names: str, told: str) -> None:
+    for name in names.split():
+        assert told in (advice(name) or ""), name
+
+
 def test_nobody_knows_everything() -> None:
     assert advice("nosuchmodel") is None

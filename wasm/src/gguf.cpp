@@ -487,6 +487,16 @@ Status Gguf::get(std::string_view key, std::vector<std::string_view> &value, boo
   return SLM_OK;
 }
 
+Status Gguf::get(std::string_view key, std::span<const uint8_t> &value, bool &found) const {
+  const Entry *entry = find(key);
+  found = entry != nullptr;
+  if (!found) return SLM_OK;
+  if (entry->type != GgufType::Array || value_type(entry->item_type).size != 1 || !is_integer(entry->item_type))
+    return wrong_type(key, entry->type, entry->item_type, "an array of bytes");
+  value = {bytes_.get() + entry->at, entry->count};
+  return SLM_OK;
+}
+
 Status Gguf::get(std::string_view key, std::vector<float> &value, bool &found) const {
   const Entry *entry = find(key);
   found = entry != nullptr;

@@ -34,6 +34,7 @@ Change = Literal[
     "value_columns",
     "value_heads",
     "value_rates",  # of a number's exponential, below 0
+    "after_padding",  # rows of positions, which begin behind the padding token's number
 ]
 
 # What a layer remembers; "" is any.
@@ -186,6 +187,40 @@ _GELU = ("gelu_pytorch_tanh",)
 def _of(memory: Memory, *rows: Row) -> tuple[Row, ...]:
     return tuple(replace(row, memory=memory) for row in rows)
 
+
+def _bert_model(positions: Change = "none") -> tuple[Row, ...]:
+    at = "embeddings."
+    return (
+        Row(f"{at}word_embeddings.weight", "token_embd.weight", ("vocab", "embd")),
+        Row(f"{at}position_embeddings.weight", "position_embd.weight", ("ctx", "embd"), positions),
+        Row(f"{at}token_type_embeddings.weight", "token_types.weight", ("types", "embd")),
+        *_with_bias(f"{at}LayerNorm", "token_embd_norm", ("embd",)),
+    )
+
+
+_BERT = Family(
+    "bert",
+    "bert",
+    _bert_model(),
+    (
+        *_with_bias("attention.self.query", "attn_q", ("q", "embd")),
+        *_with_bias("attention.self.key", "attn_k", ("kv", "embd")),
+        *_with_bias("attention.self.value", "attn_v", ("kv", "embd")),
+        *_with_bias("attention.output.dense", "attn_output", ("embd", "q")),
+        *_with_bias("attention.output.LayerNorm", "attn_output_norm", ("embd",)),
+        *_with_bias("intermediate.dense", "ffn_up", ("ff", "embd")),
+        *_with_bias("output.dense", "ffn_down", ("embd", "ff")),
+        *_with_bias("output.LayerNorm", "layer_output_norm", ("embd",)),
+    ),
+    {"type_vocab_size": 2, "max_position_embeddings": 512, "layer_norm_eps": 1e-12},
+    activations=("gelu",),
+    layers="encoder.layer.",
+    # The head of its first training, and what is counted anew.
+    ignored=("pooler.", "cls.", "embeddings.position_ids"),
+    layer_norm=True,
+    rotary=False,
+    embeds=True,
+)
 
 # OLMo 2 and 3 have no norms before their blocks, and one for all heads together.
 _OLMO_LAYER = (
@@ -372,33 +407,15 @@ FAMILIES: tuple[Family, ...] = (
         untied_output=False,
         embeds=True,
     ),
-    Family(
-        "bert",
-        "bert",
-        (
-            Row("embeddings.word_embeddings.weight", "token_embd.weight", ("vocab", "embd")),
-            Row("embeddings.position_embeddings.weight", "position_embd.weight", ("ctx", "embd")),
-            Row("embeddings.token_type_embeddings.weight", "token_types.weight", ("types", "embd")),
-            *_with_bias("embeddings.LayerNorm", "token_embd_norm", ("embd",)),
-        ),
-        (
-            *_with_bias("attention.self.query", "attn_q", ("q", "embd")),
-            *_with_bias("attention.self.key", "attn_k", ("kv", "embd")),
-            *_with_bias("attention.self.value", "attn_v", ("kv", "embd")),
-            *_with_bias("attention.output.dense", "attn_output", ("embd", "q")),
-            *_with_bias("attention.output.LayerNorm", "attn_output_norm", ("embd",)),
-            *_with_bias("intermediate.dense", "ffn_up", ("ff", "embd")),
-            *_with_bias("output.dense", "ffn_down", ("embd", "ff")),
-            *_with_bias("output.LayerNorm", "layer_output_norm", ("embd",)),
-        ),
-        {"type_vocab_size": 2, "max_position_embeddings": 512, "layer_norm_eps": 1e-12},
-        activations=("gelu",),
-        layers="encoder.layer.",
-        # The head of its first training, and what is counted anew.
-        ignored=("pooler.", "cls.", "embeddings.position_ids"),
-        layer_norm=True,
-        rotary=False,
-        embeds=True,
+    _BERT,
+    # Its positions are counted from one behind the padding token's number on, by a table that has
+    # rows for what is never asked for.
+    replace(
+        _BERT,
+        model_type="xlm-roberta",
+        model=(*_bert_model("after_padding"),),
+        defaults={**_BERT.defaults, "pad_token_id": 1},
+        ignored=(*_BERT.ignored, "lm_head.", "classifier."),
     ),
     # llama.cpp has no such architecture: its layers are Gemma's, its numbers Gemma 2's. The
     # config's window belongs to no layer.

@@ -111,6 +111,7 @@ class Hyperparameters:
     factors: Factors | None = None
     rotates: bool = True  # queries and keys, where the family may do without
     n_types: int = 0  # of tokens, which BERT tells apart
+    n_unused_positions: int = 0  # rows at the start of a table of positions, which no text reaches
 
     def with_sentence(self, sentence: Sentence) -> Hyperparameters:
         """Of a model that has these modules behind it. Raises SlmError "bad_file" where a matrix
@@ -228,6 +229,11 @@ def hyperparameters(
     }
     if "logits_soft_cap" in family.defaults:
         softcaps["final"] = read.positive("logits_soft_cap", 30.0)
+    # As RoBERTa's has them: up to the padding token's number, itself included.
+    n_unused = 1 + read.whole("pad_token_id") if "pad_token_id" in family.defaults else 0
+    n_ctx = read.whole("max_position_embeddings", 2048) - n_unused
+    if n_ctx < 1:
+        raise read.unsupported(f"positions for {n_ctx} tokens", "expected one at least")
     return Hyperparameters(
         n_layer=n_layer,
         n_embd=n_embd,
@@ -236,7 +242,7 @@ def hyperparameters(
         n_head_kv=read.whole("num_key_value_heads", n_head),
         head_dim=head_dim,
         n_vocab=read.whole("vocab_size"),
-        n_ctx=read.whole("max_position_embeddings", 2048),
+        n_ctx=n_ctx,
         norm_epsilon=read.positive("layer_norm_eps" if family.layer_norm else "rms_norm_eps", 1e-6),
         tied=bool(read.values.get("tie_word_embeddings", False)),
         biases=frozenset(key for key in ("attention_bias", "mlp_bias") if read.values.get(key)),
@@ -252,6 +258,7 @@ def hyperparameters(
         attn_softcap=softcaps["attn"],
         final_softcap=softcaps["final"],
         recurrence=_recurrence(read, family, n_layer, n_head) if family.recurs else None,
+        n_unused_positions=n_unused,
         factors=_factors(read) if family.factors else None,
         rotates=not family.rotary_if_said or read.values.get("position_embedding_type") == "rope",
         n_types=read.whole("type_vocab_size") if "type_vocab_size" in family.defaults else 0,

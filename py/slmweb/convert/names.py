@@ -79,7 +79,7 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
         elif short.startswith(prefix):
             short = "model." + short.removeprefix(prefix)
         else:
-            short = short.removeprefix("bert.")  # what its classes call the model
+            short = short.removeprefix("bert.").removeprefix("roberta.")  # what classes call it
         if short in plain:
             raise SlmError(
                 "unsupported",

@@ -72,6 +72,8 @@ class Planned:
             rows = self.source.read(start, stop)
             for merge in self.merges:
                 rows = merge.apply(rows, start)
+            if self.change == "after_padding":
+                rows = rows[max(0, hyper.n_unused_positions - start) :]
             yield changed(rows, self.change, hyper)
 
 
@@ -130,6 +132,8 @@ def shape_before(shape: tuple[int, ...], change: Change, hyper: Hyperparameters)
     if change in ("blocks", "block_biases"):
         block = hyper.size("block")
         return (shape[0] // block, block, *shape[1:])
+    if change == "after_padding":
+        return (shape[0] + hyper.n_unused_positions, *shape[1:])
     return shape
 
 

@@ -2,8 +2,8 @@
 
 Owns the recognition of what llama.cpp and the core can imitate: byte-level BPE with
 one of the pre-tokenizers that they know, and SentencePiece's BPE with byte
-fallback. Whatever else the file asks for is refused, since near misses give wrong
-tokens silently.
+fallback. WordPiece and unigram have files of their own. Whatever else the file asks
+for is refused, since near misses give wrong tokens silently.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gguf import TokenType
 
 from ..errors import SlmError
 from .checkpoint import Json, read_json
+from .unigram import read_unigram
 from .vocabulary import Vocabulary
 from .wordpiece import read_wordpiece
 
@@ -55,9 +56,13 @@ def read_tokenizer_json(path: Path, n_vocab: int) -> Vocabulary:
         vocabulary = read_wordpiece(path, file, model)
         _add_tokens(path, file, vocabulary, n_vocab)
         return vocabulary
+    if isinstance(model, dict) and model.get("type") == "Unigram":
+        return _read_unigram(path, file, model, n_vocab)
     if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
         kind = model.get("type") if isinstance(model, dict) else None
-        raise _unsupported(path, f"a model of the type {kind!r}", "BPE and WordPiece are supported")
+        raise _unsupported(
+            path, f"a model of the type {kind!r}", "BPE, WordPiece and Unigram are supported"
+        )
     for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(key):
             raise _unsupported(path, f"{key} {model[key]!r}", "BPE is supported without")
@@ -100,6 +105,17 @@ def _add_tokens(path: Path, file: Json, vocabulary: Vocabulary, n_vocab: int) ->
                 f"take white space beside them {where}",
             )
     return added
+
+
+def _read_unigram(path: Path, file: Json, model: Json, n_vocab: int) -> Vocabulary:
+    normalizers = _steps(file.get("normalizer"), "normalizers")
+    pre_tokenizers = _steps(file.get("pre_tokenizer"), "pretokenizers")
+    vocabulary = read_unigram(path, model, normalizers, pre_tokenizers)
+    unknown = vocabulary.special["unk"]
+    _add_tokens(path, file, vocabulary, n_vocab)
+    vocabulary.types[unknown] = TokenType.UNKNOWN  # which added tokens list as a special one
+    vocabulary.add_bos, vocabulary.add_eos = _adds(file.get("post_processor"))
+    return vocabulary
 
 
 def _read_byte_level(

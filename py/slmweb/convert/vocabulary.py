@@ -21,6 +21,7 @@ TOKENIZER_JSON = "tokenizer.json"
 SENTENCEPIECE = "tokenizer.model"
 SETTINGS = "tokenizer_config.json"
 ADDED_SCORE = -1000.0  # llama.cpp's, of what is never merged
+_SCORED = ("llama", "t5")
 
 # Tokens that end a turn or a message; llama.cpp and the core know them by name.
 _END_OF_TURN = (
@@ -46,7 +47,7 @@ _FILL = {
 @dataclass
 class Vocabulary:
     """`types` and `scores` run along `tokens`. A model of "gpt2" has merges and no scores,
-    one of "llama" scores and no merges, one of "bert" neither."""
+    one of "llama" or "t5" scores and no merges, one of "bert" neither."""
 
     model: str  # tokenizer.ggml.model
     pre: str  # tokenizer.ggml.pre
@@ -57,6 +58,7 @@ class Vocabulary:
     add_bos: bool | None = None
     add_eos: bool | None = None
     add_space_prefix: bool = False
+    charsmap: bytes = b""  # SentencePiece's normalization, compiled
     special: dict[str, int] = field(default_factory=dict)  # "bos", "eos", "fim_pre"… -> id
     templates: str | list[dict[str, str]] | None = None
     notes: list[str] = field(default_factory=list)
@@ -81,7 +83,7 @@ class Vocabulary:
         writer.add_tokenizer_pre(self.pre)
         writer.add_token_list(self.tokens)
         writer.add_token_types(self.types)
-        if self.model == "llama":
+        if self.model in _SCORED:
             writer.add_token_scores(self.scores)
         elif self.model == "gpt2":
             writer.add_token_merges(self.merges)
@@ -93,6 +95,10 @@ class Vocabulary:
         if self.add_eos is not None:
             writer.add_add_eos_token(self.add_eos)
         writer.add_add_space_prefix(self.add_space_prefix)
+        if self.model == "t5":
+            writer.add_remove_extra_whitespaces(True)
+        if self.charsmap:
+            writer.add_precompiled_charsmap(self.charsmap)
         if self.templates:
             writer.add_chat_template(self.templates)
 
@@ -127,7 +133,7 @@ class Vocabulary:
     def _append(self, text: str, kind: TokenType) -> None:
         self.tokens.append(text)
         self.types.append(kind)
-        if self.model == "llama":
+        if self.model in _SCORED:
             self.scores.append(ADDED_SCORE)
 
 

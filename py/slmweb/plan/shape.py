@@ -47,7 +47,9 @@ class Tensor:
     @property
     def is_matrix(self) -> bool:
         """Whether products read it; the taps of a convolution stay float32."""
-        return self.rows > 1 and not self.is_convolution
+        # XLM-RoBERTa has one type of tokens, in a table all the same.
+        several = self.rows > 1 or self.name == "token_types.weight"
+        return several and not self.is_convolution
 
     @property
     def is_convolution(self) -> bool:
@@ -264,6 +266,8 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     gemma = "gemma" in family.architecture
     head_dim = number("head_dim", 256 if gemma and not family.recurs else n_embd // n_head)
     n_ff, n_ctx = feed_forward(family, config, number), number("max_position_embeddings", 8192)
+    if "pad_token_id" in family.defaults:  # positions begin behind it
+        n_ctx = max(1, n_ctx - 1 - number("pad_token_id", 1))
     window = number("sliding_window", 4096) if family.window_pattern else 0
     if "attention_window_size" in family.defaults:
         window = number("attention_window_size")

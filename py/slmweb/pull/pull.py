@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import paths
 from ..errors import SlmError
+from ..kinds import advice
 from . import licenses, local, wheels
 from .licenses import Ask
 from .registry import (
@@ -151,8 +152,32 @@ def _fetched(
     if entry.sha256 is not None:
         listing = replace(listing, files=(_held_to(entry.sha256, listing, source.endpoint),))
     say(f"{listing.repo} at {listing.commit[:12]}" if listing.commit else listing.repo)
+    if not (folder / "config.json").exists():  # else it has been looked at
+        _refuse_by_kind(source, listing)
     source.fetch(listing, folder, progress)
     return folder / Path(listing.files[0].path).name if listing.gguf else folder
+
+
+def _refuse_by_kind(source: Source[Any], listing: Listing) -> None:
+    """Before gigabytes are fetched of a model that is known not to run here.
+
+    Raises SlmError "unsupported" with what it is and what to use in its place, and "network".
+    """
+    from ..plan.shape import runs
+
+    if listing.gguf or all(file.path != "config.json" for file in listing.files):
+        return
+    try:
+        config = json.loads(source.read(listing, "config.json"))
+    except ValueError:
+        return  # whoever reads it for good says so
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if not runs(kind) and (told := advice(kind, config)) is not None:
+        raise SlmError(
+            "unsupported",
+            f"{listing.repo} has the model type {kind!r}, which does not run here, so it is not "
+            f"fetched: {told}",
+        )
 
 
 def _held_to(sha256: str, listing: Listing, endpoint: str) -> RemoteFile:

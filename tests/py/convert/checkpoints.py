@@ -232,9 +232,72 @@ def wordpiece_tokenizer() -> Any:
     )
 
 
+@cache
+def unigram_model() -> bytes:
+    """A SentencePiece unigram model with the normalization of XLM-RoBERTa's."""
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences()),
+        model_writer=out,
+        model_type="unigram",
+        vocab_size=420,
+        hard_vocab_limit=False,
+        normalization_rule_name="nmt_nfkc",
+        minloglevel=2,
+    )
+    return out.getvalue()
+
+
+def charsmap_of(model: bytes) -> bytes:
+    """The compiled table in a SentencePiece model: field 3, a message, and in it field 2."""
+
+    def field(message: bytes, wanted: int) -> bytes:
+        at = 0
+
+        def number() -> int:
+            nonlocal at
+            value = shift = 0
+            while True:
+                byte = message[at]
+                at += 1
+                value |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    return value
+
+        found = b""
+        while at < len(message):
+            key = number()
+            size = {0: 0, 1: 8, 5: 4}.get(key & 7, 0)
+            if key & 7 == 0:
+                number()
+            elif key & 7 == 2:
+                size = number()
+            if key >> 3 == wanted:
+                found = message[at : at + size]
+            at += size
+        return found
+
+    return field(field(model, 3), 2)
+
+
+def unigram_tokenizer() -> Any:
+    """XLM-RoBERTa's: four special tokens, SentencePiece's pieces but its own three, and a mask."""
+    model = unigram_model()
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    pieces = [(processor.id_to_piece(i), processor.get_score(i)) for i in range(3, len(processor))]
+    special = [(text, 0.0) for text in ("<s>", "<pad>", "</s>", "<unk>")]
+    kind: Any = transformers.XLMRobertaTokenizer
+    return kind(
+        vocab=[*special, *pieces, ("<mask>", 0.0)], _spm_precompiled_charsmap=charsmap_of(model)
+    )
+
+
 def tokenizer_of(tiny: TinyModel) -> Any:
     if tiny.is_gemma:
         return gemma_tokenizer()
+    if tiny.n_unused_positions:
+        return unigram_tokenizer()
     return {
         "llama": lambda: byte_level_tokenizer("smollm"),
         "qwen2": lambda: byte_level_tokenizer("qwen2"),

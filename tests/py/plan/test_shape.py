@@ -37,6 +37,8 @@ def test_a_config_has_the_parameters_that_transformers_gives_it(key: str) -> Non
     parameters = {name: p.numel() for name, p in model.named_parameters()}
     dense = sum(t.elements for t in shape.tensors if t.name.startswith("dense_"))
     known = sum(n for name, n in parameters.items() if not name.startswith("pooler."))
+    if config["model_type"] == "xlm-roberta":  # rows of positions that no text reaches
+        known -= 2 * shape.n_embd
     assert shape.parameters - dense == known
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,22 @@ def test_a_model_that_embeds_comes_with_its_modules() -> None:
         hub.requests.clear()
         pull("hf:me/embedder", endpoint=hub.url)
         assert [p for _, p, _ in hub.requests if "resolve" in p or "content" in p] == []
+
+
+def test_a_kind_that_does_not_run_is_refused_before_it_is_fetched(tmp_path: Path) -> None:
+    for config, told in (
+        ({"model_type": "mixtral"}, "it is a mixture of experts, .* use a dense model instead"),
+        ({"model_type": "voxtral"}, "it is a model that hears or speaks"),
+        ({"model_type": "new", "is_encoder_decoder": True}, "an encoder and a decoder"),
+    ):
+        files = {**CHECKPOINT, "config.json": json.dumps(config).encode()}
+        with serve_hub({"me/other": FakeRepo(files)}) as hub:
+            with pytest.raises(SlmError, match=f"'{config['model_type']}', .*{told}") as error:
+                pull("hf:me/other", endpoint=hub.url, out=tmp_path / "out")
+            fetched = [path for _, path, _ in hub.requests if "resolve" in path]
+            assert all(path.endswith("config.json") for path in fetched)
+        assert error.value.code == "unsupported"
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_checkpoint_without_its_config_is_not_whole(hub: FakeHub, tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ namespace slm {
 
 namespace {
 
-constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81"; // U+2581, how tokens spell a space
-
 /// Turns the order of scores around and into that of integers.
 uint32_t rank_of_score(float score) {
   const auto bits = std::bit_cast<uint32_t>(score + 0.0f); // -0 equals 0
@@ -91,14 +89,6 @@ void SpmTokenizer::encode_text(std::string_view text, bool prefix, std::vector<i
   }
 }
 
-void SpmTokenizer::decode_text(std::string_view text, std::string &bytes) const {
-  while (!text.empty()) {
-    const size_t space = text.find(kSpaceSymbol);
-    bytes += text.substr(0, space);
-    if (space == std::string_view::npos) return;
-    bytes += ' ';
-    text.remove_prefix(space + kSpaceSymbol.size());
-  }
-}
+void SpmTokenizer::decode_text(std::string_view text, std::string &bytes) const { append_spaced(text, bytes); }
 
 } // namespace slm

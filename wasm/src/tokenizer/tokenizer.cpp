@@ -3,6 +3,7 @@
 
 #include "bpe.h"
 #include "spm.h"
+#include "unigram.h"
 #include "wordpiece.h"
 
 namespace slm {
@@ -55,12 +56,14 @@ Status Tokenizer::create(const Gguf &gguf, std::unique_ptr<Tokenizer> &out) {
     tokenizer = std::make_unique<BpeTokenizer>(BpeTokenizer::Spelling::Characters);
   else if (model == "bert")
     tokenizer = std::make_unique<WordPieceTokenizer>();
+  else if (model == "t5")
+    tokenizer = std::make_unique<UnigramTokenizer>();
   else if (found)
     return fail(SLM_ERR_UNSUPPORTED, "metadata key 'tokenizer.ggml.model' is '", model,
-                "'; expected 'llama', 'gpt2', 'gemma4' or 'bert'; choose a model with one of these tokenizers");
+                "'; expected 'llama', 'gpt2', 'gemma4', 'bert' or 't5'; choose a model with one of these tokenizers");
   else
-    return fail(SLM_ERR_BAD_FILE, "metadata key 'tokenizer.ggml.model' is missing; expected 'llama', 'gpt2' or "
-                                  "'bert'; convert the model again with its tokenizer");
+    return fail(SLM_ERR_BAD_FILE, "metadata key 'tokenizer.ggml.model' is missing; expected 'llama', 'gpt2', "
+                                  "'bert' or 't5'; convert the model again with its tokenizer");
   SLM_TRY(tokenizer->read(gguf));
   SLM_TRY(tokenizer->find_special_lengths());
   out = std::move(tokenizer);
@@ -139,6 +142,16 @@ void Tokenizer::encode(std::string_view text, bool special, bool bos, std::vecto
     }
   }
   if (bos && vocabulary_.add_eos && vocabulary_.eos >= 0) ids.push_back(vocabulary_.eos);
+}
+
+void Tokenizer::append_spaced(std::string_view text, std::string &bytes) {
+  while (!text.empty()) {
+    const size_t space = text.find(kSpaceSymbol);
+    bytes += text.substr(0, space);
+    if (space == std::string_view::npos) return;
+    bytes += ' ';
+    text.remove_prefix(space + kSpaceSymbol.size());
+  }
 }
 
 void Tokenizer::decode(int32_t id, bool special, std::string &bytes) const {

@@ -1,6 +1,6 @@
-// tokenizer.h: text to token ids and back, from a GGUF's own vocabulary. Three
-// algorithms (SentencePiece-style scored merges in spm.cpp, byte-level BPE in
-// bpe.cpp, WordPiece in wordpiece.cpp) behind one class; special tokens are cut
+// tokenizer.h: text to token ids and back, from a GGUF's own vocabulary. Four
+// algorithms (SentencePiece-style scored merges in spm.cpp and its unigram model
+// in unigram.cpp, byte-level BPE in bpe.cpp, WordPiece in wordpiece.cpp) behind one class; special tokens are cut
 // out here, once for all.
 // Exact: ids equal llama.cpp's on any bytes, invalid UTF-8 included, but for
 // special tokens that overlap, which are taken in transformers' order.
@@ -18,6 +18,8 @@
 #include "vocabulary.h"
 
 namespace slm {
+
+inline constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81"; // U+2581, how tokens spell a space
 
 class Tokenizer {
 public:
@@ -44,7 +46,7 @@ public:
   void decode(const int32_t *ids, size_t n, bool special, std::string &bytes) const;
 
   uint32_t n_vocab() const { return vocabulary_.size(); }
-  virtual std::string_view name() const { return {}; } // "llama", "gpt2", "gemma4" or "bert"
+  virtual std::string_view name() const { return {}; } // "llama", "gpt2", "gemma4", "bert" or "t5"
   int32_t bos() const { return vocabulary_.bos; }      // -1 when absent, as the others
   int32_t eos() const { return vocabulary_.eos; }
   int32_t eot() const { return vocabulary_.eot; }
@@ -66,6 +68,9 @@ protected:
 
   /// Appends the bytes that a normal token of this text stands for.
   virtual void decode_text(std::string_view /*text*/, std::string & /*bytes*/) const {}
+
+  /// Appends the text of a token that spells spaces by kSpaceSymbol.
+  static void append_spaced(std::string_view text, std::string &bytes);
 
   Vocabulary vocabulary_;
   bool adds_space_ = false; // before text where `prefix` holds

@@ -85,6 +85,7 @@ Status Vocabulary::read(const Gguf &gguf, const Defaults &defaults) {
   eos = default_id(defaults.eos);
   unknown = default_id(defaults.unknown);
   add_bos = defaults.add_bos;
+  add_eos = defaults.add_eos;
   bool found;
   SLM_TRY(read_id(gguf, "tokenizer.ggml.bos_token_id", bos));
   SLM_TRY(read_id(gguf, "tokenizer.ggml.eos_token_id", eos));

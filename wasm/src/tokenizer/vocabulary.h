@@ -40,6 +40,7 @@ public:
   struct Defaults {
     int32_t bos, eos, unknown;
     bool add_bos;
+    bool add_eos = false;
     bool encloses = false; // each text stands between CLS and SEP, which are its BOS and EOS
   };
 

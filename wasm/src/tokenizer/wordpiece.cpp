@@ -9,8 +9,8 @@ namespace slm {
 
 namespace {
 
-constexpr std::string_view kWordSymbol = "\xE2\x96\x81"; // U+2581, before a token that begins a word
-constexpr size_t kLongestWord = 100;                     // characters; the same in every BERT's tokenizer
+constexpr std::string_view kWordSymbol = kSpaceSymbol; // before a token that begins a word
+constexpr size_t kLongestWord = 100;                   // characters; the same in every BERT's tokenizer
 
 /// Ideographs, each of which is a word (as tokenizers has it: of Extension E without its first rows).
 bool is_ideograph(uint32_t code) {
