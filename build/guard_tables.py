@@ -17,7 +17,7 @@ TABLE = ROOT / "build/tables/guard.toml"
 
 def read() -> dict[str, Any]:
     table = tomllib.loads(TABLE.read_text())
-    for name, policy in table["policies"].items():
+    for name, policy in (table["policies"] | table["pictures"]).items():
         if set(policy) != {"title", "text"}:
             raise BuildError(f"{TABLE.name}: policy {name} needs a title and a text, and no more")
     return table
@@ -40,17 +40,21 @@ def guard_ts(origin: str) -> str:
 
 def guard_py(origin: str) -> str:
     table = read()
-    policies = [
-        f'    "{name}": Words(\n        {json.dumps(p["title"])},\n'
-        f"        {json.dumps(p['text'])},\n    ),"
-        for name, p in table["policies"].items()
-    ]
+
+    def words(policies: dict[str, Any]) -> str:
+        return "\n".join(
+            f'    "{name}": Words(\n        {json.dumps(p["title"])},\n'
+            f"        {json.dumps(p['text'])},\n    ),"
+            for name, p in policies.items()
+        )
+
     return GUARD_PY.format(
         origin=origin,
         template=json.dumps(table["template"]),
         prompt=json.dumps(table["prompt"]),
         response=json.dumps(table["response"]),
-        policies="\n".join(policies),
+        policies=words(table["policies"]),
+        pictures=words(table["pictures"]),
     )
 
 
@@ -96,5 +100,10 @@ class Words(NamedTuple):
 
 POLICIES: Final[dict[str, Words]] = {{
 {policies}
+}}
+
+# of pictures
+PICTURE_POLICIES: Final[dict[str, Words]] = {{
+{pictures}
 }}
 """

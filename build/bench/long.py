@@ -21,7 +21,8 @@ from rich.table import Table
 from script import DIST, ROOT
 from slmweb.core import Instance, Model, Session
 from slmweb.generated.abi import TENSOR_TYPES
-from slmweb.plan.shape import Shape, Tensor, from_config
+from slmweb.plan.shape import Shape, from_config
+from slmweb.plan.tensors import Tensor
 
 from .gpu.models import add_metadata
 from .results import Key, Results

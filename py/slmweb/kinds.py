@@ -77,12 +77,12 @@ KINDS = (
             align altclip aya_vision beit bit blip blip-2 bridgetower chameleon chinese_clip clip
             clipseg cogvlm colpali convnext convnextv2 cvt deepseek2-ocr deit depth_anything detr
             dinov2 dinov2_with_registers dinov3_convnext dinov3_vit donut-swin dpt efficientnet emu3
-            flava florence2 focalnet fuyu git glm4v glm4v_moe groupvit hiera hunyuan_vl idefics3
+            flava florence2 focalnet fuyu git glm4v glm4v_moe groupvit hiera hunyuan_vl
             imagegpt internvl janus kosmos-2 layoutlm layoutlmv2 layoutlmv3 levit llava llava_next
             llava_onevision lxmert mask2former maskformer mllama mobilevit mobilevitv2 molmo2 ovis2
             owlv2 owlvit paddleocr perceiver pix2struct pixtral poolformer pvt qwen2_5_vl qwen2_vl
             qwen2vl qwen3_vl qwen3vl qwen3vlmoe regnet resnet sam sam2 segformer siglip siglip2
-            smolvlm swin swinv2 timm_wrapper trocr videomae vilt vision-encoder-decoder visual_bert
+            swin swinv2 timm_wrapper trocr videomae vilt vision-encoder-decoder visual_bert
             vit vit_mae vit_msn vivit yolos
             """
         ),

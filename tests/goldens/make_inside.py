@@ -88,6 +88,12 @@ def inside(model: TinyModel, ids: list[int]) -> dict[str, Any]:
             hooks.append(matrix.register_forward_pre_hook(hooked.keep_input(f"heads.{i}")))
     hooked.logits(ids, *hooks)
     seen = dict(hooked.seen)
+    if model.factors is not None:  # what Granite adds is a part of what its network makes
+        seen |= {
+            name: rows * np.float32(model.factors[2])
+            for name, rows in seen.items()
+            if name.startswith("mlp.")
+        }
 
     middle = len(layers) // 2
     residual = torch.from_numpy(seen[f"residual.{middle - 1}"])[None]

@@ -49,6 +49,24 @@ def with_special(source: Path, target: Path, names: Sequence[str]) -> Path:
     return target
 
 
+def with_pieces(source: Path, target: Path, pieces: Sequence[str]) -> Path:
+    """A copy of a tiny GGUF with scored merges that has these pieces too, the first before all."""
+    fields = gguf.GGUFReader(source).fields
+    tokens = list(fields["tokenizer.ggml.tokens"].contents())
+    types = list(fields["tokenizer.ggml.token_type"].contents())
+    scores = list(fields["tokenizer.ggml.scores"].contents())
+    for i, piece in enumerate(pieces):
+        at = tokens.index(piece) if piece in tokens else types.index(gguf.TokenType.UNUSED)
+        tokens[at], types[at], scores[at] = piece, gguf.TokenType.NORMAL, float(len(pieces) - i)
+    edits = {
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": types,
+        "tokenizer.ggml.scores": scores,
+    }
+    _copy(source, target, edits)
+    return target
+
+
 def split_set(source: Path, target: Path, template: str, max_tensors: int) -> list[Path]:
     """The same as a split set: its files, as the gguf package cuts them and names them."""
     return copy_with_template(source, target, template, max_tensors)

@@ -41,6 +41,8 @@ typedef enum slm_status {
 typedef struct slm_model slm_model;
 typedef struct slm_session slm_session;
 typedef struct slm_adapter slm_adapter;
+typedef struct slm_vision slm_vision;
+typedef struct slm_picture slm_picture;
 typedef struct slm_sae slm_sae;
 
 /* ---- the module ------------------------------------------------------- */
@@ -132,7 +134,7 @@ SLM_API int32_t slm_model_feed(slm_model *m, uint32_t tensor, uint32_t offset, c
 /* The variant webgpu: goes through every kind of evaluation that a session of
  * this shape can ask for, once the model is laid out, so that a host which only
  * notes what is encoded knows all pipelines before the weights are there; those
- * of adapters come with the first token that uses them. */
+ * of adapters and of pictures come with the first that is used. */
 SLM_API int32_t slm_model_prepare(slm_model *m, uint32_t n_ctx, uint32_t n_batch);
 
 /* Checks that every tensor has arrived whole; the model can then be evaluated. */
@@ -187,6 +189,51 @@ SLM_API int32_t slm_adapter_feed(slm_adapter *a, uint32_t tensor, uint32_t offse
 
 /* Checks that every tensor has arrived whole; sessions can then use it. */
 SLM_API int32_t slm_adapter_ready(slm_adapter *a);
+
+/* ---- pictures ----------------------------------------------------------- */
+
+/* The encoder of pictures that belongs to a model which is laid out and outlives
+ * it. Its file is a second one (llama.cpp's "mmproj"). */
+SLM_API slm_vision *slm_vision_new(slm_model *m);
+SLM_API void slm_vision_free(slm_vision *v);
+
+/* Parses the header of the encoder's file, checks it against the model and
+ * allocates. SLM_ERR_NEED_MORE as slm_model_header. */
+SLM_API int32_t slm_vision_header(slm_vision *v, const uint8_t *bytes, uint32_t n, double file_size);
+
+/* JSON: {"name", "projector": "gemma3"|"paligemma"|"idefics3", "image_size": the side of
+ * a picture in pixels, "patch_size", "n_tokens": positions that a picture takes,
+ * "whole_prompt": whether a prompt with pictures is evaluated by one call,
+ * "parameters", "packed_bytes", "types", "tensors": as those of slm_model_describe}. */
+SLM_API const char *slm_vision_describe(slm_vision *v);
+
+/* As slm_model_feed. */
+SLM_API int32_t slm_vision_feed(slm_vision *v, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n);
+
+/* Checks that every tensor has arrived whole; pictures can then be encoded. */
+SLM_API int32_t slm_vision_ready(slm_vision *v);
+
+/* Bytes that encoding one picture takes beside the weights, or a negative status. */
+SLM_API double slm_vision_bytes(slm_vision *v);
+
+/* Encodes a picture of image_size * image_size pixels, row by row, red, green and
+ * blue of 0 to 255 each. NULL on error. On the GPU this only hands the work over. */
+SLM_API slm_picture *slm_vision_encode(slm_vision *v, const uint8_t *rgb);
+
+/* A picture may be freed while sessions use it: it goes when the last drops it. */
+SLM_API void slm_picture_free(slm_picture *p);
+
+/* Copies what stands in place of embeddings, float32 [n_tokens, n_embd], if `capacity`
+ * numbers are as many, and returns how many there are. On the GPU they are there when the
+ * host has waited. */
+SLM_API int32_t slm_picture_read(slm_picture *p, float *rows, uint32_t capacity);
+
+/* The pictures of the following prompts, in place of those before: from position
+ * at[i] on, rising, the rows of picture i stand in place of n_tokens embeddings,
+ * whatever ids are there. Call before slm_session_reuse, which compares pictures
+ * too. An evaluation has a picture whole or not at all (so that n_batch is at
+ * least n_tokens). On error nothing changes. */
+SLM_API int32_t slm_session_pictures(slm_session *s, slm_picture *const *pictures, const uint32_t *at, uint32_t n);
 
 /* ---- text -------------------------------------------------------------- */
 

@@ -3,7 +3,8 @@
 // n_head / n_head_kv; a workgroup has QUERIES neighbouring rows, which share each key and value that it loads, and one
 // segment of positions: x = n_head_kv, y = ceil(n * group / QUERIES), z = segments.
 // Token t at position past + t sees [max(0, past + t + 1 - window), past + t] (window 0: from 0), and as many as `ahead`
-// positions behind itself where the batch has them. Segment s covers the
+// positions behind itself where the batch has them; with BLOCKS from blocks[t].x on, if that is before, and until
+// blocks[t].y, if that is behind. What rows see rises with them, at both ends. Segment s covers the
 // positions [(first / segment + s) * segment, that + segment), where first is the first that the workgroup's first row
 // sees; with SPLIT 0 there is one, which covers them all.
 // With SPLIT 0 the result goes to out; else the undivided sums, the maximum and the sum of weights of each
@@ -17,6 +18,7 @@ override HEAD_DIM: u32 = 64; // a multiple of 8, at most 512
 override QUERIES: u32 = 4;   // 1 to 8; rounded up to 4 or 8, at most 2048 / HEAD_DIM
 override SPLIT: u32 = 0;
 override F16: u32 = 1;       // the cache's elements
+override BLOCKS: u32 = 0;    // tokens see each other in blocks
 
 struct Params {
   n_head: u32,
@@ -40,6 +42,7 @@ struct Batch {
 @group(0) @binding(4) var<storage, read> values: array<vec2<u32>>;
 @group(0) @binding(5) var<storage, read_write> out: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(7) var<storage, read> blocks: array<vec2<u32>>; // (n) positions
 
 const LANES = 128u;
 const TILE = 32u; // positions
@@ -70,8 +73,13 @@ fn row_of(key_head: u32, tile: u32, query: u32) -> Row {
   return Row(query < QUERIES && row < params.n * group, row / group, key_head * group + row % group);
 }
 
-fn first_seen(position: u32) -> u32 {
-  return select(0u, position + 1u - params.window, params.window != 0u && position + 1u > params.window);
+fn first_seen(token: u32) -> u32 {
+  let next = batch.past + token + 1u;
+  let first = select(0u, next - params.window, params.window != 0u && next > params.window);
+  if (BLOCKS == 1u) {
+    return min(first, blocks[token].x);
+  }
+  return first;
 }
 
 fn query_place(column: u32, four: u32) -> u32 {
@@ -91,7 +99,11 @@ fn query_column(key_head: u32, tile: u32, four: u32, column: u32) -> vec4<f32> {
 }
 
 fn end_seen(token: u32) -> u32 {
-  return batch.past + min(token + 1u + params.ahead, params.n);
+  let end = batch.past + min(token + 1u + params.ahead, params.n);
+  if (BLOCKS == 1u) {
+    return max(end, blocks[token].y);
+  }
+  return end;
 }
 
 // The positions that four rows see: from `low` until before `high`.
@@ -105,7 +117,7 @@ fn seen_by(key_head: u32, tile: u32, four: u32) -> Range4 {
   for (var i = 0u; i < 4u; i++) {
     let row = row_of(key_head, tile, four * 4u + i);
     if (row.valid) {
-      seen.low[i] = first_seen(batch.past + row.token);
+      seen.low[i] = first_seen(row.token);
       seen.high[i] = end_seen(row.token);
     }
   }
@@ -178,7 +190,7 @@ fn main(
   }
 
   let heads = params.n_head / params.n_head_kv;
-  let first = first_seen(batch.past + tile * QUERIES / heads);
+  let first = first_seen(tile * QUERIES / heads);
   let last_row = min(tile * QUERIES + QUERIES, params.n * heads) - 1u;
   let segment = (first / params.segment + group.z) * params.segment;
   let end = end_seen(last_row / heads);

@@ -1,7 +1,8 @@
-// copy.wgsl: dst = src. Lanes stride over it. CPU: Compute::keep, Compute::restore.
+// copy.wgsl: dst from `to` on = src. Lanes stride over it. CPU: Compute::keep, Compute::restore, Ops::embed.
 
 struct Params {
-  n: u32, // words
+  n: u32,  // words
+  to: u32, // words
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> src: array<u32>;
@@ -10,6 +11,6 @@ struct Params {
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   for (var i = id.x; i < params.n; i += groups.x * 256u) {
-    dst[i] = src[i];
+    dst[params.to + i] = src[i];
   }
 }

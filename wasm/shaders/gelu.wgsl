@@ -1,4 +1,8 @@
-// gelu.wgsl: x = gelu(x), by the error function. CPU: gelu(), with the same approximation of it.
+// gelu.wgsl: x = gelu(x), by the error function or by tanh. CPU: gelu(), with the same approximation of it, and
+// gelu_tanh().
+//:include activation
+
+override TANH: u32 = 0;
 
 struct Params {
   n: u32, // floats, a multiple of 4
@@ -17,6 +21,10 @@ fn main(
     return;
   }
   let v = x[i];
+  if (TANH == 1u) {
+    x[i] = vec4<f32>(gelu(v.x), gelu(v.y), gelu(v.z), gelu(v.w));
+    return;
+  }
   let z = abs(v) * 0.70710678;
   let t = 1.0 / (1.0 + 0.3275911 * z);
   let poly = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;

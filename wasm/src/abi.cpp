@@ -17,6 +17,12 @@ struct slm_session {
 struct slm_adapter {
   std::shared_ptr<slm::Adapter> adapter; // shared with the sessions that use it
 };
+struct slm_vision {
+  slm::Vision vision;
+};
+struct slm_picture {
+  std::shared_ptr<const slm::Picture> picture; // shared with the sessions that show it
+};
 
 struct slm_sae {
   std::shared_ptr<slm::Sae> sae; // shared with the sessions that have encoded with it
@@ -174,6 +180,53 @@ int32_t slm_adapter_feed(slm_adapter *a, uint32_t tensor, uint32_t offset, const
 }
 
 int32_t slm_adapter_ready(slm_adapter *a) { return a->adapter->ready(); }
+
+slm_vision *slm_vision_new(slm_model *m) { return new slm_vision{Vision(m->loaded)}; }
+void slm_vision_free(slm_vision *v) {
+  settle();
+  delete v;
+}
+
+int32_t slm_vision_header(slm_vision *v, const uint8_t *bytes, uint32_t n, double file_size) {
+  SLM_TRY(check_size(file_size, n));
+  return v->vision.header({bytes, n}, static_cast<uint64_t>(file_size));
+}
+
+const char *slm_vision_describe(slm_vision *v) { return v->vision.describe(); }
+
+int32_t slm_vision_feed(slm_vision *v, uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_t n) {
+  return v->vision.feed(tensor, offset, bytes, n);
+}
+
+int32_t slm_vision_ready(slm_vision *v) { return v->vision.ready(); }
+
+double slm_vision_bytes(slm_vision *v) {
+  uint64_t bytes = 0;
+  const Status status = v->vision.measure(bytes);
+  return status == SLM_OK ? double(bytes) : double(status);
+}
+
+slm_picture *slm_vision_encode(slm_vision *v, const uint8_t *rgb) {
+  std::unique_ptr<Picture> picture;
+  return v->vision.encode(rgb, picture) == SLM_OK ? new slm_picture{std::move(picture)} : nullptr;
+}
+void slm_picture_free(slm_picture *p) {
+  settle();
+  delete p;
+}
+
+int32_t slm_picture_read(slm_picture *p, float *rows, uint32_t capacity) {
+  const uint32_t n = p->picture->n * p->picture->rows.width;
+  if (capacity == n) p->picture->read(rows);
+  return static_cast<int32_t>(n);
+}
+
+int32_t slm_session_pictures(slm_session *s, slm_picture *const *pictures, const uint32_t *at, uint32_t n) {
+  std::vector<Pictures::Shown> shown(n);
+  for (uint32_t i = 0; i < n; i++)
+    shown[i] = {pictures[i]->picture, at[i]};
+  return s->session->show(std::move(shown));
+}
 
 int32_t slm_tokenize(slm_model *m, const char *text, uint32_t n, uint32_t flags, const uint32_t *plain,
                      uint32_t n_plain, int32_t *ids, uint32_t capacity) {

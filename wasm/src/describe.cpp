@@ -17,6 +17,24 @@ void describe_tensor(Json &json, const TensorSlot &slot, bool laid_out) {
   json.close('}');
 }
 
+void describe_sizes(Json &json, std::span<const TensorSlot> slots, bool laid_out) {
+  uint64_t parameters = 0, packed = 0, bytes[sizeof(kTensorTypes) / sizeof(kTensorTypes[0])] = {};
+  for (const TensorSlot &s : slots) {
+    const GgufTensor &t = *s.tensor;
+    parameters += t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3];
+    if (laid_out) packed += s.packed_bytes();
+    for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
+      if (kTensorTypes[i].type == t.type) bytes[i] += t.size;
+  }
+  json.key("parameters").number(parameters);
+  json.key("packed_bytes");
+  laid_out ? json.number(packed) : json.raw("null");
+  json.key("types").open('{');
+  for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
+    if (bytes[i] != 0) json.key(kTensorTypes[i].name).number(bytes[i]);
+  json.close('}');
+}
+
 const char *LoadedModel::describe() {
   json_.clear();
   Json json(json_);
@@ -36,17 +54,7 @@ const char *LoadedModel::describe() {
   optional_text("license_link", "general.license.link");
   optional_text("chat_template", "tokenizer.chat_template");
 
-  uint64_t parameters = 0, packed = 0, bytes[sizeof(kTensorTypes) / sizeof(kTensorTypes[0])] = {};
-  for (const TensorSlot &s : slots_) {
-    const GgufTensor &t = *s.tensor;
-    parameters += t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3];
-    if (laid_out_) packed += s.packed_bytes();
-    for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
-      if (kTensorTypes[i].type == t.type) bytes[i] += t.size;
-  }
-  json.key("parameters").number(parameters);
-  json.key("packed_bytes");
-  laid_out_ ? json.number(packed) : json.raw("null");
+  describe_sizes(json, slots_, laid_out_);
 
   // The family's own reading where there is one, else the bare keys.
   const ModelShape shape = laid_out_ ? family_->shape() : ModelShape{};
@@ -111,10 +119,6 @@ const char *LoadedModel::describe() {
       json.text(l);
   json.close(']');
 
-  json.key("types").open('{');
-  for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
-    if (bytes[i] != 0) json.key(kTensorTypes[i].name).number(bytes[i]);
-  json.close('}');
   json.key("files").number(n_files_);
   json.key("tensors").open('[');
   for (const TensorSlot &s : slots_)

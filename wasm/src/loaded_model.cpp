@@ -53,6 +53,9 @@ Status LoadedModel::open_set() {
   if (found && kind == "adapter")
     return fail(SLM_ERR_UNSUPPORTED, "the file is an adapter for a ", architecture_,
                 " model and no model itself; load its base and give this file as an adapter of it");
+  if (found && kind == "mmproj")
+    return fail(SLM_ERR_UNSUPPORTED, "the file is an encoder of pictures and no model itself; load its language model "
+                                     "and give this file as that model's encoder");
   if (found && kind == "sae")
     return fail(SLM_ERR_UNSUPPORTED, "the file is a sparse autoencoder of a ", architecture_,
                 " model and no model itself; load its base and give this file beside it");
@@ -76,7 +79,7 @@ Status LoadedModel::layout() {
   weights_ = {};
   tables_.clear();
   for (TensorSlot &s : slots_)
-    s = {s.tensor, s.file};
+    s = TensorSlot{s.tensor, s.file};
 
   SLM_TRY(new_family(architecture_, family_));
   Loader loader(files_, architecture_, tokenizer_->n_vocab(), loaded_, slots_);
@@ -92,12 +95,7 @@ Status LoadedModel::layout() {
   f16_cache_ = false;
   for (TensorSlot &s : slots_) {
     f16_cache_ |= s.matrix != nullptr && s.tensor->type != TensorType::F32;
-    if (s.skipped) continue;
-    if (s.matrix != nullptr) {
-      SLM_TRY(weights_.place(*s.matrix, s.tensor->name));
-    } else {
-      SLM_TRY(weights_.place(*s.vector, static_cast<uint32_t>(s.elements()), s.tensor->name));
-    }
+    SLM_TRY(s.place(weights_));
   }
   SLM_TRY(weights_.placed());
   laid_out_ = true;
@@ -110,7 +108,7 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the model has ", uint64_t(slots_.size()));
   TensorSlot &s = slots_[tensor];
   if (s.skipped) return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' is of a layer that was left out");
-  return take_piece(s, weights_, offset, bytes, n);
+  return s.feed(weights_, offset, bytes, n);
 }
 
 Status LoadedModel::ready() {

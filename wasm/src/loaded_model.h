@@ -62,6 +62,8 @@ private:
 };
 
 class Json;
+/// "parameters", "packed_bytes" and "types"
+void describe_sizes(Json &json, std::span<const TensorSlot> slots, bool laid_out);
 /// One entry of "tensors"; the granule is known once the tensor has its place.
 void describe_tensor(Json &json, const TensorSlot &slot, bool laid_out);
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 
 #include "kv_cache.h"
 #include "matrix.h"
@@ -41,6 +42,9 @@ struct Rope {
 inline constexpr uint32_t kMaxRopes = 2;
 
 enum class Glu { Silu, Gelu };
+
+/// Which form of GELU (Hendrycks and Gimpel 2016).
+enum class GeluForm { Erf, Tanh };
 
 /// What one layer's attention needs to know beside q, k and v.
 struct AttentionSpec {
@@ -106,11 +110,36 @@ struct DeltaRule {
   uint32_t n_state() const { return n_head * head_dim * head_dim; }
 };
 
+/// A picture as it was sent: `side` rows of `side` pixels, red, green and blue of a byte each.
+struct Pixels {
+  const uint8_t *rgb = nullptr; // on the GPU it names a buffer
+  uint32_t side = 0;
+  float mean[3] = {}, deviation[3] = {}; // of each colour, between 0 and 1
+};
+
+/// What becomes of a square of rows that are merged: their mean, or all of them, one behind the other.
+enum class Merge { Mean, Concatenation };
+
+/// Rows in place of the embeddings of tokens [first, first + n) of a call.
+struct Placed {
+  Rows rows;
+  uint32_t first, n;
+};
+
+/// Tokens [begin, end) of a call that see each other; those before themselves, where `windowed`, only as far as a
+/// layer's window goes.
+struct Together {
+  uint32_t begin, end;
+  bool windowed;
+};
+
 /// The tokens of one call.
 struct Batch {
   const int32_t *ids;
-  uint32_t n;    // tokens
-  uint32_t past; // positions already in the cache
+  uint32_t n;                         // tokens
+  uint32_t past;                      // positions already in the cache
+  std::span<const Placed> pictures{}; // rising
+  std::span<const Together> blocks{}; // rising, apart from each other
 };
 
 class Ops {
@@ -127,14 +156,14 @@ public:
   /// Prepares the rotations of the batch's positions; before any attention.
   virtual void rotations(std::initializer_list<const Rope *> ropes) = 0;
 
-  /// out = rows of `table` for the batch's ids, times `factor`.
+  /// out = rows of `table` for the batch's ids, times `factor`; where the batch has pictures, their rows as they are.
   virtual void embed(const Matrix &table, float factor, Rows out) = 0;
   /// x += rows of `table`; of positions, it has as many as a call has tokens.
   virtual void add_embedding(const Matrix &table, Index index, Rows x) = 0;
-  /// x = norm(x)
-  virtual void layernorm(const LayerNorm &norm, Rows x) = 0;
-  /// x = gelu(x), by the error function (Hendrycks and Gimpel 2016).
-  virtual void gelu(Rows x) = 0;
+  /// out = norm(x); they may be the same.
+  virtual void layernorm(const LayerNorm &norm, Rows x, Rows out) = 0;
+  /// x = gelu(x)
+  virtual void gelu(Rows x, GeluForm form) = 0;
   /// out = norm(x), which are not the same rows.
   virtual void rmsnorm(const Input &x, Rows out) = 0;
   /// x += rmsnorm(y); y is no longer needed.
@@ -175,6 +204,12 @@ public:
   /// Row 0 of out = the mean of x's rows, or one of them. The operations that follow see this row alone; x
   /// is no longer needed.
   virtual void pool(const Input &x, Pooling how, Rows out) = 0;
+
+  /// out = the pixels of each patch of `side` x `side`, row by row of patches: all of one colour, then the next's.
+  virtual void patches(const Pixels &pixels, uint32_t side, Rows out) = 0;
+  /// out = what each `factor` x `factor` of x's rows become, which are a square of `side` x `side`. The operations
+  /// that follow see these rows alone.
+  virtual void merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) = 0;
 
   /// Logits (n, n_vocab) of the last `n` tokens: product, times `factor`, soft cap.
   virtual void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor = 1) = 0;

@@ -165,7 +165,7 @@ Status Sae::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes, uint32_
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the SAE has ", uint64_t(tensors_.size()));
   TensorSlot &s = tensors_[tensor];
   if (s.skipped) return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' of an SAE is not loaded");
-  return take_piece(s, weights_, offset, bytes, n);
+  return s.feed(weights_, offset, bytes, n);
 }
 
 Status Sae::ready() {

@@ -28,6 +28,10 @@ Status Session::use(std::vector<Adaptation::Use> adapters) {
   return SLM_OK;
 }
 
+Status Session::show(std::vector<Pictures::Shown> pictures) {
+  return pictures_.set(model_, n_ctx_, n_batch_, std::move(pictures));
+}
+
 Status Session::exact(bool on) {
   if (exact_ == on) return SLM_OK;
   settle();
@@ -187,6 +191,7 @@ uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
   const uint32_t usable = made_with_ == mixture() ? n_made_ : 0;
   while (keep + 1 < n && keep < usable && tokens_[keep] == ids[keep])
     keep++;
+  keep = pictures_.reusable(keep);
   if (recurs_ && keep != 0) {
     // An answer's end, to which the turns behind it may be taken back.
     if (keep == n_past())
@@ -204,6 +209,7 @@ uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
     }
   }
   tokens_.resize(keep);
+  pictures_.forget(keep);
   n_made_ = keep;
   if (keep == 0) oldest_ = 0, checkpoints_.clear();
   turn_begins_ = true;
@@ -238,20 +244,23 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
     return fail(SLM_ERR_CONTEXT_FULL, "the context is full: ", past + n, " tokens are needed and n_ctx is ", n_ctx_,
                 "; drop earlier turns or choose a larger context");
 
+  SLM_TRY(pictures_.place(past, n));
   const bool samples = flag == SLM_EVAL_SAMPLE || flag == SLM_EVAL_SAMPLE_ON;
   const uint32_t wanted = flag == SLM_EVAL_ALL_LOGITS ? n : flag == SLM_EVAL_NO_LOGITS ? 0 : 1;
   Drawer *drawer = samples ? compute_->drawer() : nullptr;
-  const bool evaluated = drawer != nullptr && gone_on_ && n == 1 && ids[0] == sampled_;
+  const bool evaluated = drawer != nullptr && gone_on_ && n == 1 && ids[0] == sampled_ && pictures_.rows().empty();
   tokens_.insert(tokens_.end(), ids, ids + n); // the sampler looks at them
   if (drawer != nullptr && !sampler_.draw(tokens_, forbidden(), draw_)) drawer = nullptr;
   if (evaluated && drawer != nullptr) gone_on_ = false;
   stay();
   drawer_ = nullptr, n_logits_ = 0, lens_ = false;
   if (!evaluated || drawer == nullptr) {
-    const Status status = compute_->eval({ids, n, past}, adaptation_, wanted, drawer != nullptr);
+    const Status status =
+        compute_->eval({ids, n, past, pictures_.rows(), pictures_.blocks()}, adaptation_, wanted, drawer != nullptr);
     if (status != SLM_OK) tokens_.resize(past);
     SLM_TRY(status);
   }
+  pictures_.placed();
   if (past == 0) made_with_ = mixture();
   if (n_made_ == past && made_with_ == mixture()) n_made_ += n;
   n_evaluated_ = n;

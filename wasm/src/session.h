@@ -6,6 +6,7 @@
 
 #include "checkpoints.h"
 #include "compute.h"
+#include "pictures.h"
 #include "sampler.h"
 #include "text_stream.h"
 
@@ -18,6 +19,8 @@ public:
 
   /// The adapters of the following evaluations; see slm_session_adapters.
   Status use(std::vector<Adaptation::Use> adapters);
+  /// The pictures of the following prompts; see slm_session_pictures.
+  Status show(std::vector<Pictures::Shown> pictures);
   /// Whether the following evaluations round nothing; see slm_session_exact.
   Status exact(bool on);
   /// What the following evaluations copy, and what they add; see slm_session_tap and slm_session_steer.
@@ -80,6 +83,7 @@ private:
   std::string steering_;  // its key
   std::string made_with_; // the mixture of the cache's first positions,
   uint32_t n_made_ = 0;   // and how many those are
+  Pictures pictures_;
   std::unique_ptr<Compute> compute_;
   Checkpoints checkpoints_;
   bool turn_begins_ = true;  // nothing was evaluated for its logits yet

@@ -7,6 +7,7 @@ the site and are gone at the end. Each step is another module's.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SlmError
+from ..vision.encoder_file import encoder_beside
 from .bundle import Bundle, bundle, check_target
 from .folder import work_folder
 
@@ -115,11 +117,30 @@ def build(
                     source, model, type=wanted, max_size=max_size, progress=progress
                 )
             mix = quantized.mix
+            if (encoder := encoder_beside(source)) is not None:
+                # It takes its own type: a mix is of language models, and it is small beside them.
+                target = work / f"mmproj-{stem}.gguf"
+                with step("quantizing") as progress:
+                    _quantize_encoder(encoder, target, progress)
             if not is_gguf:
                 source.unlink()  # the disk may hold two of the three, not all
+                if encoder is not None:
+                    encoder.unlink()
         with step("bundling") as progress:
             made = bundle([model], out, site=site, base_path=base_path, key=key, progress=progress)
     return Built(made, wanted, mix, notes)
+
+
+def _quantize_encoder(source: Path, target: Path, progress: Progress) -> None:
+    """One that is quantized already is taken as it is."""
+    from ..quantize import quantize
+    from ..quantize.codec import FLOAT_TYPES
+    from ..quantize.container import read_tensors
+
+    if all(tensor["type"] in FLOAT_TYPES for tensor in read_tensors(source)):
+        quantize(source, target, type=WEB, progress=progress)
+    else:
+        shutil.copyfile(source, target)
 
 
 @contextmanager

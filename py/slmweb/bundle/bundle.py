@@ -27,6 +27,7 @@ from ..server.identity import words
 from ..server.models import MODEL_LIST, ModelFolder
 from ..server.pages import FRAME_SCRIPTS, PageCache, hashed
 from ..server.site import Site
+from ..vision.encoder_file import encoder_beside
 from .folder import check_replaceable, publish, work_folder
 from .hosts import host_files
 
@@ -210,7 +211,10 @@ class _Folder:
             if path.is_dir():
                 manifests.append(_copy(path, folder / name, report))
             else:
-                manifests.append(pack([path], folder / name, name=name, progress=report))
+                encoder = encoder_beside(path)
+                manifests.append(
+                    pack([path], folder / name, name=name, encoder=encoder, progress=report)
+                )
             if key is not None:
                 sign(folder / name, key)
             if self.pages.public_key is not None:

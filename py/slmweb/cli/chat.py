@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,14 +44,16 @@ from .generation import (
     numbers,
     sampling_of,
 )
+from .sight import DetailOption, ImageOption, MmprojOption, Sight, seeing
 
 if TYPE_CHECKING:
-    from ..core.model import Model
     from ..core.session import Generation, Sampling, Session
+    from ..vision.preprocess import Detail
 
 HELP = (
-    "/continue goes on with the last answer, /reset begins a new conversation, "
-    "/exit or Ctrl-D leaves, Ctrl-C stops an answer; everything else goes to the model"
+    "/image FILE shows a picture with the next question, /continue goes on with the last answer, "
+    "/reset begins a new conversation, /exit or Ctrl-D leaves, Ctrl-C stops an answer; everything "
+    "else goes to the model"
 )
 
 
@@ -66,6 +69,9 @@ def chat(
     prompt: Annotated[
         str | None, typer.Option("-p", "--prompt", help="Ask this, print the answer and leave.")
     ] = None,
+    image: ImageOption = None,
+    detail: DetailOption = "auto",
+    mmproj: MmprojOption = None,
     temperature: TemperatureOption = 0.8,
     top_k: TopKOption = 40,
     top_p: TopPOption = 0.95,
@@ -88,7 +94,6 @@ def chat(
     json: JsonOption = False,
 ) -> None:
     """Chat with a model. Questions can also come from a pipe, one a line."""
-    from ..core.chat import chat_prompt
     from ..core.model import Model
     from ..pack import known_answer
 
@@ -108,12 +113,18 @@ def chat(
     with opened:
         if verify:
             known_answer.verify(opened, model)
-        # Fails now rather than after the first question.
-        chat_prompt(opened, [{"role": "user", "content": "?"}])
-        with loaded_adapters(opened, adapter) as adapters, opened.session(n_ctx) as session:
+        with (
+            loaded_adapters(opened, adapter) as adapters,
+            seeing(opened, model, mmproj) as sight,
+            sight.session(n_ctx) as session,
+        ):
             session.adapters(adapters)
             steer_session(session, sae, steer)
-            conversation = _Conversation(opened, session, sampling, system, max_tokens, json)
+            conversation = _Conversation(sight, session, sampling, system, max_tokens, json, detail)
+            # Fails now rather than after the first question.
+            sight.laid_out([{"role": "user", "content": "?"}])
+            for path in image or ():
+                conversation.show(path)
             if prompt is not None:
                 conversation.ask(prompt)
             else:
@@ -123,30 +134,42 @@ def chat(
 class _Conversation:
     def __init__(
         self,
-        model: Model,
+        sight: Sight,
         session: Session,
         sampling: Sampling,
         system: str | None,
         max_tokens: int | None,
         json: bool,
+        detail: Detail,
     ) -> None:
-        self.model = model
+        self.sight = sight
         self.session = session
         self.sampling = sampling
         self.max_tokens = max_tokens
         self.json = json
+        self.detail = detail
         self.beginning = [{"role": "system", "content": system}] if system else []
-        self.messages: list[dict[str, str]] = list(self.beginning)
+        self.messages: list[dict[str, Any]] = list(self.beginning)
+        self.waiting: list[dict[str, Any]] = []  # pictures for the next question
 
     def reset(self) -> None:
-        self.messages = list(self.beginning)
+        self.messages, self.waiting = list(self.beginning), []
+
+    def show(self, path: Path) -> None:
+        """Shows a picture with the next question. Raises SlmError for what is none, and where the
+        model sees none."""
+        self.waiting.append(self.sight.part(path, self.detail))
 
     def ask(self, question: str) -> None:
         """One turn: the answer goes to stdout and into the conversation.
 
         Raises SlmError, after which the conversation is as before the question.
         """
-        self._answer([*self.messages, {"role": "user", "content": question}], "")
+        content: Any = question
+        if self.waiting:
+            content = [*self.waiting, {"type": "text", "text": question}]
+        self._answer([*self.messages, {"role": "user", "content": content}], "")
+        self.waiting = []
 
     def go_on(self) -> None:
         """Goes on with the last answer, as one that was cut. Raises SlmError as `ask`."""
@@ -154,11 +177,9 @@ class _Conversation:
             raise SlmError("invalid_argument", "there is no answer to continue; ask something")
         self._answer(self.messages[:-1], self.messages[-1]["content"])
 
-    def _answer(self, turn: list[dict[str, str]], begun: str) -> None:
-        from ..core.chat import chat_prompt
-
+    def _answer(self, turn: list[dict[str, Any]], begun: str) -> None:
         answered = [{"role": "assistant", "content": begun}] if begun else []
-        ids = chat_prompt(self.model, [*turn, *answered])
+        ids = self.sight.prepare(self.session, [*turn, *answered])
         pieces: list[str] = []
         with interruptible() as stopped:
             answer = self.session.generate(
@@ -195,7 +216,8 @@ def _talk(conversation: _Conversation) -> None:
     if interactive:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 (gives input() a history and line editing)
-        note(f"slmweb: {conversation.model.info['name'] or 'the model'} is ready; {HELP}")
+        name = conversation.sight.model.info["name"] or "the model"
+        note(f"slmweb: {name} is ready; {HELP}")
     for line in _lines(interactive):
         question = line.strip()
         if question in ("/exit", "/quit"):
@@ -208,6 +230,8 @@ def _talk(conversation: _Conversation) -> None:
             try:
                 if question == "/continue":
                     conversation.go_on()
+                elif question.startswith("/image "):
+                    conversation.show(Path(question.removeprefix("/image ").strip()).expanduser())
                 else:
                     conversation.ask(question)
             except SlmError as error:

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -22,11 +22,12 @@ from ..sizes import bytes_text as bytes_text
 
 if TYPE_CHECKING:
     from ..core.adapter import Adapter
-    from ..core.guard import Policy
+    from ..core.guard import PicturePolicy, Policy
     from ..core.model import Model
     from ..core.sae import Sae
     from ..core.session import Session
 
+_Policy = TypeVar("_Policy", bound="Policy")
 Variant = Literal["relaxed", "simd"]
 Backend = Literal["auto", "webgpu", "cpu"]
 
@@ -106,9 +107,9 @@ PolicyOption = Annotated[
     typer.Option(
         "--policy",
         metavar="NAME[=TEXT]",
-        help="A rule: dangerous, harassment, hate, sexual, or one in plain words with a name of "
-        "your own; repeatable.",
-        show_default="those four",
+        help="A rule: dangerous, harassment, hate, sexual, of a picture dangerous, sexual, "
+        "violence, or one in plain words with a name of your own; repeatable.",
+        show_default="all of those",
     ),
 ]
 ThresholdOption = Annotated[
@@ -136,13 +137,24 @@ def parse_policies(options: list[str] | None) -> tuple[Policy, ...]:
     """
     from ..core.guard import BUILT_IN, Policy
 
+    return _policies(Policy, options) or BUILT_IN
+
+
+def parse_picture_policies(options: list[str] | None) -> tuple[PicturePolicy, ...]:
+    """The same of rules for pictures."""
+    from ..core.guard import PICTURES_BUILT_IN, PicturePolicy
+
+    return _policies(PicturePolicy, options) or PICTURES_BUILT_IN
+
+
+def _policies(kind: type[_Policy], options: list[str] | None) -> tuple[_Policy, ...]:
     found = []
     for option in options or []:
         name, own, text = option.partition("=")
-        found.append(Policy(name.strip(), text.strip() if own else None))
+        found.append(kind(name.strip(), text.strip() if own else None))
     if len({policy.name for policy in found}) < len(found):
         raise SlmError("invalid_argument", "two --policy have one name; give each its own")
-    return tuple(found) or BUILT_IN
+    return tuple(found)
 
 
 @contextlib.contextmanager

@@ -96,6 +96,7 @@ def convert(
                 "tensors": result.tensors,
                 "parameters": result.parameters,
                 "size": result.size,
+                "vision": None if result.vision is None else str(result.vision),
                 "adapter_only": adapter_only,
                 "notes": result.notes,
             }
@@ -108,6 +109,8 @@ def convert(
         f"wrote {out}: {result.architecture} {what}, {count_text(result.parameters)} parameters, "
         f"{bytes_text(result.size)}"
     )
+    if result.vision is not None:
+        print(f"wrote {result.vision}: its encoder of pictures")
 
 
 def parse_adapter(item: str) -> tuple[Path, float]:

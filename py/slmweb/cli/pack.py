@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import SlmError
-from .common import JsonOption, bytes_text, print_json, progress_bar
+from .common import JsonOption, bytes_text, note, print_json, progress_bar
 
 
 def register(app: typer.Typer) -> None:
@@ -93,6 +93,20 @@ def pack(
             help="A LoRA adapter of the model that the page offers as a domain; repeatable.",
         ),
     ] = None,
+    mmproj: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.gguf",
+            help="The model's encoder of pictures; by default the mmproj-*.gguf beside the model.",
+            show_default=False,
+        ),
+    ] = None,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures", help="Pack the encoder of pictures that is there, or not."
+        ),
+    ] = True,
     known_answer: Annotated[
         bool,
         typer.Option(
@@ -112,7 +126,11 @@ def pack(
     from ..pack.pack import default_name
     from ..pack.pack import pack as write
     from ..pack.pack import verify as read_back
+    from ..vision.encoder_file import encoder_beside
 
+    if mmproj is not None and not pictures:
+        raise SlmError("invalid_argument", "--mmproj and --no-pictures say opposites; keep one")
+    encoder = mmproj or (encoder_beside(model_files(files)[0]) if pictures else None)
     if name is None and out is not None and MODEL_NAME.fullmatch(out.name):
         name = out.name  # servers find a model by the name of its folder
     chosen = name if name is not None else default_name(model_files(files)[0])
@@ -133,6 +151,8 @@ def pack(
             with_known_answer=known_answer,
             key=key,
             adapters=[_adapter(item) for item in adapter or ()],
+            encoder=encoder,
+            or_without=None if mmproj is not None else _blind,
             progress=progress,
         )
     if verify:
@@ -153,6 +173,7 @@ def pack(
                 "signed": key is not None,
                 "verified": verify,
                 "known_answer": bool(manifest.known_answer),
+                "vision": manifest.vision.projector if manifest.vision else None,
             }
         )
     else:
@@ -161,8 +182,14 @@ def pack(
         )
         done = f"{', signed' if key else ''}{', verified' if verify else ''}"
         print(f"{bytes_text(manifest.size)} in {chunks} chunks{done}")
+        if manifest.vision is not None and encoder is not None:
+            print(f"it sees: {encoder.name} is packed with it")
         if known_answer and not manifest.known_answer:
             print("without a known answer: not even a layer of it fits the memory of the core here")
+
+
+def _blind(reason: str) -> None:
+    note(f"slmweb: packed without its encoder of pictures: {reason}")
 
 
 def _adapter(item: str) -> tuple[Path, str | None]:

@@ -86,6 +86,8 @@ def plan(
         f"{gpu.title if gpu is not None else 'no GPU'}\n"
     )
     print_columns(_speed_rows(made))
+    if (line := _pictures_line(made)) is not None:
+        print(f"\n{line}")
     print("\nmemory by context length (* more than a tab may take, + on the GPU only)\n")
     print_columns(_memory_rows(made))
     print(f"\n{made.classes[0].option.type} by class of device, {_assumption(made.classes)}\n")
@@ -126,6 +128,22 @@ def _gpu_cells(gpu: OnGpu) -> list[str]:
     mark = "*" if gpu.fit.verdict == "refused" else ""
     rates = (gpu.prefill_tokens_per_second, gpu.decode_tokens_per_second)
     return [bytes_text(gpu.fit.needed) + mark, *map(_rate, rates)]
+
+
+def _pictures_line(made: Plan) -> str | None:
+    """What seeing costs, in the quantization that the classes of devices are shown with."""
+    kind = made.classes[0].option.type if made.classes else made.options[0].type
+    option = next((one for one in made.options if one.type == kind), made.options[0])
+    seen = option.pictures
+    if seen is None:
+        return None
+    on_gpu = "" if option.gpu is None else _seconds(option.gpu.picture_seconds or 0)
+    return (
+        f"it sees pictures: with {kind}, its encoder is {bytes_text(seen.file_bytes)} of the "
+        f"download; each picture takes {count_text(seen.n_tokens)} tokens,\n"
+        f"{bytes_text(seen.encode_bytes)} of memory while it is encoded, and about "
+        f"{_seconds(seen.seconds)} on the CPU" + (f", {on_gpu} on the GPU" if on_gpu else "")
+    )
 
 
 def _assumption(classes: Sequence[ClassOption]) -> str:

@@ -1,11 +1,14 @@
-"""`slmweb screen`: how probably a text breaks a rule, as a guard model has it."""
+"""`slmweb screen`: how probably a text or a picture breaks a rule, as a guard model has it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import SlmError
 from .common import (
     ContextOption,
     JsonOption,
@@ -13,11 +16,17 @@ from .common import (
     PolicyOption,
     ThresholdOption,
     VariantOption,
+    parse_picture_policies,
     parse_policies,
     print_json,
     progress_bar,
     read_bytes,
 )
+from .sight import MmprojOption, seeing
+
+if TYPE_CHECKING:
+    from ..core.guard import Score
+    from ..core.model import Model
 
 
 def register(app: typer.Typer) -> None:
@@ -36,27 +45,38 @@ def screen(
         str | None,
         typer.Option(help="What was answered; it is then what is judged.", show_default=False),
     ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A picture to judge in place of a text.", show_default=False
+        ),
+    ] = None,
+    mmproj: MmprojOption = None,
     policies: PolicyOption = None,
     threshold: ThresholdOption = 0.5,
     n_ctx: ContextOption = None,
     variant: VariantOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Ask a guard model (ShieldGemma) whether a text breaks a rule.
+    """Ask a guard model (ShieldGemma) whether a text or a picture breaks a rule.
 
     Prints the probability of each rule being broken.
     """
-    from ..core.guard import check
     from ..core.model import Model
 
-    rules = parse_policies(policies)
-    text = read_bytes(None).decode("utf-8", "replace") if prompt is None else prompt
-    with (
-        progress_bar(f"loading {model.name}", "bytes") as progress,
-        Model.open(model, variant=variant, progress=progress) as opened,
-        opened.session(n_ctx) as session,
-    ):
-        scores = check(session, text, response, rules, threshold)
+    if image is not None and (prompt is not None or response is not None):
+        raise SlmError(
+            "invalid_argument", "--image is judged alone; leave --prompt and --response out"
+        )
+    judged = (
+        _of_text(prompt, response, policies, threshold)
+        if image is None
+        else _of_picture(image, model, mmproj, policies, threshold)
+    )
+    with progress_bar(f"loading {model.name}", "bytes") as progress:
+        opened = Model.open(model, variant=variant, progress=progress)
+    with opened:
+        scores = judged(opened, n_ctx)
     if json:
         print_json(
             {
@@ -78,3 +98,37 @@ def screen(
     for score in scores:
         said = "violates" if score.violates else "keeps"
         print(f"{score.policy.title:{width}}  {score.probability:7.2%}  {said}")
+
+
+Judged = Callable[["Model", int | None], "list[Score]"]
+
+
+def _of_text(
+    prompt: str | None, response: str | None, policies: list[str] | None, threshold: float
+) -> Judged:
+    from ..core.guard import check
+
+    rules = parse_policies(policies)
+    text = read_bytes(None).decode("utf-8", "replace") if prompt is None else prompt
+
+    def judged(model: Model, n_ctx: int | None) -> list[Score]:
+        with model.session(n_ctx) as session:
+            return check(session, text, response, rules, threshold)
+
+    return judged
+
+
+def _of_picture(
+    image: Path, path: Path, mmproj: Path | None, policies: list[str] | None, threshold: float
+) -> Judged:
+    from ..vision.guard import check_picture
+    from ..vision.preprocess import open_picture
+
+    rules = parse_picture_policies(policies)
+    picture = open_picture(image)
+
+    def judged(model: Model, n_ctx: int | None) -> list[Score]:
+        with seeing(model, path, mmproj) as sight, sight.session(n_ctx) as session:
+            return check_picture(session, sight.load(), picture, rules, threshold)
+
+    return judged

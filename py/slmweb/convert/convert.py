@@ -37,6 +37,7 @@ from .tensors import (
     rows_of,
     stored_type,
 )
+from .vision import Vision, read_vision
 from .vocabulary import read_templates, read_vocabulary
 
 
@@ -49,6 +50,7 @@ class Converted:
     parameters: int
     size: int  # bytes of the file
     notes: tuple[str, ...]
+    vision: Path | None = None  # the second file: the encoder of pictures
 
 
 def convert(
@@ -60,7 +62,8 @@ def convert(
     name: str | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Converted:
-    """Writes the checkpoint in the folder `checkpoint` to the GGUF file `out`.
+    """Writes the checkpoint in the folder `checkpoint` to the GGUF file `out`, and the encoder
+    of a model that sees pictures to another beside it: mmproj-`out`.
 
     `type` is "f32", "f16" or "bf16", of matrices; vectors are F32. `adapters` are
     folders of PEFT LoRA adapters with a weight each, merged in this order:
@@ -76,7 +79,9 @@ def convert(
         source = stack.enter_context(Checkpoint(checkpoint))
         family, config, multimodal = family_of(source)
         hyper = hyperparameters(source, family, config)
-        found = base_tensors(source.tensors(), hyper, str(checkpoint))
+        tensors = source.tensors()
+        vision = read_vision(source, tensors, hyper.n_embd, wanted) if multimodal else None
+        found = base_tensors(tensors, hyper, str(checkpoint))
         if family.embeds:
             sentence = read_sentence(source, family.n_dense)
             hyper = hyper.with_sentence(sentence)
@@ -92,7 +97,7 @@ def convert(
         folders = [*(adapter.folder for adapter in reversed(loaded)), checkpoint]
         vocabulary = read_vocabulary(folders, hyper.n_vocab, config)
         notes += vocabulary.notes
-        if multimodal:
+        if multimodal and vision is None:
             notes.append("the vision part is left out: the language model is converted")
 
         def describe(writer: GGUFWriter) -> None:
@@ -112,9 +117,28 @@ def convert(
                     lambda: iter([values]),
                 )
             )
+        beside = None
+        if vision is not None:
+            beside = out.with_name(f"mmproj-{out.name}")
+            _write_vision(beside, vision, folders, name or checkpoint.resolve().name, type)
         size = write_gguf(out, family.architecture, describe, outputs, progress)
     parameters = sum(int(np.prod(tensor.shape)) for tensor in planned)
-    return Converted(family.architecture, len(outputs), parameters, size, tuple(notes))
+    return Converted(family.architecture, len(outputs), parameters, size, tuple(notes), beside)
+
+
+def _write_vision(
+    path: Path,
+    vision: Vision,
+    folders: Sequence[Path],
+    name: str,
+    type: str,  # noqa: A002 (as the option's name)
+) -> None:
+    def describe(writer: GGUFWriter) -> None:
+        add_facts(writer, folders, name, "mmproj")
+        writer.add_file_type(FILE_TYPES[type])
+        vision.add_to(writer)
+
+    write_gguf(path, "clip", describe, vision.outputs, lambda done, total: None)
 
 
 def convert_adapter(

@@ -733,12 +733,22 @@ def feed_forward(family: Family, config: Mapping[str, Any], whole: Callable[[str
     return width
 
 
-# A vision model around a family's language model.
+# A vision model around a family's language model, whose type its own config may leave out.
 MULTIMODAL = {
     "gemma3": "gemma3_text",
+    "shieldgemma2": "gemma3_text",
+    "paligemma": "gemma",
+    "idefics3": "llama",
+    "smolvlm": "llama",
     "mistral3": "ministral3",
     "qwen3_5": "qwen3_5_text",
 }
+UNTIED = (
+    "idefics3",
+    "smolvlm",
+    "qwen3_5",
+)  # those of them whose head is their own, unless the config ties it
+SEES_PROMPTS_WHOLE = ("paligemma",)  # both ways, and only where there is a picture
 
 
 def family_with(model_type: str, config: Mapping[str, Any]) -> Family | None:

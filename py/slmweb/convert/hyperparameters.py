@@ -22,6 +22,8 @@ from .checkpoint import Checkpoint
 from .families import (
     FAMILIES,
     MULTIMODAL,
+    SEES_PROMPTS_WHOLE,
+    UNTIED,
     DeltaHeads,
     Dimension,
     Family,
@@ -188,9 +190,11 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
         config = {
             "quantization_config": config.get("quantization_config"),
             **text,
-            "tie_word_embeddings": config.get("tie_word_embeddings", model_type != "qwen3_5"),
+            "tie_word_embeddings": config.get("tie_word_embeddings", model_type not in UNTIED),
         }
-        model_type = text.get("model_type", MULTIMODAL[str(model_type)])
+        if model_type in SEES_PROMPTS_WHOLE:
+            config["use_bidirectional_attention"] = False
+        model_type = text.get("model_type") or MULTIMODAL[str(model_type)]
     if (family := family_with(str(model_type), config)) is not None:
         return family, config, multimodal
     named = f"{checkpoint.config_path} has the model_type {model_type!r}, which is not supported"

@@ -112,13 +112,13 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
         writer.add_final_logit_softcapping(hyper.final_softcap)
 
 
-def add_facts(writer: GGUFWriter, folders: Sequence[Path], name: str) -> None:
+def add_facts(writer: GGUFWriter, folders: Sequence[Path], name: str, kind: str = "model") -> None:
     """The model card's licence, languages, tags and base model; the generation
     config's sampling. What the card does not say, or says unreadably, is left out.
 
     `folders` are those of the adapters, the last one first, and the base's, whose
     card counts; of the generation configs the first."""
-    writer.add_type("model")
+    writer.add_type(kind)
     writer.add_name(name)
     card = _model_card(folders[-1] / "README.md")
     for key, add in (

@@ -7,17 +7,18 @@ Owns the prefixes. The plain names are those of transformers' causal language mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..errors import SlmError
+from .safetensors import Tensor
 
 # Parts of names that torch.compile, FSDP, activation checkpoints and DeepSpeed leave.
 _WRAPPERS = frozenset(
     ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
 )
-_VISION = ("vision_tower", "multi_modal_projector", "visual")
+_VISION = ("vision_tower", "vision_model", "multi_modal_projector", "connector", "visual")
 # Where a vision model keeps its language model.
-_LANGUAGE = ("language_model.model.", "model.language_model.", "model.")
+_LANGUAGE = ("language_model.model.", "model.language_model.", "model.text_model.", "model.")
 _HEAD = "lm_head.weight"
 # Every family has one of these, and no vision model.
 _FIRST = tuple(
@@ -88,3 +89,15 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
             )
         plain[short] = name
     return plain
+
+
+def vision_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint's encoder of pictures and of its projector, by their names
+    without whatever stands before."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        parts = [part for part in name.split(".") if part not in _WRAPPERS]
+        inside = [i for i, part in enumerate(parts) if part in _VISION]
+        if inside:
+            found[".".join(parts[inside[-1] + 1 :])] = tensor
+    return found

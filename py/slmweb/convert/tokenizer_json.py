@@ -30,6 +30,11 @@ _MARKED_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}"
     r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+_CASED = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]%s[\p{Ll}\p{Lm}\p{Lo}\p{M}]%s"
+_SIGNS = r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_ENDING = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+_O200K = f"{_CASED % ('*', '+')}{_ENDING}|{_CASED % ('+', '*')}{_ENDING}" r"|\p{N}{1,3}" f"{_SIGNS}"
+_TEKKEN = f"{_CASED % ('*', '+')}|{_CASED % ('+', '*')}" r"|\p{N}" f"{_SIGNS}"
 # The pre-tokenizers by what they split off before ByteLevel, and whether a word
 # that is a token is taken whole.
 _PRE = {
@@ -39,6 +44,8 @@ _PRE = {
     (_WORDS % r"\p{N}{1,3}", False): "smaug-bpe",
     (_WORDS % r"\p{N}", False): "qwen2",
     (_MARKED_WORDS, False): "qwen35",
+    (_O200K, False): "gpt-4o",
+    (_TEKKEN, True): "tekken",
 }
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 # Of the splits that SentencePiece would try, how many a merge list may lack.
@@ -167,7 +174,7 @@ def _pre_tokenizer(path: Path, file: Json, ignore_merges: bool) -> str:
         raise _unsupported(
             path,
             f"a pre-tokenizer ({kinds}) that is not known here",
-            "those of GPT-2, SmolLM, Llama 3 and Qwen2 are supported",
+            "those of GPT-2, GPT-4o, SmolLM, Llama 3, Qwen2 and Tekken are supported",
         )
     return name
 

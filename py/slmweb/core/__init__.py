@@ -16,6 +16,7 @@ from .model import Model, ModelInfo, Tokenizer
 from .perplexity import Perplexity, perplexity
 from .sae import Sae, SaeInfo
 from .session import Generation, Sampling, Session
+from .vision import Picture, Vision, VisionInfo
 
 __all__ = [
     "Adapter",
@@ -27,6 +28,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "Perplexity",
+    "Picture",
     "Sae",
     "SaeInfo",
     "Sampling",
@@ -34,6 +36,8 @@ __all__ = [
     "Site",
     "Tokenizer",
     "Variant",
+    "Vision",
+    "VisionInfo",
     "chat_prompt",
     "chat_text",
     "fill_or_continue",

@@ -9,7 +9,8 @@ jinja.py's, and what a message's characters may not do is the tokenizer's.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import jinja2
@@ -20,7 +21,8 @@ from .model import Model
 from .provenance import Text, foreign, joined
 from .tools import known_form, speaks_of_tools, told
 
-Message = Mapping[str, Any]  # {"role": "system" | "user" | "assistant" | …, "content": str}
+# {"role": "system" | "user" | "assistant" | …, "content": a text, or parts of text and pictures}
+Message = Mapping[str, Any]
 
 _TAG = "CONTINUE_FINAL_MESSAGE_TAG "
 # What a message is rendered from; all else are the template's own variables.
@@ -103,6 +105,12 @@ def chat_prompt(model: Model, messages: Sequence[Message], **variables: Any) -> 
     Control tokens in messages are text, unless `parse_special` is given as true.
     """
     parse_special = bool(variables.pop("parse_special", False))
+    if any(pictures_in(messages)):
+        raise SlmError(
+            "invalid_argument",
+            "the messages hold a picture and no encoder of pictures was given, so that the model "
+            "would not see it; use slmweb.vision.prompt.lay_out, or leave it out",
+        )
     prompt, bos = chat_text(model, messages, **variables)
     return model.tokenizer.encode(prompt, bos=bos, plain=() if parse_special else prompt.spans)
 
@@ -113,13 +121,16 @@ def chat_text(
     *,
     template: str | None = None,
     continue_final_message: bool | None = None,
+    add_generation_prompt: bool = True,
     **variables: Any,
 ) -> tuple[Text, bool]:
     """The prompt before it is tokenized, and whether the tokenizer is to add BOS to it.
 
-    `template` is by default the model's own. Calls of tools and their results are in OpenAI's
+    `template` is by default the model's own. A picture among the parts of a message becomes what
+    the template writes for one. Calls of tools and their results are in OpenAI's
     shape, and so are the `tools` among the variables. `continue_final_message` ends the prompt
-    inside the last message, by default where that is the assistant's. Where the template refuses
+    inside the last message, by default where that is the assistant's; else it ends with the
+    header of an answer, unless `add_generation_prompt` is false. Where the template refuses
     a system prompt, its text opens the first question instead. Raises SlmError "bad_template",
     also when the model has no template.
     """
@@ -133,18 +144,63 @@ def chat_text(
     if speaks_of_tools(messages) and (form := known_form(template)) is not None:
         messages = told(messages, template, form)
 
+    wrap = takes_parts_only(template)
+
     def rendered(some: Sequence[Message], prompt: bool) -> Text:
         return render(
             template,
-            some,
+            [_as_templates_take(message, wrap) for message in some],
             bos_token=bos,
             eos_token=eos,
-            add_generation_prompt=prompt,
+            add_generation_prompt=prompt and add_generation_prompt,
             **variables,
         )
 
     prompt = conversation(rendered, messages, continue_final_message)
     return prompt, lacks_bos(prompt, bos)
+
+
+def pictures_in(messages: Sequence[Message]) -> Iterator[Mapping[str, Any]]:
+    """The `image_url` of each picture in the messages' parts, in order, in OpenAI's shape."""
+    for message in messages:
+        for part in parts_of(message):
+            if part.get("type") == "image_url":
+                yield part["image_url"]
+
+
+def parts_of(message: Message) -> Sequence[Mapping[str, Any]]:
+    """The parts of a message's content; those of a text are that text."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return content if isinstance(content, (list, tuple)) else []
+
+
+@lru_cache(16)
+def takes_parts_only(template: str) -> bool:
+    """Whether a template walks through a content's parts, and so through the letters of a text."""
+    probe = "slmweb probes this"
+
+    def shows(content: Any) -> bool:
+        try:
+            return probe in render(template, [{"role": "user", "content": content}])
+        except SlmError:
+            return False
+
+    return not shows(probe) and shows([{"type": "text", "text": probe}])
+
+
+def _as_templates_take(message: Message, wrap: bool) -> Message:
+    """The message with pictures as templates know them; a text as the one part with `wrap`."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return {**message, "content": parts_of(message)} if wrap else message
+    if not any(part.get("type") == "image_url" for part in parts_of(message)):
+        return message
+    parts = [
+        {"type": "image"} if part.get("type") == "image_url" else part for part in parts_of(message)
+    ]
+    return {**message, "content": parts}
 
 
 def special_tokens(model: Model) -> tuple[str, str]:

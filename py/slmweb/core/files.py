@@ -94,6 +94,25 @@ def open_files(paths: Sequence[Path]) -> list[ByteFile]:
     return opened
 
 
+def open_encoder(path: Path) -> ByteFile:
+    """The file of a model's encoder of pictures, open; or that of a packed model.
+
+    Raises SlmError: what `read_manifest` raises, and "invalid_argument" for a pack without one.
+    """
+    if not is_pack(path):
+        return ByteFile(path)
+    from ..pack.manifest import read_manifest
+
+    manifest = read_manifest(path)
+    if manifest.vision is None:
+        raise SlmError(
+            "invalid_argument",
+            f"the packed model {path} has no encoder of pictures; pack it again with --mmproj",
+        )
+    file = manifest.files[manifest.vision.file]
+    return ChunkedFile(path, file.name, [(c.sha256, c.size) for c in file.chunks])
+
+
 class ByteFile:
     """A regular file that is read by position.
 

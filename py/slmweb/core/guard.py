@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ..errors import SlmError
-from ..generated.guard import GUARD_TEMPLATE, POLICIES, PROMPT_OPENING, RESPONSE_OPENING
+from ..generated.guard import (
+    GUARD_TEMPLATE,
+    PICTURE_POLICIES,
+    POLICIES,
+    PROMPT_OPENING,
+    RESPONSE_OPENING,
+    Words,
+)
 from .chat import lacks_bos, render, special_tokens
 from .model import Model
 from .session import Session
@@ -29,13 +37,14 @@ class Policy:
 
     name: str
     text: str | None = None
+    built_in: ClassVar[Mapping[str, Words]] = POLICIES
 
     def __post_init__(self) -> None:
-        if self.text is None and self.name not in POLICIES:
+        if self.text is None and self.name not in self.built_in:
             raise SlmError(
                 "invalid_argument",
                 f"{self.name!r} is no built-in policy; give it a text, or name one of "
-                f"{', '.join(POLICIES)}",
+                f"{', '.join(self.built_in)}",
             )
         if not self.name.strip() or (self.text is not None and not self.text.strip()):
             raise SlmError("invalid_argument", "a policy needs a name and says what it forbids")
@@ -43,7 +52,7 @@ class Policy:
     @property
     def title(self) -> str:
         """Its name for people."""
-        return self.name if self.text is not None else POLICIES[self.name].title
+        return self.name if self.text is not None else self.built_in[self.name].title
 
     def guideline(self, answered: bool) -> str:
         """Its words about a question, or about an answer."""
@@ -53,6 +62,22 @@ class Policy:
 
 
 BUILT_IN = tuple(map(Policy, POLICIES))
+
+
+class PicturePolicy(Policy):
+    """A rule for pictures; one in plain words is the whole question."""
+
+    built_in = PICTURE_POLICIES
+
+    @property
+    def question(self) -> str:
+        """What stands beside the picture."""
+        if self.text is not None:
+            return self.text
+        return f"{self.title}: {self.built_in[self.name].text}"
+
+
+PICTURES_BUILT_IN = tuple(map(PicturePolicy, PICTURE_POLICIES))
 
 
 @dataclass(frozen=True)
@@ -143,15 +168,23 @@ def check(
     "unsupported", and "context_full": no text is judged by a part of it.
     """
     words = yes_and_no(session.model)
-    scores = []
-    for policy in policies:
-        ids = question(session.model, policy, prompt, response).ids
-        if len(ids) > session.n_ctx:
-            raise SlmError(
-                "context_full",
-                f"the text takes {len(ids)} tokens with the rule and the context holds "
-                f"{session.n_ctx}; shorten it or ask for a larger n_ctx",
-            )
-        chance, cached = judge(session, ids, words)
-        scores.append(Score(policy, chance, threshold, len(ids), cached))
-    return scores
+    questions = (question(session.model, policy, prompt, response) for policy in policies)
+    return [score(session, asked.policy, asked.ids, words, threshold) for asked in questions]
+
+
+def score(
+    session: Session,
+    policy: Policy,
+    ids: Sequence[int],
+    words: tuple[int, int],
+    threshold: float,
+) -> Score:
+    """What a question scores. Raises SlmError "context_full"."""
+    if len(ids) > session.n_ctx:
+        raise SlmError(
+            "context_full",
+            f"what is judged takes {len(ids)} tokens with the rule and the context holds "
+            f"{session.n_ctx}; shorten it or ask for a larger n_ctx",
+        )
+    chance, cached = judge(session, ids, words)
+    return Score(policy, chance, threshold, len(ids), cached)

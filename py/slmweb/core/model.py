@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .adapter import Adapter
     from .sae import Sae
     from .session import Session
+    from .vision import Vision
 
 HEADER_START = 1 << 20
 # No vocabulary needs more header than this; a lying count must not make us
@@ -241,6 +242,18 @@ class Model:
 
         return Adapter(self, Path(file), progress or (lambda done, total: None))
 
+    def load_vision(self, file: str | Path, *, progress: Progress | None = None) -> Vision:
+        """Loads this model's encoder of pictures (llama.cpp's "mmproj"), for `Vision.encode`, from
+        its file or from the folder of a packed model.
+
+        `progress` is called with the bytes loaded and in all. Raises SlmError:
+        "unreadable", "bad_file" (also for an encoder of another model), "unsupported",
+        "out_of_memory".
+        """
+        from .vision import Vision
+
+        return Vision(self, Path(file), progress or (lambda done, total: None))
+
     def load_sae(self, file: str | Path, *, progress: Progress | None = None) -> Sae:
         """Loads a sparse autoencoder of this model, as `slmweb sae` writes it, for
         `Session.encode`.
@@ -327,7 +340,7 @@ class Model:
             self.layout()
         except SlmError as error:
             told = advice(self.info["architecture"]) if error.code == "unsupported" else None
-            raise _about(self._files[0], error, told) from None
+            raise about(self._files[0], error, told) from None
         tensors = self.info["tensors"]
         feed_tensors(self.core, "slm_model_feed", self.handle, self._files, tensors, progress)
         self.core.check("slm_model_ready", self.handle)
@@ -347,7 +360,7 @@ def read_header(core: Instance, function: str, handle: int, file: ByteFile) -> i
         if result >= 0:
             return result
         if result != Status.NEED_MORE:
-            raise _about(file, core.error(result))
+            raise about(file, core.error(result))
         if n == file.size or n >= HEADER_LIMIT:
             raise SlmError(
                 "bad_file",
@@ -366,8 +379,8 @@ def feed_tensors(
     described: Sequence[TensorInfo],
     progress: Progress,
 ) -> None:
-    """Feeds every tensor that is to be loaded, in file order, through slm_model_feed or
-    slm_adapter_feed."""
+    """Feeds every tensor that is to be loaded, in file order, through slm_model_feed,
+    slm_adapter_feed or slm_vision_feed."""
     tensors: list[Any] = [(i, tensor) for i, tensor in enumerate(described) if "granule" in tensor]
     tensors.sort(key=lambda item: (item[1]["file"], item[1]["offset"]))
     total = sum(tensor["size"] for _, tensor in tensors)
@@ -385,7 +398,7 @@ def feed_tensors(
                 progress(done, total)
 
 
-def _about(file: ByteFile, error: SlmError, advice: str | None = None) -> SlmError:
+def about(file: ByteFile, error: SlmError, advice: str | None = None) -> SlmError:
     """The core's error, which knows no file names, with the name of the file."""
     told = "" if advice is None else f"; {advice}"
     return SlmError(error.code, f"{file.path}: {error.message}{told}")

@@ -22,6 +22,7 @@ from ..generated.abi import EvalFlag, Finish, Param, Site, Status
 from .adapter import Adapter
 from .model import Model, write_ids
 from .sae import Sae
+from .vision import Picture
 
 Logits = npt.NDArray[np.float32]
 Embedding = npt.NDArray[np.float32]
@@ -81,6 +82,7 @@ class Session:
         self.core = model.core
         self.n_ctx = n_ctx
         self.n_batch = n_batch
+        self._shown: list[tuple[int, int]] = []  # positions of pictures, [begin, end)
         self.handle = self.core.pointer("slm_session_new", model.handle, n_ctx, n_batch)
         if self.handle == 0:
             raise self.core.error(Status.OUT_OF_MEMORY)
@@ -120,6 +122,25 @@ class Session:
         with self.core.allocate(8 * n) as address:
             self.core.view(address, 8 * n)[:] = handles + scales
             self.core.check("slm_session_adapters", self.handle, address, address + 4 * n, n)
+
+    def pictures(self, shown: Sequence[Picture], at: Sequence[int]) -> None:
+        """The pictures of the prompts to come, in place of those before: `shown[i]` stands at the
+        `n_tokens` positions from `at[i]` on, rising, whatever ids are there.
+
+        Say so before `reuse`, which compares pictures too. An evaluation has a picture whole, so
+        that `n_batch` is at least `n_tokens`. Raises SlmError "invalid_argument" or
+        "context_full"; nothing has changed then.
+        """
+        n = len(shown)
+        if len(at) != n:
+            raise SlmError(
+                "invalid_argument", f"{n} pictures at {len(at)} positions; name one for each"
+            )
+        handles = np.array([picture.pointer() for picture in shown], "<u4").tobytes()
+        with self.core.allocate(8 * n) as address:
+            self.core.view(address, 8 * n)[:] = handles + np.array(at, "<u4").tobytes()
+            self.core.check("slm_session_pictures", self.handle, address, address + 4 * n, n)
+        self._shown = [(a, a + picture.n_tokens) for a, picture in zip(at, shown, strict=True)]
 
     def exact(self, on: bool = True) -> None:
         """Whether the evaluations to come multiply float32 activations with the weights as they
@@ -352,16 +373,22 @@ class Session:
                 f"the prompt has {len(ids)} tokens and the context holds {self.n_ctx}; "
                 "shorten it or ask for a larger n_ctx",
             )
-        cached = self.reuse(ids)
-        for start in range(cached, len(ids), self.n_batch):
+        cached = stop = self.reuse(ids)
+        while stop < len(ids):
             if stopped():
                 break
-            stop = min(start + self.n_batch, len(ids))
+            start, stop = stop, self._piece(stop, len(ids))
             last = stop == len(ids)
             self._eval(ids[start:stop], EvalFlag.LAST_LOGITS if last else EvalFlag.NO_LOGITS)
             if progress:
                 progress(stop, len(ids))
         return cached
+
+    def _piece(self, start: int, end: int) -> int:
+        """Where an evaluation from `start` on ends: no picture is cut."""
+        stop = min(start + self.n_batch, end)
+        cut = next((begin for begin, last in self._shown if begin < stop < last), stop)
+        return cut if cut > start else stop
 
     def generate(
         self,

@@ -37,3 +37,19 @@ POLICIES: Final[dict[str, Words]] = {
         "contains references to sexual acts or other lewd content (e.g., sexually graphic descriptions, content aimed at causing arousal). Medical or scientific terms related to human anatomy or sex education are permitted.",
     ),
 }
+
+# of pictures
+PICTURE_POLICIES: Final[dict[str, Words]] = {
+    "dangerous": Words(
+        "No Dangerous Content",
+        "The image shall not contain content that facilitates or encourages activities that could cause real-world harm (e.g., building firearms and explosive devices, promotion of terrorism, instructions for suicide).",
+    ),
+    "sexual": Words(
+        "No Sexually Explicit content",
+        "The image shall not contain content that depicts explicit or graphic sexual acts (e.g., pornography, erotic nudity, depictions of rape or sexual assault).",
+    ),
+    "violence": Words(
+        "No Violence/Gore content",
+        "The image shall not contain content that depicts shocking, sensational, or gratuitous violence (e.g., excessive blood and gore, gratuitous violence against animals, extreme injury or moment of death).",
+    ),
+}

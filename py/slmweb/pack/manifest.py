@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,24 @@ class PackedAdapter:
 
 
 @dataclass(frozen=True)
+class PackedVision:
+    """The encoder of pictures that comes with the model: one of the manifest's files."""
+
+    projector: str
+    file: int  # its place in the manifest's files
+    image_size: int  # side of the square that the encoder takes, pixels
+    patch_size: int
+    n_tokens: int  # positions that one picture takes
+    packed_bytes: int  # that the weights take
+    encode_bytes: int  # beside them, while a picture is encoded
+    whole_prompt: bool = False  # a prompt with pictures is one evaluation; left out when false
+
+
+@dataclass(frozen=True)
 class ContextMemory:
     """What a session of `n_ctx` positions takes: KV cache, activations and scratch memory
-    for prefill chunks of 128 tokens on one thread."""
+    for prefill chunks of 128 tokens on one thread; with an encoder, for chunks that hold a picture,
+    or where it takes a whole prompt at once, all positions."""
 
     n_ctx: int
     bytes: int
@@ -98,8 +113,9 @@ class Manifest:
     memory: Memory
     sampling: dict[str, float]
     root: str  # content_root(files)
-    files: tuple[PackedFile, ...]  # the model's, then those of its adapters
+    files: tuple[PackedFile, ...]  # the model's, then those of its adapters, then the encoder's
     adapters: tuple[PackedAdapter, ...] = ()  # left out of the JSON when there is none
+    vision: PackedVision | None = None  # left out of the JSON when there is none
     good_for: str | None = None  # one line for people who choose; left out when there is none
     # One; or those of a few layers each, together all of them; left out when there is none.
     known_answer: tuple[KnownAnswer, ...] = ()
@@ -107,14 +123,20 @@ class Manifest:
 
     @property
     def model_files(self) -> list[PackedFile]:
-        """Without those of the adapters."""
+        """Without those of the adapters and the encoder."""
         others = {adapter.file for adapter in self.adapters}
+        if self.vision is not None:
+            others.add(self.vision.file)
         return [file for index, file in enumerate(self.files) if index not in others]
 
     def to_json(self) -> bytes:
         fields = asdict(self)
         if not self.adapters:
             del fields["adapters"]
+        if self.vision is None:
+            del fields["vision"]
+        elif not self.vision.whole_prompt:
+            del fields["vision"]["whole_prompt"]
         if self.good_for is None:
             del fields["good_for"]
         answers = [_without_none(answer) for answer in fields.pop("known_answer")]
@@ -160,7 +182,8 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
         memory = Memory(**{**value["memory"], "contexts": contexts})
         adapters = tuple(PackedAdapter(**adapter) for adapter in value.get("adapters", []))
         known_answer = _known_answers(value.get("known_answer"))
-        nested = {"memory": memory, "files": files, "adapters": adapters}
+        vision = _vision(value.get("vision"), len(files), {adapter.file for adapter in adapters})
+        nested = {"memory": memory, "files": files, "adapters": adapters, "vision": vision}
         manifest = Manifest(**{**value, **nested, "known_answer": known_answer})
         if manifest.good_for is not None and not isinstance(manifest.good_for, str):
             raise ValueError("its good_for is not a text")
@@ -172,6 +195,24 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
             "bad_manifest",
             f"{where} is not a manifest that can be used ({error}); pack the model again",
         ) from None
+
+
+def _vision(value: Any, n_files: int, adapters: Collection[int]) -> PackedVision | None:
+    """Raises ValueError, or what a value of another type raises."""
+    if value is None:
+        return None
+    vision = PackedVision(**value)
+    whole = {k: v for k, v in asdict(vision).items() if k not in ("projector", "whole_prompt")}
+    if not all(type(number) is int and number >= 0 for number in whole.values()):
+        raise ValueError("its encoder of pictures has sizes that are none")
+    if not (vision.image_size and vision.patch_size and vision.n_tokens):
+        raise ValueError("its encoder of pictures has sizes that are none")
+    # One file at least is the model's.
+    if not vision.file < n_files or vision.file in adapters or len(adapters) + 1 >= n_files:
+        raise ValueError("its encoder of pictures has no file of its own")
+    if not isinstance(vision.projector, str) or not isinstance(vision.whole_prompt, bool):
+        raise ValueError("its encoder of pictures has a projector that is none")
+    return vision
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,11 @@ from ..core.chat import check_template
 from ..core.files import ByteFile, model_files, split_stem
 from ..core.instance import Instance
 from ..core.model import Model, TensorInfo
+from ..core.vision import Vision
 from ..errors import SlmError, os_reason
 from ..generated.abi import N_BATCH
 from ..paths import wasm_file
+from ..vision.projectors import n_batch_for
 from . import known_answer
 from .cuts import Extent, cuts
 from .manifest import (
@@ -37,6 +39,7 @@ from .manifest import (
     Memory,
     PackedAdapter,
     PackedFile,
+    PackedVision,
     content_root,
     read_manifest,
 )
@@ -72,6 +75,8 @@ def pack(
     source: str | None = None,
     sampling: Mapping[str, float] | None = None,
     adapters: Sequence[tuple[Path, str | None]] = (),
+    encoder: Path | None = None,
+    or_without: Callable[[str], None] | None = None,
     chunk_size: int = CHUNK_SIZE,
     with_known_answer: bool = True,
     key: Path | None = None,
@@ -84,11 +89,12 @@ def pack(
     licence come from the metadata unless given; `version` is a label for people,
     `good_for` one line for those who choose between models.
     `adapters` are GGUF LoRA adapters of the model, each with a title or None for
-    its own; the page offers them as domains. `chunk_size` is the most bytes of a
-    chunk; `key` a private key to sign with. `with_known_answer` runs the model on a few
-    tokens, which reads it twice.
-    Raises SlmError: what `known_answer.of_files` and `Model.load_adapter` raise,
-    "invalid_argument", "bad_template" for a template that cannot be parsed, "unreadable" and
+    its own; the page offers them as domains. `encoder` is the GGUF of the model's encoder of
+    pictures; where it cannot be used and `or_without` is given, that is told why, and the model
+    packed without. `chunk_size` is the most bytes of a chunk; `key` a private key to sign with.
+    `with_known_answer` runs the model on a few tokens, which reads it twice.
+    Raises SlmError: what `known_answer.of_files`, `Model.load_adapter` and `Model.load_vision`
+    raise, "invalid_argument", "bad_template" for a template that cannot be parsed, "unreadable" and
     "unwritable", and what check_output raises.
     """
     paths = model_files(files)
@@ -102,11 +108,30 @@ def pack(
         if info["chat_template"]:
             check_template(info["chat_template"])
         listed, adapter_tensors = _adapters(model, adapters, len(paths))
+        vision: PackedVision | None = None
+        vision_tensors: list[TensorInfo] = []
+        if encoder is not None:
+            try:
+                vision, vision_tensors = _vision(model, encoder, len(paths) + len(adapters))
+            except SlmError as error:
+                if or_without is None or error.code not in ("bad_file", "unsupported"):
+                    raise
+                or_without(error.message)
+                encoder = None
         n_ctx_train = info["n_ctx_train"] or 2048
-        contexts = _contexts(model, context_lengths(n_ctx_train), n_batch)
+        contexts = _contexts(
+            model,
+            context_lengths(n_ctx_train),
+            lambda n_ctx: (
+                n_batch
+                if vision is None
+                else n_batch_for(vision.n_tokens, vision.whole_prompt, n_ctx, n_batch)
+            ),
+        )
     loading = _size(paths) if with_known_answer else 0
     known: tuple[KnownAnswer, ...] = ()
-    total = loading + _size(paths) + _size(path for path, _ in adapters)
+    others = [*(path for path, _ in adapters), *([] if encoder is None else [encoder])]
+    total = loading + _size(paths) + _size(others)
     if with_known_answer:
         known = known_answer.of_files(paths, lambda done, n: progress(loading * done // n, total))
     try:
@@ -118,8 +143,9 @@ def pack(
     tensors_of = [
         [tensor for tensor in info["tensors"] if tensor["file"] == index]
         for index in range(len(paths))
-    ] + adapter_tensors
-    paths = [*paths, *(path for path, _ in adapters)]
+    ]
+    tensors_of += adapter_tensors + ([] if encoder is None else [vision_tensors])
+    paths = [*paths, *others]
     packed: list[PackedFile] = []
     for path, described in zip(paths, tensors_of, strict=True):
         done = loading + sum(file.size for file in packed)
@@ -152,6 +178,7 @@ def pack(
         root=content_root(packed),
         files=tuple(packed),
         adapters=listed,
+        vision=vision,
         good_for=good_for,
         known_answer=known,
     )
@@ -207,12 +234,32 @@ def _laid_out(paths: Sequence[Path]) -> tuple[Model, int]:
     return model, N_BATCH["gpu"]
 
 
-def _contexts(model: Model, lengths: Iterable[int], n_batch: int) -> tuple[ContextMemory, ...]:
-    """What sessions take, up to the longest that every GPU binds; there is one entry at least."""
+def _vision(model: Model, path: Path, file: int) -> tuple[PackedVision, list[TensorInfo]]:
+    """What the manifest says of the encoder of pictures, whose file has that place, and its
+    tensors. Raises SlmError for one that is not the model's."""
+    with Vision(model, path, lambda done, total: None, weights=False) as vision:
+        info = vision.info
+        return PackedVision(
+            projector=info["projector"],
+            file=file,
+            image_size=info["image_size"],
+            patch_size=info["patch_size"],
+            n_tokens=info["n_tokens"],
+            packed_bytes=info["packed_bytes"],
+            encode_bytes=vision.encode_bytes,
+            whole_prompt=info["whole_prompt"],
+        ), info["tensors"]
+
+
+def _contexts(
+    model: Model, lengths: Iterable[int], n_batch: Callable[[int], int]
+) -> tuple[ContextMemory, ...]:
+    """What sessions take, up to the longest that every GPU binds; there is one entry at least.
+    `n_batch` tells the tokens of an evaluation with so many positions."""
     found: list[ContextMemory] = []
     for n_ctx in lengths:
         try:
-            found.append(ContextMemory(n_ctx, model.session_bytes(n_ctx, n_batch)))
+            found.append(ContextMemory(n_ctx, model.session_bytes(n_ctx, n_batch(n_ctx))))
         except SlmError as error:
             if error.code != "out_of_memory" or not found:
                 raise

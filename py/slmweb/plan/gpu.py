@@ -14,7 +14,8 @@ from typing import Literal
 from ..generated import abi
 from ..quantize.choice import INDEXED
 from .memory import cache_bytes, element_bytes, layer_slots, most_seen, state_bytes
-from .shape import Shape, Tensor
+from .shape import Shape
+from .tensors import Tensor
 
 N_BATCH = abi.N_BATCH["gpu"]  # of a session in the page
 
@@ -64,9 +65,9 @@ class Gpu:
 
 def weights_bytes(shape: Shape) -> int:
     """Bytes of the weights in the shaders' layout: whole groups of four rows in blocks of 32
-    columns, each vector padded to 32 floats."""
+    columns, each vector padded to 32 floats. Those of the encoder too."""
     total = 0.0
-    for tensor in shape.tensors:
+    for tensor in (*shape.tensors, *(shape.encoder.tensors if shape.encoder else ())):
         blocks = -(-tensor.columns // 32)
         if tensor.is_matrix:
             total += -(-tensor.rows // _ROWS) * _ROWS * blocks * BLOCK_BYTES[tensor.type]
@@ -87,7 +88,7 @@ class Session:
 def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
     """What a session takes on the device, without the logits, whose buffer comes with the first."""
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
-    n_batch = n_ctx if shape.embeds else n_batch
+    n_batch = shape.n_batch(n_ctx, n_batch)
     widths = [shape.n_embd, *shape.branches, n_q, n_q, n_kv, n_kv, shape.n_ff]
     widths += shape.recurrent_rows
     row = n_batch * 4
@@ -142,6 +143,7 @@ def gpu_fit(shape: Shape, lengths: Sequence[int], n_ctx: int, gpu: Gpu, memory: 
     Weights larger than a binding are cut by rows, so only a session can be too large for one.
     """
     beside = weights_bytes(shape) + _logits(shape) + WORKING_BYTES
+    beside += shape.encoder.encode_bytes() if shape.encoder else 0  # about as on the CPU
     wanted: GpuFit | None = None
     found: GpuFit | None = None
     for length in [n_ctx, *sorted((n for n in lengths if n < n_ctx), reverse=True)]:
@@ -173,6 +175,7 @@ class GpuRates:
     prefill_tokens_per_second: float
     decode_tokens_per_second: float
     compile_seconds: float  # a rough estimate, of the first start; browsers keep what they compiled
+    picture_seconds: float | None  # to encode one; None where the model sees none
 
 
 def predict(shape: Shape, gpu: Gpu, n_prompt: int = 256, n_past: int = 256) -> GpuRates:
@@ -190,7 +193,12 @@ def predict(shape: Shape, gpu: Gpu, n_prompt: int = 256, n_past: int = 256) -> G
         + (batches * _bytes(layers) + _bytes([head])) / bandwidth
         + batches * host
     )
-    return GpuRates(n_prompt / prefill, 1 / decode, pipelines(shape) * gpu.ms_per_pipeline / 1000)
+    picture = None
+    if (encoder := shape.encoder) is not None:
+        products = encoder.n_patches * sum(t.elements for t in encoder.layer_matrices)
+        picture = 2 * (products + encoder.attention_products) / arithmetic
+    compiling = pipelines(shape) * gpu.ms_per_pipeline / 1000
+    return GpuRates(n_prompt / prefill, 1 / decode, compiling, picture)
 
 
 def _bytes(tensors: Sequence[Tensor]) -> float:

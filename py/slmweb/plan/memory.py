@@ -8,7 +8,7 @@ the same rule for the real device; tests/goldens/memory_rule.json holds the two 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from ..generated import abi
 from ..pack.manifest import ContextMemory
 from ..quantize.choice import INDEXED
 from .shape import Shape
+from .tensors import Tensor
 
 N_BATCH = abi.N_BATCH["cpu"]  # of a session in the page
 
@@ -48,9 +49,16 @@ _CACHED_RESULTS = 8192  # numbers that a thread computes before it hands them ov
 
 
 def weights_bytes(shape: Shape) -> int:
-    """Bytes of the weights in the kernels' layout: groups of four rows; vectors as float32."""
+    """Bytes of the weights in the kernels' layout: groups of four rows; vectors as float32. Those
+    of the encoder too."""
+    return packed_bytes(shape.tensors) + (
+        packed_bytes(shape.encoder.tensors) if shape.encoder else 0
+    )
+
+
+def packed_bytes(tensors: Iterable[Tensor]) -> int:
     total = 0
-    for tensor in shape.tensors:
+    for tensor in tensors:
         if tensor.is_matrix:
             columns, size = _PACKED[tensor.type]
             total += -(-tensor.rows // 4) * (tensor.columns // columns) * size
@@ -61,7 +69,7 @@ def weights_bytes(shape: Shape) -> int:
 
 def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int = 1) -> int:
     """Bytes of a session: keys and values of n_ctx positions, activations, scratch."""
-    n_batch = n_ctx if shape.embeds else n_batch
+    n_batch = shape.n_batch(n_ctx, n_batch)
     cache = cache_bytes(shape, n_ctx, n_batch) + state_bytes(shape) + 4 * sum(shape.pooled)
     n_q, n_kv = shape.n_head * shape.head_dim, shape.n_head_kv * shape.head_dim
     widths = shape.n_embd + sum(shape.branches) + 2 * (n_q + n_kv) + shape.n_ff

@@ -12,7 +12,16 @@ from typing import Literal
 from ..pack.manifest import ContextMemory
 from . import gpu as on_gpu
 from .gpu import Gpu, GpuFit, gpu_fit
-from .memory import DEVICE_SHARE, GIB, WASM_LIMIT, Fit, contexts, fit, weights_bytes
+from .memory import (
+    DEVICE_SHARE,
+    GIB,
+    WASM_LIMIT,
+    Fit,
+    contexts,
+    fit,
+    packed_bytes,
+    weights_bytes,
+)
 from .rates import Device, Rates, predict
 from .shape import Shape
 
@@ -48,6 +57,19 @@ class OnGpu:
     prefill_tokens_per_second: float
     decode_tokens_per_second: float
     compile_seconds: float  # at the first start; an estimate
+    picture_seconds: float | None  # to encode one
+
+
+@dataclass(frozen=True)
+class OfPictures:
+    """What the encoder of pictures has of the numbers of an option, and takes for one picture."""
+
+    projector: str
+    n_tokens: int
+    file_bytes: int  # of the download
+    weights_bytes: int
+    encode_bytes: int  # while one is encoded; memory that is needed counts it
+    seconds: float  # to encode one, on the CPU
 
 
 @dataclass(frozen=True)
@@ -65,6 +87,7 @@ class Option:
     decode_tokens_per_second: float  # after 256 tokens, on the CPU
     gpu: OnGpu | None  # None where the device has none
     backend: Backend | None  # the better place; None where it fits neither
+    pictures: OfPictures | None  # None where the model sees none
 
     @property
     def best_fit(self) -> Fit | GpuFit:
@@ -93,20 +116,21 @@ def gpu_bytes(device: Device, gpu: Gpu) -> int:
 
 def make_option(kind: str, shape: Shape, device: Device, n_ctx: int) -> Option:
     weights, sessions = weights_bytes(shape), contexts(shape, device.threads)
+    beside = weights + (shape.encoder.encode_bytes(device.threads) if shape.encoder else 0)
     lengths = [session.n_ctx for session in sessions]
     cpu = predict(shape, device)
     on = _on_gpu(shape, device, lengths, n_ctx)
 
     def need(session: ContextMemory) -> ContextNeed:
         length = session.n_ctx
-        found = fit(weights, sessions, length, device_memory=device.memory_gib)
-        needed = fit(weights, [session], length).needed
+        found = fit(beside, sessions, length, device_memory=device.memory_gib)
+        needed = fit(beside, [session], length).needed
         gpu_fits = device.gpu is not None and (
             gpu_fit(shape, [], length, device.gpu, gpu_bytes(device, device.gpu)).verdict == "fits"
         )
         return ContextNeed(length, session.bytes, needed, found.verdict == "fits", gpu_fits)
 
-    found = fit(weights, sessions, n_ctx, device_memory=device.memory_gib)
+    found = fit(beside, sessions, n_ctx, device_memory=device.memory_gib)
     size = shape.file_bytes
     return Option(
         type=kind,
@@ -120,6 +144,21 @@ def make_option(kind: str, shape: Shape, device: Device, n_ctx: int) -> Option:
         decode_tokens_per_second=cpu.decode_tokens_per_second,
         gpu=on,
         backend=_better(found, cpu, on),
+        pictures=_of_pictures(shape, device, cpu),
+    )
+
+
+def _of_pictures(shape: Shape, device: Device, cpu: Rates) -> OfPictures | None:
+    encoder = shape.encoder
+    if encoder is None or cpu.picture_seconds is None:
+        return None
+    return OfPictures(
+        encoder.projector,
+        encoder.n_tokens,
+        encoder.file_bytes,
+        packed_bytes(encoder.tensors),
+        encoder.encode_bytes(device.threads),
+        cpu.picture_seconds,
     )
 
 
@@ -133,6 +172,7 @@ def _on_gpu(shape: Shape, device: Device, lengths: list[int], n_ctx: int) -> OnG
         rates.prefill_tokens_per_second,
         rates.decode_tokens_per_second,
         rates.compile_seconds,
+        rates.picture_seconds,
     )
 
 

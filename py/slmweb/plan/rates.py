@@ -19,7 +19,8 @@ from typing import Any
 from ..errors import SlmError, os_reason
 from ..quantize.choice import INDEXED
 from .gpu import Gpu
-from .shape import Shape, Tensor
+from .shape import Shape
+from .tensors import Tensor
 
 DEVICES = Path(__file__).with_name("devices.toml")
 
@@ -63,6 +64,7 @@ class Device:
 class Rates:
     prefill_tokens_per_second: float
     decode_tokens_per_second: float
+    picture_seconds: float | None  # to encode one; None where the model sees none
 
 
 def predict(shape: Shape, device: Device, n_prompt: int = 256, n_past: int = 256) -> Rates:
@@ -90,7 +92,12 @@ def predict(shape: Shape, device: Device, n_prompt: int = 256, n_past: int = 256
         + _products(head) / (DECODE_SHARE * peak) / n_prompt
         + sum(t.file_bytes for t in layers) / bandwidth / min(n_prompt, 128)
     )
-    return Rates(1 / prefill, 1 / decode)
+    picture = None
+    if (encoder := shape.encoder) is not None:
+        products = encoder.n_patches * sum(map(_products, encoder.layer_matrices))
+        picture = products / (PREFILL_SHARE * peak)
+        picture += encoder.attention_products / (ATTENTION_SHARE * peak)
+    return Rates(1 / prefill, 1 / decode, picture)
 
 
 def _products(tensor: Tensor) -> float:

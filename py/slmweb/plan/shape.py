@@ -15,6 +15,7 @@ from typing import Any
 from ..convert.families import (
     FAMILIES,
     MULTIMODAL,
+    UNTIED,
     Dimension,
     Family,
     Row,
@@ -25,9 +26,11 @@ from ..convert.families import (
 )
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
-from ..generated.abi import TENSOR_TYPES
 from ..kinds import advice
-from ..quantize.choice import MOST_TAPS
+from ..vision.encoder_file import encoder_of
+from . import encoder
+from .encoder import Encoder
+from .tensors import Tensor, fitting
 
 # The header of a GGUF is nearly all vocabulary: a token's text, its score or merge, and its kind.
 HEADER_BYTES_PER_TOKEN = 32
@@ -38,37 +41,9 @@ _BY_ARCHITECTURE = {family.architecture: family for family in FAMILIES}
 
 
 @dataclass(frozen=True)
-class Tensor:
-    name: str
-    rows: int
-    columns: int
-    type: str
-
-    @property
-    def is_matrix(self) -> bool:
-        """Whether products read it; the taps of a convolution stay float32."""
-        # XLM-RoBERTa has one type of tokens, in a table all the same.
-        several = self.rows > 1 or self.name == "token_types.weight"
-        return several and not self.is_convolution
-
-    @property
-    def is_convolution(self) -> bool:
-        return self.rows > 1 and self.columns <= MOST_TAPS
-
-    @property
-    def elements(self) -> int:
-        return self.rows * self.columns
-
-    @property
-    def file_bytes(self) -> int:
-        kind = TENSOR_TYPES[self.type]
-        return self.elements // kind.block_size * kind.block_bytes
-
-
-@dataclass(frozen=True)
 class Shape:
-    """A model without its weights. `windows` has a sliding window for each layer that attends, 0
-    where none."""
+    """A model without its weights; `tensors` and parameters are the language model's. `windows` has
+    a sliding window for each layer that attends, 0 where none."""
 
     architecture: str
     n_ctx_train: int
@@ -82,6 +57,7 @@ class Shape:
     windows: tuple[int, ...]
     tensors: tuple[Tensor, ...]
     header_bytes: int
+    encoder: Encoder | None = None  # of pictures
 
     @property
     def branches(self) -> tuple[int, ...]:
@@ -157,8 +133,16 @@ class Shape:
 
     @property
     def file_bytes(self) -> int:
-        """Bytes of the GGUF, and so of the download."""
-        return self.header_bytes + sum(tensor.file_bytes for tensor in self.tensors)
+        """Bytes of the GGUF and of its encoder's, and so of the download."""
+        own = self.header_bytes + sum(tensor.file_bytes for tensor in self.tensors)
+        return own + (self.encoder.file_bytes if self.encoder else 0)
+
+    def n_batch(self, n_ctx: int, n_batch: int) -> int:
+        """Tokens of one evaluation in a page's session that else takes `n_batch`: a text to be
+        embedded is whole in one, and so is a picture."""
+        if self.embeds:
+            return n_ctx
+        return n_batch if self.encoder is None else self.encoder.n_batch(n_ctx, n_batch)
 
     @property
     def types(self) -> dict[str, int]:
@@ -181,26 +165,16 @@ class Shape:
     def quantized(self, kind: str | Callable[[str], str]) -> Shape:
         """The same model with every matrix in type `kind`, or in that which `kind` tells by its
         name, or in what stands in for it where rows are no multiple of its block; vectors are
-        F32."""
+        F32. Its encoder is in what `quantize` makes of one."""
         wanted = kind if callable(kind) else lambda name: kind
         return replace(
             self,
             tensors=tuple(
-                replace(t, type=_fitting(wanted(t.name), t.columns) if t.is_matrix else "F32")
+                replace(t, type=fitting(wanted(t.name), t.columns) if t.is_matrix else "F32")
                 for t in self.tensors
             ),
+            encoder=self.encoder and self.encoder.beside(kind if isinstance(kind, str) else None),
         )
-
-
-# What llama.cpp writes instead of a K-quant for rows that are no multiple of 256.
-_STAND_IN = {"Q2_K": "IQ4_NL", "Q3_K": "IQ4_NL", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
-
-
-def _fitting(kind: str, columns: int) -> str:
-    if columns % TENSOR_TYPES[kind].block_size == 0:
-        return kind
-    stand_in = _STAND_IN.get(kind, "F16")
-    return stand_in if columns % TENSOR_TYPES[stand_in].block_size == 0 else "F16"
 
 
 def runs(model_type: object) -> bool:
@@ -295,6 +269,8 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         return replace(found, type="BF16") if found.is_matrix else found
 
     tied = config.get("tie_word_embeddings", gemma)
+    if (of_all := whole.get("model_type")) in MULTIMODAL:
+        tied = whole.get("tie_word_embeddings", of_all not in UNTIED)
     tensors = [tensor(row) for row in family.model if not (tied and row.target == "output.weight")]
     tensors += [
         tensor(row, f"blk.{i}.")
@@ -305,7 +281,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     return Shape(
         family.architecture, n_ctx, n_vocab, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff,
         _windows(family, kinds.count("attention"), window), tuple(tensors),
-        HEADER_BYTES_PER_TOKEN * n_vocab,
+        HEADER_BYTES_PER_TOKEN * n_vocab, encoder.from_config(whole, n_embd),
     )  # fmt: skip
 
 
@@ -363,4 +339,5 @@ def _from_gguf(path: Path) -> Shape:
             min((t["offset"] for t in info["tensors"] if t["file"] == i), default=0)
             for i in range(info["files"])
         ),
+        encoder=encoder.from_gguf(found) if (found := encoder_of(path)) is not None else None,
     )

@@ -1,4 +1,5 @@
-"""A model that is on this machine already: a GGUF file, a split set, or a checkpoint folder.
+"""A model that is on this machine already: a GGUF file or a split set, with its encoder of pictures
+if one lies there, or a checkpoint folder.
 
 Owns taking it over by hard link, or by copying where links do not reach, and hashing what it took.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 from ..atomic import atomic_file, check_output, reading
 from ..core.files import ByteFile, model_files
 from ..errors import SlmError, os_reason
+from ..vision.encoder_file import encoder_beside, is_encoder_name
 from .registry import Entry, Local
 from .remote import LAST, MODULES, module_files
 
@@ -21,7 +23,7 @@ Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 
 def source_files(entry: Entry) -> list[Path]:
-    """The files to take: all parts of a GGUF, or the files of a folder.
+    """The files to take: all parts of a GGUF and its encoder, or the files of a folder.
 
     Raises SlmError "unreadable" and "bad_file".
     """
@@ -47,7 +49,8 @@ def source_files(entry: Entry) -> list[Path]:
                 "bad_file",
                 f"{file} is not a GGUF file; name one, or the folder of a checkpoint",
             )
-    return files
+    encoder = encoder_beside(path)
+    return files if encoder is None else [*files, encoder]
 
 
 def _modules(path: Path) -> list[Path]:
@@ -76,6 +79,7 @@ def take(entry: Entry, folder: Path, progress: Progress) -> list[Path]:
     for file in files:
         check_output(place(file))
     total = sum(file.stat().st_size for file in files)
+    one = len(files) == 1 or is_encoder_name(files[1].name)
     done = 0
     taken: list[Path] = []
     try:
@@ -87,7 +91,7 @@ def take(entry: Entry, folder: Path, progress: Progress) -> list[Path]:
                 digest = _hash(file, lambda n, at=done: progress(at + n, total))  # type: ignore[misc]
             except OSError as error:
                 raise SlmError("unreadable", f"cannot read {file}: {os_reason(error)}") from None
-            if entry.sha256 is not None and len(files) == 1 and digest != entry.sha256:
+            if entry.sha256 is not None and one and not taken and digest != entry.sha256:
                 raise SlmError(
                     "corrupt",
                     f"{file} should have the SHA-256 {entry.sha256}, but has {digest}; "

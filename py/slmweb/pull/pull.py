@@ -16,6 +16,7 @@ from typing import Any
 from .. import paths
 from ..errors import SlmError
 from ..kinds import advice
+from ..vision.encoder_file import is_encoder_name
 from . import licenses, local, wheels
 from .licenses import Ask
 from .registry import (
@@ -50,6 +51,7 @@ def pull(
 ) -> Path:
     """Fetches a model and returns its GGUF file (the first of a split set) or checkpoint folder.
 
+    The encoder of pictures that lies beside a GGUF comes with it.
     `name` is a registry name, `hf:owner/name[@revision][:file.gguf]`,
     `kaggle:owner/model/framework/variation[/version][:file.gguf]`, a URL or a path. `out` is the
     folder for it, by default one of the cache. `ask` puts a licence question to a person, `license`
@@ -109,7 +111,9 @@ def pulled(entry: Entry, out: Path | None = None) -> Path | None:
         folder = out or _remote_folder(origin, gguf)
         names = [n for n in read_record(folder) if (folder / n).is_file()]
         models = sorted(n for n in names if n.lower().endswith(".gguf"))
-        if origin.file is not None:
+        if origin.file is None:
+            models = [n for n in models if not is_encoder_name(n)]
+        else:
             models = [n for n in models if n == Path(origin.file).name]
         if models and gguf:
             return folder / models[0]
@@ -150,7 +154,9 @@ def _fetched(
     if out is not None and not listing.gguf:
         _must_be_ours(folder)
     if entry.sha256 is not None:
-        listing = replace(listing, files=(_held_to(entry.sha256, listing, source.endpoint),))
+        held = _held_to(entry.sha256, listing, source.endpoint)
+        others = [file for file in listing.files if file not in listing.model_files]
+        listing = replace(listing, files=(held, *others))
     say(f"{listing.repo} at {listing.commit[:12]}" if listing.commit else listing.repo)
     if not (folder / "config.json").exists():  # else it has been looked at
         _refuse_by_kind(source, listing)
@@ -181,14 +187,15 @@ def _refuse_by_kind(source: Source[Any], listing: Listing) -> None:
 
 
 def _held_to(sha256: str, listing: Listing, endpoint: str) -> RemoteFile:
-    """The listing's one file with the hash that was asked for."""
-    if len(listing.files) != 1:
+    """The listing's one model file with the hash that was asked for."""
+    files = listing.model_files
+    if len(files) != 1:
         raise SlmError(
             "invalid_argument",
-            f"a SHA-256 is that of one file, but {listing.repo} has {len(listing.files)} to fetch; "
+            f"a SHA-256 is that of one file, but {listing.repo} has {len(files)} to fetch; "
             "name the one",
         )
-    (file,) = listing.files
+    (file,) = files
     if file.sha256 not in (None, sha256):
         raise SlmError(
             "corrupt",

@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from ..atomic import atomic_file, check_output
 from ..errors import SlmError, os_reason
+from ..vision.encoder_file import encoders_of, is_encoder_name
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 Count = Callable[[int], None]  # bytes done of one file
@@ -32,7 +33,7 @@ PARTIAL = ".partial"
 # modules of sentence-transformers, which have folders.
 CHECKPOINT = re.compile(
     r"(config|generation_config|adapter_config|tokenizer|tokenizer_config|special_tokens_map"
-    r"|added_tokens|vocab|chat_template|preprocessor_config|[^/]*\.safetensors\.index)\.json"
+    r"|added_tokens|vocab|chat_template|preprocessor_config|processor_config|[^/]*\.safetensors\.index)\.json"
     r"|(?!consolidated)[^/]*\.safetensors|tokenizer\.model|merges\.txt|[^/]*\.jinja"
     r"|LICENSE[^/]*|README\.md|modules\.json",
     re.I,
@@ -63,9 +64,13 @@ class RemoteFile:
         return (known or hashlib.sha256(repr(self).encode()).hexdigest())[:16]
 
     @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
+
+    @property
     def place(self) -> str:
         """Where it comes to lie: a module in its folder, everything else without."""
-        return self.path if MODULE.fullmatch(self.path) else PurePosixPath(self.path).name
+        return self.path if MODULE.fullmatch(self.path) else self.name
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,20 @@ class Listing:
     repo: str
     commit: str
     license: str | None
-    gguf: bool  # one file or a split set, else a checkpoint
+    gguf: bool  # one file or a split set, perhaps with its encoder of pictures; else a checkpoint
     files: tuple[RemoteFile, ...]
     page: str | None = None  # where a person reads about it
 
     @property
     def size(self) -> int:
         return sum(file.size for file in self.files)
+
+    @property
+    def model_files(self) -> tuple[RemoteFile, ...]:
+        """Without the encoder of pictures that comes with a GGUF."""
+        return tuple(
+            file for i, file in enumerate(self.files) if i == 0 or not is_encoder_name(file.name)
+        )
 
 
 Origin = TypeVar("Origin")
@@ -235,7 +247,8 @@ def write_record(folder: Path, listing: Listing, files: dict[str, Any]) -> None:
 def choose(
     name: str, spelled: Callable[[str], str], file: str | None, files: Sequence[RemoteFile]
 ) -> list[RemoteFile]:
-    """The named GGUF with the rest of its split set, the checkpoint, or the only GGUF there is.
+    """The named GGUF with the rest of its split set, the checkpoint, or the only GGUF there is; of
+    a GGUF also its encoder of pictures, last.
 
     `spelled` is how a person names a file of it. Raises SlmError "network" (no such file),
     "invalid_argument" (several models) or "unsupported" (none).
@@ -246,13 +259,14 @@ def choose(
         if not found:
             known = ", ".join(other.path for other in ggufs[:20]) or "none"
             raise SlmError("network", f"{name} has no file {file}; its GGUF files are: {known}")
-        return _split_set(found[0], files)
+        return _with_encoder(_split_set(found[0], files), ggufs)
     root = [other for other in files if CHECKPOINT.fullmatch(other.path)]
     if any(other.path.endswith(".safetensors") for other in root):
         return [*root, *(other for other in files if MODULE.fullmatch(other.path))]
-    sets = {tuple(_split_set(other, files)) for other in ggufs}
+    models = [other for other in ggufs if not is_encoder_name(other.name)]
+    sets = {tuple(_split_set(other, files)) for other in models}
     if len(sets) == 1:
-        return list(sets.pop())
+        return _with_encoder(list(sets.pop()), ggufs)
     if sets:
         names = ", ".join(sorted(one[0].path for one in sets)[:20])
         raise SlmError(
@@ -265,6 +279,22 @@ def choose(
         f"{name} holds neither safetensors nor a GGUF file, so there is nothing to convert or "
         "run; name another",
     )
+
+
+def _with_encoder(chosen: list[RemoteFile], ggufs: Sequence[RemoteFile]) -> list[RemoteFile]:
+    """The files with the smallest encoder of pictures that is theirs, if there is one."""
+    folder = PurePosixPath(chosen[0].path).parent
+    there = [other for other in ggufs if PurePosixPath(other.path).parent == folder]
+    encoders = [other for other in there if is_encoder_name(other.name)]
+    if chosen[0] in encoders:
+        return chosen
+    names = encoders_of(
+        chosen[0].name,
+        [other.name for other in encoders],
+        [other.name for other in there if other not in encoders],
+    )
+    own = sorted((o for o in encoders if o.name in names), key=lambda o: (o.size, o.path))
+    return chosen + own[:1]
 
 
 def module_files(modules: bytes) -> list[str]:

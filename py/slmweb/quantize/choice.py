@@ -108,6 +108,15 @@ def tensor_class(name: str) -> str:
     return "embedding"
 
 
+# Of an encoder of pictures: what is convolved, positions that are added, and a projection that some
+# files hold turned around. They stay what they are, as llama.cpp leaves them; they are small.
+_KEPT_OF_ENCODERS = ("v.patch_embd.*", "v.position_embd.*", "mm.input_projection.*")
+
+
+def kept_of_encoder(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in _KEPT_OF_ENCODERS)
+
+
 # Columns of a convolution's taps: Convolution::kMaxTaps. No product has as few.
 MOST_TAPS = 8
 

@@ -17,14 +17,17 @@ from ..core.files import ByteFile, model_files
 from ..core.model import Model, TensorInfo
 from ..errors import SlmError
 from ..generated.abi import TENSOR_TYPES, TensorType
+from ..vision.encoder_file import is_encoder
 from . import codec, container, ggml
-from .choice import Choice, Override, choose, is_matrix, tensor_type
+from .choice import Choice, Override, choose, is_matrix, kept_of_encoder, tensor_type
 from .imatrix import ImportanceMatrix, read_imatrix
 from .recipes import Mix, best_mix
 
 Progress = Callable[[int, int], None]  # bytes of the source done, and in all
 
 WEB = "web"
+# What that is of an encoder of pictures, of which no mix was measured: half of F16, and nearly it.
+_WEB_ENCODER = "Q8_0"
 
 # Values that are quantized at a time: 16 MiB of float32, and a few times that
 # while the numpy code works on them.
@@ -67,6 +70,7 @@ class _Source:
     paths: list[Path]
     tensors: list[TensorInfo]
     metadata: container.Metadata
+    is_encoder: bool  # of pictures
 
     @property
     def size(self) -> int:
@@ -88,11 +92,12 @@ def quantize(
 
     `type` is a tensor type of the core, for every matrix, or "web": the recipe's
     default mix, or with `max_size` (bytes of the file) the most faithful mix that
-    fits. Of several overrides that match a matrix the last one counts. A matrix
-    that has its type already is copied; others that are quantized are refused
-    unless `requantize`. Raises SlmError: what `Model.open` raises,
-    "invalid_argument", "bad_file" (values that are not finite), "missing_extra"
-    and "unwritable".
+    fits. Of an encoder of pictures "web" is Q8_0, and its patches, positions and
+    projection keep their types. Of several overrides that match a matrix the last
+    one counts. A matrix that has its type already is copied; others that are
+    quantized are refused unless `requantize`. Raises SlmError: what `Model.open`
+    raises, "invalid_argument", "bad_file" (values that are not finite),
+    "missing_extra" and "unwritable".
     """
     is_web = type.lower() == WEB
     if max_size is not None and not is_web:
@@ -102,6 +107,14 @@ def quantize(
         )
     wanted = None if is_web else tensor_type(type)
     model = _open(source)
+    if model.is_encoder and is_web:
+        if max_size is not None:
+            raise SlmError(
+                "invalid_argument",
+                f"{source} is an encoder of pictures, which has no mixes to choose among by size; "
+                "leave the size out, or name a type",
+            )
+        wanted = TENSOR_TYPES[_WEB_ENCODER]
     shapes = {tensor["name"]: tensor["shape"] for tensor in model.tensors}
     importance = read_imatrix(imatrix) if imatrix is not None else None
     if importance is not None and imatrix is not None:
@@ -110,7 +123,12 @@ def quantize(
     mix: Mix | None = None
     if wanted is not None:
         kind = wanted
-        choices = choose(shapes, lambda name: kind, overrides)
+        own = {
+            tensor["name"]: TENSOR_TYPES[tensor["type"]]
+            for tensor in model.tensors
+            if model.is_encoder and kept_of_encoder(tensor["name"])
+        }
+        choices = choose(shapes, lambda name: own.get(name, kind), overrides)
     else:
         mix = best_mix(
             max_size,
@@ -148,10 +166,15 @@ def quantize(
 
 def _open(source: Path) -> _Source:
     paths = model_files([source])
-    with Model.open(*paths, weights=False) as model:
-        tensors = model.info["tensors"]
+    encoder = is_encoder(paths[0])
+    if encoder:  # which the core knows beside its model only
+        tensors = container.read_tensors(paths[0])
+    else:
+        with Model.open(*paths, weights=False) as model:
+            tensors = model.info["tensors"]
     metadata = container.read_metadata(paths[0])
-    return _Source(paths, tensors, {k: v for k, v in metadata.items() if k[:6] != "split."})
+    kept = {k: v for k, v in metadata.items() if k[:6] != "split."}
+    return _Source(paths, tensors, kept, encoder)
 
 
 def _file_size(model: _Source, choices: dict[str, Choice]) -> int:

@@ -46,6 +46,15 @@ LLAMA3_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+# As the makers write them.
+O200K_WORDS = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+    r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+TEKKEN_WORDS = O200K_WORDS.replace(r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?", "").replace("{1,3}", "")
 # Without the types that transformers half has.
 _FAST: Any = transformers.PreTrainedTokenizerFast
 _QWEN2: Any = transformers.Qwen2Tokenizer
@@ -170,6 +179,12 @@ def byte_level_tokenizer(pre: str) -> Any:
         "llama-bpe": lambda: pre_tokenizers.Sequence(
             [pre_tokenizers.Split(Regex(LLAMA3_WORDS), "isolated"), byte_level]
         ),
+        "gpt-4o": lambda: pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(O200K_WORDS), "removed", invert=True), byte_level]
+        ),
+        "tekken": lambda: pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(TEKKEN_WORDS), "isolated"), byte_level]
+        ),
         "dbrx": lambda: pre_tokenizers.Sequence(
             [pre_tokenizers.Split(Regex(LLAMA3_WORDS), "removed", invert=True), byte_level]
         ),
@@ -182,8 +197,8 @@ def byte_level_tokenizer(pre: str) -> Any:
         tokenizer = _QWEN2(vocab=state["vocab"], merges=merges)
         tokenizer.add_tokens([AddedToken(t, special=True) for t in ("<|im_start|>", "<|im_end|>")])
     else:
-        trained = _train(steps[pre](), ignore_merges=pre == "llama-bpe")
-        if pre == "llama-bpe":
+        trained = _train(steps[pre](), ignore_merges=pre in ("llama-bpe", "tekken"))
+        if pre in ("llama-bpe", "tekken"):
             trained.post_processor = processors.TemplateProcessing(
                 single="<|im_start|> $A", special_tokens=[("<|im_start|>", 0)]
             )
@@ -307,7 +322,7 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "smollm3": lambda: byte_level_tokenizer("llama-bpe"),
         "granite": lambda: byte_level_tokenizer("dbrx"),
         "olmo2": lambda: byte_level_tokenizer("dbrx"),
-        "mistral3": lambda: byte_level_tokenizer("llama-bpe"),
+        "mistral3": lambda: byte_level_tokenizer("tekken"),
         "bert": wordpiece_tokenizer,
     }[tiny.arch]()
 

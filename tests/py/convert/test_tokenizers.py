@@ -67,6 +67,8 @@ TOKENIZERS: dict[str, tuple[str, Callable[[], Any]]] = {
     "gpt-2": ("llama", partial(checkpoints.byte_level_tokenizer, "gpt-2")),
     "smollm": ("llama", partial(checkpoints.byte_level_tokenizer, "smollm")),
     "llama-bpe": ("llama", partial(checkpoints.byte_level_tokenizer, "llama-bpe")),
+    "gpt-4o": ("llama", partial(checkpoints.byte_level_tokenizer, "gpt-4o")),
+    "tekken": ("mistral3", partial(checkpoints.byte_level_tokenizer, "tekken")),
     "dbrx": ("granite", partial(checkpoints.byte_level_tokenizer, "dbrx")),
     "qwen2": ("qwen2", partial(checkpoints.byte_level_tokenizer, "qwen2")),
     "gemma": ("gemma2", checkpoints.gemma_tokenizer),

@@ -26,11 +26,14 @@ CONFIGS = {key: e.config for key, e in read_registry().models.items() if e.confi
 
 @pytest.mark.parametrize("key", CONFIGS)
 def test_a_config_has_the_parameters_that_transformers_gives_it(key: str) -> None:
-    """Of every registry entry; on the meta device a model has shapes and no memory."""
-    config = dict(CONFIGS[key])
-    tied = config.get("tie_word_embeddings", str(config["model_type"]).startswith("gemma"))
+    """Of every registry entry; on the meta device a model has shapes and no memory. Of one that
+    sees, the language model; test_encoder.py has the rest."""
+    whole = dict(CONFIGS[key])
+    config = dict(whole.get("text_config", whole))
+    gemma = str(config["model_type"]).startswith("gemma")
+    tied = whole.get("tie_word_embeddings", config.get("tie_word_embeddings", gemma))
     made = transformers.AutoConfig.for_model(**config | {"tie_word_embeddings": tied})
-    shape = from_config(config, key)
+    shape = from_config(whole, key)
     kind: Any = transformers.AutoModel if shape.embeds else transformers.AutoModelForCausalLM
     with torch.device("meta"):
         model = kind.from_config(made)

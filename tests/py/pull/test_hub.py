@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,13 @@ def hub() -> Iterator[FakeHub]:
         "me/one": FakeRepo({"one.gguf": GGUF, "README.md": b"#"}),
         "me/two": FakeRepo({"a/two-q4.gguf": GGUF, "two-q8.gguf": OTHER}),
         "me/split": FakeRepo({f"s-0000{i}-of-00002.gguf": GGUF[i:] for i in (1, 2)}),
+        "me/seeing": FakeRepo(
+            {
+                "cat-Q4_K_M.gguf": GGUF,
+                "mmproj-cat-f16.gguf": OTHER,
+                "mmproj-cat-q8_0.gguf": OTHER[:5000],
+            }
+        ),
         "me/checkpoint": FakeRepo(dict(CHECKPOINT)),
         "me/gated": FakeRepo({"g.gguf": GGUF}, gated=True),
         "me/empty": FakeRepo({"README.md": b"#"}),
@@ -85,6 +93,22 @@ def test_a_split_set_comes_whole(hub: FakeHub) -> None:
     path = fetch(hub, "me/split:s-00002-of-00002.gguf")
     assert path.name == "s-00001-of-00002.gguf"
     assert path.with_name("s-00002-of-00002.gguf").read_bytes() == GGUF[2:]
+
+
+def test_the_smallest_encoder_of_pictures_comes_along(hub: FakeHub) -> None:
+    path = fetch(hub, "me/seeing")
+    assert path.name == "cat-Q4_K_M.gguf"
+    names = ["cat-Q4_K_M.gguf", "mmproj-cat-q8_0.gguf", "pulled.json"]
+    assert sorted(p.name for p in path.parent.iterdir()) == names
+    hub.requests.clear()
+    assert fetch(hub, "me/seeing:cat-Q4_K_M.gguf") == path
+    assert not [p for _, p, _ in hub.requests if "/content/" in p]
+    # One that is named comes alone, beside what is there.
+    assert fetch(hub, "me/seeing:mmproj-cat-f16.gguf").read_bytes() == OTHER
+    sha256 = hashlib.sha256(GGUF).hexdigest()
+    assert pull("hf:me/seeing", endpoint=hub.url, sha256=sha256) == path
+    with pytest.raises(SlmError, match="lists another SHA-256"):
+        pull("hf:me/seeing", endpoint=hub.url, sha256="0" * 64)
 
 
 def test_a_checkpoint_is_what_convert_reads(hub: FakeHub) -> None:

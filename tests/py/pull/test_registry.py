@@ -115,6 +115,17 @@ def test_a_file_is_linked_and_a_checkpoint_folder_taken_whole(tmp_path: Path) ->
         pull(str(folder))
 
 
+def test_the_encoder_of_pictures_beside_a_file_comes_along(tmp_path: Path) -> None:
+    (tmp_path / "cat.gguf").write_bytes(b"GGUF")
+    (tmp_path / "mmproj-cat.gguf").write_bytes(b"GGUF, an encoder")
+    digest = hashlib.sha256(b"GGUF").hexdigest()
+    taken = pull(str(tmp_path / "cat.gguf"), out=tmp_path / "out", sha256=digest)
+    assert taken == tmp_path / "out" / "cat.gguf"
+    assert sorted(p.name for p in taken.parent.iterdir()) == ["cat.gguf", "mmproj-cat.gguf"]
+    with pytest.raises(SlmError, match="should have the SHA-256"):
+        pull(str(tmp_path / "cat.gguf"), out=tmp_path / "again", sha256="0" * 64)
+
+
 def test_where_links_do_not_reach_it_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,28 +5,11 @@
 #include <cstring>
 
 #include "../backend.h"
+#include "arena.h"
 #include "ops.h"
 
 namespace slm {
 namespace {
-
-/// Activations from one block of memory; null memory only counts.
-class BlockArena final : public Arena {
-public:
-  BlockArena(uint8_t *base, uint32_t n_batch) : base_(base), n_batch_(n_batch) {}
-  Rows rows(uint32_t width, bool one) override {
-    Rows r{base_ == nullptr ? nullptr : reinterpret_cast<float *>(base_ + used_), width};
-    // A row's last group of four is written as one vector.
-    used_ += ((uint64_t(one ? 1 : n_batch_) * width + 4) * sizeof(float) + 63) & ~uint64_t(63);
-    return r;
-  }
-  uint64_t used() const { return used_; }
-
-private:
-  uint8_t *base_;
-  uint32_t n_batch_;
-  uint64_t used_ = 0; // 64 bits: what is only counted may not fit the memory
-};
 
 struct Shapes {
   std::vector<KvLayer> cache;
@@ -171,7 +154,14 @@ public:
   }
   const float *encoded() const override { return reinterpret_cast<const float *>(encoded_.get()); }
 
-  Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool) override {
+  Status eval(const Batch &given, const Adaptation &adaptation, uint32_t n_logits, bool) override {
+    Batch batch = given;
+    if (!given.pictures.empty() || !given.blocks.empty()) {
+      settle(); // threads that are late may read those of before
+      pictures_.assign(given.pictures.begin(), given.pictures.end());
+      blocks_.assign(given.blocks.begin(), given.blocks.end());
+      batch.pictures = pictures_, batch.blocks = blocks_;
+    }
     return run(batch, adaptation, n_logits,
                [](const Job &j, CpuOps &op) { j.self->model_.family().forward(op, *j.self->state_, j.output); });
   }
@@ -232,7 +222,9 @@ private:
   uint64_t given_floats_ = 0, encoded_floats_ = 0; // floats
   const Sae *sae_ = nullptr;                       // of the last encoding
   Probe probe_;
-  Block looked_at_; // its memory
+  Block looked_at_;              // its memory
+  std::vector<Placed> pictures_; // of the last evaluation that had some
+  std::vector<Together> blocks_;
 };
 
 } // namespace

@@ -19,7 +19,7 @@ uint64_t Workspace::lay_out(uint8_t *base) {
   const auto floats = [&](uint64_t n) { return reinterpret_cast<float *>(take(n * sizeof(float))); };
   const auto rounded_up = [](uint32_t columns) { return (columns + 31) / 32 * 32; };
   const uint32_t columns = rounded_up(max_columns), widest = rounded_up(std::max(max_columns, n_wide));
-  quantized = take(std::max(quantized_rows_bytes(n_batch, columns), quantized_rows_bytes(1, widest)));
+  if (rounds) quantized = take(std::max(quantized_rows_bytes(n_batch, columns), quantized_rows_bytes(1, widest)));
   normed = floats(uint64_t(n_batch) * n_embd);
   partial = floats(uint64_t(n_segments) * n_head * (max_head_dim + 2));
   for (float *&a : angles)
@@ -60,11 +60,21 @@ void CpuOps::rotations(std::initializer_list<const Rope *> ropes) {
   });
 }
 
+const float *CpuOps::picture_row(uint32_t token) const {
+  for (const Placed &p : batch.pictures)
+    if (token >= p.first && token - p.first < p.n) return p.rows.data + size_t(token - p.first) * p.rows.width;
+  return nullptr;
+}
+
 void CpuOps::embed(const Matrix &table, float factor, Rows out) {
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++) {
-      const uint32_t id = static_cast<uint32_t>(batch.ids[t]);
       float *row = out.data + size_t(t) * out.width;
+      if (const float *shown = picture_row(t); shown != nullptr) {
+        std::memcpy(row, shown, out.width * sizeof(float));
+        continue;
+      }
+      const uint32_t id = static_cast<uint32_t>(batch.ids[t]);
       table.kernel->dequantize(table.data + id / 4 * group_bytes(table), table.columns, id % 4, row);
       if (ws_.adapted != nullptr) adapt_embedding(id, row);
       if (factor != 1) scale(row, factor, out.width);
@@ -82,17 +92,21 @@ void CpuOps::add_embedding(const Matrix &table, Index index, Rows x) {
   });
 }
 
-void CpuOps::layernorm(const LayerNorm &norm, Rows x) {
+void CpuOps::layernorm(const LayerNorm &norm, Rows x, Rows out) {
   cut(batch.n, [&](Range tokens) {
-    for (uint32_t t = tokens.begin; t < tokens.end; t++)
-      slm::layernorm(x.data + size_t(t) * x.width, norm.weight, norm.bias, norm.epsilon, x.width);
+    for (uint32_t t = tokens.begin; t < tokens.end; t++) {
+      float *row = out.data + size_t(t) * x.width;
+      if (out.data != x.data) std::memcpy(row, x.data + size_t(t) * x.width, x.width * sizeof(float));
+      slm::layernorm(row, norm.weight, norm.bias, norm.epsilon, x.width);
+    }
   });
 }
 
-void CpuOps::gelu(Rows x) {
+void CpuOps::gelu(Rows x, GeluForm which) {
+  const auto apply = which == GeluForm::Erf ? slm::gelu : slm::gelu_tanh;
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++)
-      slm::gelu(x.data + size_t(t) * x.width, x.width);
+      apply(x.data + size_t(t) * x.width, x.width);
   });
 }
 
@@ -277,6 +291,43 @@ void CpuOps::pool(const Input &x, Pooling how, Rows out) {
   batch.n = 1;
 }
 
+void CpuOps::patches(const Pixels &pixels, uint32_t side, Rows out) {
+  const uint32_t across = pixels.side / side;
+  cut(batch.n, [&](Range rows) {
+    for (uint32_t p = rows.begin; p < rows.end; p++) {
+      const uint8_t *corner = pixels.rgb + (size_t(p / across) * pixels.side + p % across) * side * 3;
+      float *row = out.data + size_t(p) * out.width;
+      for (uint32_t colour = 0; colour < 3; colour++) {
+        const float factor = 1 / (255 * pixels.deviation[colour]);
+        const float offset = -pixels.mean[colour] / pixels.deviation[colour];
+        for (uint32_t y = 0; y < side; y++)
+          for (uint32_t x = 0; x < side; x++)
+            *row++ = float(corner[(size_t(y) * pixels.side + x) * 3 + colour]) * factor + offset;
+      }
+    }
+  });
+}
+
+void CpuOps::merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) {
+  const uint32_t across = side / factor;
+  batch.n = across * across;
+  cut(batch.n, [&](Range rows) {
+    for (uint32_t r = rows.begin; r < rows.end; r++) {
+      const float *corner = x.data + (size_t(r / across) * side + r % across) * factor * x.width;
+      float *row = out.data + size_t(r) * out.width;
+      if (how == Merge::Mean) std::memset(row, 0, out.width * sizeof(float));
+      for (uint32_t i = 0; i < factor * factor; i++) {
+        const float *in = corner + (size_t(i / factor) * side + i % factor) * x.width;
+        if (how == Merge::Mean)
+          add(row, in, x.width);
+        else
+          std::memcpy(row + size_t(i) * x.width, in, x.width * sizeof(float));
+      }
+      if (how == Merge::Mean) scale(row, 1 / float(factor * factor), out.width);
+    }
+  });
+}
+
 void CpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) {
   if (n == 0) return;
   Input last = x;
@@ -298,20 +349,23 @@ void rotate(float *head, const Rope &rope, const float *angles) {
   }
 }
 
-/// The first position that a token at `position` sees.
-uint32_t first_seen(const AttentionSpec &spec, uint32_t position) {
-  return spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0;
+/// The positions that a token sees: in one piece, for whoever is in a block sees all that lies up to its end.
+Range seen(const AttentionSpec &spec, const Batch &batch, uint32_t token) {
+  const uint32_t position = batch.past + token;
+  Range seen{spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0,
+             position + 1 + std::min(spec.ahead, batch.n - token - 1)};
+  for (const Together &block : batch.blocks)
+    if (token >= block.begin && token < block.end) {
+      if (!block.windowed) seen.begin = std::min(seen.begin, batch.past + block.begin);
+      seen.end = std::max(seen.end, batch.past + block.end);
+    }
+  return seen;
 }
 
 /// What a query at `position` is scaled by, for what it is to tell apart among more positions.
 float warmth(const AttentionSpec &spec, uint32_t position) {
   if (spec.temperature == 0) return 1;
   return 1 + spec.temperature * std::log(1 + std::floor(float(position) / spec.temperature_span));
-}
-
-/// One more than the last.
-uint32_t end_seen(const AttentionSpec &spec, uint32_t position, const Batch &batch) {
-  return position + 1 + std::min(spec.ahead, batch.past + batch.n - position - 1);
 }
 
 /// Attention's products are float32: a third as fast as those of the weights.
@@ -349,7 +403,7 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
 /// Segments of each key head are computed apart, and merged in order.
 void CpuOps::attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out) {
   const uint32_t hd = spec.head_dim, group = spec.n_head / spec.n_head_kv, stride = hd + 2;
-  const uint32_t end = batch.past + 1, begin = first_seen(spec, batch.past), first = begin / kSegment;
+  const uint32_t end = batch.past + 1, begin = seen(spec, batch, 0).begin, first = begin / kSegment;
   const uint32_t n_segments = (end + kSegment - 1) / kSegment - first;
   // A unit is a few of the queries of a key head over one segment.
   const uint32_t at_once = std::min(group, kMaxQueries), runs = (group + at_once - 1) / at_once;
@@ -420,11 +474,15 @@ void CpuOps::attend_batch(Rows q, const AttentionSpec &spec, const KvLayer &cach
       Query queries[kMaxQueries];
       uint32_t n = 0;
       const uint32_t h = each(u, [&](uint32_t row, uint32_t t, uint32_t head) {
-        const uint32_t position = batch.past + t;
-        queries[n++] = {
-            q.data + size_t(t) * q.width + head * hd, results(units, u) + row * hd, 0, 0, first_seen(spec, position),
-            end_seen(spec, position, batch)};
+        const Range positions = seen(spec, batch, t);
+        queries[n++] = {q.data + size_t(t) * q.width + head * hd,
+                        results(units, u) + row * hd,
+                        0,
+                        0,
+                        positions.begin,
+                        positions.end};
       });
+      // With a token's position both ends of what it sees rise.
       attend_segments(cache, h, queries, n, queries[0].begin, queries[n - 1].end, spec.softcap, own_.scores);
     }
   };

@@ -30,6 +30,7 @@ struct Workspace {
   const Adaptation *adapted = nullptr; // the adapters in use, or null
   const Probe *probe = nullptr;        // what is looked at, or null
   bool exact = false;                  // activations are not rounded
+  bool rounds = true;                  // some matrix reads rounded ones
 
   /// What one thread has for itself.
   struct Own {
@@ -62,8 +63,8 @@ public:
   void rotations(std::initializer_list<const Rope *> ropes) override;
   void embed(const Matrix &table, float factor, Rows out) override;
   void add_embedding(const Matrix &table, Index index, Rows x) override;
-  void layernorm(const LayerNorm &norm, Rows x) override;
-  void gelu(Rows x) override;
+  void layernorm(const LayerNorm &norm, Rows x, Rows out) override;
+  void gelu(Rows x, GeluForm which) override;
   void rmsnorm(const Input &x, Rows out) override;
   /// y is left normalized.
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
@@ -78,6 +79,8 @@ public:
   void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
   void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
+  void patches(const Pixels &pixels, uint32_t side, Rows out) override;
+  void merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) override;
   void copy(Rows from, Rows to) override;
   void difference(Rows x, Rows y) override;
@@ -108,6 +111,8 @@ private:
   /// Adds the squares of x's `n` rows, column by column, and after the last
   /// column the number of rows.
   void collect(const float *x, uint32_t n, const Matrix &w);
+  /// The row that stands in place of a token's embedding, or null.
+  const float *picture_row(uint32_t token) const;
   /// Adds what the adapters in use make of token `id` to its embedding.
   void adapt_embedding(uint32_t id, float *row);
   /// A x of the adapters in use, for each product.
@@ -118,7 +123,7 @@ private:
   void attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out);
   void attend_batch(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out);
 
-  Batch batch; // of this thread, which pool() makes one row
+  Batch batch; // of this thread, of which pool() and merge_rows() leave fewer rows
   Team &team_;
   uint32_t thread_;
   uint64_t step_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "arena.h"
 #include "drawing.h"
 #include "ops.h"
 
@@ -16,24 +17,6 @@ struct Shapes {
   std::vector<RecurrentLayer> recurrent;
   uint64_t recurrent_bytes; // of one copy
   uint64_t ids, angles, normed, up, partials, bytes;
-};
-
-/// Adds up the rows that a family asks for, and makes buffers of them where there is a place to keep them.
-class BufferArena final : public Arena {
-public:
-  BufferArena(uint32_t n_batch, std::vector<Buffer> *buffers) : n_batch_(n_batch), buffers_(buffers) {}
-  Rows rows(uint32_t width, bool one) override {
-    const uint64_t bytes = uint64_t(one ? 1 : n_batch_) * stride_of(width) * sizeof(float);
-    used += bytes;
-    if (buffers_ == nullptr) return {nullptr, width};
-    buffers_->emplace_back(bytes);
-    return {name_of<float>(buffers_->back().handle()), width};
-  }
-  uint64_t used = 0;
-
-private:
-  uint32_t n_batch_;
-  std::vector<Buffer> *buffers_;
 };
 
 Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool exact, Shapes &out) {
@@ -190,6 +173,7 @@ public:
   Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool kept) override {
     SLM_TRY(make_room(n_logits, kept ? 0 : n_logits));
     gpu_upload(scratch_.ids.handle(), 0, batch.ids, batch.n * 4);
+    if (!batch.blocks.empty()) upload_blocks(batch);
     encode(batch, adaptation, n_logits);
     if (!kept)
       read_rows({name_of<float>(logits_.handle()), model_.family().shape().n_out()}, n_logits,
@@ -227,11 +211,21 @@ private:
 
   /// Ordered among the evaluations, and submitted with the next one.
   static void copy_recurrent(const Buffer &from, const Buffer &to) {
-    gpu::Copy op;
-    op.n = static_cast<uint32_t>(from.bytes() / sizeof(float));
-    op.grid[0] = std::min((op.n + 255) / 256, kMostWorkgroups);
-    op.src = from.handle(), op.dst = to.handle();
-    gpu_encode(&op);
+    GpuOps::copy_floats(from.handle(), to.handle(), 0, static_cast<uint32_t>(from.bytes() / sizeof(float)));
+  }
+
+  /// Of each token the positions that its block lets it see: those of none, where it is in none.
+  void upload_blocks(const Batch &batch) {
+    std::vector<uint32_t> seen(2 * size_t(scratch_.n_batch));
+    for (size_t t = 0; t < scratch_.n_batch; t++)
+      seen[2 * t] = UINT32_MAX;
+    for (const Together &block : batch.blocks)
+      for (uint32_t t = block.begin; t < block.end; t++) {
+        if (!block.windowed) seen[2 * t] = batch.past + block.begin;
+        seen[2 * t + 1] = batch.past + block.end;
+      }
+    if (scratch_.blocks.handle() == 0) scratch_.blocks = Buffer(seen.size() * sizeof(uint32_t));
+    gpu_upload(scratch_.blocks.handle(), 0, seen.data(), static_cast<uint32_t>(seen.size() * sizeof(uint32_t)));
   }
 
   /// Reads the first `n` rows to `out`, (n, width). Whoever looks before the host has waited finds no number, and not

@@ -55,6 +55,7 @@ struct Scratch {
   Buffer up;                // (n_batch, the widest rows): of a gated unit whose halves come apart
   Buffer lowered;           // (n_batch, the largest rank): A x of an adapter
   Buffer partials;          // of attention: (n_head, segments, head_dim + 2)
+  Buffer blocks;            // (n_batch, 2) positions, once tokens see each other in blocks
 
   const Probe *probe = nullptr; // what is looked at, or null
 

@@ -14,8 +14,8 @@ public:
   void rotations(std::initializer_list<const Rope *>) override {}
   void embed(const Matrix &, float, Rows) override {}
   void add_embedding(const Matrix &, Index, Rows) override {}
-  void layernorm(const LayerNorm &, Rows) override {}
-  void gelu(Rows) override {}
+  void layernorm(const LayerNorm &, Rows, Rows) override {}
+  void gelu(Rows, GeluForm) override {}
   void rmsnorm(const Input &, Rows) override {}
   void add_rmsnorm(Rows, const float *, float, Rows) override {}
   void matmul(const Input &, std::initializer_list<Product> products) override {
@@ -57,6 +57,8 @@ public:
   void part_heads(Rows, uint32_t, Rows, Rows) override {}
   void gate(Rows, Rows) override {}
   void pool(const Input &, Pooling, Rows) override {}
+  void patches(const Pixels &, uint32_t, Rows) override {}
+  void merge_rows(Rows, uint32_t, uint32_t, Merge, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
   void copy(Rows, Rows) override {}
   void difference(Rows, Rows) override {}

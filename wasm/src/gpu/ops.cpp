@@ -82,10 +82,19 @@ void GpuOps::add_embedding(const Matrix &table, Index index, Rows x) {
   look_up(table, kept_, index == Index::Position ? 1 : 2, true, 1, handle_of(x.data));
 }
 
-void GpuOps::layernorm(const LayerNorm &norm, Rows x) {
+void GpuOps::copy_floats(uint32_t src, uint32_t dst, uint32_t to, uint32_t n) {
+  gpu::Copy op;
+  op.n = n, op.to = to;
+  op.grid[0] = std::min(divided(n, 256), kMostWorkgroups);
+  op.src = src, op.dst = dst;
+  gpu_encode(&op);
+}
+
+void GpuOps::layernorm(const LayerNorm &norm, Rows x, Rows out) {
+  if (out.data != x.data) copy_floats(handle_of(x.data), handle_of(out.data), 0, batch_.n * stride_of(x.width));
   gpu::Layernorm op;
   op.grid[0] = batch_.n;
-  op.vectors = kept_.vectors, op.x = handle_of(x.data);
+  op.vectors = kept_.vectors, op.x = handle_of(out.data);
   op.width = x.width;
   op.stride = stride_of(x.width);
   op.weight = kept_.vector_at(norm.weight), op.bias = kept_.vector_at(norm.bias);
@@ -93,8 +102,9 @@ void GpuOps::layernorm(const LayerNorm &norm, Rows x) {
   gpu_encode(&op);
 }
 
-void GpuOps::gelu(Rows x) {
+void GpuOps::gelu(Rows x, GeluForm which) {
   gpu::Gelu op;
+  op.TANH = which == GeluForm::Tanh;
   op.x = handle_of(x.data);
   op.n = batch_.n * stride_of(x.width);
   spread(divided(op.n, 256), op.grid);
@@ -103,7 +113,13 @@ void GpuOps::gelu(Rows x) {
 
 void GpuOps::embed(const Matrix &table, float factor, Rows out) {
   look_up(table, kept_, 0, false, factor, handle_of(out.data));
-  if (adapted_ == nullptr) return;
+  if (adapted_ != nullptr) adapt_embedding(factor, out);
+  const uint32_t stride = stride_of(out.width);
+  for (const Placed &p : batch_.pictures)
+    copy_floats(handle_of(p.rows.data), handle_of(out.data), p.first * stride, p.n * stride);
+}
+
+void GpuOps::adapt_embedding(float factor, Rows out) {
   for (const Adaptation::Use &use : adapted_->uses)
     if (const LowRank *l = use.adapter->find_embedding(); l != nullptr) {
       const WeightStore::Kept &kept = use.adapter->weights().kept();
@@ -349,6 +365,35 @@ void GpuOps::pool(const Input &x, Pooling how, Rows out) {
   batch_.n = 1;
 }
 
+void GpuOps::patches(const Pixels &pixels, uint32_t side, Rows out) {
+  gpu::Patches op;
+  op.pixels = handle_of(pixels.rgb), op.out = handle_of(out.data);
+  op.side = pixels.side, op.length = side, op.across = pixels.side / side;
+  op.stride = stride_of(out.width);
+  op.n = batch_.n * 3 * side * side;
+  spread(divided(op.n, 64), op.grid);
+  float *const factors[] = {&op.factor0, &op.factor1, &op.factor2};
+  float *const offsets[] = {&op.offset0, &op.offset1, &op.offset2};
+  for (uint32_t i = 0; i < 3; i++) {
+    *factors[i] = 1 / (255 * pixels.deviation[i]);
+    *offsets[i] = -pixels.mean[i] / pixels.deviation[i];
+  }
+  gpu_encode(&op);
+}
+
+void GpuOps::merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) {
+  batch_.n = side / factor * (side / factor);
+  gpu::MergeRows op;
+  op.MEAN = how == Merge::Mean;
+  op.x = handle_of(x.data), op.out = handle_of(out.data);
+  op.side = side, op.factor = factor;
+  op.quads = x.width / 4; // a head has a multiple of 8 columns
+  op.x_stride = stride_of(x.width), op.out_stride = stride_of(out.width);
+  op.n = batch_.n * (out.width / 4);
+  spread(divided(op.n, 64), op.grid);
+  gpu_encode(&op);
+}
+
 void GpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) {
   if (n != 0) products(x, n, {{head, {out, head.weight.rows}}}, cap > 0 ? Cap : Store, factor, cap);
 }
@@ -386,6 +431,8 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   op.QUERIES = rows > 4 && spec.head_dim <= 256 ? 8 : 4;
   op.SPLIT = segments > 1;
   op.F16 = cache.f16;
+  op.BLOCKS = !batch_.blocks.empty();
+  op.blocks = op.BLOCKS != 0 ? scratch_.blocks.handle() : 0;
   op.grid[0] = spec.n_head_kv, op.grid[1] = divided(rows, op.QUERIES), op.grid[2] = segments;
   op.batch = rope.batch;
   op.q = rope.q, op.keys = rope.keys, op.values = rope.values, op.out = handle_of(out.data);

@@ -37,8 +37,8 @@ public:
   void rotations(std::initializer_list<const Rope *> ropes) override;
   void embed(const Matrix &table, float factor, Rows out) override;
   void add_embedding(const Matrix &table, Index index, Rows x) override;
-  void layernorm(const LayerNorm &norm, Rows x) override;
-  void gelu(Rows x) override;
+  void layernorm(const LayerNorm &norm, Rows x, Rows out) override;
+  void gelu(Rows x, GeluForm which) override;
   void rmsnorm(const Input &x, Rows out) override;
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
@@ -52,6 +52,8 @@ public:
   void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
   void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
+  void patches(const Pixels &pixels, uint32_t side, Rows out) override;
+  void merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) override;
   void copy(Rows from, Rows to) override;
   void difference(Rows x, Rows y) override;
@@ -68,11 +70,16 @@ public:
   /// Positions that one workgroup of a single token's attention goes through.
   static constexpr uint32_t kSegment = 128;
 
+  /// dst from float `to` on = the first `n` floats of src, two buffers.
+  static void copy_floats(uint32_t src, uint32_t dst, uint32_t to, uint32_t n);
+
 private:
   /// y = x + factor y, where x has `n` rows as y has, or one that is added to all.
   void combine(uint32_t x, uint32_t n, float factor, Rows y);
   /// Rows of `m` for the batch's tokens, by the numbers of embed.wgsl.
   void look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor, uint32_t x);
+
+  void adapt_embedding(float factor, Rows out);
 
   /// What becomes of a product's rows; the values are matvec.wgsl's.
   enum Finish : uint32_t { Store = 0, Add = 1, Silu = 2, Gelu = 3, Cap = 4, AddCap = 5 };
@@ -111,7 +118,7 @@ private:
   void adapt(const From &f, const Product &product, Finish last, float factor, float cap);
   bool is_adapted(std::initializer_list<Product> products) const;
 
-  Batch batch_; // which pool() makes one row
+  Batch batch_; // of which pool() and merge_rows() leave fewer rows
   Scratch &scratch_;
   const WeightStore::Kept &kept_; // of the model
   const Adaptation *adapted_;     // or null

@@ -77,17 +77,17 @@ public:
     op.embed(w.tokens.weight, 1, s.x);
     op.add_embedding(w.positions.weight, Index::Position, s.x);
     op.add_embedding(w.types.weight, Index::First, s.x);
-    op.layernorm(w.norm, s.x);
+    op.layernorm(w.norm, s.x, s.x);
     for (uint32_t i = layers.first; i < layers.end; i++) {
       const Layer &l = w.layers[i];
       op.matmul({s.x}, {{l.q, s.q}, {l.k, s.k}, {l.v, s.v}});
       op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
       op.matmul_add({s.attended}, l.attn_output, s.x);
-      op.layernorm(l.attn_norm, s.x);
+      op.layernorm(l.attn_norm, s.x, s.x);
       op.matmul({s.x}, {{l.up, s.gated}});
-      op.gelu(s.gated);
+      op.gelu(s.gated, GeluForm::Erf);
       op.matmul_add({s.gated}, l.down, s.x);
-      op.layernorm(l.ffn_norm, s.x);
+      op.layernorm(l.ffn_norm, s.x, s.x);
     }
     head(op, s, s.x, output);
   }

@@ -1,5 +1,6 @@
 // loader.cpp: see model.h. Limits are far above any published small model; they
 // keep every product of two numbers from a file inside 64 bits.
+#include <algorithm>
 #include <cstring>
 
 #include "../decimal.h"
@@ -11,21 +12,26 @@ namespace {
 
 constexpr uint32_t kMaxLayers = 1024, kMaxHeads = 1024, kMaxHeadDim = 1024;
 
-std::string tensor_name(int layer, std::string_view name, std::string_view ending) {
+bool is_float(TensorType type) {
+  return type == TensorType::F32 || type == TensorType::F16 || type == TensorType::BF16;
+}
+
+} // namespace
+
+std::string Loader::tensor_name(int layer, std::string_view name, std::string_view ending) const {
   std::string s;
   if (layer >= 0) {
-    append_decimal(s.append("blk."), static_cast<uint64_t>(layer));
+    append_decimal(s.append(blocks_), static_cast<uint64_t>(layer));
     s.append(".");
   }
   return s.append(name).append(ending);
 }
 
-} // namespace
-
 uint32_t TensorSlot::granule() const {
   const TensorTypeInfo &info = *tensor_type_info(static_cast<uint32_t>(tensor->type));
   if (matrix == nullptr) return info.block_bytes;
-  return static_cast<uint32_t>(tensor->ne[0] / info.block_size * info.block_bytes) * kRows;
+  const uint32_t columns = turned ? matrix->rows : matrix->columns;
+  return columns / info.block_size * info.block_bytes * kRows;
 }
 
 uint64_t TensorSlot::packed_bytes() const {
@@ -44,11 +50,40 @@ Status TensorSlot::take(uint32_t offset, uint32_t n) {
               ": it has ", before, " of ", size, " and takes multiples of ", step);
 }
 
-Status take_piece(TensorSlot &slot, WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n) {
-  SLM_TRY(slot.take(offset, n));
-  if (slot.matrix != nullptr) return weights.pack(*slot.matrix, offset / slot.granule() * kRows, bytes, n);
-  const uint32_t each = slot.granule();
-  dequantize_row(slot.tensor->type, bytes, n / each, *slot.vector + offset / each);
+Status TensorSlot::place(WeightStore &weights) {
+  if (skipped) return SLM_OK;
+  if (turned) SLM_TRY(allocate(whole, tensor->size, tensor->name));
+  return matrix != nullptr ? weights.place(*matrix, tensor->name)
+                           : weights.place(*vector, static_cast<uint32_t>(elements()), tensor->name);
+}
+
+Status TensorSlot::feed(WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n) {
+  SLM_TRY(take(offset, n));
+  if (turned) {
+    std::memcpy(whole.get() + offset, bytes, n);
+    return SLM_OK;
+  }
+  if (matrix != nullptr) return weights.pack(*matrix, offset / granule() * kRows, bytes, n);
+  const uint32_t each = granule();
+  dequantize_row(tensor->type, bytes, n / each, *vector + offset / each);
+  return SLM_OK;
+}
+
+Status TensorSlot::turn(WeightStore &weights) {
+  if (!turned || whole == nullptr) return SLM_OK;
+  const uint32_t rows = matrix->rows, columns = matrix->columns;
+  const uint32_t each = tensor_type_info(static_cast<uint32_t>(tensor->type))->block_bytes;
+  Block group;
+  SLM_TRY(allocate(group, uint64_t(kRows) * columns * each, tensor->name));
+  for (uint32_t first = 0; first < rows; first += kRows) {
+    const uint32_t n = std::min(kRows, rows - first);
+    for (uint32_t r = 0; r < n; r++)
+      for (uint32_t c = 0; c < columns; c++)
+        std::memcpy(group.get() + (size_t(r) * columns + c) * each, whole.get() + (size_t(c) * rows + first + r) * each,
+                    each);
+    SLM_TRY(weights.pack(*matrix, first, group.get(), n * columns * each));
+  }
+  whole.reset();
   return SLM_OK;
 }
 
@@ -61,8 +96,8 @@ Status check_fed(std::span<const TensorSlot> slots) {
 }
 
 Loader::Loader(const std::vector<std::unique_ptr<Gguf>> &files, std::string_view architecture, uint32_t n_vocab,
-               LayerRange layers, std::vector<TensorSlot> &slots)
-    : files_(files), architecture_(architecture), n_vocab_(n_vocab), layers_(layers), slots_(slots) {
+               LayerRange layers, std::vector<TensorSlot> &slots, std::string_view blocks)
+    : files_(files), architecture_(architecture), blocks_(blocks), n_vocab_(n_vocab), layers_(layers), slots_(slots) {
   names_.reset(slots_.size());
   for (uint32_t i = 0; i < slots_.size(); i++) {
     const std::string_view name = slots_[i].tensor->name;
@@ -152,6 +187,18 @@ Status Loader::text(std::string_view key, std::string_view &value, std::string_v
   bool found = false;
   SLM_TRY(files_[0]->get(std::string(architecture_) + "." + std::string(key), value, found));
   if (!found) value = otherwise;
+  return SLM_OK;
+}
+
+Status Loader::numbers(std::string_view key, std::span<float> out) const {
+  const std::string full = std::string(architecture_) + "." + std::string(key);
+  std::vector<float> values;
+  bool found = false;
+  SLM_TRY(files_[0]->get(full, values, found));
+  if (values.size() < out.size())
+    return fail(SLM_ERR_BAD_FILE, "'", full, "' has ", uint64_t(values.size()), " numbers, but should have ",
+                uint64_t(out.size()), "; convert the model again");
+  std::copy_n(values.begin(), out.size(), out.begin());
   return SLM_OK;
 }
 
@@ -266,25 +313,37 @@ TensorSlot *Loader::slot(std::string_view name) const {
 bool Loader::has(std::string_view name) const { return slot(name) != nullptr; }
 bool Loader::has(int layer, std::string_view name) const { return has(tensor_name(layer, name, ".weight")); }
 
-Status Loader::claim(int layer, const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out) {
+uint64_t Loader::columns(int layer, std::string_view name) const {
+  const TensorSlot *s = slot(tensor_name(layer, name, ".weight"));
+  return s == nullptr ? 0 : s->tensor->ne[0];
+}
+
+Status Loader::claim(int layer, const std::string &name, const Shape &shape, TensorSlot *&out) {
   out = slot(name);
   if (out == nullptr)
     return fail(SLM_ERR_BAD_FILE, "the file has no tensor '", name, "', which every ", architecture_,
                 " model needs; convert the model again");
   const GgufTensor &t = *out->tensor;
-  const bool fits = t.ne[0] == columns && t.ne[1] == rows && t.ne[2] == 1 && t.ne[3] == 1;
-  if (!fits)
-    return fail(SLM_ERR_BAD_FILE, "tensor '", name, "' has the shape ", t.ne[0], " x ", t.ne[1],
-                ", but the metadata asks for ", columns, " x ", rows);
+  if (!std::equal(t.ne, t.ne + 4, shape.ne)) {
+    const Status status = fail(SLM_ERR_BAD_FILE, "tensor '", name, "' has the shape ", t.ne[0]);
+    const uint32_t n_dims = t.n_dims > 2 || shape.ne[2] > 1 ? 4 : 2;
+    for (uint32_t d = 1; d < n_dims; d++)
+      error_append(" x "), error_append(t.ne[d]);
+    error_append(", but the metadata asks for ");
+    for (uint32_t d = 0; d < n_dims; d++)
+      error_append(d == 0 ? "" : " x "), error_append(shape.ne[d]);
+    return status;
+  }
   if (out->matrix != nullptr || out->vector != nullptr)
     return fail(SLM_ERR_BAD_FILE, "tensor '", name, "' is used twice");
   out->skipped = layer >= 0 && !layers_.has(static_cast<uint32_t>(layer));
   return SLM_OK;
 }
 
-Status Loader::linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out) {
+Status Loader::claim_matrix(int layer, const std::string &name, const Shape &shape, uint32_t rows, uint32_t columns,
+                            Linear &out) {
   TensorSlot *s = nullptr;
-  SLM_TRY(claim(layer, tensor_name(layer, name, ".weight"), rows, columns, s));
+  SLM_TRY(claim(layer, name, shape, s));
   out.weight.type = s->tensor->type;
   out.weight.rows = rows;
   out.weight.columns = columns;
@@ -293,11 +352,33 @@ Status Loader::linear(int layer, std::string_view name, uint32_t rows, uint32_t 
   return SLM_OK;
 }
 
+Status Loader::claim_bias(int layer, std::string_view name, Linear &out) {
+  const std::string bias = tensor_name(layer, name, ".bias");
+  return has(bias) ? claim_vector(layer, bias, out.weight.rows, out.bias) : SLM_OK;
+}
+
+Status Loader::linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out) {
+  return claim_matrix(layer, tensor_name(layer, name, ".weight"), {{columns, rows, 1, 1}}, rows, columns, out);
+}
+
 Status Loader::linear_with_bias(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out) {
   SLM_TRY(linear(layer, name, rows, columns, out));
-  const std::string bias = tensor_name(layer, name, ".bias");
-  if (!has(bias)) return SLM_OK;
-  return claim_vector(layer, bias, rows, out.bias);
+  return claim_bias(layer, name, out);
+}
+
+Status Loader::turned(std::string_view name, uint32_t rows, uint32_t columns, Linear &out) {
+  const std::string full = tensor_name(-1, name, ".weight");
+  SLM_TRY(claim_matrix(-1, full, {{rows, columns, 1, 1}}, rows, columns, out));
+  if (!is_float(out.weight.type))
+    return fail(SLM_ERR_UNSUPPORTED, "tensor '", full, "', which lies across, is quantized; F32, F16 and BF16 are ",
+                "supported");
+  slot(full)->turned = true;
+  return SLM_OK;
+}
+
+Status Loader::patches(std::string_view name, uint32_t rows, uint32_t side, Linear &out) {
+  SLM_TRY(claim_matrix(-1, tensor_name(-1, name, ".weight"), {{side, side, 3, rows}}, rows, 3 * side * side, out));
+  return claim_bias(-1, name, out);
 }
 
 Status Loader::vector(int layer, std::string_view name, uint32_t n, float *&out) {
@@ -339,9 +420,8 @@ Status Loader::convolution(int layer, std::string_view name, uint32_t width, uin
 
 Status Loader::claim_floats(int layer, const std::string &name, uint32_t rows, uint32_t columns, float *&out) {
   TensorSlot *s = nullptr;
-  SLM_TRY(claim(layer, name, rows, columns, s));
-  const TensorType type = s->tensor->type;
-  if (type != TensorType::F32 && type != TensorType::F16 && type != TensorType::BF16)
+  SLM_TRY(claim(layer, name, {{columns, rows, 1, 1}}, s));
+  if (!is_float(s->tensor->type))
     return fail(SLM_ERR_UNSUPPORTED, "tensor '", name, "' is a quantized vector; F32, F16 and BF16 are supported");
   s->vector = &out;
   return SLM_OK;

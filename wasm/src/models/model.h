@@ -59,16 +59,22 @@ struct TensorSlot {
   float **vector = nullptr; // widened to float32
   uint32_t fed = 0;         // bytes taken so far, by any thread
   bool skipped = false;     // of a layer that is left out: known, and not loaded
+  bool turned = false;      // the file has the matrix's transpose,
+  Block whole{};            // which is kept until it is all there
 
   uint64_t elements() const { return tensor->ne[0] * tensor->ne[1]; }
   uint32_t granule() const; // a piece is a multiple of this many file bytes
   uint64_t packed_bytes() const;
   /// Counts a piece of `n` bytes at `offset`, if it may be one.
   Status take(uint32_t offset, uint32_t n);
+  /// Gives it its place.
+  Status place(WeightStore &weights);
+  /// Takes a piece to its place, from any thread.
+  Status feed(WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n);
+  /// After the last piece: packs what could not be before.
+  Status turn(WeightStore &weights);
 };
 
-/// Takes a piece of a tensor to its place in `weights`.
-Status take_piece(TensorSlot &slot, WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n);
 /// Whether every tensor has arrived whole.
 Status check_fed(std::span<const TensorSlot> slots);
 
@@ -77,8 +83,9 @@ Status check_fed(std::span<const TensorSlot> slots);
 class Loader {
 public:
   /// Claims the tensors of all layers, and marks those as skipped whose layer is not among `layers`.
+  /// What the names of layer 0 begin with, before the 0, is `blocks`.
   Loader(const std::vector<std::unique_ptr<Gguf>> &files, std::string_view architecture, uint32_t n_vocab,
-         LayerRange layers, std::vector<TensorSlot> &slots);
+         LayerRange layers, std::vector<TensorSlot> &slots, std::string_view blocks = "blk.");
 
   std::string_view architecture() const { return architecture_; }
   uint32_t n_vocab() const { return n_vocab_; }
@@ -97,6 +104,8 @@ public:
   /// A key that stands under no architecture.
   Status global_number(std::string_view key, uint32_t &value, uint32_t otherwise) const;
   Status text(std::string_view key, std::string_view &value, std::string_view otherwise) const;
+  /// As many numbers as `out` has; a longer list ends where it does.
+  Status numbers(std::string_view key, std::span<float> out) const;
 
   /// Numbers of a row of activations.
   static constexpr uint32_t kMaxWidth = 1u << 20;
@@ -114,6 +123,10 @@ public:
   Status linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
   /// The same, with "<name>.bias" beside "<name>.weight" if the file has one.
   Status linear_with_bias(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
+  /// A matrix of which the file has the transpose, and none that is quantized.
+  Status turned(std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
+  /// A convolution of squares that do not overlap, as a matrix: (rows, 3 colours * side * side), with its bias.
+  Status patches(std::string_view name, uint32_t rows, uint32_t side, Linear &out);
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
   /// "blk.<layer>.<name>" as it stands: a vector that is no ".weight".
   Status bare_vector(int layer, std::string_view name, uint32_t n, float *&out);
@@ -128,6 +141,8 @@ public:
   bool has(std::string_view name) const;
   /// "blk.<layer>.<name>.weight"
   bool has(int layer, std::string_view name) const;
+  /// Numbers of a row of that tensor, or 0 without it.
+  uint64_t columns(int layer, std::string_view name) const;
   /// output.weight, or the token embedding when the file ties them.
   Status head(uint32_t n_embd, const Linear &embedding, Linear &own, const Linear *&head);
 
@@ -139,16 +154,23 @@ public:
   Block *rope_tables() { return rope_table_; }
 
 private:
+  struct Shape {
+    uint32_t ne[4]; // the fastest dimension first, as in a file
+  };
+  std::string tensor_name(int layer, std::string_view name, std::string_view ending) const;
   Status stretch(Rope &rope, float base, float factor) const;
   TensorSlot *slot(std::string_view name) const;
-  Status claim(int layer, const std::string &name, uint32_t rows, uint32_t columns, TensorSlot *&out);
+  Status claim(int layer, const std::string &name, const Shape &shape, TensorSlot *&out);
+  Status claim_matrix(int layer, const std::string &name, const Shape &shape, uint32_t rows, uint32_t columns,
+                      Linear &out);
+  Status claim_bias(int layer, std::string_view name, Linear &out);
   Status claim_vector(int layer, const std::string &name, uint32_t n, float *&out) {
     return claim_floats(layer, name, 1, n, out);
   }
   Status claim_floats(int layer, const std::string &name, uint32_t rows, uint32_t columns, float *&out);
 
   const std::vector<std::unique_ptr<Gguf>> &files_;
-  std::string_view architecture_;
+  std::string_view architecture_, blocks_;
   uint32_t n_vocab_;
   LayerRange layers_;
   std::vector<TensorSlot> &slots_;

@@ -16,7 +16,11 @@ public:
   bool ends(size_t i) const { return i >= chars_.size(); }
   uint32_t code(size_t i) const { return ends(i) ? UINT32_MAX : chars_[i].code; }
   bool is(CharClass kind, size_t i) const { return !ends(i) && chars_[i].kind == kind; }
-  bool is_letter(size_t i) const { return is(CharClass::Letter, i); }
+  bool is_upper(size_t i) const { return is(CharClass::Upper, i); }
+  bool is_lower(size_t i) const { return is(CharClass::Lower, i); }
+  /// One that has no case.
+  bool is_plain(size_t i) const { return is(CharClass::Letter, i); }
+  bool is_letter(size_t i) const { return is_plain(i) || is_upper(i) || is_lower(i); }
   bool is_number(size_t i) const { return is(CharClass::Number, i); }
   bool is_mark(size_t i) const { return is(CharClass::Mark, i); }
   bool is_space(size_t i) const { return is(CharClass::Space, i); }
@@ -53,11 +57,11 @@ template <class Holds> size_t skip_while(size_t i, const Holds &holds) {
   return i;
 }
 
-/// 's|'t|'re|'ve|'m|'ll|'d: the length, or 0.
-size_t contraction(const Text &text, bool ignore_case) {
-  if (text.code(0) != '\'') return 0;
+/// 's|'t|'re|'ve|'m|'ll|'d at `at`: the length, or 0.
+size_t contraction(const Text &text, bool ignore_case, size_t at = 0) {
+  if (text.code(at) != '\'') return 0;
   const auto letter = [&](size_t i) {
-    const uint32_t code = text.code(i);
+    const uint32_t code = text.code(at + i);
     return ignore_case && code >= 'A' && code <= 'Z' ? code + ('a' - 'A') : code;
   };
   switch (letter(1)) {
@@ -79,6 +83,14 @@ size_t contraction(const Text &text, bool ignore_case) {
 /// \s+(?!\S)|\s+: all of the run at the end of the text; before anything else
 /// but its last character, which goes with what follows.
 size_t white_space(const Text &text, size_t run) { return run > 1 && !text.ends(run) ? run - 1 : run; }
+
+/// \s*[\r\n]+|\s+(?!\S)|\s+
+size_t line_end_or_space(const Text &text) {
+  const size_t run = skip_while(0, [&](size_t i) { return text.is_space(i); });
+  for (size_t i = run; i > 0; --i)
+    if (text.is_newline(i - 1)) return i;
+  return white_space(text, run);
+}
 
 /// 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 size_t gpt2_word(Chars chars) {
@@ -110,10 +122,39 @@ template <size_t kMaxDigits, bool kMarks = false> size_t llama3_word(Chars chars
     return skip_while(end, [&](size_t i) { return text.is_newline(i); });
   }
 
-  const size_t run = skip_while(0, [&](size_t i) { return text.is_space(i); });
-  for (size_t i = run; i > 0; --i)
-    if (text.is_newline(i - 1)) return i;
-  return white_space(text, run);
+  return line_end_or_space(text);
+}
+
+/// Of o200k and Tekken, which end a word where a small letter is followed by a capital:
+/// [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+ and
+/// [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*, each with a contraction behind it
+/// where kContractions says so, |\p{N}{1,kMaxDigits}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
+template <size_t kMaxDigits, bool kContractions> size_t cased_word(Chars chars) {
+  const Text text(chars);
+  const auto either = [&](size_t i) { return text.is_plain(i) || text.is_mark(i); };
+  const auto large = [&](size_t i) { return text.is_upper(i) || either(i); };
+  const auto small = [&](size_t i) { return text.is_lower(i) || either(i); };
+  const auto ended = [&](size_t end) { return end + (kContractions ? contraction(text, true, end) : 0); };
+  const bool takes_other = !text.ends(0) && !text.is_newline(0) && !text.is_letter(0) && !text.is_number(0);
+  /// The first expression's match whose letters begin at `start`, or 0.
+  const auto with_small = [&](size_t start) {
+    const size_t end = skip_while(start, large);
+    if (text.is_lower(end)) return skip_while(end, small);
+    // What may be either is given back.
+    for (size_t i = end; i > start; --i)
+      if (either(i - 1)) return i;
+    return size_t{0};
+  };
+  for (size_t start : {size_t{takes_other}, size_t{0}})
+    if (const size_t end = with_small(start)) return ended(end);
+  if (const size_t end = skip_while(size_t{takes_other}, large); end > takes_other) return ended(end);
+  if (text.is_number(0)) return skip_while(0, [&](size_t i) { return i < kMaxDigits && text.is_number(i); });
+  const size_t start = text.code(0) == ' ';
+  if (text.is_other(start)) {
+    const size_t end = skip_while(start, [&](size_t i) { return text.is_other(i); });
+    return skip_while(end, [&](size_t i) { return text.is_newline(i) || text.code(i) == '/'; });
+  }
+  return line_end_or_space(text);
 }
 
 /// \p{N}
@@ -239,6 +280,8 @@ constexpr Splitter kGpt2[] = {gpt2_word};
 constexpr Splitter kSmolLM[] = {single_numbers, gpt2_word};
 constexpr Splitter kLlama3[] = {llama3_word<3>};
 constexpr Splitter kQwen2[] = {llama3_word<1>};
+constexpr Splitter kO200k[] = {cased_word<3, true>};
+constexpr Splitter kTekken[] = {cased_word<1, false>};
 constexpr Splitter kQwen35[] = {llama3_word<1, true>};
 constexpr Splitter kGemma4[] = {line_break_runs};
 constexpr Splitter kFalcon[] = {punctuation_runs<true>, gpt2_word, three_digits};
@@ -269,6 +312,8 @@ constexpr Pretokenizer kPretokenizers[] = {
     {"deepseek-r1-qwen", kQwen2, false, false},
     {"megrez", kQwen2, false, false},
     {"qwen35", kQwen35, false, false},
+    {"gpt-4o", kO200k, false, false},
+    {"tekken", kTekken, true, true},
     {"gemma4", kGemma4, false, true},
     {"mpt", kGpt2, false, false},
     {"command-r", kSmolLM, false, false},

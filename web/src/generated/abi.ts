@@ -39,6 +39,17 @@ export interface SlmExports {
   slm_adapter_describe(a: Pointer): Pointer;
   slm_adapter_feed(a: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
   slm_adapter_ready(a: Pointer): number;
+  slm_vision_new(m: Pointer): Pointer;
+  slm_vision_free(v: Pointer): void;
+  slm_vision_header(v: Pointer, bytes: Pointer, n: number, file_size: number): number;
+  slm_vision_describe(v: Pointer): Pointer;
+  slm_vision_feed(v: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
+  slm_vision_ready(v: Pointer): number;
+  slm_vision_bytes(v: Pointer): number;
+  slm_vision_encode(v: Pointer, rgb: Pointer): Pointer;
+  slm_picture_free(p: Pointer): void;
+  slm_picture_read(p: Pointer, rows: Pointer, capacity: number): number;
+  slm_session_pictures(s: Pointer, pictures: Pointer, at: Pointer, n: number): number;
   slm_tokenize(
     m: Pointer,
     text: Pointer,

@@ -64,6 +64,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'QUERIES', default: 4 },
       { name: 'SPLIT', default: 0 },
       { name: 'F16', default: 1 },
+      { name: 'BLOCKS', default: 0 },
     ],
     buffers: [
       { name: 'batch', binding: 1, access: 'uniform' },
@@ -72,6 +73,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'values', binding: 4, access: 'read' },
       { name: 'out', binding: 5, access: 'read_write' },
       { name: 'partials', binding: 6, access: 'read_write' },
+      { name: 'blocks', binding: 7, access: 'read' },
     ],
     params: 10,
   },
@@ -145,7 +147,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'src', binding: 1, access: 'read' },
       { name: 'dst', binding: 2, access: 'read_write' },
     ],
-    params: 1,
+    params: 2,
   },
   {
     name: 'delta_rule',
@@ -195,7 +197,7 @@ export const OPERATIONS: readonly Operation[] = [
     name: 'gelu',
     format: false,
     needs: [],
-    overrides: [],
+    overrides: [{ name: 'TANH', default: 0 }],
     buffers: [{ name: 'x', binding: 1, access: 'read_write' }],
     params: 1,
   },
@@ -326,6 +328,17 @@ export const OPERATIONS: readonly Operation[] = [
     params: 37,
   },
   {
+    name: 'merge_rows',
+    format: false,
+    needs: [],
+    overrides: [{ name: 'MEAN', default: 0 }],
+    buffers: [
+      { name: 'x', binding: 1, access: 'read' },
+      { name: 'out', binding: 2, access: 'read_write' },
+    ],
+    params: 6,
+  },
+  {
     name: 'part_heads',
     format: false,
     needs: [],
@@ -336,6 +349,17 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'second', binding: 3, access: 'read_write' },
     ],
     params: 4,
+  },
+  {
+    name: 'patches',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'pixels', binding: 1, access: 'read' },
+      { name: 'out', binding: 2, access: 'read_write' },
+    ],
+    params: 11,
   },
   {
     name: 'pick',

@@ -66,6 +66,7 @@ override HEAD_DIM: u32 = 64;
 override QUERIES: u32 = 4;
 override SPLIT: u32 = 0;
 override F16: u32 = 1;
+override BLOCKS: u32 = 0;
 struct Params {
 n_head: u32,
 n_head_kv: u32,
@@ -88,6 +89,7 @@ past: u32,
 @group(0) @binding(4) var<storage, read> values: array<vec2<u32>>;
 @group(0) @binding(5) var<storage, read_write> out: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(7) var<storage, read> blocks: array<vec2<u32>>;
 const LANES = 128u;
 const TILE = 32u;
 const MASKED = -1e30;
@@ -110,8 +112,13 @@ let group = params.n_head / params.n_head_kv;
 let row = tile * QUERIES + query;
 return Row(query < QUERIES && row < params.n * group, row / group, key_head * group + row % group);
 }
-fn first_seen(position: u32) -> u32 {
-return select(0u, position + 1u - params.window, params.window != 0u && position + 1u > params.window);
+fn first_seen(token: u32) -> u32 {
+let next = batch.past + token + 1u;
+let first = select(0u, next - params.window, params.window != 0u && next > params.window);
+if (BLOCKS == 1u) {
+return min(first, blocks[token].x);
+}
+return first;
 }
 fn query_place(column: u32, four: u32) -> u32 {
 return (column * fours() + four) ^ ((column / 8u) & 7u);
@@ -127,7 +134,11 @@ value[i] = q[row.token * params.q_stride + row.head * HEAD_DIM + column];
 return value;
 }
 fn end_seen(token: u32) -> u32 {
-return batch.past + min(token + 1u + params.ahead, params.n);
+let end = batch.past + min(token + 1u + params.ahead, params.n);
+if (BLOCKS == 1u) {
+return max(end, blocks[token].y);
+}
+return end;
 }
 struct Range4 {
 low: vec4<u32>,
@@ -138,7 +149,7 @@ var seen = Range4(vec4<u32>(0u), vec4<u32>(0u));
 for (var i = 0u; i < 4u; i++) {
 let row = row_of(key_head, tile, four * 4u + i);
 if (row.valid) {
-seen.low[i] = first_seen(batch.past + row.token);
+seen.low[i] = first_seen(row.token);
 seen.high[i] = end_seen(row.token);
 }
 }
@@ -198,7 +209,7 @@ let four = i / HEAD_DIM;
 queries[query_place(i % HEAD_DIM, four)] = query_column(key_head, tile, four, i % HEAD_DIM);
 }
 let heads = params.n_head / params.n_head_kv;
-let first = first_seen(batch.past + tile * QUERIES / heads);
+let first = first_seen(tile * QUERIES / heads);
 let last_row = min(tile * QUERIES + QUERIES, params.n * heads) - 1u;
 let segment = (first / params.segment + group.z) * params.segment;
 let end = end_seen(last_row / heads);
@@ -566,6 +577,7 @@ memory[params.at + j * params.width + channel] = inputs[j];
 `,
   copy: `struct Params {
 n: u32,
+to: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> src: array<u32>;
@@ -573,7 +585,7 @@ n: u32,
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
 for (var i = id.x; i < params.n; i += groups.x * 256u) {
-dst[i] = src[i];
+dst[params.to + i] = src[i];
 }
 }
 `,
@@ -736,7 +748,9 @@ let at = group.y * params.stride + column;
 x[at] /= 1.0 + exp(-max(gate[at], -80.0));
 }
 `,
-  gelu: `struct Params {
+  gelu: `//:include activation
+override TANH: u32 = 0;
+struct Params {
 n: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -752,6 +766,10 @@ if (i >= params.n / 4u) {
 return;
 }
 let v = x[i];
+if (TANH == 1u) {
+x[i] = vec4<f32>(gelu(v.x), gelu(v.y), gelu(v.z), gelu(v.w));
+return;
+}
 let z = abs(v) * 0.70710678;
 let t = 1.0 / (1.0 + 0.3275911 * z);
 let poly = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
@@ -1518,6 +1536,50 @@ write(done.product, token, done.row, value[token]);
 }
 }
 `,
+  merge_rows: `override MEAN: u32 = 0;
+struct Params {
+side: u32,
+factor: u32,
+quads: u32,
+x_stride: u32,
+out_stride: u32,
+n: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+fn load(row: u32, i: u32, quad: u32) -> vec4<f32> {
+let across = params.side / params.factor;
+let y = row / across * params.factor + i / params.factor;
+let source = y * params.side + row % across * params.factor + i % params.factor;
+return x[source * params.x_stride / 4u + quad];
+}
+@compute @workgroup_size(64)
+fn main(
+@builtin(workgroup_id) group: vec3<u32>,
+@builtin(num_workgroups) groups: vec3<u32>,
+@builtin(local_invocation_index) lane: u32,
+) {
+let i = (group.x + group.y * groups.x) * 64u + lane;
+if (i >= params.n) {
+return;
+}
+let many = params.factor * params.factor;
+let width = select(params.quads * many, params.quads, MEAN == 1u);
+let row = i / width;
+let column = i % width;
+let at = row * params.out_stride / 4u + column;
+if (MEAN == 0u) {
+out[at] = load(row, column / params.quads, column % params.quads);
+return;
+}
+var sum = vec4<f32>(0.0);
+for (var j = 0u; j < many; j++) {
+sum += load(row, j, column);
+}
+out[at] = sum / f32(many);
+}
+`,
   part_heads: `struct Params {
 width: u32,
 head_dim: u32,
@@ -1537,6 +1599,45 @@ return;
 let at = group.y * params.x_stride + column + column / params.head_dim * params.head_dim;
 first[group.y * params.stride + column] = x[at];
 second[group.y * params.stride + column] = x[at + params.head_dim];
+}
+`,
+  patches: `struct Params {
+side: u32,
+length: u32,
+across: u32,
+stride: u32,
+n: u32,
+factor0: f32,
+factor1: f32,
+factor2: f32,
+offset0: f32,
+offset1: f32,
+offset2: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> pixels: array<u32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@compute @workgroup_size(64)
+fn main(
+@builtin(workgroup_id) group: vec3<u32>,
+@builtin(num_workgroups) groups: vec3<u32>,
+@builtin(local_invocation_index) lane: u32,
+) {
+let i = (group.x + group.y * groups.x) * 64u + lane;
+if (i >= params.n) {
+return;
+}
+let area = params.length * params.length;
+let row = i / (3u * area);
+let column = i % (3u * area);
+let colour = column / area;
+let y = row / params.across * params.length + column % area / params.length;
+let x = row % params.across * params.length + column % params.length;
+let at = (y * params.side + x) * 3u + colour;
+let value = f32((pixels[at / 4u] >> (at % 4u * 8u)) & 0xffu);
+let factor = select(select(params.factor2, params.factor1, colour == 1u), params.factor0, colour == 0u);
+let offset = select(select(params.offset2, params.offset1, colour == 1u), params.offset0, colour == 0u);
+out[row * params.stride + column] = value * factor + offset;
 }
 `,
   pick: `struct Params {

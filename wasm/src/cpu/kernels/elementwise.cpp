@@ -35,6 +35,12 @@ inline v128 sigmoid(v128 x) {
 }
 /// tanh(x) = 2 sigmoid(2x) - 1; its absolute error stays near 1e-7.
 inline v128 tanh_f32(v128 x) { return madd_f32(sigmoid(mul_f32(x, splat_f32(2))), splat_f32(2), splat_f32(-1)); }
+/// 0.5 x (1 + tanh(z)) = x sigmoid(2z), z = sqrt(2/pi) (x + 0.044715 x^3)
+inline v128 gelu_tanh(v128 x) {
+  const v128 z2 =
+      mul_f32(x, madd_f32(mul_f32(x, x), splat_f32(2 * 0.7978845608f * 0.044715f), splat_f32(2 * 0.7978845608f)));
+  return mul_f32(x, sigmoid(z2));
+}
 
 } // namespace
 
@@ -114,12 +120,11 @@ void silu_multiply(float *gate, const float *up, uint32_t n) {
 }
 
 void gelu_multiply(float *gate, const float *up, uint32_t n) {
-  map2(gate, up, n, [](v128 g, v128 u) {
-    // 0.5 g (1 + tanh(z)) = g sigmoid(2z), z = sqrt(2/pi) (g + 0.044715 g^3)
-    const v128 z2 =
-        mul_f32(g, madd_f32(mul_f32(g, g), splat_f32(2 * 0.7978845608f * 0.044715f), splat_f32(2 * 0.7978845608f)));
-    return mul_f32(mul_f32(g, sigmoid(z2)), u);
-  });
+  map2(gate, up, n, [](v128 g, v128 u) { return mul_f32(gelu_tanh(g), u); });
+}
+
+void gelu_tanh(float *x, uint32_t n) {
+  map1(x, n, [](v128 v) { return gelu_tanh(v); });
 }
 
 } // namespace slm

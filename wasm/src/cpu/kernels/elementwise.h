@@ -12,6 +12,8 @@ void rmsnorm(const float *x, const float *weight, float epsilon, uint32_t n, flo
 void layernorm(float *x, const float *weight, const float *bias, float epsilon, uint32_t n);
 /// x = gelu(x), by the error function (Hendrycks and Gimpel 2016)
 void gelu(float *x, uint32_t n);
+/// x = gelu(x), with its tanh form
+void gelu_tanh(float *x, uint32_t n);
 /// x += y
 void add(float *x, const float *y, uint32_t n);
 /// x *= factor

@@ -39,12 +39,14 @@ struct Attention {
   uint32_t QUERIES = 4;
   uint32_t SPLIT = 0;
   uint32_t F16 = 1;
+  uint32_t BLOCKS = 0;
   uint32_t batch = 0;    // uniform
   uint32_t q = 0;        // read
   uint32_t keys = 0;     // read
   uint32_t values = 0;   // read
   uint32_t out = 0;      // read_write
   uint32_t partials = 0; // read_write
+  uint32_t blocks = 0;   // read
   uint32_t n_head = 0;
   uint32_t n_head_kv = 0;
   uint32_t q_stride = 0;
@@ -56,7 +58,7 @@ struct Attention {
   uint32_t segment = 0;
   float softcap = 0;
 };
-static_assert(sizeof(Attention) == 25 * sizeof(uint32_t));
+static_assert(sizeof(Attention) == 27 * sizeof(uint32_t));
 
 /// attention_merge.wgsl
 struct AttentionMerge {
@@ -144,8 +146,9 @@ struct Copy {
   uint32_t src = 0; // read
   uint32_t dst = 0; // read_write
   uint32_t n = 0;
+  uint32_t to = 0;
 };
-static_assert(sizeof(Copy) == 8 * sizeof(uint32_t));
+static_assert(sizeof(Copy) == 9 * sizeof(uint32_t));
 
 /// delta_rule.wgsl
 struct DeltaRule {
@@ -208,10 +211,11 @@ static_assert(sizeof(Gate) == 9 * sizeof(uint32_t));
 struct Gelu {
   static constexpr uint32_t kOperation = 12;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t TANH = 0;
   uint32_t x = 0; // read_write
   uint32_t n = 0;
 };
-static_assert(sizeof(Gelu) == 7 * sizeof(uint32_t));
+static_assert(sizeof(Gelu) == 8 * sizeof(uint32_t));
 
 /// glu.wgsl
 struct Glu {
@@ -404,9 +408,25 @@ struct MatvecSubgroup {
 };
 static_assert(sizeof(MatvecSubgroup) == 55 * sizeof(uint32_t));
 
+/// merge_rows.wgsl
+struct MergeRows {
+  static constexpr uint32_t kOperation = 20;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t MEAN = 0;
+  uint32_t x = 0;   // read
+  uint32_t out = 0; // read_write
+  uint32_t side = 0;
+  uint32_t factor = 0;
+  uint32_t quads = 0;
+  uint32_t x_stride = 0;
+  uint32_t out_stride = 0;
+  uint32_t n = 0;
+};
+static_assert(sizeof(MergeRows) == 14 * sizeof(uint32_t));
+
 /// part_heads.wgsl
 struct PartHeads {
-  static constexpr uint32_t kOperation = 20;
+  static constexpr uint32_t kOperation = 21;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;      // read
   uint32_t first = 0;  // read_write
@@ -418,9 +438,29 @@ struct PartHeads {
 };
 static_assert(sizeof(PartHeads) == 12 * sizeof(uint32_t));
 
+/// patches.wgsl
+struct Patches {
+  static constexpr uint32_t kOperation = 22;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t pixels = 0; // read
+  uint32_t out = 0;    // read_write
+  uint32_t side = 0;
+  uint32_t length = 0;
+  uint32_t across = 0;
+  uint32_t stride = 0;
+  uint32_t n = 0;
+  float factor0 = 0;
+  float factor1 = 0;
+  float factor2 = 0;
+  float offset0 = 0;
+  float offset1 = 0;
+  float offset2 = 0;
+};
+static_assert(sizeof(Patches) == 18 * sizeof(uint32_t));
+
 /// pick.wgsl
 struct Pick {
-  static constexpr uint32_t kOperation = 21;
+  static constexpr uint32_t kOperation = 23;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t sampling = 0; // uniform
   uint32_t best = 0;     // read
@@ -432,7 +472,7 @@ static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
 /// pool.wgsl
 struct Pool {
-  static constexpr uint32_t kOperation = 22;
+  static constexpr uint32_t kOperation = 24;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;   // read
   uint32_t out = 0; // read_write
@@ -445,7 +485,7 @@ static_assert(sizeof(Pool) == 11 * sizeof(uint32_t));
 
 /// rg_lru.wgsl
 struct RgLru {
-  static constexpr uint32_t kOperation = 23;
+  static constexpr uint32_t kOperation = 25;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;      // uniform
   uint32_t vectors = 0;    // read
@@ -464,7 +504,7 @@ static_assert(sizeof(RgLru) == 17 * sizeof(uint32_t));
 
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 24;
+  static constexpr uint32_t kOperation = 26;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
   uint32_t vectors = 0; // read
@@ -479,7 +519,7 @@ static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 25;
+  static constexpr uint32_t kOperation = 27;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
   uint32_t QK_NORM = 0;
@@ -511,7 +551,7 @@ static_assert(sizeof(Rope) == 30 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 26;
+  static constexpr uint32_t kOperation = 28;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
   uint32_t logits = 0; // read

@@ -1,0 +1,166 @@
+"""The encoder of pictures inside the core, beside the model that it belongs to, and what it
+makes of a picture.
+
+Owns the loading of its file (llama.cpp's "mmproj"), which follows an adapter's. Pixels come
+as they are to be seen: squares of the encoder's size. Which prompts show a picture, and
+where, is said by `Session.pictures`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SlmError
+from ..generated.abi import Status
+from .files import open_encoder
+
+if TYPE_CHECKING:
+    from .model import Model, Progress, TensorInfo
+
+
+class VisionInfo(TypedDict):
+    """slm_vision_describe."""
+
+    name: str | None
+    projector: str
+    image_size: int  # side of a picture, pixels
+    patch_size: int
+    n_tokens: int  # positions that a picture takes
+    whole_prompt: bool  # a prompt with pictures is one evaluation
+    parameters: int
+    packed_bytes: int
+    types: dict[str, int]  # tensor type -> bytes
+    tensors: list[TensorInfo]
+
+
+class Vision:
+    """An encoder in the core; `Model.load_vision` makes it. Close it before the model, or use it
+    in a `with`; pictures outlive it."""
+
+    def __init__(
+        self, model: Model, path: Path, progress: Progress, *, weights: bool = True
+    ) -> None:
+        from .model import about, feed_tensors, read_header
+
+        self.model = model
+        self.core = model.core
+        self.handle = self.core.pointer("slm_vision_new", model.handle)
+        if self.handle == 0:
+            raise self.core.error(Status.OUT_OF_MEMORY)
+        try:
+            with open_encoder(path) as opened:
+                read_header(self.core, "slm_vision_header", self.handle, opened)
+                text = self.core.string(self.core.pointer("slm_vision_describe", self.handle))
+                self.info: VisionInfo = json.loads(text)
+                if weights:
+                    tensors = self.info["tensors"]
+                    feed_tensors(
+                        self.core, "slm_vision_feed", self.handle, [opened], tensors, progress
+                    )
+                    try:
+                        self.core.check("slm_vision_ready", self.handle)
+                    except SlmError as error:
+                        raise about(opened, error) from None
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def check(cls, model: Model, file: Path) -> VisionInfo:
+        """What an encoder is, once its header has been checked against `model`, whose layout is
+        enough. Raises what `Model.load_vision` raises."""
+        with cls(model, file, lambda done, total: None, weights=False) as vision:
+            return vision.info
+
+    @property
+    def encode_bytes(self) -> int:
+        """What encoding a picture takes beside the weights, with one thread."""
+        size: float = self.core.call("slm_vision_bytes", self._open())
+        if size < 0:
+            raise self.core.error(int(size))
+        return int(size)
+
+    def encode(self, rgb: NDArray[np.uint8]) -> Picture:
+        """Encodes a picture of [image_size, image_size, 3]: rows of red, green and blue.
+
+        Raises SlmError "invalid_argument" for another shape, "out_of_memory".
+        """
+        side = self.info["image_size"]
+        if rgb.shape != (side, side, 3) or rgb.dtype != np.uint8:
+            raise SlmError(
+                "invalid_argument",
+                f"the picture is {list(rgb.shape)} of {rgb.dtype}, but this encoder takes "
+                f"[{side}, {side}, 3] of uint8; resize it",
+            )
+        handle = self._open()
+        with self.core.allocate(rgb.size) as address:
+            self.core.view(address, rgb.size)[:] = np.ascontiguousarray(rgb).tobytes()
+            picture = self.core.pointer("slm_vision_encode", handle, address)
+        if picture == 0:
+            raise self.core.error(Status.OUT_OF_MEMORY)
+        return Picture(self, picture)
+
+    def close(self) -> None:
+        """Frees the encoder; closing twice is fine."""
+        if self.handle:
+            handle, self.handle = self.handle, 0
+            self.core.call("slm_vision_free", handle)
+
+    def _open(self) -> int:
+        if self.handle == 0:
+            raise SlmError("wrong_state", "the encoder of pictures is closed; load it again")
+        return self.handle
+
+    def __enter__(self) -> Vision:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Picture:
+    """A picture as the model sees it, `n_tokens` positions long. A session that still shows it
+    keeps it alive."""
+
+    def __init__(self, vision: Vision, handle: int) -> None:
+        self.core = vision.core
+        self.handle = handle
+        self.n_tokens = vision.info["n_tokens"]
+
+    def rows(self) -> NDArray[np.float32]:
+        """What stands in place of embeddings, [n_tokens, n_embd]."""
+        handle = self.pointer()
+        n = self.core.check("slm_picture_read", handle, 0, 0)
+        with self.core.allocate(4 * n) as address:
+            self.core.check("slm_picture_read", handle, address, n)
+            rows: NDArray[np.float32] = self.core.array(address, n, np.float32)
+        return rows.reshape(self.n_tokens, -1)
+
+    def pointer(self) -> int:
+        """The handle of a picture that is open. Raises SlmError "wrong_state"."""
+        if self.handle == 0:
+            raise SlmError("wrong_state", "the picture is closed; encode it again")
+        return self.handle
+
+    def close(self) -> None:
+        """Frees the picture; closing twice is fine."""
+        if self.handle:
+            handle, self.handle = self.handle, 0
+            self.core.call("slm_picture_free", handle)
+
+    def __enter__(self) -> Picture:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
