@@ -743,11 +743,8 @@ MULTIMODAL = {
     "mistral3": "ministral3",
     "qwen3_5": "qwen3_5_text",
 }
-UNTIED = (
-    "idefics3",
-    "smolvlm",
-    "qwen3_5",
-)  # those of them whose head is their own, unless the config ties it
+# Those of them whose head is their own, unless the config ties it.
+UNTIED = ("idefics3", "smolvlm", "qwen3_5")
 SEES_PROMPTS_WHOLE = ("paligemma",)  # both ways, and only where there is a picture
 
 
