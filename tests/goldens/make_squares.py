@@ -52,11 +52,14 @@ def squares(values: Any) -> list[str]:
 
 def main() -> None:
     size = {"height": SIDE, "width": SIDE}
-    gemma = Gemma3ImageProcessorPil(size=size, **RAW)
-    siglip = SiglipImageProcessorPil(size=size, resample=Image.Resampling.BICUBIC, **RAW)
-    idefics = Idefics3ImageProcessorPil(
+    processors: Any = (Gemma3ImageProcessorPil, SiglipImageProcessorPil, Idefics3ImageProcessorPil)
+    of_gemma, of_siglip, of_idefics = processors  # whose types say less than they take
+    gemma = of_gemma(size=size, **RAW)
+    siglip = of_siglip(size=size, resample=Image.Resampling.BICUBIC, **RAW)
+    idefics = of_idefics(
         size={"longest_edge": 4 * SIDE}, max_image_size={"longest_edge": SIDE}, **RAW
     )
+    words: Any = get_image_prompt_string
     cases: list[dict[str, Any]] = []
 
     def case(projector: str, detail: str, size: tuple[int, int], values: Any, text: Any) -> None:
@@ -70,7 +73,7 @@ def main() -> None:
         for detail in ("auto", "high"):
             made = idefics(picture, do_image_splitting=detail == "high", return_row_col_info=True)
             values = np.asarray(made["pixel_values"])
-            text = get_image_prompt_string(
+            text = words(
                 made["rows"][0][0],
                 made["cols"][0][0],
                 N_TOKENS,

@@ -17,7 +17,7 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from slmweb.core import Model
 from slmweb.pack.pack import pack
@@ -138,7 +138,9 @@ def core_answer(folder: Path, messages: list[dict[str, Any]]) -> Answer:
             answer.bytes.append(list(model.tokenizer.decode([token], special=True)))
             best = np.sort(logits)[::-1][:20] - np.logaddexp.reduce(logits)
             answer.logprobs.append(best.tolist())
-            [logits] = session.eval([token])
+            rows = session.eval([token])
+            assert rows is not None
+            [logits] = rows
         return answer
 
 
@@ -290,7 +292,11 @@ def test_the_page_shows_the_model_a_picture(page: Page, folder: Path, tmp_path: 
         add = frame.get_by_role("button", name="Add a picture")
         expect(add).to_be_visible(timeout=60_000)
         before = len(site.hits)
-        file = {"name": "house.png", "mimeType": "image/png", "buffer": PICTURES["wide"]}
+        file: FilePayload = {
+            "name": "house.png",
+            "mimeType": "image/png",
+            "buffer": PICTURES["wide"],
+        }
         frame.locator(".tray-buttons input").first.set_input_files(file)
         field = frame.get_by_role("textbox", name="Message", exact=True)
         field.fill("What is this?")
