@@ -23,6 +23,8 @@ from tests.parity.logits import F32, assert_close, evaluate, worst_position
 
 LOGITS = Path(__file__).parents[1] / "goldens" / "logits"
 BOUND = 1e-5  # of the norm; float32 rounding through up to 62 layers
+# States and shared keys carry a rounding on through all that follows; transformers rounds, too.
+CARRIED = {"gemma4-e4b": 4e-5, "qwen35": 2e-5}
 KEPT_AS_F16 = 3e-4  # where that is all of a golden that lies in git
 
 
@@ -42,7 +44,9 @@ def test_tiny_models(tmp_path: Path, core: Instance, name: str, n_batch: int) ->
     with Model.open(path, core=core) as model, model.session(128, n_batch) as session:
         session.exact()
         kept = name in MODELS or name in ("F16", "BF16")
-        assert_close(evaluate(session, ids), expected, BOUND if kept else KEPT_AS_F16)
+        assert_close(
+            evaluate(session, ids), expected, CARRIED.get(name, BOUND) if kept else KEPT_AS_F16
+        )
 
 
 def test_a_session_can_be_exact_for_a_while(tmp_path: Path, core: Instance) -> None:

@@ -339,7 +339,7 @@ def _forget_merges(file: Json) -> None:
 @pytest.mark.parametrize(
     ("name", "damage", "reason"),
     [
-        ("qwen2", lambda f: f["model"].update(type="Unigram"), "type 'Unigram'"),
+        ("qwen2", lambda f: f["model"].update(type="WordLevel"), "type 'WordLevel'"),
         ("qwen2", lambda f: f.update(normalizer={"type": "Lowercase"}), "normalizer 'Lowercase'"),
         (
             "qwen2",

@@ -132,7 +132,7 @@ const SOURCE = {
   workerUrl: 'blob',
   gpuWorkerUrl: 'data',
 } as unknown as ModelSource;
-const GENERATION = { ids: new Int32Array([1]), adapters: [] } as unknown as Generation;
+const GENERATION = { ids: new Int32Array([1]), adapters: [], steer: [] } as unknown as Generation;
 
 interface Told {
   readonly engine: Engine;

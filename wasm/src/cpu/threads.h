@@ -83,7 +83,7 @@ private:
     void (*function)();
     void (*call)(const Job &, uint32_t thread); // null: no more jobs
     uint64_t step;
-    alignas(8) uint8_t arg[64];
+    alignas(8) uint8_t arg[96]; // as much as the largest takes where pointers have 64 bits
   };
   void run(const Job &job);
   void post(const Job &job);
