@@ -339,13 +339,13 @@ def test_ids_outside_the_vocabulary_give_nothing(core: NativeCore) -> None:
 UNTOKENIZABLE = {
     "no model": ([], BAD_FILE, ["'tokenizer.ggml.model'", "missing"]),
     "model": (
-        [raw.entry("tokenizer.ggml.model", raw.STRING, "t5")],
-        UNSUPPORTED, ["'tokenizer.ggml.model'", "'t5'"],
+        [raw.entry("tokenizer.ggml.model", raw.STRING, "rwkv")],
+        UNSUPPORTED, ["'tokenizer.ggml.model'", "'rwkv'"],
     ),
     "pre": (
         [raw.entry("tokenizer.ggml.model", raw.STRING, "gpt2"),
-         raw.entry("tokenizer.ggml.pre", raw.STRING, "tekken")],
-        UNSUPPORTED, ["'tokenizer.ggml.pre'", "'tekken'", "qwen2"],
+         raw.entry("tokenizer.ggml.pre", raw.STRING, "poro-chat")],
+        UNSUPPORTED, ["'tokenizer.ggml.pre'", "'poro-chat'", "qwen2"],
     ),
     "no tokens": (
         [raw.entry("tokenizer.ggml.model", raw.STRING, "llama")],
