@@ -31,7 +31,7 @@ KINDS = (
         "gemma-4-e2b-it or gemma-4-e4b-it instead",
         _names(
             """
-            gemma4-assistant gemma4_assistant gemma4_unified gemma4_unified_assistant
+            gemma4_assistant gemma4_unified gemma4_unified_assistant
             gemma4_unified_text
             """
         ),
