@@ -190,7 +190,7 @@ BLOCKS = {
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "granite", "mistral3", "olmo2",
                  "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
-                 "recurrentgemma", "lfm2")  # fmt: skip
+                 "recurrentgemma", "lfm2", "qwen35")  # fmt: skip
 
 
 def model(
@@ -210,7 +210,8 @@ def model(
         "attention.head_count_kv": n_head_kv, "attention.key_length": head_dim,
         "attention.value_length": head_dim, "attention.sliding_window": 4,
         "recurrent.width": 64, "recurrent.block_width": 32, "recurrent.conv_kernel": 4,
-        "shortconv.l_cache": 3,
+        "shortconv.l_cache": 3, "ssm.conv_kernel": 4, "ssm.state_size": 8, "ssm.group_count": 2,
+        "ssm.time_step_rank": 4, "ssm.inner_size": 32,
         "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
         **(numbers or {}),
     }  # fmt: skip
@@ -234,7 +235,7 @@ def model(
                 "attn_k": (n_embd, n_head_kv * head_dim),
                 "attn_v": (n_embd, n_head_kv * head_dim),
                 **({"attn_q_norm": (head_dim,), "attn_k_norm": (head_dim,)}
-                   if architecture in ("qwen3", "lfm2") or gemma3 else {}),
+                   if architecture in ("qwen3", "lfm2", "qwen35") or gemma3 else {}),
                 "attn_output": (n_head * head_dim, n_embd),
                 **({"post_attention_norm": (n_embd,), "post_ffw_norm": (n_embd,)}
                    if architecture == "gemma2" or gemma3 else {}),
@@ -256,6 +257,18 @@ def model(
             }
     if architecture == "bert":
         shapes = _bert(n_embd, n_vocab, n_ff, n_head * head_dim, n_head_kv * head_dim)
+    if architecture == "qwen35":
+        for layer in range(2):
+            shapes[f"blk.{layer}.post_attention_norm"] = shapes.pop(f"blk.{layer}.ffn_norm")
+        shapes["blk.1.attn_q"] = (n_embd, 2 * n_head * head_dim)
+        for name in ("attn_q", "attn_k", "attn_v", "attn_q_norm", "attn_k_norm", "attn_output"):
+            del shapes[f"blk.0.{name}"]
+        shapes |= {
+            "blk.0.attn_qkv": (n_embd, 64), "blk.0.attn_gate": (n_embd, 32),
+            "blk.0.ssm_beta": (n_embd, 4), "blk.0.ssm_alpha": (n_embd, 4),
+            "blk.0.ssm_conv1d": (4, 64), "blk.0.ssm_dt.bias": (4,), "blk.0.ssm_a": (4,),
+            "blk.0.ssm_norm": (8,), "blk.0.ssm_out": (32, n_embd),
+        }  # fmt: skip
     if architecture == "lfm2":
         shapes["token_embd_norm"] = shapes.pop("output_norm")
         for name in ("attn_q", "attn_k", "attn_v", "attn_q_norm", "attn_k_norm", "attn_output"):

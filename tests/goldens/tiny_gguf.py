@@ -13,6 +13,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from tests.goldens import tiny_delta as delta
 from tests.goldens import tiny_gemma4 as gemma4
 from tests.goldens import tiny_griffin as griffin
 from tests.goldens.tiny_models import (
@@ -27,7 +28,7 @@ from tests.goldens.tiny_models import (
 )
 
 # How those with byte-level tokens cut a text before any merge.
-BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "lfm2": "lfm2"}
+BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "lfm2": "lfm2", "qwen35": "qwen35"}
 
 
 def write_gguf(
@@ -58,6 +59,8 @@ def write_model(
         gemma4.add_hyperparameters(writer, model)
     if model.arch == "lfm2":
         writer.add_shortconv_l_cache(model.n_taps)
+    if model.arch == "qwen35":
+        delta.add_hyperparameters(writer, model)
     if model.arch in BPE:
         _add_bpe_tokenizer(writer, model)
     elif model.n_unused_positions:
@@ -152,6 +155,7 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
     for hf_name, tensor in tensors.items():
         # What is no parameter but a buffer has no ending, which llama.cpp's converter adds.
         named = f"{hf_name}.weight" if hf_name.endswith("layer_scalar") else hf_name
+        named = named.replace(".dt_bias", ".dt_proj.bias")
         name = names.get_name(named, try_suffixes=(".weight", ".bias"))
         assert name is not None, hf_name
         if tensor.blocks is not None:
@@ -159,6 +163,8 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
             writer.add_tensor(name, tensor.blocks, raw_dtype=model.type_of(hf_name))
             continue
         values = tensor.values
+        if model.arch == "qwen35":
+            values = delta.values_of(hf_name, values, model)
         if ".position_embeddings." in hf_name:
             values = values[model.n_unused_positions :]
         if hf_name.endswith("conv.conv.weight"):

@@ -26,7 +26,7 @@ F32 = NDArray[np.float32]
 Architecture = Literal[
     "llama", "qwen2", "qwen3", "smollm3", "granite", "olmo2", "mistral3", "gemma",
     "gemma2", "gemma3", "gemma4", "vaultgemma", "gemma-embedding", "bert", "recurrentgemma",
-    "lfm2",
+    "lfm2", "qwen35",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -97,6 +97,10 @@ class TinyModel:
     n_per_layer: int = 0
     n_shared: int = 0
     double_wide: bool = False
+    # Of a delta rule: heads of keys and of values, and the width of each.
+    n_key_heads: int = 0
+    n_value_heads: int = 0
+    state_dim: int = 0
     # Of a model that embeds texts: what comes out of the two matrices behind its mean.
     n_wide: int = 0
     n_embedding: int = 0
@@ -283,6 +287,21 @@ MODELS: dict[str, TinyModel] = {
             n_recurrent=64,
             n_taps=3,
         ),
+        # A key has two heads of values, and a head's first quarter is rotated.
+        TinyModel(
+            "qwen35",
+            "qwen35",
+            n_layer=5,
+            n_ff=172,
+            head_dim=32,
+            rope_base=10000000.0,
+            attention_period=4,
+            n_recurrent=256,
+            n_taps=4,
+            n_key_heads=2,
+            n_value_heads=4,
+            state_dim=32,
+        ),
     )
 }
 
@@ -427,6 +446,8 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         return tiny_gemma4.weights(model)
     if model.arch == "lfm2":
         return _lfm2_weights(model)
+    if model.arch == "qwen35":
+        return _qwen35_weights(model)
     tensors: dict[str, Tensor] = {}
 
     def matrix(name: str, rows: int, cols: int, std: float) -> None:
@@ -609,6 +630,52 @@ def _lfm2_weights(model: TinyModel) -> dict[str, Tensor]:
         linear(f"{at}feed_forward.w1", model.n_ff, embd, 1.5)
         linear(f"{at}feed_forward.w3", model.n_ff, embd, 1.5)
         linear(f"{at}feed_forward.w2", embd, model.n_ff, 1.0)
+    return tensors
+
+
+def _qwen35_weights(model: TinyModel) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+
+    def draw(name: str, shape: tuple[int, ...], mean: float, spread: float) -> None:
+        values = mean + spread * uniform(f"{model.name} {name}", shape)
+        tensors[name] = Tensor(values.astype(np.float32))
+
+    def linear(name: str, rows: int, cols: int, gain: float) -> None:
+        draw(f"{name}.weight", (rows, cols), 0.0, gain * np.sqrt(3 / cols))
+
+    def norm(name: str, n: int, gain: float = 1.0) -> None:
+        draw(f"{name}.weight", (n,), gain - 1, 0.5)  # stored less one
+
+    embd, q, kv = model.n_embd, model.n_head * model.head_dim, model.n_head_kv * model.head_dim
+    heads, values = model.n_value_heads, model.n_value_heads * model.state_dim
+    draw("model.embed_tokens.weight", (model.n_vocab, embd), 0.0, np.sqrt(3))
+    linear("lm_head", model.n_vocab, embd, 4.0)
+    norm("model.norm", embd)
+    for layer in range(model.n_layer):
+        at = f"model.layers.{layer}."
+        norm(f"{at}input_layernorm", embd)
+        norm(f"{at}post_attention_layernorm", embd)
+        if model.recurs(layer):
+            linear(f"{at}linear_attn.in_proj_qkv", model.n_recurrent, embd, 1.5)
+            linear(f"{at}linear_attn.in_proj_z", values, embd, 1.5)
+            linear(f"{at}linear_attn.in_proj_b", heads, embd, 1.5)
+            linear(f"{at}linear_attn.in_proj_a", heads, embd, 1.5)
+            draw(f"{at}linear_attn.conv1d.weight", (model.n_recurrent, 1, model.n_taps), 0.0, 1.0)
+            # States that last for a few tokens up to hundreds of them.
+            draw(f"{at}linear_attn.dt_bias", (heads,), -2.0, 2.0)
+            draw(f"{at}linear_attn.A_log", (heads,), -1.0, 2.0)
+            draw(f"{at}linear_attn.norm.weight", (model.state_dim,), 1.0, 0.5)
+            linear(f"{at}linear_attn.out_proj", embd, values, 1.0)
+        else:
+            linear(f"{at}self_attn.q_proj", 2 * q, embd, model.qk_gain)
+            linear(f"{at}self_attn.k_proj", kv, embd, model.qk_gain)
+            linear(f"{at}self_attn.v_proj", kv, embd, 1.0)
+            linear(f"{at}self_attn.o_proj", embd, q, 1.0)
+            norm(f"{at}self_attn.q_norm", model.head_dim, model.qk_gain)
+            norm(f"{at}self_attn.k_norm", model.head_dim, model.qk_gain)
+        linear(f"{at}mlp.gate_proj", model.n_ff, embd, 1.5)
+        linear(f"{at}mlp.up_proj", model.n_ff, embd, 1.5)
+        linear(f"{at}mlp.down_proj", embd, model.n_ff, 1.0)
     return tensors
 
 

@@ -90,6 +90,35 @@ def transformers_config(model: TinyModel) -> Any:
             rope_parameters={"rope_type": "default", "rope_theta": model.rope_base},
             attn_implementation="eager",
         )
+    if model.arch == "qwen35":
+        qwen35: Any = transformers.Qwen3_5TextConfig
+        return qwen35(
+            vocab_size=model.n_vocab,
+            hidden_size=model.n_embd,
+            intermediate_size=model.n_ff,
+            num_hidden_layers=model.n_layer,
+            num_attention_heads=model.n_head,
+            num_key_value_heads=model.n_head_kv,
+            head_dim=model.head_dim,
+            linear_conv_kernel_dim=model.n_taps,
+            linear_key_head_dim=model.state_dim,
+            linear_value_head_dim=model.state_dim,
+            linear_num_key_heads=model.n_key_heads,
+            linear_num_value_heads=model.n_value_heads,
+            layer_types=[
+                "linear_attention" if model.recurs(i) else "full_attention"
+                for i in range(model.n_layer)
+            ],
+            rms_norm_eps=model.eps,
+            max_position_embeddings=model.n_ctx_train,
+            tie_word_embeddings=model.tied,
+            rope_parameters={
+                "rope_type": "default",
+                "rope_theta": model.rope_base,
+                "partial_rotary_factor": 0.25,
+            },
+            attn_implementation="eager",
+        )
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
         rope |= {

@@ -227,3 +227,33 @@ def test_a_wrong_shader_of_convolutions(
 ) -> None:
     with closing(GpuInstance(changed_script(script, right, wrong))) as core:
         assert failed_checks(core, convolving) == ["convolution"]
+
+
+@pytest.fixture(scope="module")
+def delta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (path,) = write_gguf("qwen35", tmp_path_factory.mktemp("delta") / "model.gguf")
+    return path
+
+
+def test_a_delta_rule_proves_itself(gpu: Gpu, delta: Path) -> None:
+    assert {"convolution", "delta rule"} <= set(names_of(gpu("sweep"), delta))
+    assert failed_checks(gpu("sweep"), delta) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "failed"),
+    [
+        ("batch.past + t == 0u;", "t == 0u;", "delta rule"),  # the state of the batch before
+        ("head % params.n_head_k * width", "0u", "delta rule"),
+        ("value - a * had * unit", "value - had * unit", "delta rule"),
+        ("x[at] /= 1.0 + exp(-max(gate[at], -80.0))", "x[at] *= gate[at]", "delta rule"),
+        ("second[group.y * params.stride + column] = x[at + params.head_dim]",
+         "second[group.y * params.stride + column] = x[at]", "delta rule"),
+        ("sum = silu(sum)", "sum = gelu(sum)", "convolution"),
+    ],
+)  # fmt: skip
+def test_a_wrong_shader_of_a_delta_rule(
+    script: Path, delta: Path, right: str, wrong: str, failed: str
+) -> None:
+    with closing(GpuInstance(changed_script(script, right, wrong))) as core:
+        assert failed_checks(core, delta) == [failed]

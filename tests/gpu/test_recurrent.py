@@ -24,7 +24,9 @@ def stride_of(width: int) -> int:
     return -(-width // 32) * 32
 
 
-def convolve(width: int, n_taps: int, n: int, past: int, bias: bool, gates: bool = False) -> Build:
+def convolve(width: int, n_taps: int, n: int, past: int, bias: bool, around: int = 0) -> Build:
+    gates = around == 1
+
     def build(batch: Batch, random: np.random.Generator) -> Check:
         stride, at = stride_of(width), 5
         wide = 3 * width if gates else width
@@ -43,7 +45,7 @@ def convolve(width: int, n_taps: int, n: int, past: int, bias: bool, gates: bool
         params = {
             "width": width, "x_stride": stride_of(wide), "out_stride": stride, "n": n,
             "n_taps": n_taps, "taps": width, "bias": 0 if bias else 0xFFFFFFFF, "at": at,
-            "around": int(gates),
+            "around": around,
         }  # fmt: skip
         case.dispatch("convolve", (-(-width // 64),), params)
 
@@ -61,6 +63,8 @@ def convolve(width: int, n_taps: int, n: int, past: int, bias: bool, gates: bool
                 want[:, :width] += vectors[:width]
             if gates:
                 want[:, :width] *= x[:, width : 2 * width]
+            if around == 2:
+                want /= 1 + np.exp(-want)
             close(case.results["out"].reshape(n, stride), want, 64 * EPSILON)
             np.testing.assert_array_equal(
                 case.results["memory"][at:].reshape(-1, width), inputs[n:].astype(np.float32)
@@ -115,6 +119,110 @@ def rg_lru(width: int, n: int, past: int) -> Build:
     return build
 
 
+def delta_rule(width: int, n: int, past: int) -> Build:
+    n_head_k, n_head = 2, 4
+
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        n_key, n_values, at = n_head_k * width, n_head * width, 11
+        sizes = {"qkv": 2 * n_key + n_values, "strength": n_head, "decay": n_head, "gate": n_values}
+        rows = {}
+        for name, columns in sizes.items():
+            rows[name] = np.zeros((n, stride_of(columns)), np.float32)
+            rows[name][:, :columns] = random.standard_normal((n, columns)) * 2
+        bias = random.uniform(-6, 1, n_head).astype(np.float32)
+        rate = -np.exp(random.uniform(-4, 2, n_head)).astype(np.float32)
+        norm = random.uniform(0.5, 1.5, width).astype(np.float32)
+        memory = random.standard_normal(at + n_values * width).astype(np.float32)
+        out = np.zeros((n, stride_of(n_values)), np.float32)
+        case = batch.case(
+            {
+                "batch": np.array([past, 0, 0, 0], np.uint32),
+                "vectors": np.concatenate([bias, rate, norm]), **rows, "memory": memory, "out": out,
+            },
+            "out", "memory",
+        )  # fmt: skip
+        params = {
+            "n_head_k": n_head_k, "n_head": n_head, "width": width,
+            "qkv_stride": stride_of(sizes["qkv"]), "heads_stride": stride_of(n_head),
+            "values_stride": stride_of(n_values), "n": n, "decay_bias": 0, "rate": n_head,
+            "norm": 2 * n_head, "epsilon": 1e-6, "at": at,
+        }  # fmt: skip
+        case.dispatch("delta_rule", (n_head,), params)
+
+        def check() -> None:
+            given = {name: rows[name][:, :size].astype(np.float64) for name, size in sizes.items()}
+            states = memory[at:].reshape(n_head, width, width).astype(np.float64) * (past > 0)
+            want = np.zeros(out.shape)
+            for t in range(n):
+                q, k = (
+                    part / np.sqrt((part**2).sum(1, keepdims=True) + 1e-6)
+                    for part in given["qkv"][t, : 2 * n_key].reshape(2, n_head_k, width)
+                )
+                v = given["qkv"][t, 2 * n_key :].reshape(n_head, width)
+                g = given["gate"][t].reshape(n_head, width)
+                for h in range(n_head):
+                    a = np.exp(rate[h] * np.log1p(np.exp(given["decay"][t, h] + bias[h])))
+                    b = 1 / (1 + np.exp(-given["strength"][t, h]))
+                    s, key = states[h] * a, k[h % n_head_k]
+                    s += np.outer(key, b * (v[h] - key @ s))
+                    states[h] = s
+                    answer = q[h % n_head_k] @ s / np.sqrt(width)
+                    normed = answer / np.sqrt((answer**2).mean() + 1e-6) * norm
+                    want[t, h * width : (h + 1) * width] = normed * g[h] / (1 + np.exp(-g[h]))
+            slack = 512 * EPSILON * (np.abs(want) + 1)
+            close(case.results["out"].reshape(out.shape), want, slack)
+            found = case.results["memory"][at:].reshape(states.shape)
+            close(found, states, 256 * EPSILON * (np.abs(states) + 1))
+
+        return check
+
+    return build
+
+
+def part_heads(n: int) -> Build:
+    head_dim, n_head = 24, 3
+
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        width = n_head * head_dim
+        x = np.zeros((n, stride_of(2 * width)), np.float32)
+        x[:, : 2 * width] = random.standard_normal((n, 2 * width))
+        halves = np.zeros((n, stride_of(width)), np.float32)
+        case = batch.case({"x": x, "first": halves, "second": halves.copy()}, "first", "second")
+        params = {
+            "width": width, "head_dim": head_dim, "x_stride": stride_of(2 * width),
+            "stride": stride_of(width),
+        }  # fmt: skip
+        case.dispatch("part_heads", (-(-width // 64), n), params)
+
+        def check() -> None:
+            heads = x[:, : 2 * width].reshape(n, n_head, 2, head_dim)
+            for i, name in enumerate(("first", "second")):
+                found = case.results[name].reshape(halves.shape)[:, :width]
+                np.testing.assert_array_equal(found, heads[:, :, i].reshape(n, width))
+
+        return check
+
+    return build
+
+
+def gate(n: int) -> Build:
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        width, stride = 72, stride_of(72)
+        x, gates = (np.zeros((n, stride), np.float32) for _ in range(2))
+        x[:, :width] = random.standard_normal((n, width))
+        gates[:, :width] = random.standard_normal((n, width)) * 30
+        case = batch.case({"gate": gates, "x": x}, "x")
+        case.dispatch("gate", (-(-width // 64), n), {"width": width, "stride": stride})
+
+        def check() -> None:
+            want = x / (1 + np.exp(-gates.astype(np.float64)))
+            close(case.results["x"].reshape(x.shape), want, 16 * EPSILON * (np.abs(want) + 1))
+
+        return check
+
+    return build
+
+
 BUILDS: dict[str, Build] = {}
 for _width in (32, 65, 160):
     for _n, _past in ((1, 0), (1, 9), (2, 3), (9, 0), (9, 4)):
@@ -122,9 +230,16 @@ for _width in (32, 65, 160):
         for _taps in (3, 4):
             name = f"convolve-{_width}-{_taps}-{_n}-{_past}"
             BUILDS[name] = convolve(_width, _taps, _n, _past, bias=_taps == 4)
-        BUILDS[f"gated-convolve-{_width}-{_n}-{_past}"] = convolve(
-            _width, 3, _n, _past, bias=False, gates=True
-        )
+        for _around, _what in ((1, "gated"), (2, "activated")):
+            BUILDS[f"{_what}-convolve-{_width}-{_n}-{_past}"] = convolve(
+                _width, 3, _n, _past, bias=False, around=_around
+            )
+for _width in (12, 32, 128):
+    for _n, _past in ((1, 0), (1, 9), (2, 3), (9, 0), (9, 4)):
+        BUILDS[f"delta_rule-{_width}-{_n}-{_past}"] = delta_rule(_width, _n, _past)
+for _n in (1, 3):
+    BUILDS[f"part_heads-{_n}"] = part_heads(_n)
+    BUILDS[f"gate-{_n}"] = gate(_n)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.goldens.tiny_models import EMBEDDERS, INSIDE, MODELS, digest, directi
 from tests.parity.logits import F32, assert_close, evaluate
 
 INSIDES = Path(__file__).parents[1] / "goldens" / "inside"
-BOUND = 1e-5  # of the norm
+BOUND = 2e-5  # of the norm; float32 rounding through up to ten layers
 N_CTX = 64
 SITES = {"residual": Site.RESIDUAL, "mlp": Site.MLP, "heads": Site.HEADS}
 

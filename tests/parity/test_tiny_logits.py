@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 
@@ -119,4 +120,35 @@ def test_gguf_version_2(tmp_path: Path, core: Instance) -> None:
     assert path.read_bytes()[4:8] == b"\2\0\0\0"
     expected = golden("qwen3")
     with Model.open(path, core=core) as model, model.session(N_CTX) as session:
+        assert_close(evaluate(session, expected.ids), expected.logits, BOUND)
+
+
+def test_layers_that_guess_ahead_are_left_out(tmp_path: Path, core: Instance) -> None:
+    """llama.cpp's converter counts them among the layers; nothing of them is computed or loaded."""
+    (path,) = write_gguf("qwen35", tmp_path / "model.gguf")
+    added = tmp_path / "ahead.gguf"
+    reader = gguf.GGUFReader(path)
+    writer = gguf.GGUFWriter(added, "qwen35")
+    for field in reader.fields.values():
+        if field.name.startswith("GGUF.") or field.name == "general.architecture":
+            continue
+        value = field.contents()
+        if field.name == "qwen35.block_count":
+            value = int(value) + 1
+        kind = field.types[0]
+        writer.add_key_value(
+            field.name, value, kind, field.types[-1] if len(field.types) > 1 else None
+        )
+    writer.add_uint32("qwen35.nextn_predict_layers", 1)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data)
+    layer = MODELS["qwen35"].n_layer
+    writer.add_tensor(f"blk.{layer}.nextn.eh_proj.weight", np.ones((64, 128), np.float32))
+    writer.add_tensor(f"blk.{layer}.attn_norm.weight", np.ones(64, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    expected = golden("qwen35")
+    with Model.open(added, core=core) as model, model.session(N_CTX) as session:
         assert_close(evaluate(session, expected.ids), expected.logits, BOUND)

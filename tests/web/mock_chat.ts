@@ -110,6 +110,7 @@ const INFO: ModelInfo = {
   has_chat_template: true,
   has_fim: false,
   sampling: { temperature: 0.2, top_p: 0.9 },
+  vision: null,
   variant: 'relaxed-mt',
   variant_reason: 'Runs with relaxed SIMD on 2 threads of 4 logical processors.',
   variant_notices: [{ code: 'relaxed_simd' }, { code: 'threads', threads: 2, cores: 4 }],
@@ -127,6 +128,11 @@ const CPU_ASKED: Partial<BackendInfo> = { backend_notices: [{ code: 'cpu_asked' 
 class MockChat implements Slm {
   readonly embeddings = {
     create: () => Promise.reject(new Error('the mock embeds nothing')),
+  };
+  readonly saes = {
+    load: () => Promise.reject(new Error('nobody looks into the mock')),
+    list: () => [],
+    remove: () => {},
   };
   readonly inspect = () => Promise.reject(new Error('nobody looks into the mock'));
   readonly requests: Request[] = [];

@@ -1,10 +1,10 @@
-"""slm.inspect in a real browser, on the CPU and on an emulated GPU: the tokens that the same
-core names in Python behind each layer, and steering, which ends
-with its request.
+"""slm.inspect and slm.saes in a real browser, on the CPU and on an emulated GPU: the tokens and
+the features that the same core names in Python, and steering, which ends with its request.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +15,11 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from slmweb.core import Model, Site
+from slmweb.core.look import rows_of
 from slmweb.pack.pack import pack
 from slmweb.server.app import Folders, create_app
 from tests.goldens.tiny_gguf import write_gguf
+from tests.parity.test_sae import LAYER, N_FEATURES, write_sae
 from tests.web.conftest import ROOT, open_harness
 from tests.web.serving import Site as Server
 from tests.web.serving import serve
@@ -25,6 +27,11 @@ from tests.web.serving import serve
 NAME, EMBEDDER = "gemma3", "gemma-embedding"
 TEXT = "the rain in the train"
 TOP = 3
+FEATURE = 17
+LOAD_SAE = """async ([name, bytes]) => {
+  const file = new Blob([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))]);
+  return harness.outcome(slm.saes.load(file, {name}));
+}"""
 LOAD = """async ([name, backend]) => {
   const url = `/models/${name}/manifest.json`;
   const options = {baseUrl: '/', storage: 'memory', backend};
@@ -40,6 +47,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in (NAME, EMBEDDER):
         pack(write_gguf(name, root / f"{name}.gguf"), root / "models" / name, name=name)
     return root
+
+
+@pytest.fixture(scope="module")
+def sae_file(folder: Path) -> Path:
+    """Of the residual behind the layer LAYER."""
+    with Model.open(folder / f"{NAME}.gguf") as model:
+        return write_sae(folder, model, Site.RESIDUAL, "Q8_0", {FEATURE: "cats"})
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +154,79 @@ def test_a_mistake_is_named(loaded: Page, request_: dict[str, Any], sentence: st
     found = inspect(loaded, request_)
     assert found["code"] == "invalid_argument"
     assert found["error"].startswith(sentence)
+
+
+@pytest.fixture
+def with_sae(loaded: Page, sae_file: Path) -> Iterator[Page]:
+    info = loaded.evaluate(LOAD_SAE, ["scope", base64.b64encode(sae_file.read_bytes()).decode()])
+    assert (info["site"], info["layer"], info["features"]) == ("residual", LAYER, N_FEATURES)
+    assert info["labels"] == 1
+    assert loaded.evaluate("slm.saes.list()") == [info]
+    yield loaded
+    loaded.evaluate("slm.saes.remove('scope')")
+    assert loaded.evaluate("slm.saes.list()") == []
+
+
+def test_features_of_each_token_are_those_of_python(
+    with_sae: Page, folder: Path, sae_file: Path
+) -> None:
+    found = inspect(with_sae, {"text": TEXT, "sae": "scope", "top": TOP, "features": [FEATURE]})
+    with (
+        Model.open(folder / f"{NAME}.gguf") as model,
+        model.load_sae(sae_file) as sae,
+        model.session() as session,
+    ):
+        ids = model.tokenizer.encode(TEXT, special=False)
+        (rows,) = rows_of(session, ids, [sae.place])
+        session.encode(sae, rows)
+        assert [token["id"] for token in found["tokens"]] == ids
+        for row, token in enumerate(found["tokens"]):
+            assert token["layers"] == []
+            *strongest, asked = token["features"]
+            assert (asked["feature"], asked["label"]) == (FEATURE, "cats")
+            expected = session.feature(FEATURE, row)
+            best = session.features(TOP, row)
+            scale = best[0][1]
+            np.testing.assert_allclose(asked["activation"], expected, atol=0.02 * scale)
+            values = [feature["activation"] for feature in strongest]
+            np.testing.assert_allclose(values, [v for _, v in best], atol=0.02 * scale)
+    both = inspect(with_sae, {"text": TEXT, "sae": "scope", "layer": 0})["tokens"][0]
+    assert len(both["layers"]) == 1
+    assert both["features"]
+
+
+def test_a_feature_steers(with_sae: Page) -> None:
+    alone = complete(with_sae)
+    steer = [{"sae": "scope", "feature": FEATURE, "strength": 200}]
+    assert complete(with_sae, steer=steer) != alone
+    assert complete(with_sae) == alone
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        ({"sae": "other"}, "Expected the name of an autoencoder that is there (scope), found"),
+        ({"features": [1]}, "Expected sae beside features, found [1]."),
+        ({"sae": "scope", "features": [N_FEATURES]}, "Expected a feature from 0 to"),
+        (
+            {"steer": [{"sae": "scope", "feature": -1, "strength": 1}]},
+            f"Expected a feature from 0 to {N_FEATURES - 1}, found -1.",
+        ),
+    ],
+    ids=json.dumps,
+)  # fmt: skip
+def test_a_mistake_about_features_is_named(
+    with_sae: Page, request_: dict[str, Any], sentence: str
+) -> None:
+    found = inspect(with_sae, {"text": TEXT, **request_})
+    assert found["code"] == "invalid_argument"
+    assert found["error"].startswith(sentence)
+
+
+def test_a_file_that_is_none_is_refused_and_not_there(loaded: Page, folder: Path) -> None:
+    model = base64.b64encode((folder / f"{NAME}.gguf").read_bytes()).decode()
+    assert "error" in loaded.evaluate(LOAD_SAE, ["wrong", model])
+    assert loaded.evaluate("slm.saes.list()") == []
 
 
 def test_an_abort_ends_it_and_the_next_request_is_answered(loaded: Page) -> None:

@@ -1,5 +1,6 @@
-// convolve.wgsl: a causal convolution over time, of each channel with taps of its own, alone or between two gates. CPU:
+// convolve.wgsl: a causal convolution over time, of each channel with taps of its own, alone or with what is around it. CPU:
 // Ops::convolve. One lane a channel. Workgroups: ceil(width / 64).
+//:include activation
 
 struct Params {
   width: u32,
@@ -10,7 +11,8 @@ struct Params {
   taps: u32,     // in vectors, (width, n_taps)
   bias: u32,     // in vectors, or 0xffffffff
   at: u32,       // in memory, (n_taps - 1, width), the oldest first
-  around: u32,   // 0: nothing. 1: rows are a gate before, a gate behind and what is convolved, each of the width
+  // 0: nothing. 1: rows are a gate before, a gate behind and what is convolved, each of the width. 2: silu behind.
+  around: u32,
 }
 struct Batch {
   past: u32,
@@ -52,6 +54,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     for (var j = 0u; j < before; j++) {
       inputs[j] = inputs[j + 1u];
+    }
+    if (params.around == 2u) {
+      sum = silu(sum);
     }
     out[t * params.out_stride + channel] = sum * gate;
   }

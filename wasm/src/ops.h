@@ -78,6 +78,7 @@ enum class Pooling { Mean, First, Last };
 enum class Around : uint32_t {
   Nothing,
   Gates, // rows are three of the width: a gate before the convolution, one behind it, and what is convolved
+  Silu,  // behind it
 };
 
 /// A causal convolution over time, of each channel with taps of its own.
@@ -93,6 +94,22 @@ struct Convolution {
 struct RgLru {
   Rows input, recurrence, output; // gates before their activations
   const float *decay;             // (width), of the logarithm of a state, below 0
+};
+
+/// What one layer of the gated delta rule reads beside its norm: rows of heads. A head of values has the queries and
+/// keys of head `its own mod n_head_k`; all heads are as wide.
+struct DeltaRule {
+  uint32_t n_head_k, n_head, head_dim; // kMaxHead at most, a multiple of 4
+  Rows qkv;                            // queries and keys (n_head_k, head_dim) each, values (n_head, head_dim)
+  Rows strength, decay;                // (n_head) before their activations, in which they are left on the CPU
+  Rows gate;                           // (n_head, head_dim) before its activation
+  const float *decay_bias, *rate;      // (n_head), the rate below 0
+  const float *norm;                   // (head_dim), of what a head puts out
+  float norm_epsilon;
+  static constexpr uint32_t kMaxHead = 128;
+
+  uint32_t n_inputs() const { return (2 * n_head_k + n_head) * head_dim; } // of a row of qkv
+  uint32_t n_state() const { return n_head * head_dim * head_dim; }
 };
 
 /// A picture as it was sent: `side` rows of `side` pixels, red, green and blue of a byte each.
@@ -185,6 +202,14 @@ public:
   /// The real-gated linear recurrent unit (De et al. 2024) and the gate behind it, in place:
   /// h = a h + sqrt(1 - a^2) sigmoid(input) x, log a = sigmoid(recurrence) decay, x = h gelu(output).
   virtual void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) = 0;
+  /// The gated delta rule (Yang et al. 2025) and the gated norm behind it, of each head with q and k of length 1 and q
+  /// over the root of its width: S = a S, S += k (sigmoid(strength) (v - S k))^T, a = exp(rate softplus(decay + bias)),
+  /// out = norm(S q) silu(gate).
+  virtual void delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) = 0;
+  /// Each head of x has two halves, which become a head of `first` and one of `second`.
+  virtual void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) = 0;
+  /// x *= sigmoid(gate)
+  virtual void gate(Rows gate, Rows x) = 0;
 
   /// From here on the operations see the last `n` tokens alone, or more of them where it is no gain to leave them out;
   /// `rows` become theirs. Returns how many tokens are left.

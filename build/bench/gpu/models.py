@@ -126,6 +126,14 @@ def add_metadata(writer: gguf.GGUFWriter, shape: Shape) -> None:
     if shape.architecture == "gemma2":
         writer.add_attn_logit_softcapping(50)
         writer.add_final_logit_softcapping(30)
+    if shape.architecture == "qwen35":
+        sizes = {t.name.partition(".ssm_")[2]: t for t in shape.tensors}
+        writer.add_rope_dimension_count(shape.rope_dims)
+        writer.add_ssm_conv_kernel(sizes["conv1d.weight"].columns)
+        writer.add_ssm_state_size(width := sizes["norm.weight"].columns)
+        writer.add_ssm_inner_size(values := sizes["out.weight"].columns)
+        writer.add_ssm_time_step_rank(values // width)
+        writer.add_ssm_group_count((shape.channels - values) // (2 * width))
     if shape.architecture == "recurrentgemma":
         at = f"{shape.architecture}.recurrent"
         writer.add_rope_dimension_count(shape.rope_dims)

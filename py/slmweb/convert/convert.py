@@ -26,10 +26,12 @@ from .metadata import FILE_TYPES, add_facts, add_hyperparameters
 from .sentence import read_sentence
 from .tensors import (
     HEAD,
+    TAPS,
     TYPES,
     Planned,
     base_tensors,
     changed,
+    changed_columns,
     plan,
     rounded,
     rows_of,
@@ -179,7 +181,9 @@ def convert_adapter(
                 else:
                     # The conventions change rows of W, which are rows of B; a bias-like
                     # change ("plus_one") is for norms, and those are no matrices.
-                    a, b = pair.a, changed(part, row.change, hyper)
+                    a, b = changed_columns(pair.a, row.change, hyper), part
+                    if row.change != "value_columns":
+                        b = changed(part, row.change, hyper)
                 outputs.append(_matrix(f"{row.target}.lora_a", a, wanted))
                 outputs.append(_matrix(f"{row.target}.lora_b", b, wanted))
 
@@ -212,7 +216,7 @@ def _type(name: str) -> GGMLQuantizationType:
 
 def _output(tensor: Planned, hyper: Hyperparameters, wanted: GGMLQuantizationType) -> Output:
     # A convolution has too few taps for any block, and no product reads them.
-    kind = TYPES["f32"] if tensor.change == "taps" else stored_type(tensor.shape, wanted)
+    kind = TYPES["f32"] if tensor.change in TAPS else stored_type(tensor.shape, wanted)
 
     def blocks() -> Iterator[NDArray[np.generic]]:
         for rows in tensor.blocks(hyper):

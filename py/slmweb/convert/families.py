@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding", "ctx", "types",
-                    "channels", "block", "taps", "gates_and_in", "layer", "layers",
-                    "one"]  # fmt: skip
+                    "channels", "block", "taps", "gates_and_in", "gated_q", "values", "heads",
+                    "state", "layer", "layers", "one"]  # fmt: skip
 
 Change = Literal[
     "none",
@@ -26,6 +26,14 @@ Change = Literal[
     "blocks",  # of a block-diagonal matrix, each as columns by rows
     "block_biases",  # of such a matrix, block by block
     "decay",  # of RG-LRU, before its softplus
+    # Of a delta rule, whose heads of values llama.cpp has in another order: their rows, those
+    # behind the rows of queries and keys, the taps of those, their columns, or a number for each.
+    "value_rows",
+    "value_rows_behind",
+    "value_taps_behind",
+    "value_columns",
+    "value_heads",
+    "value_rates",  # of a number's exponential, below 0
     "after_padding",  # rows of positions, which begin behind the padding token's number
 ]
 
@@ -33,7 +41,7 @@ Change = Literal[
 Memory = Literal["", "attention", "recurrent", "shared"]
 
 # What a recurrent layer is.
-Recurrence = Literal["rg_lru", "short_convolution"]
+Recurrence = Literal["rg_lru", "short_convolution", "delta_rule"]
 
 
 @dataclass(frozen=True)
@@ -622,6 +630,97 @@ FAMILIES: tuple[Family, ...] = (
             "block_ff_dim": "intermediate_size",
         },
     ),
+    Family(
+        "qwen35",
+        "qwen3_5_text",
+        _model("plus_one"),
+        (
+            Row("input_layernorm.weight", "attn_norm.weight", ("embd",), "plus_one"),
+            *_of(
+                "attention",
+                # Each head's query, and behind it the gate of what the head puts out.
+                Row("self_attn.q_proj.weight", "attn_q.weight", ("gated_q", "embd")),
+                Row("self_attn.k_proj.weight", "attn_k.weight", ("kv", "embd")),
+                Row("self_attn.v_proj.weight", "attn_v.weight", ("kv", "embd")),
+                Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("head",), "plus_one"),
+                Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",), "plus_one"),
+                Row("self_attn.o_proj.weight", "attn_output.weight", ("embd", "q")),
+            ),
+            *_of(
+                "recurrent",
+                Row(
+                    "linear_attn.in_proj_qkv.weight",
+                    "attn_qkv.weight",
+                    ("channels", "embd"),
+                    "value_rows_behind",
+                ),
+                Row(
+                    "linear_attn.in_proj_z.weight",
+                    "attn_gate.weight",
+                    ("values", "embd"),
+                    "value_rows",
+                ),
+                Row(
+                    "linear_attn.in_proj_b.weight",
+                    "ssm_beta.weight",
+                    ("heads", "embd"),
+                    "value_heads",
+                ),
+                Row(
+                    "linear_attn.in_proj_a.weight",
+                    "ssm_alpha.weight",
+                    ("heads", "embd"),
+                    "value_heads",
+                ),
+                Row(
+                    "linear_attn.conv1d.weight",
+                    "ssm_conv1d.weight",
+                    ("channels", "taps"),
+                    "value_taps_behind",
+                ),
+                Row("linear_attn.dt_bias", "ssm_dt.bias", ("heads",), "value_heads"),
+                Row("linear_attn.A_log", "ssm_a", ("heads",), "value_rates"),
+                Row("linear_attn.norm.weight", "ssm_norm.weight", ("state",)),
+                Row(
+                    "linear_attn.out_proj.weight",
+                    "ssm_out.weight",
+                    ("embd", "values"),
+                    "value_columns",
+                ),
+            ),
+            Row(
+                "post_attention_layernorm.weight",
+                "post_attention_norm.weight",
+                ("embd",),
+                "plus_one",
+            ),
+            Row("mlp.gate_proj.weight", "ffn_gate.weight", ("ff", "embd")),
+            Row("mlp.up_proj.weight", "ffn_up.weight", ("ff", "embd")),
+            Row("mlp.down_proj.weight", "ffn_down.weight", ("embd", "ff")),
+        ),
+        {
+            "vocab_size": 248_320,
+            "hidden_size": 4096,
+            "intermediate_size": 12_288,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 4,
+            "head_dim": 256,
+            "max_position_embeddings": 32_768,
+            "rope_theta": 10_000.0,
+            "linear_conv_kernel_dim": 4,
+            "conv1d_width": 4,
+            "linear_key_head_dim": 128,
+            "linear_value_head_dim": 128,
+            "linear_num_key_heads": 16,
+            "linear_num_value_heads": 32,
+        },
+        ignored=("mtp.",),  # layers that guess more tokens ahead
+        rotary_share=0.25,
+        recurrence="delta_rule",
+        layer_kinds="layer_types",
+        aliases={"linear_conv_kernel_dim": "conv1d_width"},
+    ),
 )
 
 
@@ -634,6 +733,7 @@ _MEMORIES: Mapping[str, Memory] = {
     "attention": "attention",
     "conv": "recurrent",
     "full_attention": "attention",
+    "linear_attention": "recurrent",
 }
 
 
@@ -642,6 +742,13 @@ def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[M
     if not family.recurs:
         return n_layer * (_ATTENTION,)
     kinds = config.get(family.layer_kinds) or family.defaults.get(family.layer_kinds)
+    if kinds is None and family.recurrence == "delta_rule":
+        interval = config.get("full_attention_interval", 4)
+        if not isinstance(interval, int) or interval < 1:
+            return ()
+        kinds = [
+            "linear_attention" if (i + 1) % interval else "full_attention" for i in range(n_layer)
+        ]
     if kinds is None:  # the first configs of LFM2 count those that attend; all do where none does
         attend = config.get("full_attn_idxs")
         kinds = [
@@ -652,6 +759,35 @@ def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[M
     if not kinds or any(str(kind) not in _MEMORIES for kind in kinds):
         return ()
     return tuple(_MEMORIES[str(kinds[i % len(kinds)])] for i in range(n_layer))
+
+
+@dataclass(frozen=True)
+class DeltaHeads:
+    """Of a delta rule: heads of keys and of values, and the width of each."""
+
+    n_key: int
+    n_value: int
+    width: int
+
+    @property
+    def channels(self) -> int:
+        """Of the convolution: queries, keys and values."""
+        return (2 * self.n_key + self.n_value) * self.width
+
+    @property
+    def values(self) -> int:
+        return self.n_value * self.width
+
+
+def delta_heads(family: Family, whole: Callable[[str], int]) -> DeltaHeads | None:
+    """`whole` reads a whole number above zero of the config, which has the family's defaults."""
+    if family.recurrence != "delta_rule":
+        return None
+    return DeltaHeads(
+        whole("linear_num_key_heads"),
+        whole("linear_num_value_heads"),
+        whole("linear_key_head_dim"),
+    )
 
 
 def feed_forward(family: Family, config: Mapping[str, Any], whole: Callable[[str], int]) -> int:
@@ -678,8 +814,10 @@ MULTIMODAL = {
     "smolvlm": "llama",
     "mistral3": "ministral3",
     "gemma4": "gemma4_text",
+    "qwen3_5": "qwen3_5_text",
 }
-UNTIED = ("idefics3", "smolvlm")  # those of them whose head is their own, unless the config ties it
+# Those of them whose head is their own, unless the config ties it.
+UNTIED = ("idefics3", "smolvlm", "qwen3_5")
 SEES_PROMPTS_WHOLE = ("paligemma",)  # both ways, and only where there is a picture
 
 

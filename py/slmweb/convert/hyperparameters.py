@@ -24,16 +24,20 @@ from .families import (
     MULTIMODAL,
     SEES_PROMPTS_WHOLE,
     UNTIED,
+    DeltaHeads,
     Dimension,
     Family,
     Memory,
     Row,
+    delta_heads,
     family_with,
     feed_forward,
     memories,
 )
 from .layers import Layers, read_layers
 from .sentence import Sentence
+
+MOST_STATE = 128  # columns of a head's state: DeltaRule::kMaxHead
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Recurrence:
     channels: int
     block: int  # columns of a block-diagonal matrix's blocks, of RG-LRU
     taps: int  # of a convolution
+    delta: DeltaHeads | None = None  # of a delta rule
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,10 @@ class Hyperparameters:
         wide = widths[1] if len(widths) > 2 else 0
         return replace(self, pooling=sentence.pooling, n_wide=wide, n_embedding=widths[-1])
 
+    @property
+    def delta(self) -> DeltaHeads | None:
+        return self.recurrence.delta if self.recurrence else None
+
     def memory(self, layer: int) -> Memory:
         if self.layers is not None and self.layers.is_shared(layer):
             return "shared"
@@ -166,6 +175,10 @@ class Hyperparameters:
             "layers": per_layer * self.n_layer,
             "one": 1,
             "gates_and_in": 3 * self.recurrence.channels if self.recurrence else 0,
+            "gated_q": 2 * self.n_head * self.head_dim,
+            "values": self.delta.values if self.delta else 0,
+            "heads": self.delta.n_value if self.delta else 0,
+            "state": self.delta.width if self.delta else 0,
             "wide": self.n_wide,
             "embedding": self.n_embedding,
         }[dimension]
@@ -374,10 +387,20 @@ def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Rec
             f"recurrent layers of {channels} channels in {n_head} blocks",
             "blocks of a multiple of 32 are supported",
         )
+    delta = delta_heads(family, read.whole)
+    if delta is not None:
+        channels = delta.channels
+        wide = read.whole("linear_value_head_dim")
+        if wide != delta.width or wide % 4 or wide > MOST_STATE or delta.n_value % delta.n_key:
+            raise read.unsupported(
+                f"a delta rule of {delta.n_key} key heads of {delta.width} and {delta.n_value} "
+                f"value heads of {wide}",
+                f"heads of one multiple of 4, at most {MOST_STATE}, and values for each key are",
+            )
     taps = read.whole("conv1d_width")
     if not 2 <= taps <= MOST_TAPS:
         raise read.unsupported(f"a convolution of {taps} taps", f"2 to {MOST_TAPS} are supported")
-    return Recurrence(found, channels, block, taps)
+    return Recurrence(found, channels, block, taps, delta)
 
 
 def _check_rotary_share(read: _Reader, family: Family, values: Mapping[str, Any]) -> None:
@@ -416,6 +439,8 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
             f"positions of the type {values['position_embedding_type']!r}",
             f"{positions[0]} ones are supported",
         )
+    if values.get("attn_output_gate") is False:
+        raise read.unsupported("attention without its gate", "attn_output_gate is supported")
     if values.get("use_sliding_window"):
         raise read.unsupported("sliding windows", f"{family.model_type} is supported without")
     for key in family.never:

@@ -92,6 +92,18 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     recurrence = hyper.recurrence
     if recurrence is not None and family.recurrence == "short_convolution":
         writer.add_shortconv_l_cache(recurrence.taps)
+    elif recurrence is not None and (delta := recurrence.delta) is not None:
+        writer.add_ssm_conv_kernel(recurrence.taps)
+        writer.add_ssm_state_size(delta.width)
+        writer.add_ssm_group_count(delta.n_key)
+        writer.add_ssm_time_step_rank(delta.n_value)
+        writer.add_ssm_inner_size(delta.values)
+        recurs = [memory == "recurrent" for memory in recurrence.memories]
+        writer.add_array(f"{family.architecture}.attention.recurrent_layers", recurs)
+        if False in recurs:  # which llama.cpp read before the list
+            writer.add_full_attention_interval(recurs.index(False) + 1)
+        # Of three positions, which are one in a text; llama.cpp asks for them.
+        writer.add_rope_dimension_sections([11, 11, 10, 0])
     elif recurrence is not None:
         for key, value in (
             ("width", recurrence.channels),

@@ -24,6 +24,7 @@ _VISION = (
     "embed_vision",
     "audio_tower",
     "embed_audio",
+    "visual",
 )
 # Where a vision model keeps its language model.
 _LANGUAGE = ("language_model.model.", "model.language_model.", "model.text_model.", "model.")
@@ -33,6 +34,7 @@ _FIRST = tuple(
     f"layers.0.{norm}.weight"
     for norm in ("input_layernorm", "temporal_pre_norm", "operator_norm", "self_attn.q_norm")
 )
+_AHEAD = "mtp."  # layers that guess more tokens ahead
 _BARE = ("layers.", "embed_tokens.", "norm.", "final_norm.", "embedding_norm.")
 
 
@@ -70,7 +72,7 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
         name.removesuffix(first)
         for name in given.values()
         for first in _FIRST
-        if name == first or name.endswith("." + first)
+        if not name.startswith(_AHEAD) and (name == first or name.endswith("." + first))
     }
     # A second stack of layers beside a plain one is refused by its tensors' names.
     prefix = "model." if "model." in prefixes or not prefixes else min(prefixes)

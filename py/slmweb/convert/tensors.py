@@ -28,6 +28,7 @@ TYPES = {
     "bf16": GGMLQuantizationType.BF16,
 }
 F16_MAX = 65504.0
+TAPS = ("taps", "value_taps_behind")  # of convolutions, which no product reads
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 
@@ -63,6 +64,8 @@ class Planned:
     def blocks(self, hyper: Hyperparameters) -> Iterator[F32]:
         """The values, rows in order, before rounding. Raises what `Tensor.read` does."""
         granule = hyper.head_dim if self.change in ("rotary_q", "rotary_k") else 1
+        if self.change in _VALUE_ROWS:
+            granule = self.source.rows  # they change places with each other
         index, of = self.part
         n_rows = self.source.rows // of
         for start, stop in self.source.blocks(granule, index * n_rows, (index + 1) * n_rows):
@@ -74,6 +77,9 @@ class Planned:
             yield changed(rows, self.change, hyper)
 
 
+_VALUE_ROWS = ("value_rows", "value_rows_behind", "value_taps_behind", "value_heads", "value_rates")
+
+
 def changed(rows: F32, change: Change, hyper: Hyperparameters) -> F32:
     """Rows (whole heads of them, where they move) as llama.cpp wants them."""
     if change in ("rotary_q", "rotary_k"):
@@ -83,8 +89,14 @@ def changed(rows: F32, change: Change, hyper: Hyperparameters) -> F32:
         return np.ascontiguousarray(heads.swapaxes(1, 2)).reshape(rows.shape)
     if change in ("plus_one", "plus_one_query_scale"):
         rows = rows + np.float32(1)
-    if change == "taps":
+    if change in TAPS:
         rows = rows[:, 0]
+    if change in _VALUE_ROWS:
+        rows = _tiled_values(rows, change, hyper)
+    if change == "value_rates":
+        rows = -np.exp(rows)
+    if change == "value_columns":
+        rows = changed_columns(rows, change, hyper)
     if change == "blocks":
         rows = np.ascontiguousarray(rows.swapaxes(1, 2)).reshape(-1, rows.shape[-1])
     if change == "block_biases":
@@ -96,9 +108,26 @@ def changed(rows: F32, change: Change, hyper: Hyperparameters) -> F32:
     return rows
 
 
+def changed_columns(rows: F32, change: Change, hyper: Hyperparameters) -> F32:
+    """Rows that are no rows of the tensor and have its columns: of an adapter's A."""
+    if change != "value_columns":
+        return rows
+    return np.ascontiguousarray(_tiled_values(rows.T, "value_rows", hyper).T)
+
+
+def _tiled_values(rows: F32, change: Change, hyper: Hyperparameters) -> F32:
+    """Heads of values that lie by their keys, in the order in which repeated keys meet them."""
+    delta = hyper.delta
+    assert delta is not None
+    before = delta.channels - delta.values if change.endswith("_behind") else 0
+    heads = rows[before:].reshape(delta.n_key, delta.n_value // delta.n_key, -1, *rows.shape[1:])
+    tiled = heads.swapaxes(0, 1).reshape(rows[before:].shape)
+    return np.concatenate([rows[:before], tiled])
+
+
 def shape_before(shape: tuple[int, ...], change: Change, hyper: Hyperparameters) -> tuple[int, ...]:
     """Of the tensor in the checkpoint."""
-    if change == "taps":
+    if change in TAPS:
         return (shape[0], 1, shape[1])
     if change in ("blocks", "block_biases"):
         block = hyper.size("block")

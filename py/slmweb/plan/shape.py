@@ -20,6 +20,7 @@ from ..convert.families import (
     Family,
     Memory,
     Row,
+    delta_heads,
     family_with,
     feed_forward,
     memories,
@@ -98,10 +99,21 @@ class Shape:
 
     @property
     def states(self) -> tuple[int, ...]:
-        """Numbers that each recurrent layer remembers: inputs of its convolution, and of RG-LRU a
-        state of as many channels."""
-        n_state = int(_BY_ARCHITECTURE[self.architecture].recurrence == "rg_lru")
-        return tuple((t.columns - 1 + n_state) * t.rows for t in self.tensors if t.is_convolution)
+        """Numbers that each recurrent layer remembers: inputs of its convolution, and behind them
+        of RG-LRU a state of as many channels, of a delta rule a matrix for each head."""
+        recurrence = _BY_ARCHITECTURE[self.architecture].recurrence
+        n_values, width = self._heads_of_values
+        return tuple(
+            (t.columns - 1 + int(recurrence == "rg_lru")) * t.rows + n_values * width
+            for t in self.tensors
+            if t.is_convolution
+        )
+
+    @property
+    def _heads_of_values(self) -> tuple[int, int]:
+        """Of a delta rule: columns of all its heads, and of one; (0, 0) without."""
+        found = {t.name.partition(".ssm_")[2]: t.columns for t in self.tensors if ".ssm_" in t.name}
+        return found.get("out.weight", 0), found.get("norm.weight", 0)
 
     @property
     def channels(self) -> int:
@@ -110,12 +122,18 @@ class Shape:
 
     @property
     def recurrent_rows(self) -> tuple[int, ...]:
-        """Widths of the activations of a recurrent layer."""
+        """Widths of the activations of a model's recurrent layers, and of the gates of its others'
+        attention."""
         n = self.channels
-        if n == 0:
-            return ()
-        by_recurrence = {"rg_lru": (n,) * 4, "short_convolution": (3 * n, n)}
-        return by_recurrence[str(_BY_ARCHITECTURE[self.architecture].recurrence)]
+        recurrence = _BY_ARCHITECTURE[self.architecture].recurrence if n else None
+        if recurrence == "rg_lru":
+            return (n,) * 4
+        if recurrence == "short_convolution":
+            return (3 * n, n)
+        if recurrence == "delta_rule":
+            n_q, (n_values, width) = self.n_head * self.head_dim, self._heads_of_values
+            return (2 * n_q, n_q, n, n, n_values, n_values, *(n_values // width,) * 2)
+        return ()
 
     @property
     def rope_dims(self) -> int:
@@ -266,7 +284,9 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         kinds = tuple("shared" if layers.is_shared(i) else "attention" for i in range(n_layer))
     if not kinds:
         raise SlmError("bad_file", f"{where} has kinds of layers that nobody knows")
+    delta = delta_heads(family, number)
     channels = number("lru_width", n_embd) if family.recurs else 0
+    channels = delta.channels if delta else channels
     sizes: dict[Dimension, int] = {
         "vocab": n_vocab, "embd": n_embd, "ff": n_ff, "q": n_head * head_dim,
         "kv": n_head_kv * head_dim, "head": head_dim, "ctx": n_ctx,
@@ -276,7 +296,9 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         "channels": channels, "block": channels // n_head, "taps": config.get("conv1d_width", 4),
         "layer": layers.n_per_layer if layers else 0, "one": 1,
         "layers": layers.n_per_layer * n_layer if layers else 0,
-        "gates_and_in": 3 * channels,
+        "gates_and_in": 3 * channels, "gated_q": 2 * n_head * head_dim,
+        "values": delta.values if delta else 0, "heads": delta.n_value if delta else 0,
+        "state": delta.width if delta else 0,
     }  # fmt: skip
 
     def tensor(row: Row, at: str = "", own: Mapping[Dimension, int] = sizes) -> Tensor:

@@ -17,8 +17,26 @@ from ..generated.abi import TENSOR_TYPES, TensorType
 # The matrices of every family, by how much their precision matters together.
 CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
     "embedding": ("token_embd", "output"),
-    "attn_kv": ("attn_k", "attn_v", "rec_input_gate", "rec_recurrence_gate"),
-    "attn_qo": ("attn_q", "attn_output", "rec_gate", "rec_in", "rec_out", "in_proj", "out_proj"),
+    "attn_kv": (
+        "attn_k",
+        "attn_v",
+        "rec_input_gate",
+        "rec_recurrence_gate",
+        "ssm_alpha",
+        "ssm_beta",
+    ),
+    "attn_qo": (
+        "attn_q",
+        "attn_output",
+        "rec_gate",
+        "rec_in",
+        "rec_out",
+        "in_proj",
+        "out_proj",
+        "attn_qkv",
+        "attn_gate",
+        "ssm_out",
+    ),
     "ffn_in": ("ffn_gate", "ffn_up"),
     "ffn_down": ("ffn_down",),
 }

@@ -296,6 +296,25 @@ def test_layers_that_no_gemma4_has(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"layer_types": ["linear_attention", "mamba"]}, "another list of kinds of layers"),
+        ({"linear_num_value_heads": 3}, "a delta rule of 2 key heads of 32 and 3 value heads"),
+        ({"linear_value_head_dim": 64}, "and 4 value heads of 64"),
+        ({"linear_key_head_dim": 256, "linear_value_head_dim": 256}, "at most 128"),
+        ({"attn_output_gate": False}, "attention without its gate"),
+    ],
+    ids=str,
+)
+def test_delta_rules_that_no_model_has(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    tiny = checkpoints.models()["qwen35"]
+    folder = checkpoints.save(tmp_path / "it", checkpoints.model_of(tiny))
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert words in refusal(folder, "unsupported")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
         ({"layer_types": ["conv", "mamba"]}, "another list of kinds of layers"),
         ({"conv_L_cache": 9}, "a convolution of 9 taps; 2 to 8 are supported"),
         ({"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}, "the rope scaling 'yarn'"),

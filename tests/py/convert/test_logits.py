@@ -229,6 +229,31 @@ def test_configs_of_transformers_4(tmp_path: Path, core: Instance) -> None:
     assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
 
 
+def test_the_language_model_of_a_multimodal_qwen35(tmp_path: Path, core: Instance) -> None:
+    """With its vision tower and a layer that guesses tokens ahead beside it."""
+    tiny = MODELS["qwen35"]
+    text = checkpoints.model_of(tiny)
+    folder = checkpoints.save(tmp_path / "it", text, checkpoints.tokenizer_of(tiny))
+    path = folder / "config.json"
+    inner = json.loads(path.read_text())
+    tied = inner.pop("tie_word_embeddings")
+    outer = {"model_type": "qwen3_5", "text_config": inner, "vision_config": {"depth": 1}}
+    path.write_text(json.dumps(outer | {"tie_word_embeddings": tied}))
+    state = {
+        name.replace("model.", "model.language_model.", 1): tensor
+        for name, tensor in load_file(folder / "model.safetensors").items()
+    }
+    state["model.visual.blocks.0.norm1.weight"] = np.ones(4, np.float32)
+    state["mtp.layers.0.input_layernorm.weight"] = np.ones(64, np.float32)
+    state["mtp.fc.weight"] = np.ones((64, 128), np.float32)
+    save_file(state, folder / "model.safetensors")
+    result = convert(folder, tmp_path / "out.gguf", type="f32")
+    assert any("vision" in note for note in result.notes)
+    ids = sequence(tiny)
+    found = core_logits(tmp_path / "out.gguf", ids, core)
+    assert_close(found, checkpoints.logits(text, ids), BOUND)
+
+
 def test_the_first_configs_of_lfm2(tmp_path: Path, core: Instance) -> None:
     """Which layers attend was a list of their numbers, and other names went before today's."""
     tiny = MODELS["lfm2"]

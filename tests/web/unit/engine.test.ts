@@ -26,6 +26,7 @@ let parts: Part[] = [];
 let started: string[] = [];
 let loads: LoadRequest[] = [];
 let asked: GenerateRequest[] = [];
+let looked: string[] = [];
 
 class FakeWorker {
   onmessage: ((event: { data: unknown }) => void) | null = null;
@@ -61,7 +62,10 @@ class FakeWorker {
     } else if (message.type === 'generate') this.#generate(message);
     else if (message.type === 'tokenize')
       this.#say({ type: 'tokenized', id: message.id, ids: new Int32Array(3) });
-    else if (message.type === 'load-adapter')
+    else if (message.type === 'load-vision' || message.type === 'encode') {
+      looked.push(message.type);
+      this.#say({ type: message.type === 'encode' ? 'encoded' : 'vision', id: message.id, memory_bytes: 1 });
+    } else if (message.type === 'load-adapter')
       this.#say({ type: 'adapter', id: message.id, facts: { rank: 1 }, memory_bytes: 1 });
   }
 
@@ -118,8 +122,12 @@ Object.defineProperty(globalThis, 'navigator', {
 });
 
 const SOURCE = {
-  manifest: { memory: { n_ctx_default: 64 }, adapters: [{ name: 'law', title: 'Law', file: 1 }] },
-  files: [new Blob(['model']), new Blob(['law'])],
+  manifest: {
+    memory: { n_ctx_default: 64 },
+    adapters: [{ name: 'law', title: 'Law', file: 1 }],
+    vision: { projector: 'gemma3', file: 2, image_size: 2, n_tokens: 300, whole_prompt: false },
+  },
+  files: [new Blob(['model']), new Blob(['law']), new Blob(['eyes'])],
   wasm: (variant: string) => Promise.resolve(new TextEncoder().encode(variant).buffer),
   workerUrl: 'blob',
   gpuWorkerUrl: 'data',
@@ -136,6 +144,7 @@ async function start(script: readonly Part[], options: EngineOptions = {}): Prom
   started = [];
   loads = [];
   asked = [];
+  looked = [];
   const notices: BackendNotice[] = [];
   const onNotice = (_: string, notice: BackendNotice) => notices.push(notice);
   return { engine: await Engine.start(SOURCE, { onNotice, ...options }), notices };
@@ -170,6 +179,36 @@ test('a device that is lost once is replaced, one that is lost twice by the CPU'
   ]);
   assert.deepEqual(engine.notices, notices);
   assert.deepEqual([engine.facts.backend, engine.losses], ['cpu', 2]);
+});
+
+const seeing = (...squares: number[]) =>
+  ({
+    ...GENERATION,
+    pictures: squares.map((value, i) => ({ rgb: new Uint8Array(12).fill(value), at: 300 * i })),
+  }) as Generation;
+
+test('a picture is encoded once, by each team that sees it', async () => {
+  const { engine } = await start([{}]);
+  assert.deepEqual([loads[0]?.n_batch, loads[0]?.files.length], [512, 1]);
+  await answer(engine);
+  assert.deepEqual(looked, []);
+  await answer(engine, seeing(1, 2));
+  await answer(engine, seeing(2, 1, 3));
+  assert.deepEqual(looked, ['load-vision', 'encode', 'encode', 'encode']);
+  const [, first, second] = asked.map(({ pictures }) => pictures);
+  assert.deepEqual(
+    first!.map(([, at]) => at),
+    [0, 300],
+  );
+  assert.deepEqual([second![0]![0], second![1]![0]], [first![1]![0], first![0]![0]]);
+});
+
+test('pictures are encoded again by the team that takes over', async () => {
+  const { engine } = await start([{ after: 3, fault: LOST }]);
+  assert.equal(await answer(engine, seeing(1)), WHOLE);
+  assert.deepEqual(looked, ['load-vision', 'encode', 'load-vision', 'encode']);
+  const [before, after] = asked.map(({ pictures }) => pictures[0]![0]);
+  assert.notEqual(before, after);
 });
 
 test('a device that comes back is said to be used', async () => {

@@ -54,6 +54,28 @@ async function rejects(change: (manifest: ReturnType<typeof valid>) => void, pat
   });
 }
 
+const EYES = {
+  projector: 'gemma3',
+  file: 0,
+  image_size: 896,
+  patch_size: 14,
+  n_tokens: 256,
+  packed_bytes: 10,
+  encode_bytes: 20,
+};
+
+test('an encoder of pictures has a file that is nobody else’s', async () => {
+  const with_eyes = (vision: object) => (manifest: Json) => {
+    manifest.vision = { ...EYES, ...vision };
+  };
+  await rejects(with_eyes({}), 'vision.file'); // the model's own
+  await rejects(with_eyes({ file: 1 }), 'vision.file');
+  await rejects(with_eyes({ projector: 'ear' }), 'vision.projector');
+  await rejects(with_eyes({ projector: 'toString' }), 'vision.projector');
+  for (const key of ['image_size', 'patch_size', 'n_tokens', 'packed_bytes', 'encode_bytes'])
+    await rejects(with_eyes({ [key]: -1 }), `vision.${key}`);
+});
+
 test('a valid manifest keeps what is known and drops the rest', async () => {
   const manifest = await parseManifest(JSON.stringify({ ...valid(), later: true }));
   assert.equal(manifest.files[0]?.chunks[1]?.size, 14);

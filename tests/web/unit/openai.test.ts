@@ -103,9 +103,32 @@ test('calls of tools and their results are kept', () => {
     assert.throws(() => content({ ...calling, tool_calls: bad }), { code: 'invalid_argument' });
 });
 
+const picture = (image_url: object) => ({ type: 'image_url', image_url });
+
+test('pictures stay where they are among the words, which are joined only where they are alone', () => {
+  const blob = new Blob(['x']);
+  const parts = [
+    { type: 'text', text: 'Look:' },
+    picture({ url: 'data:image/png;base64,eA==', detail: null }),
+    picture({ blob, detail: 'high' }),
+    { type: 'text', text: 'What is it?' },
+  ];
+  assert.deepEqual(content({ role: 'user', content: parts })?.content, [
+    { type: 'text', text: 'Look:' },
+    picture({ url: 'data:image/png;base64,eA==' }),
+    picture({ blob, detail: 'high' }),
+    { type: 'text', text: 'What is it?' },
+  ]);
+  assert.equal(content({ role: 'user', content: [parts[0], parts[3]] })?.content, 'Look:\nWhat is it?');
+});
+
 test('messages that cannot be read say why', () => {
   const bad: [object, RegExp][] = [
-    [{ role: 'user', content: [{ type: 'image_url', image_url: {} }] }, /no images.*image_url/],
+    [{ role: 'user', content: [{ type: 'image_url', image_url: {} }] }, /one of url, blob and bitmap/],
+    [{ role: 'user', content: [picture({ url: 'data:,x', detail: 'huge' })] }, /detail to be 'low'/],
+    [{ role: 'user', content: [picture({ url: 'data:,x', blob: new Blob() })] }, /one of url, blob/],
+    [{ role: 'user', content: [picture({ blob: 'no blob' })] }, /a picture such as/],
+    [{ role: 'assistant', content: [picture({ url: 'data:,x' })] }, /messages of the user alone/],
     [{ role: 'user', content: [{ type: 'input_audio' }] }, /hears nothing/],
     [{ role: 'user', content: [{ type: 'text' }] }, /content parts such as/],
     [{ role: 'user', content: null }, /content to be text/],

@@ -35,7 +35,7 @@ test('the next turns leave out the same ones, so that the cached prefix survives
   const heads: string[] = [];
   for (const turns of [10, 11, 12, 13, 14, 15, 16]) {
     const { messages } = await dropOldest(conversation(turns, false), 160, 200, count);
-    heads.push(messages[0]!.content);
+    heads.push(String(messages[0]!.content));
   }
   assert.deepEqual(heads, ['u3', 'u3', 'u5', 'u5', 'u8', 'u8', 'u8']);
 });

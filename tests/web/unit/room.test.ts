@@ -7,7 +7,7 @@ import { describeError } from '../../../web/src/chat/errors';
 import { SlmError } from '../../../web/src/core/error';
 import { apart } from '../../../web/src/core/units';
 import { findRoom } from '../../../web/src/store/device';
-import { fit, type Limits, whyShorter } from '../../../web/src/store/room';
+import { fit, type Limits, memoryOf as takenBy, whyShorter } from '../../../web/src/store/room';
 import vectors from '../../goldens/memory_rule.json';
 
 const memoryOf = (weights: number, contexts: readonly (readonly number[])[], n_ctx_default = 2048) => ({
@@ -118,4 +118,20 @@ test('sizes that are compared never read the same', () => {
   assert.deepEqual(apart(1_720_000_000, 1_719_000_000), ['1,720,000,000 bytes', '1,719,000,000 bytes']);
   assert.deepEqual(apart(2e9, 1e9), ['2.0 GB', '1.0 GB']);
   assert.deepEqual(apart(2e9, 2e9), ['2.0 GB', '2.0 GB']);
+});
+
+test('an encoder of pictures counts as if it always worked', () => {
+  const memory = { weights: 100, n_ctx_default: 8, contexts: [{ n_ctx: 8, bytes: 10 }] };
+  const vision = {
+    projector: 'gemma3',
+    file: 1,
+    image_size: 896,
+    patch_size: 14,
+    n_tokens: 256,
+    whole_prompt: false,
+    packed_bytes: 20,
+    encode_bytes: 3,
+  } as const;
+  assert.deepEqual(takenBy({ memory, vision }), { ...memory, weights: 123 });
+  assert.equal(takenBy({ memory }), memory);
 });

@@ -80,6 +80,9 @@ public:
   void block_matmul(Rows x, std::initializer_list<Product> products) override;
   void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) override;
   uint32_t keep_last(uint32_t n, std::initializer_list<Rows *> rows) override;
+  void delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) override;
+  void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
+  void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
   void patches(const Pixels &pixels, uint32_t side, Rows out) override;
   void merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) override;

@@ -1,8 +1,10 @@
 // recurrent.cpp: the operations of recurrent layers on the CPU; see ops.h. Time is
 // gone through in order, by each thread for channels of its own, so that a
 // sequence gives the same numbers however it is cut into batches.
+#include <cmath>
 #include <cstring>
 
+#include "kernels/elementwise.h"
 #include "kernels/recurrent.h"
 #include "ops.h"
 
@@ -34,6 +36,7 @@ void CpuOps::convolve(Rows x, const Convolution &c, RecurrentLayer &memory, Rows
         convolve_step(taps, {gates ? in + 2 * width : in, before_it, behind_it}, inputs,
                       results + size_t(t) * kChannels);
       }
+      if (c.around == Around::Silu) silu(results, n * kChannels);
     }
   };
   const auto commit = [&](Range units) {
@@ -74,6 +77,83 @@ void CpuOps::rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) {
     }
   };
   cut(width / kChannels, ws_.result_floats() / ((n + 1) * kChannels), kCost * n * kChannels, compute, commit);
+}
+
+/// A unit is four columns of one head's state, which lie together: (head_dim, 4), by keys.
+void CpuOps::delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) {
+  const uint32_t n = batch.n, width = rule.head_dim, n_head = rule.n_head, n_key = rule.n_head_k * width;
+  float *kept = memory.memory + memory.at + memory.n_inputs;
+  cut(n * rule.n_head_k, [&](Range units) {
+    for (uint32_t u = units.begin; u < units.end; u++) {
+      float *q = rule.qkv.data + size_t(u / rule.n_head_k) * rule.qkv.width + u % rule.n_head_k * width;
+      unit_length(q, width), unit_length(q + n_key, width);
+      slm::scale(q, 1 / std::sqrt(float(width)), width);
+    }
+  });
+  cut(n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      delta_gates(rule.decay_bias, rule.rate, n_head, rule.strength.data + size_t(t) * n_head,
+                  rule.decay.data + size_t(t) * n_head);
+  });
+
+  const uint32_t per_head = width / kChannels, n_state = width * kChannels, each = n_state + n * kChannels;
+  const auto compute = [&](Range units) {
+    for (uint32_t u = units.begin; u < units.end; u++) {
+      float *state = own_.results + size_t(u - units.begin) * each, *to = state + n_state;
+      if (batch.past == 0)
+        std::memset(state, 0, n_state * sizeof(float));
+      else
+        std::memcpy(state, kept + size_t(u) * n_state, n_state * sizeof(float));
+      const uint32_t head = u / per_head, column = u % per_head * kChannels;
+      for (uint32_t t = 0; t < n; t++) {
+        const float *row = rule.qkv.data + size_t(t) * rule.qkv.width, *q = row + head % rule.n_head_k * width;
+        const size_t at = size_t(t) * n_head + head;
+        delta_step({q, q + n_key, row + 2 * n_key + head * width + column, rule.strength.data[at], rule.decay.data[at]},
+                   width, state, to + size_t(t) * kChannels);
+      }
+    }
+  };
+  const auto commit = [&](Range units) {
+    for (uint32_t u = units.begin; u < units.end; u++) {
+      const float *state = own_.results + size_t(u - units.begin) * each, *from = state + n_state;
+      std::memcpy(kept + size_t(u) * n_state, state, n_state * sizeof(float));
+      for (uint32_t t = 0; t < n; t++)
+        std::memcpy(out.data + size_t(t) * out.width + u * kChannels, from + size_t(t) * kChannels,
+                    kChannels * sizeof(float));
+    }
+  };
+  constexpr uint64_t kCost = 9; // three float32 products in two passes over the state
+  cut(n_head * per_head, ws_.result_floats() / each, kCost * n * n_state, compute, commit);
+
+  cut(n * n_head, [&](Range units) {
+    for (uint32_t u = units.begin; u < units.end; u++) {
+      float *head = out.data + size_t(u / n_head) * out.width + u % n_head * width;
+      float *gate = rule.gate.data + size_t(u / n_head) * rule.gate.width + u % n_head * width;
+      slm::rmsnorm(head, rule.norm, rule.norm_epsilon, width, head);
+      silu_multiply(gate, head, width);
+      std::memcpy(head, gate, width * sizeof(float));
+    }
+  });
+}
+
+void CpuOps::part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) {
+  const uint32_t n_head = first.width / head_dim;
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      for (uint32_t h = 0; h < n_head; h++) {
+        const float *head = x.data + size_t(t) * x.width + 2 * h * head_dim;
+        const size_t at = size_t(t) * first.width + h * head_dim;
+        std::memcpy(first.data + at, head, head_dim * sizeof(float));
+        std::memcpy(second.data + at, head + head_dim, head_dim * sizeof(float));
+      }
+  });
+}
+
+void CpuOps::gate(Rows gate, Rows x) {
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      sigmoid_multiply(x.data + size_t(t) * x.width, gate.data + size_t(t) * gate.width, x.width);
+  });
 }
 
 /// A block of a token is a row of its own to a kernel; a unit is one of them.

@@ -1,6 +1,6 @@
 // check_recurrence.cpp: the self-tests of what recurrent layers add: a convolution,
-// gates of blocks and RG-LRU, or a convolution between gates; over a few tokens
-// and one behind them, which reads what those left in memory.
+// gates of blocks and RG-LRU, a convolution that stands alone, or a delta rule;
+// over a few tokens and one behind them, which reads what those left in memory.
 #include <cmath>
 #include <limits>
 
@@ -119,7 +119,8 @@ Status start_recurrence(Checks::Running &r, const Kinds::Recurrence &kind) {
 }
 
 Status start_convolution(Checks::Running &r, const Convolution &kind) {
-  const uint32_t width = 2 * 32 + 1, wide = 3 * width, n_taps = kind.n_taps;
+  const bool gates = kind.around == Around::Gates;
+  const uint32_t width = 2 * 32 + 1, wide = gates ? 3 * width : width, n_taps = kind.n_taps;
   uint64_t state = 1;
   r.convolution = kind;
   SLM_TRY(r.weights.place(r.convolution.taps, width * n_taps, "a self-test"));
@@ -140,8 +141,74 @@ Status start_convolution(Checks::Running &r, const Convolution &kind) {
       const auto at = [&](uint32_t token, uint32_t part) { return double(x[size_t(token) * wide + part * width + c]); };
       double sum = 0;
       for (uint32_t back = 0; back < n_taps && back <= t; back++)
-        sum += double(r.convolution.taps[c * n_taps + n_taps - 1 - back]) * at(t - back, 0) * at(t - back, 2);
-      r.expected.push_back(float(sum * at(t, 1)));
+        sum += double(r.convolution.taps[c * n_taps + n_taps - 1 - back]) * at(t - back, 0) *
+               (gates ? at(t - back, 2) : 1);
+      r.expected.push_back(float(sum * (gates ? at(t, 1) : sigmoid(sum))));
+    }
+  read_both(r);
+  return SLM_OK;
+}
+
+Status start_delta_rule(Checks::Running &r, const DeltaRule &kind) {
+  constexpr uint32_t n_head_k = 2, n_head = 4;
+  const uint32_t width = kind.head_dim, n_key = n_head_k * width, n_values = n_head * width;
+  uint64_t state = 1;
+  float *bias = nullptr, *rate = nullptr;
+  SLM_TRY(r.weights.place(bias, n_head, "a self-test"));
+  SLM_TRY(r.weights.place(rate, n_head, "a self-test"));
+  SLM_TRY(r.weights.place(r.norm, width, "a self-test"));
+  SLM_TRY(r.weights.placed());
+  for (uint32_t h = 0; h < n_head; h++)
+    bias[h] = next_float(state), rate[h] = -std::fabs(next_float(state)) - 0.01f;
+  for (uint32_t i = 0; i < width; i++)
+    r.norm[i] = 1 + next_float(state) / 2;
+  SLM_TRY(r.weights.packed());
+  const uint32_t n_inputs = 2 * n_key + n_values;
+  const std::vector<float> qkv = draw(size_t(kTokens) * n_inputs, 1, state);
+  const std::vector<float> strength = draw(size_t(kTokens) * n_head, 2, state),
+                           decay = draw(size_t(kTokens) * n_head, 2, state),
+                           // Of what comes out, and of that again.
+      gates = draw(size_t(kTokens) * 2 * n_values, 2, state);
+
+  RecurrentLayer memory{.n_inputs = 3, .n_state = n_values * width};
+  run_twice(r, memory, n_values, [&](GpuOps &op, uint32_t past, uint32_t n, Rows out) {
+    const Rows gate = r.room(n, n_values), again = r.room(n, n_values);
+    op.part_heads(rows_of(r, gates, 2 * n_values, past, n), width, gate, again);
+    op.delta_rule({n_head_k, n_head, width, rows_of(r, qkv, n_inputs, past, n), rows_of(r, strength, n_head, past, n),
+                   rows_of(r, decay, n_head, past, n), gate, bias, rate, r.norm, kind.norm_epsilon},
+                  memory, out);
+    op.gate(again, out);
+  });
+
+  std::vector<double> s(size_t(n_values) * width), answer(width); // by heads, keys and values
+  for (uint32_t t = 0; t < kTokens; t++)
+    for (uint32_t h = 0; h < n_head; h++) {
+      const float *q = &qkv[size_t(t) * n_inputs + h % n_head_k * width], *k = q + n_key;
+      const float *v = &qkv[size_t(t) * n_inputs + 2 * n_key + h * width];
+      double keys = 1e-6, queries = 1e-6, squares = 0;
+      for (uint32_t i = 0; i < width; i++)
+        keys += double(k[i]) * double(k[i]), queries += double(q[i]) * double(q[i]);
+      const size_t at = size_t(t) * n_head + h;
+      const double a = std::exp(double(rate[h]) * std::log1p(std::exp(double(decay[at]) + double(bias[h]))));
+      for (uint32_t c = 0; c < width; c++) {
+        const auto cell = [&](uint32_t i) -> double & { return s[(size_t(h) * width + i) * width + c]; };
+        double had = 0;
+        for (uint32_t i = 0; i < width; i++)
+          had += a * cell(i) * double(k[i]) / std::sqrt(keys);
+        const double change = sigmoid(double(strength[at])) * (double(v[c]) - had);
+        answer[c] = 0;
+        for (uint32_t i = 0; i < width; i++) {
+          cell(i) = a * cell(i) + change * double(k[i]) / std::sqrt(keys);
+          answer[c] += cell(i) * double(q[i]) / std::sqrt(queries * width);
+        }
+        squares += answer[c] * answer[c];
+      }
+      for (uint32_t c = 0; c < width; c++) {
+        const size_t gate = size_t(t) * 2 * n_values + 2 * h * width + c;
+        const double g = double(gates[gate]);
+        const double out = answer[c] / std::sqrt(squares / width + double(kind.norm_epsilon)) * double(r.norm[c]);
+        r.expected.push_back(float(out * g * sigmoid(g) * sigmoid(double(gates[gate + width]))));
+      }
     }
   read_both(r);
   return SLM_OK;

@@ -55,6 +55,11 @@ public:
   }
   void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
   uint32_t keep_last(uint32_t, std::initializer_list<Rows *>) override { return 1; }
+  void delta_rule(const DeltaRule &rule, RecurrentLayer &, Rows) override {
+    if (found.delta_rules.empty()) found.delta_rules.push_back(rule); // a model has one
+  }
+  void part_heads(Rows, uint32_t, Rows, Rows) override {}
+  void gate(Rows, Rows) override {}
   void pool(const Input &, Pooling, Rows) override {}
   void patches(const Pixels &, uint32_t, Rows) override {}
   void merge_rows(Rows, uint32_t, uint32_t, Merge, Rows) override {}

@@ -1,5 +1,5 @@
 // recurrent.cpp: the operations of recurrent layers on the GPU; see ops.h. A lane
-// has a channel and goes through time.
+// has a channel, or a column of a head's state, and goes through time.
 #include "ops.h"
 
 namespace slm {
@@ -50,6 +50,40 @@ void GpuOps::rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) {
   op.n = batch_.n;
   op.decay = kept_.vector_at(gates.decay);
   op.at = memory.at + memory.n_inputs;
+  gpu_encode(&op);
+}
+
+void GpuOps::delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) {
+  gpu::DeltaRule op;
+  op.grid[0] = rule.n_head;
+  op.batch = scratch_.batch.handle(), op.vectors = kept_.vectors;
+  op.qkv = handle_of(rule.qkv.data), op.strength = handle_of(rule.strength.data);
+  op.decay = handle_of(rule.decay.data), op.gate = handle_of(rule.gate.data);
+  op.memory = handle_of(memory.memory), op.out = handle_of(out.data);
+  op.n_head_k = rule.n_head_k, op.n_head = rule.n_head, op.width = rule.head_dim;
+  op.qkv_stride = stride_of(rule.qkv.width), op.heads_stride = stride_of(rule.n_head);
+  op.values_stride = stride_of(out.width);
+  op.n = batch_.n;
+  op.decay_bias = kept_.vector_at(rule.decay_bias), op.rate = kept_.vector_at(rule.rate);
+  op.norm = kept_.vector_at(rule.norm), op.epsilon = rule.norm_epsilon;
+  op.at = memory.at + memory.n_inputs;
+  gpu_encode(&op);
+}
+
+void GpuOps::part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) {
+  gpu::PartHeads op;
+  op.grid[0] = (first.width + 63) / 64, op.grid[1] = batch_.n;
+  op.x = handle_of(x.data), op.first = handle_of(first.data), op.second = handle_of(second.data);
+  op.width = first.width, op.head_dim = head_dim;
+  op.x_stride = stride_of(x.width), op.stride = stride_of(first.width);
+  gpu_encode(&op);
+}
+
+void GpuOps::gate(Rows gate, Rows x) {
+  gpu::Gate op;
+  op.grid[0] = (x.width + 63) / 64, op.grid[1] = batch_.n;
+  op.gate = handle_of(gate.data), op.x = handle_of(x.data);
+  op.width = x.width, op.stride = stride_of(x.width);
   gpu_encode(&op);
 }
 

@@ -68,7 +68,8 @@ struct Kinds {
   };
   std::vector<Recurrence> recurrences;
   std::vector<Convolution> convolutions; // that stand alone
-  std::vector<Product> products;         // those that are cut otherwise are other kinds
+  std::vector<DeltaRule> delta_rules;
+  std::vector<Product> products; // those that are cut otherwise are other kinds
   std::vector<AttentionSpec> attention;
 };
 Kinds kinds_of(const LoadedModel &model);
@@ -77,5 +78,7 @@ Kinds kinds_of(const LoadedModel &model);
 Status start_attention(Checks::Running &running, const LoadedModel &model, const AttentionSpec &spec);
 Status start_recurrence(Checks::Running &running, const Kinds::Recurrence &kind);
 Status start_convolution(Checks::Running &running, const Convolution &kind);
+/// The gates of attention, too, which models that have such a rule have as well.
+Status start_delta_rule(Checks::Running &running, const DeltaRule &kind);
 
 } // namespace slm

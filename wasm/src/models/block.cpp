@@ -3,11 +3,11 @@
 
 namespace slm {
 
-Status AttentionWeights::load(Loader &loader, uint32_t layer, const ModelShape &s, bool qk_norm) {
+Status AttentionWeights::load(Loader &loader, uint32_t layer, const ModelShape &s, bool qk_norm, uint32_t per_head) {
   const int at = static_cast<int>(layer);
   const uint32_t n_q = s.n_head * s.head_dim, n_kv = s.n_head_kv * s.head_dim;
   SLM_TRY(loader.vector(at, "attn_norm", s.n_embd, norm));
-  SLM_TRY(loader.linear_with_bias(at, "attn_q", n_q, s.n_embd, q));
+  SLM_TRY(loader.linear_with_bias(at, "attn_q", per_head * n_q, s.n_embd, q));
   SLM_TRY(loader.linear_with_bias(at, "attn_k", n_kv, s.n_embd, k));
   SLM_TRY(loader.linear_with_bias(at, "attn_v", n_kv, s.n_embd, v));
   if (qk_norm) {
@@ -28,9 +28,9 @@ Status AttentionWeights::load_queries(Loader &loader, uint32_t layer, const Mode
   return loader.linear_with_bias(at, "attn_output", s.n_embd, n_q, output);
 }
 
-Status FeedForwardWeights::load(Loader &loader, uint32_t layer, const ModelShape &s) {
+Status FeedForwardWeights::load(Loader &loader, uint32_t layer, const ModelShape &s, std::string_view norm_name) {
   const int at = static_cast<int>(layer);
-  SLM_TRY(loader.vector(at, "ffn_norm", s.n_embd, norm));
+  SLM_TRY(loader.vector(at, norm_name, s.n_embd, norm));
   SLM_TRY(loader.linear_with_bias(at, "ffn_gate", s.n_ff, s.n_embd, gate));
   SLM_TRY(loader.linear_with_bias(at, "ffn_up", s.n_ff, s.n_embd, up));
   return loader.linear_with_bias(at, "ffn_down", s.n_embd, s.n_ff, down);

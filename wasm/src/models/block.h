@@ -10,12 +10,13 @@ namespace slm {
 /// Grouped-query attention (Ainslie et al. 2023).
 struct AttentionWeights {
   float *norm;                                // (n_embd)
-  Linear q;                                   // (n_head * head_dim, n_embd)
+  Linear q;                                   // (n_head * head_dim, n_embd), or twice as many rows
   Linear k, v;                                // (n_head_kv * head_dim, n_embd)
   float *q_norm = nullptr, *k_norm = nullptr; // (head_dim), or null
   Linear output;                              // (n_embd, n_head * head_dim)
 
-  Status load(Loader &loader, uint32_t layer, const ModelShape &shape, bool qk_norm);
+  /// `per_head`: how many times a head's width q has rows for it.
+  Status load(Loader &loader, uint32_t layer, const ModelShape &shape, bool qk_norm, uint32_t per_head = 1);
   /// Of a layer that attends to another one's keys and values: its own, should the file have them, are left out.
   Status load_queries(Loader &loader, uint32_t layer, const ModelShape &shape);
 };
@@ -26,7 +27,7 @@ struct FeedForwardWeights {
   Linear gate, up; // (n_ff, n_embd)
   Linear down;     // (n_embd, n_ff)
 
-  Status load(Loader &loader, uint32_t layer, const ModelShape &shape);
+  Status load(Loader &loader, uint32_t layer, const ModelShape &shape, std::string_view norm = "ffn_norm");
 };
 
 /// Before the first block and after the last.

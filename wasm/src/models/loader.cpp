@@ -423,6 +423,23 @@ Status Loader::vector(int layer, std::string_view name, uint32_t n, float *&out)
   return claim_vector(layer, tensor_name(layer, name, ".weight"), n, out);
 }
 
+Status Loader::bare_vector(int layer, std::string_view name, uint32_t n, float *&out) {
+  return claim_vector(layer, tensor_name(layer, name, ""), n, out);
+}
+
+Status Loader::leave_out_last(uint32_t n, ModelShape &shape) {
+  if (n >= shape.n_layer)
+    return fail(SLM_ERR_BAD_FILE, "the model has ", shape.n_layer, " layers, of which ", n,
+                " are said to be for training alone; convert it again");
+  shape.n_layer -= n;
+  for (uint32_t i = shape.n_layer; i < shape.n_layer + n; i++) {
+    const std::string prefix = tensor_name(static_cast<int>(i), "", "");
+    for (TensorSlot &s : slots_)
+      if (std::string_view(s.tensor->name).starts_with(prefix)) s.skipped = true;
+  }
+  return SLM_OK;
+}
+
 Status Loader::layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out) {
   SLM_TRY(vector(layer, name, n, out.weight));
   return claim_vector(layer, tensor_name(layer, name, ".bias"), n, out.bias);
@@ -499,6 +516,7 @@ constexpr Entry kFamilies[] = {
     {"bert", new_bert},
     {"recurrentgemma", new_recurrentgemma},
     {"lfm2", new_lfm2},
+    {"qwen35", new_qwen35},
 };
 } // namespace
 

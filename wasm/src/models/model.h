@@ -133,6 +133,8 @@ public:
   /// A convolution of squares that do not overlap, as a matrix: (rows, 3 colours * side * side), with its bias.
   Status patches(std::string_view name, uint32_t rows, uint32_t side, Linear &out);
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
+  /// "blk.<layer>.<name>" as it stands: a vector that is no ".weight".
+  Status bare_vector(int layer, std::string_view name, uint32_t n, float *&out);
   /// The same of a matrix that no product reads: (rows, columns), row by row.
   Status table(int layer, std::string_view name, uint32_t rows, uint32_t columns, float *&out);
   /// A matrix that is looked up by rows. It must stay where it is.
@@ -143,6 +145,8 @@ public:
   Status layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out);
   /// "<name>.weight", (width, taps), and "<name>.bias" if the file has one.
   Status convolution(int layer, std::string_view name, uint32_t width, uint32_t n_taps, Convolution &out);
+  /// The last `n` layers, which a model is trained with and runs without: shape.n_layer becomes what remains.
+  Status leave_out_last(uint32_t n, ModelShape &shape);
   bool has(std::string_view name) const;
   /// "blk.<layer>.<name>.weight"
   bool has(int layer, std::string_view name) const;
@@ -249,5 +253,6 @@ std::unique_ptr<Family> new_vaultgemma();
 std::unique_ptr<Family> new_bert();
 std::unique_ptr<Family> new_recurrentgemma();
 std::unique_ptr<Family> new_lfm2();
+std::unique_ptr<Family> new_qwen35();
 
 } // namespace slm

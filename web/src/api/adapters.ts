@@ -19,7 +19,7 @@ export class ModelAdapters implements Adapters {
     signal?.throwIfAborted();
     const { adapters } = this.#engine;
     adapters.checkName(name);
-    const file = source instanceof Blob ? source : await fetchBlob(String(source), signal);
+    const file = source instanceof Blob ? source : await fetchBlob(String(source), 'an adapter', signal);
     const info = await adapters.add(name, title, file);
     if (signal?.aborted) {
       adapters.remove(name);
@@ -41,7 +41,8 @@ export class ModelAdapters implements Adapters {
   }
 }
 
-async function fetchBlob(url: string, signal: AbortSignal | undefined): Promise<Blob> {
+/** `what`: "an adapter", in a sentence. */
+export async function fetchBlob(url: string, what: string, signal: AbortSignal | undefined): Promise<Blob> {
   let found: string;
   let cause: unknown;
   try {
@@ -53,7 +54,7 @@ async function fetchBlob(url: string, signal: AbortSignal | undefined): Promise<
     found = 'no connection';
     cause = error;
   }
-  throw new SlmError('network', `Expected an adapter at ${url}, found ${found}; check the address.`, {
+  throw new SlmError('network', `Expected ${what} at ${url}, found ${found}; check the address.`, {
     cause,
   });
 }

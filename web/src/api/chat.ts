@@ -3,12 +3,16 @@
 
 import { SlmError } from '../core/error';
 import type { Engine, Generation } from '../engine/engine';
+import type { Placed } from '../engine/pictures';
 import type { ToolForm } from '../generated/tool_forms';
+import { PROJECTORS } from '../vision/projectors';
+import { places, withPictures } from '../vision/prompt';
 import { steering } from './inspect';
 import { chatShape } from './logprobs';
 import { chatParams, usageApart } from './openai';
 import { dropOldest, promptRoom } from './overflow';
 import { chatLogprobs, checkNames, invalid, sampling } from './params';
+import { isImage, type MessagePictures, marked } from './pictures';
 import type { Queue } from './queue';
 import { collect, envelope, type Piece, stream } from './requests';
 import type { ChatTemplate } from './template';
@@ -22,6 +26,7 @@ import type {
   ChatMessage,
   ChatParams,
   ChatRequest,
+  ManifestVision,
   RequestOptions,
   SamplingDefaults,
   Stream,
@@ -33,6 +38,9 @@ export interface ChatContext {
   readonly queue: Queue;
   readonly model: string;
   readonly defaults: SamplingDefaults;
+  /** Absent: the model sees no pictures. */
+  readonly vision: ManifestVision | undefined;
+  readonly pictures: MessagePictures;
   /** Throws when the model has none. */
   readonly template: () => ChatTemplate;
 }
@@ -65,11 +73,12 @@ export class Chat implements ChatCompletions {
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = chatLogprobs(params);
     const adapters = engine.adapters.choose(params.adapters);
-    const steer = steering(params.steer, engine.facts.model);
+    const steer = steering(params.steer, engine);
     const use = toolUse(params);
     const form = this.#form(params, use);
-    const { ids, dropped } = await this.#prompt(params, form, use);
-    const asked: Generation = { ...common, ids, logprobs, adapters, steer, echo: false, logits_of: [] };
+    const { ids, pictures, dropped } = await this.#prompt(params, form, use);
+    const known = { logprobs, adapters, steer, echo: false, logits_of: [] };
+    const asked: Generation = { ...common, ids, pictures, ...known };
     const generation = form === null || use === null ? asked : await this.#calling(asked, form, use);
     options.signal?.throwIfAborted();
     const head = envelope('chatcmpl', model);
@@ -175,28 +184,61 @@ export class Chat implements ChatCompletions {
     }: ChatParams,
     form: ToolForm | null,
     use: ToolUse | null,
-  ): Promise<{ ids: Int32Array; dropped: number }> {
-    const { engine } = this.#context;
+  ): Promise<{ ids: Int32Array; pictures: readonly Placed[]; dropped: number }> {
+    const { engine, vision } = this.#context;
     const template = this.#context.template();
     const { n_ctx } = engine.facts;
     const args = use === null ? (template_args ?? {}) : { ...template_args, tools: use.tools };
     const begun = form === null || use === null ? '' : begins(form, use);
+    const known = await this.#context.pictures.of(messages, async () => (await this.#soft()).text);
+    const picturesOf = (some: readonly ChatMessage[]) =>
+      some.flatMap(({ content }) =>
+        typeof content === 'string' ? [] : content.filter(isImage).map((part) => known.get(part)!),
+      );
     const tokenize = (some: readonly ChatMessage[]) => {
-      const prompt = template.prompt(form === null ? some : told(some, template.source, form), {
+      const shown = some.map(marked);
+      const rendered = template.prompt(form === null ? shown : told(shown, template.source, form), {
         continues: continue_final_message ?? some.at(-1)?.role === 'assistant',
         args,
       });
+      const prompt =
+        vision === undefined || known.size === 0
+          ? { ...rendered, lead: 0 }
+          : withPictures(rendered, picturesOf(some), vision.projector);
       const plain = parse_special === true ? [] : prompt.plain;
-      return engine.tokenize(prompt.text + begun, { special: true, bos: !template.writesBos(prompt), plain });
+      const bos = !template.writesBos(prompt, prompt.lead);
+      return engine.tokenize(prompt.text + begun, { special: true, bos, plain });
+    };
+    const placed = async (some: readonly ChatMessage[], dropped: number) => {
+      const ids = fits(await tokenize(some), n_ctx);
+      const squares = picturesOf(some).flatMap((laid) => laid.squares);
+      if (vision === undefined || squares.length === 0) return { ids, pictures: [], dropped };
+      const { id } = await this.#soft();
+      const at = places(ids, id, vision.n_tokens, squares.length);
+      return { ids, pictures: squares.map((rgb, i) => ({ rgb, at: at[i]! })), dropped };
     };
     if (context_overflow === 'drop_oldest') {
       const room = promptRoom(n_ctx, max_tokens);
       const fitted = await dropOldest(messages, room, n_ctx, async (some) => (await tokenize(some)).length);
-      return { ids: fits(await tokenize(fitted.messages), n_ctx), dropped: fitted.dropped };
+      return placed(fitted.messages, fitted.dropped);
     }
     if (context_overflow !== undefined && context_overflow !== 'error')
       invalid("context_overflow to be 'error' or 'drop_oldest'", context_overflow);
-    return { ids: fits(await tokenize(messages), n_ctx), dropped: 0 };
+    return placed(messages, 0);
+  }
+
+  /** The token whose positions pictures take. */
+  async #soft(): Promise<{ readonly id: number; readonly text: string }> {
+    const { engine, vision } = this.#context;
+    const known = vision === undefined ? [] : PROJECTORS[vision.projector].soft;
+    for (const text of known) {
+      const [id, ...more] = await engine.tokenize(text, { special: true, bos: false });
+      if (id !== undefined && more.length === 0) return { id, text };
+    }
+    throw new SlmError(
+      'unsupported',
+      `Expected a vocabulary with a token for pictures (${known.join(' or ')}), found none; this model does not belong to its encoder.`,
+    );
   }
 }
 

@@ -39,9 +39,28 @@ export type ToolChoice =
   | 'required'
   | { readonly type: 'function'; readonly function: { readonly name: string } };
 
+export interface TextPart {
+  readonly type: 'text';
+  readonly text: string;
+}
+
+/** A picture. `url` is a data: URL: nothing is fetched. `detail: 'high'` shows its parts larger as well, where the
+ *  model has learned that, and takes as many times the tokens and the time. */
+export interface ImagePart {
+  readonly type: 'image_url';
+  readonly image_url: { readonly detail?: 'low' | 'high' | 'auto' } & (
+    | { readonly url: string }
+    | { readonly blob: Blob }
+    | { readonly bitmap: ImageBitmap }
+  );
+}
+
+export type ContentPart = TextPart | ImagePart;
+
 export interface ChatMessage {
   readonly role: Role;
-  readonly content: string;
+  /** Parts where there are pictures among them, which a user's message alone may have. */
+  readonly content: string | readonly ContentPart[];
   readonly name?: string;
   /** Of the assistant's. */
   readonly tool_calls?: readonly ToolCall[];
@@ -170,16 +189,11 @@ interface OpenAiParams {
   readonly prompt_cache_key?: string | null;
 }
 
-export interface TextPart {
-  readonly type: 'text';
-  readonly text: string;
-}
-
 /** A message as OpenAI's clients write it: `developer` is `system`, and parts of text are joined by
  *  a line break. */
 export interface ChatMessageParam {
   readonly role: Role | 'developer';
-  readonly content?: string | readonly TextPart[] | null;
+  readonly content?: string | readonly ContentPart[] | null;
   readonly name?: string | null;
   readonly tool_calls?: readonly ToolCall[] | null;
   readonly tool_call_id?: string | null;

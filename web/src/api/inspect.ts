@@ -2,8 +2,7 @@
 // layers; and the check of what steers it, here and in completions.
 
 import { SlmError } from '../core/error';
-import type { Engine } from '../engine/engine';
-import type { RawSteer } from '../worker/protocol';
+import type { Engine, Steering } from '../engine/engine';
 import { logprobOf } from './logprobs';
 import { invalid } from './params';
 import type { Queue } from './queue';
@@ -17,9 +16,10 @@ export interface InspectContext {
   readonly template: () => ChatTemplate;
 }
 
-const KNOWN = new Set(['text', 'messages', 'layer', 'top', 'steer']);
+const KNOWN = new Set(['text', 'messages', 'layer', 'top', 'sae', 'features', 'steer']);
 const TOP = 5;
 const MAX_TOP = 20;
+const MAX_ASKED = 20;
 
 export async function inspect(
   { engine, queue, model, template }: InspectContext,
@@ -35,15 +35,19 @@ export async function inspect(
     );
   for (const [name, value] of Object.entries(request))
     if (value !== undefined && !KNOWN.has(name)) invalid('only parameters that slmweb knows', name);
-  const layers = layersOf(request.layer, facts.n_layer);
+  const { sae } = request;
+  const layers =
+    sae !== undefined && request.layer === undefined ? [] : layersOf(request.layer, facts.n_layer);
   const top = request.top ?? TOP;
   if (!Number.isInteger(top) || top < 1 || top > MAX_TOP)
     invalid(`top to be a whole number from 1 to ${MAX_TOP}`, top);
-  const steer = steering(request.steer, facts);
+  const features = sae === undefined ? none(request.features) : { sae, top, also: asked(request, engine) };
+  const steer = steering(request.steer, engine);
   const adapters = engine.adapters.choose(undefined);
   return queue.run(async () => {
     const ids = await tokensOf(request, engine, template);
-    const { tokens, lens } = await engine.inspect({ ids, layers, top, adapters, steer }, signal);
+    const wish = { ids, layers, top, features, adapters, steer };
+    const { tokens, lens, features: found } = await engine.inspect(wish, signal);
     const text = new TextDecoder();
     return {
       model,
@@ -52,6 +56,7 @@ export async function inspect(
         token: text.decode(Uint8Array.from(bytes)),
         bytes,
         layers: layers.map((layer, l) => ({ layer, next: lens[l]![i]!.map(logprobOf) })),
+        features: found === null ? null : found[i]!,
       })),
       usage: {
         prompt_tokens: ids.length,
@@ -73,6 +78,8 @@ async function tokensOf(
   if (messages !== undefined) {
     if (!Array.isArray(messages) || messages.length === 0)
       invalid('messages to be a list of at least one', messages);
+    if (messages.some(({ content }) => typeof content !== 'string'))
+      invalid('messages of text alone to look inside', 'pictures');
     const continues = messages.at(-1)!.role === 'assistant';
     const prompt = template().prompt(messages, { continues, args: {} });
     const bos = !template().writesBos(prompt);
@@ -94,17 +101,45 @@ function layersOf(given: InspectRequest['layer'], n_layer: number): number[] {
   return [...new Set(list)].sort((a, b) => a - b);
 }
 
+function none(features: InspectRequest['features']): null {
+  return features === undefined ? null : invalid('sae beside features', features);
+}
+
+/** The features that are asked for by number. */
+function asked({ sae, features = [] }: InspectRequest, { saes }: Engine): readonly number[] {
+  const { features: n } = saes.get(sae!);
+  if (!Array.isArray(features) || features.length > MAX_ASKED)
+    invalid(`features to be a list of at most ${MAX_ASKED}`, features);
+  for (const feature of features) featureOf(feature, n);
+  return features;
+}
+
+function featureOf(feature: unknown, n: number): void {
+  if (!Number.isInteger(feature) || (feature as number) < 0 || (feature as number) >= n)
+    invalid(`a feature from 0 to ${n - 1}`, feature);
+}
+
 /** What a request adds to the residual, checked. */
-export function steering(
-  given: readonly Steer[] | undefined,
-  { n_layer, n_embd }: { readonly n_layer: number; readonly n_embd: number },
-): RawSteer[] {
+export function steering(given: readonly Steer[] | undefined, { facts, saes }: Engine): Steering[] {
   if (given === undefined) return [];
   if (!Array.isArray(given)) invalid('steer to be a list of {layer, direction, strength}', given);
-  return (given as readonly Steer[]).map(({ layer, direction, strength }) => {
-    layersOf(layer, n_layer);
+  const { n_layer, n_embd } = facts.model;
+  return (given as readonly Steer[]).map((one) => {
+    const { strength } = one;
     if (typeof strength !== 'number' || !Number.isFinite(strength))
       invalid('the strength of a direction to be a number', strength);
+    if ('sae' in one) {
+      const { site, features } = saes.get(one.sae);
+      if (site === 'heads')
+        invalid(
+          'an autoencoder of a residual or of a feed-forward network to steer by',
+          'one of attention heads',
+        );
+      featureOf(one.feature, features);
+      return { sae: one.sae, feature: one.feature, strength };
+    }
+    const { layer, direction } = one;
+    layersOf(layer, n_layer);
     const numbers = Float32Array.from(direction ?? []);
     if (numbers.length !== n_embd || !numbers.every(Number.isFinite))
       invalid(`a direction of ${n_embd} numbers`, `${numbers.length}`);

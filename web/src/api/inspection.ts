@@ -3,14 +3,53 @@
 
 import type { ChatMessage, TokenLogprob, Usage } from './completions';
 
-/** Adds a direction to what a layer hands on, of every token. */
-export interface Steer {
-  /** From 0. */
+/** Adds a direction to what a layer hands on, of every token: one's own, or that of an autoencoder's feature. */
+export type Steer =
+  | {
+      /** From 0. */
+      readonly layer: number;
+      /** `info.n_embd` numbers. */
+      readonly direction: ArrayLike<number>;
+      /** How often it is added; negative takes it away. */
+      readonly strength: number;
+    }
+  | { readonly sae: string; readonly feature: number; readonly strength: number };
+
+/** A sparse autoencoder that is loaded: what takes the rows of one place apart into features. */
+export interface SaeInfo {
+  readonly name: string;
+  /** What a layer hands on, what its feed-forward network adds, or its attention heads' outputs. */
+  readonly site: 'residual' | 'mlp' | 'heads';
   readonly layer: number;
-  /** `info.n_embd` numbers. */
-  readonly direction: ArrayLike<number>;
-  /** How often it is added; negative takes it away. */
-  readonly strength: number;
+  /** Numbers of a row. */
+  readonly width: number;
+  readonly features: number;
+  /** How many of them have a label. */
+  readonly labels: number;
+  readonly license: string | null;
+}
+
+export interface SaeLoadOptions {
+  /** By which it is used; no other one may have it. */
+  readonly name: string;
+  readonly signal?: AbortSignal;
+}
+
+/** Autoencoders beside the model, such as Gemma Scope's: files that `slmweb sae` writes. */
+export interface Saes {
+  /** From an address or from bytes. Rejects with `bad_file` when it belongs to another model. */
+  load(source: string | URL | Blob, options: SaeLoadOptions): Promise<SaeInfo>;
+  list(): readonly SaeInfo[];
+  /** Frees its memory. */
+  remove(name: string): void;
+}
+
+export interface Feature {
+  readonly feature: number;
+  /** 0: at or below its threshold. */
+  readonly activation: number;
+  /** What it stands for, where the file says. */
+  readonly label: string | null;
 }
 
 export interface InspectRequest {
@@ -19,8 +58,13 @@ export interface InspectRequest {
   readonly messages?: readonly ChatMessage[];
   /** Behind which layers to look, from 0; by default behind all. */
   readonly layer?: number | readonly number[];
-  /** How many of the most likely tokens, 1 to 20; default 5. */
+  /** How many of the most likely tokens, and of the strongest features, 1 to 20; default 5. */
   readonly top?: number;
+  /** The name of an autoencoder that is loaded: each token's features at its place. With it `layer` is by
+   *  default none. */
+  readonly sae?: string;
+  /** Features to tell of each token even where they are not among the strongest; needs `sae`. */
+  readonly features?: readonly number[];
   readonly steer?: readonly Steer[];
 }
 
@@ -37,6 +81,8 @@ export interface InspectedToken {
   readonly bytes: readonly number[];
   /** By rising layer. */
   readonly layers: readonly LayerView[];
+  /** The strongest that are active, then those that were asked for by number; null without `sae`. */
+  readonly features: readonly Feature[] | null;
 }
 
 export interface Inspection {

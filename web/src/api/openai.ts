@@ -4,6 +4,7 @@
 // Names that OpenAI does not have either are left for params.ts to judge.
 
 import { invalid } from './params';
+import { imagePart } from './pictures';
 import type {
   ChatMessage,
   ChatMessageParam,
@@ -11,6 +12,7 @@ import type {
   ChatRequest,
   CompletionParams,
   CompletionRequest,
+  ContentPart,
   StreamOptions,
   ToolCall,
 } from './types';
@@ -121,7 +123,6 @@ function present(value: object): Record<string, unknown> {
 }
 
 const PARTS: Readonly<Record<string, string>> = {
-  image_url: 'this model reads no images',
   input_audio: 'this model hears nothing',
   file: 'no file is read: put its text into the message',
   refusal: 'leave out what was refused',
@@ -144,7 +145,7 @@ function chatMessage(given: ChatMessageParam): ChatMessage {
     ...rest,
     ...(calls === undefined ? {} : { tool_calls: calls }),
     role: role === 'developer' ? 'system' : (role as ChatMessage['role']),
-    content: silent ? '' : textOf(content),
+    content: silent ? '' : contentOf(content, role as string),
   };
 }
 
@@ -159,17 +160,19 @@ function toolCalls(given: unknown): readonly ToolCall[] {
   return given as readonly ToolCall[];
 }
 
-/** Parts are joined by a line break, as the servers of open models do. */
-function textOf(content: unknown): string {
+/** Parts of text alone are joined by a line break, as the servers of open models do. */
+function contentOf(content: unknown, role: string): ChatMessage['content'] {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return invalid("a message's content to be text", content);
-  return content
-    .map((part: { type?: unknown; text?: unknown } | null) => {
-      const why = PARTS[String(part?.type)];
-      if (why !== undefined) return invalid(`content parts of text (${why})`, part?.type);
-      if (part?.type !== 'text' || typeof part.text !== 'string')
-        return invalid("content parts such as {type: 'text', text: '…'}", part);
-      return part.text;
-    })
-    .join('\n');
+  const parts = content.map((part: { type?: unknown; text?: unknown } | null): ContentPart => {
+    const why = PARTS[String(part?.type)];
+    if (why !== undefined) return invalid(`content parts of text and pictures (${why})`, part?.type);
+    if (part?.type === 'image_url')
+      return role === 'user' ? imagePart(part) : invalid('pictures in messages of the user alone', role);
+    if (part?.type !== 'text' || typeof part.text !== 'string')
+      return invalid("content parts such as {type: 'text', text: '…'}", part);
+    return { type: 'text', text: part.text };
+  });
+  const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []));
+  return texts.length === parts.length ? texts.join('\n') : parts;
 }

@@ -9,6 +9,7 @@ import { rulesOf } from './guard';
 import { checkAll } from './guard_pieces';
 import { chatParams, completionParams, usageApart } from './openai';
 import { invalid } from './params';
+import { wordsOf } from './pictures';
 import { envelope, stoppable } from './requests';
 import { PushStream } from './stream';
 import type {
@@ -172,11 +173,11 @@ function textExchange(request: CompletionRequest): Exchange {
 function chatExchange(request: ChatRequest): Exchange {
   const { messages, continue_final_message } = chatParams(request);
   const last = messages.at(-1)!;
-  const begun = last.role === 'assistant' && continue_final_message !== false ? last.content : '';
+  const begun = last.role === 'assistant' && continue_final_message !== false ? wordsOf(last.content) : '';
   const asked = last.role === 'assistant' ? messages.slice(0, -1) : messages;
   const from = asked.findLastIndex(({ role, tool_calls }) => role === 'assistant' && !tool_calls) + 1;
   const words = asked.slice(from).filter(({ role }) => role === 'user');
-  return { question: words.map(({ content }) => content).join('\n\n'), begun };
+  return { question: words.map(({ content }) => wordsOf(content)).join('\n\n'), begun };
 }
 
 export const screenedChat = (chat: ChatCompletions, screen: Screen, model: string): ChatCompletions =>

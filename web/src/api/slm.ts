@@ -7,13 +7,16 @@ import { formatBytes } from '../core/units';
 import { reasonOf } from '../engine/backend';
 import { Engine } from '../engine/engine';
 import { MEMORY } from '../generated/abi';
+import { PROJECTORS } from '../vision/projectors';
 import type { LoadedFacts } from '../worker/protocol';
 import { ModelAdapters } from './adapters';
 import { Chat, type ChatContext } from './chat';
 import { TextEmbeddings } from './embeddings';
 import { ModelGuard } from './guard';
 import { inspect } from './inspect';
+import { MessagePictures } from './pictures';
 import { Queue } from './queue';
+import { ModelSaes } from './saes';
 import { type Rules, Screen, screenedChat, screenedText } from './screened';
 import { ChatTemplate, type TemplateTokens } from './template';
 import { TextCompletions } from './text';
@@ -24,10 +27,12 @@ import type {
   Guard,
   Inspection,
   InspectRequest,
+  Manifest,
   ModelInfo,
   ModelSource,
   Slm,
   SlmStats,
+  VisionInfo,
 } from './types';
 
 /** A guard that is loaded, and what it screens by. */
@@ -42,6 +47,7 @@ export class LoadedModel implements Slm {
   readonly completions: Completions;
   readonly embeddings: TextEmbeddings;
   readonly adapters: ModelAdapters;
+  readonly saes: ModelSaes;
   readonly guard: Guard;
   readonly #engine: Engine;
   readonly #source: ModelSource;
@@ -66,7 +72,9 @@ export class LoadedModel implements Slm {
       queue: this.#queue,
       model: manifest.name,
       defaults: manifest.sampling,
-      template: () => (template ??= new ChatTemplate(manifest.chat_template, tokens)),
+      vision: manifest.vision,
+      pictures: new MessagePictures(manifest.name, manifest.vision),
+      template: () => (template ??= new ChatTemplate(templateOf(manifest), tokens)),
     };
     this.#context = context;
     const chat = new Chat(context);
@@ -74,6 +82,7 @@ export class LoadedModel implements Slm {
     const { chat_template, name } = manifest;
     this.embeddings = new TextEmbeddings(context);
     this.adapters = new ModelAdapters(engine);
+    this.saes = new ModelSaes(engine);
     this.#guarding = guarding;
     if (guarding === null) {
       this.chat = { completions: chat };
@@ -144,6 +153,17 @@ export class LoadedModel implements Slm {
   }
 }
 
+/** The model's own, or that of its projector. */
+function templateOf({ chat_template, vision }: Manifest): string | null {
+  return chat_template ?? (vision === undefined ? null : PROJECTORS[vision.projector].template);
+}
+
+function visionOf({ vision }: Manifest): VisionInfo | null {
+  if (vision === undefined) return null;
+  const { projector, image_size, n_tokens } = vision;
+  return { projector, image_size, n_tokens };
+}
+
 function describe({ facts, choice, notices, losses }: Engine, { manifest }: ModelSource): ModelInfo {
   const { model, memory_maximum, backend, gpu, checks } = facts;
   const few = memory_maximum !== null && memory_maximum < MEMORY.maximum * 65536 ? memory_maximum : null;
@@ -166,9 +186,10 @@ function describe({ facts, choice, notices, losses }: Engine, { manifest }: Mode
     n_embd: model.n_embd,
     n_embedding: model.n_embedding,
     languages: model.languages ?? [],
-    has_chat_template: manifest.chat_template !== null,
+    has_chat_template: templateOf(manifest) !== null,
     has_fim: model.fim !== null,
     sampling: manifest.sampling,
+    vision: visionOf(manifest),
     variant: choice.variant,
     variant_reason: choice.reason + ceiling,
     variant_notices: [

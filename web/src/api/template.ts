@@ -23,6 +23,7 @@ export class ChatTemplate {
   readonly source: string;
   readonly #template: Template;
   readonly #tokens: TemplateTokens;
+  #lists: boolean | null = null;
 
   constructor(source: string | null, tokens: TemplateTokens) {
     if (source === null)
@@ -43,12 +44,29 @@ export class ChatTemplate {
     this.#tokens = tokens;
   }
 
+  /** Some templates show what a list has and nothing of a text: those of models that see pictures. */
+  #wantsLists(): boolean {
+    const shows = (content: unknown) => {
+      try {
+        const messages = [{ role: 'user', content }];
+        return this.#template
+          .render({ ...this.#tokens, add_generation_prompt: true }, { messages })
+          .text.includes(PROBE);
+      } catch {
+        return false;
+      }
+    };
+    return !shows(PROBE) && shows([{ type: 'text', text: PROBE }]);
+  }
+
   /** What the template makes of these very messages. */
   render(messages: readonly Told[], args: Readonly<Record<string, unknown>> = {}): Rendered {
     try {
       const { tools = null, documents = null, ...others } = args;
       const own = { ...this.#tokens, add_generation_prompt: true, ...others };
-      const prompt = this.#template.render(own, { messages, tools, documents });
+      this.#lists ??= this.#wantsLists();
+      const shown = this.#lists ? messages.map(asList) : messages;
+      const prompt = this.#template.render(own, { messages: shown, tools, documents });
       return { text: prompt.text, plain: prompt.spans() };
     } catch (error) {
       throw new SlmError(
@@ -71,21 +89,33 @@ export class ChatTemplate {
       const [first, second, ...others] = messages;
       if (first?.role !== 'system' || second?.role !== 'user') throw error;
       try {
-        return whole([{ ...second, content: `${first.content}\n\n${second.content}` }, ...others]);
+        return whole([{ ...second, content: opened(String(first.content), second.content) }, ...others]);
       } catch {
         throw error;
       }
     }
   }
 
-  /** Most templates write BOS themselves, and a second one would confuse the model. */
-  writesBos({ text, plain }: Rendered): boolean {
+  /** Most templates write BOS themselves, and a second one would confuse the model. Pictures of `lead` characters
+   *  may stand before it. */
+  writesBos({ text, plain }: Rendered, lead = 0): boolean {
     const { bos_token } = this.#tokens;
-    const [first] = plain;
-    return (
-      bos_token !== '' && text.startsWith(bos_token) && (first?.[0] ?? bos_token.length) >= bos_token.length
-    );
+    const end = lead + bos_token.length;
+    return bos_token !== '' && text.startsWith(bos_token, lead) && (plain[0]?.[0] ?? end) >= end;
   }
+}
+
+const PROBE = 'Is this shown?';
+
+function asList(message: Told): Told {
+  const { content } = message;
+  return typeof content === 'string' ? { ...message, content: [{ type: 'text', text: content }] } : message;
+}
+
+/** A message's content with words before it. */
+function opened(words: string, content: unknown): unknown {
+  if (Array.isArray(content)) return [{ type: 'text', text: `${words}\n\n` }, ...content];
+  return `${words}\n\n${content}`;
 }
 
 function sentence(error: unknown): string {

@@ -60,7 +60,7 @@ export class TextCompletions implements Completions {
     const common = sampling(params, defaults, engine.facts.model.n_vocab);
     const logprobs = completionLogprobs(params);
     const adapters = engine.adapters.choose(params.adapters);
-    const steer = steering(params.steer, engine.facts.model);
+    const steer = steering(params.steer, engine);
     const { ids, dropped } = await this.#prompt(params);
     const generation: Generation = {
       ...common,

@@ -8,7 +8,7 @@ import type { Backend, BackendInfo, BackendNotice, GpuStats, KnownAnswer } from 
 import type { ChatCompletions, Completions } from './completions';
 import type { Embeddings } from './embedding_types';
 import type { Guard, GuardOptions } from './guarding';
-import type { Inspection, InspectRequest } from './inspection';
+import type { Inspection, InspectRequest, Saes } from './inspection';
 import type { ContextNotice, StorageNotice, VariantNotice } from './notices';
 
 export type * from './completions';
@@ -90,6 +90,8 @@ export interface Manifest {
   readonly good_for?: string;
   /** Absent when there is none. */
   readonly adapters?: readonly ManifestAdapter[];
+  /** The encoder of pictures; absent when the model sees none. */
+  readonly vision?: ManifestVision;
   /** One; or those of a few layers each, together all of them, of a model that was too large to be asked
    *  at once. Absent in older packs, and where nobody has packed the model. */
   readonly known_answer?: readonly KnownAnswer[];
@@ -101,6 +103,26 @@ export interface ManifestAdapter {
   readonly title: string;
   /** Its place in `files`. */
   readonly file: number;
+}
+
+/** What stands between an encoder of pictures and the language model, as GGUF names it. */
+export type ProjectorName = 'gemma3' | 'paligemma' | 'idefics3';
+
+/** The encoder of pictures that comes with the model; kept like its own files, and loaded with the first picture. */
+export interface ManifestVision {
+  readonly projector: ProjectorName;
+  /** Its place in `files`. */
+  readonly file: number;
+  /** Side of the square that it takes, and of the patches that it cuts it into, in pixels. */
+  readonly image_size: number;
+  readonly patch_size: number;
+  /** Positions that a square takes in a prompt. */
+  readonly n_tokens: number;
+  /** A prompt with pictures is evaluated by one call. */
+  readonly whole_prompt: boolean;
+  /** Bytes of its packed weights, and those that it takes beside them while it encodes. */
+  readonly packed_bytes: number;
+  readonly encode_bytes: number;
 }
 
 /** Bytes that a session of `n_ctx` positions takes beside the weights. */
@@ -264,6 +286,8 @@ export interface ModelInfo extends BackendInfo {
   /** Whether it fills in text: `suffix` and `fim` of completions.create. */
   readonly has_fim: boolean;
   readonly sampling: SamplingDefaults;
+  /** How it sees pictures; null: it does not. */
+  readonly vision: VisionInfo | null;
   readonly variant: Variant;
   /** One sentence: why this variant, and what it cost or gained. */
   readonly variant_reason: string;
@@ -272,6 +296,14 @@ export interface ModelInfo extends BackendInfo {
   readonly threads: number;
   /** The integer dot-product form in use; on the GPU the form of its matrix-vector kernel. */
   readonly dot: string;
+}
+
+export interface VisionInfo {
+  readonly projector: ProjectorName;
+  /** Side of the square that it sees, in pixels. */
+  readonly image_size: number;
+  /** Tokens that a picture takes, without those around it; each part of one that is cut takes as many. */
+  readonly n_tokens: number;
 }
 
 export interface SlmStats {
@@ -357,6 +389,8 @@ export interface Slm {
   readonly completions: Completions;
   readonly embeddings: Embeddings;
   readonly adapters: Adapters;
+  /** For `inspect` and `steer`. */
+  readonly saes: Saes;
   /** Asks the guard that the model was loaded with, with its rules unless others are named; of a model
    *  without one, the model itself. */
   readonly guard: Guard;

@@ -2,6 +2,7 @@
 // chat template or only continues text. It writes into nothing: the caller's
 // `events` decide what to do with each piece.
 
+import { wordsOf } from '../api/pictures';
 import type {
   AdapterUse,
   ChatMessage,
@@ -39,7 +40,7 @@ export async function answer(
   const options = { signal, onPrefill: events.onPrefill };
   let end: AnswerEnd = { finish: null, timings: null, refusal: null };
   if (!slm.info.has_chat_template) {
-    const prompt = messages.map(({ content }) => content).join('');
+    const prompt = messages.map(({ content }) => wordsOf(content)).join('');
     for await (const chunk of await slm.completions.create({ ...sampling, prompt, stream: true }, options)) {
       const [choice] = chunk.choices;
       const refusal = refusalOf(chunk.guard);

@@ -20,10 +20,11 @@ export function usedBy(path: readonly Turn[]): number {
   return path.findLast(({ used }) => used !== null)?.used ?? 0;
 }
 
-/** Tokens of texts that are messages, about. */
-export async function estimate(slm: Slm, texts: readonly string[]): Promise<number> {
+/** Tokens of texts that are messages, with so many pictures, about. */
+export async function estimate(slm: Slm, texts: readonly string[], pictures = 0): Promise<number> {
   const counts = await Promise.all(texts.map((text) => slm.tokenize(text)));
-  return counts.reduce((sum, { length }) => sum + length + TEMPLATE_TOKENS, 0);
+  const seen = pictures * (slm.info.vision?.n_tokens ?? 0);
+  return counts.reduce((sum, { length }) => sum + length + TEMPLATE_TOKENS, seen);
 }
 
 /** The prompt's length, where an answer failed for want of context. */

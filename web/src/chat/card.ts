@@ -75,6 +75,7 @@ function modelFacts(entry: ModelEntry, info: ModelInfo | null): Fact[] {
     [S.weights, weights === '' ? bytes(entry.size) : weights],
     [S.trainedContext, S.tokensUnit(count(info.n_ctx_train))],
     [S.vocabulary, S.tokensUnit(count(info.n_vocab))],
+    [S.picturesFact, info.vision === null ? null : S.seesPictures(count(info.vision.n_tokens))],
     [S.languages, info.languages.length === 0 ? null : info.languages.join(', ')],
   ];
 }

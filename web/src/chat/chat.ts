@@ -101,9 +101,9 @@ export class Chat {
     return domainOf(this.settings, this.adapters);
   }
 
-  send(text: string): void {
-    if (this.busy || text.trim() === '') return;
-    this.answerTo(this.conversation.add(this.conversation.tip(), 'user', S.you, text));
+  send(text: string, pictures: readonly Blob[] = []): void {
+    if (this.busy || (text.trim() === '' && pictures.length === 0)) return;
+    this.answerTo(this.conversation.add(this.conversation.tip(), 'user', S.you, text, pictures));
   }
 
   /** Asks for another answer in place of `turn`, or for the first one after a question. */
@@ -152,8 +152,8 @@ export class Chat {
 
   /** Sends another version of a question; what followed the old one stays with it. */
   edit(turn: Turn, text: string): void {
-    if (this.busy || text.trim() === '') return;
-    this.answerTo(this.conversation.add(turn.parent, 'user', S.you, text));
+    if (this.busy || (text.trim() === '' && turn.pictures.length === 0)) return;
+    this.answerTo(this.conversation.add(turn.parent, 'user', S.you, text, turn.pictures));
   }
 
   chooseVersion(turn: Turn): void {
@@ -314,7 +314,7 @@ export class Chat {
     const slm = await this.model.ready(abort.signal);
     const seed = this.settings.seed ?? newSeed();
     this.lastSeed = seed;
-    const messages = this.conversation.messages(this.settings.systemPrompt, turn);
+    const messages = this.conversation.messages(this.settings.systemPrompt, turn, slm.info.vision !== null);
     const system = messages[0]?.role === 'system' ? 1 : 0;
     this.enter(turn, 'reading');
     const params = {

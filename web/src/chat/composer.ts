@@ -3,21 +3,24 @@
 // composition does neither; on a touch keyboard, which has no Shift+Enter, Enter
 // breaks the line and the button sends. What is sent while an answer is being
 // written waits in the field until that has ended. It knows no model: it hands
-// over text.
+// over text and pictures.
 
 import { announce } from './announce';
 import { button, h, iconButton } from './dom';
 import { icon } from './icons';
 import { S } from './strings';
+import { Tray } from './tray';
 
 export interface ComposerEvents {
-  readonly onSend: (text: string) => void;
+  readonly onSend: (text: string, pictures: readonly Blob[]) => void;
   readonly onStop: () => void;
   /** ArrowUp in the empty field. */
   readonly onRecall: () => void;
-  /** The field holds other words. */
-  readonly onDraft: (text: string) => void;
+  /** The field holds other words, or so many other pictures. */
+  readonly onDraft: (text: string, pictures: number) => void;
   readonly onFiles: (files: readonly File[]) => void;
+  /** Why a picture was not taken. */
+  readonly onRefusal: (sentence: string) => void;
 }
 
 /** Whoever points with a finger most likely types on the glass, too. */
@@ -40,6 +43,7 @@ export function autoGrow(field: HTMLTextAreaElement): void {
 export class Composer {
   readonly field: HTMLTextAreaElement;
   readonly element: HTMLElement;
+  readonly tray: Tray;
   private readonly action: HTMLButtonElement;
   private readonly queue: HTMLElement;
   private busy = false;
@@ -62,6 +66,7 @@ export class Composer {
         events.onFiles(files);
       },
     });
+    this.tray = new Tray({ onChange: () => this.change(), onRefusal: events.onRefusal });
     this.action = iconButton(icon('send'), S.send, () => this.act(), { class: 'send icon-only' });
     this.queue = h(
       'p',
@@ -70,7 +75,13 @@ export class Composer {
       ' ',
       button(S.notYet, () => this.unqueue(), { class: 'quiet' }),
     );
-    this.element = h('div', {}, this.queue, h('div', { class: 'composer' }, this.field, this.action));
+    this.element = h(
+      'div',
+      {},
+      this.queue,
+      this.tray.row,
+      h('div', { class: 'composer' }, this.tray.buttons, this.field, this.action),
+    );
     this.action.disabled = true;
     const hint = (): void => this.field.setAttribute('enterkeyhint', touch.matches ? 'enter' : 'send');
     touch.addEventListener('change', hint); // a tablet that is put on its keyboard
@@ -129,15 +140,16 @@ export class Composer {
 
   private send(): void {
     const text = this.field.value;
-    if (text.trim() === '') return;
+    if (this.isEmpty) return;
     if (this.busy) {
       this.queueUp(true);
       announce(S.queued);
       return;
     }
     this.field.value = '';
+    const pictures = this.tray.take();
     this.change();
-    this.events.onSend(text.trim());
+    this.events.onSend(text.trim(), pictures);
   }
 
   private onKey(event: KeyboardEvent): void {
@@ -160,17 +172,21 @@ export class Composer {
     this.queue.hidden = !queued;
   }
 
+  private get isEmpty(): boolean {
+    return this.field.value.trim() === '' && this.tray.pictures.length === 0;
+  }
+
   /** What is changed is not what was sent. */
   private change(): void {
     this.queueUp(false);
     this.update();
-    this.events.onDraft(this.field.value);
+    this.events.onDraft(this.field.value, this.tray.pictures.length);
   }
 
   private update(): void {
     // Empty, it has the page's direction, and so has what stands in it; written words have their own.
     this.field.dir = this.field.value === '' ? document.documentElement.dir : 'auto';
     autoGrow(this.field);
-    this.action.disabled = !this.busy && this.field.value.trim() === '';
+    this.action.disabled = !this.busy && this.isEmpty;
   }
 }

@@ -6,6 +6,7 @@
 
 import type { BackendNotice } from '../api/backend';
 import type { ChatMessage, GuardReport, Timings } from '../api/types';
+import { S } from './strings';
 
 export type TurnState =
   | 'waiting' // for the model to open, or for the first token
@@ -25,6 +26,8 @@ export interface Turn {
   /** Which child is on the path. */
   chosen: number;
   text: string;
+  /** Of a question. */
+  readonly pictures: readonly Blob[];
   state: TurnState;
   prefill: { readonly done: number; readonly total: number } | null;
   /** Of the request that wrote its last part. */
@@ -58,6 +61,34 @@ export function together(before: Timings | null, timings: Timings | null): Timin
   return { ...before, decode_tokens, decode_ms, decode_tokens_per_second };
 }
 
+/** A turn in words: a question may be a picture alone. */
+export function wordsIn({ text, pictures }: Pick<Turn, 'text' | 'pictures'>): string {
+  return text.trim() === '' && pictures.length > 0 ? S.pictures(pictures.length) : text;
+}
+
+/** The picture that an answer speaks of: the first of the latest question that has some. */
+export function pictureAbove(answer: Turn): Blob | null {
+  for (let turn = answer.parent; turn !== null; turn = turn.parent) {
+    const [first] = turn.pictures;
+    if (first !== undefined) return first;
+  }
+  return null;
+}
+
+/** Pictures come before what is asked about them, as models have learned it. */
+function contentOf(text: string, pictures: readonly Blob[]): ChatMessage['content'] {
+  if (pictures.length === 0) return text;
+  const seen = pictures.map((blob) => ({ type: 'image_url', image_url: { blob } }) as const);
+  return text === '' ? seen : [...seen, { type: 'text', text }];
+}
+
+function joined(one: ChatMessage['content'], other: ChatMessage['content']): ChatMessage['content'] {
+  if (typeof one === 'string' && typeof other === 'string') return `${one}\n\n${other}`;
+  const parts = (content: ChatMessage['content']) =>
+    typeof content === 'string' ? [{ type: 'text', text: content } as const] : content;
+  return [...parts(one), ...parts(other)];
+}
+
 export class Conversation {
   readonly roots: Turn[] = [];
   chosenRoot = 0;
@@ -70,7 +101,7 @@ export class Conversation {
   /** What a list calls it: how it begins. */
   get title(): string {
     const [first] = this.path();
-    return (first?.text ?? '').trim().replace(/\s+/g, ' ').slice(0, TITLE_CHARACTERS);
+    return (first === undefined ? '' : wordsIn(first)).trim().replace(/\s+/g, ' ').slice(0, TITLE_CHARACTERS);
   }
 
   /** The turns shown, first to last. */
@@ -90,7 +121,7 @@ export class Conversation {
   }
 
   /** Adds a turn below `parent` (null: at the start) and puts it on the path. */
-  add(parent: Turn | null, role: Turn['role'], who: string, text = ''): Turn {
+  add(parent: Turn | null, role: Turn['role'], who: string, text = '', pictures: readonly Blob[] = []): Turn {
     const turn: Turn = {
       id: this.nextId++,
       role,
@@ -99,6 +130,7 @@ export class Conversation {
       children: [],
       chosen: 0,
       text,
+      pictures,
       state: role === 'user' ? 'done' : 'waiting',
       prefill: null,
       timings: null,
@@ -140,18 +172,19 @@ export class Conversation {
   /** What to send for an answer below `last`. Roles alternate, as most chat
    *  templates demand: an answer without a word is left out, and the questions
    *  on both sides of it become one. What the guard has refused is not asked again,
-   *  nor shown to the model as far as it came. */
-  messages(systemPrompt: string, last: Turn): ChatMessage[] {
+   *  nor shown to the model as far as it came. A model that does not see is not sent pictures. */
+  messages(systemPrompt: string, last: Turn, sees: boolean): ChatMessage[] {
     const turns: Turn[] = [];
     for (let turn: Turn | null = last; turn !== null; turn = turn.parent) turns.unshift(turn);
     const messages: ChatMessage[] = [];
-    for (const [i, { role, text, refusal }] of turns.entries()) {
-      if (text === '' || refusal !== null || turns[i + 1]?.refusal) continue;
+    for (const [i, { role, text, pictures, refusal }] of turns.entries()) {
+      const content = contentOf(text, sees ? pictures : []);
+      if (content === '' || refusal !== null || turns[i + 1]?.refusal) continue;
       const previous = messages.at(-1);
       if (previous?.role === role) {
-        messages[messages.length - 1] = { role, content: `${previous.content}\n\n${text}` };
+        messages[messages.length - 1] = { role, content: joined(previous.content, content) };
       } else {
-        messages.push({ role, content: text });
+        messages.push({ role, content });
       }
     }
     const system = systemPrompt.trim();

@@ -164,7 +164,7 @@ export class Drawers {
         actions.show(conversation);
       },
       remove: (conversation) => this.delete(conversation),
-      save: (kind) => saveConversation(chat.conversation, kind),
+      save: (kind) => void saveConversation(chat.conversation, kind),
       openFile: (file) => void this.openFile(file),
     });
   }

@@ -7,13 +7,13 @@ import { saveFile } from './save';
 import { readFiles, readTextFile } from './textfile';
 import { fromFile, isSaved, toJson, toMarkdown } from './transfer';
 
-/** Longer than any conversation that a tab holds. */
-const MAX_BYTES = 50e6;
+/** Longer than any conversation that a tab holds, with some dozen pictures. */
+const MAX_BYTES = 150e6;
 
-export function saveConversation(conversation: Conversation, kind: 'md' | 'json'): void {
+export async function saveConversation(conversation: Conversation, kind: 'md' | 'json'): Promise<void> {
   const day = new Date().toISOString().slice(0, 10);
   if (kind === 'md') saveFile(`chat-${day}.md`, 'text/markdown', toMarkdown(conversation));
-  else saveFile(`chat-${day}.json`, 'application/json', toJson(conversation));
+  else saveFile(`chat-${day}.json`, 'application/json', await toJson(conversation));
 }
 
 /** The conversation in a file. Throws an Error whose message is a sentence. */

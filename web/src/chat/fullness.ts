@@ -21,6 +21,7 @@ export class Fullness {
   /** What has just been done; it stays in sight until the next step. */
   private said: Advice | null = null;
   private draft = '';
+  private pictures = 0;
   private draftTokens = 0;
   private weighing = false;
 
@@ -32,8 +33,9 @@ export class Fullness {
   }
 
   /** The field holds other words. */
-  setDraft(text: string): void {
+  setDraft(text: string, pictures: number): void {
     this.draft = text;
+    this.pictures = pictures;
     this.said = null;
     void this.weighDraft();
   }
@@ -49,17 +51,19 @@ export class Fullness {
     if (this.weighing) return;
     this.weighing = true;
     try {
-      for (let counted: string | null = null; counted !== this.draft; ) {
+      for (let counted: string | null = null, seen = 0; counted !== this.draft || seen !== this.pictures; ) {
         counted = this.draft;
+        seen = this.pictures;
         const { slm } = this.chat.model;
         // An engine that answers would count only afterwards.
         if (slm === null || this.chat.busy) break;
-        this.draftTokens = counted.trim() === '' ? 0 : await estimate(slm, [counted]).catch(() => 0);
+        const empty = counted.trim() === '' && seen === 0;
+        this.draftTokens = empty ? 0 : await estimate(slm, [counted], seen).catch(() => 0);
       }
     } finally {
       this.weighing = false;
     }
-    if (this.draft.trim() === '') this.draftTokens = 0;
+    if (this.draft.trim() === '' && this.pictures === 0) this.draftTokens = 0;
     this.draw();
   }
 
@@ -72,7 +76,8 @@ export class Fullness {
     if (slm === null || chat.busy || tip === undefined || path.some(({ used }) => used !== null)) return;
     const system = chat.settings.systemPrompt.trim();
     const texts = [system, ...path.map(({ text }) => text)].filter((text) => text !== '');
-    const tokens = await estimate(slm, texts).catch(() => null);
+    const pictures = path.reduce((n, turn) => n + turn.pictures.length, 0);
+    const tokens = await estimate(slm, texts, pictures).catch(() => null);
     if (tip.used !== null) return;
     tip.used = tokens;
     this.draw();

@@ -15,6 +15,8 @@ const paths = {
   down: 'M10 4v11.5M4.8 10.5 10 15.7l5.2-5.2',
   left: 'M12 5l-5 5 5 5',
   right: 'M8 5l5 5-5 5',
+  picture: 'M3.5 4.5h13v11h-13zM3.5 13l4-4 3.5 3.5 2-2 3.5 3.5M12.8 7.6h.1',
+  camera: 'M3 6.5h3.2L7.6 4.5h4.8l1.4 2H17v9H3zM10 8.2a2.6 2.6 0 1 1 0 5.2 2.6 2.6 0 0 1 0-5.2z',
 } as const;
 
 export type IconName = keyof typeof paths;

@@ -89,11 +89,12 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     onSend: send,
     onStop: () => chat.stop(),
     onRecall: editLast,
-    onDraft: (text) => {
+    onDraft: (text, pictures) => {
       noteUnsaved();
-      fullness.setDraft(text);
+      fullness.setDraft(text, pictures);
     },
     onFiles: (files) => void take(files),
+    onRefusal: refuse,
   });
   const fullness = new Fullness(chat, {
     about: () => drawers.card.open(),
@@ -173,9 +174,9 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     composer.focus();
   }
 
-  function send(text: string): void {
+  function send(text: string, pictures: readonly Blob[] = []): void {
     fullness.say(null);
-    go(() => chat.send(text));
+    go(() => chat.send(text, pictures));
   }
 
   function go(action: () => void): void {
@@ -199,13 +200,24 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   }
 
   async function take(files: readonly File[]): Promise<void> {
+    const pictures = files.filter(({ type }) => type.startsWith('image/'));
+    const others = files.filter((file) => !pictures.includes(file));
+    if (pictures.length > 0) {
+      if (composer.tray.enabled) await composer.tray.add(pictures);
+      else refuse(chat.model.slm === null ? S.notYetPictures : S.seesNoPictures(chat.model.shortName));
+    }
+    if (others.length === 0) return composer.focus();
     try {
-      const taken = await takeFiles(files);
+      const taken = await takeFiles(others);
       if (typeof taken === 'string') composer.insert(taken);
       else show(taken);
     } catch (error) {
-      fullness.say({ sentence: (error as Error).message, action: null });
+      refuse((error as Error).message);
     }
+  }
+
+  function refuse(sentence: string): void {
+    fullness.say({ sentence, action: null });
   }
 
   function editLast(): void {
@@ -228,7 +240,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   /** Whether leaving the page loses something. */
   function noteUnsaved(): void {
     const instructed = chat.settings.systemPrompt.trim() !== (host.site.system_prompt ?? '').trim();
-    const typed = instructed || composer.field.value.trim() !== '';
+    const typed = instructed || composer.field.value.trim() !== '' || composer.tray.pictures.length > 0;
     host.setUnsaved(typed || chat.conversations.some(({ empty }) => !empty));
   }
 }

@@ -85,6 +85,8 @@ export class Screen {
     const { state, slm } = model;
     header.updateModel();
     composer.setPlaceholder(this.placeholder(), state.kind !== 'none');
+    // Between two models nobody knows; what was added stays.
+    if (slm !== null || state.kind === 'none') composer.tray.enable(slm?.info.vision != null);
     opening.update(state);
     if (answering?.state === 'waiting') transcript.update(answering, this.contextOf(answering, null));
     // Before the offer of a new version, which one should hear last.

@@ -5,11 +5,12 @@ import composer from './composer.css';
 import narrow from './narrow.css';
 import page from './page.css';
 import panel from './panel.css';
+import picture from './picture.css';
 import print from './print.css';
 import prose from './prose.css';
 import turn from './turn.css';
 
-const styles = [base, page, turn, prose, composer, panel, narrow].join('\n');
+const styles = [base, page, turn, prose, picture, composer, panel, narrow].join('\n');
 
 /** Adopted rather than inserted: the shell's policy, which the frame inherits,
  *  allows no inline style element. Returns the sheet for paper. */

@@ -29,7 +29,8 @@ export class Transcript {
     const title = h('h1', { class: 'offscreen', id: 'conversation-title' }, S.conversation);
     this.element = h('section', { class: 'transcript', 'aria-labelledby': title.id }, title, this.list);
     scroller.addEventListener('scroll', () => this.noteScroll(), { passive: true });
-    new ResizeObserver(() => this.stick()).observe(scroller);
+    const resized = new ResizeObserver(() => this.stick());
+    for (const element of [scroller, this.list]) resized.observe(element); // a picture is drawn late
   }
 
   show(path: readonly Turn[], context: (turn: Turn) => TurnContext): void {

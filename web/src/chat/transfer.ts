@@ -2,13 +2,16 @@
 // JSON holds every version and comes back whole. Both are read with distrust: a
 // file may come from anywhere, so each limit has a name and a refusal one sentence.
 
-import { Conversation, type Turn } from './conversation';
+import { Conversation, type Turn, wordsIn } from './conversation';
 import { count } from './format';
 import { S } from './strings';
 
-/** Far more than anybody writes in a tab, and little enough to draw. */
+/** Far more than anybody writes in a tab, with some dozen pictures, and little enough to draw. */
 const MAX_TURNS = 10_000;
-const MAX_CHARACTERS = 20_000_000;
+const MAX_CHARACTERS = 150_000_000;
+const MAX_PICTURES = 8;
+/** Arguments of one call. */
+const SLICE = 8192;
 const MAX_NAME = 200;
 const FORMAT = 'slmweb-conversation';
 
@@ -16,6 +19,8 @@ interface SavedTurn {
   readonly role: Turn['role'];
   readonly who: string;
   readonly text: string;
+  /** data: URLs; absent: none. */
+  readonly pictures?: readonly string[];
   /** Place of the turn above it in the list; null: it begins the conversation. */
   readonly parent: number | null;
   /** It is the version shown. */
@@ -26,17 +31,17 @@ interface SavedTurn {
 
 const SPEAKER = /^(\\*)\*\*(.+):\*\*$/;
 
-/** The turns shown, as Markdown. */
+/** The turns shown, as Markdown; of their pictures only that they were there. */
 export function toMarkdown(conversation: Conversation): string {
   return conversation
     .path()
-    .filter((turn) => turn.text !== '')
-    .map((turn) => `**${turn.who}:**\n\n${escapeSpeakers(turn.text.trim())}\n`)
+    .filter((turn) => wordsIn(turn) !== '')
+    .map((turn) => `**${turn.who}:**\n\n${escapeSpeakers(wordsIn(turn).trim())}\n`)
     .join('\n');
 }
 
-/** Every version of every turn, as JSON. */
-export function toJson(conversation: Conversation): string {
+/** Every version of every turn and its pictures, as JSON. */
+export async function toJson(conversation: Conversation): Promise<string> {
   const turns: SavedTurn[] = [];
   const walk: { turn: Turn; parent: number | null; chosen: boolean }[] = conversation.roots
     .map((turn, i) => ({ turn, parent: null, chosen: i === conversation.chosenRoot }))
@@ -44,7 +49,16 @@ export function toJson(conversation: Conversation): string {
   for (let next = walk.pop(); next !== undefined; next = walk.pop()) {
     const { turn, parent, chosen } = next;
     const place = turns.length;
-    turns.push({ role: turn.role, who: turn.who, text: turn.text, parent, chosen, cut: cutOf(turn) });
+    const pictures = await Promise.all(turn.pictures.map(dataUrl));
+    turns.push({
+      role: turn.role,
+      who: turn.who,
+      text: turn.text,
+      ...(pictures.length === 0 ? {} : { pictures }),
+      parent,
+      chosen,
+      cut: cutOf(turn),
+    });
     for (let i = turn.children.length - 1; i >= 0; i--)
       walk.push({ turn: turn.children[i]!, parent: place, chosen: i === turn.chosen });
   }
@@ -76,11 +90,11 @@ function fromJson(text: string): Conversation {
   const made: Turn[] = [];
   const shown: Turn[] = [];
   for (const one of turns as unknown[]) {
-    const { role, who, text: words, parent, chosen, cut } = checkTurn(one, made.length);
+    const { role, who, text: words, pictures = [], parent, chosen, cut } = checkTurn(one, made.length);
     const above = parent === null ? null : made[parent]!;
     // Questions stand at the start and below answers, answers below questions.
     if (role === (above?.role ?? 'assistant')) return refuse();
-    const turn = conversation.add(above, role, who, words);
+    const turn = conversation.add(above, role, who, words, pictures.map(blobOf));
     mend(turn, cut);
     made.push(turn);
     if (chosen) shown.push(turn);
@@ -91,17 +105,46 @@ function fromJson(text: string): Conversation {
 
 function checkTurn(value: unknown, place: number): SavedTurn {
   if (typeof value !== 'object' || value === null) return refuse();
-  const { role, who, text, parent, chosen, cut } = value as Record<string, unknown>;
+  const { role, who, text, pictures = [], parent, chosen, cut } = value as Record<string, unknown>;
   const good =
     (role === 'user' || role === 'assistant') &&
     typeof who === 'string' &&
     who.length <= MAX_NAME &&
     typeof text === 'string' &&
+    arePictures(pictures, role) &&
     (parent === null ||
       (Number.isInteger(parent) && (parent as number) >= 0 && (parent as number) < place)) &&
     typeof chosen === 'boolean' &&
     [null, 'limit', 'context', 'stopped', 'failed'].includes(cut as null);
   return good ? (value as SavedTurn) : refuse();
+}
+
+const PICTURE = /^data:(image\/[a-z0-9.+-]{1,40});base64,([A-Za-z0-9+/]*={0,2})$/;
+
+function arePictures(value: unknown, role: Turn['role']): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length <= (role === 'user' ? MAX_PICTURES : 0) &&
+    value.every((one) => typeof one === 'string' && PICTURE.test(one))
+  );
+}
+
+function blobOf(url: string): Blob {
+  const [, type = '', base64 = ''] = PICTURE.exec(url)!;
+  try {
+    return new Blob([Uint8Array.from(atob(base64), (unit) => unit.charCodeAt(0))], { type });
+  } catch {
+    return refuse();
+  }
+}
+
+/** As a file that holds it has it. */
+async function dataUrl(picture: Blob): Promise<string> {
+  const bytes = new Uint8Array(await picture.arrayBuffer());
+  let text = '';
+  for (let at = 0; at < bytes.length; at += SLICE)
+    text += String.fromCharCode(...bytes.subarray(at, at + SLICE));
+  return `data:${picture.type};base64,${btoa(text)}`;
 }
 
 function fromMarkdown(text: string): Conversation {

@@ -3,8 +3,9 @@
 // it decides nothing.
 
 import type { Timings } from '../api/types';
+import { pointed } from './boxes';
 import { autoGrow, isSendKey } from './composer';
-import { type Turn, together } from './conversation';
+import { pictureAbove, type Turn, together } from './conversation';
 import { copyButton } from './copy';
 import { button, h, iconButton, setText } from './dom';
 import { describeError, type Remedy } from './errors';
@@ -16,6 +17,7 @@ import { say } from './notice';
 import { questionBody } from './question';
 import { refusalBox } from './refusal';
 import { S } from './strings';
+import { pictureCanvas } from './thumbs';
 
 export interface TurnActions {
   readonly retry: (turn: Turn, dropOldest?: boolean) => void;
@@ -55,6 +57,9 @@ export class TurnView {
   private readonly who = h('h2', { class: 'who' });
   private readonly figures = h('div', { class: 'figures' });
   private readonly words = h('div', { class: 'words' });
+  /** The picture with the boxes that the answer puts into it. */
+  private readonly pointed = h('div', { class: 'pointed', hidden: true });
+  private drawnBoxes = '[]';
   private readonly status = h('div', { class: 'turn-status' });
   private readonly foot = h('div', { class: 'actions' });
   private readonly markdown: MarkdownView | null;
@@ -73,12 +78,16 @@ export class TurnView {
     this.who.id = `turn-${turn.id}`;
     this.who.textContent = turn.who;
     this.words.append(this.markdown?.element ?? questionBody(turn.text));
+    const seen = turn.pictures.map((picture, i) =>
+      h('li', {}, pictureCanvas(picture, S.picture(String(i + 1), String(turn.pictures.length)))),
+    );
+    const pictures = seen.length === 0 ? null : h('ul', { class: 'pictures' }, ...seen);
     this.working.append(this.workingNote, this.workingBar);
     this.element = h(
       'article',
       { class: `turn ${turn.role}`, 'aria-labelledby': this.who.id },
       h('div', { class: 'margin' }, this.who, this.figures),
-      h('div', { class: 'body' }, this.words, this.status, this.foot),
+      h('div', { class: 'body' }, pictures, this.words, this.pointed, this.status, this.foot),
     );
   }
 
@@ -87,7 +96,7 @@ export class TurnView {
     const running = turn.state === 'waiting' || turn.state === 'reading' || turn.state === 'writing';
     this.element.classList.toggle('is-writing', turn.state === 'writing' && !turn.paused);
     this.element.classList.toggle('is-last', context.last);
-    this.markdown?.show(turn.text, running);
+    this.drawAnswer(running);
     this.drawFigures(context);
     this.drawStatus(context, running);
     this.drawFoot(context, running);
@@ -101,7 +110,7 @@ export class TurnView {
       this.foot.querySelector<HTMLElement>('[data-action=edit]')?.focus();
     };
     const resend = (): void => {
-      if (field.value.trim() === '') return;
+      if (field.value.trim() === '' && this.turn.pictures.length === 0) return;
       close();
       this.actions.edit(this.turn, field.value.trim());
     };
@@ -146,6 +155,20 @@ export class TurnView {
   private offersRetry(): boolean {
     const { remedies } = describeError(this.turn.error, false);
     return remedies.some((remedy) => remedy === 'retry' || remedy === 'reload');
+  }
+
+  private drawAnswer(running: boolean): void {
+    const { turn, markdown } = this;
+    if (markdown === null) return;
+    const picture = pictureAbove(turn);
+    const { text, boxes } = picture === null ? { text: turn.text, boxes: [] } : pointed(turn.text);
+    markdown.show(text, running);
+    const key = JSON.stringify(boxes);
+    if (picture === null || key === this.drawnBoxes) return;
+    this.drawnBoxes = key;
+    this.pointed.hidden = boxes.length === 0;
+    const labels = boxes.map(({ label }, i) => `${i + 1} ${label}`.trim()).join(', ');
+    this.pointed.replaceChildren(pictureCanvas(picture, S.foundInPicture(labels), boxes));
   }
 
   private drawFigures({ live }: TurnContext): void {
@@ -198,7 +221,8 @@ export class TurnView {
     const known = prefill !== null && prefill.done < prefill.total;
     this.workingBar.hidden = !known;
     if (known) this.workingBar.style.setProperty('--done', String(prefill.done / prefill.total));
-    const label = known ? S.reading(count(prefill.done), count(prefill.total)) : S.thinking;
+    const starting = (this.turn.parent?.pictures.length ?? 0) > 0 ? S.looking : S.thinking;
+    const label = known ? S.reading(count(prefill.done), count(prefill.total)) : starting;
     setText(this.workingNote, label);
   }
 

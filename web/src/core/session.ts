@@ -7,6 +7,13 @@ import type { Adapter } from './adapter';
 import type { Core } from './core';
 import { SlmError } from './error';
 import type { Model } from './model';
+import type { Sae } from './sae';
+import type { Picture } from './vision';
+
+export interface RawFeature {
+  readonly feature: number;
+  readonly activation: number;
+}
 
 export interface RawLogprob {
   readonly id: number;
@@ -98,6 +105,17 @@ export class Session {
     this.#core.check(this.#core.exports.slm_session_adapters(this.#pointer, pointer, pointer + 4 * n, n));
   }
 
+  /** The pictures of the prompts to come, by rising position, in place of those before. Call it before reuse(). */
+  pictures(placed: readonly (readonly [Picture, at: number])[]): void {
+    const n = placed.length;
+    const words = Uint32Array.from([
+      ...placed.map(([{ pointer }]) => pointer),
+      ...placed.map(([, at]) => at),
+    ]);
+    const { pointer } = this.#core.put(new Uint8Array(words.buffer));
+    this.#core.check(this.#core.exports.slm_session_pictures(this.#pointer, pointer, pointer + 4 * n, n));
+  }
+
   /** It may not be used any more. */
   free(): void {
     this.#core.exports.slm_session_free(this.#pointer);
@@ -169,6 +187,27 @@ export class Session {
     const ids = new Int32Array(core.copy(at, 4 * found).buffer);
     const values = new Float32Array(core.copy(at + 4 * n, 4 * found).buffer);
     return Array.from(ids, (id, i) => ({ id, logprob: values[i]! }));
+  }
+
+  /** Has the autoencoder take `n` rows of its width apart; features() and feature() tell what it found. */
+  encode(sae: Sae, rows: Float32Array, n: number): void {
+    const { pointer } = this.#core.put(new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
+    this.#core.check(this.#core.exports.slm_session_encode(this.#pointer, sae.pointer, pointer, n));
+  }
+
+  /** The `n` strongest features of a row that are active, falling. */
+  features(row: number, n: number): RawFeature[] {
+    const core = this.#core;
+    const at = core.scratch(8 * n);
+    const found = core.check(core.exports.slm_session_features(this.#pointer, row, n, at, at + 4 * n));
+    const features = new Int32Array(core.copy(at, 4 * found).buffer);
+    const values = new Float32Array(core.copy(at + 4 * n, 4 * found).buffer);
+    return Array.from(features, (feature, i) => ({ feature, activation: values[i]! }));
+  }
+
+  /** How active one feature is in a row; 0: it is not. */
+  feature(row: number, feature: number): number {
+    return this.#core.check(this.#core.exports.slm_session_feature(this.#pointer, row, feature));
   }
 
   /** Evaluates `ids`; the natural-log probability of `next[i]` after ids[i], for all that `next` has. */

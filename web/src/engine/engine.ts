@@ -10,19 +10,24 @@ import { SlmError } from '../core/error';
 import type { Spans } from '../core/model';
 import { N_BATCH } from '../generated/abi';
 import { GpuFailure } from '../gpu/failure';
+import { batchFor } from '../vision/projectors';
 import type {
   DoneReport,
+  FeatureWish,
   GenerateRequest,
   Inspected,
   InspectRequest,
   LoadedFacts,
   MainReply,
   MainRequest,
+  RawSteer,
   TokenReport,
 } from '../worker/protocol';
 import { EngineAdapters } from './adapters';
 import { type BackendChoice, chooseBackend, sentence, toSlmError, wantsGpuOnly } from './backend';
+import { EnginePictures, type Placed } from './pictures';
 import { probe } from './probe';
+import { EngineSaes } from './saes';
 import { Team } from './team';
 import { type Choice, chooseVariant, GPU_CHOICE } from './variant';
 
@@ -36,12 +41,30 @@ export interface GenerateHandlers {
 }
 
 /** What a request needs besides what the engine adds to it. */
-export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters' | 'replay'> & {
+export type Generation = Omit<GenerateRequest, 'type' | 'id' | 'adapters' | 'steer' | 'pictures' | 'replay'> &
+  ByName & {
+    /** By rising position; absent: none. */
+    readonly pictures?: readonly Placed[];
+  };
+
+/** An inspection, in the same way. */
+export type Inspecting = Omit<InspectRequest, 'type' | 'id' | 'adapters' | 'steer' | 'features'> &
+  ByName & { readonly features: (Omit<FeatureWish, 'sae'> & { readonly sae: string }) | null };
+
+/** As RawSteer, with an autoencoder's name in place of the worker's id. */
+export type Steering =
+  | Exclude<RawSteer, { readonly sae: number }>
+  | { readonly sae: string; readonly feature: number; readonly strength: number };
+
+interface ByName {
   readonly adapters: readonly AdapterUse[];
-};
+  readonly steer: readonly Steering[];
+}
 
 export class Engine {
   readonly adapters: EngineAdapters;
+  readonly saes: EngineSaes;
+  readonly #pictures: EnginePictures;
   readonly #source: ModelSource;
   readonly #options: EngineOptions;
   #notices: BackendNotice[] = [];
@@ -68,6 +91,22 @@ export class Engine {
       this.#team?.ask({ type: 'free-adapter', id: this.#nextId++, adapter: id }).catch(() => undefined); // gone with its team
     };
     this.adapters = new EngineAdapters({ load, free }, source);
+    this.saes = new EngineSaes({
+      load: (file) => this.#loadSae(file),
+      free: (sae) => {
+        this.#team?.ask({ type: 'free-sae', id: this.#nextId++, sae }).catch(() => undefined);
+      },
+    });
+    this.#pictures = new EnginePictures(
+      {
+        load: (vision) => this.#ask({ type: 'load-vision', id: this.#nextId++, file: vision }),
+        encode: (rgb) => this.#encode(rgb),
+        free: (picture) => {
+          this.#team?.ask({ type: 'free-picture', id: this.#nextId++, picture }).catch(() => undefined); // gone with its team
+        },
+      },
+      source,
+    );
     this.#ready = this.#start();
   }
 
@@ -152,18 +191,18 @@ export class Engine {
   }
 
   /** Rejects with the signal's reason when it was aborted. */
-  async inspect(
-    request: Omit<InspectRequest, 'type' | 'id' | 'adapters'> & { readonly adapters: readonly AdapterUse[] },
-    signal: AbortSignal | undefined,
-  ): Promise<Inspected> {
+  async inspect(request: Inspecting, signal: AbortSignal | undefined): Promise<Inspected> {
     return this.#on(async (team) => {
       signal?.throwIfAborted();
       const adapters = await this.adapters.ready(request.adapters);
+      const steer = await this.#steer(request.steer);
+      const wish = request.features;
+      const features = wish === null ? null : { ...wish, sae: await this.saes.id(wish.sae) };
       const id = this.#nextId++;
       const abort = () => team.send({ type: 'abort', id });
       signal?.addEventListener('abort', abort);
       try {
-        const reply = await team.ask({ type: 'inspect', id, ...request, adapters });
+        const reply = await team.ask({ type: 'inspect', id, ...request, features, adapters, steer });
         signal?.throwIfAborted();
         return reply.type === 'inspected' ? reply.found! : unexpected(reply);
       } finally {
@@ -191,6 +230,8 @@ export class Engine {
     signal?.throwIfAborted();
     // In this request's turn, so that an adapter removed before it is not used.
     const adapters = await this.adapters.ready(generation.adapters);
+    const steer = await this.#steer(generation.steer);
+    const pictures = await this.#pictures.ready(generation.pictures ?? [], signal);
     signal?.throwIfAborted();
     const id = this.#nextId++;
     const abort = () => team.send({ type: 'abort', id });
@@ -201,6 +242,8 @@ export class Engine {
         id,
         ...generation,
         adapters,
+        steer,
+        pictures,
         replay: Int32Array.from(made),
       } as const;
       const reply = await team.ask(request, (report) => {
@@ -219,6 +262,24 @@ export class Engine {
   async #loadAdapter(file: Blob) {
     const reply = await this.#ask({ type: 'load-adapter', id: this.#nextId++, file });
     return reply.type === 'adapter' ? reply : unexpected(reply);
+  }
+
+  async #loadSae(file: Blob) {
+    const reply = await this.#ask({ type: 'load-sae', id: this.#nextId++, file });
+    return reply.type === 'sae' ? reply : unexpected(reply);
+  }
+
+  /** By the worker's ids; loads what is not in memory yet. */
+  #steer(steer: readonly Steering[]): Promise<RawSteer[]> {
+    return Promise.all(
+      steer.map(async (one) => ('sae' in one ? { ...one, sae: await this.saes.id(one.sae) } : one)),
+    );
+  }
+
+  async #encode(rgb: Uint8Array): Promise<number> {
+    const id = this.#nextId++;
+    const reply = await this.#ask({ type: 'encode', id, rgb });
+    return reply.type === 'encoded' ? id : unexpected(reply);
   }
 
   #ask(request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> {
@@ -267,7 +328,9 @@ export class Engine {
     this.#throwIfEnded();
     const options = this.#options;
     const n_ctx = options.n_ctx ?? this.#source.manifest.memory.n_ctx_default;
-    const n_batch = options.n_batch ?? N_BATCH[gpu === null ? 'cpu' : 'gpu'];
+    const { vision } = this.#source.manifest;
+    const usual = N_BATCH[gpu === null ? 'cpu' : 'gpu'];
+    const n_batch = options.n_batch ?? (vision === undefined ? usual : batchFor(vision, n_ctx, usual));
     // A new device in place of a lost one is most often the same.
     const kernels = this.#team?.facts.gpu?.info.kernels ?? options.kernels ?? {};
     const verify = this.#doubtful || (options.verify ?? false);
@@ -301,6 +364,8 @@ export class Engine {
   /** The GPU has failed: another team loads the model, and what was asked waits for it. */
   #replace(error: unknown): void {
     this.adapters.restart();
+    this.saes.restart();
+    this.#pictures.restart();
     this.#notices = this.#notices.filter(({ code }) => code !== 'gpu_used'); // no longer
     this.#ready = (async () => {
       this.#gpuFailed(error);
@@ -336,7 +401,13 @@ export class Engine {
       this.#timings = reply.timings;
       this.#memoryBytes = reply.timings.memory_bytes;
     }
-    if (reply.type === 'adapter') this.#memoryBytes = reply.memory_bytes;
+    if (
+      reply.type === 'adapter' ||
+      reply.type === 'sae' ||
+      reply.type === 'vision' ||
+      reply.type === 'encoded'
+    )
+      this.#memoryBytes = reply.memory_bytes;
     if (reply.type === 'done') this.#gpu = reply.gpu;
   }
 

@@ -131,9 +131,11 @@ export class Team {
   }
 }
 
-/** Without the files of adapters, which are loaded when they are used. */
+/** Without the files of adapters and of the encoder of pictures, which are loaded when they are used. */
 function modelFiles({ manifest, files }: ModelSource): readonly Blob[] {
-  const apart = new Set(manifest.adapters?.map(({ file }) => file));
+  const apart = new Set(
+    [...(manifest.adapters ?? []), ...(manifest.vision ? [manifest.vision] : [])].map(({ file }) => file),
+  );
   return files.filter((_, i) => !apart.has(i));
 }
 

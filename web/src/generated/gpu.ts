@@ -150,6 +150,23 @@ export const OPERATIONS: readonly Operation[] = [
     params: 2,
   },
   {
+    name: 'delta_rule',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'batch', binding: 1, access: 'uniform' },
+      { name: 'vectors', binding: 2, access: 'read' },
+      { name: 'qkv', binding: 3, access: 'read' },
+      { name: 'strength', binding: 4, access: 'read' },
+      { name: 'decay', binding: 5, access: 'read' },
+      { name: 'gate', binding: 6, access: 'read' },
+      { name: 'memory', binding: 7, access: 'read_write' },
+      { name: 'out', binding: 8, access: 'read_write' },
+    ],
+    params: 12,
+  },
+  {
     name: 'embed',
     format: true,
     needs: [],
@@ -164,6 +181,17 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'x', binding: 4, access: 'read_write' },
     ],
     params: 9,
+  },
+  {
+    name: 'gate',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'gate', binding: 1, access: 'read' },
+      { name: 'x', binding: 2, access: 'read_write' },
+    ],
+    params: 2,
   },
   {
     name: 'gelu',
@@ -317,6 +345,18 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'out', binding: 2, access: 'read_write' },
     ],
     params: 6,
+  },
+  {
+    name: 'part_heads',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'x', binding: 1, access: 'read' },
+      { name: 'first', binding: 2, access: 'read_write' },
+      { name: 'second', binding: 3, access: 'read_write' },
+    ],
+    params: 4,
   },
   {
     name: 'patches',

@@ -526,7 +526,8 @@ sum += params.factor * y[i];
 y[i] = sum;
 }
 `,
-  convolve: `struct Params {
+  convolve: `//:include activation
+struct Params {
 width: u32,
 x_stride: u32,
 out_stride: u32,
@@ -577,6 +578,9 @@ sum += vectors[taps + j] * inputs[j];
 for (var j = 0u; j < before; j++) {
 inputs[j] = inputs[j + 1u];
 }
+if (params.around == 2u) {
+sum = silu(sum);
+}
 out[t * params.out_stride + channel] = sum * gate;
 }
 for (var j = 0u; j < before; j++) {
@@ -595,6 +599,102 @@ to: u32,
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
 for (var i = id.x; i < params.n; i += groups.x * 256u) {
 dst[params.to + i] = src[i];
+}
+}
+`,
+  delta_rule: `//:include activation
+struct Params {
+n_head_k: u32,
+n_head: u32,
+width: u32,
+qkv_stride: u32,
+heads_stride: u32,
+values_stride: u32,
+n: u32,
+decay_bias: u32,
+rate: u32,
+norm: u32,
+epsilon: f32,
+at: u32,
+}
+struct Batch {
+past: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> batch: Batch;
+@group(0) @binding(2) var<storage, read> vectors: array<f32>;
+@group(0) @binding(3) var<storage, read> qkv: array<f32>;
+@group(0) @binding(4) var<storage, read> strength: array<f32>;
+@group(0) @binding(5) var<storage, read> decay: array<f32>;
+@group(0) @binding(6) var<storage, read> gate: array<f32>;
+@group(0) @binding(7) var<storage, read_write> memory: array<f32>;
+@group(0) @binding(8) var<storage, read_write> out: array<f32>;
+var<workgroup> query: array<f32, 128>;
+var<workgroup> key: array<f32, 128>;
+var<workgroup> squares: array<f32, 128>;
+fn softplus(x: f32) -> f32 {
+let y = exp(-abs(x));
+let z = y / (2.0 + y);
+let s = z * z;
+let series = 1.0 + s * (1.0 / 3.0 + s * (0.2 + s * (1.0 / 7.0 + s * (1.0 / 9.0 + s / 11.0))));
+return max(x, 0.0) + 2.0 * z * series;
+}
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let head = group.x;
+let width = params.width;
+let is_column = lane < width;
+let n_key = params.n_head_k * width;
+let first = params.at + head * width * width + lane;
+let bias = vectors[params.decay_bias + head];
+let rate = vectors[params.rate + head];
+for (var t = 0u; t < params.n; t++) {
+let row = t * params.qkv_stride;
+let at = row + head % params.n_head_k * width + lane;
+if (is_column) {
+query[lane] = qkv[at];
+key[lane] = qkv[at + n_key];
+}
+workgroupBarrier();
+let is_first = batch.past + t == 0u;
+let a = exp(rate * softplus(decay[t * params.heads_stride + head] + bias));
+let b = 1.0 / (1.0 + exp(-max(strength[t * params.heads_stride + head], -80.0)));
+var had = 0.0;
+var keys = 0.0;
+var queries = 0.0;
+for (var i = 0u; i < width; i++) {
+keys += key[i] * key[i];
+queries += query[i] * query[i];
+if (is_column && !is_first) {
+had += key[i] * memory[first + i * width];
+}
+}
+let unit = inverseSqrt(keys + 1e-6);
+var answer = 0.0;
+if (is_column) {
+let value = qkv[row + 2u * n_key + head * width + lane];
+let change = b * (value - a * had * unit) * unit;
+for (var i = 0u; i < width; i++) {
+var s = key[i] * change;
+if (!is_first) {
+s += a * memory[first + i * width];
+}
+memory[first + i * width] = s;
+answer += query[i] * s;
+}
+answer *= inverseSqrt(queries + 1e-6) * inverseSqrt(f32(width));
+}
+squares[lane] = answer * answer;
+workgroupBarrier();
+if (is_column) {
+var sum = 0.0;
+for (var i = 0u; i < width; i++) {
+sum += squares[i];
+}
+let own = t * params.values_stride + head * width + lane;
+let scale = inverseSqrt(sum / f32(width) + params.epsilon) * vectors[params.norm + lane];
+out[own] = answer * scale * silu(gate[own]);
+}
 }
 }
 `,
@@ -642,6 +742,23 @@ put(i * 8u + 7u, w.v7);
 }
 fn put(at: u32, value: vec4<f32>) {
 x[at] = select(vec4<f32>(0.0), x[at], ADD == 1u) + value * params.factor;
+}
+`,
+  gate: `struct Params {
+width: u32,
+stride: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> gate: array<f32>;
+@group(0) @binding(2) var<storage, read_write> x: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let column = group.x * 64u + lane;
+if (column >= params.width) {
+return;
+}
+let at = group.y * params.stride + column;
+x[at] /= 1.0 + exp(-max(gate[at], -80.0));
 }
 `,
   gelu: `//:include activation
@@ -1491,6 +1608,27 @@ for (var j = 0u; j < many; j++) {
 sum += load(row, j, column);
 }
 out[at] = sum / f32(many);
+}
+`,
+  part_heads: `struct Params {
+width: u32,
+head_dim: u32,
+x_stride: u32,
+stride: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> first: array<f32>;
+@group(0) @binding(3) var<storage, read_write> second: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let column = group.x * 64u + lane;
+if (column >= params.width) {
+return;
+}
+let at = group.y * params.x_stride + column + column / params.head_dim * params.head_dim;
+first[group.y * params.stride + column] = x[at];
+second[group.y * params.stride + column] = x[at + params.head_dim];
 }
 `,
   patches: `struct Params {

@@ -12,7 +12,7 @@ import { PageInsteadError, whatToDo } from '../store/data';
 import { checkMemory, httpsOrNull, isModelName, versionLabel } from '../store/manifest';
 import { ANSWER_MS, fetchManifest, fetchWithin, SHORT_ANSWER_MS, type SourceManifest } from '../store/remote';
 import { missingBytes } from '../store/reuse';
-import { linearBytes, type Memory } from '../store/room';
+import { linearBytes, type Memory, memoryOf } from '../store/room';
 import { bytesOnDevice, listStored, storedVersions } from '../store/store';
 import { NO_VERSIONS, type StoredVersion, type StoredVersions } from '../store/versions';
 import { isHalted } from './halted';
@@ -266,7 +266,7 @@ const isAway = ({ details }: SlmError): boolean =>
 function factsOf(manifest: Manifest): Listed {
   const { name, title, version, architecture, parameters, size, license, license_url, source, root } =
     manifest;
-  const memory = needOf(manifest.memory);
+  const memory = needOf(memoryOf(manifest));
   const good_for = manifest.good_for ?? null;
   return {
     name,

@@ -7,7 +7,7 @@ import type { Manifest } from '../api/types';
 import { SlmError } from '../core/error';
 import { LEAST_RESERVED, MOST_BYTES, reserveMemory } from '../core/reserve';
 import { findAdapter } from '../gpu/device';
-import { fit, type Limits, linearBytes, shorterNotice, whyRefused } from './room';
+import { fit, type Limits, linearBytes, memoryOf, shorterNotice, whyRefused } from './room';
 
 export interface Wish {
   /** Context length in tokens; by default the manifest's. */
@@ -32,11 +32,12 @@ export interface Room {
 }
 
 /** What the rule has to know of a model. */
-export type Needs = Pick<Manifest, 'title' | 'memory' | 'context_length' | 'size'>;
+export type Needs = Pick<Manifest, 'title' | 'memory' | 'context_length' | 'size' | 'vision'>;
 
 /** Finds room for a model, or throws too_large with the numbers. */
 export function findRoom(manifest: Omit<Needs, 'size'>, limits: Limits, wish: Wish): Room {
-  const { memory, title } = manifest;
+  const { title } = manifest;
+  const memory = memoryOf(manifest);
   const wanted = wantedContext(manifest, wish);
   const found = fit(memory, wanted, limits, wish.force);
   const { needed, available, needs_gpu } = found;
@@ -67,7 +68,7 @@ export async function measure(
   const { deviceMemory = null } = navigator as Navigator & { readonly deviceMemory?: number };
   const kept = stored || (storage === 'opfs' && (await canStore(manifest.size)));
   // Whether it matters what there is beyond the least.
-  const isLarge = linearBytes(manifest.memory, wantedContext(manifest, wish)) > LEAST_RESERVED;
+  const isLarge = linearBytes(memoryOf(manifest), wantedContext(manifest, wish)) > LEAST_RESERVED;
   const gpu = isLarge && backend !== 'cpu' && (await hasGpu(backend));
   const blob = kept ? 0 : manifest.size;
   return { wasm: isLarge ? wasmLimit() : MOST_BYTES, deviceMemory, gpu, blob, taken };

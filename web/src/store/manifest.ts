@@ -11,10 +11,12 @@ import type {
   ManifestAdapter,
   ManifestChunk,
   ManifestFile,
+  ManifestVision,
   SamplingDefaults,
 } from '../api/types';
 import { Reader } from '../core/check';
 import { SlmError } from '../core/error';
+import { isProjector } from '../vision/projectors';
 
 // A chunk is hashed in one piece of memory; a file set beyond this is no small model.
 const MAX_CHUNK_BYTES = 64 * 1024 * 1024;
@@ -26,6 +28,9 @@ const MAX_CONTEXTS = 64;
 const MAX_KNOWN_TOKENS = 512;
 const MAX_LAYERS = 1024;
 const MAX_KNOWN_LOGITS = 1024;
+// A picture's side in pixels and its tokens; those of today's encoders are 224 to 896, and 64 to 4096.
+const MAX_SIDE = 4096;
+const MAX_PICTURE_TOKENS = 16384;
 // Rounding to 8 bits is not much further off: a greater bound could never fail.
 const MAX_BOUND = 0.1;
 const MAX_ID = 2 ** 31 - 1;
@@ -98,6 +103,7 @@ function checkManifest(value: unknown): Manifest {
     );
   const good_for = reader.optionalText(top.good_for, 'good_for');
   const adapters = checkAdapters(top.adapters ?? [], files.length);
+  const vision = top.vision == null ? null : checkVision(top.vision, files.length, adapters);
   return {
     schema: 2,
     name: reader.string(top.name, 'name', MODEL_NAME, 'letters, digits, dots and dashes'),
@@ -118,6 +124,7 @@ function checkManifest(value: unknown): Manifest {
     files,
     ...(good_for !== null ? { good_for } : {}),
     ...(adapters.length > 0 ? { adapters } : {}),
+    ...(vision !== null ? { vision } : {}),
     ...(top.known_answer != null ? { known_answer: checkKnownAnswers(top.known_answer) } : {}),
   };
 }
@@ -195,6 +202,30 @@ function checkAdapters(value: unknown, n_files: number): ManifestAdapter[] {
         adapters.map((adapter) => adapter[key]),
       );
   return adapters;
+}
+
+/** It has a file of its own, and at least one is left for the model. */
+function checkVision(value: unknown, n_files: number, adapters: readonly ManifestAdapter[]): ManifestVision {
+  const given = reader.object(value, 'vision');
+  const number = (key: string, min: number, max: number) =>
+    reader.integer(given[key], `vision.${key}`, min, max);
+  const { projector } = given;
+  const vision: ManifestVision = {
+    projector: isProjector(projector)
+      ? projector
+      : reader.fail('vision.projector', 'one that this page knows', projector),
+    image_size: number('image_size', 1, MAX_SIDE),
+    patch_size: number('patch_size', 1, MAX_SIDE),
+    n_tokens: number('n_tokens', 1, MAX_PICTURE_TOKENS),
+    whole_prompt: given.whole_prompt === true,
+    packed_bytes: number('packed_bytes', 0, MAX_BYTES),
+    encode_bytes: number('encode_bytes', 0, MAX_BYTES),
+    file: number('file', 0, n_files - 1),
+  };
+  const { file } = vision;
+  if (adapters.some((adapter) => adapter.file === file) || adapters.length + 2 > n_files)
+    reader.fail('vision.file', 'a file beside those of the model and of its adapters', file);
+  return vision;
 }
 
 /** The page makes a link of it, so it must not be a script. */

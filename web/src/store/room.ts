@@ -43,6 +43,12 @@ export interface Fit {
   readonly needs_gpu: boolean;
 }
 
+/** That of the model, and of its encoder of pictures as if it always worked: nobody knows when one comes. */
+export function memoryOf({ memory, vision }: Pick<Manifest, 'memory' | 'vision'>): Memory {
+  if (vision === undefined) return memory;
+  return { ...memory, weights: memory.weights + vision.packed_bytes + vision.encode_bytes };
+}
+
 /** The longest context up to `n_ctx` with which a model can be opened. `force` leaves out the
  *  estimate. */
 export function fit(memory: Memory, n_ctx: number, limits: Limits, force = false): Fit {

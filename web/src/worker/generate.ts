@@ -11,6 +11,7 @@ import { Finish } from '../generated/abi';
 import type { GpuHost } from '../gpu/host';
 import type { DoneReport, GenerateRequest, MainReply, RawTokenLogprob, TokenReport } from './protocol';
 import { Sanity } from './sanity';
+import type { LoadedVision } from './vision';
 
 /** How long one prefill chunk should take: short enough to stop, long enough to be efficient. */
 const CHUNK_MS = 150;
@@ -22,6 +23,7 @@ const ECHO_BYTES = 32 << 20;
 export interface GenerateContext {
   readonly model: Model;
   readonly session: Session;
+  readonly vision: LoadedVision;
   /** null on the CPU. */
   readonly host: GpuHost | null;
   /** Rejects when the GPU does not compute what it should. */
@@ -51,6 +53,7 @@ export async function generate(request: GenerateRequest, context: GenerateContex
   for (const [token, bias] of request.bias) session.bias(token, bias);
   for (const text of request.stop) session.stop(text);
   for (const token of request.show) session.show(token);
+  context.vision.show(session, request.pictures);
 
   // What has been reported of it is not reported again.
   for (const token of replay) session.accept(token);
@@ -127,7 +130,7 @@ async function prefill(
   clock: Clock,
   scored: number[],
 ): Promise<boolean> {
-  const { session, post, tick, isAborted } = context;
+  const { session, vision, post, tick, isAborted } = context;
   const { id, ids: prompt, echo, replay } = request;
   const ids = replay.length === 0 ? prompt : Int32Array.from([...prompt, ...replay]);
   const n = ids.length;
@@ -142,7 +145,7 @@ async function prefill(
     // The first turn of the loop as well: a request may have been aborted while it waited.
     await tick();
     if (isAborted()) return false;
-    const chunk = ids.subarray(at, at + size);
+    const chunk = ids.subarray(at, chunkEnd(at, Math.min(at + size, n), request, vision));
     const start = performance.now();
     if (echo) scored.push(...(await session.evalScored(chunk, ids.subarray(at + 1, at + 1 + chunk.length))));
     else session.eval(chunk, at + chunk.length === n ? wantedOf(request, replay.length) : 'nothing');
@@ -155,6 +158,22 @@ async function prefill(
     size = Math.min(most, Math.max(MIN_CHUNK, fitting));
   }
   return true;
+}
+
+/** Where an evaluation of [at, end) ends that has each picture whole or not at all; of a prompt that is read
+ *  together with its pictures, at its end. */
+export function chunkEnd(
+  at: number,
+  end: number,
+  { ids, pictures }: Pick<GenerateRequest, 'ids' | 'pictures'>,
+  { tokens, wholePrompt }: Pick<LoadedVision, 'tokens' | 'wholePrompt'>,
+): number {
+  if (pictures.length === 0) return end;
+  if (wholePrompt) return at < ids.length ? ids.length : end;
+  const cut = pictures.find(([, first]) => first < end && end < first + tokens);
+  if (cut === undefined) return end;
+  const [, first] = cut;
+  return first > at ? first : first + tokens;
 }
 
 /** Of an evaluation after which there will be `n` tokens of the answer and one more. */

@@ -5,10 +5,12 @@
 
 import { SlmError } from '../core/error';
 import type { Model } from '../core/model';
+import type { Sae, SaeFacts } from '../core/sae';
 import type { Session } from '../core/session';
 import { Site } from '../generated/abi';
-import type { Inspected, InspectRequest, RawTokenLogprob } from './protocol';
+import type { FeatureWish, Inspected, InspectRequest, LabelledFeature, RawTokenLogprob } from './protocol';
 import { senseless } from './sanity';
+import type { LoadedFiles } from './side_files';
 
 /** The logits of all rows of a chunk are kept to this. */
 const LOGIT_BYTES = 32 << 20;
@@ -16,6 +18,7 @@ const LOGIT_BYTES = 32 << 20;
 export interface InspectContext {
   readonly model: Model;
   readonly session: Session;
+  readonly saes: LoadedFiles<SaeFacts, Sae>;
   /** Rejects when the GPU does not compute what it should; null on the CPU. */
   readonly prove: (() => Promise<void>) | null;
   readonly tick: () => Promise<void>;
@@ -32,9 +35,13 @@ export async function inspect(request: InspectRequest, context: InspectContext):
       `Expected at most ${session.n_ctx} tokens, found ${ids.length}; shorten the text, or load the model with a longer context.`,
       { details: { prompt_tokens: ids.length, n_ctx: session.n_ctx } },
     );
-  const taps = layers.map((layer) => [Site.RESIDUAL, layer] as const);
-  const rows = await tapped(ids, taps, context);
-  if (rows === null) return null;
+  const lookedAt = layers.map((layer) => [Site.RESIDUAL, layer] as const);
+  const wish = request.features;
+  const sae = wish === null ? null : context.saes.get(wish.sae);
+  const site = sae === null ? [] : [[sae.facts.site, sae.facts.layer] as const];
+  const all = await tapped(ids, [...lookedAt, ...site], context);
+  if (all === null) return null;
+  const rows = all.slice(0, layers.length);
   const lens: RawTokenLogprob[][][] = [];
   for (const row of rows) {
     const read = await readOut(row, ids.length, top, context);
@@ -42,7 +49,9 @@ export async function inspect(request: InspectRequest, context: InspectContext):
     lens.push(read);
   }
   const bytes = Array.from(ids, (id) => Array.from(model.detokenize([id], { special: true })));
-  return { tokens: bytes, lens };
+  const features = sae === null ? null : await takenApart(all.at(-1)!, ids.length, sae.part, wish!, context);
+  if (features === null && sae !== null) return null;
+  return { tokens: bytes, lens, features };
 }
 
 /** Of each tap, the rows of all tokens one behind the other. */
@@ -70,6 +79,31 @@ async function tapped(
   } finally {
     session.tap([]);
   }
+}
+
+/** The features of each row of the autoencoder's site. */
+async function takenApart(
+  rows: Float32Array,
+  n: number,
+  sae: Sae,
+  { top, also }: FeatureWish,
+  { session, tick, isAborted }: InspectContext,
+): Promise<LabelledFeature[][] | null> {
+  const width = rows.length / n;
+  const found: LabelledFeature[][] = [];
+  for (let at = 0; at < n; at += session.n_batch) {
+    await tick();
+    if (isAborted()) return null;
+    const some = Math.min(session.n_batch, n - at);
+    session.encode(sae, rows.subarray(at * width, (at + some) * width), some);
+    await session.settle();
+    for (let row = 0; row < some; row++) {
+      const strongest = session.features(row, top);
+      const asked = also.map((feature) => ({ feature, activation: session.feature(row, feature) }));
+      found.push([...strongest, ...asked].map((one) => ({ ...one, label: sae.label(one.feature) })));
+    }
+  }
+  return found;
 }
 
 /** The `top` most likely next tokens after each row of a residual. */

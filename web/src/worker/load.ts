@@ -38,7 +38,7 @@ function read(file: Blob, start: number, end: number): Uint8Array {
   }
 }
 
-/** A model or an adapter, as far as loading is concerned. */
+/** A model or what lies beside it, as far as loading is concerned. */
 export type Loadable = Pick<Model, 'core' | 'header' | 'feed'>;
 
 export function readHeaders(model: Loadable, files: readonly Blob[]): void {
@@ -51,6 +51,7 @@ export function readHeaders(model: Loadable, files: readonly Blob[]): void {
 export function planUnits(tensors: readonly TensorFacts[], pieceBytes: number): LoadUnit[] {
   const order = tensors
     .map((tensor, index) => ({ ...tensor, index }))
+    .filter(({ granule }) => granule > 0) // the others are not loaded
     .sort((a, b) => a.file - b.file || a.offset - b.offset);
   const units: { file: number; offset: number; size: number; pieces: LoadPiece[] }[] = [];
   for (const { index, file, offset, size, granule } of order) {

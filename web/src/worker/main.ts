@@ -4,14 +4,15 @@
 // worker only waits to be terminated.
 
 import type { Check } from '../api/backend';
+import { Adapter, type AdapterFacts } from '../core/adapter';
 import { Core, type Device } from '../core/core';
 import { SlmError } from '../core/error';
 import { Model } from '../core/model';
 import { type Reserved, reserveMemory } from '../core/reserve';
+import { Sae, type SaeFacts } from '../core/sae';
 import { Session } from '../core/session';
 import type { GpuHost } from '../gpu/host';
 import { Meter } from '../store/meter';
-import { LoadedAdapters } from './adapters';
 import { checkAnswer, checkKernels, checkWeights, mustPass } from './checks';
 import { describeFailure, isCrash, reportCrash } from './failure';
 import { formsInTurn, provenForm } from './forms';
@@ -28,9 +29,11 @@ import type {
   LoadRequest,
   MainReply,
   MainRequest,
-  RawSteer,
 } from './protocol';
 import { Sanity } from './sanity';
+import { LoadedFiles } from './side_files';
+import { steered } from './steer';
+import { LoadedVision } from './vision';
 
 const STACK_BYTES = 256 * 1024;
 
@@ -232,22 +235,15 @@ function serve(
   // Also when nothing is asked for: the next answer can begin at once then.
   host?.lost.then(reportCrash);
   const aborted = new Set<number>();
-  const adapters = new LoadedAdapters(model);
+  const adapters = new LoadedFiles<AdapterFacts, Adapter>(model, (of) => new Adapter(of), 'an adapter');
+  const saes = new LoadedFiles<SaeFacts, Sae>(model, (of) => new Sae(of), 'an autoencoder');
+  const vision = new LoadedVision(model);
   const prove = async () => {
     mustPass(await checkKernels(model));
     mustPass(await checkAnswer(model, null, known_answer));
   };
   const use = (wanted: AdapterIds) =>
-    session.adapters(wanted.map(([adapter, scale]) => [adapters.get(adapter), scale]));
-  const steered = async <T>(steer: readonly RawSteer[], work: () => Promise<T>): Promise<T> => {
-    if (steer.length === 0) return work();
-    try {
-      for (const { layer, direction, strength } of steer) session.steer(layer, direction, strength);
-      return await work();
-    } finally {
-      session.steer(0, null, 0);
-    }
-  };
+    session.adapters(wanted.map(([adapter, scale]) => [adapters.get(adapter).part, scale]));
   const sane = () => new Sanity(model, session, host === null ? null : prove);
   const answer = async (request: Exclude<MainRequest, { type: 'abort' }>): Promise<MainReply> => {
     const { id } = request;
@@ -266,20 +262,38 @@ function serve(
         const facts = await adapters.load(id, request.file, tick);
         return { type: 'adapter', id, facts, memory_bytes: core.memoryBytes };
       }
+      case 'load-sae': {
+        const facts = await saes.load(id, request.file, tick);
+        return { type: 'sae', id, facts, memory_bytes: core.memoryBytes };
+      }
+      case 'free-sae':
+        saes.free(request.sae);
+        return { type: 'freed', id };
       case 'free-adapter':
         adapters.free(request.adapter);
         return { type: 'freed', id };
+      case 'load-vision': {
+        const facts = await vision.load(request.file, tick);
+        return { type: 'vision', id, facts, memory_bytes: core.memoryBytes };
+      }
+      case 'encode':
+        await vision.encode(id, request.rgb);
+        return { type: 'encoded', id, memory_bytes: core.memoryBytes };
+      case 'free-picture':
+        vision.free(request.picture);
+        return { type: 'freed', id };
       case 'inspect': {
         use(request.adapters);
-        const found = await steered(request.steer, () =>
-          inspect(request, { model, session, prove: host === null ? null : prove, tick, isAborted }),
+        vision.show(session, []);
+        const found = await steered(request.steer, session, saes, () =>
+          inspect(request, { model, session, saes, prove: host === null ? null : prove, tick, isAborted }),
         );
         return { type: 'inspected', id, found };
       }
       case 'generate':
         use(request.adapters);
-        return steered(request.steer, () =>
-          generate(request, { model, session, host, prove, post, tick, isAborted }),
+        return steered(request.steer, session, saes, () =>
+          generate(request, { model, session, vision, host, prove, post, tick, isAborted }),
         );
     }
   };

@@ -7,6 +7,8 @@ import type { LoadProgress, PrefillProgress, Timings } from '../api/types';
 import type { AdapterFacts } from '../core/adapter';
 import type { WireError } from '../core/error';
 import type { ModelFacts, Spans } from '../core/model';
+import type { SaeFacts } from '../core/sae';
+import type { VisionFacts } from '../core/vision';
 import type { Param } from '../generated/abi';
 import type { GpuFault } from '../gpu/failure';
 
@@ -37,6 +39,9 @@ export interface LoadRequest {
 /** By the ids of 'load-adapter'. */
 export type AdapterIds = readonly (readonly [id: number, scale: number])[];
 
+/** A picture by the id of 'encode', from position `at` of the prompt on; by rising position. */
+export type PlacedPictures = readonly (readonly [id: number, at: number])[];
+
 export interface GenerateRequest {
   readonly type: 'generate';
   readonly id: number;
@@ -55,17 +60,22 @@ export interface GenerateRequest {
   /** Report the logits of these tokens after the prompt, and generate nothing; empty: an answer is wanted. */
   readonly logits_of: readonly number[];
   readonly adapters: AdapterIds;
+  readonly pictures: PlacedPictures;
   readonly steer: readonly RawSteer[];
   /** Tokens of this answer that another worker has reported before it was lost: go on after them. */
   readonly replay: Int32Array;
 }
 
-/** A direction of the residual behind a layer, and how much of it is added there. */
-export interface RawSteer {
-  readonly layer: number;
-  /** (n_embd) */
-  readonly direction: Float32Array;
-  readonly strength: number;
+/** What is added to the residual behind a layer: a direction (n_embd), or that of an autoencoder's feature. */
+export type RawSteer =
+  | { readonly layer: number; readonly direction: Float32Array; readonly strength: number }
+  | { readonly sae: number; readonly feature: number; readonly strength: number };
+
+/** Which features to tell: the `top` strongest of each token, and these, whatever they are. */
+export interface FeatureWish {
+  readonly sae: number;
+  readonly top: number;
+  readonly also: readonly number[];
 }
 
 /** What the head makes of the residual behind each of `layers`: the `top` most likely tokens after each of `ids`. */
@@ -75,6 +85,7 @@ export interface InspectRequest {
   readonly ids: Int32Array;
   readonly layers: readonly number[];
   readonly top: number;
+  readonly features: FeatureWish | null;
   readonly adapters: AdapterIds;
   readonly steer: readonly RawSteer[];
 }
@@ -107,6 +118,13 @@ export type MainRequest =
   /** The request's id is then the adapter's. */
   | { readonly type: 'load-adapter'; readonly id: number; readonly file: Blob }
   | { readonly type: 'free-adapter'; readonly id: number; readonly adapter: number }
+  | { readonly type: 'load-sae'; readonly id: number; readonly file: Blob }
+  | { readonly type: 'free-sae'; readonly id: number; readonly sae: number }
+  /** Loads the encoder of pictures, unless it is loaded. */
+  | { readonly type: 'load-vision'; readonly id: number; readonly file: Blob }
+  /** Of a square of 8-bit RGB; the request's id is then the picture's. */
+  | { readonly type: 'encode'; readonly id: number; readonly rgb: Uint8Array }
+  | { readonly type: 'free-picture'; readonly id: number; readonly picture: number }
   /** Ends the generation or inspection `id` before its next token. */
   | { readonly type: 'abort'; readonly id: number };
 
@@ -162,11 +180,19 @@ export interface DoneReport {
   readonly gpu: GpuStats | null;
 }
 
+export interface LabelledFeature {
+  readonly feature: number;
+  readonly activation: number;
+  readonly label: string | null;
+}
+
 export interface Inspected {
   /** The bytes of each token of the text. */
   readonly tokens: readonly (readonly number[])[];
   /** By layer, by token: the most likely next ones. */
   readonly lens: readonly (readonly (readonly RawTokenLogprob[])[])[];
+  /** By token: the strongest first, then those that were asked for. null: none were. */
+  readonly features: readonly (readonly LabelledFeature[])[] | null;
 }
 
 export type MainReply =
@@ -188,7 +214,15 @@ export type MainReply =
       readonly facts: AdapterFacts;
       readonly memory_bytes: number;
     }
+  | { readonly type: 'sae'; readonly id: number; readonly facts: SaeFacts; readonly memory_bytes: number }
   | { readonly type: 'embedded'; readonly id: number; readonly embedding: Float32Array<ArrayBuffer> }
+  | {
+      readonly type: 'vision';
+      readonly id: number;
+      readonly facts: VisionFacts;
+      readonly memory_bytes: number;
+    }
+  | { readonly type: 'encoded'; readonly id: number; readonly memory_bytes: number }
   /** null: it was aborted. */
   | { readonly type: 'inspected'; readonly id: number; readonly found: Inspected | null }
   | { readonly type: 'freed'; readonly id: number }

@@ -106,6 +106,22 @@ void softcap(float *x, float cap, uint32_t n) {
   map1(x, n, [=](v128 v) { return mul_f32(c, tanh_f32(mul_f32(v, inverse))); });
 }
 
+void silu(float *x, uint32_t n) {
+  map1(x, n, [](v128 v) { return mul_f32(v, sigmoid(v)); });
+}
+
+void sigmoid_multiply(float *x, const float *gate, uint32_t n) {
+  map2(x, gate, n, [](v128 v, v128 g) { return mul_f32(v, sigmoid(g)); });
+}
+
+void unit_length(float *x, uint32_t n) {
+  constexpr float kEpsilon = 1e-6f; // as models were trained: of the square
+  float squares = 0;
+  for (uint32_t i = 0; i < n; i++)
+    squares += x[i] * x[i];
+  scale(x, 1 / std::sqrt(squares + kEpsilon), n);
+}
+
 void silu_multiply(float *gate, const float *up, uint32_t n) {
   map2(gate, up, n, [](v128 g, v128 u) { return mul_f32(mul_f32(g, sigmoid(g)), u); });
 }

@@ -21,6 +21,12 @@ void add(float *x, const float *y, uint32_t n);
 void scale(float *x, float factor, uint32_t n);
 /// x = cap * tanh(x / cap)
 void softcap(float *x, float cap, uint32_t n);
+/// x = silu(x)
+void silu(float *x, uint32_t n);
+/// x = x * sigmoid(gate)
+void sigmoid_multiply(float *x, const float *gate, uint32_t n);
+/// x of length 1 (Euclidean)
+void unit_length(float *x, uint32_t n);
 /// gate = silu(gate) * up
 void silu_multiply(float *gate, const float *up, uint32_t n);
 /// gate = gelu(gate) * up, with GELU's tanh form (Hendrycks and Gimpel 2016)

@@ -60,6 +60,29 @@ void convolve_step(const ChannelTaps &taps, const ConvolutionRows &rows, float *
   store(out, rows.behind == nullptr ? sum : mul_f32(sum, load(rows.behind)));
 }
 
+void delta_gates(const float *bias, const float *rate, uint32_t n, float *strength, float *decay) {
+  for (uint32_t i = 0; i < n; i++) {
+    const float x = decay[i] + bias[i];
+    // log(1 + e^x) is x where 1 is nothing beside e^x.
+    decay[i] = std::exp(rate[i] * (x > 20 ? x : std::log1p(std::exp(x))));
+    strength[i] = 1 / (1 + std::exp(-strength[i]));
+  }
+}
+
+void delta_step(const DeltaRow &row, uint32_t width, float *state, float *out) {
+  const v128 decay = splat_f32(row.decay);
+  v128 had = splat_f32(0), answer = splat_f32(0);
+  for (uint32_t i = 0; i < width; i++)
+    had = madd_f32(splat_f32(row.k[i]), load(state + i * 4), had);
+  const v128 change = mul_f32(splat_f32(row.strength), sub_f32(load(row.v), mul_f32(decay, had)));
+  for (uint32_t i = 0; i < width; i++) {
+    const v128 s = madd_f32(splat_f32(row.k[i]), change, mul_f32(decay, load(state + i * 4)));
+    store(state + i * 4, s);
+    answer = madd_f32(splat_f32(row.q[i]), s, answer);
+  }
+  store(out, answer);
+}
+
 void rg_lru_step(const GateRows &rows, bool first, float *state, float *out) {
   v128 h = mul_f32(load(rows.x), sigmoid(load(rows.input)));
   if (!first) {

@@ -25,6 +25,20 @@ struct ConvolutionRows {
 /// out = behind * the convolution of before * x. `inputs` (n_taps - 1, 4), the oldest first, move one token on.
 void convolve_step(const ChannelTaps &taps, const ConvolutionRows &rows, float *inputs, float *out);
 
+/// What a token brings to four columns of a head's state under the delta rule: its head's query and key (width), four
+/// values, and their gates behind their activations.
+struct DeltaRow {
+  const float *q, *k, *v;
+  float strength, decay;
+};
+
+/// Strengths become sigmoid(strength), decays exp(rate softplus(decay + bias)), of n heads.
+void delta_gates(const float *bias, const float *rate, uint32_t n, float *strength, float *decay);
+
+/// Moves `state` (width, 4) one token on: it decays, gives up what it has under the key for the value, and is asked
+/// for the query. See Ops::delta_rule.
+void delta_step(const DeltaRow &row, uint32_t width, float *state, float *out);
+
 /// Four channels of each; see Ops::rg_lru.
 struct GateRows {
   const float *x, *input, *recurrence, *output, *decay;

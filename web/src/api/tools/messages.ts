@@ -15,12 +15,15 @@ export interface Told {
   readonly tool_responses?: readonly object[];
 }
 
+/** A message whose pictures are marks. */
+export type ShownMessage = Omit<ChatMessage, 'content'> & { readonly content: unknown };
+
 /** Whether some message is of a call or of a result. */
 export function speaksOfTools(messages: readonly ChatMessage[]): boolean {
   return messages.some(({ role, tool_calls }) => role === 'tool' || tool_calls !== undefined);
 }
 
-export function told(messages: readonly ChatMessage[], template: string, form: ToolForm): Told[] {
+export function told(messages: readonly ShownMessage[], template: string, form: ToolForm): Told[] {
   if (messages.some(({ tool_calls }) => tool_calls !== undefined) && !template.includes('tool_calls'))
     throw new SlmError(
       'bad_template',

@@ -51,6 +51,30 @@ export const ar: Strings = {
   send: 'إرسال',
   stop: 'إيقاف',
 
+  // pictures
+  picturesOfMessage: 'صور هذه الرسالة',
+  addPicture: 'إضافة صورة',
+  takePicture: 'التقاط صورة',
+  picture: (n, all) => `الصورة ${n} من ${all}`,
+  pictures: (n) =>
+    plural(n, {
+      zero: `${n} صورة`,
+      one: 'صورة واحدة',
+      two: 'صورتان',
+      few: `${n} صور`,
+      many: `${n} صورة`,
+      other: `${n} صورة`,
+    }),
+  removePicture: (n) => `إزالة الصورة ${n}`,
+  pictureAdded: (n) => `أُضيفت الصورة ${n}.`,
+  pictureRemoved: 'أُزيلت الصورة.',
+  tooManyPictures: (most) => `لا تزيد الصور في الرسالة على ${most}.`,
+  noPicture: (file) => `${name(file)} ليس صورة يستطيع هذا المتصفح عرضها؛ استخدم JPEG أو PNG أو WebP.`,
+  seesNoPictures: (who) => `${name(who)} لا يرى الصور؛ اختر نموذجًا يراها.`,
+  notYetPictures: 'افتح نموذجًا أولًا؛ فليس كل نموذج يرى الصور.',
+  looking: 'ينظر إلى الصورة',
+  foundInPicture: (labels) => `الصورة وما وُجد فيها: ${name(labels)}`,
+
   // turns
   edit: 'تعديل',
   retry: 'إعادة المحاولة',
@@ -335,6 +359,8 @@ export const ar: Strings = {
   weights: 'الأوزان',
   trainedContext: 'السياق المدرَّب عليه',
   vocabulary: 'المفردات',
+  picturesFact: 'الصور',
+  seesPictures: (tokens) => `يراها؛ وتأخذ كل منها ${tokens} رمز.`,
   languages: 'اللغات',
   tokensUnit: (n) => `${n} رمز`,
   layers: (layers, width) => `${layers} طبقة، بعرض ${width}`,

@@ -52,6 +52,23 @@ export const de: Strings = {
   send: 'Senden',
   stop: 'Anhalten',
 
+  // pictures
+  picturesOfMessage: 'Bilder dieser Nachricht',
+  addPicture: 'Bild hinzufügen',
+  takePicture: 'Bild aufnehmen',
+  picture: (n, all) => `Bild ${n} von ${all}`,
+  pictures: (n) => plural(n, { one: 'Ein Bild', other: `${n} Bilder` }),
+  removePicture: (n) => `Bild ${n} entfernen`,
+  pictureAdded: (n) => `Bild ${n} ist hinzugefügt.`,
+  pictureRemoved: 'Das Bild ist entfernt.',
+  tooManyPictures: (most) => `Eine Nachricht kann höchstens ${most} Bilder haben.`,
+  noPicture: (name) =>
+    `${name} ist kein Bild, das dieser Browser zeigen kann; nehmen Sie JPEG, PNG oder WebP.`,
+  seesNoPictures: (who) => `${who} sieht keine Bilder; wählen Sie ein Modell, das es kann.`,
+  notYetPictures: 'Öffnen Sie zuerst ein Modell; nicht jedes sieht Bilder.',
+  looking: 'Sieht sich das Bild an',
+  foundInPicture: (labels) => `Das Bild mit dem, was darin gefunden wurde: ${labels}`,
+
   // turns
   edit: 'Bearbeiten',
   retry: 'Neu versuchen',
@@ -340,6 +357,8 @@ export const de: Strings = {
   weights: 'Gewichte',
   trainedContext: 'Trainierter Kontext',
   vocabulary: 'Wortschatz',
+  picturesFact: 'Bilder',
+  seesPictures: (tokens) => `Es sieht sie; jedes nimmt ${tokens} Tokens ein.`,
   languages: 'Sprachen',
   tokensUnit: (n) => `${n} Tokens`,
   layers: (layers, width) => `${layers} Schichten, ${width} breit`,

@@ -55,6 +55,22 @@ export const en = {
   send: 'Send',
   stop: 'Stop',
 
+  // pictures
+  picturesOfMessage: 'Pictures of this message',
+  addPicture: 'Add a picture',
+  takePicture: 'Take a picture',
+  picture: (n: string, all: string) => `Picture ${n} of ${all}`,
+  pictures: (n: number) => plural(n, { one: 'One picture', other: `${n} pictures` }),
+  removePicture: (n: string) => `Remove picture ${n}`,
+  pictureAdded: (n: string) => `Picture ${n} is added.`,
+  pictureRemoved: 'The picture is removed.',
+  tooManyPictures: (most: string) => `A message may have at most ${most} pictures.`,
+  noPicture: (name: string) => `${name} is no picture that this browser can show; use JPEG, PNG or WebP.`,
+  seesNoPictures: (who: string) => `${who} sees no pictures; choose a model that does.`,
+  notYetPictures: 'Open a model first; not every model sees pictures.',
+  looking: 'Looking at the picture',
+  foundInPicture: (labels: string) => `The picture with what was found in it: ${labels}`,
+
   // turns
   edit: 'Edit',
   retry: 'Retry',
@@ -335,6 +351,8 @@ export const en = {
   weights: 'Weights',
   trainedContext: 'Trained context',
   vocabulary: 'Vocabulary',
+  picturesFact: 'Pictures',
+  seesPictures: (tokens: string) => `It sees them; each takes ${tokens} tokens.`,
   languages: 'Languages',
   tokensUnit: (n: string) => `${n} tokens`,
   layers: (layers: string, width: string) => `${layers} layers, ${width} wide`,

@@ -50,6 +50,22 @@ export const hi: Strings = {
   send: 'भेजें',
   stop: 'रोकें',
 
+  // pictures
+  picturesOfMessage: 'इस संदेश के चित्र',
+  addPicture: 'चित्र जोड़ें',
+  takePicture: 'तस्वीर खींचें',
+  picture: (n, all) => `${all} में से चित्र ${n}`,
+  pictures: (n) => plural(n, { one: `${n} चित्र`, other: `${n} चित्र` }),
+  removePicture: (n) => `चित्र ${n} हटाएँ`,
+  pictureAdded: (n) => `चित्र ${n} जोड़ा गया।`,
+  pictureRemoved: 'चित्र हटा दिया गया।',
+  tooManyPictures: (most) => `एक संदेश में ज़्यादा से ज़्यादा ${most} चित्र हो सकते हैं।`,
+  noPicture: (name) => `${name} ऐसा चित्र नहीं है जिसे यह ब्राउज़र दिखा सके; JPEG, PNG या WebP लें।`,
+  seesNoPictures: (who) => `${who} चित्र नहीं देखता; ऐसा मॉडल चुनें जो देखता हो।`,
+  notYetPictures: 'पहले कोई मॉडल खोलें; हर मॉडल चित्र नहीं देखता।',
+  looking: 'चित्र देख रहा है',
+  foundInPicture: (labels) => `चित्र, और उसमें जो मिला: ${labels}`,
+
   // turns
   edit: 'बदलें',
   retry: 'दोबारा पूछें',
@@ -323,6 +339,8 @@ export const hi: Strings = {
   weights: 'भार',
   trainedContext: 'सीखा हुआ संदर्भ',
   vocabulary: 'शब्द-भंडार',
+  picturesFact: 'चित्र',
+  seesPictures: (tokens) => `इन्हें देखता है; हर चित्र ${tokens} टोकन लेता है।`,
   languages: 'भाषाएँ',
   tokensUnit: (n) => `${n} टोकन`,
   layers: (layers, width) => `${layers} परतें, चौड़ाई ${width}`,

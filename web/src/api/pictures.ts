@@ -1,0 +1,108 @@
+// The pictures of a chat's messages: those parts of a request, checked; decoded and
+// cut for the model that reads them, once for each that is still known; and what a
+// template is told in their place. Encoding is the engine's.
+
+import { SlmError } from '../core/error';
+import { decode, type PictureSource } from '../vision/decode';
+import { type Detail, type Laid, PROJECTORS } from '../vision/projectors';
+import type { ContentPart, ImagePart } from './completions';
+import { invalid } from './params';
+import type { ShownMessage } from './tools/messages';
+import type { ChatMessage, ManifestVision } from './types';
+
+/** So many are kept decoded; a conversation seldom has more. */
+const KEPT = 16;
+
+export class MessagePictures {
+  readonly #vision: ManifestVision | undefined;
+  readonly #name: string;
+  /** By source and detail; the latest used last. */
+  readonly #known = new Map<unknown, Map<string, Promise<Laid>>>();
+
+  constructor(name: string, vision: ManifestVision | undefined) {
+    this.#name = name;
+    this.#vision = vision;
+  }
+
+  /** Those of the messages, in order; `soft` tells which token stands for them. Throws where the model has no eyes. */
+  async of(messages: readonly ChatMessage[], soft: () => Promise<string>): Promise<Map<ImagePart, Laid>> {
+    const parts = messages.flatMap(({ content }) =>
+      typeof content === 'string' ? [] : content.filter(isImage),
+    );
+    const found = new Map<ImagePart, Laid>();
+    for (const part of parts) found.set(part, await this.#laid(part, soft));
+    while (this.#known.size > Math.max(KEPT, parts.length))
+      this.#known.delete(this.#known.keys().next().value);
+    return found;
+  }
+
+  #laid(part: ImagePart, soft: () => Promise<string>): Promise<Laid> {
+    const vision = this.#vision;
+    if (vision === undefined)
+      throw new SlmError(
+        'unsupported',
+        `Expected a model that sees pictures, found ${this.#name}, which reads text alone; send text, or load a model with an encoder for pictures.`,
+      );
+    const { detail = 'auto' } = part.image_url;
+    const source = sourceOf(part);
+    const known = this.#known.get(source) ?? new Map<string, Promise<Laid>>();
+    this.#known.delete(source);
+    this.#known.set(source, known);
+    let laid = known.get(detail);
+    if (laid === undefined) {
+      laid = this.#made(source, vision, detail, soft);
+      laid.catch(() => known.delete(detail)); // so that a failure is not kept
+      known.set(detail, laid);
+    }
+    return laid;
+  }
+
+  async #made(
+    source: PictureSource,
+    vision: ManifestVision,
+    detail: Detail,
+    soft: () => Promise<string>,
+  ): Promise<Laid> {
+    const pixels = await decode(source);
+    return PROJECTORS[vision.projector].lay(pixels, { ...vision, soft: await soft() }, detail);
+  }
+}
+
+export const isImage = (part: ContentPart): part is ImagePart => part.type === 'image_url';
+
+function sourceOf({ image_url }: ImagePart): PictureSource {
+  if ('url' in image_url) return image_url.url;
+  return 'blob' in image_url ? image_url.blob : image_url.bitmap;
+}
+
+/** A part as OpenAI's clients write it, or with a Blob or an ImageBitmap in place of the address. */
+export function imagePart(part: unknown): ImagePart {
+  const { image_url } = part as { image_url?: unknown };
+  const shape = "a picture such as {type: 'image_url', image_url: {url: 'data:image/png;base64,…'}}";
+  const given = typeof image_url === 'string' ? { url: image_url } : image_url;
+  if (typeof given !== 'object' || given === null) return invalid(shape, image_url);
+  const { url, blob, bitmap, detail } = given as Record<string, unknown>;
+  const sources = [url, blob, bitmap].filter((source) => source !== undefined && source !== null);
+  if (sources.length !== 1) return invalid(`${shape} with one of url, blob and bitmap`, Object.keys(given));
+  if (detail !== undefined && detail !== null && !['low', 'high', 'auto'].includes(detail as string))
+    invalid("detail to be 'low', 'high' or 'auto'", detail);
+  const chosen = typeof detail === 'string' ? { detail: detail as 'low' | 'high' | 'auto' } : {};
+  if (typeof url === 'string') return { type: 'image_url', image_url: { url, ...chosen } };
+  if (blob instanceof Blob) return { type: 'image_url', image_url: { blob, ...chosen } };
+  if (typeof ImageBitmap !== 'undefined' && bitmap instanceof ImageBitmap)
+    return { type: 'image_url', image_url: { bitmap, ...chosen } };
+  return invalid(shape, typeof sources[0]);
+}
+
+/** What a template is told: a mark in place of each picture. */
+export function marked(message: ChatMessage): ShownMessage {
+  const { content } = message;
+  if (typeof content === 'string') return message;
+  return { ...message, content: content.map((part) => (isImage(part) ? { type: 'image' } : part)) };
+}
+
+/** What a message says in words. */
+export function wordsOf(content: ChatMessage['content']): string {
+  if (typeof content === 'string') return content;
+  return content.flatMap((part) => (isImage(part) ? [] : [part.text])).join('\n');
+}

@@ -1,0 +1,77 @@
+// Pictures on the page, drawn on canvases: nothing gets an address, so that a picture
+// is gone with the conversation that had it. It knows bytes and boxes, not models.
+
+import { h } from './dom';
+
+/** A picture in a conversation is drawn with so many pixels a side at most. */
+const DRAWN_PIXELS = 1024;
+
+/** A part of a picture, in shares of its sides, and what it is. */
+export interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+  readonly label: string;
+}
+
+/** A picture as it is shown; `label` is for those who do not see it. */
+export function pictureCanvas(picture: Blob, label: string, boxes: readonly Box[] = []): HTMLCanvasElement {
+  const canvas = h('canvas', { class: 'picture', role: 'img', 'aria-label': label, width: 1, height: 1 });
+  void draw(canvas, picture, boxes);
+  return canvas;
+}
+
+/** Whether the browser can show it. */
+export async function isPicture(file: Blob): Promise<boolean> {
+  try {
+    (await createImageBitmap(file)).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function draw(canvas: HTMLCanvasElement, picture: Blob, boxes: readonly Box[]): Promise<void> {
+  let bitmap: ImageBitmap;
+  try {
+    bitmap = await createImageBitmap(picture, { imageOrientation: 'from-image' });
+  } catch {
+    return; // one from a file that only says that it is a picture: its label stands for it
+  }
+  const scale = Math.min(1, DRAWN_PIXELS / Math.max(bitmap.width, bitmap.height));
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  const context = canvas.getContext('2d')!;
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  for (const [i, box] of boxes.entries()) frame(context, box, i);
+}
+
+/** Light within dark, so that it is seen on any picture. */
+function frame(context: CanvasRenderingContext2D, box: Box, index: number): void {
+  const { width, height } = context.canvas;
+  const line = Math.max(2, Math.max(width, height) / 320);
+  const [x, y] = [box.left * width, box.top * height];
+  const [w, tall] = [(box.right - box.left) * width, (box.bottom - box.top) * height];
+  for (const [thickness, colour] of [
+    [2 * line, '#000'],
+    [line, '#fff'],
+  ] as const) {
+    context.lineWidth = thickness;
+    context.strokeStyle = colour;
+    context.strokeRect(x, y, w, tall);
+  }
+  const size = Math.max(12, 7 * line);
+  const words = `${index + 1} ${box.label}`.trim();
+  context.font = `600 ${size}px system-ui, sans-serif`;
+  const wide = context.measureText(words).width + size;
+  const left = Math.max(0, Math.min(x, width - wide));
+  const top = Math.max(0, y - 1.5 * size);
+  context.fillStyle = '#000';
+  context.fillRect(left, top, wide, 1.5 * size);
+  context.fillStyle = '#fff';
+  context.textBaseline = 'middle';
+  context.fillText(words, left + size / 2, top + 0.75 * size);
+}

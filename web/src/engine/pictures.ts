@@ -1,0 +1,96 @@
+// The pictures of one engine: the encoder, which is loaded when the first picture
+// comes, and what it has made of those that came, so that a conversation's pictures
+// are encoded once. Two squares with the same pixels are one. It knows pixels and
+// the worker's ids; prompts and how a picture is cut are other people's business.
+
+import type { ModelSource } from '../api/types';
+import { SlmError } from '../core/error';
+
+/** What the engine does for them. */
+export interface PictureWorker {
+  load(file: Blob): Promise<unknown>;
+  /** Resolves to the worker's id of what the encoder makes of a square. */
+  encode(rgb: Uint8Array): Promise<number>;
+  free(id: number): void;
+}
+
+/** A square of pixels in a prompt, from position `at` on. */
+export interface Placed {
+  readonly rgb: Uint8Array;
+  readonly at: number;
+}
+
+interface Entry {
+  readonly rgb: Uint8Array;
+  readonly id: number;
+}
+
+/** So many squares stay encoded; a picture in large parts has up to 17. */
+const KEPT = 40;
+
+export class EnginePictures {
+  readonly #worker: PictureWorker;
+  readonly #file: Blob | null;
+  #loading: Promise<unknown> | null = null;
+  /** The latest used last. */
+  #entries: Entry[] = [];
+
+  constructor(worker: PictureWorker, { manifest, files }: Pick<ModelSource, 'manifest' | 'files'>) {
+    this.#worker = worker;
+    this.#file = manifest.vision === undefined ? null : files[manifest.vision.file]!;
+  }
+
+  /** The worker's ids, in the order of the prompt; encodes what is not yet. */
+  async ready(
+    placed: readonly Placed[],
+    signal: AbortSignal | undefined,
+  ): Promise<[id: number, at: number][]> {
+    const ids: [number, number][] = [];
+    const entries = this.#entries; // those of the workers that are asked
+    for (const { rgb, at } of placed) {
+      signal?.throwIfAborted();
+      ids.push([await this.#encoded(rgb, entries), at]);
+    }
+    // Those of this prompt are the latest, so that none of them goes.
+    const most = Math.max(KEPT, placed.length);
+    for (const { id } of entries.splice(0, Math.max(0, entries.length - most))) this.#worker.free(id);
+    return ids;
+  }
+
+  /** Other workers take over, which have encoded none yet. */
+  restart(): void {
+    this.#loading = null;
+    this.#entries = [];
+  }
+
+  async #encoded(rgb: Uint8Array, entries: Entry[]): Promise<number> {
+    await this.#loaded();
+    const found = entries.findIndex((entry) => same(entry.rgb, rgb));
+    const [known] = found < 0 ? [] : entries.splice(found, 1);
+    const entry = known ?? { rgb, id: await this.#worker.encode(rgb) };
+    entries.push(entry);
+    return entry.id;
+  }
+
+  async #loaded(): Promise<void> {
+    if (this.#file === null)
+      throw new SlmError(
+        'unsupported',
+        'Expected a model that sees pictures, found one without an encoder for them; use another model.',
+      );
+    this.#loading ??= this.#worker.load(this.#file);
+    const loading = this.#loading;
+    try {
+      await loading;
+    } catch (error) {
+      // A failure is not kept, so that another attempt can succeed.
+      if (this.#loading === loading) this.#loading = null;
+      throw error;
+    }
+  }
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  if (a === b) return true;
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}
