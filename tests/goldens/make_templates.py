@@ -83,10 +83,23 @@ NAMED_CONVERSATION: list[dict[str, Any]] = [
     {"role": "assistant", "content": "It is 21 °C."},
     {"role": "user", "content": "Thanks"},
 ]
+# Gemma 4's is told what the calls of a message gave beside them.
+ANSWERED_CONVERSATION: list[dict[str, Any]] = [
+    *TOOL_CONVERSATION[:1],
+    CALL | {"tool_responses": [{"name": "weather", "response": {"celsius": 21, "sunny": True}}]},
+    {"role": "assistant", "content": "It is 21 °C."},
+    {"role": "user", "content": "Thanks"},
+]
+CHANNELS: list[dict[str, Any]] = [
+    USER,
+    {"role": "assistant", "content": "<|channel>thought\nHm.\n<channel|>A model."},
+    {"role": "user", "content": "Sure?"},
+]
 TOKENS = {
     "smollm2": ("<|im_start|>", "<|im_end|>"),
     "gemma2": ("<bos>", "<eos>"),
     "gemma3": ("<bos>", "<eos>"),
+    "gemma4": ("<bos>", "<eos>"),
     "llama3": ("<|begin_of_text|>", "<|eot_id|>"),
     "qwen2.5": ("<|endoftext|>", "<|im_end|>"),
     "qwen3": ("<|endoftext|>", "<|im_end|>"),
@@ -154,13 +167,17 @@ def main(smollm2: Path) -> None:
         for title in ("question", "turns"):
             case = _case(name, source, title, CONVERSATIONS[title], variables, prompt=False)
             cases.append(case)
-        if name in ("llama3", "qwen2.5", "hermes", "functiongemma"):
+        if name in ("llama3", "qwen2.5", "hermes", "functiongemma", "gemma4"):
             with_tools = {**variables, "tools": [TOOL]}
-            calling = NAMED_CONVERSATION if name == "functiongemma" else TOOL_CONVERSATION
+            own_way = {"functiongemma": NAMED_CONVERSATION, "gemma4": ANSWERED_CONVERSATION}
+            calling = own_way.get(name, TOOL_CONVERSATION)
             cases.append(_case(name, source, "tools", calling, with_tools))
         if name == "qwen3":
             thoughtless = {"enable_thinking": False}
             cases.append(_case(name, source, "thinking", CONVERSATIONS["thinking"], thoughtless))
+        if name == "gemma4":
+            for thinking in ({"enable_thinking": True}, {"enable_thinking": False}):
+                cases.append(_case(name, source, "channels", CHANNELS, thinking))
     versions = f"transformers {transformers.__version__}, jinja2 {jinja2.__version__}"
     content = {"command": COMMAND, "versions": versions, "templates": templates, "cases": cases}
     GOLDEN.write_text(json.dumps(content, indent=1) + "\n")

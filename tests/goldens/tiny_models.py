@@ -114,10 +114,9 @@ class TinyModel:
 
     @property
     def llama_cpp_bound(self) -> float:
-        """How much its logits may differ: ggml takes GELU from a half-precision table, of which
-        Gemma 4 has two a layer; SiLU it computes. Either way the difference grows with depth."""
+        """How much its logits may differ: ggml takes GELU from a half-precision table; SiLU it
+        computes. Either way the difference grows with depth."""
         gelus = 1e-3 if self.is_gemma or self.arch == "bert" else 1e-5
-        gelus *= 3 if self.n_per_layer else 1
         return gelus * math.sqrt(self.n_layer)
 
     def type_of(self, matrix: str) -> GGMLQuantizationType:
@@ -185,7 +184,7 @@ _GEMMA4 = TinyModel(
     window=24,
     window_pattern=5,
     final_softcap=5.0,
-    qk_gain=0.7,
+    qk_gain=0.4,
     global_head_dim=32,
     n_per_layer=32,
     n_shared=5,

@@ -143,6 +143,8 @@ class RopeCase:
     v_norm: bool = False
     first: int = 0  # of the call's tokens; those before it were left out
     appends: bool = True
+    temperature: float = 0  # of queries, which grow with their position, every `span` of it
+    span: float = 1
     f16: bool = True
     n_head: int = 3
     n_head_kv: int = 2
@@ -193,6 +195,8 @@ def rope(of: RopeCase) -> Build:
                 "epsilon": 1e-5,
                 "scale": 0.125,
                 "first": of.first,
+                "temperature": float(of.temperature),
+                "temperature_span": float(of.span),
             },
             {
                 "NEOX": int(of.neox),
@@ -218,7 +222,9 @@ def rope(of: RopeCase) -> Build:
 
         def check() -> None:
             want_q = q.astype(np.float64)
-            turned = rotated(q, of.n_head, 32) * 0.125
+            position = of.past + of.first + np.arange(of.n)
+            warmth = 1 + of.temperature * np.log(1 + position // of.span)
+            turned = rotated(q, of.n_head, 32) * 0.125 * warmth[:, None, None]
             want_q[:, : of.n_head * of.head_dim] = turned.reshape(of.n, -1)
             close(case.results["q"], want_q, 1e-6 * of.large * 8)
             kind = np.float16 if of.f16 else np.float32
@@ -276,6 +282,7 @@ ROPE = [
     RopeCase(256, 128, neox=True, qk_norm=True, n=9, capacity=16),
     RopeCase(512, 16, f16=False),
     RopeCase(64, 32, neox=True, large=1e5),
+    RopeCase(64, 32, neox=True, n=9, capacity=16, first=2, temperature=0.1, span=4),
     RopeCase(64, 32, neox=True, qk_norm=True, v_norm=True),
     RopeCase(512, 256, neox=True, qk_norm=True, v_norm=True, f16=False, first=2),
     RopeCase(64, 32, neox=True, qk_norm=True, v_norm=True, first=3, appends=False),
