@@ -102,6 +102,10 @@ FILES = {
     "imatrix, its text": ["imatrix", "{model}", "{text}", "-o", "{text!}"],
     "convert": ["convert", "{checkpoint}", "-o", "{weights!}"],
     "convert, its configuration": ["convert", "{checkpoint}", "-o", "{config!}"],
+    "sae": ["sae", "{weights}", "--model", "{model}", "-o", "{weights!}"],
+    "sae, its model": ["sae", "{weights}", "--model", "{model}", "-o", "{model!}"],
+    "sae, its labels": [
+        "sae", "{weights}", "--model", "{model}", "--labels", "{text}", "-o", "{text!}"],
     "logits": ["logits", "{model}", "--ids", "1,2", "--out", "{model!}"],
 }  # fmt: skip
 FOLDERS = {
