@@ -215,6 +215,8 @@ def model(
         "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
         **(numbers or {}),
     }  # fmt: skip
+    if architecture == "lfm2":  # which is refused with windows
+        del metadata["attention.sliding_window"]
     entries = [
         entry("general.architecture", STRING, architecture),
         *(entry(f"{architecture}.{key}", U32, number) for key, number in metadata.items()),
@@ -291,7 +293,7 @@ def model(
         kind, block, size = BLOCKS[types[i % len(types)] if len(shape) > 1 else "F32"]
         if shape[0] % block:
             kind, block, size = BLOCKS["F32"]
-        full = name if name.endswith(".bias") else f"{name}.weight"
+        full = name if name.endswith((".bias", ".ssm_a")) else f"{name}.weight"
         tensors.append(tensor(full, shape, kind, len(data)))
         n_bytes = shape[0] // block * size * (shape[1] if len(shape) > 1 else 1)
         # Bytes below 0x3F make floats and half floats below 2.
