@@ -138,7 +138,7 @@ def test_it_stops_and_looks_again(inside: Inside) -> None:
     expect(inside.press).to_have_text("Look inside")
     inside.frame.get_by_label("Text").fill("Hello")
     inside.look()
-    expect(inside.status).to_have_text("1 tokens, 8 layers")
+    expect(inside.status).to_have_text("Tokens: 1, layers: 8")
 
 
 def test_it_is_accessible_in_both_themes(inside: Inside) -> None:

@@ -1,20 +1,13 @@
-// Adapters and autoencoders that are in memory, by the ids that the page knows them
-// by. Loading one feeds it between two turns of the event loop, so an answer that is
+// What lies beside the model in memory (adapters, autoencoders, the encoder of
+// pictures), by the ids that the page knows it by. Loading one feeds it between two turns of the event loop, so an answer that is
 // under way goes on.
 
 import { SlmError } from '../core/error';
-import type { Model, TensorFacts } from '../core/model';
-import { feedUnits, type Loadable, planUnits, readHeaders } from './load';
+import type { Model } from '../core/model';
+import type { Part } from '../core/part';
+import { feedUnits, planUnits, readHeaders } from './load';
 
-/** They are small; their tensors even more so. */
 const PIECE_BYTES = 1024 * 1024;
-
-/** What lies beside a model in the core and came from a file of its own. */
-interface Part<Facts> extends Loadable {
-  describe(): Facts & { readonly tensors: readonly TensorFacts[] };
-  ready(): void;
-  free(): void;
-}
 
 interface Loaded<Facts, P> {
   readonly part: P;
@@ -47,7 +40,10 @@ export class LoadedFiles<Facts, P extends Part<Facts>> {
       const [cursor, staging] = buffers as [number, number];
       core.bytes(cursor, 4).fill(0);
       const units = planUnits(tensors, PIECE_BYTES);
-      for await (const _ of feedUnits(part, [file], units, cursor, staging)) await tick();
+      for await (const _ of feedUnits(part, [file], units, cursor, staging)) {
+        await core.settle();
+        await tick();
+      }
       part.ready();
       await core.settle();
       this.#loaded.set(id, { part, facts: facts as unknown as Facts, file });

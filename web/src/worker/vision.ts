@@ -6,10 +6,8 @@ import { SlmError } from '../core/error';
 import type { Model } from '../core/model';
 import type { Session } from '../core/session';
 import { type Picture, Vision, type VisionFacts } from '../core/vision';
-import { feedUnits, planUnits, readHeaders } from './load';
 import type { PlacedPictures } from './protocol';
-
-const PIECE_BYTES = 4 * 1024 * 1024;
+import { LoadedFiles } from './side_files';
 
 export class LoadedVision {
   readonly #model: Model;
@@ -30,32 +28,15 @@ export class LoadedVision {
   }
 
   async load(file: Blob, tick: () => Promise<void>): Promise<VisionFacts> {
-    if (this.#vision !== null) return this.#vision.facts;
-    const { core } = this.#model;
-    const vision = new Vision(this.#model);
-    const buffers: number[] = [];
-    try {
-      readHeaders(vision, [file]);
-      const { tensors, ...facts } = vision.describe();
-      // One buffer for the cursor that threads would share, one for the bytes.
-      for (const n of [4, PIECE_BYTES]) buffers.push(core.alloc(n));
-      const [cursor, staging] = buffers as [number, number];
-      core.bytes(cursor, 4).fill(0);
-      const units = planUnits(tensors, PIECE_BYTES);
-      for await (const _ of feedUnits(vision, [file], units, cursor, staging)) {
-        await core.settle();
-        await tick();
-      }
-      vision.ready();
-      await core.settle();
-      this.#vision = { vision, facts };
-      return facts;
-    } catch (error) {
-      vision.free();
-      throw error;
-    } finally {
-      for (const buffer of buffers) core.free(buffer);
-    }
+    this.#vision ??= await this.#load(file, tick);
+    return this.#vision.facts;
+  }
+
+  async #load(file: Blob, tick: () => Promise<void>) {
+    const files = new LoadedFiles<VisionFacts, Vision>(this.#model, (of) => new Vision(of), 'an encoder');
+    await files.load(0, file, tick);
+    const { part, facts } = files.get(0);
+    return { vision: part, facts };
   }
 
   async encode(id: number, rgb: Uint8Array): Promise<void> {

@@ -18,7 +18,7 @@ export const de: InspectStrings = {
   closed: 'Das Modell ist nicht geöffnet',
   ready: 'Bereit',
   looking: (done, all) => `Schicht ${done} von ${all}`,
-  done: (tokens, layers) => `${tokens} Token, ${layers} Schichten`,
+  done: (tokens, layers) => `Token: ${tokens}, Schichten: ${layers}`,
   failed: 'Das ist misslungen',
   stopped: 'Angehalten',
   table: 'Was jede Schicht als Nächstes sagen würde',

@@ -14,7 +14,7 @@ export const hi: InspectStrings = {
   toChoose: 'मॉडल चुनें',
   every: 'परतें',
   all: 'सभी परतें',
-  nth: (n) => `हर ${n}वीं परत`,
+  nth: (n) => `${n} में से एक परत`,
   closed: 'मॉडल खुला नहीं है',
   ready: 'तैयार',
   looking: (done, all) => `${all} में से परत ${done}`,
