@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import SlmError
 from .checkpoint import ADAPTER_CONFIG as CONFIG
 from .checkpoint import Checkpoint, read_json, refuse_pickle
-from .families import Row
+from .family import Row
 from .hyperparameters import Hyperparameters
 from .names import canonical
 from .safetensors import F32, SafetensorsFile, Tensor, same_values

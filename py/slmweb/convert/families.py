@@ -7,188 +7,24 @@ Owns names and defaults, and computes nothing: tensors.py does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding", "ctx", "types",
-                    "channels", "block", "taps", "gates_and_in", "gated_q", "values", "heads",
-                    "state", "layer", "layers", "one"]  # fmt: skip
-
-Change = Literal[
-    "none",
-    "rotary_q",  # llama.cpp rotates neighbouring rows of a head, transformers halves
-    "rotary_k",
-    "plus_one",  # Gemma multiplies by one more than a norm's weight
-    "query_scale",  # what the runtime's attention scale lacks
-    "plus_one_query_scale",
-    "taps",  # of a convolution: (channels, 1, taps), in F32
-    "blocks",  # of a block-diagonal matrix, each as columns by rows
-    "block_biases",  # of such a matrix, block by block
-    "decay",  # of RG-LRU, before its softplus
-    # Of a delta rule, whose heads of values llama.cpp has in another order: their rows, those
-    # behind the rows of queries and keys, the taps of those, their columns, or a number for each.
-    "value_rows",
-    "value_rows_behind",
-    "value_taps_behind",
-    "value_columns",
-    "value_heads",
-    "value_rates",  # of a number's exponential, below 0
-    "after_padding",  # rows of positions, which begin behind the padding token's number
-]
-
-# What a layer remembers; "" is any, and "shared" what another one does.
-Memory = Literal["", "attention", "recurrent", "shared"]
-
-# What a recurrent layer is.
-Recurrence = Literal["rg_lru", "short_convolution", "delta_rule"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A tensor: its name in the checkpoint, in the GGUF, and its shape (numpy's order)."""
-
-    source: str
-    target: str
-    shape: tuple[Dimension, ...]
-    change: Change = "none"
-    promise: str = ""  # what the config has to say for it to count; it may then still be missing
-    memory: Memory = ""  # of the layers that have it
-    layer: int | None = None  # whose it is, in a table with every layer's names written out
-    part: tuple[int, int] = (0, 1)  # which of how many that the checkpoint has in one tensor
-
-
-@dataclass(frozen=True)
-class Family:
-    architecture: str  # of the GGUF
-    model_type: str  # of the config
-    model: tuple[Row, ...]
-    layer: tuple[Row, ...]  # of "model.layers.N." and "blk.N."
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    activations: tuple[str, ...] = ("silu", "swish")
-    # Which of its two names transformers reads first.
-    activation_key: Literal["hidden_act", "hidden_activation"] = "hidden_act"
-    window_pattern: int = 0  # every such layer sees everything; 0: all do
-    writes_pattern: bool = False  # which the runtimes do not know by heart
-    softcaps: bool = False  # of scores and logits
-    rotary_rows: bool = False  # llama's order of rows, which "rotary_q" and "rotary_k" make
-    untied_output: bool = True  # llama.cpp reads an output.weight
-    never: tuple[str, ...] = ()  # of the config: what would change what is computed
-    layers: str = "model.layers."  # what the names of layer 0 begin with, before the 0
-    ignored: tuple[str, ...] = ()  # beginnings of names that play no part in what is computed
-    layer_norm: bool = False  # with a bias, where the others have the root mean square alone
-    rotary: bool = True
-    rope_scalings: tuple[str, ...] = ("default", "linear")
-    local_rope_base: str = ""  # of local layers, which have another: the config's name of it
-    attention_temperature: bool = False  # queries grow with their position
-    rotary_if_said: bool = False  # by the config's position_embedding_type
-    unrotated_period: int = 0  # every such layer knows no positions; 0: none
-    rotary_share: float = 1.0  # of each head, from its start
-    layered: bool = False  # its layers differ: layers.py
-    bpe: bool = False  # merges of characters, which others have as a SentencePiece model's scores
-    n_ff: str = "intermediate_size"  # the config's name of it
-    factors: bool = False  # of embeddings, scores, blocks and logits
-    attention_alone: bool = False  # of a type that may have experts and states besides
-    recurrence: Recurrence | None = None  # of some layers, of which the config has a list
-    layer_kinds: str = "block_types"  # the list's name
-    # Names that transformers reads before those of the other families, by which they go here.
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    embeds: bool = False  # sees both ways, and what sentence-transformers put behind it counts
-
-    @property
-    def recurs(self) -> bool:
-        return self.recurrence is not None
-
-    def plain(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The config under the names of the other families, nulls left out of what is renamed."""
-        renamed = {
-            plain: config[own] for own, plain in self.aliases.items() if config.get(own) is not None
-        }
-        return {**config, **renamed}
-
-    @property
-    def n_dense(self) -> int:
-        """Matrices behind the pooling."""
-        return sum(row.source.startswith("dense_") for row in self.model)
-
-
-def _model(norm: Change = "none") -> tuple[Row, ...]:
-    return (
-        Row("model.embed_tokens.weight", "token_embd.weight", ("vocab", "embd")),
-        Row("model.norm.weight", "output_norm.weight", ("embd",), norm),
-        Row("lm_head.weight", "output.weight", ("vocab", "embd")),
-    )
-
-
-def _layer(
-    q: Change = "none", k: Change = "none", norm: Change = "none", q_norm: Change | None = None
-) -> tuple[Row, ...]:
-    """What every family's layer has; with `q_norm`, the norms of queries and keys too."""
-    rows = (
-        Row("input_layernorm.weight", "attn_norm.weight", ("embd",), norm),
-        Row("self_attn.q_proj.weight", "attn_q.weight", ("q", "embd"), q),
-        Row("self_attn.k_proj.weight", "attn_k.weight", ("kv", "embd"), k),
-        Row("self_attn.v_proj.weight", "attn_v.weight", ("kv", "embd")),
-        Row("self_attn.o_proj.weight", "attn_output.weight", ("embd", "q")),
-        Row("mlp.gate_proj.weight", "ffn_gate.weight", ("ff", "embd")),
-        Row("mlp.up_proj.weight", "ffn_up.weight", ("ff", "embd")),
-        Row("mlp.down_proj.weight", "ffn_down.weight", ("embd", "ff")),
-    )
-    if q_norm is None:
-        return rows
-    return (
-        *rows,
-        Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("head",), q_norm),
-        Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",), norm),
-    )
-
-
-def _gate(source: str, target: str) -> tuple[Row, Row]:
-    at = f"temporal_block.rg_lru.{source}"
-    return (
-        Row(f"{at}_weight", f"{target}.weight", ("channels", "block"), "blocks"),
-        Row(f"{at}_bias", f"{target}.bias", ("channels",), "block_biases"),
-    )
-
-
-def _with_bias(source: str, target: str, shape: tuple[Dimension, ...]) -> tuple[Row, Row]:
-    return (
-        Row(f"{source}.weight", f"{target}.weight", shape),
-        Row(f"{source}.bias", f"{target}.bias", shape[:1]),
-    )
-
-
-_LLAMA_BIASES = (
-    Row("self_attn.q_proj.bias", "attn_q.bias", ("q",), "rotary_q", "attention_bias"),
-    Row("self_attn.k_proj.bias", "attn_k.bias", ("kv",), "rotary_k", "attention_bias"),
-    Row("self_attn.v_proj.bias", "attn_v.bias", ("kv",), promise="attention_bias"),
-    Row("self_attn.o_proj.bias", "attn_output.bias", ("embd",), promise="attention_bias"),
-    Row("mlp.gate_proj.bias", "ffn_gate.bias", ("ff",), promise="mlp_bias"),
-    Row("mlp.up_proj.bias", "ffn_up.bias", ("ff",), promise="mlp_bias"),
-    Row("mlp.down_proj.bias", "ffn_down.bias", ("embd",), promise="mlp_bias"),
+from .family import Change, Family, Row
+from .rows import (
+    FFN_NORM,
+    LLAMA_BIASES,
+    QWEN2_BIASES,
+    SANDWICH_NORMS,
+    gate_rows,
+    layer_rows,
+    model_rows,
+    of_layers_with,
+    rows_with_bias,
 )
-_QWEN2_BIASES = (
-    Row("self_attn.q_proj.bias", "attn_q.bias", ("q",)),
-    Row("self_attn.k_proj.bias", "attn_k.bias", ("kv",)),
-    Row("self_attn.v_proj.bias", "attn_v.bias", ("kv",)),
-)
-_FFN_NORM = Row("post_attention_layernorm.weight", "ffn_norm.weight", ("embd",))
-# Gemma 2 and 3 call four norms by other names, and the second one is another norm.
-_SANDWICH_NORMS = (
-    Row(
-        "post_attention_layernorm.weight",
-        "post_attention_norm.weight",
-        ("embd",),
-        "plus_one",
-    ),
-    Row("pre_feedforward_layernorm.weight", "ffn_norm.weight", ("embd",), "plus_one"),
-    Row("post_feedforward_layernorm.weight", "post_ffw_norm.weight", ("embd",), "plus_one"),
-)
+
 _GELU = ("gelu_pytorch_tanh",)
-
-
-def _of(memory: Memory, *rows: Row) -> tuple[Row, ...]:
-    return tuple(replace(row, memory=memory) for row in rows)
 
 
 def _gemma4_norm(source: str, target: str) -> Row:
@@ -201,7 +37,7 @@ def _bert_model(positions: Change = "none") -> tuple[Row, ...]:
         Row(f"{at}word_embeddings.weight", "token_embd.weight", ("vocab", "embd")),
         Row(f"{at}position_embeddings.weight", "position_embd.weight", ("ctx", "embd"), positions),
         Row(f"{at}token_type_embeddings.weight", "token_types.weight", ("types", "embd")),
-        *_with_bias(f"{at}LayerNorm", "token_embd_norm", ("embd",)),
+        *rows_with_bias(f"{at}LayerNorm", "token_embd_norm", ("embd",)),
     )
 
 
@@ -210,14 +46,14 @@ _BERT = Family(
     "bert",
     _bert_model(),
     (
-        *_with_bias("attention.self.query", "attn_q", ("q", "embd")),
-        *_with_bias("attention.self.key", "attn_k", ("kv", "embd")),
-        *_with_bias("attention.self.value", "attn_v", ("kv", "embd")),
-        *_with_bias("attention.output.dense", "attn_output", ("embd", "q")),
-        *_with_bias("attention.output.LayerNorm", "attn_output_norm", ("embd",)),
-        *_with_bias("intermediate.dense", "ffn_up", ("ff", "embd")),
-        *_with_bias("output.dense", "ffn_down", ("embd", "ff")),
-        *_with_bias("output.LayerNorm", "layer_output_norm", ("embd",)),
+        *rows_with_bias("attention.self.query", "attn_q", ("q", "embd")),
+        *rows_with_bias("attention.self.key", "attn_k", ("kv", "embd")),
+        *rows_with_bias("attention.self.value", "attn_v", ("kv", "embd")),
+        *rows_with_bias("attention.output.dense", "attn_output", ("embd", "q")),
+        *rows_with_bias("attention.output.LayerNorm", "attn_output_norm", ("embd",)),
+        *rows_with_bias("intermediate.dense", "ffn_up", ("ff", "embd")),
+        *rows_with_bias("output.dense", "ffn_down", ("embd", "ff")),
+        *rows_with_bias("output.LayerNorm", "layer_output_norm", ("embd",)),
     ),
     {"type_vocab_size": 2, "max_position_embeddings": 512, "layer_norm_eps": 1e-12},
     activations=("gelu",),
@@ -231,7 +67,7 @@ _BERT = Family(
 
 # OLMo 2 and 3 have no norms before their blocks, and one for all heads together.
 _OLMO_LAYER = (
-    *(row for row in _layer() if row.target != "attn_norm.weight"),
+    *(row for row in layer_rows() if row.target != "attn_norm.weight"),
     Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("q",)),
     Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("kv",)),
     Row("post_attention_layernorm.weight", "post_attention_norm.weight", ("embd",)),
@@ -259,24 +95,24 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "llama",
         "llama",
-        _model(),
-        (*_layer("rotary_q", "rotary_k"), _FFN_NORM, *_LLAMA_BIASES),
+        model_rows(),
+        (*layer_rows("rotary_q", "rotary_k"), FFN_NORM, *LLAMA_BIASES),
         rope_scalings=("default", "linear", "llama3"),
         rotary_rows=True,
     ),
-    Family("qwen2", "qwen2", _model(), (*_layer(), _FFN_NORM, *_QWEN2_BIASES)),
+    Family("qwen2", "qwen2", model_rows(), (*layer_rows(), FFN_NORM, *QWEN2_BIASES)),
     Family(
         "qwen3",
         "qwen3",
-        _model(),
-        (*_layer(q_norm="none"), _FFN_NORM),
+        model_rows(),
+        (*layer_rows(q_norm="none"), FFN_NORM),
         {"head_dim": 128},
     ),
     Family(
         "smollm3",
         "smollm3",
-        _model(),
-        (*_layer("rotary_q", "rotary_k"), _FFN_NORM, *_LLAMA_BIASES),
+        model_rows(),
+        (*layer_rows("rotary_q", "rotary_k"), FFN_NORM, *LLAMA_BIASES),
         {
             "vocab_size": 128_256,
             "hidden_size": 2048,
@@ -294,8 +130,8 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "granite",
         "granite",
-        _model(),
-        (*_layer("rotary_q", "rotary_k"), _FFN_NORM, *_LLAMA_BIASES),
+        model_rows(),
+        (*layer_rows("rotary_q", "rotary_k"), FFN_NORM, *LLAMA_BIASES),
         rotary_rows=True,
         factors=True,
     ),
@@ -303,11 +139,11 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "granite",
         "granitemoehybrid",
-        _model(),
+        model_rows(),
         (
-            *(row for row in _layer("rotary_q", "rotary_k") if "ffn_" not in row.target),
-            _FFN_NORM,
-            *(row for row in _LLAMA_BIASES if "ffn_" not in row.target),
+            *(row for row in layer_rows("rotary_q", "rotary_k") if "ffn_" not in row.target),
+            FFN_NORM,
+            *(row for row in LLAMA_BIASES if "ffn_" not in row.target),
             Row("shared_mlp.input_linear.weight", "ffn_gate.weight", ("ff", "embd"), part=(0, 2)),
             Row("shared_mlp.input_linear.weight", "ffn_up.weight", ("ff", "embd"), part=(1, 2)),
             Row("shared_mlp.output_linear.weight", "ffn_down.weight", ("embd", "ff")),
@@ -318,11 +154,11 @@ FAMILIES: tuple[Family, ...] = (
         factors=True,
         attention_alone=True,
     ),
-    Family("olmo2", "olmo2", _model(), _OLMO_LAYER, _OLMO_DEFAULTS),
+    Family("olmo2", "olmo2", model_rows(), _OLMO_LAYER, _OLMO_DEFAULTS),
     Family(
         "olmo2",
         "olmo3",
-        _model(),
+        model_rows(),
         _OLMO_LAYER,
         {**_OLMO_DEFAULTS, "sliding_window": 4096, "rope_theta": 500_000.0},
         window_pattern=4,
@@ -333,8 +169,8 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "mistral3",
         "ministral3",
-        _model(),
-        (*_layer("rotary_q", "rotary_k"), _FFN_NORM),
+        model_rows(),
+        (*layer_rows("rotary_q", "rotary_k"), FFN_NORM),
         {
             "vocab_size": 131_072,
             "hidden_size": 4096,
@@ -354,10 +190,10 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "gemma",
         "gemma",
-        _model("plus_one"),
+        model_rows("plus_one"),
         (
-            *_layer(norm="plus_one"),
-            Row(_FFN_NORM.source, _FFN_NORM.target, ("embd",), "plus_one"),
+            *layer_rows(norm="plus_one"),
+            Row(FFN_NORM.source, FFN_NORM.target, ("embd",), "plus_one"),
         ),
         {"head_dim": 256, "tie_word_embeddings": True, "max_position_embeddings": 8192},
         # Gemma's first configs say gelu and mean the other (transformers does too).
@@ -367,8 +203,8 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "gemma2",
         "gemma2",
-        _model("plus_one"),
-        (*_layer(q="query_scale", norm="plus_one"), *_SANDWICH_NORMS),
+        model_rows("plus_one"),
+        (*layer_rows(q="query_scale", norm="plus_one"), *SANDWICH_NORMS),
         {
             "head_dim": 256,
             "num_key_value_heads": 4,
@@ -388,8 +224,8 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "gemma3",
         "gemma3_text",
-        _model("plus_one"),
-        (*_layer(norm="plus_one", q_norm="plus_one_query_scale"), *_SANDWICH_NORMS),
+        model_rows("plus_one"),
+        (*layer_rows(norm="plus_one", q_norm="plus_one_query_scale"), *SANDWICH_NORMS),
         _GEMMA3_DEFAULTS,
         activations=_GELU,
         activation_key="hidden_activation",
@@ -400,7 +236,7 @@ FAMILIES: tuple[Family, ...] = (
         "gemma4",
         "gemma4_text",
         (
-            *_model()[:2],
+            *model_rows()[:2],
             Row(
                 "model.embed_tokens_per_layer.weight",
                 "per_layer_token_embd.weight",
@@ -412,14 +248,16 @@ FAMILIES: tuple[Family, ...] = (
                 ("layers", "embd"),
             ),
             Row("model.per_layer_projection_norm.weight", "per_layer_proj_norm.weight", ("layer",)),
-            _model()[2],
+            model_rows()[2],
         ),
         (
-            *_of("attention", *_layer(q_norm="none")[2:4]),
-            *_layer()[:2],
-            *_layer()[4:],
+            *of_layers_with("attention", *layer_rows(q_norm="none")[2:4]),
+            *layer_rows()[:2],
+            *layer_rows()[4:],
             Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("head",)),
-            *_of("attention", Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",))),
+            *of_layers_with(
+                "attention", Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",))
+            ),
             _gemma4_norm("post_attention_layernorm", "post_attention_norm"),
             _gemma4_norm("pre_feedforward_layernorm", "ffn_norm"),
             _gemma4_norm("post_feedforward_layernorm", "post_ffw_norm"),
@@ -466,11 +304,11 @@ FAMILIES: tuple[Family, ...] = (
         "gemma-embedding",
         "gemma3_text",
         (
-            *_model("plus_one")[:2],
+            *model_rows("plus_one")[:2],
             Row("dense_2.weight", "dense_2.weight", ("wide", "embd")),
             Row("dense_3.weight", "dense_3.weight", ("embedding", "wide")),
         ),
-        (*_layer(norm="plus_one", q_norm="plus_one_query_scale"), *_SANDWICH_NORMS),
+        (*layer_rows(norm="plus_one", q_norm="plus_one_query_scale"), *SANDWICH_NORMS),
         _GEMMA3_DEFAULTS,
         activations=_GELU,
         activation_key="hidden_activation",
@@ -494,9 +332,9 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "vaultgemma",
         "vaultgemma",
-        _model("plus_one"),
+        model_rows("plus_one"),
         (
-            *_layer(q="query_scale", norm="plus_one"),
+            *layer_rows(q="query_scale", norm="plus_one"),
             Row("pre_feedforward_layernorm.weight", "ffn_norm.weight", ("embd",), "plus_one"),
         ),
         {
@@ -524,24 +362,24 @@ FAMILIES: tuple[Family, ...] = (
         ),
         (
             Row("temporal_pre_norm.weight", "attn_norm.weight", ("embd",), "plus_one"),
-            *_of(
+            *of_layers_with(
                 "attention",
                 Row("temporal_block.q_proj.weight", "attn_q.weight", ("q", "embd")),
                 Row("temporal_block.k_proj.weight", "attn_k.weight", ("kv", "embd")),
                 Row("temporal_block.v_proj.weight", "attn_v.weight", ("kv", "embd")),
-                *_with_bias("temporal_block.o_proj", "attn_output", ("embd", "q")),
+                *rows_with_bias("temporal_block.o_proj", "attn_output", ("embd", "q")),
             ),
-            *_of(
+            *of_layers_with(
                 "recurrent",
-                *_with_bias("temporal_block.linear_y", "rec_gate", ("channels", "embd")),
-                *_with_bias("temporal_block.linear_x", "rec_in", ("channels", "embd")),
-                *_with_bias("temporal_block.linear_out", "rec_out", ("embd", "channels")),
+                *rows_with_bias("temporal_block.linear_y", "rec_gate", ("channels", "embd")),
+                *rows_with_bias("temporal_block.linear_x", "rec_in", ("channels", "embd")),
+                *rows_with_bias("temporal_block.linear_out", "rec_out", ("embd", "channels")),
                 Row(
                     "temporal_block.conv_1d.weight", "rec_conv.weight", ("channels", "taps"), "taps"
                 ),
                 Row("temporal_block.conv_1d.bias", "rec_conv.bias", ("channels",)),
-                *_gate("input_gate", "rec_input_gate"),
-                *_gate("recurrent_gate", "rec_recurrence_gate"),
+                *gate_rows("input_gate", "rec_input_gate"),
+                *gate_rows("recurrent_gate", "rec_recurrence_gate"),
                 Row(
                     "temporal_block.rg_lru.recurrent_param",
                     "rec_decay.weight",
@@ -550,9 +388,9 @@ FAMILIES: tuple[Family, ...] = (
                 ),
             ),
             Row("channel_pre_norm.weight", "ffn_norm.weight", ("embd",), "plus_one"),
-            *_with_bias("mlp_block.gate_proj", "ffn_gate", ("ff", "embd")),
-            *_with_bias("mlp_block.up_proj", "ffn_up", ("ff", "embd")),
-            *_with_bias("mlp_block.down_proj", "ffn_down", ("embd", "ff")),
+            *rows_with_bias("mlp_block.gate_proj", "ffn_gate", ("ff", "embd")),
+            *rows_with_bias("mlp_block.up_proj", "ffn_up", ("ff", "embd")),
+            *rows_with_bias("mlp_block.down_proj", "ffn_down", ("embd", "ff")),
         ),
         {
             "vocab_size": 256_000,
@@ -585,7 +423,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         (
             Row("operator_norm.weight", "attn_norm.weight", ("embd",)),
-            *_of(
+            *of_layers_with(
                 "attention",
                 Row("self_attn.q_proj.weight", "attn_q.weight", ("q", "embd")),
                 Row("self_attn.k_proj.weight", "attn_k.weight", ("kv", "embd")),
@@ -594,7 +432,7 @@ FAMILIES: tuple[Family, ...] = (
                 Row("self_attn.k_layernorm.weight", "attn_k_norm.weight", ("head",)),
                 Row("self_attn.out_proj.weight", "attn_output.weight", ("embd", "q")),
             ),
-            *_of(
+            *of_layers_with(
                 "recurrent",
                 Row("conv.in_proj.weight", "shortconv.in_proj.weight", ("gates_and_in", "embd")),
                 Row("conv.conv.weight", "shortconv.conv.weight", ("channels", "taps"), "taps"),
@@ -633,10 +471,10 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "qwen35",
         "qwen3_5_text",
-        _model("plus_one"),
+        model_rows("plus_one"),
         (
             Row("input_layernorm.weight", "attn_norm.weight", ("embd",), "plus_one"),
-            *_of(
+            *of_layers_with(
                 "attention",
                 # Each head's query, and behind it the gate of what the head puts out.
                 Row("self_attn.q_proj.weight", "attn_q.weight", ("gated_q", "embd")),
@@ -646,7 +484,7 @@ FAMILIES: tuple[Family, ...] = (
                 Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",), "plus_one"),
                 Row("self_attn.o_proj.weight", "attn_output.weight", ("embd", "q")),
             ),
-            *_of(
+            *of_layers_with(
                 "recurrent",
                 Row(
                     "linear_attn.in_proj_qkv.weight",
@@ -722,87 +560,6 @@ FAMILIES: tuple[Family, ...] = (
         aliases={"linear_conv_kernel_dim": "conv1d_width"},
     ),
 )
-
-
-_ATTENTION: Memory = "attention"
-
-
-# What configs call it.
-_MEMORIES: Mapping[str, Memory] = {
-    "recurrent": "recurrent",
-    "attention": "attention",
-    "conv": "recurrent",
-    "full_attention": "attention",
-    "linear_attention": "recurrent",
-}
-
-
-def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[Memory, ...]:
-    """What each layer remembers; empty where the config's list makes no sense."""
-    if not family.recurs:
-        return n_layer * (_ATTENTION,)
-    kinds = config.get(family.layer_kinds) or family.defaults.get(family.layer_kinds)
-    if kinds is None and family.recurrence == "delta_rule":
-        interval = config.get("full_attention_interval", 4)
-        if not isinstance(interval, int) or interval < 1:
-            return ()
-        kinds = [
-            "linear_attention" if (i + 1) % interval else "full_attention" for i in range(n_layer)
-        ]
-    if kinds is None:  # the first configs of LFM2 count those that attend; all do where none does
-        attend = config.get("full_attn_idxs")
-        kinds = [
-            "full_attention" if attend is None or i in attend else "conv" for i in range(n_layer)
-        ]
-    if not isinstance(kinds, list | tuple):
-        return ()
-    if not kinds or any(str(kind) not in _MEMORIES for kind in kinds):
-        return ()
-    return tuple(_MEMORIES[str(kinds[i % len(kinds)])] for i in range(n_layer))
-
-
-@dataclass(frozen=True)
-class DeltaHeads:
-    """Of a delta rule: heads of keys and of values, and the width of each."""
-
-    n_key: int
-    n_value: int
-    width: int
-
-    @property
-    def channels(self) -> int:
-        """Of the convolution: queries, keys and values."""
-        return (2 * self.n_key + self.n_value) * self.width
-
-    @property
-    def values(self) -> int:
-        return self.n_value * self.width
-
-
-def delta_heads(family: Family, whole: Callable[[str], int]) -> DeltaHeads | None:
-    """`whole` reads a whole number above zero of the config, which has the family's defaults."""
-    if family.recurrence != "delta_rule":
-        return None
-    return DeltaHeads(
-        whole("linear_num_key_heads"),
-        whole("linear_num_value_heads"),
-        whole("linear_key_head_dim"),
-    )
-
-
-def feed_forward(family: Family, config: Mapping[str, Any], whole: Callable[[str], int]) -> int:
-    """Rows of the matrix that a gated unit's other one is multiplied with. `whole` reads a whole
-    number above zero of the config, which has the family's defaults."""
-    width = whole(family.n_ff)
-    if family.model_type == "recurrent_gemma":
-        return width // 2  # which counts both
-    if not config.get("block_auto_adjust_ff_dim"):
-        return width
-    factor, step = config.get("block_ffn_dim_multiplier"), whole("block_multiple_of")
-    width = int(2 * width / 3)
-    if factor is not None:
-        width = -(-int(factor * width) // step) * step
-    return width
 
 
 # A vision model around a family's language model, whose type its own config may leave out.

@@ -19,47 +19,23 @@ from ..errors import SlmError
 from ..kinds import advice
 from ..quantize.choice import MOST_TAPS
 from .checkpoint import Checkpoint
-from .families import (
-    FAMILIES,
-    MULTIMODAL,
-    SEES_PROMPTS_WHOLE,
-    UNTIED,
+from .config import ConfigReader, without_nulls
+from .families import FAMILIES, MULTIMODAL, SEES_PROMPTS_WHOLE, UNTIED, family_with
+from .family import (
     DeltaHeads,
     Dimension,
     Family,
     Memory,
     Row,
     delta_heads,
-    family_with,
     feed_forward,
     memories,
 )
 from .layers import Layers, read_layers
+from .rope import Llama3Scaling, Yarn, check_rotary_share, read_llama3, read_rope, read_yarn
 from .sentence import Sentence
 
 MOST_STATE = 128  # columns of a head's state: DeltaRule::kMaxHead
-
-
-@dataclass(frozen=True)
-class Llama3Scaling:
-    """Llama 3.1's scaling of rotary frequencies (Meta 2024, as transformers has it)."""
-
-    factor: float
-    low_freq_factor: float
-    high_freq_factor: float
-    original_context: int
-
-
-@dataclass(frozen=True)
-class Yarn:
-    """YaRN's scaling of rotary frequencies (Peng et al. 2023, as transformers has it)."""
-
-    factor: float
-    original_context: int
-    beta_fast: float
-    beta_slow: float
-    log_multiplier: float  # of the magnitude's divisor; 0: none
-    magnitude: float  # of what rotates, over what the factor asks for
 
 
 @dataclass(frozen=True)
@@ -245,7 +221,9 @@ def hyperparameters(
     Raises SlmError "bad_file" for a value that makes no sense and "unsupported"
     for one that would change what is computed.
     """
-    read = _Reader(str(checkpoint.config_path), {**family.defaults, **_given(family.plain(config))})
+    read = ConfigReader(
+        str(checkpoint.config_path), {**family.defaults, **without_nulls(family.plain(config))}
+    )
     _refuse_variants(read, family)
     n_head = read.whole("num_attention_heads")
     n_embd = read.whole("hidden_size")
@@ -254,7 +232,7 @@ def hyperparameters(
     head_dim = max(layers.head_dims) if layers else read.whole("head_dim", n_embd // n_head)
     _check_windows(read, family, n_layer)
     _check_unrotated(read, family, n_layer)
-    rope, local_base = _rope(read, family)
+    rope, local_base = read_rope(read, family)
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in family.rope_scalings:
         raise read.unsupported(
@@ -288,8 +266,8 @@ def hyperparameters(
         rope_base=read.inside(rope, "rope_theta", read.positive("rope_theta", 10_000.0)),
         rope_base_local=local_base,
         rope_linear_factor=read.inside(rope, "factor") if kind == "linear" else 1.0,
-        llama3=_llama3(read, rope) if kind == "llama3" else None,
-        yarn=_yarn(read, rope) if kind == "yarn" else None,
+        llama3=read_llama3(read, rope) if kind == "llama3" else None,
+        yarn=read_yarn(read, rope) if kind == "yarn" else None,
         temperature=read.inside(rope, "llama_4_scaling_beta")
         if family.attention_temperature
         else 0.0,
@@ -307,64 +285,13 @@ def hyperparameters(
     )
 
 
-class _Reader:
-    """Values of a config, each checked as it is asked for."""
-
-    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
-        self.path = path
-        self.values = values
-
-    def whole(self, key: str, default: int | None = None) -> int:
-        value = self.values.get(key, default)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 31:
-            return value
-        raise self._bad(key, value, "a whole number above zero")
-
-    def positive(self, key: str, default: float) -> float:
-        return self.inside(self.values, key, default)
-
-    def inside(self, values: Mapping[str, Any], key: str, default: float | None = None) -> float:
-        value = values.get(key, default)
-        if isinstance(value, int | float) and 0 < value < math.inf:
-            return float(value)
-        raise self._bad(key, value, "a number above zero")
-
-    def cap(self, key: str, required: bool | None) -> float | None:
-        """A soft cap, which some families have to have and the others must not; None: either."""
-        value = self.values.get(key)
-        if required is None:
-            required = value is not None
-        if (value is None) == required:
-            expected = "needs one" if required else "has none"
-            raise self.unsupported(f"{key} {value!r}", f"this architecture {expected}")
-        return self.positive(key, 0) if required else None
-
-    def unsupported(self, what: str, otherwise: str) -> SlmError:
-        return SlmError("unsupported", f"{self.path} asks for {what}; {otherwise}")
-
-    def _bad(self, key: str, value: Any, expected: str) -> SlmError:
-        found = "is missing" if value is None else f"is {str(value)[:40]!r}"
-        return SlmError(
-            "bad_file", f"{self.path}: {key} {found}, expected {expected}; download it again"
-        )
-
-
-def _given(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config without nulls, except where null means something."""
-    return {
-        key: value
-        for key, value in config.items()
-        if value is not None or key.endswith("_softcapping") or key == "sliding_window"
-    }
-
-
-def _window(read: _Reader, family: Family) -> int | None:
+def _window(read: ConfigReader, family: Family) -> int | None:
     if "attention_window_size" in family.defaults:
         return read.whole("attention_window_size")
     return read.whole("sliding_window") if family.window_pattern else None
 
 
-def _factors(read: _Reader) -> Factors:
+def _factors(read: ConfigReader) -> Factors:
     return Factors(
         embedding=read.positive("embedding_multiplier", 1.0),
         attention=read.positive("attention_multiplier", 1.0),
@@ -373,7 +300,7 @@ def _factors(read: _Reader) -> Factors:
     )
 
 
-def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Recurrence:
+def _recurrence(read: ConfigReader, family: Family, n_layer: int, n_head: int) -> Recurrence:
     found = memories(family, read.values, n_layer)
     if not found:
         raise read.unsupported(
@@ -403,18 +330,7 @@ def _recurrence(read: _Reader, family: Family, n_layer: int, n_head: int) -> Rec
     return Recurrence(found, channels, block, taps, delta)
 
 
-def _check_rotary_share(read: _Reader, family: Family, values: Mapping[str, Any]) -> None:
-    if family.layered:
-        return
-    share = values.get("partial_rotary_factor", family.rotary_share)
-    if share != family.rotary_share:
-        raise read.unsupported(
-            f"a partial rotary embedding of {share}",
-            f"{family.rotary_share:g} of each head is supported",
-        )
-
-
-def _refuse_variants(read: _Reader, family: Family) -> None:
+def _refuse_variants(read: ConfigReader, family: Family) -> None:
     values = read.values
     if values.get("quantization_config"):
         raise read.unsupported(
@@ -448,10 +364,10 @@ def _refuse_variants(read: _Reader, family: Family) -> None:
             raise read.unsupported(
                 f"the {key} {values[key]!r}", f"{family.model_type} is supported without"
             )
-    _check_rotary_share(read, family, values)
+    check_rotary_share(read, family, values)
 
 
-def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
+def _check_windows(read: ConfigReader, family: Family, n_layer: int) -> None:
     """Which layers are local is no metadata, but for layers that differ; llama.cpp and the core
     know it by heart."""
     if family.layered:
@@ -475,7 +391,7 @@ def _check_windows(read: _Reader, family: Family, n_layer: int) -> None:
         )
 
 
-def _check_unrotated(read: _Reader, family: Family, n_layer: int) -> None:
+def _check_unrotated(read: ConfigReader, family: Family, n_layer: int) -> None:
     """Which layers know no positions is no metadata either. transformers counts them by an
     interval where the config has no list."""
     if not (period := family.unrotated_period):
@@ -492,115 +408,8 @@ def _check_unrotated(read: _Reader, family: Family, n_layer: int) -> None:
         )
 
 
-def _rope(read: _Reader, family: Family) -> tuple[Mapping[str, Any], float | None]:
-    """The rotary parameters of the layers that see everything, and the others' base.
-
-    transformers 5 calls them rope_parameters and 4 rope_scaling. Where a config has
-    both, transformers takes the old one, wholly; Gemma 3 and OLMo 3, whose parameters are one
-    object for each kind of layer, put the old ones on top of the new.
-    """
-    new, old = (_object(read, key) for key in ("rope_parameters", "rope_scaling"))
-    if not family.local_rope_base:
-        rope, local_base = old or new, None
-        if any(key.endswith("_attention") for key in rope):
-            raise read.unsupported(
-                "rotary positions by the kind of layer", f"{family.model_type} has one for all"
-            )
-    else:
-        nested = {key: value for key, value in new.items() if key.endswith("_attention")}
-        if new and not nested:
-            raise read.unsupported(
-                "one rope_parameters for all layers, which transformers ignores",
-                "expected full_attention and sliding_attention in it",
-            )
-        if old and "rope_type" not in old:
-            raise read.unsupported(
-                "a rope_scaling without rope_type, which transformers ignores",
-                "name the scaling there",
-            )
-        local = _object(read, "sliding_attention", nested)
-        rope = {**_object(read, "full_attention", nested), **old}
-        if local.get("rope_type", local.get("type", "default")) != "default":
-            raise read.unsupported("scaled rotary positions in local layers", "plain ones are")
-        if family.layered:
-            _check_proportional(read, rope, local)
-        # Whatever a config of OLMo 3 says outside is the other layers'.
-        outer = read.inside(
-            read.values if family.local_rope_base != "rope_theta" else family.defaults,
-            family.local_rope_base,
-        )
-        local_base = read.inside(local, "rope_theta", outer)
-    _check_rotary_share(read, family, rope)
-    return rope, local_base
-
-
-def _check_proportional(read: _Reader, rope: Mapping[str, Any], local: Mapping[str, Any]) -> None:
-    """Both runtimes know which pairs do not rotate by the factors of the others' frequencies."""
-    if rope.get("rope_type") != "proportional":
-        raise read.unsupported(
-            f"the rope scaling {rope.get('rope_type')!r} in layers that see everything",
-            "proportional is supported",
-        )
-    share = read.inside(rope, "partial_rotary_factor", 1.0)
-    if share > 1 or rope.get("factor", 1) != 1 or local.get("partial_rotary_factor", 1) != 1:
-        raise read.unsupported(
-            "rotary positions that are scaled or only part of a local head",
-            "a part of the heads that see everything is supported",
-        )
-
-
-def _object(read: _Reader, key: str, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """An object of the config, empty where there is none."""
-    value = (read.values if values is None else values).get(key) or {}
-    if not isinstance(value, dict):
-        raise read.unsupported(f"the {key} {str(value)[:40]!r}", "expected an object")
-    return value
-
-
-def _llama3(read: _Reader, rope: Mapping[str, Any]) -> Llama3Scaling:
-    # What stands outside counts first, and a model that names no original context
-    # has not been stretched beyond its own.
-    key = "original_max_position_embeddings"
-    own = read.values.get("max_position_embeddings", 2048)
-    values = {key: read.values.get(key) or rope.get(key) or own}
-    scaling = Llama3Scaling(
-        factor=read.inside(rope, "factor"),
-        low_freq_factor=read.inside(rope, "low_freq_factor"),
-        high_freq_factor=read.inside(rope, "high_freq_factor"),
-        original_context=int(read.inside(values, key)),
-    )
-    if scaling.high_freq_factor <= scaling.low_freq_factor:
-        raise read.unsupported("a high_freq_factor below low_freq_factor", "expected above it")
-    return scaling
-
-
-def _yarn(read: _Reader, rope: Mapping[str, Any]) -> Yarn:
-    if rope.get("truncate") is False:
-        raise read.unsupported("a yarn that is not truncated", "expected truncate true")
-    factor = read.inside(rope, "factor")
-    all_dim = rope.get("mscale_all_dim") or 0
-    if all_dim and rope.get("mscale") and rope["mscale"] != 1:
-        raise read.unsupported(f"a yarn with the mscale {rope['mscale']!r}", "expected 1")
-    log_multiplier = read.inside(rope, "mscale_all_dim") if all_dim and rope.get("mscale") else 0.0
-
-    def grown(by: float) -> float:
-        return 1 + 0.1 * by * math.log(factor) if factor > 1 else 1.0
-
-    # A config may say null for what the factors ask for.
-    natural = grown(1) / (grown(log_multiplier) if log_multiplier else 1)
-    given = rope.get("attention_factor") or natural
-    return Yarn(
-        factor=factor,
-        original_context=int(read.inside(rope, "original_max_position_embeddings")),
-        beta_fast=read.inside(rope, "beta_fast", 32.0),
-        beta_slow=read.inside(rope, "beta_slow", 1.0),
-        log_multiplier=log_multiplier,
-        magnitude=read.inside({"attention_factor": given}, "attention_factor") / natural,
-    )
-
-
 def _query_scale(
-    read: _Reader, family: Family, n_layer: int, embd_per_head: int, head_dim: int
+    read: ConfigReader, family: Family, n_layer: int, embd_per_head: int, head_dim: int
 ) -> float:
     """Both runtimes divide scores by the root of the head's size; where the config
     asks for another divisor, queries carry the difference.

@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]
 from gguf import GGUFWriter, LlamaFileType, RopeScalingType
 
 from .checkpoint import first_with, read_json_if_there, read_text
-from .families import Family
+from .family import Family
 from .hyperparameters import Hyperparameters
 from .layers import Layers
 

@@ -17,7 +17,7 @@ from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from ..errors import SlmError
-from .families import Change, Family, Row
+from .family import Change, Family, Row
 from .hyperparameters import Hyperparameters
 from .names import plain_names
 from .safetensors import F32, Tensor, same_values

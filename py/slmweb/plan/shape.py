@@ -12,16 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..convert.families import (
-    FAMILIES,
-    MULTIMODAL,
-    UNTIED,
+from ..convert.families import FAMILIES, MULTIMODAL, UNTIED, family_with
+from ..convert.family import (
     Dimension,
     Family,
     Memory,
     Row,
     delta_heads,
-    family_with,
     feed_forward,
     memories,
 )
