@@ -191,10 +191,13 @@ export class Chat implements ChatCompletions {
     const args = use === null ? (template_args ?? {}) : { ...template_args, tools: use.tools };
     const begun = form === null || use === null ? '' : begins(form, use);
     const known = await this.#context.pictures.of(messages, async () => (await this.#soft()).text);
-    const picturesOf = (some: readonly ChatMessage[]) =>
-      some.flatMap(({ content }) =>
-        typeof content === 'string' ? [] : content.filter(isImage).map((part) => known.get(part)!),
-      );
+    const latest = vision !== undefined && template.source === PROJECTORS[vision.projector].template;
+    const picturesOf = (some: readonly ChatMessage[]) => {
+      const each = some.map(({ content }) => (typeof content === 'string' ? [] : content.filter(isImage)));
+      // The projector's own template shows the last ones alone.
+      const shown = latest ? (each.findLast((parts) => parts.length > 0) ?? []) : each.flat();
+      return shown.map((part) => known.get(part)!);
+    };
     const tokenize = (some: readonly ChatMessage[]) => {
       const shown = some.map(marked);
       const rendered = template.prompt(form === null ? shown : told(shown, template.source, form), {

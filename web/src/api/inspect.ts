@@ -4,6 +4,7 @@
 import { SlmError } from '../core/error';
 import type { Engine, Steering } from '../engine/engine';
 import { logprobOf } from './logprobs';
+import { chatParams } from './openai';
 import { invalid } from './params';
 import type { Queue } from './queue';
 import type { ChatTemplate } from './template';
@@ -76,12 +77,11 @@ async function tokensOf(
   if ((text === undefined) === (messages === undefined))
     invalid('either text or messages', { text, messages });
   if (messages !== undefined) {
-    if (!Array.isArray(messages) || messages.length === 0)
-      invalid('messages to be a list of at least one', messages);
-    if (messages.some(({ content }) => typeof content !== 'string'))
+    const read = chatParams({ messages }).messages;
+    if (read.some(({ content }) => typeof content !== 'string'))
       invalid('messages of text alone to look inside', 'pictures');
-    const continues = messages.at(-1)!.role === 'assistant';
-    const prompt = template().prompt(messages, { continues, args: {} });
+    const continues = read.at(-1)?.role === 'assistant';
+    const prompt = template().prompt(read, { continues, args: {} });
     const bos = !template().writesBos(prompt);
     return engine.tokenize(prompt.text, { special: true, bos, plain: prompt.plain });
   }
@@ -125,6 +125,8 @@ export function steering(given: readonly Steer[] | undefined, { facts, saes }: E
   if (!Array.isArray(given)) invalid('steer to be a list of {layer, direction, strength}', given);
   const { n_layer, n_embd } = facts.model;
   return (given as readonly Steer[]).map((one) => {
+    if (typeof one !== 'object' || one === null)
+      invalid('steer to be a list of {layer, direction, strength}', one);
     const { strength } = one;
     if (typeof strength !== 'number' || !Number.isFinite(strength))
       invalid('the strength of a direction to be a number', strength);
@@ -139,7 +141,8 @@ export function steering(given: readonly Steer[] | undefined, { facts, saes }: E
       return { sae: one.sae, feature: one.feature, strength };
     }
     const { layer, direction } = one;
-    layersOf(layer, n_layer);
+    if (!Number.isInteger(layer) || layer < 0 || layer >= n_layer)
+      invalid(`a layer from 0 to ${n_layer - 1}`, layer);
     const numbers = Float32Array.from(direction ?? []);
     if (numbers.length !== n_embd || !numbers.every(Number.isFinite))
       invalid(`a direction of ${n_embd} numbers`, `${numbers.length}`);

@@ -172,13 +172,15 @@ export class Conversation {
   /** What to send for an answer below `last`. Roles alternate, as most chat
    *  templates demand: an answer without a word is left out, and the questions
    *  on both sides of it become one. What the guard has refused is not asked again,
-   *  nor shown to the model as far as it came. A model that does not see is not sent pictures. */
+   *  nor shown to the model as far as it came. A model that does not see is told
+   *  that there was a picture where a question was nothing else. */
   messages(systemPrompt: string, last: Turn, sees: boolean): ChatMessage[] {
     const turns: Turn[] = [];
     for (let turn: Turn | null = last; turn !== null; turn = turn.parent) turns.unshift(turn);
     const messages: ChatMessage[] = [];
-    for (const [i, { role, text, pictures, refusal }] of turns.entries()) {
-      const content = contentOf(text, sees ? pictures : []);
+    for (const [i, turn] of turns.entries()) {
+      const { role, refusal } = turn;
+      const content = sees ? contentOf(turn.text, turn.pictures) : wordsIn(turn);
       if (content === '' || refusal !== null || turns[i + 1]?.refusal) continue;
       const previous = messages.at(-1);
       if (previous?.role === role) {

@@ -200,7 +200,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   }
 
   async function take(files: readonly File[]): Promise<void> {
-    const pictures = files.filter(({ type }) => type.startsWith('image/'));
+    const pictures = files.filter(({ type }) => type.startsWith('image/') && type !== 'image/svg+xml');
     const others = files.filter((file) => !pictures.includes(file));
     if (pictures.length > 0) {
       if (composer.tray.enabled) await composer.tray.add(pictures);

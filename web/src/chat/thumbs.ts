@@ -1,6 +1,7 @@
 // Pictures on the page, drawn on canvases: nothing gets an address, so that a picture
 // is gone with the conversation that had it. It knows bytes and boxes, not models.
 
+import { MOST_PIXELS } from '../vision/decode';
 import { h } from './dom';
 
 /** A picture in a conversation is drawn with so many pixels a side at most. */
@@ -15,18 +16,23 @@ export interface Box {
   readonly label: string;
 }
 
+let drawing: Promise<void> = Promise.resolve();
+
 /** A picture as it is shown; `label` is for those who do not see it. */
 export function pictureCanvas(picture: Blob, label: string, boxes: readonly Box[] = []): HTMLCanvasElement {
   const canvas = h('canvas', { class: 'picture', role: 'img', 'aria-label': label, width: 1, height: 1 });
-  void draw(canvas, picture, boxes);
+  // One at a time: a photograph takes tens of megabytes until it is drawn.
+  drawing = drawing.then(() => draw(canvas, picture, boxes));
   return canvas;
 }
 
-/** Whether the browser can show it. */
+/** Whether the browser can show it, and the model be shown it. */
 export async function isPicture(file: Blob): Promise<boolean> {
   try {
-    (await createImageBitmap(file)).close();
-    return true;
+    const bitmap = await createImageBitmap(file);
+    const fits = bitmap.width * bitmap.height <= MOST_PIXELS;
+    bitmap.close();
+    return fits;
   } catch {
     return false;
   }

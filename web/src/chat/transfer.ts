@@ -2,6 +2,7 @@
 // JSON holds every version and comes back whole. Both are read with distrust: a
 // file may come from anywhere, so each limit has a name and a refusal one sentence.
 
+import { fromBase64 } from '../core/base64';
 import { Conversation, type Turn, wordsIn } from './conversation';
 import { count } from './format';
 import { S } from './strings';
@@ -119,6 +120,7 @@ function checkTurn(value: unknown, place: number): SavedTurn {
   return good ? (value as SavedTurn) : refuse();
 }
 
+const TYPE = /^image\/[a-z0-9.+-]{1,40}$/;
 const PICTURE = /^data:(image\/[a-z0-9.+-]{1,40});base64,([A-Za-z0-9+/]*={0,2})$/;
 
 function arePictures(value: unknown, role: Turn['role']): boolean {
@@ -132,7 +134,7 @@ function arePictures(value: unknown, role: Turn['role']): boolean {
 function blobOf(url: string): Blob {
   const [, type = '', base64 = ''] = PICTURE.exec(url)!;
   try {
-    return new Blob([Uint8Array.from(atob(base64), (unit) => unit.charCodeAt(0))], { type });
+    return new Blob([fromBase64(base64)], { type });
   } catch {
     return refuse();
   }
@@ -144,7 +146,9 @@ async function dataUrl(picture: Blob): Promise<string> {
   let text = '';
   for (let at = 0; at < bytes.length; at += SLICE)
     text += String.fromCharCode(...bytes.subarray(at, at + SLICE));
-  return `data:${picture.type};base64,${btoa(text)}`;
+  // A file without a known ending has no type; the bytes say what it is.
+  const type = TYPE.test(picture.type) ? picture.type : 'image/png';
+  return `data:${type};base64,${btoa(text)}`;
 }
 
 function fromMarkdown(text: string): Conversation {

@@ -4,6 +4,7 @@
 // the system's own camera, where a device has one for that: a sealed frame may not
 // use cameras itself.
 
+import { MOST_BYTES } from '../vision/decode';
 import { announce } from './announce';
 import { h, iconButton } from './dom';
 import { bytes } from './format';
@@ -13,9 +14,6 @@ import { isPicture, pictureCanvas } from './thumbs';
 
 /** More would fill any context here. */
 const MOST = 8;
-/** As the decoder for the model. */
-const MOST_BYTES = 64e6;
-
 export interface TrayEvents {
   readonly onChange: () => void;
   /** Why a file was not taken, in a sentence. */
@@ -55,10 +53,13 @@ export class Tray {
 
   async add(files: readonly File[]): Promise<void> {
     for (const file of files) {
-      if (this.held.length === MOST) return this.events.onRefusal(S.tooManyPictures(String(MOST)));
+      if (this.held.length >= MOST) return this.events.onRefusal(S.tooManyPictures(String(MOST)));
       if (file.size > MOST_BYTES)
         return this.events.onRefusal(S.fileTooLarge(file.name, bytes(file.size), bytes(MOST_BYTES)));
       if (!(await isPicture(file))) return this.events.onRefusal(S.noPicture(file.name));
+      // Meanwhile others may have come, or another model that sees nothing.
+      if (!this.enabled) return;
+      if (this.held.length >= MOST) return this.events.onRefusal(S.tooManyPictures(String(MOST)));
       this.set([...this.held, file]);
       announce(S.pictureAdded(String(this.held.length)));
     }

@@ -198,6 +198,7 @@ export class Engine {
       const steer = await this.#steer(request.steer);
       const wish = request.features;
       const features = wish === null ? null : { ...wish, sae: await this.saes.id(wish.sae) };
+      signal?.throwIfAborted();
       const id = this.#nextId++;
       const abort = () => team.send({ type: 'abort', id });
       signal?.addEventListener('abort', abort);

@@ -67,6 +67,9 @@ export class EnginePictures {
     await this.#loaded();
     const found = entries.findIndex((entry) => same(entry.rgb, rgb));
     const [known] = found < 0 ? [] : entries.splice(found, 1);
+    // Of workers that are gone; whoever asked asks those that took over.
+    if (entries !== this.#entries)
+      throw new SlmError('wrong_state', 'Expected the workers that were asked, found others; ask again.');
     const entry = known ?? { rgb, id: await this.#worker.encode(rgb) };
     entries.push(entry);
     return entry.id;

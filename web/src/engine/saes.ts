@@ -2,6 +2,7 @@
 // first: other workers may have to load it again.
 
 import type { SaeInfo } from '../api/types';
+import { SlmError } from '../core/error';
 import type { SaeFacts } from '../core/sae';
 import { Site } from '../generated/abi';
 import { SideFiles, type SideWorker } from './side_files';
@@ -29,7 +30,12 @@ export class EngineSaes extends SideFiles<SaeFacts> {
   /** Throws for a name that is none's. */
   get(name: string): SaeInfo {
     this.entry(name);
-    return this.#known.get(name)!;
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    throw new SlmError(
+      'wrong_state',
+      `Expected an autoencoder that is loaded, found '${name}', which still loads; wait for it.`,
+    );
   }
 
   override remove(name: string): void {

@@ -2,15 +2,16 @@
 // its camera was held and leaves colour profiles alone, as the processors of models
 // do; what is transparent lies on white. Nothing is fetched: an address is refused.
 
+import { fromBase64, fromLatin1 } from '../core/base64';
 import { SlmError } from '../core/error';
 import type { Pixels } from './resize';
 
 export type PictureSource = string | Blob | ImageBitmap;
 
 /** Browsers' canvases hold not much more; a camera's pictures have 12 to 50 million pixels. */
-const MOST_PIXELS = 64_000_000;
+export const MOST_PIXELS = 64_000_000;
 /** Of the file. */
-const MOST_BYTES = 64_000_000;
+export const MOST_BYTES = 64_000_000;
 
 /** Throws an SlmError that says what the picture should have been. */
 export async function decode(source: PictureSource): Promise<Pixels> {
@@ -21,11 +22,7 @@ export async function decode(source: PictureSource): Promise<Pixels> {
       'invalid_argument',
       `Expected a picture as a data: URL, a Blob or an ImageBitmap, found ${typeof source}.`,
     );
-  if (source.size > MOST_BYTES)
-    throw new SlmError(
-      'invalid_argument',
-      `Expected a picture of at most ${MOST_BYTES / 1e6} MB, found one of ${Math.ceil(source.size / 1e6)} MB; make it smaller.`,
-    );
+  if (source.size > MOST_BYTES) throw tooLarge(source.size);
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(source, {
@@ -46,6 +43,13 @@ export async function decode(source: PictureSource): Promise<Pixels> {
   }
 }
 
+function tooLarge(bytes: number): SlmError {
+  return new SlmError(
+    'invalid_argument',
+    `Expected a picture of at most ${MOST_BYTES / 1e6} MB, found one of ${Math.ceil(bytes / 1e6)} MB; make it smaller.`,
+  );
+}
+
 function blobOf(url: string): Blob {
   const found = /^data:([^,]*?)(;base64)?,/i.exec(url);
   if (found === null)
@@ -54,10 +58,11 @@ function blobOf(url: string): Blob {
       `Expected a picture as a data: URL, a Blob or an ImageBitmap, found the address ${url.slice(0, 80)}; nothing is fetched for a message: fetch it yourself and hand over its Blob.`,
     );
   const [head, type = '', base64] = found;
+  // Base64 is a third longer; what is too large is not even decoded.
+  if (url.length > 1.4 * MOST_BYTES) throw tooLarge(url.length / 1.4);
   try {
     const text = decodeURIComponent(url.slice(head.length));
-    const bytes = base64 === undefined ? text : atob(text);
-    return new Blob([Uint8Array.from(bytes, (unit) => unit.charCodeAt(0))], { type });
+    return new Blob([base64 === undefined ? fromLatin1(text) : fromBase64(text)], { type });
   } catch (error) {
     throw new SlmError('invalid_argument', 'Expected a data: URL of base64, found one that is damaged.', {
       cause: error,

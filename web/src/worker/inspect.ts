@@ -25,85 +25,66 @@ export interface InspectContext {
   readonly isAborted: () => boolean;
 }
 
-/** null when it was aborted on the way. */
+/** null when it was aborted on the way. A chunk of the text at a time, so that the rows of a chunk alone
+ *  are there. */
 export async function inspect(request: InspectRequest, context: InspectContext): Promise<Inspected | null> {
-  const { session, model } = context;
-  const { ids, layers, top } = request;
+  const { session, model, saes, tick, isAborted } = context;
+  const { ids, layers, features: wish } = request;
   if (ids.length > session.n_ctx)
     throw new SlmError(
       'context_full',
       `Expected at most ${session.n_ctx} tokens, found ${ids.length}; shorten the text, or load the model with a longer context.`,
       { details: { prompt_tokens: ids.length, n_ctx: session.n_ctx } },
     );
-  const lookedAt = layers.map((layer) => [Site.RESIDUAL, layer] as const);
-  const wish = request.features;
-  const sae = wish === null ? null : context.saes.get(wish.sae);
-  const site = sae === null ? [] : [[sae.facts.site, sae.facts.layer] as const];
-  const all = await tapped(ids, [...lookedAt, ...site], context);
-  if (all === null) return null;
-  const rows = all.slice(0, layers.length);
-  const lens: RawTokenLogprob[][][] = [];
-  for (const row of rows) {
-    const read = await readOut(row, ids.length, top, context);
-    if (read === null) return null;
-    lens.push(read);
+  const lens: RawTokenLogprob[][][] = layers.map(() => []);
+  const features: LabelledFeature[][] | null = wish === null ? null : [];
+  const taps = layers.map((layer): readonly [Site, number] => [Site.RESIDUAL, layer]);
+  if (wish !== null) {
+    const { site, layer } = saes.get(wish.sae).facts;
+    taps.push([site, layer]);
   }
-  const bytes = Array.from(ids, (id) => Array.from(model.detokenize([id], { special: true })));
-  const features = sae === null ? null : await takenApart(all.at(-1)!, ids.length, sae.part, wish!, context);
-  if (features === null && sae !== null) return null;
-  return { tokens: bytes, lens, features };
-}
-
-/** Of each tap, the rows of all tokens one behind the other. */
-async function tapped(
-  ids: Int32Array,
-  taps: readonly (readonly [Site, number])[],
-  { session, tick, isAborted }: InspectContext,
-): Promise<Float32Array[] | null> {
   session.reset();
   session.forget();
   session.tap(taps);
   try {
-    const widths = taps.map((_, i) => session.tapWidth(i));
-    const rows = widths.map((width) => new Float32Array(width * ids.length));
     for (let at = 0; at < ids.length; at += session.n_batch) {
       await tick();
       if (isAborted()) return null;
       const chunk = ids.subarray(at, at + session.n_batch);
       session.eval(chunk, 'nothing');
       await session.settle();
-      for (const [i, all] of rows.entries())
-        all.set(session.tapped(i, chunk.length * widths[i]!), at * widths[i]!);
+      // Copies, for they live until the next call on the session.
+      const rows = taps.map((_, i) => session.tapped(i, chunk.length * session.tapWidth(i)).slice());
+      for (const [i, of] of lens.entries()) {
+        const read = await readOut(rows[i]!, chunk.length, request.top, context);
+        if (read === null) return null;
+        of.push(...read);
+      }
+      if (wish !== null) features!.push(...(await takenApart(rows.at(-1)!, chunk.length, wish, context)));
     }
-    return rows;
   } finally {
     session.tap([]);
   }
+  const tokens = Array.from(ids, (id) => Array.from(model.detokenize([id], { special: true })));
+  return { tokens, lens, features };
 }
 
-/** The features of each row of the autoencoder's site. */
+/** The features of each row of the autoencoder's site, as many as a session takes at once. */
 async function takenApart(
   rows: Float32Array,
   n: number,
-  sae: Sae,
-  { top, also }: FeatureWish,
-  { session, tick, isAborted }: InspectContext,
-): Promise<LabelledFeature[][] | null> {
-  const width = rows.length / n;
-  const found: LabelledFeature[][] = [];
-  for (let at = 0; at < n; at += session.n_batch) {
-    await tick();
-    if (isAborted()) return null;
-    const some = Math.min(session.n_batch, n - at);
-    session.encode(sae, rows.subarray(at * width, (at + some) * width), some);
-    await session.settle();
-    for (let row = 0; row < some; row++) {
-      const strongest = session.features(row, top);
-      const asked = also.map((feature) => ({ feature, activation: session.feature(row, feature) }));
-      found.push([...strongest, ...asked].map((one) => ({ ...one, label: sae.label(one.feature) })));
-    }
-  }
-  return found;
+  { sae, top, also }: FeatureWish,
+  { session, saes }: InspectContext,
+): Promise<LabelledFeature[][]> {
+  session.encode(saes.get(sae).part, rows, n);
+  await session.settle();
+  // Asked for again: it may have been removed meanwhile.
+  const { part } = saes.get(sae);
+  return Array.from({ length: n }, (_, row) => {
+    const strongest = session.features(row, top);
+    const asked = also.map((feature) => ({ feature, activation: session.feature(row, feature) }));
+    return [...strongest, ...asked].map((one) => ({ ...one, label: part.label(one.feature) }));
+  });
 }
 
 /** The `top` most likely next tokens after each row of a residual. */

@@ -38,6 +38,15 @@ function read(file: Blob, start: number, end: number): Uint8Array {
   }
 }
 
+/** The same where a turn of the event loop may pass. */
+export async function readLater(file: Blob, start: number, end: number): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await file.slice(start, end).arrayBuffer());
+  } catch (error) {
+    throw gone(start, end, error);
+  }
+}
+
 /** A model or what lies beside it, as far as loading is concerned. */
 export type Loadable = Pick<Model, 'core' | 'header' | 'feed'>;
 
@@ -94,21 +103,16 @@ export async function* feedUnits(
     const unit = units[takeNext(model.core, cursor)];
     if (unit === undefined) return null;
     const end = unit.offset + unit.size;
-    const bytes = files[unit.file]!.slice(unit.offset, end).arrayBuffer();
+    const bytes = readLater(files[unit.file]!, unit.offset, end);
     // Whoever awaits it handles a failure; until then it must not count as unhandled.
     bytes.catch(() => undefined);
     return { unit, bytes };
   };
   for (let ahead = next(); ahead !== null; ) {
     const { unit, bytes } = ahead;
-    let buffer: ArrayBuffer;
-    try {
-      buffer = await bytes;
-    } catch (error) {
-      throw gone(unit.offset, unit.offset + unit.size, error);
-    }
+    const buffer = await bytes;
     ahead = next();
-    model.core.bytes(staging, unit.size).set(new Uint8Array(buffer));
+    model.core.bytes(staging, unit.size).set(buffer);
     for (const piece of unit.pieces) model.feed(piece.tensor, piece.at, staging + piece.offset, piece.size);
     yield unit.size;
   }

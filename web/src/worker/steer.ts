@@ -3,6 +3,7 @@
 
 import type { Sae, SaeFacts } from '../core/sae';
 import type { Session } from '../core/session';
+import { readLater } from './load';
 import type { RawSteer } from './protocol';
 import type { LoadedFiles } from './side_files';
 
@@ -16,10 +17,12 @@ export async function steered<T>(
   try {
     for (const one of steer) {
       if ('sae' in one) {
-        const { part, facts, file } = saes.get(one.sae);
+        const { facts, file } = saes.get(one.sae);
         const start = facts.decoder.offset + one.feature * facts.decoder.row;
-        const row = await file.slice(start, start + facts.decoder.row).arrayBuffer();
-        session.steer(facts.layer, part.direction(new Uint8Array(row), facts.width), one.strength);
+        const row = await readLater(file, start, start + facts.decoder.row);
+        // Asked for again: it may have been removed meanwhile.
+        const { part } = saes.get(one.sae);
+        session.steer(facts.layer, part.direction(row, facts.width), one.strength);
       } else session.steer(one.layer, one.direction, one.strength);
     }
     return await work();

@@ -45,6 +45,13 @@ export class LoadedVision {
         'wrong_state',
         'Expected the encoder of pictures to be loaded, found that it is not.',
       );
+    const { image_size: side } = this.#vision.facts;
+    // The core takes as many bytes as its encoder says, whatever a manifest says.
+    if (rgb.length !== 3 * side * side)
+      throw new SlmError(
+        'bad_manifest',
+        `Expected squares of ${side} by ${side} pixels for this encoder, found ${rgb.length} bytes; pack the model again.`,
+      );
     const picture = this.#vision.vision.encode(rgb);
     this.#pictures.set(id, picture);
     await this.#model.core.settle();

@@ -23,7 +23,6 @@ export const ar: InspectStrings = {
   stopped: 'أُوقف',
   table: 'ما كانت كل طبقة ستقوله بعد ذلك',
   layer: 'الطبقة',
-  layerNumber: (n) => `الطبقة ${n}`,
   cell: (token, layer) => `بعد «${token}»، خلف الطبقة ${layer}`,
   pick: 'اختر خانة بنقرة أو بمفاتيح الأسهم: تظهر هنا أرجح رموزها.',
 };

@@ -23,7 +23,6 @@ export const de: InspectStrings = {
   stopped: 'Angehalten',
   table: 'Was jede Schicht als Nächstes sagen würde',
   layer: 'Schicht',
-  layerNumber: (n) => `Schicht ${n}`,
   cell: (token, layer) => `Nach „${token}“, hinter Schicht ${layer}`,
   pick: 'Wählen Sie eine Zelle, mit einem Klick oder den Pfeiltasten: Hier stehen dann ihre wahrscheinlichsten Token.',
 };

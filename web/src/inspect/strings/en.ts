@@ -22,7 +22,6 @@ export const en = {
   stopped: 'Stopped',
   table: 'What each layer would say next',
   layer: 'Layer',
-  layerNumber: (n: string) => `Layer ${n}`,
   cell: (token: string, layer: string) => `After “${token}”, behind layer ${layer}`,
   pick: 'Choose a cell, with a click or the arrow keys: its likeliest tokens are listed here.',
 } as const;

@@ -23,7 +23,6 @@ export const hi: InspectStrings = {
   stopped: 'रोका गया',
   table: 'हर परत आगे क्या कहती',
   layer: 'परत',
-  layerNumber: (n) => `परत ${n}`,
   cell: (token, layer) => `“${token}” के बाद, परत ${layer} के पीछे`,
   pick: 'क्लिक या तीर कुंजियों से एक ख़ाना चुनें: उसके सबसे संभावित टोकन यहाँ दिखेंगे।',
 };
