@@ -30,7 +30,9 @@ NORMAL, CONTROL = 1, 3
 
 
 def control_tokens(family: str) -> list[str]:
-    return sorted({*TOKEN.findall(TEMPLATES[family]), *COMMON} - TEXTUAL)
+    found = {*TOKEN.findall(TEMPLATES[family]), *COMMON} - TEXTUAL
+    # Beside this one </s> is text, as in Gemma 4's vocabulary and in llama.cpp.
+    return sorted(found - {"</s>"} if "<|tool_response>" in found else found)
 
 
 def with_control_tokens(source: Path, target: Path, template: str, tokens: list[str]) -> Path:

@@ -16,6 +16,7 @@ import pytest
 
 from slmweb.convert import convert
 from slmweb.core import Instance, Model, Session, Vision
+from slmweb.core import model as model_module
 from slmweb.errors import SlmError
 from tests.goldens import tiny_pictures as tiny
 from tests.goldens.tiny_pictures import VISIONS, TinyVision
@@ -84,6 +85,23 @@ def test_what_the_encoder_makes_of_a_picture(opened: tuple[Model, Vision], name:
     for i, rgb in enumerate(want.pictures):
         with vision.encode(rgb) as picture:
             assert_close(picture.rows(), want.features[i], BOUND)
+
+
+@pytest.mark.parametrize("name", VISIONS)
+def test_an_encoder_in_the_smallest_pieces(
+    folder: Path, core: Instance, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As hosts with little memory feed it; a convolution's granule is a matrix's as it is used."""
+    monkeypatch.setattr(model_module, "STAGING", 1)
+    text, mmproj = converted(folder, VISIONS[name])
+    want = expected(name)
+    with Model.open(text, core=core) as model, model.load_vision(mmproj) as vision:
+        patches = next(t for t in vision.info["tensors"] if t["name"] == "v.patch_embd.weight")
+        side, _, colours, _ = patches["shape"]
+        assert patches["granule"] == 4 * colours * side**2 * 4  # four rows of float32
+        assert patches["size"] > 2 * patches["granule"]
+        with vision.encode(want.pictures[0]) as picture:
+            assert_close(picture.rows(), want.features[0], BOUND)
 
 
 @pytest.mark.parametrize("name", VISIONS)

@@ -3,7 +3,8 @@
 // Weights are any bytes, so results are not looked at; what must hold is that a
 // refusal has a sentence, that nothing is read that was not given, and that a
 // model which is accepted can be evaluated. The same bytes are also taken as an
-// adapter of a base that is what it should be.
+// adapter, an autoencoder and an encoder of pictures of a base that is what it
+// should be.
 #include <algorithm>
 #include <cstring>
 
@@ -37,6 +38,10 @@ template <class Take> void feed(const char *description, const uint8_t *file, co
   for (uint32_t tensor = 0; (at = std::strstr(at, "\"offset\":")) != nullptr; ++tensor) {
     const uint64_t offset = number_after("\"offset\":");
     const uint64_t size = number_after("\"size\":");
+    // What is not loaded has none.
+    const char *end = std::strchr(at, '}'), *own = std::strstr(at, "\"granule\":");
+    check(end != nullptr);
+    if (own == nullptr || own > end) continue;
     const uint64_t granule = number_after("\"granule\":");
     check(granule > 0);
     for (uint64_t done = 0; done < size; done += granule) {
@@ -97,8 +102,7 @@ slm_model *load_base() {
   return model;
 }
 
-void adapt(const uint8_t *data, size_t size) {
-  static slm_model *const base = load_base();
+void adapt(slm_model *base, const uint8_t *data, size_t size) {
   slm_adapter *adapter = slm_adapter_new(base);
   const auto n = static_cast<uint32_t>(size);
   if (accepted(slm_adapter_header(adapter, data, n, n))) {
@@ -112,6 +116,36 @@ void adapt(const uint8_t *data, size_t size) {
   slm_adapter_free(adapter);
 }
 
+void take_apart(slm_model *base, const uint8_t *data, size_t size) {
+  slm_sae *sae = slm_sae_new(base);
+  const auto n = static_cast<uint32_t>(size);
+  if (accepted(slm_sae_header(sae, data, n, n))) {
+    const std::string description = slm_sae_describe(sae);
+    feed(description.c_str(), data, [&](uint32_t tensor, uint32_t at, const uint8_t *p, uint32_t m) {
+      return slm_sae_feed(sae, tensor, at, p, m);
+    });
+    (void)accepted(slm_sae_ready(sae));
+    (void)slm_sae_label(sae, 0);
+  }
+  check(slm_sae_describe(sae) != nullptr);
+  slm_sae_free(sae);
+}
+
+void see(slm_model *base, const uint8_t *data, size_t size) {
+  slm_vision *vision = slm_vision_new(base);
+  const auto n = static_cast<uint32_t>(size);
+  if (accepted(slm_vision_header(vision, data, n, n))) {
+    const std::string description = slm_vision_describe(vision);
+    feed(description.c_str(), data, [&](uint32_t tensor, uint32_t at, const uint8_t *p, uint32_t m) {
+      return slm_vision_feed(vision, tensor, at, p, m);
+    });
+    (void)accepted(slm_vision_ready(vision));
+  } else {
+    check(slm_vision_describe(vision) == nullptr);
+  }
+  slm_vision_free(vision);
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -121,6 +155,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     generate(model);
   check(slm_model_describe(model) != nullptr);
   slm_model_free(model);
-  adapt(data, size);
+  static slm_model *const base = load_base();
+  adapt(base, data, size);
+  take_apart(base, data, size);
+  see(base, data, size);
   return 0;
 }

@@ -280,7 +280,7 @@ SLM_API int32_t slm_session_adapters(slm_session *s, slm_adapter *const *adapter
 SLM_API int32_t slm_session_exact(slm_session *s, int32_t on);
 
 /* Keeps the longest prefix of `ids` that the cache already holds, computed with
- * the adapters of now, forgets what follows, and returns its length (at most
+ * the adapters, the steering and the pictures of now, forgets what follows, and returns its length (at most
  * n - 1, so that there is always a token to evaluate). 0 forgets everything.
  * Where layers recur, the prefix ends where an evaluation of several tokens, or
  * the first one after a reuse, was asked for logits, or where the cache ends:

@@ -23,12 +23,20 @@ constexpr std::string_view kEncoder = "encoder.weight", kBias = "encoder.bias", 
 Status Sae::header(std::span<const uint8_t> bytes, uint64_t file_size) {
   if (!model_.is_laid_out()) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet; an SAE comes after it");
   if (!tensors_.empty()) return fail(SLM_ERR_WRONG_STATE, "the SAE has its header already");
+  forget();
   SLM_TRY(file_.parse(bytes, file_size));
   Status status = check_kind();
   if (status == SLM_OK) status = claim();
   if (status == SLM_OK) status = allocate_all();
-  if (status != SLM_OK) tensors_.clear(); // open for another try
+  if (status != SLM_OK) forget(); // open for another try
   return status;
+}
+
+void Sae::forget() {
+  tensors_.clear();
+  labels_.clear();
+  encoder_ = {}, threshold_ = nullptr, decoder_ = nullptr;
+  weights_ = {};
 }
 
 Status Sae::check_kind() {
@@ -78,7 +86,6 @@ Status Sae::find(std::string_view name, uint64_t columns, uint64_t rows, TensorS
 }
 
 Status Sae::claim() {
-  encoder_ = {};
   uint64_t n = 0;
   for (const GgufTensor &t : file_.tensors()) {
     tensors_.push_back({&t, 0});
@@ -115,11 +122,8 @@ Status Sae::claim() {
 }
 
 Status Sae::allocate_all() {
-  weights_ = {};
-  for (TensorSlot &s : tensors_) {
-    if (s.matrix != nullptr) SLM_TRY(weights_.place(*s.matrix, s.tensor->name));
-    if (s.vector != nullptr) SLM_TRY(weights_.place(*s.vector, static_cast<uint32_t>(s.elements()), s.tensor->name));
-  }
+  for (TensorSlot &s : tensors_)
+    SLM_TRY(s.place(weights_));
   return weights_.placed();
 }
 

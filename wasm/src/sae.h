@@ -43,6 +43,8 @@ private:
   /// A tensor of the file, of this shape.
   Status find(std::string_view name, uint64_t columns, uint64_t rows, TensorSlot *&out);
   Status allocate_all();
+  /// What a header has left.
+  void forget();
 
   const LoadedModel &model_;
   Gguf file_;

@@ -56,8 +56,8 @@ Status Vision::expect_laid_out() const {
 }
 
 const char *Vision::describe() {
+  if (expect_laid_out() != SLM_OK) return nullptr;
   json_.clear();
-  if (!laid_out_) return nullptr;
   Json json(json_);
   std::string_view name;
   bool found = false;

@@ -2,6 +2,8 @@
 // picture; without a place to keep them it only counts.
 #pragma once
 
+#include <algorithm>
+
 #include "../models/model.h"
 #include "device.h"
 
@@ -13,12 +15,13 @@ public:
   BufferArena(uint32_t n_batch, std::vector<Buffer> *buffers) : n_batch_(n_batch), buffers_(buffers) {}
   Rows rows(uint32_t width, bool one) override {
     const uint64_t bytes = uint64_t(one ? 1 : n_batch_) * stride_of(width) * sizeof(float);
-    used += bytes;
+    used += bytes, largest = std::max(largest, bytes);
     if (buffers_ == nullptr) return {nullptr, width};
     buffers_->emplace_back(bytes);
     return {name_of<float>(buffers_->back().handle()), width};
   }
-  uint64_t used = 0;
+  uint64_t used = 0;    // bytes of all
+  uint64_t largest = 0; // and of the rows that take most
 
 private:
   uint32_t n_batch_;

@@ -48,13 +48,14 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   out.partials = uint64_t(m.n_head) * (seen / GpuOps::kSegment + 2) * (m.head_dim + 2) * 4;
   BufferArena counting(n_batch, nullptr);
   (void)model.family().new_state(counting);
-  // No row is wider than these, and no dispatch has more workgroups than one for each query.
+  // No dispatch has more workgroups than one for each query.
   uint32_t fewest = m.n_head_kv; // heads of keys
   for (const KvLayer &layer : out.cache)
     if (layer.capacity != 0) fewest = std::min(fewest, layer.n_head_kv);
   const uint64_t queries = uint64_t(n_batch) * (m.n_head / fewest);
-  if (out.normed > limit || queries > kMostWorkgroups)
-    return fail(SLM_ERR_OUT_OF_MEMORY, "activations of ", n_batch, " tokens take ", out.normed, " bytes and ", queries,
+  const uint64_t largest = std::max(out.normed, counting.largest);
+  if (largest > limit || queries > kMostWorkgroups)
+    return fail(SLM_ERR_OUT_OF_MEMORY, "activations of ", n_batch, " tokens take ", largest, " bytes and ", queries,
                 " queries a head, but this GPU binds at most ", limit, " and the kernels take ", kMostWorkgroups,
                 "; choose a smaller n_batch");
   if (out.partials > limit)
@@ -162,8 +163,12 @@ public:
     if (bytes > gpu_limit())
       return fail(SLM_ERR_OUT_OF_MEMORY, "the features of ", n, " rows take ", bytes,
                   " bytes, but this GPU binds at most ", gpu_limit(), "; encode fewer at once");
-    SLM_TRY(allocate(host_encoded_, uint64_t(n) * sae.n_features() * sizeof(float), "features"));
-    if (bytes > encoded_.bytes()) encoded_ = Buffer(bytes);
+    if (bytes > encoded_.bytes()) {
+      // The old buffer goes first, and with it what is still to be read from it to where the old rows lie.
+      encoded_ = {};
+      SLM_TRY(allocate(host_encoded_, bytes, "features"));
+      encoded_ = Buffer(bytes);
+    }
     const Rows out{name_of<float>(encoded_.handle()), sae.n_features()};
     GpuOps op({nullptr, n, 0}, scratch_, sae.weights(), nullptr, true);
     op.matmul({give(rows, n, sae.width())}, {{sae.encoder(), out}});

@@ -168,7 +168,7 @@ private:
     SLM_TRY(loader.number("attention.sliding_window", c.sliding_window));
     SLM_TRY(loader.between("attention.sliding_window", c.sliding_window, 1, 1u << 30));
     SLM_TRY(loader.number("attention.key_length_swa", c.local_head_dim));
-    SLM_TRY(loader.between("attention.key_length_swa", c.local_head_dim, 8, s.head_dim));
+    SLM_TRY(loader.between("attention.key_length_swa", c.local_head_dim, 8, s.rope_dims));
     if (c.local_head_dim % 8 != 0)
       return fail(SLM_ERR_UNSUPPORTED, "attention heads of ", c.local_head_dim,
                   " columns are not supported; they should be a multiple of 8");

@@ -41,7 +41,7 @@ public:
     SLM_TRY(loader.number("attention.layer_norm_rms_epsilon", c.norm_epsilon, 1e-5f));
     SLM_TRY(loader.rope(w.rope, c.traits.neox, s.rope_dims, 10000));
     SLM_TRY(loader.number("attention.temperature_scale", c.temperature, 0.f));
-    SLM_TRY(loader.number("rope.scaling.original_context_length", c.temperature_span, 1));
+    SLM_TRY(loader.number("rope.scaling.original_context_length", c.temperature_span, s.n_ctx_train));
     SLM_TRY(loader.between("rope.scaling.original_context_length", c.temperature_span, 1, 1u << 30));
     w.layers.resize(s.n_layer);
     for (uint32_t i = 0; i < s.n_layer; i++) {

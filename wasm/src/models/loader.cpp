@@ -30,7 +30,8 @@ std::string Loader::tensor_name(int layer, std::string_view name, std::string_vi
 uint32_t TensorSlot::granule() const {
   const TensorTypeInfo &info = *tensor_type_info(static_cast<uint32_t>(tensor->type));
   if (vector != nullptr) return info.block_bytes;
-  const uint32_t columns = turned ? matrix->rows : static_cast<uint32_t>(tensor->ne[0]);
+  // A convolution's rows in the file are a matrix's as it is used, and longer than the file's first side.
+  const uint32_t columns = turned ? matrix->rows : table != nullptr ? table->columns : matrix->columns;
   return columns / info.block_size * info.block_bytes * (table != nullptr ? 1 : kRows);
 }
 

@@ -1,6 +1,7 @@
 // charsmap.cpp: see charsmap.h.
 #include "charsmap.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "utf8.h"
@@ -17,7 +18,9 @@ uint32_t base(uint32_t unit) { return unit >> 10 << ((unit & 1u << 9) >> 6); }
 uint32_t value(uint32_t unit) { return unit & ~(1u << 31); }
 
 // Of what one beginning becomes: Unicode's longest has 33 bytes, and a text may be all of it.
-constexpr size_t kMaxReplacement = 256;
+constexpr size_t kMaxReplacement = 64;
+// Of a beginning that becomes something: a few characters. A damaged trie may lead back to itself.
+constexpr size_t kMaxDepth = 256;
 
 } // namespace
 
@@ -25,7 +28,7 @@ Status Charsmap::read(std::span<const uint8_t> bytes) {
   if (bytes.empty()) return SLM_OK;
   uint32_t size = 0;
   if (bytes.size() >= sizeof size) std::memcpy(&size, bytes.data(), sizeof size);
-  if (size < sizeof size || size % sizeof size != 0 || bytes.size() <= sizeof size + size || bytes.back() != 0)
+  if (size < sizeof size || size % sizeof size != 0 || bytes.size() - sizeof size <= size || bytes.back() != 0)
     return fail(SLM_ERR_BAD_FILE, "metadata key 'tokenizer.ggml.precompiled_charsmap' has ", bytes.size(),
                 " bytes that are no trie and texts; convert the model again");
   units_ = bytes.subspan(sizeof size, size);
@@ -50,7 +53,7 @@ Charsmap::Step Charsmap::step(std::string_view text) const {
   std::string_view longest;
   size_t size = 0;
   uint32_t at = base(unit(0));
-  for (size_t i = 0; i < text.size() && text[i] != 0; i++) {
+  for (size_t i = 0; i < std::min(text.size(), kMaxDepth) && text[i] != 0; i++) {
     at ^= static_cast<uint8_t>(text[i]);
     const uint32_t found = unit(at);
     if (label(found) != static_cast<uint8_t>(text[i])) break;
