@@ -128,7 +128,7 @@ def build(
                     encoder.unlink()
         with step("bundling") as progress:
             made = bundle([model], out, site=site, base_path=base_path, key=key, progress=progress)
-    return Built(made, wanted, mix, notes)
+    return Built(made, wanted, mix, (*notes, *made.notes))
 
 
 def _quantize_encoder(source: Path, target: Path, progress: Progress) -> None:

@@ -47,12 +47,14 @@ _SITE_NAMES = {name + suffix for name in _TOP for suffix in ("", ".br", ".gz")}
 
 @dataclass(frozen=True)
 class Bundle:
-    """What was made: the folder, its models, and how many files and bytes it has."""
+    """What was made: the folder, its models, how many files and bytes it has, and `notes`:
+    sentences about what was left out."""
 
     out: Path
     models: tuple[Manifest, ...]
     files: int
     size: int
+    notes: tuple[str, ...] = ()
 
 
 def bundle(
@@ -107,7 +109,7 @@ def bundle(
         made = [path for path in folder.root.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in made)
         publish(folder.root, out)
-    return Bundle(out, manifests, len(made), size)
+    return Bundle(out, manifests, len(made), size, tuple(folder.notes))
 
 
 def check_target(out: Path, base_path: str) -> None:
@@ -144,6 +146,7 @@ class _Folder:
     def __init__(self, root: Path, pages: PageCache) -> None:
         self.root = root
         self.pages = pages
+        self.notes: list[str] = []
 
     def write(self, name: str, content: bytes, compressed_from: Path | None = None) -> None:
         """Writes a file and, where they are smaller, its compressed siblings.
@@ -211,9 +214,19 @@ class _Folder:
             if path.is_dir():
                 manifests.append(_copy(path, folder / name, report))
             else:
-                encoder = encoder_beside(path)
+
+                def blind(reason: str, of: str = name) -> None:
+                    self.notes.append(f"{of} is packed without its encoder of pictures: {reason}")
+
                 manifests.append(
-                    pack([path], folder / name, name=name, encoder=encoder, progress=report)
+                    pack(
+                        [path],
+                        folder / name,
+                        name=name,
+                        encoder=encoder_beside(path),
+                        or_without=blind,
+                        progress=report,
+                    )
                 )
             if key is not None:
                 sign(folder / name, key)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .common import JsonOption, bytes_text, print_json, progress_bar
+from .common import JsonOption, bytes_text, note, print_json, progress_bar
 from .site import SiteOptions, takes_site
 
 OutOption = Annotated[
@@ -63,6 +63,8 @@ def bundle(
             public_key=read_public_key(public_key) if public_key is not None else None,
             progress=progress,
         )
+    for sentence in made.notes:
+        note(f"slmweb: {sentence}")
     if json:
         print_json(
             {

@@ -230,8 +230,11 @@ def _talk(conversation: _Conversation) -> None:
             try:
                 if question == "/continue":
                     conversation.go_on()
-                elif question.startswith("/image "):
-                    conversation.show(Path(question.removeprefix("/image ").strip()).expanduser())
+                elif question.split(maxsplit=1)[0] == "/image":
+                    _, _, file = question.partition("/image")
+                    if not file.strip():
+                        raise SlmError("invalid_argument", "/image takes a FILE; name one")
+                    conversation.show(Path(file.strip()).expanduser())
                 else:
                     conversation.ask(question)
             except SlmError as error:

@@ -135,7 +135,7 @@ def seeing(model: Model, path: Path, mmproj: Path | None) -> Iterator[Sight]:
         try:
             info = Vision.check(model, encoder)
         except SlmError as error:
-            if mmproj is not None or error.code not in ("bad_file", "unsupported"):
+            if mmproj is not None or error.code not in ("bad_file", "unsupported", "unreadable"):
                 raise
             encoder, why = None, error.message
     with contextlib.ExitStack() as stack:

@@ -117,11 +117,18 @@ def convert(
                     lambda: iter([values]),
                 )
             )
-        beside = None
-        if vision is not None:
-            beside = out.with_name(f"mmproj-{out.name}")
-            _write_vision(beside, vision, folders, name or checkpoint.resolve().name, type)
-        size = write_gguf(out, family.architecture, describe, outputs, progress)
+        beside = None if vision is None else out.with_name(f"mmproj-{out.name}")
+        with contextlib.ExitStack() as unfinished:
+            if vision is not None and beside is not None:
+                if out.exists() and not out.is_file():
+                    raise SlmError("unwritable", f"cannot write {out}: it is no file; name one")
+                # It gets its name with the model: neither stands beside another one's other half.
+                part = beside.with_name(f".{beside.name}.part")
+                unfinished.callback(part.unlink, missing_ok=True)
+                _write_vision(part, vision, folders, name or checkpoint.resolve().name, type)
+            size = write_gguf(out, family.architecture, describe, outputs, progress)
+            if beside is not None:
+                part.replace(beside)
     parameters = sum(int(np.prod(tensor.shape)) for tensor in planned)
     return Converted(family.architecture, len(outputs), parameters, size, tuple(notes), beside)
 

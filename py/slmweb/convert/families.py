@@ -323,7 +323,7 @@ FAMILIES: tuple[Family, ...] = (
     replace(
         _BERT,
         model_type="xlm-roberta",
-        model=(*_bert_model("after_padding"),),
+        model=_bert_model("after_padding"),
         defaults={**_BERT.defaults, "pad_token_id": 1},
         ignored=(*_BERT.ignored, "lm_head.", "classifier."),
     ),
@@ -592,6 +592,7 @@ def family_with(model_type: str, config: Mapping[str, Any]) -> Family | None:
 
 def _has_more(config: Mapping[str, Any]) -> bool:
     """Experts, or layers that remember a state; by default there are both."""
-    kinds = config.get("layer_types") or ("mamba",)
+    kinds = config.get("layer_types")
+    kinds = kinds if isinstance(kinds, list) and kinds else ("mamba",)
     attends = all(kind in ("attention", "full_attention") for kind in kinds)
     return config.get("num_local_experts") != 0 or not attends

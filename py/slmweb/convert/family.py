@@ -138,6 +138,8 @@ def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[M
         ]
     if kinds is None:  # the first configs of LFM2 count those that attend; all do where none does
         attend = config.get("full_attn_idxs")
+        if attend is not None and not isinstance(attend, list):
+            return ()
         kinds = [
             "full_attention" if attend is None or i in attend else "conv" for i in range(n_layer)
         ]
@@ -187,6 +189,6 @@ def feed_forward(family: Family, config: Mapping[str, Any], whole: Callable[[str
         return width
     factor, step = config.get("block_ffn_dim_multiplier"), whole("block_multiple_of")
     width = int(2 * width / 3)
-    if factor is not None:
+    if isinstance(factor, int | float):
         width = -(-int(factor * width) // step) * step
     return width

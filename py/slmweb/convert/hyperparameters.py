@@ -209,7 +209,7 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
     known = ", ".join(dict.fromkeys(family.model_type for family in FAMILIES))
     raise SlmError(
         "unsupported",
-        f"{named}; supported are {known} and the language models of gemma3 and gemma4",
+        f"{named}; supported are {known} and the language models of {', '.join(MULTIMODAL)}",
     )
 
 

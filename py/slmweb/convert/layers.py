@@ -67,12 +67,17 @@ def read_layers(config: Mapping[str, Any], where: str) -> Layers:
             "of layers before them, of which none is of their kind; download it again",
         )
     given = config.get("per_layer_config")
-    each = {int(i): c for i, c in given.items()} if isinstance(given, Mapping) else {}
+    each = (
+        {int(i): c for i, c in given.items() if str(i).isdecimal()}
+        if isinstance(given, Mapping)
+        else {}
+    )
     head, heads_kv = whole("head_dim"), whole("num_key_value_heads")
 
     def size(layer: int, key: str, otherwise: int) -> int:
         entry = each.get(layer)
-        return int(entry.get(key) or otherwise) if isinstance(entry, Mapping) else otherwise
+        value = entry.get(key) if isinstance(entry, Mapping) else None
+        return value if isinstance(value, int) and value > 0 else otherwise
 
     larger = head if each else whole("global_head_dim")
     ff, twice = whole("intermediate_size"), bool(config.get("use_double_wide_mlp"))
@@ -93,11 +98,15 @@ def _local(config: Mapping[str, Any], n_layer: int, where: str) -> tuple[bool, .
             "full_attention" if (i + 1) % 6 == 0 else "sliding_attention" for i in range(n_layer)
         ]
     known = {"sliding_attention": True, "full_attention": False}
-    if not isinstance(kinds, list) or len(kinds) != n_layer or not set(kinds) <= set(known):
+    if (
+        not isinstance(kinds, list)
+        or len(kinds) != n_layer
+        or any(str(k) not in known for k in kinds)
+    ):
         raise SlmError(
             "unsupported",
             f"{where} asks for another list of kinds of layers; one of sliding_attention and "
             f"full_attention for each of {n_layer} layers is supported",
         )
     # transformers makes the last one see everything, whatever the list says.
-    return (*(known[kind] for kind in kinds[:-1]), False)
+    return (*(known[str(kind)] for kind in kinds[:-1]), False)

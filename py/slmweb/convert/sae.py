@@ -15,6 +15,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,18 @@ def convert_sae(
     """
     path = _params(source)
     config = _config(path)
-    found = place.otherwise(_place_of(config, path)).otherwise(_place_of_folders(path))
+    stated = _place_of(config, path).otherwise(_place_of_folders(path))
+    found = stated.otherwise(place)
+    for option, given, own in (
+        ("--site", place.site, stated.site),
+        ("--layer", place.layer, stated.layer),
+    ):
+        if given is not None and own is not None and given != own:
+            says = own.name.lower() if isinstance(own, Site) else own
+            raise SlmError(
+                "invalid_argument",
+                f"{path} says by itself that the SAE belongs to {says}; leave {option} out",
+            )
     if found.site is None or found.layer is None:
         missing = "--site" if found.site is None else "--layer"
         raise SlmError(
@@ -181,6 +193,15 @@ def convert_sae(
     return Written(site, layer, features, width, len(texts), size)
 
 
+# A lying header of an array asks for more memory than there is.
+_DAMAGED_NPZ = (ValueError, TypeError, KeyError, EOFError, MemoryError, NotImplementedError,
+                RuntimeError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+_DAMAGED_LABELS = (ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError,
+                   csv.Error, gzip.BadGzipFile, zlib.error)  # fmt: skip
+# Of a million features with a line each; a small archive could be far more.
+_MAX_LABEL_BYTES = 1 << 29
+
+
 def _params(source: Path) -> Path:
     if not source.is_dir():
         return source
@@ -200,7 +221,7 @@ def _config(path: Path) -> dict[str, Any]:
         return {}
     try:
         config = json.loads(beside.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise SlmError("bad_file", f"{beside} is no JSON; download it again") from None
     if not isinstance(config, dict):
         raise SlmError("bad_file", f"{beside} is no JSON object; download it again")
@@ -282,7 +303,7 @@ def _read_npz(path: Path) -> dict[str, F32]:
             return {key.lower(): np.asarray(file[key], np.float32) for key in file.files}
     except OSError as error:
         raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
-    except (ValueError, TypeError, zipfile.BadZipFile, EOFError, KeyError):
+    except _DAMAGED_NPZ:
         raise SlmError("bad_file", f"{path} is no npz file or damaged; download it again") from None
 
 
@@ -310,7 +331,8 @@ def read_labels(paths: Sequence[Path], features: int) -> dict[int, str]:
                     f"{path} labels feature {index} and the SAE has {features}; give the labels "
                     "of this SAE",
                 )
-            told = " ".join(text.split())
+            # JSON may say half of a character, which no file can hold.
+            told = " ".join(text.encode("utf-8", "replace").decode().split())
             if told:
                 texts.setdefault(index, told)
     return texts
@@ -318,8 +340,11 @@ def read_labels(paths: Sequence[Path], features: int) -> dict[int, str]:
 
 def _labels_of(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            data = file.read(_MAX_LABEL_BYTES + 1)
+        if len(data) > _MAX_LABEL_BYTES:
+            raise ValueError("too long")
+        text = data.decode()
         kind = path.suffixes[-2] if path.suffix == ".gz" and len(path.suffixes) > 1 else path.suffix
         if kind == ".csv":
             entries: Any = csv.DictReader(io.StringIO(text))
@@ -333,7 +358,7 @@ def _labels_of(path: Path) -> Iterator[tuple[int, str]]:
                 ])  # fmt: skip
         for entry in entries:
             yield int(entry["index"]), str(entry["description"] or "")
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, gzip.BadGzipFile):
+    except _DAMAGED_LABELS:
         raise SlmError(
             "bad_file",
             f"{path} is no list of labels; expected JSON, JSON Lines or CSV with 'index' and "

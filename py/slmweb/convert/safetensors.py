@@ -137,7 +137,11 @@ class SafetensorsFile:
         shape = tuple(int(n) for n in entry["shape"])
         start, end = (int(n) for n in entry["data_offsets"])
         expected = math.prod(shape) * _SIZES.get(dtype, 0)
-        if min(*shape, 0) < 0 or not 0 <= start <= end or (expected and end - start != expected):
+        if (
+            any(n < 0 for n in shape)
+            or not 0 <= start <= end
+            or (expected and end - start != expected)
+        ):
             raise ValueError(name)
         if data + end > self.bytes.size:
             raise SlmError(

@@ -176,7 +176,7 @@ def _pre_tokenizer(path: Path, file: Json, ignore_merges: bool) -> str:
         raise _unsupported(
             path,
             f"a pre-tokenizer ({kinds}) that is not known here",
-            "those of GPT-2, GPT-4o, SmolLM, Llama 3, Qwen2 and Tekken are supported",
+            "those of GPT-2, GPT-4o, SmolLM, Llama 3, Qwen2, Qwen 3.5 and Tekken are supported",
         )
     return name
 

@@ -25,8 +25,6 @@ from .names import vision_names
 from .safetensors import Tensor
 from .tensors import TYPES, rounded
 
-_CLIP = "clip.vision"
-
 
 @dataclass(frozen=True)
 class Encoder:

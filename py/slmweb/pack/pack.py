@@ -114,7 +114,11 @@ def pack(
             try:
                 vision, vision_tensors = _vision(model, encoder, len(paths) + len(adapters))
             except SlmError as error:
-                if or_without is None or error.code not in ("bad_file", "unsupported"):
+                if or_without is None or error.code not in (
+                    "bad_file",
+                    "unsupported",
+                    "unreadable",
+                ):
                     raise
                 or_without(error.message)
                 encoder = None

@@ -145,9 +145,10 @@ def from_config(config: Mapping[str, Any], n_text: int) -> Encoder | None:
         return value
 
     side = number("image_size") // number("patch_size")
-    factor = config.get("scale_factor") or known.factor
+    factor, tokens = (config.get(key) for key in ("scale_factor", "mm_tokens_per_image"))
+    factor = factor if isinstance(factor, int) and factor > 0 else known.factor
     if known.projector == "gemma3":
-        factor = side // math.isqrt(config.get("mm_tokens_per_image") or 256)
+        factor = side // math.isqrt(tokens if isinstance(tokens, int) and tokens > 0 else 256)
     found = Encoder(
         known.projector,
         number("image_size"),
@@ -216,6 +217,12 @@ def from_gguf(path: Path) -> Encoder | None:
         columns, *others = tensor["shape"]
         rows = math.prod(others)
         if tensor["name"] == "v.patch_embd.weight":
+            if len(others) != 3:
+                raise SlmError(
+                    "bad_file",
+                    f"{path}: v.patch_embd.weight has {1 + len(others)} dimensions, expected 4; "
+                    "convert the model again",
+                )
             rows, columns = others[-1], math.prod(tensor["shape"][:-1])
         elif tensor["name"] == "mm.input_projection.weight" and projector == "gemma3":
             rows, columns = columns, rows  # the core turns it

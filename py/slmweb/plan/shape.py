@@ -238,8 +238,12 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
 
     Raises SlmError "bad_file" or "unsupported"; `where` names the config in its sentence.
     """
-    whole, config = config, config.get("text_config") or config
-    kind = config.get("model_type")
+    if not isinstance(config, Mapping):
+        raise SlmError("bad_file", f"{where} is no JSON object; download it again")
+    whole, text = config, config.get("text_config")
+    config = text if isinstance(text, Mapping) and text else config
+    # That of a language model within another one may be left out.
+    kind = config.get("model_type") or MULTIMODAL.get(str(whole.get("model_type")))
     family = family_with(MULTIMODAL.get(str(kind), str(kind)), config)
     if family is None:
         told = advice(whole.get("model_type"), whole)
@@ -415,5 +419,18 @@ def _from_gguf(path: Path) -> Shape:
             min((t["offset"] for t in info["tensors"] if t["file"] == i), default=0)
             for i in range(info["files"])
         ),
-        encoder=encoder.from_gguf(found) if (found := encoder_of(path)) is not None else None,
+        encoder=_encoder_of(path),
     )
+
+
+def _encoder_of(path: Path) -> Encoder | None:
+    """Of a file that merely lies beside the model and cannot be read, there is none."""
+    found = encoder_of(path)
+    if found is None:
+        return None
+    try:
+        return encoder.from_gguf(found)
+    except SlmError:
+        if is_pack(path):
+            raise
+        return None

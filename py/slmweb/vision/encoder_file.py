@@ -53,7 +53,11 @@ def encoder_beside(model: Path) -> Path | None:
     model. Of several the smallest is taken.
     """
     try:
-        there = [path for path in model.parent.iterdir() if path.suffix.lower() == ".gguf"]
+        there = [
+            path
+            for path in model.parent.iterdir()
+            if path.suffix.lower() == ".gguf" and path.is_file()
+        ]
     except OSError:
         return None
     encoders = [path.name for path in there if is_encoder_name(path.name)]

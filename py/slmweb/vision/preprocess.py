@@ -77,6 +77,10 @@ def open_picture(source: str | bytes | os.PathLike[str] | Image.Image) -> Image.
     raise SlmError("bad_file", f"{shown} cannot be decoded: {reason}; save it again as PNG or JPEG")
 
 
+# More than any picture of MAX_PIXELS takes; what is larger is something else.
+_MAX_BYTES = 512 << 20
+
+
 def _bytes_of(source: str | bytes | os.PathLike[str]) -> tuple[bytes, str]:
     """A file's bytes, and what it is called in sentences."""
     if isinstance(source, bytes):
@@ -101,6 +105,10 @@ def _bytes_of(source: str | bytes | os.PathLike[str]) -> tuple[bytes, str]:
         )
     path = Path(source)
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"it has more than {_MAX_BYTES >> 20} MiB")
         return path.read_bytes(), str(path)
     except (OSError, ValueError) as error:
         reason = os_reason(error) if isinstance(error, OSError) else str(error)

@@ -224,3 +224,42 @@ def test_labels_that_are_none(tmp_path: Path, name: str, data: bytes, said: str)
     path.write_bytes(data)
     with pytest.raises(SlmError, match=said):
         read_labels([path], FEATURES)
+
+
+def test_a_place_that_the_file_contradicts_is_refused(tmp_path: Path) -> None:
+    source = first(tmp_path / "res/layer_12/width_16k", arrays())
+    assert convert(source, Place(layer=12, site=Site.RESIDUAL)).layer == 12
+    with pytest.raises(SlmError, match="leave --layer out") as caught:
+        convert(source, Place(layer=5, site=Site.RESIDUAL))
+    assert caught.value.code == "invalid_argument"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("bad.jsonl.gz", gzip.compress(b"x" * 5000)[:40] + b"\0" * 60),
+        ("deep.json", b"[" * 100_000),
+        ("wide.csv", b'index,description\n1,"' + b"x" * 200_000 + b'"\n'),
+    ],
+)
+def test_damaged_labels_are_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SlmError, match="is no list of labels") as caught:
+        read_labels([tmp_path / name], FEATURES)
+    assert caught.value.code == "bad_file"
+
+
+def test_half_a_character_in_a_label_is_written_as_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "labels.json").write_text('{"3": "half \\ud83d of it"}')
+    assert read_labels([tmp_path / "labels.json"], FEATURES) == {3: "half ? of it"}
+
+
+def test_parameters_that_lie_about_their_shape_are_damaged(tmp_path: Path) -> None:
+    path = first(tmp_path / "res/layer_1/width_16k", arrays())
+    data = bytearray(path.read_bytes())
+    at = data.index(b"(10,)")
+    data[at : at + 5] = b"(9e9,"
+    path.write_bytes(bytes(data))
+    with pytest.raises(SlmError, match="download it again") as caught:
+        convert(path)
+    assert caught.value.code == "bad_file"

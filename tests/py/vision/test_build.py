@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from slmweb.pack.pack import verify
 from tests.goldens import tiny_pictures
 from tests.goldens.tiny_pictures import VISIONS
 from tests.py.convert import checkpoints
+
+# The function of this name hides the module.
+convert_module = import_module("slmweb.convert.convert")
 
 # Rows of whole blocks, but for those of ffn_down.
 TINY = replace(VISIONS["smolvlm"], name="smolvlm-wide", n_embd=128)
@@ -60,3 +64,24 @@ def test_a_file_is_quantized_with_its_encoder(checkpoint: Path, tmp_path: Path) 
     converted.vision.write_bytes(b"GGUF, but no encoder")
     with pytest.raises(SlmError, match=r"mmproj-cat-f16\.gguf"):
         build(tmp_path / "cat-f16.gguf", tmp_path / "broken", type="q8_0")
+
+
+def test_neither_half_stands_beside_another_ones_other_half(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.gguf"
+    written = convert_module.write_gguf
+
+    def full(path: Path, *rest: object) -> object:
+        if path == out:
+            raise SlmError("unwritable", "the disk is full")
+        return written(path, *rest)
+
+    monkeypatch.setattr(convert_module, "write_gguf", full)
+    with pytest.raises(SlmError, match="the disk is full"):
+        convert_module.convert(checkpoint, out)
+    assert list(tmp_path.iterdir()) == []
+    out.mkdir()
+    with pytest.raises(SlmError, match="it is no file"):
+        convert_module.convert(checkpoint, out)
+    assert list(tmp_path.iterdir()) == [out]

@@ -8,7 +8,9 @@ import gguf
 import numpy as np
 import pytest
 
+from slmweb.bundle.bundle import bundle
 from slmweb.errors import SlmError
+from slmweb.plan.shape import read_shape
 from slmweb.quantize import Override, quantize
 from slmweb.quantize.choice import tensor_type
 from slmweb.quantize.container import read_tensors
@@ -143,3 +145,20 @@ def test_an_encoder_takes_a_type_and_overrides(encoder: Path, tmp_path: Path) ->
 def test_an_encoder_has_no_mix_of_a_size(encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(SlmError, match="encoder of pictures, which has no mixes"):
         quantize(encoder, tmp_path / "out.gguf", type="web", max_size=10**6)
+
+
+def test_what_merely_has_such_a_name_is_no_encoder(tmp_path: Path) -> None:
+    (tmp_path / "cat.gguf").touch()
+    (tmp_path / "mmproj-cat.gguf").symlink_to(tmp_path / "gone.gguf")
+    (tmp_path / "mmproj-cat-f16.gguf").mkdir()
+    assert encoder_beside(tmp_path / "cat.gguf") is None
+
+
+def test_an_encoder_that_cannot_be_used_stops_no_text_model(gemma3: Path, tmp_path: Path) -> None:
+    model = tmp_path / "text.gguf"
+    model.write_bytes(gemma3.read_bytes())
+    (tmp_path / "mmproj-model-f16.gguf").write_bytes(b"GGUF and no more")
+    assert read_shape(model).encoder is None
+    made = bundle([model], tmp_path / "site")
+    assert made.models[0].vision is None
+    assert "packed without its encoder of pictures" in made.notes[0]

@@ -3,9 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { shownParts } from '../../../web/src/api/pictures';
 import { ChatTemplate } from '../../../web/src/api/template';
 import type { Told } from '../../../web/src/api/tools/messages';
-import type { ProjectorName } from '../../../web/src/api/types';
+import type { ChatMessage, ProjectorName } from '../../../web/src/api/types';
 import { pointed } from '../../../web/src/chat/boxes';
 import { type Detail, type Laid, PROJECTORS } from '../../../web/src/vision/projectors';
 import { places, withPictures } from '../../../web/src/vision/prompt';
@@ -128,6 +129,20 @@ test('PaliGemma is asked about the latest pictures, and its answer goes on', () 
   assert.equal(withPictures(later, [laid('..')], 'paligemma').text, '..<bos>detect <image>\n');
   assert.equal(template.writesBos({ ...later, text: '..<bos>x', plain: [] }, 2), true);
   assert.equal(asked(seen, answer).text, '<image><bos>detect cat\n<loc0001> cat');
+});
+
+test('of a conversation the pictures are sent that its template shows', () => {
+  const picture = (url: string) => ({ type: 'image_url', image_url: { url } }) as const;
+  const [one, two] = [picture('data:,1'), picture('data:,2')];
+  const messages: ChatMessage[] = [
+    { role: 'user', content: [one, { type: 'text', text: 'detect cat' }] },
+    { role: 'assistant', content: 'cat' },
+    { role: 'user', content: [two] },
+    { role: 'user', content: 'and a dog?' },
+  ];
+  assert.deepEqual(shownParts(messages, false), [one, two]);
+  assert.deepEqual(shownParts(messages, true), [two]);
+  assert.deepEqual(shownParts(messages.slice(3), true), []);
 });
 
 test('a template that shows lists alone is given lists', () => {

@@ -12,7 +12,7 @@ import { chatShape } from './logprobs';
 import { chatParams, usageApart } from './openai';
 import { dropOldest, promptRoom } from './overflow';
 import { chatLogprobs, checkNames, invalid, sampling } from './params';
-import { isImage, type MessagePictures, marked } from './pictures';
+import { type MessagePictures, marked, shownParts } from './pictures';
 import type { Queue } from './queue';
 import { collect, envelope, type Piece, stream } from './requests';
 import type { ChatTemplate } from './template';
@@ -192,12 +192,8 @@ export class Chat implements ChatCompletions {
     const begun = form === null || use === null ? '' : begins(form, use);
     const known = await this.#context.pictures.of(messages, async () => (await this.#soft()).text);
     const latest = vision !== undefined && template.source === PROJECTORS[vision.projector].template;
-    const picturesOf = (some: readonly ChatMessage[]) => {
-      const each = some.map(({ content }) => (typeof content === 'string' ? [] : content.filter(isImage)));
-      // The projector's own template shows the last ones alone.
-      const shown = latest ? (each.findLast((parts) => parts.length > 0) ?? []) : each.flat();
-      return shown.map((part) => known.get(part)!);
-    };
+    const picturesOf = (some: readonly ChatMessage[]) =>
+      shownParts(some, latest).map((part) => known.get(part)!);
     const tokenize = (some: readonly ChatMessage[]) => {
       const shown = some.map(marked);
       const rendered = template.prompt(form === null ? shown : told(shown, template.source, form), {

@@ -26,9 +26,7 @@ export class MessagePictures {
 
   /** Those of the messages, in order; `soft` tells which token stands for them. Throws where the model has no eyes. */
   async of(messages: readonly ChatMessage[], soft: () => Promise<string>): Promise<Map<ImagePart, Laid>> {
-    const parts = messages.flatMap(({ content }) =>
-      typeof content === 'string' ? [] : content.filter(isImage),
-    );
+    const parts = shownParts(messages, false);
     const found = new Map<ImagePart, Laid>();
     for (const part of parts) found.set(part, await this.#laid(part, soft));
     while (this.#known.size > Math.max(KEPT, parts.length))
@@ -92,6 +90,12 @@ export function imagePart(part: unknown): ImagePart {
   if (typeof ImageBitmap !== 'undefined' && bitmap instanceof ImageBitmap)
     return { type: 'image_url', image_url: { bitmap, ...chosen } };
   return invalid(shape, typeof sources[0]);
+}
+
+/** The pictures that a template shows: all, or of the last message that has some, as a projector's own does. */
+export function shownParts(messages: readonly ChatMessage[], latest: boolean): ImagePart[] {
+  const each = messages.map(({ content }) => (typeof content === 'string' ? [] : content.filter(isImage)));
+  return latest ? (each.findLast((parts) => parts.length > 0) ?? []) : each.flat();
 }
 
 /** What a template is told: a mark in place of each picture. */
