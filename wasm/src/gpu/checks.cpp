@@ -1,7 +1,7 @@
 // checks.cpp: see ../checks.h. They go through the very operations that a family
 // calls, so that how those are cut into dispatches is proved too. Here are the
-// products and the embedding; check_attention.cpp, check_recurrence.cpp and
-// check_drawing.cpp have the rest.
+// products and the embedding; check_attention.cpp, check_recurrence.cpp,
+// check_encoder.cpp and check_drawing.cpp have the rest.
 #include "../checks.h"
 
 #include <algorithm>
@@ -17,11 +17,12 @@
 namespace slm {
 
 struct Checks::Case {
-  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Drawing } kind;
+  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Encoding, Drawing } kind;
   TensorType type;                // of weights
   uint32_t rows, columns, tokens; // of a recurrence its taps and the columns of a block
   AttentionSpec spec;             // of attention
   Convolution convolution = {};   // of one that stands alone
+  Kinds::Encoder encoder = {};
 };
 
 namespace {
@@ -142,6 +143,7 @@ Checks::Checks(const LoadedModel &model) {
     cases_.push_back({Case::Recurrence, k.type, k.n_taps, k.block, 1, {}});
   for (const Convolution &c : kinds.convolutions)
     cases_.push_back({Case::Convolving, {}, 0, 0, 1, {}, c});
+  if (kinds.encoder.width != 0) cases_.push_back({Case::Encoding, {}, 0, 0, 1, {}, {}, kinds.encoder});
   cases_.push_back({Case::Drawing, {}, 0, 0, 1, {}});
 }
 Checks::~Checks() = default;
@@ -154,6 +156,7 @@ const char *Checks::name(uint32_t i) {
   if (c.kind == Case::Attention) return c.spec.window != 0 ? "attention in a window" : "attention";
   if (c.kind == Case::Drawing) return "drawing";
   if (c.kind == Case::Convolving) return "convolution";
+  if (c.kind == Case::Encoding) return "rows to one";
   if (c.kind == Case::Recurrence)
     return name_.assign("recurrence ").append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
   const bool few = c.tokens <= GpuOps::kFewTokens;
@@ -172,6 +175,7 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   if (c.kind == Case::Attention) return start_attention(r, model, c.spec);
   if (c.kind == Case::Recurrence) return start_recurrence(r, {c.type, c.columns, c.rows});
   if (c.kind == Case::Convolving) return start_convolution(r, c.convolution);
+  if (c.kind == Case::Encoding) return start_encoder(r, c.encoder);
   if (c.kind == Case::Drawing) return start_drawing(r);
   const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;
   const uint32_t columns = c.columns, width = embeds ? columns : c.rows;

@@ -14,9 +14,9 @@ public:
   void rotations(std::initializer_list<const Rope *>) override {}
   void embed(const Matrix &, float, Rows) override {}
   void add_embedding(const Matrix &, Index, Rows) override {}
-  void layernorm(const LayerNorm &, Rows) override {}
-  void gelu(Rows) override {}
   void rmsnorm(const Input &, Rows) override {}
+  void layernorm(const LayerNorm &, Rows) override { found.encoder.layernorm = true; }
+  void gelu(Rows) override { found.encoder.gelu = true; }
   void add_rmsnorm(Rows, const float *, float, Rows) override {}
   void matmul(const Input &, std::initializer_list<Product> products) override {
     // Neighbours of one type are one dispatch; see GpuOps::multiply.
@@ -51,11 +51,15 @@ public:
     }
   }
   void rg_lru(const RgLru &, RecurrentLayer &, Rows) override {}
-  void pool(const Input &, Pooling, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
   void copy(Rows, Rows) override {}
   void difference(Rows, Rows) override {}
   void add_row(const float *, Rows) override {}
+  void pool(const Input &x, Pooling how, Rows) override {
+    found.encoder.width = x.rows.width;
+    found.encoder.rmsnorm = x.norm != nullptr;
+    found.encoder.pooling = how;
+  }
   void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
     for (const AttentionSpec &s : found.attention)
       if (s.rope == spec.rope && s.window == spec.window && s.ahead == spec.ahead) return;
@@ -89,7 +93,7 @@ Kinds kinds_of(const LoadedModel &model) {
   const std::unique_ptr<State> state = model.family().new_state(rows);
   state->cache.resize(model.family().shape().n_layer);
   state->recurrent.resize(model.family().shape().n_layer);
-  model.family().forward(op, *state, {0, nullptr});
+  model.family().forward(op, *state, {1, nullptr});
   return std::move(op.found);
 }
 
