@@ -222,7 +222,7 @@ def test_a_model_that_writes_has_no_such_rows(gpu: Gpu, recurrent: Path) -> None
         ("exp(-z * z)", "exp(-z)"),
         ("max(v, vec4<f32>(0.0)) -", "v -"),
         ("sum / f32(params.count)", "sum"),
-        ("params.first + i", "params.first"),
+        ("(params.first + i) * params.stride", "params.first * params.stride"),
     ],
 )
 def test_a_wrong_shader_of_an_encoder(script: Path, tmp_path: Path, right: str, wrong: str) -> None:
