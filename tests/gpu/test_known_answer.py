@@ -16,7 +16,7 @@ from slmweb.pack import known_answer
 from slmweb.pack.manifest import KnownAnswer
 from slmweb.quantize import quantize
 from tests.goldens.tiny_gguf import write_gguf
-from tests.goldens.tiny_models import TYPED_MODELS
+from tests.goldens.tiny_models import EMBEDDERS, TYPED_MODELS
 from tests.gpu.core import GpuInstance
 
 Gpu = Callable[[str], GpuInstance]
@@ -200,6 +200,35 @@ def test_a_wrong_shader_of_recurrent_layers(
 ) -> None:
     with closing(GpuInstance(changed_script(script, right, wrong))) as core:
         assert failed_checks(core, recurrent) == ["recurrence Q8_0"]
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_what_makes_rows_one_proves_itself(gpu: Gpu, tmp_path: Path, name: str) -> None:
+    (path,) = write_gguf(name, tmp_path / "model.gguf")
+    assert "rows to one" in names_of(gpu("sweep"), path)
+    assert failed_checks(gpu("sweep"), path) == []
+
+
+def test_a_model_that_writes_has_no_such_rows(gpu: Gpu, recurrent: Path) -> None:
+    assert "rows to one" not in names_of(gpu("sweep"), recurrent)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("(x[row + i] - mean) * factor", "x[row + i] * factor"),
+        ("dot(off, off)", "dot(off, vec4<f32>(1.0))"),
+        ("+ vectors[params.bias / 4u + i]", ""),
+        ("exp(-z * z)", "exp(-z)"),
+        ("max(v, vec4<f32>(0.0)) -", "v -"),
+        ("sum / f32(params.count)", "sum"),
+        ("(params.first + i) * params.stride", "params.first * params.stride"),
+    ],
+)
+def test_a_wrong_shader_of_an_encoder(script: Path, tmp_path: Path, right: str, wrong: str) -> None:
+    (path,) = write_gguf("bert", tmp_path / "model.gguf")
+    with closing(GpuInstance(changed_script(script, right, wrong))) as core:
+        assert failed_checks(core, path) == ["rows to one"]
 
 
 @pytest.fixture(scope="module")

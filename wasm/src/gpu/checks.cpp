@@ -1,7 +1,7 @@
 // checks.cpp: see ../checks.h. They go through the very operations that a family
 // calls, so that how those are cut into dispatches is proved too. Here are the
-// products and the embedding; check_attention.cpp, check_recurrence.cpp and
-// check_drawing.cpp have the rest.
+// products and the embedding; check_attention.cpp, check_recurrence.cpp,
+// check_encoder.cpp and check_drawing.cpp have the rest.
 #include "../checks.h"
 
 #include <algorithm>
@@ -17,12 +17,13 @@
 namespace slm {
 
 struct Checks::Case {
-  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Delta, Drawing } kind;
+  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Delta, Encoding, Drawing } kind;
   TensorType type;                // of weights
   uint32_t rows, columns, tokens; // of a recurrence its taps and the columns of a block
   AttentionSpec spec;             // of attention
   Convolution convolution = {};   // of one that stands alone
   DeltaRule rule = {};
+  Kinds::Encoder encoder = {};
 };
 
 namespace {
@@ -145,6 +146,7 @@ Checks::Checks(const LoadedModel &model) {
     cases_.push_back({Case::Convolving, {}, 0, 0, 1, {}, c});
   for (const DeltaRule &rule : kinds.delta_rules)
     cases_.push_back({Case::Delta, {}, 0, 0, 1, {}, {}, rule});
+  if (kinds.encoder.width != 0) cases_.push_back({Case::Encoding, {}, 0, 0, 1, {}, {}, {}, kinds.encoder});
   cases_.push_back({Case::Drawing, {}, 0, 0, 1, {}});
 }
 Checks::~Checks() = default;
@@ -158,6 +160,7 @@ const char *Checks::name(uint32_t i) {
   if (c.kind == Case::Drawing) return "drawing";
   if (c.kind == Case::Convolving) return "convolution";
   if (c.kind == Case::Delta) return "delta rule";
+  if (c.kind == Case::Encoding) return "rows to one";
   if (c.kind == Case::Recurrence)
     return name_.assign("recurrence ").append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
   const bool few = c.tokens <= GpuOps::kFewTokens;
@@ -177,6 +180,7 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   if (c.kind == Case::Recurrence) return start_recurrence(r, {c.type, c.columns, c.rows});
   if (c.kind == Case::Convolving) return start_convolution(r, c.convolution);
   if (c.kind == Case::Delta) return start_delta_rule(r, c.rule);
+  if (c.kind == Case::Encoding) return start_encoder(r, c.encoder);
   if (c.kind == Case::Drawing) return start_drawing(r);
   const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;
   const uint32_t columns = c.columns, width = embeds ? columns : c.rows;

@@ -15,8 +15,8 @@ public:
   void embed(const Matrix &, float, Rows) override {}
   void embed(const RowTable &, float, Rows) override {}
   void add_embedding(const Matrix &, Index, Rows) override {}
-  void layernorm(const LayerNorm &, Rows, Rows) override {}
-  void gelu(Rows, GeluForm) override {}
+  void layernorm(const LayerNorm &, Rows, Rows) override { found.encoder.layernorm = true; }
+  void gelu(Rows, GeluForm) override { found.encoder.gelu = true; }
   void rmsnorm(const Input &, Rows) override {}
   void add_rmsnorm(Rows, const float *, float, Rows, float) override {}
   void add_rmsnorm_slices(Rows, const float *, uint32_t, float, Rows) override {}
@@ -60,13 +60,17 @@ public:
   }
   void part_heads(Rows, uint32_t, Rows, Rows) override {}
   void gate(Rows, Rows) override {}
-  void pool(const Input &, Pooling, Rows) override {}
   void patches(const Pixels &, uint32_t, Rows) override {}
   void merge_rows(Rows, uint32_t, uint32_t, Merge, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
   void copy(Rows, Rows) override {}
   void difference(Rows, Rows) override {}
   void add_row(const float *, Rows) override {}
+  void pool(const Input &x, Pooling how, Rows) override {
+    found.encoder.width = x.rows.width;
+    found.encoder.rmsnorm = x.norm != nullptr;
+    found.encoder.pooling = how;
+  }
   void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
     for (const AttentionSpec &s : found.attention)
       if (s.rope == spec.rope && s.window == spec.window && s.ahead == spec.ahead) return;
@@ -100,7 +104,7 @@ Kinds kinds_of(const LoadedModel &model) {
   const std::unique_ptr<State> state = model.family().new_state(rows);
   state->cache.resize(model.family().shape().n_layer);
   state->recurrent.resize(model.family().shape().n_layer);
-  model.family().forward(op, *state, {0, nullptr});
+  model.family().forward(op, *state, {1, nullptr});
   return std::move(op.found);
 }
 

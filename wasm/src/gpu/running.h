@@ -1,6 +1,6 @@
 // running.h: what a self-test has on the device until its result has come, and
 // the numbers that it is made of. The tests themselves are checks.cpp (products),
-// check_attention.cpp, check_recurrence.cpp and check_drawing.cpp.
+// check_attention.cpp, check_recurrence.cpp, check_encoder.cpp and check_drawing.cpp.
 #pragma once
 
 #include <vector>
@@ -66,6 +66,13 @@ struct Kinds {
     TensorType type;
     uint32_t block, n_taps;
   };
+  /// What becomes of the rows of a model that embeds texts, on their way to one.
+  struct Encoder {
+    uint32_t width = 0; // 0: it embeds none
+    bool layernorm = false, gelu = false, rmsnorm = false;
+    Pooling pooling = Pooling::Mean;
+  };
+  Encoder encoder;
   std::vector<Recurrence> recurrences;
   std::vector<Convolution> convolutions; // that stand alone
   std::vector<DeltaRule> delta_rules;
@@ -77,6 +84,7 @@ Kinds kinds_of(const LoadedModel &model);
 /// Hands the self-test of one of them to the device.
 Status start_attention(Checks::Running &running, const LoadedModel &model, const AttentionSpec &spec);
 Status start_recurrence(Checks::Running &running, const Kinds::Recurrence &kind);
+Status start_encoder(Checks::Running &running, const Kinds::Encoder &kind);
 Status start_convolution(Checks::Running &running, const Convolution &kind);
 /// The gates of attention, too, which models that have such a rule have as well.
 Status start_delta_rule(Checks::Running &running, const DeltaRule &kind);
