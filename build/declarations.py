@@ -1,8 +1,8 @@
 """Writes the public types as one file, slmweb.d.ts, for pages that import the API.
 
 Owns what is public: the class SLM as far as a page may use it, SlmError, and the
-types of web/src/api/types.ts, completions.ts, embedding_types.ts, guarding.ts, notices.ts and
-backend.ts. The compiler writes the declarations; here they are put together, and anything that
+types of web/src/api/types.ts, completions.ts, embedding_types.ts, guarding.ts, inspection.ts,
+notices.ts and backend.ts. The compiler writes the declarations; here they are put together, and anything that
 would still point into our sources is an error.
 """
 
@@ -54,13 +54,14 @@ def declarations() -> bytes:
         )
         if done.returncode != 0:
             raise BuildError(f"the types of the web part cannot be written: {done.stdout.strip()}")
-        types, completions, embeddings, guarding, notices, backend, error, load = (
+        types, completions, embeddings, guarding, inspection, notices, backend, error, load = (
             (folder / "out" / name).read_text()
             for name in (
                 "api/types.d.ts",
                 "api/completions.d.ts",
                 "api/embedding_types.d.ts",
                 "api/guarding.d.ts",
+                "api/inspection.d.ts",
                 "api/notices.d.ts",
                 "api/backend.d.ts",
                 "core/error.d.ts",
@@ -85,6 +86,7 @@ def declarations() -> bytes:
         completions,
         embeddings,
         guarding,
+        inspection,
         notices,
         backend,
         error.replace("export interface", "interface").replace("export type", "type"),

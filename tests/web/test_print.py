@@ -72,7 +72,7 @@ def shown(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def open_saved(page: Page, saved: Path) -> None:
     frame = page.frame_locator("iframe#sandbox")
     frame.get_by_role("button", name="Conversations").click()
-    frame.locator("input[type=file]").set_input_files(saved)
+    frame.locator("dialog[open] input[type=file]").set_input_files(saved)
     expect(frame.locator(".turn.assistant")).to_have_count(TURNS)
 
 
