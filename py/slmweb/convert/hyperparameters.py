@@ -9,7 +9,7 @@ worst outcome. Knows no tensors and no GGUF.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,17 @@ from .family import (
     memories,
 )
 from .layers import Layers, read_layers
-from .rope import Llama3Scaling, Yarn, check_rotary_share, read_llama3, read_rope, read_yarn
+from .rope import (
+    Llama3Scaling,
+    LongRope,
+    Yarn,
+    check_rotary_share,
+    read_llama3,
+    read_long_rope,
+    read_rope,
+    read_rotary_share,
+    read_yarn,
+)
 from .sentence import Sentence
 
 MOST_STATE = 128  # columns of a head's state: DeltaRule::kMaxHead
@@ -78,6 +88,7 @@ class Hyperparameters:
     rope_linear_factor: float
     llama3: Llama3Scaling | None
     yarn: Yarn | None
+    long_rope: LongRope | None
     temperature: float  # of attention; 0: none
     window: int | None
     attn_softcap: float | None
@@ -150,6 +161,8 @@ class Hyperparameters:
             "layer": per_layer,
             "layers": per_layer * self.n_layer,
             "one": 1,
+            "qkv": (self.n_head + 2 * self.n_head_kv) * self.head_dim,
+            "gate_and_up": 2 * self.n_ff,
             "gates_and_in": 3 * self.recurrence.channels if self.recurrence else 0,
             "gated_q": 2 * self.n_head * self.head_dim,
             "values": self.delta.values if self.delta else 0,
@@ -159,15 +172,27 @@ class Hyperparameters:
             "embedding": self.n_embedding,
         }[dimension]
 
-    def rope_factors(self) -> list[float] | None:
-        """What each rotary frequency is divided by, head_dim / 2 numbers, for Llama 3's scaling;
-        or one and, where Gemma 4 rotates nothing, so much that nothing is left of it."""
+    @property
+    def rope_dims(self) -> int:
+        """Of a head, those that the runtimes rotate; what Gemma 4 does not has factors."""
+        return self.head_dim if self.layers else int(self.rotary_share * self.head_dim)
+
+    def rope_factors(self) -> dict[str, Sequence[float]]:
+        """What each rotary frequency is divided by, by the tensor's name: rope_dims / 2 numbers for
+        Llama 3's scaling and LongRoPE's; or one and, where Gemma 4 rotates nothing, so much that
+        nothing is left of it."""
+        name = "rope_freqs.weight"
         if self.layers is not None:
             pairs = self.head_dim // 2
             rotated = int(self.rotary_share * self.head_dim / 2)
-            return [1.0] * rotated + [1e30] * (pairs - rotated)
+            return {name: [1.0] * rotated + [1e30] * (pairs - rotated)}
+        if (long := self.long_rope) is not None:
+            return {
+                "rope_factors_long.weight": long.long_factors,
+                "rope_factors_short.weight": long.short_factors,
+            }
         if (scaling := self.llama3) is None:
-            return None
+            return {}
         factors = []
         for i in range(0, self.head_dim, 2):
             wavelength = 2 * math.pi * self.rope_base ** (i / self.head_dim)
@@ -175,7 +200,7 @@ class Hyperparameters:
             low, high = scaling.low_freq_factor, scaling.high_freq_factor
             blend = min(1.0, max(0.0, (turns - low) / (high - low)))
             factors.append(1 / ((1 - blend) / scaling.factor + blend))
-        return factors
+        return {name: factors}
 
 
 def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
@@ -239,6 +264,10 @@ def hyperparameters(
             f"the rope scaling '{kind}'",
             f"{family.model_type} is supported with {' or '.join(family.rope_scalings)}",
         )
+    share = read_rotary_share(read, family, rope, head_dim)
+    long_rope = None
+    if kind == "longrope":
+        long_rope = read_long_rope(read, rope, int(share * head_dim) // 2)
     either = None if family.layered else False
     softcaps = {
         name: read.cap(f"{name}_logit_softcapping", required=required)
@@ -268,6 +297,7 @@ def hyperparameters(
         rope_linear_factor=read.inside(rope, "factor") if kind == "linear" else 1.0,
         llama3=read_llama3(read, rope) if kind == "llama3" else None,
         yarn=read_yarn(read, rope) if kind == "yarn" else None,
+        long_rope=long_rope,
         temperature=read.inside(rope, "llama_4_scaling_beta")
         if family.attention_temperature
         else 0.0,
@@ -276,7 +306,7 @@ def hyperparameters(
         final_softcap=softcaps["final"],
         recurrence=_recurrence(read, family, n_layer, n_head) if family.recurs else None,
         layers=layers,
-        rotary_share=float(rope.get("partial_rotary_factor", 1)) if layers else family.rotary_share,
+        rotary_share=share,
         n_unused_positions=n_unused,
         factors=_factors(read) if family.factors else None,
         rotates=not family.rotary_if_said or read.values.get("position_embedding_type") == "rope",
@@ -288,6 +318,8 @@ def hyperparameters(
 def _window(read: ConfigReader, family: Family) -> int | None:
     if "attention_window_size" in family.defaults:
         return read.whole("attention_window_size")
+    if family.windowed:  # of llama.cpp's files, 0 is none
+        return read.whole("sliding_window") if read.values.get("sliding_window") else 0
     return read.whole("sliding_window") if family.window_pattern else None
 
 
