@@ -226,7 +226,9 @@ MODELS: dict[str, TinyModel] = {
         TinyModel("qwen2", "qwen2", tied=True, rope_base=1000000.0),
         TinyModel("qwen3", "qwen3", head_dim=32, rope_base=1000000.0),
         TinyModel("smollm3", "smollm3", n_layer=5, n_ff=172, tied=True, rope_base=2000000.0),
-        # Phi-4 mini's shape: three quarters of a head rotate.
+        # Phi-3 mini's shape: every layer has a window.
+        TinyModel("phi3-mini", "phi3", n_ff=172, n_head_kv=4, eps=1e-5, window=24),
+        # Phi-4 mini's: three quarters of a head rotate.
         TinyModel(
             "phi4-mini",
             "phi3",
@@ -238,8 +240,6 @@ MODELS: dict[str, TinyModel] = {
             long_rope=LongRope(),
             rotary_share=0.75,
         ),
-        # Phi-3 mini's, of which every layer has a window.
-        TinyModel("phi3-mini", "phi3", n_ff=172, n_head_kv=4, eps=1e-5, window=24),
         # Logits and scores as wide as the others', though divided.
         TinyModel("granite", "granite", n_ff=172, tied=True, factors=(6.0, 0.125, 0.4, 2.5)),
         TinyModel("olmo2", "olmo2", rope_base=500000.0, eps=1e-5),

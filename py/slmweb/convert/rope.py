@@ -56,8 +56,9 @@ def read_rope(read: ConfigReader, family: Family) -> tuple[Mapping[str, Any], fl
     if not family.local_rope_base:
         rope, local_base = dict(old or new), None
         # As transformers has it, of Phi-3's first configs.
-        if "longrope" in family.rope_scalings and rope.get("type") in ("su", "yarn"):
-            rope["type"] = "longrope"
+        kind = rope.get("rope_type", rope.get("type"))
+        if "longrope" in family.rope_scalings and kind in ("su", "yarn"):
+            rope["rope_type"] = "longrope"
         if any(key.endswith("_attention") for key in rope):
             raise read.unsupported(
                 "rotary positions by the kind of layer", f"{family.model_type} has one for all"

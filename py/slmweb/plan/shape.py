@@ -325,9 +325,11 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     if layers is not None:
         # What some layers' heads do not rotate; see Hyperparameters.rope_factors.
         tensors.append(Tensor("rope_freqs.weight", 1, head_dim // 2, "F32"))
-    rotated, rope = 0, config.get("rope_scaling") or config.get("rope_parameters") or {}
+    rotated = 0
     if family.rotary_share is None:
-        share = rope.get("partial_rotary_factor", config.get("partial_rotary_factor", 1))
+        given = config.get("rope_scaling") or config.get("rope_parameters")
+        rope = given if isinstance(given, Mapping) else {}
+        share = rope.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
         rotated = int(head_dim * share)
         tensors += [
             Tensor(f"rope_factors_{key}.weight", 1, rotated // 2, "F32")
@@ -428,7 +430,9 @@ def _from_gguf(path: Path) -> Shape:
         if not family.layered
         else tuple(info["sliding_window"] if info["local_layers"][i] else 0 for i in own),
         kv=tuple(keys[i] for i in own) if family.layered else (),
-        rotated=info["rope_dims"] or info["head_dim"] or info["n_embd"] // n_head,
+        rotated=(info["rope_dims"] or info["head_dim"] or info["n_embd"] // n_head)
+        if family.rotary_share is None
+        else 0,
         tensors=tensors,
         header_bytes=sum(
             min((t["offset"] for t in info["tensors"] if t["file"] == i), default=0)
