@@ -229,6 +229,38 @@ def test_a_file_that_is_none_is_refused_and_not_there(loaded: Page, folder: Path
     assert loaded.evaluate("slm.saes.list()") == []
 
 
+def test_an_abort_ends_it_and_the_next_request_is_answered(loaded: Page) -> None:
+    reason = loaded.evaluate("""async (text) => {
+      const controller = new AbortController();
+      const asked = slm.inspect({text}, {signal: controller.signal});
+      controller.abort('enough');
+      return asked.then(() => 'answered', (reason) => reason);
+    }""", TEXT)  # fmt: skip
+    assert reason == "enough"
+    assert inspect(loaded, {"text": TEXT, "layer": 0})["tokens"]
+
+
+def test_a_model_that_embeds_or_is_guarded_is_not_looked_into(
+    browser: Browser, server: Server
+) -> None:
+    with browser.new_context() as context:
+        page = open_harness(context.new_page(), server)
+        page.evaluate(LOAD, [EMBEDDER, "cpu"])
+        assert inspect(page, {"text": TEXT})["code"] == "unsupported"
+        page.evaluate(
+            """async (name) => {
+              const options = {baseUrl: '/', storage: 'memory', backend: 'cpu'};
+              const url = `/models/${name}/manifest.json`;
+              const guard = {model: url};
+              globalThis.slm = await harness.SLM.load(url, {...options, guard});
+            }""",
+            NAME,
+        )
+        found = inspect(page, {"text": TEXT})
+        assert found["code"] == "unsupported"
+        assert "without its guard" in found["error"]
+
+
 def test_those_of_the_pack_are_there_by_name(
     browser: Browser, folder: Path, server: Server, sae_file: Path
 ) -> None:
@@ -263,35 +295,3 @@ def test_those_of_the_pack_are_there_by_name(
         assert inspect(page, {**request, "sae": "own"})["tokens"] == listed
         page.evaluate("(name) => slm.saes.remove(name)", name)
         assert [sae["loaded"] for sae in page.evaluate("slm.saes.list()")] == [False, True]
-
-
-def test_an_abort_ends_it_and_the_next_request_is_answered(loaded: Page) -> None:
-    reason = loaded.evaluate("""async (text) => {
-      const controller = new AbortController();
-      const asked = slm.inspect({text}, {signal: controller.signal});
-      controller.abort('enough');
-      return asked.then(() => 'answered', (reason) => reason);
-    }""", TEXT)  # fmt: skip
-    assert reason == "enough"
-    assert inspect(loaded, {"text": TEXT, "layer": 0})["tokens"]
-
-
-def test_a_model_that_embeds_or_is_guarded_is_not_looked_into(
-    browser: Browser, server: Server
-) -> None:
-    with browser.new_context() as context:
-        page = open_harness(context.new_page(), server)
-        page.evaluate(LOAD, [EMBEDDER, "cpu"])
-        assert inspect(page, {"text": TEXT})["code"] == "unsupported"
-        page.evaluate(
-            """async (name) => {
-              const options = {baseUrl: '/', storage: 'memory', backend: 'cpu'};
-              const url = `/models/${name}/manifest.json`;
-              const guard = {model: url};
-              globalThis.slm = await harness.SLM.load(url, {...options, guard});
-            }""",
-            NAME,
-        )
-        found = inspect(page, {"text": TEXT})
-        assert found["code"] == "unsupported"
-        assert "without its guard" in found["error"]
