@@ -142,7 +142,7 @@ class Manifest:
     @property
     def model_files(self) -> list[PackedFile]:
         """Without those of the adapters, the encoder and the SAEs."""
-        others = {beside.file for beside in (*self.adapters, *self.saes)}
+        others = {adapter.file for adapter in self.adapters} | {sae.file for sae in self.saes}
         if self.vision is not None:
             others.add(self.vision.file)
         return [file for index, file in enumerate(self.files) if index not in others]
