@@ -33,6 +33,7 @@ OLD_LINEAR = {"type": "linear", "factor": 4.0}
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
 LONG = {
     "rope_type": "longrope",
+    "original_max_position_embeddings": 48,
     "partial_rotary_factor": 0.75,
     **LongRope().factors(12),
 }
