@@ -55,9 +55,8 @@ def read_rope(read: ConfigReader, family: Family) -> tuple[Mapping[str, Any], fl
     new, old = (read.object(key) for key in ("rope_parameters", "rope_scaling"))
     if not family.local_rope_base:
         rope, local_base = dict(old or new), None
-        # As transformers has it, of Phi-3's first configs.
-        kind = rope.get("rope_type", rope.get("type"))
-        if "longrope" in family.rope_scalings and kind in ("su", "yarn"):
+        # What Phi-3's first configs call it.
+        if "longrope" in family.rope_scalings and rope.get("type") == "su":
             rope["rope_type"] = "longrope"
         if any(key.endswith("_attention") for key in rope):
             raise read.unsupported(

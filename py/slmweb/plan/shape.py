@@ -328,13 +328,13 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     rotated = 0
     if family.rotary_share is None:
         given = config.get("rope_scaling") or config.get("rope_parameters")
-        rope = given if isinstance(given, Mapping) else {}
-        share = rope.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
+        scaling = given if isinstance(given, Mapping) else {}
+        share = scaling.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
         rotated = int(head_dim * share)
         tensors += [
             Tensor(f"rope_factors_{key}.weight", 1, rotated // 2, "F32")
             for key in ("long", "short")
-            if f"{key}_factor" in rope
+            if f"{key}_factor" in scaling
         ]
     windows = (
         tuple(window if layers.local[i] else 0 for i in layers.own)

@@ -61,6 +61,13 @@ def test_a_context_no_longer_than_the_original_one(tmp_path: Path, core: Instanc
     assert_close(found, expected, BOUND)
     longer = core_logits(tmp_path / "out.gguf", ids, core, n_ctx + 1)
     assert np.linalg.norm(longer - found) > 0.1 * np.linalg.norm(found)
+    # The scaling's first name, which transformers no longer reads.
+    config = json.loads((folder / "config.json").read_text())
+    config["rope_scaling"] = {**config.pop("rope_parameters"), "type": "su"}
+    del config["rope_scaling"]["rope_type"]
+    (folder / "config.json").write_text(json.dumps(config))
+    convert(folder, tmp_path / "old.gguf", type="f32", name="it")
+    assert (tmp_path / "old.gguf").read_bytes() == (tmp_path / "out.gguf").read_bytes()
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("f16", torch.float16), ("bf16", torch.bfloat16)])

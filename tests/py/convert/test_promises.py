@@ -33,11 +33,10 @@ OLD_LINEAR = {"type": "linear", "factor": 4.0}
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
 LONG = {
     "rope_type": "longrope",
-    "original_max_position_embeddings": 48,
     "partial_rotary_factor": 0.75,
     **LongRope().factors(12),
 }
-OLD_LONG = {"type": "su", **LongRope().factors(12)}
+OLD_LONG = {"type": "longrope", **LongRope().factors(12)}
 DEFAULT = {"rope_type": "default"}
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
@@ -161,7 +160,7 @@ NO_ROPE = ("rope_parameters",)
         ("olmo3", says(NO_ROPE)),
         ("phi3-mini", says(sliding_window=None)),
         ("phi4-mini", says(sliding_window=16)),
-        ("phi4-mini", says(rope_parameters={**LONG, "attention_factor": 1.3})),
+        ("phi4-mini", lambda config, _: config["rope_parameters"].update(attention_factor=1.3)),
         ("phi4-mini", says(NO_ROPE, rope_scaling=OLD_LONG, partial_rotary_factor=0.75)),
         ("phi4-mini", says(rope_parameters=DEFAULT, partial_rotary_factor=0.5, rope_theta=500.0)),
         ("gemma2", says(num_attention_heads=8, num_key_value_heads=4, head_dim=16)),
@@ -217,7 +216,8 @@ def test_what_transformers_makes_of_it(
         ("olmo2", biases("q_proj", attention_bias=True), "not part of olmo2"),
         ("mistral3", says(rope_parameters=DEFAULT), "scaling 'default'"),
         ("mistral3", says(sliding_window=16), "the sliding_window 16"),
-        ("phi4-mini", says(rope_parameters=YARN), "a long_factor of None numbers"),
+        ("phi4-mini", says(rope_parameters={"rope_type": "longrope"}), "long_factor of None"),
+        ("phi4-mini", says(rope_parameters=YARN), "scaling 'yarn'"),
         ("phi4-mini", says(rope_parameters={**LONG, "partial_rotary_factor": 1.0}), "12 numbers"),
         ("phi4-mini", says(rope_parameters={**LONG, "partial_rotary_factor": 0.3}), "even number"),
         ("phi4-mini", says(rope_parameters=LINEAR), "scaling 'linear'"),
