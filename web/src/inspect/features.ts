@@ -61,8 +61,9 @@ export class FeaturesView {
     this.body = h(
       'div',
       { class: 'features-both', hidden: true },
-      h('div', { class: 'features-text' }, this.feature, this.strip.element, this.steering.element),
+      h('div', { class: 'features-text' }, this.feature, this.strip.element),
       h('div', { class: 'features-side' }, this.detail, this.search.element),
+      this.steering.element,
     );
     this.element = h('div', {}, this.choice.element, this.body);
     this.rest();
@@ -157,7 +158,7 @@ export class FeaturesView {
     }
     this.strip.tint(found);
     const n = found.filter((one) => one > 0).length;
-    const where = n === 0 ? I.inactive : I.active(count(n), count(found.length), amount(Math.max(...found)));
+    const where = n === 0 ? I.inactive : I.active(count(n), count(found.length), amount(greatest(found)));
     setText(this.where, where);
     this.steering.show(this.reader.reading, feature.feature, greatest(found));
   }

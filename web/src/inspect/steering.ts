@@ -9,8 +9,8 @@ import { I } from './strings';
 import { amount } from './visible';
 
 /** Of what is usual, at first and at most: a push that shows, and one that garbles. */
-const FIRST = 2;
-const MOST = 8;
+const FIRST = 1;
+const MOST = 4;
 
 export interface SteeringActions {
   readonly goOn: (steer: Extract<Steer, { sae: string }>) => void;
@@ -146,7 +146,8 @@ class Side {
   }
 
   end(): void {
-    if (this.after.textContent?.trim() === '') setText(this.after, ` ${I.nothing}`);
+    if (this.after.textContent?.trim() !== '') return;
+    this.after.replaceChildren(' ', h('bdi', { class: 'hint' }, I.nothing));
   }
 }
 

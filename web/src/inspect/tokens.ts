@@ -11,7 +11,6 @@ import { amount, shade, visible } from './visible';
 interface Shown {
   readonly element: HTMLElement;
   readonly value: HTMLElement;
-  readonly text: string;
 }
 
 export class TokenStrip {
@@ -34,16 +33,15 @@ export class TokenStrip {
   show(tokens: readonly InspectedToken[]): void {
     this.now = 0;
     this.shown = tokens.map(({ token }, place) => {
-      const text = visible(token);
       const value = h('span', { class: 'token-value' });
       const element = h(
         'div',
         { class: 'token', role: 'option', 'aria-selected': 'false', tabindex: place === 0 ? 0 : -1 },
-        h('span', { class: 'token-text' }, text),
+        h('span', { class: 'token-text' }, visible(token)),
         value,
       );
       element.addEventListener('click', () => this.choose(place));
-      return { element, value, text };
+      return { element, value };
     });
     this.element.replaceChildren(...this.shown.map(({ element }) => element));
     this.element.hidden = tokens.length === 0;
@@ -53,12 +51,12 @@ export class TokenStrip {
   /** By a feature's activations, one for each token; null: by none. */
   tint(activations: readonly number[] | null): void {
     const most = activations === null ? 0 : greatest(activations);
-    for (const [place, { element, value, text }] of this.shown.entries()) {
+    for (const [place, { element, value }] of this.shown.entries()) {
       const active = activations?.[place] ?? 0;
       element.classList.remove(...[...element.classList].filter((name) => name.startsWith('shade-')));
-      if (active > 0) element.classList.add(shade(most > 0 ? active / most : 1));
+      const counts = place > 0 || this.shown.length === 1; // see greatest()
+      if (active > 0 && counts) element.classList.add(shade(active / most));
       value.textContent = active > 0 ? amount(active) : '';
-      element.setAttribute('aria-label', active > 0 ? I.tokenActive(text, amount(active)) : text);
     }
   }
 

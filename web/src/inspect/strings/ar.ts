@@ -46,7 +46,6 @@ export const ar: InspectStrings = {
   writing: 'يُكمَل النص',
   doneTokens: (tokens) => `الرموز: ${tokens}`,
   tokens: 'رموز النص',
-  tokenActive: (token, value) => `${name(token)}: ${value}`,
   pickToken: 'اختر رمزًا بنقرة أو بمفاتيح الأسهم: تظهر هنا أقوى سماته.',
   strongest: (token) => `أقوى السمات عند «${name(token)}»`,
   first: 'ما ينشط عند الرمز الأول قليل المعنى: فأرقامه لا تشبه غيرها.',

@@ -45,7 +45,6 @@ export const de: InspectStrings = {
   writing: 'Der Text wird fortgesetzt',
   doneTokens: (tokens) => `Token: ${tokens}`,
   tokens: 'Token des Textes',
-  tokenActive: (token, value) => `${token}: ${value}`,
   pickToken:
     'Wählen Sie ein Token, mit einem Klick oder den Pfeiltasten: Hier stehen dann seine stärksten Merkmale.',
   strongest: (token) => `Stärkste Merkmale bei „${token}“`,

@@ -45,7 +45,6 @@ export const hi: InspectStrings = {
   writing: 'टेक्स्ट आगे लिखा जा रहा है',
   doneTokens: (tokens) => `टोकन: ${tokens}`,
   tokens: 'टेक्स्ट के टोकन',
-  tokenActive: (token, value) => `${token}: ${value}`,
   pickToken: 'क्लिक या तीर कुंजियों से एक टोकन चुनें: उसके सबसे प्रबल फ़ीचर यहाँ दिखेंगे।',
   strongest: (token) => `“${token}” पर सबसे प्रबल फ़ीचर`,
   first: 'पहले टोकन पर जो सक्रिय है उसका अर्थ कम है: उसकी संख्याएँ बाक़ी सबसे अलग होती हैं।',
