@@ -79,7 +79,8 @@ def embed(
         if verify:
             known_answer.verify(opened, model)
         tokens = [opened.tokenizer.encode(prompt + text, special=False, bos=True) for text in given]
-        with opened.session() as session, progress_bar("embedding", "items") as progress:
+        longest = max(map(len, tokens))
+        with opened.session(longest) as session, progress_bar("embedding", "items") as progress:
             vectors = []
             for i, ids in enumerate(tokens):
                 vectors.append(session.embed(ids, dimensions))
