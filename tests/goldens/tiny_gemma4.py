@@ -1,5 +1,6 @@
-"""Gemma 4's and EmbeddingGemma 2's part of tiny_models.py and tiny_gguf.py: layers of two kinds with sizes of their own,
-embeddings for each layer, and the GGUF of them in llama.cpp's keys and names.
+"""Gemma 4's and EmbeddingGemma 2's part of tiny_models.py and tiny_gguf.py: layers of two kinds
+with sizes of their own, embeddings for each layer, and the GGUF of them in llama.cpp's keys and
+names.
 """
 
 from __future__ import annotations

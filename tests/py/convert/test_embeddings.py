@@ -124,7 +124,7 @@ def test_every_family(
 
 @pytest.mark.parametrize("sizes", ["by layer", "by kind of layer"])
 def test_the_text_of_a_multimodal_embedder(sizes: str, tmp_path: Path, core: Instance) -> None:
-    """EmbeddingGemma 2 as the hub has it, with what sees beside, whose layers have the same names."""
+    """EmbeddingGemma 2 as the hub has it, with what sees beside, whose layers have its names."""
     tiny = TINY["gemma-embedding2"]
     text = transformers_embedder(tiny)
     vision = {
