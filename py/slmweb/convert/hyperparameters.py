@@ -97,6 +97,7 @@ class Hyperparameters:
     # Where layers differ; n_ff, n_head_kv and head_dim are the largest of theirs.
     layers: Layers | None
     rotary_share: float  # of the pairs of a head, of the layers that see everything
+    partly_rotated: bool  # by factors in the file that say which
     query_scale: float  # what queries lack for the runtime's scale to be the model's
     # Of a model that embeds texts: how rows are pooled, and the widths of the matrices behind.
     pooling: PoolingType | None = None
@@ -110,7 +111,7 @@ class Hyperparameters:
     def with_sentence(self, sentence: Sentence) -> Hyperparameters:
         """Of a model that has these modules behind it. Raises SlmError "bad_file" where a matrix
         does not take what the one before gives."""
-        widths = [self.n_embd, *(tensor.shape[0] for tensor in sentence.dense)]
+        widths = [self.n_embedding or self.n_embd, *(tensor.shape[0] for tensor in sentence.dense)]
         for tensor, width in zip(sentence.dense, widths, strict=False):
             if tensor.shape[1] != width:
                 raise SlmError(
@@ -175,14 +176,14 @@ class Hyperparameters:
     @property
     def rope_dims(self) -> int:
         """Of a head, those that the runtimes rotate; what Gemma 4 does not has factors."""
-        return self.head_dim if self.layers else int(self.rotary_share * self.head_dim)
+        return self.head_dim if self.partly_rotated else int(self.rotary_share * self.head_dim)
 
     def rope_factors(self) -> dict[str, Sequence[float]]:
         """What each rotary frequency is divided by, by the tensor's name: rope_dims / 2 numbers for
         Llama 3's scaling and LongRoPE's; or one and, where Gemma 4 rotates nothing, so much that
         nothing is left of it."""
         name = "rope_freqs.weight"
-        if self.layers is not None:
+        if self.partly_rotated:
             pairs = self.head_dim // 2
             rotated = int(self.rotary_share * self.head_dim / 2)
             return {name: [1.0] * rotated + [1e30] * (pairs - rotated)}
@@ -307,6 +308,8 @@ def hyperparameters(
         recurrence=_recurrence(read, family, n_layer, n_head) if family.recurs else None,
         layers=layers,
         rotary_share=share,
+        partly_rotated=family.partly_rotated,
+        n_embedding=read.whole("embedding_dim") if "embedding_dim" in family.defaults else 0,
         n_unused_positions=n_unused,
         factors=_factors(read) if family.factors else None,
         rotates=not family.rotary_if_said or read.values.get("position_embedding_type") == "rope",
@@ -320,7 +323,9 @@ def _window(read: ConfigReader, family: Family) -> int | None:
         return read.whole("attention_window_size")
     if family.windowed:  # of llama.cpp's files, 0 is none
         return read.whole("sliding_window") if read.values.get("sliding_window") else 0
-    return read.whole("sliding_window") if family.window_pattern else None
+    if not family.window_pattern:
+        return None
+    return read.whole("sliding_window") * (2 if family.window_radius else 1)
 
 
 def _factors(read: ConfigReader) -> Factors:

@@ -18,7 +18,8 @@ from ..core.adapter import Adapter
 from ..core.chat import check_template
 from ..core.files import ByteFile, model_files, split_stem
 from ..core.instance import Instance
-from ..core.model import Model, TensorInfo
+from ..core.loading import TensorInfo
+from ..core.model import Model
 from ..core.sae import Sae
 from ..core.vision import Vision
 from ..errors import SlmError, os_reason
