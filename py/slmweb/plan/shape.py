@@ -333,8 +333,8 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         tensors.append(Tensor("rope_freqs.weight", 1, head_dim // 2, "F32"))
     rotated = 0
     if family.rotary_share is None:
-        given = config.get("rope_scaling") or config.get("rope_parameters")
-        scaling = given if isinstance(given, Mapping) else {}
+        told = config.get("rope_scaling") or config.get("rope_parameters")
+        scaling = told if isinstance(told, Mapping) else {}
         share = scaling.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
         rotated = int(head_dim * share)
         tensors += [

@@ -16,7 +16,7 @@ from slmweb.errors import SlmError
 from slmweb.quantize import ImportanceMatrix, quantize
 from slmweb.quantize.imatrix import Entry, compute, read_imatrix, write_imatrix
 from tests.goldens.tiny_gguf import write_gguf
-from tests.goldens.tiny_models import MODELS, TinyModel
+from tests.goldens.tiny_models import MODELS, TinyModel, weights
 from tests.goldens.transformers_models import transformers_model
 from tests.py.quantize.files import WIDE, metadata, values
 
