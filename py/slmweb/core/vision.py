@@ -49,6 +49,7 @@ class Vision:
         from .model import about, feed_tensors, read_header
 
         self.model = model
+        self.path = path  # of its file, or a packed model's folder
         self.core = model.core
         self.handle = self.core.pointer("slm_vision_new", model.handle)
         if self.handle == 0:

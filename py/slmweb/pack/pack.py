@@ -23,6 +23,7 @@ from ..core.vision import Vision
 from ..errors import SlmError, os_reason
 from ..generated.abi import N_BATCH
 from ..paths import wasm_file
+from ..vision.masks import has_masks
 from ..vision.projectors import n_batch_for
 from . import known_answer
 from .cuts import Extent, cuts
@@ -154,7 +155,9 @@ def pack(
     for path, described in zip(paths, tensors_of, strict=True):
         done = loading + sum(file.size for file in packed)
         tensors = [
-            Extent(tensor["name"], tensor["offset"], tensor["granule"]) for tensor in described
+            # What the core leaves out may be cut anywhere.
+            Extent(tensor["name"], tensor["offset"], tensor.get("granule", 1))
+            for tensor in described
         ]
         packed.append(
             _pack_file(
@@ -252,6 +255,7 @@ def _vision(model: Model, path: Path, file: int) -> tuple[PackedVision, list[Ten
             packed_bytes=info["packed_bytes"],
             encode_bytes=vision.encode_bytes,
             whole_prompt=info["whole_prompt"],
+            masks=has_masks(info),
         ), info["tensors"]
 
 

@@ -109,8 +109,9 @@ def tensor_class(name: str) -> str:
 
 
 # Of an encoder of pictures: what is convolved, positions that are added, and a projection that some
-# files hold turned around. They stay what they are, as llama.cpp leaves them; they are small.
-_KEPT_OF_ENCODERS = ("v.patch_embd.*", "v.position_embd.*", "mm.input_projection.*")
+# files hold turned around, as llama.cpp leaves them; and the decoder of masks, which is read as it
+# is. They are small.
+_KEPT_OF_ENCODERS = ("v.patch_embd.*", "v.position_embd.*", "mm.input_projection.*", "masks.*")
 
 
 def kept_of_encoder(name: str) -> bool:

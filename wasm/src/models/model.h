@@ -141,6 +141,8 @@ public:
   Status row_table(std::string_view name, uint32_t rows, uint32_t columns, RowTable &out);
   /// "<name>.weight" is not loaded, if the file has it: this layer computes nothing with it.
   void leave_out(int layer, std::string_view name);
+  /// Whatever begins so is not loaded.
+  void leave_out_all(std::string_view prefix);
   /// "<name>.weight" and "<name>.bias"
   Status layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out);
   /// "<name>.weight", (width, taps), and "<name>.bias" if the file has one.
