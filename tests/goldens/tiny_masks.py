@@ -100,15 +100,14 @@ def decoded(codes: Sequence[int]) -> F32:
     return mask
 
 
+def sampled(mask: F32) -> list[float]:
+    """Every seventh value."""
+    return [round(float(value), 6) for value in mask.reshape(-1)[::7]]
+
+
 def main() -> None:
-    masks = [
-        {
-            "codes": list(codes),
-            "values": [round(float(v), 7) for v in decoded(codes).reshape(-1)[::97]],
-        }
-        for codes in CODES
-    ]
-    GOLDEN.write_text(json.dumps({"masks": masks}, indent=None) + "\n")
+    masks = [{"codes": codes, "values": sampled(decoded(codes))} for codes in CODES]
+    GOLDEN.write_text(json.dumps({"masks": masks}) + "\n")
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ const SOURCE = {
   manifest: {
     memory: { n_ctx_default: 64 },
     adapters: [{ name: 'law', title: 'Law', file: 1 }],
-    vision: { projector: 'gemma3', file: 2, image_size: 2, n_tokens: 300, whole_prompt: false },
+    vision: { projector: 'gemma3', file: 2, image_size: 2, n_tokens: 300, whole_prompt: false, masks: false },
   },
   files: [new Blob(['model']), new Blob(['law']), new Blob(['eyes'])],
   wasm: (variant: string) => Promise.resolve(new TextEncoder().encode(variant).buffer),
