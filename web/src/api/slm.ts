@@ -167,9 +167,9 @@ export class LoadedModel implements Slm {
   }
 }
 
-/** The model's own, or that of its projector. */
+/** That of its projector, whose models know no chat whatever their tokenizers brought; or the model's own. */
 function templateOf({ chat_template, vision }: Manifest): string | null {
-  return chat_template ?? (vision === undefined ? null : PROJECTORS[vision.projector].template);
+  return (vision === undefined ? null : PROJECTORS[vision.projector].template) ?? chat_template;
 }
 
 function visionOf({ vision }: Manifest): VisionInfo | null {
