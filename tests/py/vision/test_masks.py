@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from slmweb.cli.outlines import Outlines
 from slmweb.convert import convert
 from slmweb.core import Model
 from slmweb.core.vision import Vision
@@ -25,9 +27,8 @@ from slmweb.vision.masks import Found, MaskDecoder, found_in, placed
 from tests.goldens import tiny_masks
 from tests.goldens.tiny_masks import CODES, published
 from tests.goldens.tiny_pictures import VISIONS, transformers_vision
+from tests.py.cli.program import slmweb
 from tests.py.convert import checkpoints
-
-GOLDEN = Path(__file__).parents[2] / "goldens" / "masks.npz"
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +187,47 @@ def test_a_mask_lies_in_its_box() -> None:
     large = Image.fromarray(noise).resize((200, 150), Image.Resampling.BILINEAR)
     np.testing.assert_allclose(placed(noise, (0, 0, 1, 1), 200, 150), np.asarray(large), atol=1e-5)
     assert (placed(mask, (0.5, 0.5, 0.5009765625, 0.6), 10, 10) == -1).all()  # less than a pixel
+
+
+def test_masks_are_written_in_the_pictures_size(model: Path, tmp_path: Path) -> None:
+    decoder = opened(model, model.with_name("mmproj-outlines.gguf"))
+    first, second = Image.new("RGB", (90, 60)), Image.new("RGB", (200, 100))
+    messages = [shown(first), {"role": "assistant", "content": "x"}, shown(second)]
+    house = "<loc0256><loc0128><loc0768><loc0512>"
+    outlines = Outlines(decoder, tmp_path / "masks")
+    answer = f"{house}{SEG} house ; {house} a cat ; {house}{SEG} again"
+    written = outlines.write(answer, messages)
+    assert [mask["label"] for mask in written] == ["house", "again"]
+    assert [Path(mask["file"]).name for mask in written] == ["mask-1.png", "mask-2.png"]
+    values = np.asarray(Image.open(written[0]["file"]))
+    want = placed(decoder.decode(CODES[0]), (0.125, 0.25, 0.5, 0.75), 200, 100) > 0
+    np.testing.assert_array_equal(values, np.where(want, 255, 0))
+    assert 0 < want.sum() < want.size
+    assert outlines.write(answer, [{"role": "user", "content": "no picture"}]) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(SlmError, match="cannot write"):
+        Outlines(decoder, tmp_path / "file").write(answer, messages)
+
+
+def shown(picture: Image.Image) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "image_url", "image_url": {"url": picture}}]}
+
+
+def test_on_the_command_line(saved: Path, npz: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pali.gguf"
+    done = slmweb("convert", str(saved), "-o", str(out), "--masks", str(npz))
+    assert done.returncode == 0, done.stderr
+    assert b"and its decoder of masks" in done.stdout
+    picture = tmp_path / "cat.png"
+    Image.new("RGB", (30, 20), "red").save(picture)
+    asked = ("--image", str(picture), "-p", "segment cat", "--max-tokens", "3", "--json")
+    done = slmweb("chat", str(out), *asked, "--save-masks", str(tmp_path / "masks"))
+    assert done.returncode == 0, done.stderr
+    # Noise outlines nothing.
+    assert json.loads(done.stdout)["masks"] == []
+    plain = tmp_path / "plain.gguf"
+    convert(saved, plain)
+    done = slmweb("chat", str(plain), *asked, "--save-masks", str(tmp_path / "masks"))
+    assert done.returncode != 0
+    assert b"has no decoder of masks" in done.stderr
+    assert done.stderr.count(b"\n") == 1
