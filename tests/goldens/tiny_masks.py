@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ def codebook() -> F32:
     return noise("codebook", (128, 512), 1.0)
 
 
-def published() -> dict[str, F32]:
+def published() -> dict[str, Any]:
     """What vae-oid.npz holds, by its names; some of the training's own is there, too."""
     state = {f"decoder.{name}": value.numpy() for name, value in decoder().state_dict().items()}
     return {

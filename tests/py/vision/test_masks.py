@@ -95,7 +95,8 @@ def test_an_encoder_with_masks_sees_as_before(model: Path, saved: Path, tmp_path
             else:
                 with pytest.raises(SlmError, match="no decoder of masks"):
                     MaskDecoder.of(vision)
-    np.testing.assert_array_equal(*rows)
+    plain_rows, rows_beside_masks = rows
+    np.testing.assert_array_equal(plain_rows, rows_beside_masks)
 
 
 def test_quantized_and_packed_it_is_the_same(model: Path, tmp_path: Path) -> None:

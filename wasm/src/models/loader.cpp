@@ -60,7 +60,8 @@ Status TensorSlot::place(WeightStore &weights) {
 }
 
 Status TensorSlot::feed(WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n) {
-  if (skipped) return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", tensor->name, "' is left out: nothing computes with it");
+  if (skipped)
+    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", tensor->name, "' is left out: nothing computes with it");
   SLM_TRY(take(offset, n));
   if (turned) {
     std::memcpy(whole.get() + offset, bytes, n);
