@@ -27,6 +27,11 @@ def _names(text: str) -> frozenset[str]:
 # The first that fits counts: what hears may see as well, and have experts.
 KINDS = (
     Kind(
+        "a mixture of experts of Granite 4, all of which have to be in memory though few compute",
+        "granite4-h-1b instead",
+        _names("granitemoehybrid"),
+    ),
+    Kind(
         "one of the larger Gemma 4 models, which need more memory than a page has, or their draft",
         "gemma-4-e2b-it or gemma-4-e4b-it instead",
         _names(
@@ -123,7 +128,7 @@ KINDS = (
         "one with attention in every layer instead, such as smollm2-360m-instruct",
         _names(
             """
-            arwkv7 bamba falcon-h1 falcon_h1 falcon_mamba granitehybrid jamba mamba mamba2
+            arwkv7 bamba falcon-h1 falcon_h1 falcon_mamba jamba mamba mamba2
             nemotron_h olmo_hybrid plamo2 rwkv rwkv6 rwkv6qwen2 rwkv7 xlstm zamba zamba2
             """
         ),
