@@ -358,8 +358,9 @@ def _check_space(read: ConfigReader, space: Space) -> None:
         )
     if read.values.get("mamba_conv_bias") is False:
         raise read.unsupported("convolutions without a bias", "those with one are supported")
-    limits = read.values.get("time_step_limit", (0.0, math.inf))
-    if not isinstance(limits, list | tuple) or tuple(limits) != (0.0, math.inf):
+    limits = read.values.get("time_step_limit", [0.0, math.inf])
+    # transformers 5 writes the second one as what JSON can hold.
+    if limits not in ([0.0, math.inf], [0.0, {"__float__": "Infinity"}]):
         raise read.unsupported(
             f"the time_step_limit {str(limits)[:40]}", "steps without limits are supported"
         )
