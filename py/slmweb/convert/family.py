@@ -117,23 +117,27 @@ class Family:
 
 
 _ATTENTION: Memory = "attention"
+_RECURRENT: Memory = "recurrent"
 
 
-# What configs call it.
-_MEMORIES: Mapping[str, Memory] = {
-    "recurrent": "recurrent",
-    "attention": "attention",
-    "conv": "recurrent",
-    "full_attention": "attention",
-    "linear_attention": "recurrent",
-    "mamba": "recurrent",
+# What configs call layers, under transformers 4 and 5.
+_ATTEND = ("attention", "full_attention")
+_RECUR: Mapping[Recurrence, tuple[str, ...]] = {
+    "rg_lru": ("recurrent",),
+    "short_convolution": ("conv",),
+    "delta_rule": ("linear_attention",),
+    "state_space": ("linear_attention", "mamba"),
 }
 
 
 def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[Memory, ...]:
     """What each layer remembers; empty where the config's list makes no sense."""
-    if not family.recurs:
+    if family.recurrence is None:
         return n_layer * (_ATTENTION,)
+    known: dict[str, Memory] = {
+        **dict.fromkeys(_ATTEND, _ATTENTION),
+        **dict.fromkeys(_RECUR[family.recurrence], _RECURRENT),
+    }
     kinds = config.get(family.layer_kinds) or family.defaults.get(family.layer_kinds)
     if kinds is None and family.recurrence == "delta_rule":
         interval = config.get("full_attention_interval", 4)
@@ -151,9 +155,9 @@ def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[M
         ]
     if not isinstance(kinds, list | tuple):
         return ()
-    if not kinds or any(str(kind) not in _MEMORIES for kind in kinds):
+    if not kinds or any(str(kind) not in known for kind in kinds):
         return ()
-    return tuple(_MEMORIES[str(kinds[i % len(kinds)])] for i in range(n_layer))
+    return tuple(known[str(kinds[i % len(kinds)])] for i in range(n_layer))
 
 
 @dataclass(frozen=True)
