@@ -19,8 +19,8 @@ import model as fetcher
 from script import DIST, BuildError
 from slmweb.atomic import atomic_file
 from slmweb.core.files import ByteFile
+from slmweb.core.loading import TensorInfo
 from slmweb.core.model import Model as Opened
-from slmweb.core.model import TensorInfo
 from slmweb.errors import SlmError
 from slmweb.generated.abi import TENSOR_TYPES
 from slmweb.pull.registry import read_registry

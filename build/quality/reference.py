@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from slmweb.atomic import atomic_file
 from slmweb.core.files import ByteFile
-from slmweb.core.model import Model, TensorInfo
+from slmweb.core.loading import TensorInfo
+from slmweb.core.model import Model
 from slmweb.generated.abi import TENSOR_TYPES
 from slmweb.quantize import codec, container
 from slmweb.quantize.choice import is_matrix

@@ -26,7 +26,7 @@ F32 = NDArray[np.float32]
 Architecture = Literal[
     "llama", "qwen2", "qwen3", "smollm3", "granite", "olmo2", "mistral3", "gemma",
     "gemma2", "gemma3", "gemma4", "vaultgemma", "gemma-embedding", "bert", "recurrentgemma",
-    "lfm2", "qwen35", "granitehybrid",
+    "lfm2", "qwen35", "granitehybrid", "gemma-embedding2",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -94,6 +94,7 @@ class TinyModel:
     # Gemma 4: heads of layers that see everything, columns of each layer's embeddings, and the last
     # layers, which attend to others' keys and values and may have twice the feed-forward.
     global_head_dim: int = 0
+    n_global_head_kv: int = 0
     n_per_layer: int = 0
     n_shared: int = 0
     double_wide: bool = False
@@ -110,8 +111,10 @@ class TinyModel:
 
     @property
     def in_llama_cpp(self) -> bool:
-        """Whether llama.cpp reads the architecture; it aborts on a tiny E4B."""
-        return self.arch not in ("vaultgemma", "recurrentgemma") and self.name != "gemma4-e4b"
+        """Whether the llama.cpp at hand reads the architecture; it aborts on a tiny E4B, and
+        EmbeddingGemma 2 is younger than it."""
+        unknown = ("vaultgemma", "recurrentgemma", "gemma-embedding2")
+        return self.arch not in unknown and self.name != "gemma4-e4b"
 
     @property
     def llama_cpp_bound(self) -> float:
@@ -132,6 +135,16 @@ class TinyModel:
     def is_gemma(self) -> bool:
         return "gemma" in self.arch
 
+    @property
+    def has_gemma4_layers(self) -> bool:
+        return self.arch in ("gemma4", "gemma-embedding2")
+
+    @property
+    def width_of_window(self) -> int | None:
+        """As a GGUF has it: EmbeddingGemma 2's config counts the positions on one side."""
+        both = 2 if self.arch == "gemma-embedding2" else 1
+        return self.window and both * self.window
+
     def recurs(self, layer: int) -> bool:
         return (layer + 1) % self.attention_period != 0
 
@@ -140,6 +153,9 @@ class TinyModel:
 
     def head_size(self, layer: int) -> int:
         return self.head_dim if self.is_local(layer) else self.global_head_dim or self.head_dim
+
+    def kv_heads(self, layer: int) -> int:
+        return self.n_head_kv if self.is_local(layer) else self.n_global_head_kv or self.n_head_kv
 
     def ff_size(self, layer: int) -> int:
         return self.n_ff * (2 if self.double_wide and self.is_shared(layer) else 1)
@@ -327,6 +343,23 @@ EMBEDDERS: dict[str, TinyModel] = {
         replace(
             _GEMMA3, name="gemma-embedding", arch="gemma-embedding", n_wide=352, n_embedding=64
         ),
+        # Gemma 4's layers, and a matrix behind them that makes more numbers than they have.
+        TinyModel(
+            "gemma-embedding2",
+            "gemma-embedding2",
+            n_layer=6,
+            n_ff=172,
+            tied=True,
+            rope_base=1000000.0,
+            rope_base_local=10000.0,
+            window=12,
+            window_pattern=3,
+            qk_gain=0.4,
+            global_head_dim=32,
+            n_global_head_kv=1,
+            n_per_layer=32,
+            n_embedding=96,
+        ),
         TinyModel(
             "bert", "bert", n_layer=3, n_head_kv=4, n_ff=172, eps=1e-12, tied=True, n_embedding=64
         ),
@@ -456,7 +489,7 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         return _bert_weights(model)
     if model.arch == "recurrentgemma":
         return _griffin_weights(model)
-    if model.arch == "gemma4":
+    if model.has_gemma4_layers:
         from tests.goldens import tiny_gemma4
 
         return tiny_gemma4.weights(model)

@@ -69,6 +69,8 @@ def transformers_config(model: TinyModel) -> Any:
         )
     if model.arch == "gemma4":
         return _gemma4_config(model)
+    if model.arch == "gemma-embedding2":
+        return _embedding_gemma2_config(model)
     if model.arch == "lfm2":
         lfm2: Any = transformers.Lfm2Config
         return lfm2(
@@ -239,6 +241,32 @@ def _gemma4_config(model: TinyModel) -> Any:
         hidden_size_per_layer_input=model.n_per_layer,
         num_kv_shared_layers=model.n_shared,
         use_double_wide_mlp=model.double_wide,
+        attn_implementation="eager",
+    )
+
+
+def _embedding_gemma2_config(model: TinyModel) -> Any:
+    embedder: Any = transformers.EmbeddingGemma2TextConfig
+    return embedder(
+        vocab_size=model.n_vocab,
+        hidden_size=model.n_embd,
+        intermediate_size=model.n_ff,
+        num_hidden_layers=model.n_layer,
+        num_attention_heads=model.n_head,
+        num_key_value_heads=model.n_head_kv,
+        num_global_key_value_heads=model.n_global_head_kv,
+        head_dim=model.head_dim,
+        global_head_dim=model.global_head_dim,
+        max_position_embeddings=model.n_ctx_train,
+        rms_norm_eps=model.eps,
+        sliding_window=model.window,
+        sliding_window_pattern=model.window_pattern,
+        rope_parameters={
+            "sliding_attention": {"rope_type": "default", "rope_theta": model.rope_base_local},
+            "full_attention": {"rope_type": "default", "rope_theta": model.rope_base},
+        },
+        hidden_size_per_layer_input=model.n_per_layer,
+        embedding_dim=model.n_embedding,
         attn_implementation="eager",
     )
 

@@ -60,6 +60,12 @@ struct AttentionSpec {
   float temperature = 0, temperature_span = 1;
   uint32_t window = 0; // a token sees this many positions up to itself; 0 is all
   uint32_t ahead = 0;  // and this many behind itself, as far as the call has them
+
+  /// A token sees half of `width` on either side of itself; 0 is all.
+  void see_both_ways(uint32_t width) {
+    window = width == 0 ? 0 : width / 2 + 1;
+    ahead = width == 0 ? UINT32_MAX : width / 2;
+  }
 };
 
 /// Which rows of a table the tokens of a call get.
@@ -188,8 +194,8 @@ public:
   virtual void layernorm(const LayerNorm &norm, Rows x, Rows out) = 0;
   /// x = gelu(x)
   virtual void gelu(Rows x, GeluForm form) = 0;
-  /// out = norm(x), which are not the same rows.
-  virtual void rmsnorm(const Input &x, Rows out) = 0;
+  /// out = norm(x), or of as many of its columns as out has, from `first` on; they are not the same rows.
+  virtual void rmsnorm(const Input &x, Rows out, uint32_t first = 0) = 0;
   /// x = (x + rmsnorm(y)) factor; y is no longer needed.
   virtual void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor = 1) = 0;
   /// x += rmsnorm(y), of each `width` columns by themselves; y is no longer needed.

@@ -26,9 +26,9 @@ from .common import (
     VariantOption,
     VerifyOption,
     loaded_adapters,
+    loaded_model,
     note,
     print_json,
-    progress_bar,
 )
 from .common import steer as steer_session
 from .generation import (
@@ -94,9 +94,6 @@ def chat(
     json: JsonOption = False,
 ) -> None:
     """Chat with a model. Questions can also come from a pipe, one a line."""
-    from ..core.model import Model
-    from ..pack import known_answer
-
     sampling = sampling_of(
         temperature=temperature,
         top_k=top_k,
@@ -108,27 +105,23 @@ def chat(
         seed=seed,
         stop=stop,
     )
-    with progress_bar("loading", "bytes") as progress:
-        opened = Model.open(model, variant=variant, progress=progress)
-    with opened:
-        if verify:
-            known_answer.verify(opened, model)
-        with (
-            loaded_adapters(opened, adapter) as adapters,
-            seeing(opened, model, mmproj) as sight,
-            sight.session(n_ctx) as session,
-        ):
-            session.adapters(adapters)
-            steer_session(session, sae, steer)
-            conversation = _Conversation(sight, session, sampling, system, max_tokens, json, detail)
-            # Fails now rather than after the first question.
-            sight.laid_out([{"role": "user", "content": "?"}])
-            for path in image or ():
-                conversation.show(path)
-            if prompt is not None:
-                conversation.ask(prompt)
-            else:
-                _talk(conversation)
+    with (
+        loaded_model(model, variant, verify=verify) as opened,
+        loaded_adapters(opened, adapter) as adapters,
+        seeing(opened, model, mmproj) as sight,
+        sight.session(n_ctx) as session,
+    ):
+        session.adapters(adapters)
+        steer_session(session, sae, steer)
+        conversation = _Conversation(sight, session, sampling, system, max_tokens, json, detail)
+        # Fails now rather than after the first question.
+        sight.laid_out([{"role": "user", "content": "?"}])
+        for path in image or ():
+            conversation.show(path)
+        if prompt is not None:
+            conversation.ask(prompt)
+        else:
+            _talk(conversation)
 
 
 class _Conversation:

@@ -31,6 +31,38 @@ def _gemma4_norm(source: str, target: str) -> Row:
     return Row(f"{source}.weight", f"{target}.weight", ("embd",))
 
 
+def _gemma4_projection(at: str) -> tuple[Row, Row]:
+    norm = f"{at}per_layer_projection_norm.weight"
+    return (
+        Row(
+            f"{at}per_layer_model_projection.weight",
+            "per_layer_model_proj.weight",
+            ("layers", "embd"),
+        ),
+        Row(norm, "per_layer_proj_norm.weight", ("layer",)),
+    )
+
+
+def _gemma4_layer(gate: str = "") -> tuple[Row, ...]:
+    """`gate` is what the names of the tensors begin with that a layer's embeddings pass through."""
+    return (
+        *of_layers_with("attention", *layer_rows(q_norm="none")[2:4]),
+        *layer_rows()[:2],
+        *layer_rows()[4:],
+        Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("head",)),
+        *of_layers_with(
+            "attention", Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",))
+        ),
+        _gemma4_norm("post_attention_layernorm", "post_attention_norm"),
+        _gemma4_norm("pre_feedforward_layernorm", "ffn_norm"),
+        _gemma4_norm("post_feedforward_layernorm", "post_ffw_norm"),
+        Row(f"{gate}per_layer_input_gate.weight", "inp_gate.weight", ("layer", "embd")),
+        Row(f"{gate}per_layer_projection.weight", "proj.weight", ("embd", "layer")),
+        _gemma4_norm(f"{gate}post_per_layer_input_norm", "post_norm"),
+        Row("layer_scalar", "layer_output_scale.weight", ("one",)),
+    )
+
+
 def _bert_model(positions: Change = "none") -> tuple[Row, ...]:
     at = "embeddings."
     return (
@@ -287,30 +319,10 @@ FAMILIES: tuple[Family, ...] = (
                 "per_layer_token_embd.weight",
                 ("vocab", "layers"),
             ),
-            Row(
-                "model.per_layer_model_projection.weight",
-                "per_layer_model_proj.weight",
-                ("layers", "embd"),
-            ),
-            Row("model.per_layer_projection_norm.weight", "per_layer_proj_norm.weight", ("layer",)),
+            *_gemma4_projection("model."),
             model_rows()[2],
         ),
-        (
-            *of_layers_with("attention", *layer_rows(q_norm="none")[2:4]),
-            *layer_rows()[:2],
-            *layer_rows()[4:],
-            Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("head",)),
-            *of_layers_with(
-                "attention", Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",))
-            ),
-            _gemma4_norm("post_attention_layernorm", "post_attention_norm"),
-            _gemma4_norm("pre_feedforward_layernorm", "ffn_norm"),
-            _gemma4_norm("post_feedforward_layernorm", "post_ffw_norm"),
-            Row("per_layer_input_gate.weight", "inp_gate.weight", ("layer", "embd")),
-            Row("per_layer_projection.weight", "proj.weight", ("embd", "layer")),
-            _gemma4_norm("post_per_layer_input_norm", "post_norm"),
-            Row("layer_scalar", "layer_output_scale.weight", ("one",)),
-        ),
+        _gemma4_layer(),
         {
             "vocab_size": 262_144,
             "hidden_size": 2304,
@@ -324,6 +336,7 @@ FAMILIES: tuple[Family, ...] = (
             "tie_word_embeddings": True,
             "sliding_window": 512,
             "num_kv_shared_layers": 0,
+            "attention_k_eq_v": False,
             "rope_local_base_freq": 10_000.0,
             "vocab_size_per_layer_input": 262_144,
             "hidden_size_per_layer_input": 256,
@@ -360,6 +373,50 @@ FAMILIES: tuple[Family, ...] = (
         window_pattern=6,
         local_rope_base="rope_local_base_freq",
         untied_output=False,
+        embeds=True,
+    ),
+    # As llama.cpp has it since October 2026. Its layers' embeddings are made of a token's own.
+    Family(
+        "gemma-embedding2",
+        "embedding_gemma2_text",
+        (
+            *model_rows()[:2],
+            *_gemma4_projection("model.ple."),
+            Row("model.embedding_projection.weight", "output.weight", ("embedding", "embd")),
+        ),
+        _gemma4_layer("ple_block."),
+        {
+            "vocab_size": 262_144,
+            "hidden_size": 512,
+            "intermediate_size": 2048,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "num_global_key_value_heads": 1,
+            "head_dim": 256,
+            "global_head_dim": 512,
+            "max_position_embeddings": 262_144,
+            "tie_word_embeddings": True,
+            "sliding_window": 512,
+            "num_kv_shared_layers": 0,
+            "rope_local_base_freq": 10_000.0,
+            "hidden_size_per_layer_input": 512,
+            "embedding_dim": 768,
+            "rope_parameters": {
+                "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+                "full_attention": {"rope_type": "default", "rope_theta": 1_000_000.0},
+            },
+        },
+        activations=_GELU,
+        activation_key="hidden_activation",
+        window_pattern=6,
+        window_radius=True,
+        rope_scalings=("default",),
+        local_rope_base="rope_local_base_freq",
+        untied_output=False,
+        never=("attention_bias",),
+        layered=True,
+        bpe=True,
         embeds=True,
     ),
     _BERT,
@@ -616,6 +673,7 @@ MULTIMODAL = {
     "smolvlm": "llama",
     "mistral3": "ministral3",
     "gemma4": "gemma4_text",
+    "embedding_gemma2": "embedding_gemma2_text",
     "qwen3_5": "qwen3_5_text",
 }
 # Those of them whose head is their own, unless the config ties it.

@@ -74,6 +74,7 @@ class Family:
     activation_key: Literal["hidden_act", "hidden_activation"] = "hidden_act"
     window_pattern: int = 0  # every such layer sees everything; 0: all do
     writes_pattern: bool = False  # which the runtimes do not know by heart
+    window_radius: bool = False  # the config counts positions on one side, a GGUF those on both
     softcaps: bool = False  # of scores and logits
     rotary_rows: bool = False  # llama's order of rows, which "rotary_q" and "rotary_k" make
     untied_output: bool = True  # llama.cpp reads an output.weight
@@ -109,6 +110,11 @@ class Family:
             plain: config[own] for own, plain in self.aliases.items() if config.get(own) is not None
         }
         return {**config, **renamed}
+
+    @property
+    def partly_rotated(self) -> bool:
+        """Whether the heads of layers that see everything are, by factors in the file."""
+        return "proportional" in self.rope_scalings
 
     @property
     def n_dense(self) -> int:

@@ -90,7 +90,9 @@ class Hyperparameters:
     recurrence: Recurrence | None
     # Where layers differ; n_ff, n_head_kv and head_dim are the largest of theirs.
     layers: Layers | None
-    rotary_share: float  # of the pairs of a head, of the layers that see everything
+    # Of the pairs of a head, of the layers that see everything; None where the file has no factors
+    # that say so.
+    rotary_share: float | None
     query_scale: float  # what queries lack for the runtime's scale to be the model's
     # Of a model that embeds texts: how rows are pooled, and the widths of the matrices behind.
     pooling: PoolingType | None = None
@@ -104,7 +106,7 @@ class Hyperparameters:
     def with_sentence(self, sentence: Sentence) -> Hyperparameters:
         """Of a model that has these modules behind it. Raises SlmError "bad_file" where a matrix
         does not take what the one before gives."""
-        widths = [self.n_embd, *(tensor.shape[0] for tensor in sentence.dense)]
+        widths = [self.n_embedding or self.n_embd, *(tensor.shape[0] for tensor in sentence.dense)]
         for tensor, width in zip(sentence.dense, widths, strict=False):
             if tensor.shape[1] != width:
                 raise SlmError(
@@ -169,7 +171,7 @@ class Hyperparameters:
     def rope_factors(self) -> list[float] | None:
         """What each rotary frequency is divided by, head_dim / 2 numbers, for Llama 3's scaling;
         or one and, where Gemma 4 rotates nothing, so much that nothing is left of it."""
-        if self.layers is not None:
+        if self.rotary_share is not None:
             pairs = self.head_dim // 2
             rotated = int(self.rotary_share * self.head_dim / 2)
             return [1.0] * rotated + [1e30] * (pairs - rotated)
@@ -283,7 +285,8 @@ def hyperparameters(
         final_softcap=softcaps["final"],
         recurrence=_recurrence(read, family, n_layer, n_head) if family.recurs else None,
         layers=layers,
-        rotary_share=float(rope.get("partial_rotary_factor", 1)) if layers else family.rotary_share,
+        rotary_share=float(rope.get("partial_rotary_factor", 1)) if family.partly_rotated else None,
+        n_embedding=read.whole("embedding_dim") if "embedding_dim" in family.defaults else 0,
         n_unused_positions=n_unused,
         factors=_factors(read) if family.factors else None,
         rotates=not family.rotary_if_said or read.values.get("position_embedding_type") == "rope",
@@ -295,7 +298,9 @@ def hyperparameters(
 def _window(read: ConfigReader, family: Family) -> int | None:
     if "attention_window_size" in family.defaults:
         return read.whole("attention_window_size")
-    return read.whole("sliding_window") if family.window_pattern else None
+    if not family.window_pattern:
+        return None
+    return read.whole("sliding_window") * (2 if family.window_radius else 1)
 
 
 def _factors(read: ConfigReader) -> Factors:

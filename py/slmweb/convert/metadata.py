@@ -86,6 +86,8 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
         writer.add_sliding_window_pattern([i % family.window_pattern != 0 for i in layers])
     if hyper.pooling is not None:
         writer.add_pooling_type(hyper.pooling)
+    if "embedding_dim" in family.defaults:
+        writer.add_embedding_length_out(hyper.n_embedding)
     if hyper.n_wide:
         writer.add_dense_features_dims("dense_2", hyper.n_embd, hyper.n_wide)
         writer.add_dense_features_dims("dense_3", hyper.n_wide, hyper.n_embedding)

@@ -65,7 +65,7 @@ def read_rope(read: ConfigReader, family: Family) -> tuple[Mapping[str, Any], fl
         rope = {**read.object("full_attention", nested), **old}
         if local.get("rope_type", local.get("type", "default")) != "default":
             raise read.unsupported("scaled rotary positions in local layers", "plain ones are")
-        if family.layered:
+        if family.partly_rotated:
             _check_proportional(read, rope, local)
         # Whatever a config of OLMo 3 says outside is the other layers'.
         outer = read.inside(
@@ -95,7 +95,7 @@ def _check_proportional(
 
 
 def check_rotary_share(read: ConfigReader, family: Family, values: Mapping[str, Any]) -> None:
-    if family.layered:
+    if family.partly_rotated:
         return
     share = values.get("partial_rotary_factor", family.rotary_share)
     if share != family.rotary_share:

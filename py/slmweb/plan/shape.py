@@ -7,7 +7,7 @@ Hugging Face config.json. Knows nothing of devices. Tensor names are GGUF's.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from ..convert.family import (
     space_of,
 )
 from ..convert.layers import Layers, read_layers
+from ..convert.tensors import HEAD
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..kinds import advice
@@ -79,9 +80,12 @@ class Shape:
 
     @property
     def per_layer_rows(self) -> tuple[int, ...]:
-        """Widths of the activations that these take: of all layers, twice, and of one."""
-        width = self._per_layer_width
-        return (width, width, self.n_per_layer) if width else ()
+        """Widths of the activations that these take: of all layers, with a table twice, and of one,
+        without a table twice."""
+        width, one = self._per_layer_width, self.n_per_layer
+        if not width:
+            return ()
+        return (width, width, one) if self.table_bytes else (width, one, one)
 
     @property
     def table_bytes(self) -> int:
@@ -159,14 +163,16 @@ class Shape:
     @property
     def pooled(self) -> tuple[int, ...]:
         """Widths of the rows that a text's embedding passes through on its way out."""
-        return tuple(t.columns for t in self.tensors if t.name.startswith("dense_"))
+        behind = ("dense_2.weight", "dense_3.weight", "output.weight")
+        return tuple(t.columns for t in self.tensors if self.embeds and t.name in behind)
 
     @property
     def n_out(self) -> int:
         """Numbers that an evaluation puts out: logits, or those of an embedding."""
         if not self.embeds:
             return self.n_vocab
-        return next((t.rows for t in self.tensors if t.name == "dense_3.weight"), self.n_embd)
+        last = ("dense_3.weight", "output.weight")
+        return next((t.rows for t in self.tensors if t.name in last), self.n_embd)
 
     @property
     def parameters(self) -> int:
@@ -309,7 +315,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         "kv": n_head_kv * head_dim, "head": head_dim, "ctx": n_ctx,
         "types": config.get("type_vocab_size", 2),
         # The config of another folder says; EmbeddingGemma's, here.
-        "wide": 4 * n_embd, "embedding": n_embd,
+        "wide": 4 * n_embd, "embedding": config.get("embedding_dim", n_embd),
         "channels": channels, "block": channels // n_head, "taps": config.get("conv1d_width", 4),
         "layer": layers.n_per_layer if layers else 0, "one": 1,
         "layers": layers.n_per_layer * n_layer if layers else 0,
@@ -325,18 +331,18 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     tied = config.get("tie_word_embeddings", gemma)
     if (of_all := whole.get("model_type")) in MULTIMODAL:
         tied = whole.get("tie_word_embeddings", of_all not in UNTIED)
-    tensors = [tensor(row) for row in family.model if not (tied and row.target == "output.weight")]
+    tensors = [tensor(row) for row in family.model if not (tied and row.source == HEAD)]
     tensors += [
         tensor(row, f"blk.{i}.", sizes | _of_layer(layers, i, n_head))
         for i in range(n_layer)
         for row in family.layer
         if row.memory in ("", kinds[i]) and (not row.promise or config.get(row.promise))
     ]
-    if layers is not None:
+    if family.partly_rotated:
         # What some layers' heads do not rotate; see Hyperparameters.rope_factors.
         tensors.append(Tensor("rope_freqs.weight", 1, head_dim // 2, "F32"))
     windows = (
-        tuple(window if layers.local[i] else 0 for i in layers.own)
+        _windows_of(family, [layers.local[i] for i in layers.own], window)
         if layers is not None
         else _windows(family, kinds.count("attention"), window)
     )
@@ -368,6 +374,11 @@ def _windows(family: Family, n_layer: int, window: int) -> tuple[int, ...]:
         return (window,) * n_layer
     period = (0 if family.embeds else family.window_pattern) or 1
     return tuple(0 if (i + 1) % period == 0 else window for i in range(n_layer))
+
+
+def _windows_of(family: Family, local: Sequence[bool], window: int) -> tuple[int, ...]:
+    """The same, where each layer says whether it has one."""
+    return tuple(window if is_local and not family.embeds else 0 for is_local in local)
 
 
 def _from_gguf(path: Path) -> Shape:
@@ -427,7 +438,7 @@ def _from_gguf(path: Path) -> Shape:
             info["sliding_window"] or 0,
         )
         if not family.layered
-        else tuple(info["sliding_window"] if info["local_layers"][i] else 0 for i in own),
+        else _windows_of(family, [info["local_layers"][i] for i in own], info["sliding_window"]),
         kv=tuple(keys[i] for i in own) if family.layered else (),
         tensors=tensors,
         header_bytes=sum(

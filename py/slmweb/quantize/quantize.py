@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..atomic import atomic_file
 from ..core.files import ByteFile, model_files
-from ..core.model import Model, TensorInfo
+from ..core.loading import TensorInfo
+from ..core.model import Model
 from ..errors import SlmError
 from ..generated.abi import TENSOR_TYPES, TensorType
 from ..vision.encoder_file import is_encoder

@@ -122,10 +122,11 @@ void CpuOps::gelu(Rows x, GeluForm which) {
   });
 }
 
-void CpuOps::rmsnorm(const Input &x, Rows out) {
+void CpuOps::rmsnorm(const Input &x, Rows out, uint32_t first) {
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++)
-      slm::rmsnorm(x.rows.data + size_t(t) * out.width, x.norm, x.epsilon, out.width, out.data + size_t(t) * out.width);
+      slm::rmsnorm(x.rows.data + size_t(t) * x.rows.width + first, x.norm, x.epsilon, out.width,
+                   out.data + size_t(t) * out.width);
   });
 }
 

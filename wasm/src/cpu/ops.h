@@ -67,7 +67,7 @@ public:
   void add_embedding(const Matrix &table, Index index, Rows x) override;
   void layernorm(const LayerNorm &norm, Rows x, Rows out) override;
   void gelu(Rows x, GeluForm which) override;
-  void rmsnorm(const Input &x, Rows out) override;
+  void rmsnorm(const Input &x, Rows out, uint32_t first) override;
   /// y is left normalized.
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor) override;
   void add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, float epsilon, Rows x) override;

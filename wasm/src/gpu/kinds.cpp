@@ -17,7 +17,7 @@ public:
   void add_embedding(const Matrix &, Index, Rows) override {}
   void layernorm(const LayerNorm &, Rows, Rows) override { found.encoder.layernorm = true; }
   void gelu(Rows, GeluForm) override { found.encoder.gelu = true; }
-  void rmsnorm(const Input &, Rows) override {}
+  void rmsnorm(const Input &, Rows, uint32_t) override {}
   void add_rmsnorm(Rows, const float *, float, Rows, float) override {}
   void add_rmsnorm_slices(Rows, const float *, uint32_t, float, Rows) override {}
   void matmul(const Input &, std::initializer_list<Product> products) override {

@@ -131,7 +131,11 @@ void GpuOps::adapt_embedding(float factor, Rows out) {
     }
 }
 
-void GpuOps::rmsnorm(const Input &x, Rows out) { normalize(from(x, batch_.n), handle_of(out.data)); }
+void GpuOps::rmsnorm(const Input &x, Rows out, uint32_t first) {
+  From f = from(x, batch_.n);
+  f.width = out.width;
+  normalize(f, first, handle_of(out.data), stride_of(out.width));
+}
 
 /// Few of very many rows: this side of the device reads them from its own memory.
 void GpuOps::embed(const RowTable &table, float factor, Rows out) {
@@ -198,19 +202,19 @@ GpuOps::From GpuOps::from(const Input &x, uint32_t n) const {
 
 GpuOps::From GpuOps::normalized(const From &f) { return f.norm == kNone || f.n <= kFewTokens ? f : normalize(f); }
 
-GpuOps::From GpuOps::normalize(const From &f) { return normalize(f, scratch_.normed.handle()); }
+GpuOps::From GpuOps::normalize(const From &f) { return normalize(f, 0, scratch_.normed.handle(), f.stride); }
 
-GpuOps::From GpuOps::normalize(const From &f, uint32_t out) {
+GpuOps::From GpuOps::normalize(const From &f, uint32_t first, uint32_t out, uint32_t stride) {
   gpu::Rmsnorm op;
   op.grid[0] = f.n;
   op.x = f.x, op.vectors = kept_.vectors, op.out = out;
   op.width = f.width;
-  op.stride = f.stride;
-  op.first_token = f.first_token;
+  op.x_stride = f.stride, op.stride = stride;
+  op.first = f.first_token * f.stride + first;
   op.weight = f.norm;
   op.epsilon = f.epsilon;
   gpu_encode(&op);
-  return {op.out, f.stride, 0, f.n, f.blocks, f.width};
+  return {op.out, stride, 0, f.n, f.blocks, f.width};
 }
 
 GpuOps::To GpuOps::to(const Linear &linear, Rows out) const {

@@ -519,6 +519,7 @@ constexpr Entry kFamilies[] = {
     {"gemma4", new_gemma4},
     {"vaultgemma", new_vaultgemma},
     {"gemma-embedding", new_gemma_embedding},
+    {"gemma-embedding2", new_gemma_embedding2},
     {"bert", new_bert},
     {"recurrentgemma", new_recurrentgemma},
     {"lfm2", new_lfm2},

@@ -251,6 +251,7 @@ std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();
 std::unique_ptr<Family> new_gemma4();
 std::unique_ptr<Family> new_gemma_embedding();
+std::unique_ptr<Family> new_gemma_embedding2();
 std::unique_ptr<Family> new_vaultgemma();
 std::unique_ptr<Family> new_bert();
 std::unique_ptr<Family> new_recurrentgemma();

@@ -431,7 +431,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'vectors', binding: 2, access: 'read' },
       { name: 'out', binding: 3, access: 'read_write' },
     ],
-    params: 5,
+    params: 6,
   },
   {
     name: 'rope',

@@ -1839,8 +1839,9 @@ memory[params.at + channel] = h;
   rmsnorm: `//:include sum256
 struct Params {
 width: u32,
+x_stride: u32,
 stride: u32,
-first_token: u32,
+first: u32,
 weight: u32,
 epsilon: f32,
 }
@@ -1850,7 +1851,7 @@ epsilon: f32,
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-let row = (params.first_token + group.x) * params.stride / 4u;
+let row = (params.first + group.x * params.x_stride) / 4u;
 let quads = (params.width + 3u) / 4u;
 var squares = 0.0;
 for (var i = lane; i < quads; i += 256u) {

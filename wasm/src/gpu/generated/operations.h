@@ -542,12 +542,13 @@ struct Rmsnorm {
   uint32_t vectors = 0; // read
   uint32_t out = 0;     // read_write
   uint32_t width = 0;
+  uint32_t x_stride = 0;
   uint32_t stride = 0;
-  uint32_t first_token = 0;
+  uint32_t first = 0;
   uint32_t weight = 0;
   float epsilon = 0;
 };
-static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
+static_assert(sizeof(Rmsnorm) == 14 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
