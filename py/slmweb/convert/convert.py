@@ -27,8 +27,8 @@ from .metadata import FILE_TYPES, add_facts, add_hyperparameters
 from .sentence import read_sentence
 from .tensors import (
     HEAD,
-    TAPS,
     TYPES,
+    UNREAD,
     Planned,
     base_tensors,
     changed,
@@ -237,8 +237,8 @@ def _type(name: str) -> GGMLQuantizationType:
 
 
 def _output(tensor: Planned, hyper: Hyperparameters, wanted: GGMLQuantizationType) -> Output:
-    # A convolution has too few taps for any block, and no product reads them.
-    kind = TYPES["f32"] if tensor.change in TAPS else stored_type(tensor.shape, wanted)
+    # llama.cpp demands F32 of it, as of vectors.
+    kind = TYPES["f32"] if tensor.change in UNREAD else stored_type(tensor.shape, wanted)
 
     def blocks() -> Iterator[NDArray[np.generic]]:
         for rows in tensor.blocks(hyper):

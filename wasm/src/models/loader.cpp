@@ -430,6 +430,10 @@ Status Loader::bare_vector(int layer, std::string_view name, uint32_t n, float *
   return claim_vector(layer, tensor_name(layer, name, ""), n, out);
 }
 
+Status Loader::bare_column(int layer, std::string_view name, uint32_t n, float *&out) {
+  return claim_floats(layer, tensor_name(layer, name, ""), n, 1, out);
+}
+
 Status Loader::leave_out_last(uint32_t n, ModelShape &shape) {
   if (n >= shape.n_layer)
     return fail(SLM_ERR_BAD_FILE, "the model has ", shape.n_layer, " layers, of which ", n,
@@ -510,6 +514,7 @@ constexpr Entry kFamilies[] = {
     {"qwen3", new_qwen3},
     {"smollm3", new_smollm3},
     {"granite", new_granite},
+    {"granitehybrid", new_granite},
     {"olmo2", new_olmo2},
     {"mistral3", new_mistral3},
     {"gemma", new_gemma},

@@ -135,7 +135,9 @@ public:
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
   /// "blk.<layer>.<name>" as it stands: a vector that is no ".weight".
   Status bare_vector(int layer, std::string_view name, uint32_t n, float *&out);
-  /// The same of a matrix that no product reads: (rows, columns), row by row.
+  /// The same of one that stands: (n, 1).
+  Status bare_column(int layer, std::string_view name, uint32_t n, float *&out);
+  /// "<name>.weight" of a matrix that no product reads: (rows, columns), row by row.
   Status table(int layer, std::string_view name, uint32_t rows, uint32_t columns, float *&out);
   /// A matrix that is looked up by rows. It must stay where it is.
   Status row_table(std::string_view name, uint32_t rows, uint32_t columns, RowTable &out);
