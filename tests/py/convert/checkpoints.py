@@ -322,6 +322,7 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "phi3": lambda: byte_level_tokenizer("gpt-4o"),
         "smollm3": lambda: byte_level_tokenizer("llama-bpe"),
         "granite": lambda: byte_level_tokenizer("dbrx"),
+        "granitehybrid": lambda: byte_level_tokenizer("dbrx"),
         "olmo2": lambda: byte_level_tokenizer("dbrx"),
         "mistral3": lambda: byte_level_tokenizer("tekken"),
         "bert": wordpiece_tokenizer,
