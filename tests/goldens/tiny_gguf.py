@@ -14,6 +14,7 @@ import gguf
 import numpy as np
 
 from tests.goldens import tiny_delta as delta
+from tests.goldens import tiny_gemma3n as gemma3n
 from tests.goldens import tiny_gemma4 as gemma4
 from tests.goldens import tiny_griffin as griffin
 from tests.goldens import tiny_space as space
@@ -56,6 +57,8 @@ def write_model(
     _add_hyperparameters(writer, model)
     if model.arch == "recurrentgemma":
         griffin.add_hyperparameters(writer, model)
+    elif model.arch == "gemma3n":
+        gemma3n.add_hyperparameters(writer, model)
     elif model.has_gemma4_layers:
         gemma4.add_hyperparameters(writer, model)
     if model.arch == "lfm2":

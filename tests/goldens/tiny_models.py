@@ -25,7 +25,7 @@ from tests.blocks import HALVES, dequantize, put_half
 F32 = NDArray[np.float32]
 Architecture = Literal[
     "llama", "qwen2", "qwen3", "smollm3", "phi3", "granite", "olmo2", "mistral3",
-    "gemma", "gemma2", "gemma3", "gemma4", "vaultgemma", "gemma-embedding", "bert",
+    "gemma", "gemma2", "gemma3", "gemma3n", "gemma4", "vaultgemma", "gemma-embedding", "bert",
     "recurrentgemma", "lfm2", "qwen35", "granitehybrid", "gemma-embedding2",
 ]  # fmt: skip
 
@@ -114,6 +114,7 @@ class TinyModel:
     n_per_layer: int = 0
     n_shared: int = 0
     double_wide: bool = False
+    n_sparse: int = 0  # Gemma 3n: the first layers, whose feed-forward lets few gates through
     # Of a delta rule: heads of keys and of values, and the width of each. Of a state space: groups
     # of heads, its heads, and the rows of a state.
     n_key_heads: int = 0
@@ -129,7 +130,7 @@ class TinyModel:
     def in_llama_cpp(self) -> bool:
         """Whether the llama.cpp at hand reads the architecture; it aborts on a tiny E4B, leaves out
         the windows of Phi-3, and EmbeddingGemma 2 is younger than it."""
-        unknown = ("vaultgemma", "recurrentgemma", "gemma-embedding2")
+        unknown = ("vaultgemma", "recurrentgemma", "gemma3n", "gemma-embedding2")
         if self.arch in unknown or self.name == "gemma4-e4b":
             return False
         return self.arch != "phi3" or self.window is None
@@ -303,6 +304,24 @@ MODELS: dict[str, TinyModel] = {
             query_pre_attn_scalar=16,
             rope_linear_factor=8.0,
             qk_gain=0.8,
+        ),
+        # llama.cpp knows by heart that the first 20 layers have keys and values of their own.
+        TinyModel(
+            "gemma3n",
+            "gemma3n",
+            n_layer=8,
+            n_ff=172,
+            n_head_kv=2,
+            tied=True,
+            rope_base=1000000.0,
+            rope_base_local=10000.0,
+            window=24,
+            window_pattern=4,
+            final_softcap=5.0,
+            qk_gain=0.6,
+            n_per_layer=32,
+            n_shared=4,
+            n_sparse=3,
         ),
         # E2B's shape: every fifth layer sees everything, the last ones are wider.
         _GEMMA4,
@@ -529,6 +548,10 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         from tests.goldens import tiny_gemma4
 
         return tiny_gemma4.weights(model)
+    if model.arch == "gemma3n":
+        from tests.goldens import tiny_gemma3n
+
+        return tiny_gemma3n.weights(model)
     if model.arch == "lfm2":
         return _lfm2_weights(model)
     if model.arch == "qwen35":

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import transformers
 
+from tests.goldens import tiny_gemma3n
 from tests.goldens.tiny_models import F32, TinyModel, weights
 
 GRANITE_FACTORS = (
@@ -72,6 +73,8 @@ def transformers_config(model: TinyModel) -> Any:
         return _gemma4_config(model)
     if model.arch == "gemma-embedding2":
         return _embedding_gemma2_config(model)
+    if model.arch == "gemma3n":
+        return _gemma3n_config(model)
     if model.arch == "lfm2":
         lfm2: Any = transformers.Lfm2Config
         return lfm2(
@@ -215,6 +218,39 @@ def transformers_config(model: TinyModel) -> Any:
         rope_parameters=rope,
         attn_implementation="eager",
         **options,
+    )
+
+
+def _gemma3n_config(model: TinyModel) -> Any:
+    gemma3n: Any = transformers.Gemma3nTextConfig
+    return gemma3n(
+        vocab_size=model.n_vocab,
+        hidden_size=model.n_embd,
+        intermediate_size=model.n_ff,
+        num_hidden_layers=model.n_layer,
+        num_attention_heads=model.n_head,
+        num_key_value_heads=model.n_head_kv,
+        head_dim=model.head_dim,
+        max_position_embeddings=model.n_ctx_train,
+        rms_norm_eps=model.eps,
+        sliding_window=model.window,
+        layer_types=[
+            "sliding_attention" if model.is_local(i) else "full_attention"
+            for i in range(model.n_layer)
+        ],
+        rope_parameters={
+            "sliding_attention": {"rope_type": "default", "rope_theta": model.rope_base_local},
+            "full_attention": {"rope_type": "default", "rope_theta": model.rope_base},
+        },
+        final_logit_softcapping=model.final_softcap,
+        vocab_size_per_layer_input=model.n_vocab,
+        hidden_size_per_layer_input=model.n_per_layer,
+        num_kv_shared_layers=model.n_shared,
+        laurel_rank=tiny_gemma3n.RANK,
+        activation_sparsity_pattern=[
+            0.95 if tiny_gemma3n.is_sparse(model, i) else 0.0 for i in range(model.n_layer)
+        ],
+        attn_implementation="eager",
     )
 
 

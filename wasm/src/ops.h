@@ -4,6 +4,7 @@
 // order, and not how either backend goes about it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -219,6 +220,8 @@ public:
   virtual void matmul(const Input &x, std::initializer_list<Product> products) = 0;
   /// sum += factor W x
   virtual void matmul_add(const Input &x, const Linear &w, Rows sum, float factor = 1) = 0;
+  /// out = tanh(factor W x)
+  virtual void matmul_tanh(const Input &x, const Linear &w, float factor, Rows out) = 0;
   /// out = act(gate x) * (up x)  (Shazeer 2020)
   virtual void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) = 0;
   /// out = act(gate x) * the columns of `by` from `first` on
@@ -248,6 +251,21 @@ public:
   /// x *= sigmoid(gate)
   virtual void gate(Rows gate, Rows x) = 0;
 
+  /// What a model with several residuals (AltUp, Baykal et al. 2023) has.
+  static constexpr uint32_t kStreams = 4;
+  using Streams = std::array<Rows, kStreams>;
+  /// Each stream j += the sum of the streams i as they are, times column j * kStreams + i of `coefficients`.
+  virtual void mix(Rows coefficients, const Streams &streams) = 0;
+  /// Each stream j += (1 + column j of `coefficients`) (y - the first stream as it is); y = the first stream as it
+  /// becomes, times scale (width).
+  virtual void correct(Rows coefficients, const float *scale, Rows y, const Streams &streams) = 0;
+  /// The mean square of a row that match() takes for a shorter one's.
+  static constexpr float kLeastSquare = 1e-5f;
+  /// y becomes as long as x.
+  virtual void match(Rows x, Rows y) = 0;
+  /// x = gelu(max(0, x - (mean + cut deviation))) * up, both of x's row.
+  virtual void sparse_gelu(Rows up, float cut, Rows x) = 0;
+
   /// From here on the operations see the last `n` tokens alone, or more of them where it is no gain to leave them out;
   /// `rows` become theirs. Returns how many tokens are left.
   virtual uint32_t keep_last(uint32_t n, std::initializer_list<Rows *> rows) = 0;
@@ -265,6 +283,8 @@ public:
   /// Logits (n, n_vocab) of the last `n` tokens: product, times `factor`, soft cap.
   virtual void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor = 1) = 0;
 
+  /// y += x
+  virtual void accumulate(Rows x, Rows y) = 0;
   /// to = from
   virtual void copy(Rows from, Rows to) = 0;
   /// y = x - y

@@ -91,7 +91,15 @@ Status Session::look(Looking next) {
   return SLM_OK;
 }
 
+Status Session::check_residual() const {
+  if (model_.family().has_residual()) return SLM_OK;
+  return fail(SLM_ERR_UNSUPPORTED,
+              "this model has several residuals in each layer, which are not looked into; take one "
+              "of another family");
+}
+
 Status Session::check_layer(uint32_t layer) const {
+  SLM_TRY(check_residual());
   const LayerRange &layers = model_.family().layers;
   if (layers.has(layer)) return SLM_OK;
   return fail(SLM_ERR_INVALID_ARGUMENT, "there is no layer ", layer, "; the model has ", layers.first, " to ",
@@ -109,6 +117,7 @@ Status Session::tapped(uint32_t i, Rows &rows) const {
 Status Session::lens(const float *rows, uint32_t n) {
   if (model_.family().shape().embeds())
     return fail(SLM_ERR_UNSUPPORTED, "this model embeds texts and has no head for a lens; take one that generates");
+  SLM_TRY(check_residual());
   if (n < 1 || n > n_batch_)
     return fail(SLM_ERR_INVALID_ARGUMENT, n, " rows in one call; expected 1 to n_batch, ", n_batch_);
   stay();

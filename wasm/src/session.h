@@ -68,6 +68,8 @@ private:
   Status look(Looking next);
   Status check_encoded(uint32_t row) const;
   Status check_layer(uint32_t layer) const;
+  /// Whether there is what looks inside see.
+  Status check_residual() const;
   /// Bytes that tell apart what would make other keys and values of the same tokens.
   std::string mixture() const { return adaptation_.key() + steering_; }
   /// A token that was evaluated before anybody wanted it leaves no trace in a state.

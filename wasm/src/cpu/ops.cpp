@@ -151,6 +151,13 @@ void CpuOps::add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, flo
   });
 }
 
+void CpuOps::accumulate(Rows x, Rows y) {
+  cut(batch.n, [&](Range tokens) {
+    const size_t begin = size_t(tokens.begin) * x.width, end = size_t(tokens.end) * x.width;
+    add(y.data + begin, x.data + begin, static_cast<uint32_t>(end - begin));
+  });
+}
+
 void CpuOps::copy(Rows from, Rows to) {
   cut(batch.n, [&](Range tokens) {
     const size_t begin = size_t(tokens.begin) * from.width, end = size_t(tokens.end) * from.width;
@@ -298,6 +305,10 @@ void CpuOps::matmul(const Input &x, std::initializer_list<Product> list) { produ
 
 void CpuOps::matmul_add(const Input &x, const Linear &w, Rows sum, float factor) {
   products(x, batch.n, {{w, sum}}, Finish::Add, factor);
+}
+
+void CpuOps::matmul_tanh(const Input &x, const Linear &w, float factor, Rows out) {
+  products(x, batch.n, {{w, out}}, Finish::Cap, factor, 1);
 }
 
 void CpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) {

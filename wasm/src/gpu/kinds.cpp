@@ -30,6 +30,7 @@ public:
       note({w.type, w.columns, units, false});
     }
   }
+  void matmul_tanh(const Input &, const Linear &w, float, Rows) override { note_one(w.weight); }
   void matmul_add(const Input &, const Linear &w, Rows, float) override { note_one(w.weight); }
   void glu(const Input &, const Linear &gate, const Linear &up, Glu, Rows) override {
     if (gate.weight.type == up.weight.type)
@@ -66,6 +67,11 @@ public:
   void patches(const Pixels &, uint32_t, Rows) override {}
   void merge_rows(Rows, uint32_t, uint32_t, Merge, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
+  void accumulate(Rows, Rows) override {}
+  void mix(Rows, const Streams &) override {}
+  void correct(Rows, const float *, Rows, const Streams &) override {}
+  void match(Rows, Rows) override {}
+  void sparse_gelu(Rows, float, Rows) override {}
   void copy(Rows, Rows) override {}
   void difference(Rows, Rows) override {}
   void add_row(const float *, Rows) override {}

@@ -177,6 +177,7 @@ void GpuOps::add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, flo
   gpu_encode(&op);
 }
 
+void GpuOps::accumulate(Rows x, Rows y) { combine(handle_of(x.data), batch_.n, 1, y); }
 void GpuOps::copy(Rows from, Rows to) { combine(handle_of(from.data), batch_.n, 0, to); }
 void GpuOps::difference(Rows x, Rows y) { combine(handle_of(x.data), batch_.n, -1, y); }
 void GpuOps::add_row(const float *row, Rows x) { combine(handle_of(row), 1, 1, x); }
@@ -370,6 +371,10 @@ void GpuOps::matmul(const Input &x, std::initializer_list<Product> list) { produ
 
 void GpuOps::matmul_add(const Input &x, const Linear &w, Rows sum, float factor) {
   products(x, batch_.n, {{w, sum}}, Add, factor);
+}
+
+void GpuOps::matmul_tanh(const Input &x, const Linear &w, float factor, Rows out) {
+  products(x, batch_.n, {{w, out}}, Cap, factor, 1);
 }
 
 void GpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) {

@@ -45,6 +45,7 @@ public:
   void add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
   void matmul_add(const Input &x, const Linear &w, Rows sum, float factor) override;
+  void matmul_tanh(const Input &x, const Linear &w, float factor, Rows out) override;
   void glu(const Input &x, const Linear &gate, const Linear &up, Glu act, Rows out) override;
   void gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t first, Rows out) override;
   void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) override;
@@ -60,7 +61,12 @@ public:
   void patches(const Pixels &pixels, uint32_t side, Rows out) override;
   void merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) override;
+  void accumulate(Rows x, Rows y) override;
   void copy(Rows from, Rows to) override;
+  void mix(Rows coefficients, const Streams &streams) override;
+  void correct(Rows coefficients, const float *scale, Rows y, const Streams &streams) override;
+  void match(Rows x, Rows y) override;
+  void sparse_gelu(Rows up, float cut, Rows x) override;
   void difference(Rows x, Rows y) override;
   void add_row(const float *row, Rows x) override;
 

@@ -358,7 +358,7 @@ Status Loader::stretch(Rope &rope, float base, float factor) const {
 }
 
 Status Loader::stacked(int layer, std::string_view name, uint32_t columns, Linear &whole,
-                       std::initializer_list<Share> shares) {
+                       std::initializer_list<Share> shares, bool planes) {
   uint32_t rows = 0, i = 0;
   for (const Share &share : shares) {
     if (rows % kRows != 0)
@@ -367,7 +367,8 @@ Status Loader::stacked(int layer, std::string_view name, uint32_t columns, Linea
                   " are supported");
     rows += share.rows;
   }
-  SLM_TRY(linear(layer, name, rows, columns, whole));
+  const uint32_t n = planes ? static_cast<uint32_t>(shares.size()) : 1;
+  SLM_TRY(claim_matrix(layer, tensor_name(layer, name, ".weight"), {{columns, rows / n, n, 1}}, rows, columns, whole));
   rows = 0;
   for (const Share &share : shares) {
     share.linear = whole;
@@ -557,6 +558,7 @@ constexpr Entry kFamilies[] = {
     {"gemma", new_gemma},
     {"gemma2", new_gemma2},
     {"gemma3", new_gemma3},
+    {"gemma3n", new_gemma3n},
     {"gemma4", new_gemma4},
     {"vaultgemma", new_vaultgemma},
     {"gemma-embedding", new_gemma_embedding},

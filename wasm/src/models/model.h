@@ -136,9 +136,9 @@ public:
     uint32_t rows;
   };
   /// Several, at most three, of which the file has the rows in one tensor, which becomes `whole`. All must stay
-  /// where they are.
-  Status stacked(int layer, std::string_view name, uint32_t columns, Linear &whole,
-                 std::initializer_list<Share> shares);
+  /// where they are. `planes`: equal ones, one for each number of the third dimension.
+  Status stacked(int layer, std::string_view name, uint32_t columns, Linear &whole, std::initializer_list<Share> shares,
+                 bool planes = false);
   /// A matrix of which the file has the transpose, and none that is quantized.
   Status turned(std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
   /// A convolution of squares that do not overlap, as a matrix: (rows, 3 colours * side * side), with its bias.
@@ -238,6 +238,8 @@ public:
   /// Whether tokens are looked up in a table that stays in linear memory, so that a device cannot go on with a token
   /// that nobody knows yet.
   virtual bool looks_up() const { return false; }
+  /// Whether each layer has one residual, which can be looked at, added to, and made logits of.
+  virtual bool has_residual() const { return true; }
   /// What layer `layer` remembers in place of keys and values; nothing where it attends.
   virtual RecurrentLayer recurrent(uint32_t) const { return {}; }
   virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
@@ -264,6 +266,7 @@ std::unique_ptr<Family> new_mistral3();
 std::unique_ptr<Family> new_gemma();
 std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();
+std::unique_ptr<Family> new_gemma3n();
 std::unique_ptr<Family> new_gemma4();
 std::unique_ptr<Family> new_gemma_embedding();
 std::unique_ptr<Family> new_gemma_embedding2();

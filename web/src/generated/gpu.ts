@@ -244,6 +244,17 @@ export const OPERATIONS: readonly Operation[] = [
     params: 5,
   },
   {
+    name: 'match',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'x', binding: 1, access: 'read' },
+      { name: 'y', binding: 2, access: 'read_write' },
+    ],
+    params: 2,
+  },
+  {
     name: 'matmul',
     format: true,
     needs: [],
@@ -456,6 +467,17 @@ export const OPERATIONS: readonly Operation[] = [
     params: 15,
   },
   {
+    name: 'sparse_glu',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'up', binding: 1, access: 'read' },
+      { name: 'x', binding: 2, access: 'read_write' },
+    ],
+    params: 3,
+  },
+  {
     name: 'state_space',
     format: false,
     needs: [],
@@ -469,6 +491,22 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'out', binding: 6, access: 'read_write' },
     ],
     params: 14,
+  },
+  {
+    name: 'streams',
+    format: false,
+    needs: [],
+    overrides: [{ name: 'CORRECT', default: 0 }],
+    buffers: [
+      { name: 'coefficients', binding: 1, access: 'read' },
+      { name: 'vectors', binding: 2, access: 'read' },
+      { name: 'y', binding: 3, access: 'read_write' },
+      { name: 's0', binding: 4, access: 'read_write' },
+      { name: 's1', binding: 5, access: 'read_write' },
+      { name: 's2', binding: 6, access: 'read_write' },
+      { name: 's3', binding: 7, access: 'read_write' },
+    ],
+    params: 3,
   },
   {
     name: 'topk',

@@ -890,6 +890,31 @@ x[row + i] = (x[row + i] - mean) * factor * vectors[params.weight / 4u + i] + ve
 }
 }
 `,
+  match: `//:include sum256
+struct Params {
+quads: u32,
+least: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let row = group.x * params.quads;
+var wanted = 0.0;
+var found = 0.0;
+for (var i = lane; i < params.quads; i += 256u) {
+wanted += dot(x[row + i], x[row + i]);
+found += dot(y[row + i], y[row + i]);
+}
+wanted = sum256(wanted, lane);
+found = sum256(found, lane);
+let factor = sqrt(wanted / max(found, params.least));
+for (var i = lane; i < params.quads; i += 256u) {
+y[row + i] *= factor;
+}
+}
+`,
   matmul: `//:include block
 //:include format
 //:include finish
@@ -1983,6 +2008,34 @@ values[slot * params.head_dim + d] = bitcast<u32>(v[first + d] * factor);
 }
 }
 `,
+  sparse_glu: `//:include activation
+//:include sum256
+struct Params {
+width: u32,
+stride: u32,
+cut: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> up: array<f32>;
+@group(0) @binding(2) var<storage, read_write> x: array<f32>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let row = group.x * params.stride;
+var sum = 0.0;
+for (var i = lane; i < params.width; i += 256u) {
+sum += x[row + i];
+}
+let mean = sum256(sum, lane) / f32(params.width);
+var squares = 0.0;
+for (var i = lane; i < params.width; i += 256u) {
+squares += (x[row + i] - mean) * (x[row + i] - mean);
+}
+let least = mean + params.cut * sqrt(sum256(squares, lane) / f32(params.width));
+for (var i = lane; i < params.width; i += 256u) {
+x[row + i] = gelu(max(x[row + i] - least, 0.0)) * up[row + i];
+}
+}
+`,
   state_space: `//:include activation
 struct Params {
 head_dim: u32,
@@ -2069,6 +2122,51 @@ if (is_column && first + i < params.n_state) {
 memory[own + (first + i) * params.head_dim] = state[i / 4u][i % 4u];
 }
 }
+}
+`,
+  streams: `override CORRECT: u32 = 0;
+struct Params {
+quads: u32,
+coefficients_stride: u32,
+scale: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> coefficients: array<f32>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> s0: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> s1: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> s2: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> s3: array<vec4<f32>>;
+fn mixed(at: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
+return a * coefficients[at] + b * coefficients[at + 1u] + c * coefficients[at + 2u] + d * coefficients[at + 3u];
+}
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let column = group.x * 64u + lane;
+if (column >= params.quads) {
+return;
+}
+let i = group.y * params.quads + column;
+let at = group.y * params.coefficients_stride;
+let a = s0[i];
+let b = s1[i];
+let c = s2[i];
+let d = s3[i];
+if (CORRECT == 1u) {
+let innovation = y[i] - a;
+let first = a + (1.0 + coefficients[at]) * innovation;
+s0[i] = first;
+s1[i] = b + (1.0 + coefficients[at + 1u]) * innovation;
+s2[i] = c + (1.0 + coefficients[at + 2u]) * innovation;
+s3[i] = d + (1.0 + coefficients[at + 3u]) * innovation;
+y[i] = first * vectors[params.scale / 4u + column];
+return;
+}
+s0[i] = a + mixed(at, a, b, c, d);
+s1[i] = b + mixed(at + 4u, a, b, c, d);
+s2[i] = c + mixed(at + 8u, a, b, c, d);
+s3[i] = d + mixed(at + 12u, a, b, c, d);
 }
 `,
   topk: `override FIRST: u32 = 1;

@@ -274,9 +274,20 @@ struct Layernorm {
 };
 static_assert(sizeof(Layernorm) == 12 * sizeof(uint32_t));
 
+/// match.wgsl
+struct Match {
+  static constexpr uint32_t kOperation = 17;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t x = 0; // read
+  uint32_t y = 0; // read_write
+  uint32_t quads = 0;
+  float least = 0;
+};
+static_assert(sizeof(Match) == 9 * sizeof(uint32_t));
+
 /// matmul.wgsl
 struct Matmul {
-  static constexpr uint32_t kOperation = 17;
+  static constexpr uint32_t kOperation = 18;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FINISH = 0;
   uint32_t heap4 = 0;   // read
@@ -300,7 +311,7 @@ static_assert(sizeof(Matmul) == 25 * sizeof(uint32_t));
 
 /// matvec.wgsl
 struct Matvec {
-  static constexpr uint32_t kOperation = 18;
+  static constexpr uint32_t kOperation = 19;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -336,7 +347,7 @@ static_assert(sizeof(Matvec) == 55 * sizeof(uint32_t));
 
 /// matvec_dot8.wgsl
 struct MatvecDot8 {
-  static constexpr uint32_t kOperation = 19;
+  static constexpr uint32_t kOperation = 20;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -372,7 +383,7 @@ static_assert(sizeof(MatvecDot8) == 55 * sizeof(uint32_t));
 
 /// matvec_lane.wgsl
 struct MatvecLane {
-  static constexpr uint32_t kOperation = 20;
+  static constexpr uint32_t kOperation = 21;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t TOKENS = 1;
   uint32_t PRODUCTS = 1;
@@ -406,7 +417,7 @@ static_assert(sizeof(MatvecLane) == 53 * sizeof(uint32_t));
 
 /// matvec_subgroup.wgsl
 struct MatvecSubgroup {
-  static constexpr uint32_t kOperation = 21;
+  static constexpr uint32_t kOperation = 22;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -442,7 +453,7 @@ static_assert(sizeof(MatvecSubgroup) == 55 * sizeof(uint32_t));
 
 /// merge_rows.wgsl
 struct MergeRows {
-  static constexpr uint32_t kOperation = 22;
+  static constexpr uint32_t kOperation = 23;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t MEAN = 0;
   uint32_t x = 0;   // read
@@ -458,7 +469,7 @@ static_assert(sizeof(MergeRows) == 14 * sizeof(uint32_t));
 
 /// part_heads.wgsl
 struct PartHeads {
-  static constexpr uint32_t kOperation = 23;
+  static constexpr uint32_t kOperation = 24;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;      // read
   uint32_t first = 0;  // read_write
@@ -472,7 +483,7 @@ static_assert(sizeof(PartHeads) == 12 * sizeof(uint32_t));
 
 /// patches.wgsl
 struct Patches {
-  static constexpr uint32_t kOperation = 24;
+  static constexpr uint32_t kOperation = 25;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t pixels = 0; // read
   uint32_t out = 0;    // read_write
@@ -492,7 +503,7 @@ static_assert(sizeof(Patches) == 18 * sizeof(uint32_t));
 
 /// pick.wgsl
 struct Pick {
-  static constexpr uint32_t kOperation = 25;
+  static constexpr uint32_t kOperation = 26;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t sampling = 0; // uniform
   uint32_t best = 0;     // read
@@ -504,7 +515,7 @@ static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
 /// pool.wgsl
 struct Pool {
-  static constexpr uint32_t kOperation = 26;
+  static constexpr uint32_t kOperation = 27;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;   // read
   uint32_t out = 0; // read_write
@@ -517,7 +528,7 @@ static_assert(sizeof(Pool) == 11 * sizeof(uint32_t));
 
 /// rg_lru.wgsl
 struct RgLru {
-  static constexpr uint32_t kOperation = 27;
+  static constexpr uint32_t kOperation = 28;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;      // uniform
   uint32_t vectors = 0;    // read
@@ -536,7 +547,7 @@ static_assert(sizeof(RgLru) == 17 * sizeof(uint32_t));
 
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 28;
+  static constexpr uint32_t kOperation = 29;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
   uint32_t vectors = 0; // read
@@ -552,7 +563,7 @@ static_assert(sizeof(Rmsnorm) == 14 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 29;
+  static constexpr uint32_t kOperation = 30;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
   uint32_t QK_NORM = 0;
@@ -584,9 +595,21 @@ struct Rope {
 };
 static_assert(sizeof(Rope) == 32 * sizeof(uint32_t));
 
+/// sparse_glu.wgsl
+struct SparseGlu {
+  static constexpr uint32_t kOperation = 31;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t up = 0; // read
+  uint32_t x = 0;  // read_write
+  uint32_t width = 0;
+  uint32_t stride = 0;
+  float cut = 0;
+};
+static_assert(sizeof(SparseGlu) == 10 * sizeof(uint32_t));
+
 /// state_space.wgsl
 struct StateSpace {
-  static constexpr uint32_t kOperation = 30;
+  static constexpr uint32_t kOperation = 32;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;     // uniform
   uint32_t vectors = 0;   // read
@@ -611,9 +634,27 @@ struct StateSpace {
 };
 static_assert(sizeof(StateSpace) == 25 * sizeof(uint32_t));
 
+/// streams.wgsl
+struct Streams {
+  static constexpr uint32_t kOperation = 33;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t CORRECT = 0;
+  uint32_t coefficients = 0; // read
+  uint32_t vectors = 0;      // read
+  uint32_t y = 0;            // read_write
+  uint32_t s0 = 0;           // read_write
+  uint32_t s1 = 0;           // read_write
+  uint32_t s2 = 0;           // read_write
+  uint32_t s3 = 0;           // read_write
+  uint32_t quads = 0;
+  uint32_t coefficients_stride = 0;
+  uint32_t scale = 0;
+};
+static_assert(sizeof(Streams) == 16 * sizeof(uint32_t));
+
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 31;
+  static constexpr uint32_t kOperation = 34;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
   uint32_t logits = 0; // read
