@@ -90,9 +90,7 @@ def add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
 def stacked(tensors: dict[str, Tensor]) -> dict[str, F32]:
     """The matrices of the other streams, which the file has in one tensor each."""
     return {
-        target: np.stack(
-            [tensors[f"model.{source}.{i}.weight"].values for i in range(STREAMS - 1)]
-        )
+        target: np.stack([tensors[f"model.{source}.{i}.weight"].values for i in range(STREAMS - 1)])
         for source, target in (
             ("altup_projections", "altup_proj.weight"),
             ("altup_unembed_projections", "altup_unembd_proj.weight"),

@@ -98,7 +98,7 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     writer.add_block_count(model.n_layer)
     writer.add_context_length(model.n_ctx_train)
     writer.add_embedding_length(model.n_embd)
-    if not model.has_gemma4_layers:
+    if not model.has_gemma4_layers and model.arch != "gemma3n":
         writer.add_feed_forward_length(model.n_ff)
     writer.add_head_count(model.n_head)
     if model.arch in ("lfm2", "granitehybrid"):  # llama.cpp finds its layers by this
@@ -179,9 +179,16 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
             for whole, tensor in tensors.items()
             for name, part in space.parts_of(whole, tensor.values, model).items()
         }
+    if model.arch == "gemma3n":
+        for name, values in gemma3n.stacked(tensors).items():
+            writer.add_tensor(name, values)
+    plain_norms = model.has_gemma4_layers or model.arch == "gemma3n"
     for hf_name, tensor in tensors.items():
+        if ".altup_projections." in hf_name or ".altup_unembed_projections." in hf_name:
+            continue
         # What is no parameter but a buffer has no ending, which llama.cpp's converter adds.
-        named = f"{hf_name}.weight" if hf_name.endswith("layer_scalar") else hf_name
+        bare = hf_name.endswith(("layer_scalar", "correct_output_scale"))
+        named = f"{hf_name}.weight" if bare else hf_name
         named = named.replace(".dt_bias", ".dt_proj.bias")
         if model.arch == "gemma-embedding2":
             named = gemma4.name_in_gemma4(named)
@@ -198,7 +205,7 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
             values = values[model.n_unused_positions :]
         if hf_name.endswith("conv.conv.weight"):
             values = values[:, 0]
-        if model.is_gemma and not model.has_gemma4_layers and hf_name.endswith("norm.weight"):
+        if model.is_gemma and not plain_norms and hf_name.endswith("norm.weight"):
             values = values + 1
         elif model.rotates_neighbours and ".q_proj." in hf_name:
             values = interleave_halves(values, model.n_head)

@@ -497,7 +497,7 @@ Status Gguf::get(std::string_view key, std::span<const uint8_t> &value, bool &fo
   return SLM_OK;
 }
 
-Status Gguf::get(std::string_view key, std::vector<float> &value, bool &found) const {
+Status Gguf::get(std::string_view key, std::vector<float> &value, bool &found, bool infinite) const {
   const Entry *entry = find(key);
   found = entry != nullptr;
   if (!found) return SLM_OK;
@@ -507,7 +507,7 @@ Status Gguf::get(std::string_view key, std::vector<float> &value, bool &found) c
   const uint8_t *p = bytes_.get() + entry->at;
   for (float &item : value) {
     item = load_float(entry->item_type, p);
-    if (!std::isfinite(item)) return not_finite(key);
+    if (infinite ? std::isnan(item) : !std::isfinite(item)) return not_finite(key);
     p += value_type(entry->item_type).size;
   }
   return SLM_OK;

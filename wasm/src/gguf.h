@@ -57,8 +57,9 @@ public:
   Status get(std::string_view key, bool &value, bool &found) const;
   Status get(std::string_view key, std::vector<std::string_view> &value, bool &found) const;
   Status get(std::string_view key, std::span<const uint8_t> &value, bool &found) const; // U8 or I8 array
-  Status get(std::string_view key, std::vector<float> &value, bool &found) const;       // F32 or F64 array
-  Status get(std::string_view key, std::vector<int32_t> &value, bool &found) const;     // any integer or bool array
+  /// F32 or F64 array; of finite numbers, unless `infinite` ones may be among them.
+  Status get(std::string_view key, std::vector<float> &value, bool &found, bool infinite = false) const;
+  Status get(std::string_view key, std::vector<int32_t> &value, bool &found) const; // any integer or bool array
 
   std::span<const GgufTensor> tensors() const { return tensors_; }
   uint64_t data_offset() const { return data_offset_; }

@@ -30,7 +30,7 @@ struct Layer {
   bool is_local;
   uint32_t source; // the layer whose keys and values it attends to
   uint32_t n_ff;
-  float cut; // deviations above the mean below which a gate is closed; not above -infinity: none is
+  float cut; // deviations above the mean up to which a gate is closed; -infinity or 0: none is
   AttentionWeights attn;
   float *attn_post_norm; // (n_embd)
   Linear laurel_left;    // (laurel_rank, n_embd)
@@ -204,7 +204,7 @@ private:
   void feed_forward(Ops &op, const Layer &l, Gemma3nState &s) const {
     const Input in{s.active, l.ffn.norm, c.norm_epsilon};
     const Rows gated{s.gated.data, l.n_ff}, up{s.up.data, l.n_ff};
-    if (std::isinf(l.cut)) {
+    if (!(l.cut > 0)) {
       op.glu(in, l.ffn.gate, l.ffn.up, Glu::Gelu, gated);
     } else {
       op.matmul(in, {{l.ffn.gate, gated}, {l.ffn.up, up}});
@@ -267,7 +267,7 @@ private:
     std::vector<float> cuts(n_layer);
     SLM_TRY(loader.numbers("attention.sliding_window_pattern", n_layer, local));
     SLM_TRY(loader.numbers("feed_forward_length", n_layer, n_ff));
-    SLM_TRY(loader.numbers("activation_sparsity_scale", cuts));
+    SLM_TRY(loader.numbers("activation_sparsity_scale", cuts, true));
     w.layers.resize(n_layer);
     for (uint32_t i = 0; i < n_layer; i++) {
       Layer &l = w.layers[i];

@@ -228,11 +228,11 @@ Status Loader::numbers(std::string_view key, uint32_t n, std::vector<uint32_t> &
   return SLM_OK;
 }
 
-Status Loader::numbers(std::string_view key, std::span<float> out) const {
+Status Loader::numbers(std::string_view key, std::span<float> out, bool infinite) const {
   const std::string full = std::string(architecture_) + "." + std::string(key);
   std::vector<float> values;
   bool found = false;
-  SLM_TRY(files_[0]->get(full, values, found));
+  SLM_TRY(files_[0]->get(full, values, found, infinite));
   if (values.size() < out.size())
     return fail(SLM_ERR_BAD_FILE, "'", full, "' has ", uint64_t(values.size()), " numbers, but should have ",
                 uint64_t(out.size()), "; convert the model again");

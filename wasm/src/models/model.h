@@ -113,7 +113,7 @@ public:
   /// One for each of `n` layers; a single number is all of theirs. Required.
   Status numbers(std::string_view key, uint32_t n, std::vector<uint32_t> &values) const;
   /// As many numbers as `out` has; a longer list ends where it does.
-  Status numbers(std::string_view key, std::span<float> out) const;
+  Status numbers(std::string_view key, std::span<float> out, bool infinite = false) const;
 
   /// Numbers of a row of activations.
   static constexpr uint32_t kMaxWidth = 1u << 20;
