@@ -435,6 +435,7 @@ EMBEDDERS: dict[str, TinyModel] = {
 INSIDE: dict[str, tuple[int, ...]] = {
     model.name: tuple(sorted({0, model.n_layer // 2, model.n_layer - 1}))
     for model in {m.arch: m for m in reversed(MODELS.values())}.values()
+    if model.arch != "gemma3n"  # which has no single residual, and refuses to be looked into
 }
 """The first model of each architecture, and the layers of it that are looked into."""
 

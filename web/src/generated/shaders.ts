@@ -908,6 +908,7 @@ wanted += dot(x[row + i], x[row + i]);
 found += dot(y[row + i], y[row + i]);
 }
 wanted = sum256(wanted, lane);
+workgroupBarrier();
 found = sum256(found, lane);
 let factor = sqrt(wanted / max(found, params.least));
 for (var i = lane; i < params.quads; i += 256u) {
@@ -2030,6 +2031,7 @@ var squares = 0.0;
 for (var i = lane; i < params.width; i += 256u) {
 squares += (x[row + i] - mean) * (x[row + i] - mean);
 }
+workgroupBarrier();
 let least = mean + params.cut * sqrt(sum256(squares, lane) / f32(params.width));
 for (var i = lane; i < params.width; i += 256u) {
 x[row + i] = gelu(max(x[row + i] - least, 0.0)) * up[row + i];
