@@ -58,11 +58,15 @@ class PackedVision:
 
     projector: str
     file: int  # its place in the manifest's files
-    image_size: int  # side of the square that the encoder takes, pixels
+    image_size: int  # side of the square that the encoder takes, pixels; 0: pictures keep their shape
     patch_size: int
-    n_tokens: int  # positions that one picture takes
+    n_tokens: int  # positions that one picture takes, or at most where nobody asks for more
     packed_bytes: int  # that the weights take
-    encode_bytes: int  # beside them, while a picture is encoded
+    encode_bytes: int  # beside them, while a picture of so many positions is encoded
+    # Rows and columns of patches that make one position, where pictures keep their shape; else
+    # left out.
+    factor: int | None = None
+    whole_picture: bool = True  # a picture is one evaluation; left out when true
     whole_prompt: bool = False  # a prompt with pictures is one evaluation; left out when false
 
 
@@ -135,8 +139,13 @@ class Manifest:
             del fields["adapters"]
         if self.vision is None:
             del fields["vision"]
-        elif not self.vision.whole_prompt:
-            del fields["vision"]["whole_prompt"]
+        else:
+            usual = {"factor": None, "whole_picture": True, "whole_prompt": False}
+            fields["vision"] = {
+                key: value
+                for key, value in fields["vision"].items()
+                if key not in usual or value is not usual[key]
+            }
         if self.good_for is None:
             del fields["good_for"]
         answers = [_without_none(answer) for answer in fields.pop("known_answer")]
@@ -202,15 +211,19 @@ def _vision(value: Any, n_files: int, adapters: Collection[int]) -> PackedVision
     if value is None:
         return None
     vision = PackedVision(**value)
-    whole = {k: v for k, v in asdict(vision).items() if k not in ("projector", "whole_prompt")}
+    texts_and_flags = ("projector", "factor", "whole_picture", "whole_prompt")
+    whole = {k: v for k, v in asdict(vision).items() if k not in texts_and_flags}
     if not all(type(number) is int and number >= 0 for number in whole.values()):
         raise ValueError("its encoder of pictures has sizes that are none")
-    if not (vision.image_size and vision.patch_size and vision.n_tokens):
+    keeps_shape = vision.image_size == 0
+    has_factor = type(vision.factor) is int and vision.factor > 0
+    if not (vision.patch_size and vision.n_tokens) or has_factor is not keeps_shape:
         raise ValueError("its encoder of pictures has sizes that are none")
     # One file at least is the model's.
     if not vision.file < n_files or vision.file in adapters or len(adapters) + 1 >= n_files:
         raise ValueError("its encoder of pictures has no file of its own")
-    if not isinstance(vision.projector, str) or not isinstance(vision.whole_prompt, bool):
+    flags = vision.whole_picture, vision.whole_prompt
+    if not isinstance(vision.projector, str) or not all(isinstance(f, bool) for f in flags):
         raise ValueError("its encoder of pictures has a projector that is none")
     return vision
 
