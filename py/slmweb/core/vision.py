@@ -88,6 +88,10 @@ class Vision:
         width = height = self.info["image_size"]
         if width == 0:
             width, height = sides_of_most(self.info)
+        return self._bytes(width, height)
+
+    def _bytes(self, width: int, height: int) -> int:
+        """Raises SlmError "invalid_argument" for sides that the encoder does not take."""
         size: float = self.core.call("slm_vision_bytes", self._open(), width, height)
         if size < 0:
             raise self.core.error(int(size))
@@ -107,7 +111,8 @@ class Vision:
             )
         handle = self._open()
         height, width, _ = rgb.shape
-        with self.core.allocate(max(1, rgb.size)) as address:
+        self._bytes(width, height)
+        with self.core.allocate(rgb.size) as address:
             self.core.view(address, rgb.size)[:] = np.ascontiguousarray(rgb).tobytes()
             picture = self.core.pointer("slm_vision_encode", handle, address, width, height)
         if picture == 0:

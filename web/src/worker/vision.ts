@@ -5,7 +5,7 @@
 import { SlmError } from '../core/error';
 import type { Model } from '../core/model';
 import type { Session } from '../core/session';
-import { type Picture, Vision, type VisionFacts } from '../core/vision';
+import { type Picture, type RgbPicture, Vision, type VisionFacts } from '../core/vision';
 import type { PlacedPictures } from './protocol';
 import { LoadedFiles } from './side_files';
 
@@ -21,6 +21,11 @@ export class LoadedVision {
   /** A prompt with pictures is evaluated whole. */
   get wholePrompt(): boolean {
     return this.#vision?.facts.whole_prompt ?? false;
+  }
+
+  /** A picture is evaluated whole. */
+  get wholePicture(): boolean {
+    return this.#vision?.facts.whole_picture ?? true;
   }
 
   get tokens(): number {
@@ -39,20 +44,21 @@ export class LoadedVision {
     return { vision: part, facts };
   }
 
-  async encode(id: number, rgb: Uint8Array): Promise<void> {
+  async encode(id: number, given: RgbPicture): Promise<void> {
     if (this.#vision === null)
       throw new SlmError(
         'wrong_state',
         'Expected the encoder of pictures to be loaded, found that it is not.',
       );
     const { image_size: side } = this.#vision.facts;
-    // The core takes as many bytes as its encoder says, whatever a manifest says.
-    if (rgb.length !== 3 * side * side)
+    const { width, height, rgb } = given;
+    // Sides come from what a manifest says; the core knows what its encoder takes.
+    if ((side !== 0 && (width !== side || height !== side)) || rgb.length !== 3 * width * height)
       throw new SlmError(
         'bad_manifest',
-        `Expected squares of ${side} by ${side} pixels for this encoder, found ${rgb.length} bytes; pack the model again.`,
+        `Expected ${side === 0 ? 'whole pictures' : `squares of ${side} by ${side} pixels`} for this encoder, found ${rgb.length} bytes of ${width} by ${height}; pack the model again.`,
       );
-    const picture = this.#vision.vision.encode(rgb);
+    const picture = this.#vision.vision.encode(given);
     this.#pictures.set(id, picture);
     await this.#model.core.settle();
   }
