@@ -1,9 +1,9 @@
 """Writes the public types as one file, slmweb.d.ts, for pages that import the API.
 
 Owns what is public: the class SLM as far as a page may use it, SlmError, and the
-types of web/src/api/types.ts, completions.ts, embedding_types.ts, guarding.ts, inspection.ts,
-notices.ts and backend.ts. The compiler writes the declarations; here they are put together, and anything that
-would still point into our sources is an error.
+types of web/src/api/types.ts, completions.ts, embedding_types.ts, guarding.ts,
+inspection.ts, notices.ts and backend.ts. The compiler writes the declarations; here they
+are put together, and anything that would still point into our sources is an error.
 """
 
 from __future__ import annotations

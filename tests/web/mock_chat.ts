@@ -131,6 +131,8 @@ class MockChat implements Slm {
   };
   readonly saes = {
     load: () => Promise.reject(new Error('nobody looks into the mock')),
+    ready: () => Promise.reject(new Error('nobody looks into the mock')),
+    labels: () => Promise.reject(new Error('nobody looks into the mock')),
     list: () => [],
     remove: () => {},
   };

@@ -259,3 +259,39 @@ def test_a_model_that_embeds_or_is_guarded_is_not_looked_into(
         found = inspect(page, {"text": TEXT})
         assert found["code"] == "unsupported"
         assert "without its guard" in found["error"]
+
+
+def test_those_of_the_pack_are_there_by_name(
+    browser: Browser, folder: Path, server: Server, sae_file: Path
+) -> None:
+    pack(
+        [folder / f"{NAME}.gguf"],
+        folder / "models/with-sae",
+        name="with-sae",
+        saes=[(sae_file, "Cats and others")],
+        with_known_answer=False,
+    )
+    with browser.new_context() as context:
+        page = open_harness(context.new_page(), server)
+        server.hits.clear()
+        page.evaluate(LOAD, ["with-sae", "cpu"])
+        fetched = server.fetched()
+        (known,) = page.evaluate("slm.saes.list()")
+        name = known["name"]
+        assert (name, known["title"], known["loaded"]) == (
+            "residual-q8_0",
+            "Cats and others",
+            False,
+        )
+        assert (known["site"], known["layer"], known["labels"]) == ("residual", LAYER, 1)
+        labels = page.evaluate("(name) => slm.saes.labels(name)", name)
+        assert labels == [{"feature": FEATURE, "label": "cats"}]
+        assert page.evaluate("slm.saes.list()") == [{**known, "loaded": True}]
+        # Its bytes came with the model's: nothing is fetched again.
+        request = {"text": TEXT, "sae": name, "top": TOP, "features": [FEATURE]}
+        listed = inspect(page, request)["tokens"]
+        assert server.fetched() == fetched
+        page.evaluate(LOAD_SAE, ["own", base64.b64encode(sae_file.read_bytes()).decode()])
+        assert inspect(page, {**request, "sae": "own"})["tokens"] == listed
+        page.evaluate("(name) => slm.saes.remove(name)", name)
+        assert [sae["loaded"] for sae in page.evaluate("slm.saes.list()")] == [False, True]

@@ -101,6 +101,14 @@ def pack(
             show_default=False,
         ),
     ] = None,
+    sae: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.gguf[=TITLE]",
+            help="A sparse autoencoder of the model, of `slmweb sae`, for `serve --page inspect`; "
+            "repeatable.",
+        ),
+    ] = None,
     pictures: Annotated[
         bool,
         typer.Option(
@@ -150,8 +158,9 @@ def pack(
             chunk_size=chunk_size,
             with_known_answer=known_answer,
             key=key,
-            adapters=[_adapter(item) for item in adapter or ()],
+            adapters=[_titled(item) for item in adapter or ()],
             encoder=encoder,
+            saes=[_titled(item) for item in sae or ()],
             or_without=None if mmproj is not None else _blind,
             progress=progress,
         )
@@ -174,6 +183,7 @@ def pack(
                 "verified": verify,
                 "known_answer": bool(manifest.known_answer),
                 "vision": manifest.vision.projector if manifest.vision else None,
+                "saes": [packed.name for packed in manifest.saes],
             }
         )
     else:
@@ -184,6 +194,8 @@ def pack(
         print(f"{bytes_text(manifest.size)} in {chunks} chunks{done}")
         if manifest.vision is not None and encoder is not None:
             print(f"it sees: {encoder.name} is packed with it")
+        for packed in manifest.saes:
+            print(f"it can be looked into: {packed.name} is packed with it")
         if known_answer and not manifest.known_answer:
             print("without a known answer: not even a layer of it fits the memory of the core here")
 
@@ -192,7 +204,7 @@ def _blind(reason: str) -> None:
     note(f"slmweb: packed without its encoder of pictures: {reason}")
 
 
-def _adapter(item: str) -> tuple[Path, str | None]:
+def _titled(item: str) -> tuple[Path, str | None]:
     """FILE or FILE=TITLE. A file whose name has such a sign is itself."""
     name, sign, title = item.partition("=")
     if not sign or Path(item).exists():

@@ -47,7 +47,9 @@ class Sae:
     """A side file in the core; `Model.load_sae` makes it. Close it before its model, or use it in
     a `with`. A session that has encoded with it keeps it alive."""
 
-    def __init__(self, model: Model, file: Path, progress: Progress) -> None:
+    def __init__(
+        self, model: Model, file: Path, progress: Progress, *, weights: bool = True
+    ) -> None:
         from .model import feed_tensors, read_header
 
         self.model = model
@@ -60,14 +62,22 @@ class Sae:
             read_header(self.core, "slm_sae_header", self.handle, self._file)
             text = self.core.string(self.core.pointer("slm_sae_describe", self.handle))
             self.info: SaeInfo = json.loads(text)
-            feed_tensors(
-                *(self.core, "slm_sae_feed", self.handle),
-                *([self._file], self.info["tensors"], progress),
-            )
-            self.core.check("slm_sae_ready", self.handle)
+            if weights:
+                feed_tensors(
+                    *(self.core, "slm_sae_feed", self.handle),
+                    *([self._file], self.info["tensors"], progress),
+                )
+                self.core.check("slm_sae_ready", self.handle)
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def check(cls, model: Model, file: Path) -> SaeInfo:
+        """What an SAE is, once its header has been checked against `model`, whose layout is
+        enough. Raises what `Model.load_sae` raises."""
+        with cls(model, file, lambda done, total: None, weights=False) as sae:
+            return sae.info
 
     @property
     def place(self) -> tuple[Site, int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SlmError, os_reason
+from ..generated.abi import Site
 
 SCHEMA = 2
 MANIFEST = "manifest.json"
@@ -26,6 +27,7 @@ CHUNK_SIZE = 16 << 20  # bytes; what a browser hashes and resumes as one piece
 # The names that the browser takes for a model and its files, and the label of a version.
 MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 VERSION_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()-]{0,63}")
+SITES = tuple(site.name.lower() for site in Site)
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty")
 
 
@@ -50,6 +52,21 @@ class PackedAdapter:
     name: str
     title: str
     file: int  # its place in the manifest's files
+
+
+@dataclass(frozen=True)
+class PackedSae:
+    """A sparse autoencoder that comes with the model: one of the manifest's files."""
+
+    name: str
+    title: str
+    file: int  # its place in the manifest's files
+    site: str  # "residual", "mlp" or "heads"
+    layer: int
+    width: int  # numbers of a row
+    features: int
+    labels: int  # features that have one
+    license: str | None
 
 
 @dataclass(frozen=True)
@@ -117,9 +134,10 @@ class Manifest:
     memory: Memory
     sampling: dict[str, float]
     root: str  # content_root(files)
-    files: tuple[PackedFile, ...]  # the model's, then those of its adapters, then the encoder's
+    files: tuple[PackedFile, ...]  # the model's, then its adapters', the encoder's, its SAEs'
     adapters: tuple[PackedAdapter, ...] = ()  # left out of the JSON when there is none
     vision: PackedVision | None = None  # left out of the JSON when there is none
+    saes: tuple[PackedSae, ...] = ()  # left out of the JSON when there is none
     good_for: str | None = None  # one line for people who choose; left out when there is none
     # One; or those of a few layers each, together all of them; left out when there is none.
     known_answer: tuple[KnownAnswer, ...] = ()
@@ -127,8 +145,8 @@ class Manifest:
 
     @property
     def model_files(self) -> list[PackedFile]:
-        """Without those of the adapters and the encoder."""
-        others = {adapter.file for adapter in self.adapters}
+        """Without those of the adapters, the encoder and the SAEs."""
+        others = {adapter.file for adapter in self.adapters} | {sae.file for sae in self.saes}
         if self.vision is not None:
             others.add(self.vision.file)
         return [file for index, file in enumerate(self.files) if index not in others]
@@ -137,6 +155,8 @@ class Manifest:
         fields = asdict(self)
         if not self.adapters:
             del fields["adapters"]
+        if not self.saes:
+            del fields["saes"]
         if self.vision is None:
             del fields["vision"]
         else:
@@ -191,9 +211,19 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
         memory = Memory(**{**value["memory"], "contexts": contexts})
         adapters = tuple(PackedAdapter(**adapter) for adapter in value.get("adapters", []))
         known_answer = _known_answers(value.get("known_answer"))
-        vision = _vision(value.get("vision"), len(files), {adapter.file for adapter in adapters})
-        nested = {"memory": memory, "files": files, "adapters": adapters, "vision": vision}
-        manifest = Manifest(**{**value, **nested, "known_answer": known_answer})
+        taken = {adapter.file for adapter in adapters}
+        vision = _vision(value.get("vision"), len(files), taken)
+        if vision is not None:
+            taken.add(vision.file)
+        nested = {
+            "memory": memory,
+            "files": files,
+            "adapters": adapters,
+            "vision": vision,
+            "saes": _saes(value.get("saes", []), len(files), taken),
+            "known_answer": known_answer,
+        }
+        manifest = Manifest(**{**value, **nested})
         if manifest.good_for is not None and not isinstance(manifest.good_for, str):
             raise ValueError("its good_for is not a text")
         if manifest.root != content_root(files):
@@ -226,6 +256,32 @@ def _vision(value: Any, n_files: int, adapters: Collection[int]) -> PackedVision
     if not isinstance(vision.projector, str) or not all(isinstance(f, bool) for f in flags):
         raise ValueError("its encoder of pictures has a projector that is none")
     return vision
+
+
+def _saes(value: Any, n_files: int, taken: Collection[int]) -> tuple[PackedSae, ...]:
+    """Raises ValueError, or what a value of another type raises."""
+    saes = tuple(PackedSae(**sae) for sae in value)
+    for sae in saes:
+        numbers = (sae.file, sae.layer, sae.width, sae.features, sae.labels)
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise ValueError("one of its autoencoders has sizes that are none")
+        if not (sae.width and sae.features and sae.labels <= sae.features):
+            raise ValueError("one of its autoencoders has sizes that are none")
+        if sae.site not in SITES:
+            raise ValueError(f"one of its autoencoders has the site {sae.site!r}")
+        if not (isinstance(sae.name, str) and MODEL_NAME.fullmatch(sae.name)):
+            raise ValueError("one of its autoencoders has a name that is none")
+        if not isinstance(sae.title, str) or not isinstance(sae.license, str | None):
+            raise ValueError("one of its autoencoders has a title or a licence that is none")
+    files = {sae.file for sae in saes}
+    if len({sae.name for sae in saes}) < len(saes):
+        raise ValueError("two of its autoencoders have one name")
+    # One file at least is the model's.
+    if len(files) < len(saes) or files & set(taken) or max(files, default=-1) >= n_files:
+        raise ValueError("one of its autoencoders has no file of its own")
+    if saes and len(saes) + len(taken) >= n_files:
+        raise ValueError("its autoencoders leave no file for the model")
+    return saes
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from ..core.chat import check_template
 from ..core.files import ByteFile, model_files, split_stem
 from ..core.instance import Instance
 from ..core.model import Model, TensorInfo
+from ..core.sae import Sae
 from ..core.vision import Vision
 from ..errors import SlmError, os_reason
-from ..generated.abi import N_BATCH
+from ..generated.abi import N_BATCH, Site
 from ..paths import wasm_file
 from ..vision.projectors import n_batch_for
 from . import known_answer
@@ -39,6 +40,7 @@ from .manifest import (
     Memory,
     PackedAdapter,
     PackedFile,
+    PackedSae,
     PackedVision,
     content_root,
     read_manifest,
@@ -76,6 +78,7 @@ def pack(
     sampling: Mapping[str, float] | None = None,
     adapters: Sequence[tuple[Path, str | None]] = (),
     encoder: Path | None = None,
+    saes: Sequence[tuple[Path, str | None]] = (),
     or_without: Callable[[str], None] | None = None,
     chunk_size: int = CHUNK_SIZE,
     with_known_answer: bool = True,
@@ -91,11 +94,12 @@ def pack(
     `adapters` are GGUF LoRA adapters of the model, each with a title or None for
     its own; the page offers them as domains. `encoder` is the GGUF of the model's encoder of
     pictures; where it cannot be used and `or_without` is given, that is told why, and the model
-    packed without. `chunk_size` is the most bytes of a chunk; `key` a private key to sign with.
-    `with_known_answer` runs the model on a few tokens, which reads it twice.
-    Raises SlmError: what `known_answer.of_files`, `Model.load_adapter` and `Model.load_vision`
-    raise, "invalid_argument", "bad_template" for a template that cannot be parsed, "unreadable" and
-    "unwritable", and what check_output raises.
+    packed without. `saes` are its sparse autoencoders, likewise with titles, which the page that
+    looks inside offers. `chunk_size` is the most bytes of a chunk; `key` a private key to sign
+    with. `with_known_answer` runs the model on a few tokens, which reads it twice.
+    Raises SlmError: what `known_answer.of_files`, `Model.load_adapter`, `Model.load_vision` and
+    `Model.load_sae` raise, "invalid_argument", "bad_template" for a template that cannot be
+    parsed, "unreadable" and "unwritable", and what check_output raises.
     """
     paths = model_files(files)
     name = name if name is not None else default_name(paths[0])
@@ -122,6 +126,9 @@ def pack(
                     raise
                 or_without(error.message)
                 encoder = None
+        packed_saes, sae_tensors = _saes(
+            model, saes, len(paths) + len(adapters) + (encoder is not None)
+        )
         n_ctx_train = info["n_ctx_train"] or 2048
         contexts = _contexts(
             model,
@@ -136,7 +143,11 @@ def pack(
         )
     loading = _size(paths) if with_known_answer else 0
     known: tuple[KnownAnswer, ...] = ()
-    others = [*(path for path, _ in adapters), *([] if encoder is None else [encoder])]
+    others = [
+        *(path for path, _ in adapters),
+        *([] if encoder is None else [encoder]),
+        *(path for path, _ in saes),
+    ]
     total = loading + _size(paths) + _size(others)
     if with_known_answer:
         known = known_answer.of_files(paths, lambda done, n: progress(loading * done // n, total))
@@ -150,13 +161,15 @@ def pack(
         [tensor for tensor in info["tensors"] if tensor["file"] == index]
         for index in range(len(paths))
     ]
-    tensors_of += adapter_tensors + ([] if encoder is None else [vision_tensors])
+    tensors_of += adapter_tensors + ([] if encoder is None else [vision_tensors]) + sae_tensors
     paths = [*paths, *others]
     packed: list[PackedFile] = []
     for path, described in zip(paths, tensors_of, strict=True):
         done = loading + sum(file.size for file in packed)
+        # What the core leaves in the file, an SAE's decoder, may be cut anywhere.
         tensors = [
-            Extent(tensor["name"], tensor["offset"], tensor["granule"]) for tensor in described
+            Extent(tensor["name"], tensor["offset"], tensor.get("granule", 1))
+            for tensor in described
         ]
         packed.append(
             _pack_file(
@@ -185,6 +198,7 @@ def pack(
         files=tuple(packed),
         adapters=listed,
         vision=vision,
+        saes=packed_saes,
         good_for=good_for,
         known_answer=known,
     )
@@ -282,18 +296,56 @@ def _adapters(
     tensors. Raises SlmError for one that is not the model's, and for two of one name."""
     listed: list[PackedAdapter] = []
     tensors = []
-    for path, title in adapters:
+    names = _names(adapters, "adapters")
+    for file, (name, (path, title)) in enumerate(zip(names, adapters, strict=True), first):
         info = Adapter.check(model, path)
         tensors.append(info["tensors"])
+        listed.append(PackedAdapter(name, _title(path, title, info["name"]), file))
+    return tuple(listed), tensors
+
+
+def _saes(
+    model: Model, saes: Sequence[tuple[Path, str | None]], first: int
+) -> tuple[tuple[PackedSae, ...], list[list[TensorInfo]]]:
+    """The same of sparse autoencoders."""
+    listed: list[PackedSae] = []
+    tensors = []
+    names = _names(saes, "autoencoders")
+    for file, (name, (path, title)) in enumerate(zip(names, saes, strict=True), first):
+        info = Sae.check(model, path)
+        tensors.append(info["tensors"])
+        listed.append(
+            PackedSae(
+                name=name,
+                title=_title(path, title, info["name"]),
+                file=file,
+                site=Site(info["site"]).name.lower(),
+                layer=info["layer"],
+                width=info["width"],
+                features=info["features"],
+                labels=info["labels"],
+                license=info["license"],
+            )
+        )
+    return tuple(listed), tensors
+
+
+def _names(files: Sequence[tuple[Path, str | None]], what: str) -> list[str]:
+    """By which a page uses them. Raises SlmError "invalid_argument" for two that are one."""
+    names: list[str] = []
+    for path, _ in files:
         name = default_name(path)
-        if any(other.name == name for other in listed):
+        if name in names:
             raise SlmError(
                 "invalid_argument",
-                f"two adapters would have the name {name!r}; rename or leave out {path}",
+                f"two {what} would have the name {name!r}; rename or leave out {path}",
             )
-        shown = (title or info["name"] or split_stem(path))[:200]
-        listed.append(PackedAdapter(name, shown, first + len(listed)))
-    return tuple(listed), tensors
+        names.append(name)
+    return names
+
+
+def _title(path: Path, given: str | None, own: str | None) -> str:
+    return (given or own or split_stem(path))[:200]
 
 
 def context_lengths(n_ctx_train: int) -> list[int]:

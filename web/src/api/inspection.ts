@@ -15,9 +15,12 @@ export type Steer =
     }
   | { readonly sae: string; readonly feature: number; readonly strength: number };
 
-/** A sparse autoencoder that is loaded: what takes the rows of one place apart into features. */
+/** A sparse autoencoder, of the pack or loaded: what takes the rows of one place apart into features. */
 export interface SaeInfo {
+  /** By which it is used. */
   readonly name: string;
+  /** For people. */
+  readonly title: string;
   /** What a layer hands on, what its feed-forward network adds, or its attention heads' outputs. */
   readonly site: 'residual' | 'mlp' | 'heads';
   readonly layer: number;
@@ -27,6 +30,13 @@ export interface SaeInfo {
   /** How many of them have a label. */
   readonly labels: number;
   readonly license: string | null;
+  /** False: it is read into memory when it is first used. */
+  readonly loaded: boolean;
+}
+
+export interface SaeLabel {
+  readonly feature: number;
+  readonly label: string;
 }
 
 export interface SaeLoadOptions {
@@ -35,12 +45,17 @@ export interface SaeLoadOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Autoencoders beside the model, such as Gemma Scope's: files that `slmweb sae` writes. */
+/** Autoencoders beside the model, such as Gemma Scope's: files that `slmweb sae` writes. Those of the pack are
+ *  there from the start, by their names. */
 export interface Saes {
   /** From an address or from bytes. Rejects with `bad_file` when it belongs to another model. */
   load(source: string | URL | Blob, options: SaeLoadOptions): Promise<SaeInfo>;
+  /** Reads one of the pack into memory now, and not when it is first used. */
+  ready(name: string): Promise<SaeInfo>;
+  /** All features that have a label, by rising number. */
+  labels(name: string): Promise<readonly SaeLabel[]>;
   list(): readonly SaeInfo[];
-  /** Frees its memory. */
+  /** Frees its memory. One of the pack stays in the list. */
   remove(name: string): void;
 }
 
@@ -60,7 +75,7 @@ export interface InspectRequest {
   readonly layer?: number | readonly number[];
   /** How many of the most likely tokens, and of the strongest features, 1 to 20; default 5. */
   readonly top?: number;
-  /** The name of an autoencoder that is loaded: each token's features at its place. With it `layer` is by
+  /** The name of an autoencoder: each token's features at its place. With it `layer` is by
    *  default none. */
   readonly sae?: string;
   /** Features to tell of each token even where they are not among the strongest; needs `sae`. */

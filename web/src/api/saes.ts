@@ -3,7 +3,7 @@
 
 import type { Engine } from '../engine/engine';
 import { fetchBlob } from './adapters';
-import type { SaeInfo, SaeLoadOptions, Saes } from './types';
+import type { SaeInfo, SaeLabel, SaeLoadOptions, Saes } from './types';
 
 export class ModelSaes implements Saes {
   readonly #engine: Engine;
@@ -23,6 +23,14 @@ export class ModelSaes implements Saes {
       signal.throwIfAborted();
     }
     return info;
+  }
+
+  ready(name: string): Promise<SaeInfo> {
+    return this.#engine.saes.ready(name);
+  }
+
+  labels(name: string): Promise<readonly SaeLabel[]> {
+    return this.#engine.saes.labels(name);
   }
 
   list(): readonly SaeInfo[] {

@@ -8,7 +8,7 @@ import type { Backend, BackendInfo, BackendNotice, GpuStats, KnownAnswer } from 
 import type { ChatCompletions, Completions } from './completions';
 import type { Embeddings } from './embedding_types';
 import type { Guard, GuardOptions } from './guarding';
-import type { Inspection, InspectRequest, Saes } from './inspection';
+import type { Inspection, InspectRequest, SaeInfo, Saes } from './inspection';
 import type { ContextNotice, StorageNotice, VariantNotice } from './notices';
 
 export type * from './completions';
@@ -84,7 +84,7 @@ export interface Manifest {
   readonly sampling: SamplingDefaults;
   /** SHA-256 over the hashes and sizes of all files and chunks: one root, one content. */
   readonly root: string;
-  /** The model's, and those of its adapters. */
+  /** The model's, and those of what lies beside it. */
   readonly files: readonly ManifestFile[];
   /** What it is good for, in one line; absent when nobody has said. */
   readonly good_for?: string;
@@ -92,6 +92,8 @@ export interface Manifest {
   readonly adapters?: readonly ManifestAdapter[];
   /** The encoder of pictures; absent when the model sees none. */
   readonly vision?: ManifestVision;
+  /** Sparse autoencoders; absent when there is none. */
+  readonly saes?: readonly ManifestSae[];
   /** One; or those of a few layers each, together all of them, of a model that was too large to be asked
    *  at once. Absent in older packs, and where nobody has packed the model. */
   readonly known_answer?: readonly KnownAnswer[];
@@ -103,6 +105,16 @@ export interface ManifestAdapter {
   readonly title: string;
   /** Its place in `files`. */
   readonly file: number;
+}
+
+/** A sparse autoencoder that comes with the model, likewise. */
+export interface ManifestSae extends ManifestAdapter {
+  readonly site: SaeInfo['site'];
+  readonly layer: number;
+  readonly width: number;
+  readonly features: number;
+  readonly labels: number;
+  readonly license: string | null;
 }
 
 /** What stands between an encoder of pictures and the language model, as GGUF names it. */

@@ -2,6 +2,7 @@
 // decoder stays in the file, of which a row is read when it is asked for. What it makes
 // of rows is the session's business.
 
+import type { SaeLabel } from '../api/inspection';
 import type { Site } from '../generated/abi';
 import type { Model } from './model';
 import { Part } from './part';
@@ -38,6 +39,16 @@ export class Sae extends Part<SaeFacts> {
   label(feature: number): string | null {
     const pointer = this.core.exports.slm_sae_label(this.pointer, feature);
     return pointer === 0 ? null : this.core.string(pointer);
+  }
+
+  /** Of all features that have one. */
+  labels(features: number): SaeLabel[] {
+    const found: SaeLabel[] = [];
+    for (let feature = 0; feature < features; feature++) {
+      const label = this.label(feature);
+      if (label !== null) found.push({ feature, label });
+    }
+    return found;
   }
 
   /** What a row of the decoder stands for (width). */

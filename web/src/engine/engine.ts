@@ -92,15 +92,19 @@ export class Engine {
       this.#team?.ask({ type: 'free-adapter', id: this.#nextId++, adapter: id }).catch(() => undefined); // gone with its team
     };
     this.adapters = new EngineAdapters({ load, free }, source);
-    this.saes = new EngineSaes({
-      load: (file) => this.#loadSae(file),
-      free: (sae) => {
-        this.#team?.ask({ type: 'free-sae', id: this.#nextId++, sae }).catch(() => undefined);
+    this.saes = new EngineSaes(
+      {
+        load: (file) => this.#loadSae(file),
+        free: (sae) => {
+          this.#team?.ask({ type: 'free-sae', id: this.#nextId++, sae }).catch(() => undefined);
+        },
+        labels: (sae) => this.#labels(sae),
       },
-    });
+      source,
+    );
     this.#pictures = new EnginePictures(
       {
-        load: (vision) => this.#ask({ type: 'load-vision', id: this.#nextId++, file: vision }),
+        load: (vision) => this.#loadVision(vision),
         encode: (picture) => this.#encode(picture),
         free: (picture) => {
           this.#team?.ask({ type: 'free-picture', id: this.#nextId++, picture }).catch(() => undefined); // gone with its team
@@ -269,6 +273,16 @@ export class Engine {
   async #loadSae(file: Blob) {
     const reply = await this.#ask({ type: 'load-sae', id: this.#nextId++, file });
     return reply.type === 'sae' ? reply : unexpected(reply);
+  }
+
+  async #labels(sae: number) {
+    const reply = await this.#ask({ type: 'sae-labels', id: this.#nextId++, sae });
+    return reply.type === 'labels' ? reply.labels : unexpected(reply);
+  }
+
+  async #loadVision(file: Blob) {
+    const reply = await this.#ask({ type: 'load-vision', id: this.#nextId++, file });
+    return reply.type === 'vision' ? reply.facts : unexpected(reply);
   }
 
   /** By the worker's ids; loads what is not in memory yet. */

@@ -3,13 +3,14 @@
 // are encoded once. Two with the same pixels are one. It knows pixels and
 // the worker's ids; prompts and how a picture is cut are other people's business.
 
-import type { ModelSource } from '../api/types';
+import type { ManifestVision, ModelSource } from '../api/types';
 import { SlmError } from '../core/error';
-import type { RgbPicture } from '../core/vision';
+import type { RgbPicture, VisionFacts } from '../core/vision';
+import { checkFacts } from './side_files';
 
 /** What the engine does for them. */
 export interface PictureWorker {
-  load(file: Blob): Promise<unknown>;
+  load(file: Blob): Promise<VisionFacts>;
   /** Resolves to the worker's id of what the encoder makes of a picture. */
   encode(picture: RgbPicture): Promise<number>;
   free(id: number): void;
@@ -30,14 +31,16 @@ const KEPT = 40;
 
 export class EnginePictures {
   readonly #worker: PictureWorker;
-  readonly #file: Blob | null;
-  #loading: Promise<unknown> | null = null;
+  /** What the manifest says of the encoder, and its file. */
+  readonly #stated: { readonly vision: ManifestVision; readonly file: Blob } | null;
+  #loading: Promise<void> | null = null;
   /** The latest used last. */
   #entries: Entry[] = [];
 
   constructor(worker: PictureWorker, { manifest, files }: Pick<ModelSource, 'manifest' | 'files'>) {
     this.#worker = worker;
-    this.#file = manifest.vision === undefined ? null : files[manifest.vision.file]!;
+    const { vision } = manifest;
+    this.#stated = vision === undefined ? null : { vision, file: files[vision.file]! };
   }
 
   /** The worker's ids, in the order of the prompt; encodes what is not yet. */
@@ -76,12 +79,12 @@ export class EnginePictures {
   }
 
   async #loaded(): Promise<void> {
-    if (this.#file === null)
+    if (this.#stated === null)
       throw new SlmError(
         'unsupported',
         'Expected a model that sees pictures, found one without an encoder for them; use another model.',
       );
-    this.#loading ??= this.#worker.load(this.#file);
+    this.#loading ??= this.#load(this.#stated);
     const loading = this.#loading;
     try {
       await loading;
@@ -90,6 +93,17 @@ export class EnginePictures {
       if (this.#loading === loading) this.#loading = null;
       throw error;
     }
+  }
+
+  /** How prompts are laid out has followed the manifest. */
+  async #load({ vision, file }: { readonly vision: ManifestVision; readonly file: Blob }): Promise<void> {
+    const facts = await this.#worker.load(file);
+    const { projector, image_size, patch_size, n_tokens, whole_prompt } = facts;
+    const found = {
+      ...{ projector, image_size, patch_size, n_tokens, whole_prompt },
+      ...(image_size === 0 ? { factor: facts.factor } : {}),
+    };
+    checkFacts<typeof found>('the encoder of pictures', vision, found);
   }
 }
 

@@ -78,7 +78,7 @@ export class SideFiles<Facts> {
   /** The worker's id; loads what is not in memory yet. */
   async id(name: string): Promise<number> {
     const entry = this.entry(name);
-    entry.loading ??= this.#worker.load(entry.file);
+    entry.loading ??= this.#load(name, entry.file);
     const { loading } = entry;
     try {
       const { id, facts } = await loading;
@@ -87,6 +87,20 @@ export class SideFiles<Facts> {
     } catch (error) {
       // A failure is not kept, so that another attempt can succeed.
       if (entry.loading === loading) entry.loading = null;
+      throw error;
+    }
+  }
+
+  /** Throws where the file is not what the manifest has said of it. */
+  protected check(_name: string, _facts: Facts): void {}
+
+  async #load(name: string, file: Blob): ReturnType<SideWorker<Facts>['load']> {
+    const loaded = await this.#worker.load(file);
+    try {
+      this.check(name, loaded.facts);
+      return loaded;
+    } catch (error) {
+      this.#worker.free(loaded.id);
       throw error;
     }
   }
@@ -100,4 +114,14 @@ export class SideFiles<Facts> {
       `Expected the name of ${this.#what} that is there (${known}), found '${String(name).slice(0, 80)}'.`,
     );
   }
+}
+
+/** The page has trusted what the manifest says of a file until it was opened: `found` is what the file says. */
+export function checkFacts<T extends object>(what: string, stated: T, found: Partial<T>): void {
+  for (const key of Object.keys(found) as (keyof T)[])
+    if (stated[key] !== found[key])
+      throw new SlmError(
+        'bad_manifest',
+        `Expected ${String(key)} of ${what} to be ${stated[key]}, as the manifest says, found ${found[key]} in its file; pack the model again.`,
+      );
 }

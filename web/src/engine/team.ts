@@ -131,10 +131,14 @@ export class Team {
   }
 }
 
-/** Without the files of adapters and of the encoder of pictures, which are loaded when they are used. */
+/** Without the files that lie beside the model, which are loaded when they are used. */
 function modelFiles({ manifest, files }: ModelSource): readonly Blob[] {
   const apart = new Set(
-    [...(manifest.adapters ?? []), ...(manifest.vision ? [manifest.vision] : [])].map(({ file }) => file),
+    [
+      ...(manifest.adapters ?? []),
+      ...(manifest.vision ? [manifest.vision] : []),
+      ...(manifest.saes ?? []),
+    ].map(({ file }) => file),
   );
   return files.filter((_, i) => !apart.has(i));
 }

@@ -11,6 +11,7 @@ import type {
   ManifestAdapter,
   ManifestChunk,
   ManifestFile,
+  ManifestSae,
   ManifestVision,
   SamplingDefaults,
 } from '../api/types';
@@ -31,6 +32,9 @@ const MAX_KNOWN_LOGITS = 1024;
 // A picture's side in pixels and its tokens; those of today's encoders are 224 to 896, and 64 to 4096.
 const MAX_SIDE = 4096;
 const MAX_PICTURE_TOKENS = 16384;
+// What the core takes of an autoencoder, and more than any row has.
+const MAX_FEATURES = 2 ** 24;
+const MAX_WIDTH = 2 ** 20;
 // Rounding to 8 bits is not much further off: a greater bound could never fail.
 const MAX_BOUND = 0.1;
 const MAX_ID = 2 ** 31 - 1;
@@ -44,6 +48,8 @@ const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9 ._+()-]{0,199}$/;
 const VERSION_LABEL = /^[A-Za-z0-9][A-Za-z0-9 ._+()-]{0,63}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 const HTTPS = /^https:\/\/[^\s"'<>]{1,500}$/;
+
+const SITES = ['residual', 'mlp', 'heads'] as const;
 
 const SAMPLING = ['temperature', 'top_k', 'top_p', 'min_p', 'repeat_penalty'] as const;
 
@@ -102,8 +108,16 @@ function checkManifest(value: unknown): Manifest {
       files.map((file) => file.sha256),
     );
   const good_for = reader.optionalText(top.good_for, 'good_for');
-  const adapters = checkAdapters(top.adapters ?? [], files.length);
-  const vision = top.vision == null ? null : checkVision(top.vision, files.length, adapters);
+  const taken = new Set<number>();
+  const adapters: ManifestAdapter[] = checkBeside(
+    top.adapters ?? [],
+    'adapters',
+    files.length,
+    taken,
+    () => ({}),
+  );
+  const vision = top.vision == null ? null : checkVision(top.vision, files.length, taken);
+  const saes: ManifestSae[] = checkBeside(top.saes ?? [], 'saes', files.length, taken, saeFacts);
   return {
     schema: 2,
     name: reader.string(top.name, 'name', MODEL_NAME, 'letters, digits, dots and dashes'),
@@ -125,6 +139,7 @@ function checkManifest(value: unknown): Manifest {
     ...(good_for !== null ? { good_for } : {}),
     ...(adapters.length > 0 ? { adapters } : {}),
     ...(vision !== null ? { vision } : {}),
+    ...(saes.length > 0 ? { saes } : {}),
     ...(top.known_answer != null ? { known_answer: checkKnownAnswers(top.known_answer) } : {}),
   };
 }
@@ -183,29 +198,57 @@ function positive(value: unknown, path: string, max: number): number {
   return number;
 }
 
-/** Each names a file of its own, and at least one file is left for the model. */
-function checkAdapters(value: unknown, n_files: number): ManifestAdapter[] {
-  const adapters = reader.array(value, 'adapters', 0, n_files - 1).map((item, i) => {
-    const path = `adapters[${i}]`;
-    const adapter = reader.object(item, path);
+/** What lies beside the model: each names a file of its own, which is taken then, and at least one file is
+ *  left for the model. `more` checks what else there is. */
+function checkBeside<More>(
+  value: unknown,
+  key: string,
+  n_files: number,
+  taken: Set<number>,
+  more: (given: Record<string, unknown>, path: string) => More,
+): (ManifestAdapter & More)[] {
+  const found = reader.array(value, key, 0, n_files - 1 - taken.size).map((item, i) => {
+    const path = `${key}[${i}]`;
+    const given = reader.object(item, path);
     return {
-      name: reader.string(adapter.name, `${path}.name`, MODEL_NAME, 'letters, digits, dots and dashes'),
-      title: reader.text(adapter.title, `${path}.title`, 200),
-      file: reader.integer(adapter.file, `${path}.file`, 0, n_files - 1),
+      name: reader.string(given.name, `${path}.name`, MODEL_NAME, 'letters, digits, dots and dashes'),
+      title: reader.text(given.title, `${path}.title`, 200),
+      file: reader.integer(given.file, `${path}.file`, 0, n_files - 1),
+      ...more(given, path),
     };
   });
-  for (const key of ['name', 'file'] as const)
-    if (new Set(adapters.map((adapter) => adapter[key])).size !== adapters.length)
+  for (const of of ['name', 'file'] as const)
+    if (new Set(found.map((one) => one[of])).size !== found.length)
       reader.fail(
-        'adapters',
-        `different in their ${key}`,
-        adapters.map((adapter) => adapter[key]),
+        key,
+        `different in their ${of}`,
+        found.map((one) => one[of]),
       );
-  return adapters;
+  for (const [i, { file }] of found.entries()) {
+    if (taken.has(file)) reader.fail(`${key}[${i}].file`, 'a file that nothing else is', file);
+  }
+  for (const { file } of found) taken.add(file);
+  return found;
 }
 
-/** It has a file of its own, and at least one is left for the model. */
-function checkVision(value: unknown, n_files: number, adapters: readonly ManifestAdapter[]): ManifestVision {
+function saeFacts(given: Record<string, unknown>, path: string) {
+  const number = (key: string, min: number, max: number) =>
+    reader.integer(given[key], `${path}.${key}`, min, max);
+  const features = number('features', 1, MAX_FEATURES);
+  return {
+    site:
+      SITES.find((site) => site === given.site) ??
+      reader.fail(`${path}.site`, SITES.join(' or '), given.site),
+    layer: number('layer', 0, MAX_LAYERS),
+    width: number('width', 1, MAX_WIDTH),
+    features,
+    labels: number('labels', 0, features),
+    license: reader.optionalText(given.license, `${path}.license`),
+  };
+}
+
+/** It has a file of its own, which is taken then, and at least one is left for the model. */
+function checkVision(value: unknown, n_files: number, taken: Set<number>): ManifestVision {
   const given = reader.object(value, 'vision');
   const number = (key: string, min: number, max: number) =>
     reader.integer(given[key], `vision.${key}`, min, max);
@@ -225,8 +268,9 @@ function checkVision(value: unknown, n_files: number, adapters: readonly Manifes
     file: number('file', 0, n_files - 1),
   };
   const { file } = vision;
-  if (adapters.some((adapter) => adapter.file === file) || adapters.length + 2 > n_files)
+  if (taken.has(file) || taken.size + 2 > n_files)
     reader.fail('vision.file', 'a file beside those of the model and of its adapters', file);
+  taken.add(file);
   return vision;
 }
 

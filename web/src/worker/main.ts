@@ -266,6 +266,10 @@ function serve(
         const facts = await saes.load(id, request.file, tick);
         return { type: 'sae', id, facts, memory_bytes: core.memoryBytes };
       }
+      case 'sae-labels': {
+        const { part, facts } = saes.get(request.sae);
+        return { type: 'labels', id, labels: part.labels(facts.features) };
+      }
       case 'free-sae':
         saes.free(request.sae);
         return { type: 'freed', id };

@@ -3,7 +3,7 @@
 // port to each helper, so that loading and its reports do not cross the page.
 
 import type { Backend, Check, GpuInfo, GpuStats, KnownAnswer } from '../api/backend';
-import type { LoadProgress, PrefillProgress, Timings } from '../api/types';
+import type { LoadProgress, PrefillProgress, SaeLabel, Timings } from '../api/types';
 import type { AdapterFacts } from '../core/adapter';
 import type { WireError } from '../core/error';
 import type { ModelFacts, Spans } from '../core/model';
@@ -120,6 +120,7 @@ export type MainRequest =
   | { readonly type: 'free-adapter'; readonly id: number; readonly adapter: number }
   | { readonly type: 'load-sae'; readonly id: number; readonly file: Blob }
   | { readonly type: 'free-sae'; readonly id: number; readonly sae: number }
+  | { readonly type: 'sae-labels'; readonly id: number; readonly sae: number }
   /** Loads the encoder of pictures, unless it is loaded. */
   | { readonly type: 'load-vision'; readonly id: number; readonly file: Blob }
   /** Of a square of 8-bit RGB; the request's id is then the picture's. */
@@ -214,6 +215,7 @@ export type MainReply =
       readonly facts: AdapterFacts;
       readonly memory_bytes: number;
     }
+  | { readonly type: 'labels'; readonly id: number; readonly labels: readonly SaeLabel[] }
   | { readonly type: 'sae'; readonly id: number; readonly facts: SaeFacts; readonly memory_bytes: number }
   | { readonly type: 'embedded'; readonly id: number; readonly embedding: Float32Array<ArrayBuffer> }
   | {
