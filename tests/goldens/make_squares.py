@@ -37,7 +37,7 @@ PAN_AND_SCAN = {
 }
 SIZES = ((24, 24), (1, 1), (7, 40), (100, 31), (61, 61), (25, 23))
 SHAPES = (
-    ((1, 1), "low"), ((7, 40), "low"), ((100, 31), "low"), ((61, 61), "low"), ((3, 700), "low"),
+    ((1, 1), "low"), ((7, 40), "low"), ((100, 31), "low"), ((61, 61), "low"), ((31, 700), "low"),
     ((900, 4), "low"), ((60, 42), "low"), ((64, 47), "auto"),
 )  # fmt: skip
 LONG = ((640, 300), (300, 640), (1300, 310), (520, 250), (600, 520))
@@ -62,7 +62,7 @@ def with_shape(picture: Image.Image, n: int) -> Any:
     processor: Any = Gemma4ImageProcessorPil(
         patch_size=PATCH, pooling_kernel_size=FACTOR, max_soft_tokens=n, do_rescale=False
     )
-    made = processor(picture)
+    made = processor(picture, input_data_format="channels_last")
     places = np.asarray(made["image_position_ids"][0])
     patches = np.asarray(made["pixel_values"][0])[places[:, 0] >= 0]
     columns, rows = places.max(axis=0) + 1

@@ -128,8 +128,8 @@ class Session:
         `n_tokens` positions from `at[i]` on, rising, whatever ids are there.
 
         Say so before `reuse`, which compares pictures too. An evaluation has a picture that
-        `is_whole` whole, so that `n_batch` is at least its `n_tokens`. Raises SlmError "invalid_argument" or
-        "context_full"; nothing has changed then.
+        `is_whole` whole, so that `n_batch` is at least its `n_tokens`. Raises SlmError
+        "invalid_argument" or "context_full"; nothing has changed then.
         """
         n = len(shown)
         if len(at) != n:

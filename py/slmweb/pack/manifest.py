@@ -75,7 +75,9 @@ class PackedVision:
 
     projector: str
     file: int  # its place in the manifest's files
-    image_size: int  # side of the square that the encoder takes, pixels; 0: pictures keep their shape
+    image_size: (
+        int  # of the square that the encoder takes, pixels; 0: pictures keep their shape
+    )
     patch_size: int
     n_tokens: int  # positions that one picture takes, or at most where nobody asks for more
     packed_bytes: int  # that the weights take

@@ -100,9 +100,7 @@ class Encoder:
         return 2 * self.n_patches**2 * self.n_embd * self.n_layer
 
     def n_batch(self, n_ctx: int, n_batch: int) -> int:
-        return n_batch_for(
-            self.n_tokens, self.whole_picture, self.whole_prompt, n_ctx, n_batch
-        )
+        return n_batch_for(self.n_tokens, self.whole_picture, self.whole_prompt, n_ctx, n_batch)
 
     def beside(self, kind: str | None) -> Encoder:
         """The encoder of a language model that is in type `kind`: as `convert` writes it beside
@@ -231,9 +229,7 @@ def _tensors(encoder: Encoder, n_text: int) -> tuple[Tensor, ...]:
     return tuple(tensors)
 
 
-def _gemma4_tensors(
-    encoder: Encoder, n_text: int, places: int, clips: bool
-) -> tuple[Tensor, ...]:
+def _gemma4_tensors(encoder: Encoder, n_text: int, places: int, clips: bool) -> tuple[Tensor, ...]:
     n, ff, head = encoder.n_embd, encoder.n_ff, encoder.n_embd // encoder.n_head
     tensors = [
         Tensor("v.patch_embd.weight", n, encoder.n_pixels, "F32"),

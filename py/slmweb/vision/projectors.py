@@ -1,8 +1,9 @@
 """What differs between the kinds of picture encoders, as data.
 
 Owns the filter by which a picture is resized, how it is cut or how large it stays where somebody
-wants to see more of it, and the words around its rows. web/src/vision/projectors.ts is the same table. Sizes are the
-encoder's own, which the core tells; mean and deviation too, by which the core normalises.
+wants to see more of it, and the words around its rows. web/src/vision/projectors.ts is the same
+table. Sizes are the encoder's own, which the core tells; mean and deviation too, by which the core
+normalises.
 Sources: transformers' processors of each family (gemma3, gemma4, paligemma, idefics3, smolvlm).
 """
 

@@ -46,10 +46,10 @@ def lay_out(
 
     Such a part is in OpenAI's shape, {"type": "image_url", "image_url": {"url": …, "detail": …}},
     where the url is a data URL, a path, a file's bytes or a Pillow image. The detail "high" cuts a
-    picture or leaves it larger, so that the model sees more of it for more tokens. A model that knows no chat is asked
-    the last message alone, about the pictures of the last message that has some. `variables` as
-    `chat_prompt`. Raises SlmError: what `chat_prompt` and `open_picture` raise, and
-    "invalid_argument".
+    picture or leaves it larger, so that the model sees more of it for more tokens. A model that
+    knows no chat is asked the last message alone, about the pictures of the last message that has
+    some. `variables` as `chat_prompt`. Raises SlmError: what `chat_prompt` and `open_picture`
+    raise, and "invalid_argument".
     """
     projector = projector_of(encoder["projector"])
     parse_special = bool(variables.pop("parse_special", False))

@@ -64,7 +64,8 @@ class FakeWorker {
       this.#say({ type: 'tokenized', id: message.id, ids: new Int32Array(3) });
     else if (message.type === 'load-vision' || message.type === 'encode') {
       looked.push(message.type);
-      this.#say({ type: message.type === 'encode' ? 'encoded' : 'vision', id: message.id, memory_bytes: 1 });
+      const type = message.type === 'encode' ? 'encoded' : 'vision';
+      this.#say({ type, id: message.id, facts: EYES, memory_bytes: 1 });
     } else if (message.type === 'load-adapter')
       this.#say({ type: 'adapter', id: message.id, facts: { rank: 1 }, memory_bytes: 1 });
   }
@@ -121,11 +122,15 @@ Object.defineProperty(globalThis, 'navigator', {
   configurable: true,
 });
 
+const EYES = {
+  ...{ projector: 'gemma3', image_size: 2, patch_size: 1, n_tokens: 300 },
+  ...{ whole_picture: true, whole_prompt: false },
+};
 const SOURCE = {
   manifest: {
     memory: { n_ctx_default: 64 },
     adapters: [{ name: 'law', title: 'Law', file: 1 }],
-    vision: { projector: 'gemma3', file: 2, image_size: 2, n_tokens: 300, whole_picture: true, whole_prompt: false },
+    vision: { ...EYES, file: 2 },
   },
   files: [new Blob(['model']), new Blob(['law']), new Blob(['eyes'])],
   wasm: (variant: string) => Promise.resolve(new TextEncoder().encode(variant).buffer),
@@ -184,7 +189,12 @@ test('a device that is lost once is replaced, one that is lost twice by the CPU'
 const seeing = (...squares: number[]) =>
   ({
     ...GENERATION,
-    pictures: squares.map((value, i) => ({ width: 2, height: 2, rgb: new Uint8Array(12).fill(value), at: 300 * i })),
+    pictures: squares.map((value, i) => ({
+      width: 2,
+      height: 2,
+      rgb: new Uint8Array(12).fill(value),
+      at: 300 * i,
+    })),
   }) as Generation;
 
 test('a picture is encoded once, by each team that sees it', async () => {

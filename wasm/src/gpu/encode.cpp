@@ -21,7 +21,7 @@ struct GpuPicture final : Picture {
 };
 
 struct Shapes {
-  KvLayer keys;                           // of one layer, and the next one's in their place
+  KvLayer keys;                                   // of one layer, and the next one's in their place
   uint64_t pixels, normed, angles, widest, bytes; // bytes; `widest` are of the largest buffer
 };
 

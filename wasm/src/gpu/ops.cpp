@@ -58,8 +58,8 @@ void GpuOps::rotations(std::initializer_list<const Rope *> ropes, uint32_t acros
   }
 }
 
-void GpuOps::look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor,
-                     uint32_t x, uint32_t across) {
+void GpuOps::look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor, uint32_t x,
+                     uint32_t across) {
   const Placement &place = placement(m);
   for (const Part &part : place.parts) {
     gpu::Embed op;
@@ -85,7 +85,7 @@ void GpuOps::add_embedding(const Matrix &table, Index index, Rows x, uint32_t ac
 
 void GpuOps::copy_floats(uint32_t src, uint32_t dst, uint32_t to, uint32_t n, uint32_t from) {
   gpu::Copy op;
-  op.n = n, op.to = to, op.from = from;
+  op.n = n, op.to = to, op.first = from;
   op.grid[0] = std::min(divided(n, 256), kMostWorkgroups);
   op.src = src, op.dst = dst;
   gpu_encode(&op);

@@ -27,10 +27,10 @@ struct Clipped {
 };
 
 struct Layer {
-  float *norm = nullptr, *post_norm = nullptr; // (n_embd), of attention
-  Clipped q, k, v;                             // (n_embd, n_embd)
-  float *q_norm = nullptr, *k_norm = nullptr;  // (head_dim)
-  Clipped output;                              // (n_embd, n_embd)
+  float *norm = nullptr, *post_norm = nullptr;         // (n_embd), of attention
+  Clipped q, k, v;                                     // (n_embd, n_embd)
+  float *q_norm = nullptr, *k_norm = nullptr;          // (head_dim)
+  Clipped output;                                      // (n_embd, n_embd)
   float *ffn_norm = nullptr, *ffn_post_norm = nullptr; // (n_embd)
   Clipped gate, up;                                    // (n_ff, n_embd)
   Clipped down;                                        // (n_embd, n_ff)

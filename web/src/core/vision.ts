@@ -53,9 +53,7 @@ export class Vision extends Part<VisionFacts> {
       this.core.bytes(buffer, rgb.length).set(rgb);
       return new Picture(
         this.core,
-        this.core.checkPointer(
-          this.core.exports.slm_vision_encode(this.pointer, buffer, width, height),
-        ),
+        this.core.checkPointer(this.core.exports.slm_vision_encode(this.pointer, buffer, width, height)),
       );
     } finally {
       this.core.free(buffer);

@@ -610,7 +610,7 @@ memory[params.at + j * params.width + channel] = inputs[j];
   copy: `struct Params {
 n: u32,
 to: u32,
-from: u32,
+first: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> src: array<u32>;
@@ -618,7 +618,7 @@ from: u32,
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
 for (var i = id.x; i < params.n; i += groups.x * 256u) {
-dst[params.to + i] = src[params.from + i];
+dst[params.to + i] = src[params.first + i];
 }
 }
 `,

@@ -141,7 +141,11 @@ export const PROJECTORS: Readonly<Record<ProjectorName, Projector>> = {
 /** Tokens of one evaluation in a session of `n_ctx` positions that is to have pictures: `n_batch` at least, and each
  *  picture whole that has to be. */
 export function batchFor(
-  { n_tokens, whole_picture, whole_prompt }: Pick<ManifestVision, 'n_tokens' | 'whole_picture' | 'whole_prompt'>,
+  {
+    n_tokens,
+    whole_picture,
+    whole_prompt,
+  }: Pick<ManifestVision, 'n_tokens' | 'whole_picture' | 'whole_prompt'>,
   n_ctx: number,
   n_batch: number,
 ): number {

@@ -161,7 +161,7 @@ struct Copy {
   uint32_t dst = 0; // read_write
   uint32_t n = 0;
   uint32_t to = 0;
-  uint32_t from = 0;
+  uint32_t first = 0;
 };
 static_assert(sizeof(Copy) == 10 * sizeof(uint32_t));
 
