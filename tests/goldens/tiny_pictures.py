@@ -97,7 +97,7 @@ def transformers_vision(tiny: TinyVision) -> Any:
         "num_key_value_heads": tiny.n_head,
         "head_dim": tiny.n_embd // tiny.n_head,
         "pooling_kernel_size": tiny.factor,
-        "position_embedding_size": 32,
+        "position_embedding_size": 64,
         "use_clipped_linears": True,
     }
     idefics: Any = transformers.Idefics3Config  # its own arguments are not all typed

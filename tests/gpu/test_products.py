@@ -284,7 +284,9 @@ def embed(
             table = np.concatenate([part.values for part in parts]).astype(np.float64)
             want = np.zeros(x.shape)
             place = np.arange(len(ids))
-            seen = [ids, place, 0 * place, place % across, rows // 2 + place // across][index]
+            seen = [np.array(ids), place, 0 * place, place % across, rows // 2 + place // across][
+                index
+            ]
             want[:, :columns] = 1.5 * table[seen]
             close(case.results["x"], want, 4 * EPSILON * np.abs(table).max())
 

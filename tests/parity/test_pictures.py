@@ -206,8 +206,8 @@ def test_sides_that_are_refused(opened: tuple[Model, Vision], name: str) -> None
     _, vision = opened
     rgb = expected(name).pictures[0]
     refused(lambda: vision.encode(rgb[1:]), "invalid_argument", "multiples of 24")
-    long = np.zeros((24, 24 * 11, 3), np.uint8)  # the table has 32 columns of 8 pixels
-    refused(lambda: vision.encode(long), "invalid_argument", "up to 256")
+    long = np.zeros((24, 24 * 22, 3), np.uint8)  # the table has 64 columns of 8 pixels
+    refused(lambda: vision.encode(long), "invalid_argument", "up to 512")
     refused(lambda: vision.encode(rgb[:0]), "invalid_argument")
     with vision.encode(rgb[:48, :24]) as picture:
         assert picture.n_tokens == len(picture.rows()) == 2

@@ -75,9 +75,7 @@ class PackedVision:
 
     projector: str
     file: int  # its place in the manifest's files
-    image_size: (
-        int  # of the square that the encoder takes, pixels; 0: pictures keep their shape
-    )
+    image_size: int  # of the square that the encoder takes, pixels; 0: pictures keep their shape
     patch_size: int
     n_tokens: int  # positions that one picture takes, or at most where nobody asks for more
     packed_bytes: int  # that the weights take
@@ -248,8 +246,12 @@ def _vision(value: Any, n_files: int, adapters: Collection[int]) -> PackedVision
     if not all(type(number) is int and number >= 0 for number in whole.values()):
         raise ValueError("its encoder of pictures has sizes that are none")
     keeps_shape = vision.image_size == 0
-    has_factor = type(vision.factor) is int and vision.factor > 0
-    if not (vision.patch_size and vision.n_tokens) or has_factor is not keeps_shape:
+    factor_fits = (
+        (type(vision.factor) is int and vision.factor > 0)
+        if keeps_shape
+        else (vision.factor is None)
+    )
+    if not (vision.patch_size and vision.n_tokens and factor_fits):
         raise ValueError("its encoder of pictures has sizes that are none")
     # One file at least is the model's.
     if not vision.file < n_files or vision.file in adapters or len(adapters) + 1 >= n_files:
