@@ -19,13 +19,17 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
+from slmweb.convert import convert
 from slmweb.core import Model
 from slmweb.pack.pack import pack
 from slmweb.server.app import Folders, create_app
 from slmweb.vision.pictures import Pictures
 from slmweb.vision.prompt import lay_out
+from tests.goldens.tiny_pictures import VISIONS, transformers_vision
+from tests.py.convert import checkpoints
 from tests.py.models import tiny, with_special, with_template
 from tests.py.vision.encoders import write_encoder
+from tests.py.vision.test_prompt import GEMMA4
 from tests.web.conftest import ROOT, open_harness
 from tests.web.drawn import house
 from tests.web.serving import Site, serve
@@ -87,9 +91,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if tensor.name == "mm.soft_emb_norm.weight":
             tensor.data[...] *= 100
     models = root / "models"
-    for name, eyes in (("seer", encoder), ("blind", None)):
-        pack([model], models / name, name=name, title=name, encoder=eyes, with_known_answer=False)
+    shapes, eyes_for_shapes = seer_of_shapes(root)
+    for name, file, eyes in (
+        ("seer", model, encoder),
+        ("blind", model, None),
+        ("shapes", shapes, eyes_for_shapes),
+    ):
+        pack([file], models / name, name=name, title=name, encoder=eyes, with_known_answer=False)
     return root
+
+
+def seer_of_shapes(root: Path) -> tuple[Path, Path]:
+    """Gemma 4, whose pictures keep their shape, and its encoder."""
+    vision = VISIONS["gemma4-pictures"]
+    tokenizer = checkpoints.tokenizer_of(vision.text)
+    saved = checkpoints.save(root / "gemma4", transformers_vision(vision), tokenizer)
+    encoder = convert(saved, root / "whole.gguf").vision
+    assert encoder is not None
+    special = ["<|image>", "<|image|>", "<image|>"]
+    plain = with_special(tiny("gemma4-e2b", root), root / "special-4.gguf", special)
+    model = with_template(plain, root / "shapes.gguf", GEMMA4)
+    return model, encoder.rename(root / "mmproj-shapes-f16.gguf")
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +142,11 @@ class Answer:
     prompt: int  # tokens
 
 
-def core_answer(folder: Path, messages: list[dict[str, Any]]) -> Answer:
+def core_answer(folder: Path, messages: list[dict[str, Any]], name: str = "seer") -> Answer:
     """The same answer by the core in Python, greedily."""
     with (
-        Model.open(folder / "seer.gguf", variant="relaxed") as model,
-        model.load_vision(folder / "mmproj-seer-f16.gguf") as vision,
+        Model.open(folder / f"{name}.gguf", variant="relaxed") as model,
+        model.load_vision(folder / f"mmproj-{name}-f16.gguf") as vision,
         Pictures(vision) as pictures,
         pictures.session(512) as session,
     ):
@@ -177,6 +199,34 @@ def test_what_a_model_says_of_pictures(
             # Activations are rounded to 8 bits, in other pieces of the prompt.
             np.testing.assert_allclose(told["logprobs"], expected.logprobs, atol=5e-3)
         assert server.hits[before:] == []
+
+
+@pytest.mark.parametrize("variant", ["relaxed", "webgpu"])
+def test_pictures_that_keep_their_shape(
+    request: pytest.FixtureRequest, server: Site, folder: Path, variant: str
+) -> None:
+    browser: Browser = request.getfixturevalue("gpu_browser" if variant == "webgpu" else "browser")
+    with browser.new_context() as context:
+        page = open_harness(context.new_page(), server)
+        page.evaluate(LOAD, ["shapes", variant, 1])
+        assert page.evaluate("slm.info.vision") == {
+            "projector": "gemma4v", "image_size": 0, "n_tokens": 280,
+        }  # fmt: skip
+        conversations = [
+            [shown("What are these?", "wide", "tall", "long", detail="low")],
+            [shown("What is this?", "wide")],
+        ]
+        if variant == "webgpu":  # emulated, 2,520 patches that see each other take a minute
+            conversations = [[shown("What is this?", "wide", detail="low")]]
+        for messages in conversations:
+            told = evaluate(page, "return ask(argument)", messages)
+            assert "error" not in told, told
+            expected = core_answer(folder, messages, "shapes")
+            assert (told["bytes"], told["prompt"]) == (expected.bytes, expected.prompt)
+            np.testing.assert_allclose(told["logprobs"], expected.logprobs, atol=5e-3)
+        # So many squares at most, and hardly fewer.
+        least, most = (60, 110) if variant == "webgpu" else (250, 320)
+        assert least < told["prompt"] < most
 
 
 def test_a_conversation_goes_on_from_its_cache(loaded: Page) -> None:
