@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from .core.files import is_pack
 from .core.instance import Variant
-from .core.model import Progress
+from .core.loading import Progress
 from .errors import CODES, Code, SlmError
 from .pack.manifest import MODEL_NAME
 from .pack.pack import pack

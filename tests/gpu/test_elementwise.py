@@ -30,7 +30,7 @@ def rmsnorm(width: int, add: bool, plain: bool = False) -> Build:
             case.dispatch("add_rmsnorm", grid(n, most=2), {**shared, "n": n, "factor": 0.75})
         else:
             case = batch.case({"x": rows, "vectors": weight, "out": out}, "out")
-            params = {**shared, "first_token": before}
+            params = {**shared, "x_stride": stride, "first": before * stride}
             case.dispatch("rmsnorm", (n,), params, {"PLAIN": int(plain)})
 
         def check() -> None:

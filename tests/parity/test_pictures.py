@@ -16,7 +16,7 @@ import pytest
 
 from slmweb.convert import convert
 from slmweb.core import Instance, Model, Session, Vision
-from slmweb.core import model as model_module
+from slmweb.core import loading
 from slmweb.errors import SlmError
 from tests.goldens import tiny_pictures as tiny
 from tests.goldens.tiny_pictures import VISIONS, TinyVision
@@ -92,7 +92,7 @@ def test_an_encoder_in_the_smallest_pieces(
     folder: Path, core: Instance, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As hosts with little memory feed it; a convolution's granule is a matrix's as it is used."""
-    monkeypatch.setattr(model_module, "STAGING", 1)
+    monkeypatch.setattr(loading, "STAGING", 1)
     text, mmproj = converted(folder, VISIONS[name])
     want = expected(name)
     with Model.open(text, core=core) as model, model.load_vision(mmproj) as vision:

@@ -207,7 +207,9 @@ SLM_API int32_t slm_vision_header(slm_vision *v, const uint8_t *bytes, uint32_t 
  * columns of patches make one position, "n_tokens": positions that a picture takes, or at
  * most where nobody asks for more, "max_tokens": at most in any case, "whole_picture": whether
  * a picture is evaluated by one call, "whole_prompt": whether a prompt with pictures is,
- * "parameters", "packed_bytes", "types", "tensors": as those of slm_model_describe}. */
+ * "parameters", "packed_bytes", "types", "tensors": as those of slm_model_describe}.
+ * Those named "masks.…" have no granule and are not fed: they decode what an answer outlines,
+ * which is the host's business. */
 SLM_API const char *slm_vision_describe(slm_vision *v);
 
 /* As slm_model_feed. */

@@ -44,6 +44,7 @@ Status Vision::open() {
   encoder_ = projector_->create();
   Loader loader(files_, "clip.vision", 0, {}, slots_, "v.blk.");
   SLM_TRY(encoder_->load(loader, model_.family().shape()));
+  loader.leave_out_all("masks."); // the decoder of what an answer outlines: the host's, which finds it here
   SLM_TRY(loader.finish());
   for (uint32_t i = 0; i < kMaxRopes; i++)
     tables_.push_back(std::move(loader.rope_tables()[i]));

@@ -26,8 +26,8 @@ from . import (
     convert,
     doctor,
     embed,
-    evaluate,
     inspect,
+    logits,
     look,
     models,
     pack,
@@ -41,7 +41,7 @@ from . import (
     text,
 )
 from . import eval as evaluation
-from .guard import GuardedTyper
+from .outputs import GuardedTyper
 
 app = GuardedTyper(
     name="slmweb",
@@ -60,7 +60,7 @@ for module in (
     inspect,
     look,
     text,
-    evaluate,
+    logits,
     embed,
     evaluation,
     screen,

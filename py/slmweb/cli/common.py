@@ -158,6 +158,23 @@ def _policies(kind: type[_Policy], options: list[str] | None) -> tuple[_Policy, 
 
 
 @contextlib.contextmanager
+def loaded_model(path: Path, variant: Variant | None, *, verify: bool = False) -> Iterator[Model]:
+    """The model of a file, its loading shown; with `verify` held to its pack's known answer.
+
+    Raises SlmError: what `Model.open` and `known_answer.verify` raise.
+    """
+    from ..core.model import Model
+    from ..pack import known_answer
+
+    with progress_bar(f"loading {path.name}", "bytes") as progress:
+        model = Model.open(path, variant=variant, progress=progress)
+    with model:
+        if verify:
+            known_answer.verify(model, path)
+        yield model
+
+
+@contextlib.contextmanager
 def loaded_adapters(
     model: Model, options: list[str] | None
 ) -> Iterator[list[tuple[Adapter, float]]]:

@@ -21,9 +21,9 @@ from .common import (
     VariantOption,
     VerifyOption,
     loaded_adapters,
+    loaded_model,
     note,
     print_json,
-    progress_bar,
     read_bytes,
 )
 from .generation import (
@@ -94,8 +94,6 @@ def complete(
 ) -> None:
     """Fill in what is missing in a text, such as code at the cursor."""
     from ..core.fim import Infill, fill_or_continue, prompt_room
-    from ..core.model import Model
-    from ..pack import known_answer
 
     sampling = sampling_of(
         temperature=temperature,
@@ -112,34 +110,31 @@ def complete(
     files = [(str(path), _text(path)) for path in file or []]
     own = name if files or repo is not None else None
     infill = Infill(before, behind, form, files, own, repo)
-    with progress_bar("loading", "bytes") as progress:
-        opened = Model.open(model, variant=variant, progress=progress)
-    with opened:
-        if verify:
-            known_answer.verify(opened, model)
-        with loaded_adapters(opened, adapter) as adapters, opened.session(n_ctx) as session:
-            session.adapters(adapters)
-            room = prompt_room(session.n_ctx, max_tokens)
-            prompt = fill_or_continue(opened, infill, room)
-            if opened.info["fim"] is None and behind:
-                note(
-                    f"slmweb: {opened.info['name'] or 'the model'} has no tokens to fill in text "
-                    "with; it goes on with what is before the place"
-                )
-            if prompt.dropped:
-                note(
-                    f"slmweb: {prompt.dropped} tokens far from the place were left out; "
-                    "a larger --n-ctx has room for more"
-                )
-            pieces: list[str] = []
-            with interruptible() as stopped:
-                answer = session.generate(
-                    prompt.ids, sampling, max_tokens=max_tokens, stopped=stopped
-                )
-                for piece in answer:
-                    pieces.append(piece)
-                    if not json:
-                        print(piece, end="", flush=True)
+    with (
+        loaded_model(model, variant, verify=verify) as opened,
+        loaded_adapters(opened, adapter) as adapters,
+        opened.session(n_ctx) as session,
+    ):
+        session.adapters(adapters)
+        room = prompt_room(session.n_ctx, max_tokens)
+        prompt = fill_or_continue(opened, infill, room)
+        if opened.info["fim"] is None and behind:
+            note(
+                f"slmweb: {opened.info['name'] or 'the model'} has no tokens to fill in text "
+                "with; it goes on with what is before the place"
+            )
+        if prompt.dropped:
+            note(
+                f"slmweb: {prompt.dropped} tokens far from the place were left out; "
+                "a larger --n-ctx has room for more"
+            )
+        pieces: list[str] = []
+        with interruptible() as stopped:
+            answer = session.generate(prompt.ids, sampling, max_tokens=max_tokens, stopped=stopped)
+            for piece in answer:
+                pieces.append(piece)
+                if not json:
+                    print(piece, end="", flush=True)
     if json:
         print_json({"text": "".join(pieces), "dropped_tokens": prompt.dropped, **numbers(answer)})
     else:

@@ -14,6 +14,7 @@ from .common import (
     ModelArgument,
     VariantOption,
     VerifyOption,
+    loaded_model,
     print_json,
     progress_bar,
     read_bytes,
@@ -66,20 +67,15 @@ def embed(
     import numpy as np
 
     from ..atomic import atomic_file
-    from ..core.model import Model
-    from ..pack import known_answer
 
     lines = read_bytes(file).decode("utf-8", "surrogateescape").splitlines() if file else []
     given = [*(texts or []), *filter(None, lines)]
     if not given:
         raise SlmError("invalid_argument", "there are no texts; name some, or give --file FILE")
-    with progress_bar("loading", "bytes") as progress:
-        opened = Model.open(model, variant=variant, progress=progress)
-    with opened:
-        if verify:
-            known_answer.verify(opened, model)
+    with loaded_model(model, variant, verify=verify) as opened:
         tokens = [opened.tokenizer.encode(prompt + text, special=False, bos=True) for text in given]
-        with opened.session() as session, progress_bar("embedding", "items") as progress:
+        longest = max(map(len, tokens))
+        with opened.session(longest) as session, progress_bar("embedding", "items") as progress:
             vectors = []
             for i, ids in enumerate(tokens):
                 vectors.append(session.embed(ids, dimensions))

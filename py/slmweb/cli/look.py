@@ -17,6 +17,7 @@ from .common import (
     ModelArgument,
     VariantOption,
     loaded_adapters,
+    loaded_model,
     loaded_sae,
     print_json,
     progress_bar,
@@ -85,15 +86,11 @@ def look(
     What a layer hands on goes through the model's last norm and its output matrix, as if no layer
     followed (the logit lens: nostalgebraist, 2020), or through a sparse autoencoder.
     """
-    from ..core.model import Model
-
     if feature is not None and sae is None:
         raise SlmError("invalid_argument", "--feature is a feature of an SAE; give --sae FILE, too")
     if layer is not None and sae is not None:
         raise SlmError("invalid_argument", "an SAE belongs to a layer; leave --layer out")
-    with progress_bar("loading", "bytes") as progress:
-        opened = Model.open(model, variant=variant, progress=progress)
-    with opened:
+    with loaded_model(model, variant) as opened:
         ids = _tokens(opened, text, special)
         told: dict[str, Any] = {"tokens": [_token(opened.tokenizer, token) for token in ids]}
         with (

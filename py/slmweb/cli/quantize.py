@@ -15,6 +15,7 @@ from .common import (
     VariantOption,
     bytes_text,
     count_text,
+    loaded_model,
     print_json,
     progress_bar,
     read_bytes,
@@ -131,15 +132,12 @@ def imatrix(
     json: JsonOption = False,
 ) -> None:
     """Compute an importance matrix, in llama.cpp's format."""
-    from ..core.model import Model
     from ..quantize.imatrix import compute, write_imatrix
 
     data = read_bytes(file)
     if out.is_dir():
         raise SlmError("unwritable", f"cannot write {out}: it is a folder; name a file")
-    with progress_bar("loading", "bytes") as progress:
-        opened = Model.open(model, variant=variant, progress=progress)
-    with opened, progress_bar("observing", "tokens") as progress:
+    with loaded_model(model, variant) as opened, progress_bar("observing", "tokens") as progress:
         matrix = compute(
             opened, data, dataset=file.name, chunk=chunk, max_chunks=chunks, progress=progress
         )

@@ -16,10 +16,11 @@ from .common import (
     PolicyOption,
     ThresholdOption,
     VariantOption,
+    VerifyOption,
+    loaded_model,
     parse_picture_policies,
     parse_policies,
     print_json,
-    progress_bar,
     read_bytes,
 )
 from .sight import MmprojOption, seeing
@@ -56,13 +57,13 @@ def screen(
     threshold: ThresholdOption = 0.5,
     n_ctx: ContextOption = None,
     variant: VariantOption = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
 ) -> None:
     """Ask a guard model (ShieldGemma) whether a text or a picture breaks a rule.
 
     Prints the probability of each rule being broken.
     """
-    from ..core.model import Model
 
     if image is not None and (prompt is not None or response is not None):
         raise SlmError(
@@ -73,9 +74,7 @@ def screen(
         if image is None
         else _of_picture(image, model, mmproj, policies, threshold)
     )
-    with progress_bar(f"loading {model.name}", "bytes") as progress:
-        opened = Model.open(model, variant=variant, progress=progress)
-    with opened:
+    with loaded_model(model, variant, verify=verify) as opened:
         scores = judged(opened, n_ctx)
     if json:
         print_json(

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict
 
-from ..errors import SlmError
-from ..generated.abi import Status
 from .files import ByteFile
+from .held import Held
+from .loading import Progress, TensorInfo, feed_tensors, read_header
 
 if TYPE_CHECKING:
-    from .model import Model, Progress, TensorInfo
+    from .model import Model
 
 
 class AdapterInfo(TypedDict):
@@ -29,22 +28,20 @@ class AdapterInfo(TypedDict):
     tensors: list[TensorInfo]
 
 
-class Adapter:
+class Adapter(Held):
     """A GGUF adapter in the core; `Model.load_adapter` makes it.
 
     Close it, or use it in a `with`. A session that still uses it keeps it alive.
     """
 
+    NOUN = "adapter"
+    FREE = "slm_adapter_free"
+
     def __init__(
         self, model: Model, file: Path, progress: Progress, *, weights: bool = True
     ) -> None:
-        from .model import feed_tensors, read_header
-
+        super().__init__(model.core, model.core.pointer("slm_adapter_new", model.handle))
         self.model = model
-        self.core = model.core
-        self.handle = self.core.pointer("slm_adapter_new", model.handle)
-        if self.handle == 0:
-            raise self.core.error(Status.OUT_OF_MEMORY)
         try:
             with ByteFile(file) as opened:
                 read_header(self.core, "slm_adapter_header", self.handle, opened)
@@ -66,26 +63,3 @@ class Adapter:
         layout is enough. Raises what `Model.load_adapter` raises."""
         with cls(model, file, lambda done, total: None, weights=False) as adapter:
             return adapter.info
-
-    def close(self) -> None:
-        """Frees the adapter; closing twice is fine."""
-        if self.handle:
-            handle, self.handle = self.handle, 0
-            self.core.call("slm_adapter_free", handle)
-
-    def pointer(self) -> int:
-        """The handle of an adapter that is open. Raises SlmError "wrong_state"."""
-        if self.handle == 0:
-            raise SlmError("wrong_state", "the adapter is closed; load it again")
-        return self.handle
-
-    def __enter__(self) -> Adapter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -8,10 +8,9 @@ architectures or quantization; the core says how large pieces have to be.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -19,34 +18,15 @@ from ..errors import SlmError
 from ..generated.abi import Status, TextFlag
 from ..kinds import advice
 from .files import ByteFile, open_files
+from .held import Held
 from .instance import U32, Instance, Variant
+from .loading import Progress, TensorInfo, about, feed_tensors, read_header
 
 if TYPE_CHECKING:
     from .adapter import Adapter
     from .sae import Sae
     from .session import Session
     from .vision import Vision
-
-HEADER_START = 1 << 20
-# No vocabulary needs more header than this; a lying count must not make us
-# read a whole file of gigabytes into memory.
-HEADER_LIMIT = 1 << 28
-STAGING = 4 << 20
-
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
-
-
-class TensorInfo(TypedDict):
-    """One tensor as the core describes it. `shape` has the fastest dimension first."""
-
-    name: str
-    file: int
-    type: str
-    shape: list[int]
-    offset: int  # bytes from the start of its file
-    size: int  # bytes
-    # Bytes; pieces of a tensor are multiples of it. There after `layout`, for what is loaded.
-    granule: NotRequired[int]
 
 
 class FimTokens(TypedDict):
@@ -77,6 +57,7 @@ class ModelInfo(TypedDict):
     n_head: int | None
     n_head_kv: int | None
     head_dim: int | None
+    rope_dims: int | None  # columns of a head that rotate
     # Where layers differ: which see a window alone, and how many of the last attend to others' keys
     # and values; the numbers of heads and sizes are then the largest.
     local_layers: list[int] | None
@@ -169,14 +150,14 @@ class Tokenizer:
                 capacity = n
 
 
-class Model:
+class Model(Held):
     """A GGUF model in the core. Use `open`, and close it or use it in a `with`."""
 
+    NOUN = "model"
+    FREE = "slm_model_free"
+
     def __init__(self, core: Instance) -> None:
-        self.core = core
-        self.handle = core.pointer("slm_model_new")
-        if self.handle == 0:
-            raise core.error(Status.OUT_OF_MEMORY)
+        super().__init__(core, core.pointer("slm_model_new"))
         self.loaded = False
         self._files: list[ByteFile] = []
         self._info: ModelInfo | None = None
@@ -300,25 +281,12 @@ class Model:
     def close(self) -> None:
         """Frees the model. Sessions must be closed before; closing twice is fine."""
         self._close_files()
-        if self.handle:
-            handle, self.handle = self.handle, 0
-            self.core.call("slm_model_free", handle)
+        super().close()
 
     def _close_files(self) -> None:
         for file in self._files:
             file.close()
         self._files.clear()
-
-    def __enter__(self) -> Model:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _read_headers(self) -> None:
         missing = 0
@@ -349,63 +317,6 @@ class Model:
         feed_tensors(self.core, "slm_model_feed", self.handle, self._files, tensors, progress)
         self.core.check("slm_model_ready", self.handle)
         self.loaded = True
-
-
-def read_header(core: Instance, function: str, handle: int, file: ByteFile) -> int:
-    """Hands a file's header to slm_model_header or its like; returns its result.
-
-    Raises SlmError with the name of the file.
-    """
-    n = min(HEADER_START, file.size)
-    while True:
-        with core.allocate(n) as buffer:
-            file.read_into(core.view(buffer, n), 0)
-            result: int = core.call(function, handle, buffer, n, file.size)
-        if result >= 0:
-            return result
-        if result != Status.NEED_MORE:
-            raise about(file, core.error(result))
-        if n == file.size or n >= HEADER_LIMIT:
-            raise SlmError(
-                "bad_file",
-                f"{file.path}: the header goes on past the first {n} bytes, which is "
-                + ("the whole file; it is cut short, so fetch it again" if n == file.size
-                   else "more than any model needs; the file is damaged"),
-            )  # fmt: skip
-        n = min(2 * n, file.size)
-
-
-def feed_tensors(
-    core: Instance,
-    function: str,
-    handle: int,
-    files: Sequence[ByteFile],
-    described: Sequence[TensorInfo],
-    progress: Progress,
-) -> None:
-    """Feeds every tensor that is to be loaded, in file order, through slm_model_feed,
-    slm_adapter_feed or slm_vision_feed."""
-    tensors: list[Any] = [(i, tensor) for i, tensor in enumerate(described) if "granule" in tensor]
-    tensors.sort(key=lambda item: (item[1]["file"], item[1]["offset"]))
-    total = sum(tensor["size"] for _, tensor in tensors)
-    done = 0
-    room = max([STAGING, *(tensor["granule"] for _, tensor in tensors)])
-    with core.allocate(room) as staging:
-        for index, tensor in tensors:
-            step = room - room % tensor["granule"]
-            for offset in range(0, tensor["size"], step):
-                n = min(step, tensor["size"] - offset)
-                file = files[tensor["file"]]
-                file.read_into(core.view(staging, n), tensor["offset"] + offset)
-                core.check(function, handle, index, offset, staging, n)
-                done += n
-                progress(done, total)
-
-
-def about(file: ByteFile, error: SlmError, advice: str | None = None) -> SlmError:
-    """The core's error, which knows no file names, with the name of the file."""
-    told = "" if advice is None else f"; {advice}"
-    return SlmError(error.code, f"{file.path}: {error.message}{told}")
 
 
 def write_ids(core: Instance, address: int, ids: Sequence[int]) -> None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import SlmError
-from ..generated.abi import Site, Status
+from ..generated.abi import Site
 from .files import ByteFile
+from .held import Held
+from .loading import Progress, TensorInfo, feed_tensors, read_header
 
 if TYPE_CHECKING:
-    from .model import Model, Progress, TensorInfo
+    from .model import Model
 
 
 class DecoderInfo(TypedDict):
@@ -43,22 +44,24 @@ class SaeInfo(TypedDict):
     decoder: DecoderInfo
 
 
-class Sae:
+class Sae(Held):
     """A side file in the core; `Model.load_sae` makes it. Close it before its model, or use it in
     a `with`. A session that has encoded with it keeps it alive."""
+
+    NOUN = "SAE"
+    FREE = "slm_sae_free"
 
     def __init__(
         self, model: Model, file: Path, progress: Progress, *, weights: bool = True
     ) -> None:
-        from .model import feed_tensors, read_header
-
-        self.model = model
-        self.core = model.core
         self._file = ByteFile(file)
-        self.handle = self.core.pointer("slm_sae_new", model.handle)
         try:
-            if self.handle == 0:
-                raise self.core.error(Status.OUT_OF_MEMORY)
+            super().__init__(model.core, model.core.pointer("slm_sae_new", model.handle))
+        except BaseException:
+            self._file.close()
+            raise
+        self.model = model
+        try:
             read_header(self.core, "slm_sae_header", self.handle, self._file)
             text = self.core.string(self.core.pointer("slm_sae_describe", self.handle))
             self.info: SaeInfo = json.loads(text)
@@ -106,25 +109,6 @@ class Sae:
             return values
 
     def close(self) -> None:
-        """Frees the SAE; closing twice is fine."""
+        """Frees the SAE and closes its file."""
         self._file.close()
-        if self.handle:
-            handle, self.handle = self.handle, 0
-            self.core.call("slm_sae_free", handle)
-
-    def pointer(self) -> int:
-        """The handle of an SAE that is open. Raises SlmError "wrong_state"."""
-        if self.handle == 0:
-            raise SlmError("wrong_state", "the SAE is closed; load it again")
-        return self.handle
-
-    def __enter__(self) -> Sae:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        super().close()

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from ..errors import SlmError
 from ..generated.abi import EvalFlag, Finish, Param, Site, Status
 from .adapter import Adapter
+from .held import Held
 from .model import Model, write_ids
 from .sae import Sae
 from .vision import Picture
@@ -70,39 +70,25 @@ _PARAMS: dict[str, Param] = {
 }
 
 
-class Session:
+class Session(Held):
     """One conversation's cache. Close it before its model, or use it in a `with`.
 
     `n_ctx` positions fit; one evaluation takes at most `n_batch` tokens.
     Raises SlmError "out_of_memory" or "invalid_argument".
     """
 
+    NOUN = "session"
+    AGAIN = "open another"
+    FREE = "slm_session_free"
+
     def __init__(self, model: Model, n_ctx: int, n_batch: int) -> None:
+        made = model.core.pointer("slm_session_new", model.handle, n_ctx, n_batch)
+        super().__init__(model.core, made)
         self.model = model
-        self.core = model.core
         self.n_ctx = n_ctx
         self.n_batch = n_batch
         self._shown: list[tuple[int, int]] = []  # of pictures that are whole, [begin, end)
-        self.handle = self.core.pointer("slm_session_new", model.handle, n_ctx, n_batch)
-        if self.handle == 0:
-            raise self.core.error(Status.OUT_OF_MEMORY)
         self._n_evaluated = 0  # tokens of the last evaluation
-
-    def close(self) -> None:
-        if self.handle:
-            handle, self.handle = self.handle, 0
-            self.core.call("slm_session_free", handle)
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def n_past(self) -> int:

@@ -11,18 +11,18 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SlmError
-from ..generated.abi import Status
 from .files import open_encoder
+from .held import Held
+from .loading import Progress, TensorInfo, about, feed_tensors, read_header
 
 if TYPE_CHECKING:
-    from .model import Model, Progress, TensorInfo
+    from .model import Model
 
 
 class VisionInfo(TypedDict):
@@ -43,20 +43,19 @@ class VisionInfo(TypedDict):
     tensors: list[TensorInfo]
 
 
-class Vision:
+class Vision(Held):
     """An encoder in the core; `Model.load_vision` makes it. Close it before the model, or use it
     in a `with`; pictures outlive it."""
+
+    NOUN = "encoder of pictures"
+    FREE = "slm_vision_free"
 
     def __init__(
         self, model: Model, path: Path, progress: Progress, *, weights: bool = True
     ) -> None:
-        from .model import about, feed_tensors, read_header
-
+        super().__init__(model.core, model.core.pointer("slm_vision_new", model.handle))
         self.model = model
-        self.core = model.core
-        self.handle = self.core.pointer("slm_vision_new", model.handle)
-        if self.handle == 0:
-            raise self.core.error(Status.OUT_OF_MEMORY)
+        self.path = path  # of its file, or a packed model's folder
         try:
             with open_encoder(path) as opened:
                 read_header(self.core, "slm_vision_header", self.handle, opened)
@@ -92,7 +91,7 @@ class Vision:
 
     def _bytes(self, width: int, height: int) -> int:
         """Raises SlmError "invalid_argument" for sides that the encoder does not take."""
-        size: float = self.core.call("slm_vision_bytes", self._open(), width, height)
+        size: float = self.core.call("slm_vision_bytes", self.pointer(), width, height)
         if size < 0:
             raise self.core.error(int(size))
         return int(size)
@@ -109,37 +108,13 @@ class Vision:
                 f"the picture is {list(rgb.shape)} of {rgb.dtype}, but an encoder takes "
                 "[height, width, 3] of uint8; convert it",
             )
-        handle = self._open()
+        handle = self.pointer()
         height, width, _ = rgb.shape
         self._bytes(width, height)
         with self.core.allocate(rgb.size) as address:
             self.core.view(address, rgb.size)[:] = np.ascontiguousarray(rgb).tobytes()
             picture = self.core.pointer("slm_vision_encode", handle, address, width, height)
-        if picture == 0:
-            raise self.core.error(Status.OUT_OF_MEMORY)
         return Picture(self, picture, tokens_of(self.info, width, height))
-
-    def close(self) -> None:
-        """Frees the encoder; closing twice is fine."""
-        if self.handle:
-            handle, self.handle = self.handle, 0
-            self.core.call("slm_vision_free", handle)
-
-    def _open(self) -> int:
-        if self.handle == 0:
-            raise SlmError("wrong_state", "the encoder of pictures is closed; load it again")
-        return self.handle
-
-    def __enter__(self) -> Vision:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Grid(Protocol):
@@ -161,13 +136,16 @@ def sides_of_most(encoder: Grid) -> tuple[int, int]:
     return n // rows * step, rows * step
 
 
-class Picture:
+class Picture(Held):
     """A picture as the model sees it, `n_tokens` positions long. A session that still shows it
     keeps it alive."""
 
+    NOUN = "picture"
+    AGAIN = "encode it again"
+    FREE = "slm_picture_free"
+
     def __init__(self, vision: Vision, handle: int, n_tokens: int) -> None:
-        self.core = vision.core
-        self.handle = handle
+        super().__init__(vision.core, handle)
         self.n_tokens = n_tokens
         self.is_whole = vision.info["whole_picture"]  # in one evaluation
 
@@ -179,21 +157,3 @@ class Picture:
             self.core.check("slm_picture_read", handle, address, n)
             rows: NDArray[np.float32] = self.core.array(address, n, np.float32)
         return rows.reshape(self.n_tokens, -1)
-
-    def pointer(self) -> int:
-        """The handle of a picture that is open. Raises SlmError "wrong_state"."""
-        if self.handle == 0:
-            raise SlmError("wrong_state", "the picture is closed; encode it again")
-        return self.handle
-
-    def close(self) -> None:
-        """Frees the picture; closing twice is fine."""
-        if self.handle:
-            handle, self.handle = self.handle, 0
-            self.core.call("slm_picture_free", handle)
-
-    def __enter__(self) -> Picture:
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self.close()

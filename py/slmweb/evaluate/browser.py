@@ -13,7 +13,8 @@ from typing import Any, Literal
 from ..browser import Backend, PageModel
 from ..core.guard import Question
 from ..core.instance import Variant
-from ..core.model import Model, Progress
+from ..core.loading import Progress
+from ..core.model import Model
 from ..core.tools import Call
 from ..errors import SlmError
 from .engine import Generated, Timing

@@ -17,7 +17,8 @@ from typing import Protocol
 
 from ..core.guard import Question, judge, yes_and_no
 from ..core.instance import Instance, Variant
-from ..core.model import Model, Progress
+from ..core.loading import Progress
+from ..core.model import Model
 from ..core.perplexity import log_likelihood
 from ..core.session import Logits, Sampling
 from ..core.tools import Call, marks, parse_answer

@@ -19,7 +19,8 @@ import numpy as np
 
 from ..core.files import is_pack
 from ..core.instance import Instance
-from ..core.model import Model, Progress
+from ..core.loading import Progress
+from ..core.model import Model
 from ..core.session import Logits
 from ..errors import SlmError
 from .manifest import KnownAnswer, read_manifest

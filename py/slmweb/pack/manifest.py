@@ -85,6 +85,7 @@ class PackedVision:
     factor: int | None = None
     whole_picture: bool = True  # a picture is one evaluation; left out when true
     whole_prompt: bool = False  # a prompt with pictures is one evaluation; left out when false
+    masks: bool = False  # its file has a decoder of what answers outline; left out when false
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Manifest:
         if self.vision is None:
             del fields["vision"]
         else:
-            usual = {"factor": None, "whole_picture": True, "whole_prompt": False}
+            usual = {"factor": None, "whole_picture": True, "whole_prompt": False, "masks": False}
             fields["vision"] = {
                 key: value
                 for key, value in fields["vision"].items()
@@ -241,8 +242,8 @@ def _vision(value: Any, n_files: int, adapters: Collection[int]) -> PackedVision
     if value is None:
         return None
     vision = PackedVision(**value)
-    texts_and_flags = ("projector", "factor", "whole_picture", "whole_prompt")
-    whole = {k: v for k, v in asdict(vision).items() if k not in texts_and_flags}
+    others = ("projector", "factor", "whole_picture", "whole_prompt", "masks")
+    whole = {k: v for k, v in asdict(vision).items() if k not in others}
     if not all(type(number) is int and number >= 0 for number in whole.values()):
         raise ValueError("its encoder of pictures has sizes that are none")
     keeps_shape = vision.image_size == 0
@@ -256,8 +257,8 @@ def _vision(value: Any, n_files: int, adapters: Collection[int]) -> PackedVision
     # One file at least is the model's.
     if not vision.file < n_files or vision.file in adapters or len(adapters) + 1 >= n_files:
         raise ValueError("its encoder of pictures has no file of its own")
-    flags = vision.whole_picture, vision.whole_prompt
-    if not isinstance(vision.projector, str) or not all(isinstance(f, bool) for f in flags):
+    flags = (vision.whole_picture, vision.whole_prompt, vision.masks)
+    if not isinstance(vision.projector, str) or not all(isinstance(flag, bool) for flag in flags):
         raise ValueError("its encoder of pictures has a projector that is none")
     return vision
 

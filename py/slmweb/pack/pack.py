@@ -18,12 +18,14 @@ from ..core.adapter import Adapter
 from ..core.chat import check_template
 from ..core.files import ByteFile, model_files, split_stem
 from ..core.instance import Instance
-from ..core.model import Model, TensorInfo
+from ..core.loading import TensorInfo
+from ..core.model import Model
 from ..core.sae import Sae
 from ..core.vision import Vision
 from ..errors import SlmError, os_reason
 from ..generated.abi import N_BATCH, Site
 from ..paths import wasm_file
+from ..vision.masks import has_masks
 from ..vision.projectors import n_batch_for
 from . import known_answer
 from .cuts import Extent, cuts
@@ -166,7 +168,7 @@ def pack(
     packed: list[PackedFile] = []
     for path, described in zip(paths, tensors_of, strict=True):
         done = loading + sum(file.size for file in packed)
-        # What the core leaves in the file, an SAE's decoder, may be cut anywhere.
+        # What the core leaves in the file, decoders of SAEs and of masks, may be cut anywhere.
         tensors = [
             Extent(tensor["name"], tensor["offset"], tensor.get("granule", 1))
             for tensor in described
@@ -270,6 +272,7 @@ def _vision(model: Model, path: Path, file: int) -> tuple[PackedVision, list[Ten
             encode_bytes=vision.encode_bytes,
             whole_picture=info["whole_picture"],
             whole_prompt=info["whole_prompt"],
+            masks=has_masks(info),
         ), info["tensors"]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..core.files import open_encoder
-from ..core.model import TensorInfo
+from ..core.loading import TensorInfo
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES, TensorType
 

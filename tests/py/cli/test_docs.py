@@ -16,7 +16,7 @@ import pytest
 import typer.main
 
 from slmweb.cli.app import app
-from slmweb.cli.guard import GuardedCommand
+from slmweb.cli.outputs import GuardedCommand
 from tests.py.cli.program import slmweb
 
 ROOT = Path(__file__).parents[3]

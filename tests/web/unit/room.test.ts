@@ -130,6 +130,7 @@ test('an encoder of pictures counts as if it always worked', () => {
     n_tokens: 256,
     whole_picture: true,
     whole_prompt: false,
+    masks: false,
     packed_bytes: 20,
     encode_bytes: 3,
   } as const;

@@ -65,7 +65,7 @@ public:
       pixels_.deviation[i] /= 2;
       pixels_.mean[i] += pixels_.deviation[i];
     }
-    loader.leave_out("a."), loader.leave_out("mm.a."); // what hears lies in the same file
+    loader.leave_out_all("a."), loader.leave_out_all("mm.a."); // what hears lies in the same file
     SLM_TRY(loader.patches("v.patch_embd", s.n_embd, patch_size_, w.patches));
     SLM_TRY(loader.pair_of_tables("v.position_embd", kMaxPlaces, s.n_embd, c.n_places, w.places));
     w.layers.resize(s.n_layer);

@@ -67,7 +67,7 @@ export class EnginePictures {
   }
 
   async #encoded(picture: RgbPicture, entries: Entry[]): Promise<number> {
-    await this.#loaded();
+    await this.loaded();
     const found = entries.findIndex((entry) => same(entry.picture, picture));
     const [known] = found < 0 ? [] : entries.splice(found, 1);
     // Of workers that are gone; whoever asked asks those that took over.
@@ -78,7 +78,8 @@ export class EnginePictures {
     return entry.id;
   }
 
-  async #loaded(): Promise<void> {
+  /** The encoder is in memory. */
+  async loaded(): Promise<void> {
     if (this.#stated === null)
       throw new SlmError(
         'unsupported',

@@ -263,6 +263,7 @@ function checkVision(value: unknown, n_files: number, taken: Set<number>): Manif
     ...(given.image_size === 0 ? { factor: number('factor', 1, MAX_SIDE) } : {}),
     whole_picture: given.whole_picture !== false,
     whole_prompt: given.whole_prompt === true,
+    masks: given.masks === true,
     packed_bytes: number('packed_bytes', 0, MAX_BYTES),
     encode_bytes: number('encode_bytes', 0, MAX_BYTES),
     file: number('file', 0, n_files - 1),

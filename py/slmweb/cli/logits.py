@@ -15,6 +15,7 @@ from .common import (
     ModelArgument,
     VariantOption,
     loaded_adapters,
+    loaded_model,
     parse_ids,
     print_json,
     progress_bar,
@@ -47,15 +48,12 @@ def logits(
     import numpy as np
 
     from ..atomic import atomic_file
-    from ..core.model import Model
 
     numbers = parse_ids(read_bytes(None).decode("utf-8", "replace") if ids == "-" else ids)
     if out.is_dir():
         raise SlmError("unwritable", f"cannot write {out}: it is a folder; name a file")
-    with progress_bar("loading", "bytes") as progress:
-        opened = Model.open(model, variant=variant, progress=progress)
     with (
-        opened,
+        loaded_model(model, variant) as opened,
         loaded_adapters(opened, adapter) as adapters,
         opened.session(len(numbers), n_batch) as session,
     ):
@@ -91,14 +89,11 @@ def perplexity(
     longer one is cut into windows of --n-ctx tokens and the second half of each
     is predicted, as llama-perplexity does.
     """
-    from ..core.model import Model
     from ..core.perplexity import perplexity as compute
 
     data = read_bytes(file)
-    with progress_bar("loading", "bytes") as progress:
-        opened = Model.open(model, variant=variant, progress=progress)
     with (
-        opened,
+        loaded_model(model, variant) as opened,
         loaded_adapters(opened, adapter) as adapters,
         progress_bar("evaluating", "tokens") as progress,
     ):
