@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from slmweb.convert import convert
-from slmweb.core import Instance, Model, Session, Vision
-from slmweb.core import loading
+from slmweb.core import Instance, Model, Session, Vision, loading
 from slmweb.errors import SlmError
 from tests.goldens import tiny_pictures as tiny
 from tests.goldens.tiny_pictures import VISIONS, TinyVision
