@@ -14,6 +14,7 @@ import { count, speed } from './format';
 import { icon } from './icons';
 import { MarkdownView } from './markdown';
 import { say } from './notice';
+import { type Outliner, PointingView } from './pointing';
 import { questionBody } from './question';
 import { refusalBox } from './refusal';
 import { S } from './strings';
@@ -32,6 +33,8 @@ export interface TurnActions {
   readonly openSettings: () => void;
   /** Turns the question of an answer into a field. */
   readonly rewrite: (turn: Turn) => void;
+  /** Has the open model make masks. */
+  readonly outline: Outliner;
 }
 
 export interface TurnContext {
@@ -57,9 +60,7 @@ export class TurnView {
   private readonly who = h('h2', { class: 'who' });
   private readonly figures = h('div', { class: 'figures' });
   private readonly words = h('div', { class: 'words' });
-  /** The picture with the boxes that the answer puts into it. */
-  private readonly pointed = h('div', { class: 'pointed', hidden: true });
-  private drawnBoxes = '[]';
+  private readonly pointing: PointingView;
   private readonly status = h('div', { class: 'turn-status' });
   private readonly foot = h('div', { class: 'actions' });
   private readonly markdown: MarkdownView | null;
@@ -75,6 +76,7 @@ export class TurnView {
     private readonly actions: TurnActions,
   ) {
     this.markdown = turn.role === 'assistant' ? new MarkdownView() : null;
+    this.pointing = new PointingView(actions.outline);
     this.who.id = `turn-${turn.id}`;
     this.who.textContent = turn.who;
     this.words.append(this.markdown?.element ?? questionBody(turn.text));
@@ -87,7 +89,7 @@ export class TurnView {
       'article',
       { class: `turn ${turn.role}`, 'aria-labelledby': this.who.id },
       h('div', { class: 'margin' }, this.who, this.figures),
-      h('div', { class: 'body' }, pictures, this.words, this.pointed, this.status, this.foot),
+      h('div', { class: 'body' }, pictures, this.words, this.pointing.element, this.status, this.foot),
     );
   }
 
@@ -161,14 +163,9 @@ export class TurnView {
     const { turn, markdown } = this;
     if (markdown === null) return;
     const picture = pictureAbove(turn);
-    const { text, boxes } = picture === null ? { text: turn.text, boxes: [] } : pointed(turn.text);
+    const { text, found } = picture === null ? { text: turn.text, found: [] } : pointed(turn.text);
     markdown.show(text, running);
-    const key = JSON.stringify(boxes);
-    if (picture === null || key === this.drawnBoxes) return;
-    this.drawnBoxes = key;
-    this.pointed.hidden = boxes.length === 0;
-    const labels = boxes.map(({ label }, i) => `${i + 1} ${label}`.trim()).join(', ');
-    this.pointed.replaceChildren(pictureCanvas(picture, S.foundInPicture(labels), boxes));
+    if (picture !== null) this.pointing.show(picture, found);
   }
 
   private drawFigures({ live }: TurnContext): void {
