@@ -49,6 +49,13 @@ TALE = TinyAdapter("tale", rank=8, alpha=4.0, modules=MODULES[1:6])
 EVERY = TinyAdapter("every", rank=5, alpha=7.0, whole=(EMBEDDING, HEAD))
 
 
+# What Phi-3 has the rows of in one matrix.
+_STACKED = {
+    **dict.fromkeys(MODULES[:3], "self_attn.qkv_proj"),
+    **dict.fromkeys(MODULES[4:6], "mlp.gate_up_proj"),
+}
+
+
 @dataclass(frozen=True)
 class Factors:
     """y += alpha / r * b (a x), with the values that the file's type can hold. Of the
@@ -61,11 +68,13 @@ class Factors:
 def modules_of(model: TinyModel, adapter: TinyAdapter) -> list[str]:
     """Hugging Face names of what is adapted, but for the embedding and the head. A layer that
     attends to another's keys and values has none."""
+    stacked = _STACKED if model.arch == "phi3" else {}
+    modules = dict.fromkeys(stacked.get(module, module) for module in adapter.modules)
     per_layer = model.n_per_layer and adapter.modules == MODULES
     found = [
         f"model.layers.{layer}.{module}"
         for layer in range(model.n_layer)
-        for module in (*adapter.modules, *(PER_LAYER if per_layer else ()))
+        for module in (*modules, *(PER_LAYER if per_layer else ()))
         if not (model.is_shared(layer) and module.endswith(("k_proj", "v_proj")))
     ]
     return [*found, *([PER_LAYER_MODEL] if per_layer else [])]
@@ -82,9 +91,11 @@ def _shape(model: TinyModel, name: str) -> tuple[int, int]:
         "self_attn.q_proj": (q, model.n_embd),
         "self_attn.k_proj": (kv, model.n_embd),
         "self_attn.v_proj": (kv, model.n_embd),
+        "self_attn.qkv_proj": (q + 2 * kv, model.n_embd),
         "self_attn.o_proj": (model.n_embd, q),
         "mlp.gate_proj": (ff, model.n_embd),
         "mlp.up_proj": (ff, model.n_embd),
+        "mlp.gate_up_proj": (2 * ff, model.n_embd),
         "mlp.down_proj": (model.n_embd, ff),
         "per_layer_input_gate": (model.n_per_layer, model.n_embd),
         "per_layer_projection": (model.n_embd, model.n_per_layer),
