@@ -190,7 +190,7 @@ BLOCKS = {
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "granite", "mistral3", "olmo2",
                  "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
-                 "recurrentgemma", "lfm2", "qwen35")  # fmt: skip
+                 "recurrentgemma", "lfm2", "qwen35", "granitehybrid")  # fmt: skip
 
 
 def model(
@@ -271,6 +271,14 @@ def model(
             "blk.0.ssm_conv1d": (4, 64), "blk.0.ssm_dt.bias": (4,), "blk.0.ssm_a": (4,),
             "blk.0.ssm_norm": (8,), "blk.0.ssm_out": (32, n_embd),
         }  # fmt: skip
+    if architecture == "granitehybrid":
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            del shapes[f"blk.0.{name}"]
+        shapes |= {
+            "blk.0.ssm_in": (n_embd, 100), "blk.0.ssm_conv1d": (4, 64),
+            "blk.0.ssm_conv1d.bias": (64,), "blk.0.ssm_dt.bias": (4,), "blk.0.ssm_a": (1, 4),
+            "blk.0.ssm_d": (1, 4), "blk.0.ssm_norm": (16, 2), "blk.0.ssm_out": (32, n_embd),
+        }  # fmt: skip
     if architecture == "lfm2":
         shapes["token_embd_norm"] = shapes.pop("output_norm")
         for name in ("attn_q", "attn_k", "attn_v", "attn_q_norm", "attn_k_norm", "attn_output"):
@@ -290,10 +298,11 @@ def model(
         }  # fmt: skip
     tensors, data = [], bytearray()
     for i, (name, shape) in enumerate(shapes.items()):
-        kind, block, size = BLOCKS[types[i % len(types)] if len(shape) > 1 else "F32"]
+        is_matrix = len(shape) > 1 and not name.endswith(".ssm_norm")
+        kind, block, size = BLOCKS[types[i % len(types)] if is_matrix else "F32"]
         if shape[0] % block:
             kind, block, size = BLOCKS["F32"]
-        full = name if name.endswith((".bias", ".ssm_a")) else f"{name}.weight"
+        full = name if name.endswith((".bias", ".ssm_a", ".ssm_d")) else f"{name}.weight"
         tensors.append(tensor(full, shape, kind, len(data)))
         n_bytes = shape[0] // block * size * (shape[1] if len(shape) > 1 else 1)
         # Bytes below 0x3F make floats and half floats below 2.

@@ -16,6 +16,7 @@ import numpy as np
 from tests.goldens import tiny_delta as delta
 from tests.goldens import tiny_gemma4 as gemma4
 from tests.goldens import tiny_griffin as griffin
+from tests.goldens import tiny_space as space
 from tests.goldens.tiny_models import (
     EMBEDDERS,
     F32,
@@ -61,6 +62,8 @@ def write_model(
         writer.add_shortconv_l_cache(model.n_taps)
     if model.arch == "qwen35":
         delta.add_hyperparameters(writer, model)
+    if model.arch == "granitehybrid":
+        space.add_hyperparameters(writer, model)
     if model.arch in BPE:
         _add_bpe_tokenizer(writer, model)
     elif model.n_unused_positions:
@@ -95,7 +98,7 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     if not model.has_gemma4_layers:
         writer.add_feed_forward_length(model.n_ff)
     writer.add_head_count(model.n_head)
-    if model.arch == "lfm2":  # llama.cpp finds its layers by this
+    if model.arch in ("lfm2", "granitehybrid"):  # llama.cpp finds its layers by this
         of_layers = [0 if model.recurs(i) else model.n_head_kv for i in range(model.n_layer)]
         writer.add_head_count_kv(of_layers)
     elif not model.has_gemma4_layers:
@@ -154,6 +157,12 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
         writer.add_tensor("rope_freqs.weight", rope_factors(model))
     if model.arch == "gemma4":
         writer.add_tensor("rope_freqs.weight", gemma4.rope_factors(model))
+    if model.arch == "granitehybrid":
+        tensors = {
+            name: Tensor(part)
+            for whole, tensor in tensors.items()
+            for name, part in space.parts_of(whole, tensor.values, model).items()
+        }
     for hf_name, tensor in tensors.items():
         # What is no parameter but a buffer has no ending, which llama.cpp's converter adds.
         named = f"{hf_name}.weight" if hf_name.endswith("layer_scalar") else hf_name

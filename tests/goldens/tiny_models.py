@@ -26,7 +26,7 @@ F32 = NDArray[np.float32]
 Architecture = Literal[
     "llama", "qwen2", "qwen3", "smollm3", "granite", "olmo2", "mistral3", "gemma",
     "gemma2", "gemma3", "gemma4", "vaultgemma", "gemma-embedding", "bert", "recurrentgemma",
-    "lfm2", "qwen35", "gemma-embedding2",
+    "lfm2", "qwen35", "granitehybrid", "gemma-embedding2",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -98,7 +98,8 @@ class TinyModel:
     n_per_layer: int = 0
     n_shared: int = 0
     double_wide: bool = False
-    # Of a delta rule: heads of keys and of values, and the width of each.
+    # Of a delta rule: heads of keys and of values, and the width of each. Of a state space: groups
+    # of heads, its heads, and the rows of a state.
     n_key_heads: int = 0
     n_value_heads: int = 0
     state_dim: int = 0
@@ -128,7 +129,7 @@ class TinyModel:
     @property
     def rotates_neighbours(self) -> bool:
         """Whether llama.cpp rotates neighbouring rows of a head, where transformers does halves."""
-        return self.arch in ("llama", "smollm3", "granite", "mistral3")
+        return self.arch in ("llama", "smollm3", "granite", "granitehybrid", "mistral3")
 
     @property
     def is_gemma(self) -> bool:
@@ -318,6 +319,21 @@ MODELS: dict[str, TinyModel] = {
             n_value_heads=4,
             state_dim=32,
         ),
+        # Two groups of two heads of 32, where the published models have one of 48.
+        TinyModel(
+            "granitehybrid",
+            "granitehybrid",
+            n_layer=5,
+            n_ff=172,
+            tied=True,
+            factors=(6.0, 0.125, 0.4, 2.5),
+            attention_period=3,
+            n_recurrent=224,
+            n_taps=4,
+            n_key_heads=2,
+            n_value_heads=4,
+            state_dim=24,
+        ),
     )
 }
 
@@ -481,6 +497,10 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         return _lfm2_weights(model)
     if model.arch == "qwen35":
         return _qwen35_weights(model)
+    if model.arch == "granitehybrid":
+        from tests.goldens import tiny_space
+
+        return tiny_space.weights(model)
     tensors: dict[str, Tensor] = {}
 
     def matrix(name: str, rows: int, cols: int, std: float) -> None:

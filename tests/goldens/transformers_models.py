@@ -121,6 +121,31 @@ def transformers_config(model: TinyModel) -> Any:
             },
             attn_implementation="eager",
         )
+    if model.arch == "granitehybrid":
+        hybrid: Any = transformers.GraniteMoeHybridConfig
+        return hybrid(
+            vocab_size=model.n_vocab,
+            hidden_size=model.n_embd,
+            shared_intermediate_size=model.n_ff,
+            num_local_experts=0,
+            num_hidden_layers=model.n_layer,
+            num_attention_heads=model.n_head,
+            num_key_value_heads=model.n_head_kv,
+            mamba_n_heads=model.n_value_heads,
+            mamba_n_groups=model.n_key_heads,
+            mamba_d_state=model.state_dim,
+            mamba_d_conv=model.n_taps,
+            layer_types=[
+                "linear_attention" if model.recurs(i) else "full_attention"
+                for i in range(model.n_layer)
+            ],
+            position_embedding_type="nope",
+            rms_norm_eps=model.eps,
+            max_position_embeddings=model.n_ctx_train,
+            tie_word_embeddings=model.tied,
+            attn_implementation="eager",
+            **dict(zip(GRANITE_FACTORS, model.factors or (), strict=True)),
+        )
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
         rope |= {

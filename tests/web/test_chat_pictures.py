@@ -171,8 +171,8 @@ def test_an_edited_question_can_lose_a_picture(chat: ChatPage, tmp_path: Path) -
 
 
 def test_only_a_model_that_sees_looks(chat: ChatPage, tmp_path: Path) -> None:
-    for config, sentence in (({"info": SEES}, "Looking at the picture"), ({}, "Starting")):
-        other = open_chat(chat.page, **config)
+    for info, sentence in ((SEES, "Looking at the picture"), ({}, "Starting")):
+        other = open_chat(chat.page, info=info)
         restore(other, tmp_path, [house()])
         other.send("Again?")
         other.answer("Yes.")
@@ -249,3 +249,51 @@ def test_what_an_answer_points_at_is_framed_in_the_picture(chat: ChatPage) -> No
     )
     assert edge == [255, 255, 255]
     assert inside == [220, 90, 60]
+
+
+HOUSE = "<loc0410><loc0256><loc0922><loc0768>"
+OUTLINE = "".join(f"<seg{7 * code:03d}>" for code in range(16))
+PIXELS = """() => {
+  const context = document.querySelector('.pointed canvas').getContext('2d');
+  const at = (x, y) => [...context.getImageData(x, y, 1, 1).data].slice(0, 3);
+  return [at(160, 130), at(90, 86)];
+}"""
+
+
+def outlining(page: Page, masks: bool) -> ChatPage:
+    chat = open_chat(page, info={"vision": {**SEES["vision"], "masks": masks}})
+    add(chat, FILE)
+    return chat
+
+
+def test_what_an_answer_outlines_is_shaded_in_its_box(page: Page) -> None:
+    chat = outlining(page, masks=True)
+    chat.ask("segment house", f"{HOUSE}{OUTLINE} house ; {HOUSE} wall")
+    shown = chat.frame.locator(".turn.assistant .pointed").get_by_role("img")
+    expect(shown).to_have_attribute(
+        "aria-label", "The picture with what was found in it: 1 house (outlined), 2 wall"
+    )
+    expect(chat.frame.locator(".turn.assistant .prose")).to_have_text("1 house\n2 wall")
+    chat.frame.wait_for_function(
+        f"document.querySelector('.pointed canvas').width === 320 && ({PIXELS})()[0][0] !== 220"
+    )
+    middle, corner = chat.frame.evaluate(PIXELS)
+    # The disc of the mock: half of the wall's colour shows through; the corner is outside.
+    assert middle == pytest.approx([153, 135, 147], abs=2)
+    assert corner == [220, 90, 60]
+    assert chat.frame.evaluate("mock.outlined") == 1
+    expect(chat.frame.locator(".turn.assistant .pointed .note")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("masks", "said"), [(False, "came without"), (True, "could not be drawn")])
+def test_an_outline_that_cannot_be_drawn_leaves_its_box_and_a_sentence(
+    page: Page, masks: bool, said: str
+) -> None:
+    chat = outlining(page, masks)
+    chat.frame.evaluate("mock.outlines = false")
+    chat.ask("segment house", f"{HOUSE}{OUTLINE} house")
+    pointed = chat.frame.locator(".turn.assistant .pointed")
+    expect(pointed.locator(".note")).to_contain_text(said)
+    expect(pointed.get_by_role("img")).to_have_attribute(
+        "aria-label", "The picture with what was found in it: 1 house"
+    )

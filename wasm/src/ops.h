@@ -83,7 +83,7 @@ enum class Pooling { Mean, First, Last };
 /// What is done to rows on their way through a convolution.
 enum class Around : uint32_t {
   Nothing,
-  Gates, // rows are three of the width: a gate before the convolution, one behind it, and what is convolved
+  Gates, // rows begin with a gate before the convolution and one behind it, each of the width
   Silu,  // behind it
 };
 
@@ -92,6 +92,7 @@ struct Convolution {
   float *taps = nullptr; // (width, n_taps), the last one for the present token
   float *bias = nullptr; // (width), or null
   uint32_t n_taps = 0;
+  uint32_t first = 0; // column of the rows from which on they are convolved
   Around around = Around::Nothing;
   static constexpr uint32_t kMaxTaps = 8;
 };
@@ -116,6 +117,24 @@ struct DeltaRule {
 
   uint32_t n_inputs() const { return (2 * n_head_k + n_head) * head_dim; } // of a row of qkv
   uint32_t n_state() const { return n_head * head_dim * head_dim; }
+};
+
+/// What one layer of Mamba-2 reads beside its norm: rows of heads. Those of a group, which follow each other, share
+/// what writes into their states and what reads from them.
+struct StateSpace {
+  uint32_t n_head, head_dim, n_group, n_state; // the state kMaxState at most; it and heads multiples of 4
+  Rows in;                                     // gates (n_head, head_dim) before their activation, what was convolved,
+                                               // and steps (n_head) before theirs, in which they are left on the CPU
+  Rows convolved;                              // x (n_head, head_dim); writing and reading (n_group, n_state) each
+  Rows decay;                                  // (n_head), room
+  const float *step_bias, *rate, *skip;        // (n_head), the rate below 0
+  const float *norm;                           // (n_group, n_head / n_group * head_dim)
+  float norm_epsilon;
+  static constexpr uint32_t kMaxState = 128;
+
+  uint32_t width() const { return n_head * head_dim; }                  // of what comes out
+  uint32_t n_inputs() const { return width() + 2 * n_group * n_state; } // of a row of convolved
+  uint32_t n_in() const { return width() + n_inputs() + n_head; }       // of a row of in
 };
 
 /// A picture as it was sent: `side` rows of `side` pixels, red, green and blue of a byte each.
@@ -212,6 +231,9 @@ public:
   /// over the root of its width: S = a S, S += k (sigmoid(strength) (v - S k))^T, a = exp(rate softplus(decay + bias)),
   /// out = norm(S q) silu(gate).
   virtual void delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) = 0;
+  /// The state space of Mamba-2 (Dao and Gu 2024) and the gated norm behind it, of each head: S = exp(rate d) S + b (d
+  /// x)^T, d = softplus(step + bias), y = c S + skip x, of each group out = norm(y silu(gate)).
+  virtual void state_space(const StateSpace &space, RecurrentLayer &memory, Rows out) = 0;
   /// Each head of x has two halves, which become a head of `first` and one of `second`.
   virtual void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) = 0;
   /// x *= sigmoid(gate)

@@ -73,6 +73,21 @@ def _bert_model(positions: Change = "none") -> tuple[Row, ...]:
     )
 
 
+# Of Granite 4's models without experts, whose gated unit's two matrices are one tensor.
+_GRANITE4_NORM, *_GRANITE4_HEADS = (
+    row for row in layer_rows("rotary_q", "rotary_k") if "ffn_" not in row.target
+)
+_GRANITE4_ATTENTION = (
+    *_GRANITE4_HEADS,
+    *(row for row in LLAMA_BIASES if "ffn_" not in row.target),
+)
+_GRANITE4_FEED_FORWARD = (
+    FFN_NORM,
+    Row("shared_mlp.input_linear.weight", "ffn_gate.weight", ("ff", "embd"), part=(0, 2)),
+    Row("shared_mlp.input_linear.weight", "ffn_up.weight", ("ff", "embd"), part=(1, 2)),
+    Row("shared_mlp.output_linear.weight", "ffn_down.weight", ("embd", "ff")),
+)
+
 _BERT = Family(
     "bert",
     "bert",
@@ -167,24 +182,54 @@ FAMILIES: tuple[Family, ...] = (
         rotary_rows=True,
         factors=True,
     ),
-    # Granite 4's small models have the type of its hybrids, and nothing but attention.
+    # Granite 4's dense models have the type of its hybrids, and nothing but attention.
     Family(
         "granite",
         "granitemoehybrid",
         model_rows(),
-        (
-            *(row for row in layer_rows("rotary_q", "rotary_k") if "ffn_" not in row.target),
-            FFN_NORM,
-            *(row for row in LLAMA_BIASES if "ffn_" not in row.target),
-            Row("shared_mlp.input_linear.weight", "ffn_gate.weight", ("ff", "embd"), part=(0, 2)),
-            Row("shared_mlp.input_linear.weight", "ffn_up.weight", ("ff", "embd"), part=(1, 2)),
-            Row("shared_mlp.output_linear.weight", "ffn_down.weight", ("embd", "ff")),
-        ),
+        (_GRANITE4_NORM, *_GRANITE4_ATTENTION, *_GRANITE4_FEED_FORWARD),
         rotary_rows=True,
         rotary_if_said=True,
         n_ff="shared_intermediate_size",
         factors=True,
-        attention_alone=True,
+        mixed_type=True,
+    ),
+    Family(
+        "granitehybrid",
+        "granitemoehybrid",
+        model_rows(),
+        (
+            _GRANITE4_NORM,
+            *of_layers_with("attention", *_GRANITE4_ATTENTION),
+            *of_layers_with(
+                "recurrent",
+                Row("mamba.in_proj.weight", "ssm_in.weight", ("space_in", "embd")),
+                Row("mamba.conv1d.weight", "ssm_conv1d.weight", ("channels", "taps"), "taps"),
+                Row("mamba.conv1d.bias", "ssm_conv1d.bias", ("channels",)),
+                Row("mamba.dt_bias", "ssm_dt.bias", ("heads",)),
+                Row("mamba.A_log", "ssm_a", ("heads", "one"), "rate_column"),
+                Row("mamba.D", "ssm_d", ("heads", "one"), "column"),
+                Row("mamba.norm.weight", "ssm_norm.weight", ("groups", "of_group"), "groups"),
+                Row("mamba.out_proj.weight", "ssm_out.weight", ("embd", "values")),
+            ),
+            *_GRANITE4_FEED_FORWARD,
+        ),
+        {
+            "mamba_n_heads": 128,
+            "mamba_n_groups": 1,
+            "mamba_d_state": 256,
+            "mamba_expand": 2,
+            "conv1d_width": 4,
+        },
+        rotary_rows=True,
+        rotary_if_said=True,
+        n_ff="shared_intermediate_size",
+        factors=True,
+        mixed_type=True,
+        recurrence="state_space",
+        layer_kinds="layer_types",
+        never=("mamba_proj_bias",),
+        aliases={"mamba_d_conv": "conv1d_width"},
     ),
     Family("olmo2", "olmo2", model_rows(), _OLMO_LAYER, _OLMO_DEFAULTS),
     Family(
@@ -642,15 +687,17 @@ def family_with(model_type: str, config: Mapping[str, Any]) -> Family | None:
     found = [
         family
         for family in FAMILIES
-        if family.model_type == model_type and not (family.attention_alone and _has_more(config))
+        if family.model_type == model_type
+        and (not family.mixed_type or _has_its_parts(family, config))
     ]
     both_ways = bool(config.get("use_bidirectional_attention"))
     return next((f for f in found if len(found) == 1 or f.embeds == both_ways), None)
 
 
-def _has_more(config: Mapping[str, Any]) -> bool:
-    """Experts, or layers that remember a state; by default there are both."""
+def _has_its_parts(family: Family, config: Mapping[str, Any]) -> bool:
+    """No experts, and layers that remember a state where the family has them; by default there are
+    both."""
     kinds = config.get("layer_types")
     kinds = kinds if isinstance(kinds, list) and kinds else ("mamba",)
     attends = all(kind in ("attention", "full_attention") for kind in kinds)
-    return config.get("num_local_experts") != 0 or not attends
+    return config.get("num_local_experts") == 0 and attends != family.recurs

@@ -27,15 +27,19 @@ from .family import (
     Family,
     Memory,
     Row,
+    Space,
     delta_heads,
     feed_forward,
     memories,
+    recurrent_sizes,
+    space_of,
 )
 from .layers import Layers, read_layers
 from .rope import Llama3Scaling, Yarn, check_rotary_share, read_llama3, read_rope, read_yarn
 from .sentence import Sentence
 
-MOST_STATE = 128  # columns of a head's state: DeltaRule::kMaxHead
+# Columns of a head's state, or rows: DeltaRule::kMaxHead and StateSpace::kMaxState.
+MOST_STATE = 128
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Recurrence:
     block: int  # columns of a block-diagonal matrix's blocks, of RG-LRU
     taps: int  # of a convolution
     delta: DeltaHeads | None = None  # of a delta rule
+    space: Space | None = None  # of a state space
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,10 @@ class Hyperparameters:
     def delta(self) -> DeltaHeads | None:
         return self.recurrence.delta if self.recurrence else None
 
+    @property
+    def space(self) -> Space | None:
+        return self.recurrence.space if self.recurrence else None
+
     def memory(self, layer: int) -> Memory:
         if self.layers is not None and self.layers.is_shared(layer):
             return "shared"
@@ -154,9 +163,7 @@ class Hyperparameters:
             "one": 1,
             "gates_and_in": 3 * self.recurrence.channels if self.recurrence else 0,
             "gated_q": 2 * self.n_head * self.head_dim,
-            "values": self.delta.values if self.delta else 0,
-            "heads": self.delta.n_value if self.delta else 0,
-            "state": self.delta.width if self.delta else 0,
+            **recurrent_sizes(self.delta, self.space),
             "wide": self.n_wide,
             "embedding": self.n_embedding,
         }[dimension]
@@ -329,10 +336,39 @@ def _recurrence(read: ConfigReader, family: Family, n_layer: int, n_head: int) -
                 f"value heads of {wide}",
                 f"heads of one multiple of 4, at most {MOST_STATE}, and values for each key are",
             )
+    space = space_of(family, read.whole)
+    if space is not None:
+        channels = space.channels
+        _check_space(read, space)
     taps = read.whole("conv1d_width")
     if not 2 <= taps <= MOST_TAPS:
         raise read.unsupported(f"a convolution of {taps} taps", f"2 to {MOST_TAPS} are supported")
-    return Recurrence(found, channels, block, taps, delta)
+    return Recurrence(found, channels, block, taps, delta, space)
+
+
+def _check_space(read: ConfigReader, space: Space) -> None:
+    head, rest = divmod(space.width, space.n_head)
+    odd = rest or head % 4 or space.n_state % 4 or space.n_head % space.n_group
+    if odd or space.n_state > MOST_STATE:
+        raise read.unsupported(
+            f"a state space of {space.n_head} heads in {space.n_group} groups, {space.width} "
+            f"numbers wide with states of {space.n_state}",
+            "heads and states of a multiple of 4, states of at most "
+            f"{MOST_STATE}, and groups of as many heads are supported",
+        )
+    if read.values.get("mamba_d_head", "auto") not in ("auto", head):
+        raise read.unsupported(
+            f"heads of {read.values['mamba_d_head']!r} in a state space {space.width} wide",
+            f"{space.n_head} heads have {head} numbers each",
+        )
+    if read.values.get("mamba_conv_bias") is False:
+        raise read.unsupported("convolutions without a bias", "those with one are supported")
+    limits = read.values.get("time_step_limit", [0.0, math.inf])
+    # transformers 5 writes the second one as what JSON can hold.
+    if limits not in ([0.0, math.inf], [0.0, {"__float__": "Infinity"}]):
+        raise read.unsupported(
+            f"the time_step_limit {str(limits)[:40]}", "steps without limits are supported"
+        )
 
 
 def _refuse_variants(read: ConfigReader, family: Family) -> None:
@@ -388,7 +424,7 @@ def _check_windows(read: ConfigReader, family: Family, n_layer: int) -> None:
             f"{family.model_type} is supported with {period}",
         )
     found = read.values.get("layer_types", expected)
-    if found != expected and not family.recurs and not family.attention_alone:
+    if found != expected and not family.recurs and not family.mixed_type:
         raise read.unsupported(
             "another order of sliding and full attention",
             f"{family.model_type} is supported with every layer full"

@@ -38,7 +38,7 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
         writer.add_feed_forward_length(hyper.n_ff)
         kinds = [hyper.memory(i) for i in range(hyper.n_layer)]
         # By this llama.cpp tells which layers attend.
-        some = family.recurrence == "short_convolution"
+        some = family.recurrence in ("short_convolution", "state_space")
         writer.add_head_count_kv(
             [hyper.n_head_kv if k == "attention" else 0 for k in kinds] if some else hyper.n_head_kv
         )
@@ -94,6 +94,12 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     recurrence = hyper.recurrence
     if recurrence is not None and family.recurrence == "short_convolution":
         writer.add_shortconv_l_cache(recurrence.taps)
+    elif recurrence is not None and (space := recurrence.space) is not None:
+        writer.add_ssm_conv_kernel(recurrence.taps)
+        writer.add_ssm_state_size(space.n_state)
+        writer.add_ssm_group_count(space.n_group)
+        writer.add_ssm_time_step_rank(space.n_head)
+        writer.add_ssm_inner_size(space.width)
     elif recurrence is not None and (delta := recurrence.delta) is not None:
         writer.add_ssm_conv_kernel(recurrence.taps)
         writer.add_ssm_state_size(delta.width)

@@ -21,6 +21,8 @@ from ..convert.family import (
     delta_heads,
     feed_forward,
     memories,
+    recurrent_sizes,
+    space_of,
 )
 from ..convert.layers import Layers, read_layers
 from ..convert.tensors import HEAD
@@ -101,20 +103,28 @@ class Shape:
     @property
     def states(self) -> tuple[int, ...]:
         """Numbers that each recurrent layer remembers: inputs of its convolution, and behind them
-        of RG-LRU a state of as many channels, of a delta rule a matrix for each head."""
+        of RG-LRU a state of as many channels, of a delta rule or a state space a matrix for each
+        head."""
         recurrence = _BY_ARCHITECTURE[self.architecture].recurrence
-        n_values, width = self._heads_of_values
+        columns, rows = self._heads
         return tuple(
-            (t.columns - 1 + int(recurrence == "rg_lru")) * t.rows + n_values * width
+            (t.columns - 1 + int(recurrence == "rg_lru")) * t.rows + columns * rows
             for t in self.tensors
             if t.is_convolution
         )
 
     @property
-    def _heads_of_values(self) -> tuple[int, int]:
-        """Of a delta rule: columns of all its heads, and of one; (0, 0) without."""
-        found = {t.name.partition(".ssm_")[2]: t.columns for t in self.tensors if ".ssm_" in t.name}
-        return found.get("out.weight", 0), found.get("norm.weight", 0)
+    def _heads(self) -> tuple[int, int]:
+        """Of a delta rule or a state space: columns of all heads' states, and rows of each; (0, 0)
+        without."""
+        found = {t.name.partition(".ssm_")[2]: t for t in self.tensors if ".ssm_" in t.name}
+        if "out.weight" not in found:
+            return 0, 0
+        columns, norm = found["out.weight"].columns, found["norm.weight"]
+        if _BY_ARCHITECTURE[self.architecture].recurrence == "state_space":
+            # What is convolved beside them writes, or reads, for each group of heads.
+            return columns, (self.channels - columns) // (2 * norm.rows)
+        return columns, norm.columns
 
     @property
     def channels(self) -> int:
@@ -132,8 +142,12 @@ class Shape:
         if recurrence == "short_convolution":
             return (3 * n, n)
         if recurrence == "delta_rule":
-            n_q, (n_values, width) = self.n_head * self.head_dim, self._heads_of_values
+            n_q, (n_values, width) = self.n_head * self.head_dim, self._heads
             return (2 * n_q, n_q, n, n, n_values, n_values, *(n_values // width,) * 2)
+        if recurrence == "state_space":
+            n_in = max(t.rows for t in self.tensors if t.name.endswith(".ssm_in.weight"))
+            width = self._heads[0]
+            return (n_in, n, width, n_in - n - width)
         return ()
 
     @property
@@ -293,7 +307,9 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         raise SlmError("bad_file", f"{where} has kinds of layers that nobody knows")
     delta = delta_heads(family, number)
     channels = number("lru_width", n_embd) if family.recurs else 0
-    channels = delta.channels if delta else channels
+    space = space_of(family, number)
+    if (wide := delta or space) is not None:
+        channels = wide.channels
     sizes: dict[Dimension, int] = {
         "vocab": n_vocab, "embd": n_embd, "ff": n_ff, "q": n_head * head_dim,
         "kv": n_head_kv * head_dim, "head": head_dim, "ctx": n_ctx,
@@ -304,8 +320,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         "layer": layers.n_per_layer if layers else 0, "one": 1,
         "layers": layers.n_per_layer * n_layer if layers else 0,
         "gates_and_in": 3 * channels, "gated_q": 2 * n_head * head_dim,
-        "values": delta.values if delta else 0, "heads": delta.n_value if delta else 0,
-        "state": delta.width if delta else 0,
+        **recurrent_sizes(delta, space),
     }  # fmt: skip
 
     def tensor(row: Row, at: str = "", own: Mapping[Dimension, int] = sizes) -> Tensor:

@@ -321,6 +321,7 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "qwen35": lambda: byte_level_tokenizer("qwen2"),
         "smollm3": lambda: byte_level_tokenizer("llama-bpe"),
         "granite": lambda: byte_level_tokenizer("dbrx"),
+        "granitehybrid": lambda: byte_level_tokenizer("dbrx"),
         "olmo2": lambda: byte_level_tokenizer("dbrx"),
         "mistral3": lambda: byte_level_tokenizer("tekken"),
         "bert": wordpiece_tokenizer,

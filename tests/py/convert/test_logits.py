@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM
 from slmweb.convert import convert
 from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
+from slmweb.quantize import quantize
 from tests.goldens.tiny_models import sequence, weights
 from tests.parity.logits import F32, assert_close, evaluate
 from tests.py.convert import checkpoints
@@ -198,13 +199,34 @@ def test_granite_by_the_type_of_its_hybrids(
     path.write_text(json.dumps(saved | {"layer_types": ["attention"] * tiny.n_layer}))
     convert(folder, tmp_path / "again.gguf", type="f32", name="it")
     assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "out.gguf").read_bytes()
-    for change, reason in (
-        ({"num_local_experts": 4}, "a mixture of experts"),
-        ({"layer_types": ["mamba", "attention"]}, "carries a state from token to token"),
-    ):
-        path.write_text(json.dumps(saved | change))
-        with pytest.raises(SlmError, match=reason):
-            convert(folder, tmp_path / "out.gguf")
+    path.write_text(json.dumps(saved | {"num_local_experts": 4}))
+    with pytest.raises(SlmError, match=r"a mixture of experts of Granite 4.*; use granite4-h-1b"):
+        convert(folder, tmp_path / "out.gguf")
+
+
+def test_the_hybrids_of_granite_as_the_hub_has_them(tmp_path: Path, core: Instance) -> None:
+    """Configs of transformers 4, which calls the layers by other names and writes infinities."""
+    tiny = MODELS["granitehybrid"]
+    model = checkpoints.model_of(tiny)
+    folder = checkpoints.save(tmp_path / "it", model, checkpoints.tokenizer_of(tiny))
+    convert(folder, tmp_path / "out.gguf", type="f32")
+    path = folder / "config.json"
+    saved = json.loads(path.read_text())
+    kinds = {"linear_attention": "mamba", "full_attention": "attention"}
+    saved |= {"layer_types": [kinds[kind] for kind in saved["layer_types"]]}
+    path.write_text(json.dumps(saved | {"time_step_limit": [0.0, float("inf")]}))
+    convert(folder, tmp_path / "again.gguf", type="f32", name="it")
+    assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "out.gguf").read_bytes()
+    # What no product reads stays float32, and is no matrix to `quantize`.
+    convert(folder, tmp_path / "half.gguf", type="f16")
+    quantize(tmp_path / "half.gguf", tmp_path / "small.gguf", type="Q8_0")
+    for file in ("half.gguf", "small.gguf"):
+        with Model.open(tmp_path / file, core=core, weights=False) as opened:
+            kept = {t["name"]: t["type"] for t in opened.info["tensors"] if ".ssm_" in t["name"]}
+        matrices = {name for name, kind in kept.items() if kind != "F32"}
+        assert matrices == {
+            f"blk.{i}.ssm_{part}.weight" for i in (0, 1, 3, 4) for part in ("in", "out")
+        }
 
 
 def test_configs_of_transformers_4(tmp_path: Path, core: Instance) -> None:

@@ -134,6 +134,7 @@ def test_a_pack_holds_the_encoder_and_opens_like_its_file(
         "packed_bytes": vision.info["packed_bytes"],
         "encode_bytes": vision.encode_bytes,
         "whole_prompt": False,
+        "masks": False,
     }
     prompt = lay_out(model, vision.info, conversation((40, 30)))
     logits = []

@@ -58,6 +58,9 @@ public:
   void delta_rule(const DeltaRule &rule, RecurrentLayer &, Rows) override {
     if (found.delta_rules.empty()) found.delta_rules.push_back(rule); // a model has one
   }
+  void state_space(const StateSpace &space, RecurrentLayer &, Rows) override {
+    if (found.state_spaces.empty()) found.state_spaces.push_back(space); // a model has one
+  }
   void part_heads(Rows, uint32_t, Rows, Rows) override {}
   void gate(Rows, Rows) override {}
   void patches(const Pixels &, uint32_t, Rows) override {}

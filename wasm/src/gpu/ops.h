@@ -53,6 +53,7 @@ public:
   void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) override;
   uint32_t keep_last(uint32_t n, std::initializer_list<Rows *> rows) override;
   void delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) override;
+  void state_space(const StateSpace &space, RecurrentLayer &memory, Rows out) override;
   void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
   void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;

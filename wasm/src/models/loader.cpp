@@ -60,6 +60,8 @@ Status TensorSlot::place(WeightStore &weights) {
 }
 
 Status TensorSlot::feed(WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n) {
+  if (skipped)
+    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", tensor->name, "' is left out: nothing computes with it");
   SLM_TRY(take(offset, n));
   if (turned) {
     std::memcpy(whole.get() + offset, bytes, n);
@@ -428,17 +430,23 @@ Status Loader::bare_vector(int layer, std::string_view name, uint32_t n, float *
   return claim_vector(layer, tensor_name(layer, name, ""), n, out);
 }
 
+Status Loader::bare_column(int layer, std::string_view name, uint32_t n, float *&out) {
+  return claim_floats(layer, tensor_name(layer, name, ""), n, 1, out);
+}
+
 Status Loader::leave_out_last(uint32_t n, ModelShape &shape) {
   if (n >= shape.n_layer)
     return fail(SLM_ERR_BAD_FILE, "the model has ", shape.n_layer, " layers, of which ", n,
                 " are said to be for training alone; convert it again");
   shape.n_layer -= n;
-  for (uint32_t i = shape.n_layer; i < shape.n_layer + n; i++) {
-    const std::string prefix = tensor_name(static_cast<int>(i), "", "");
-    for (TensorSlot &s : slots_)
-      if (std::string_view(s.tensor->name).starts_with(prefix)) s.skipped = true;
-  }
+  for (uint32_t i = shape.n_layer; i < shape.n_layer + n; i++)
+    leave_out_all(tensor_name(static_cast<int>(i), "", ""));
   return SLM_OK;
+}
+
+void Loader::leave_out_all(std::string_view prefix) {
+  for (TensorSlot &s : slots_)
+    if (std::string_view(s.tensor->name).starts_with(prefix)) s.skipped = true;
 }
 
 Status Loader::layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out) {
@@ -506,6 +514,7 @@ constexpr Entry kFamilies[] = {
     {"qwen3", new_qwen3},
     {"smollm3", new_smollm3},
     {"granite", new_granite},
+    {"granitehybrid", new_granite},
     {"olmo2", new_olmo2},
     {"mistral3", new_mistral3},
     {"gemma", new_gemma},

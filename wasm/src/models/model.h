@@ -135,12 +135,16 @@ public:
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
   /// "blk.<layer>.<name>" as it stands: a vector that is no ".weight".
   Status bare_vector(int layer, std::string_view name, uint32_t n, float *&out);
-  /// The same of a matrix that no product reads: (rows, columns), row by row.
+  /// The same of one that stands: (n, 1).
+  Status bare_column(int layer, std::string_view name, uint32_t n, float *&out);
+  /// "<name>.weight" of a matrix that no product reads: (rows, columns), row by row.
   Status table(int layer, std::string_view name, uint32_t rows, uint32_t columns, float *&out);
   /// A matrix that is looked up by rows. It must stay where it is.
   Status row_table(std::string_view name, uint32_t rows, uint32_t columns, RowTable &out);
   /// "<name>.weight" is not loaded, if the file has it: this layer computes nothing with it.
   void leave_out(int layer, std::string_view name);
+  /// Whatever begins so is not loaded.
+  void leave_out_all(std::string_view prefix);
   /// "<name>.weight" and "<name>.bias"
   Status layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out);
   /// "<name>.weight", (width, taps), and "<name>.bias" if the file has one.

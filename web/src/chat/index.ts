@@ -85,6 +85,11 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     rewrite: ({ parent }) => {
       if (parent !== null) transcript.startEdit(parent);
     },
+    outline: (codes) => {
+      const { slm } = chat.model;
+      if (slm === null) return null;
+      return slm.info.vision?.masks === true ? slm.mask(codes) : 'none';
+    },
   });
   const composer = new Composer({
     onSend: send,

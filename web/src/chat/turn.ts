@@ -15,6 +15,7 @@ import { count, speed } from './format';
 import { icon } from './icons';
 import { MarkdownView } from './markdown';
 import { say } from './notice';
+import { type Outliner, PointingView } from './pointing';
 import { questionBody } from './question';
 import { refusalBox } from './refusal';
 import { S } from './strings';
@@ -33,6 +34,8 @@ export interface TurnActions {
   readonly openSettings: () => void;
   /** Turns the question of an answer into a field. */
   readonly rewrite: (turn: Turn) => void;
+  /** Has the open model make masks. */
+  readonly outline: Outliner;
 }
 
 export interface TurnContext {
@@ -60,9 +63,7 @@ export class TurnView {
   private readonly who = h('h2', { class: 'who' });
   private readonly figures = h('div', { class: 'figures' });
   private readonly words = h('div', { class: 'words' });
-  /** The picture with the boxes that the answer puts into it. */
-  private readonly pointed = h('div', { class: 'pointed', hidden: true });
-  private drawnBoxes = '[]';
+  private readonly pointing: PointingView;
   private readonly status = h('div', { class: 'turn-status' });
   private readonly foot = h('div', { class: 'actions' });
   /** One for each picture of a question, which are taken away while it is edited. */
@@ -80,6 +81,7 @@ export class TurnView {
     private readonly actions: TurnActions,
   ) {
     this.markdown = turn.role === 'assistant' ? new MarkdownView() : null;
+    this.pointing = new PointingView(actions.outline);
     this.who.id = `turn-${turn.id}`;
     this.who.textContent = turn.who;
     this.words.append(this.markdown?.element ?? questionBody(turn.text));
@@ -92,7 +94,7 @@ export class TurnView {
       'article',
       { class: `turn ${turn.role}`, 'aria-labelledby': this.who.id },
       h('div', { class: 'margin' }, this.who, this.figures),
-      h('div', { class: 'body' }, pictures, this.words, this.pointed, this.status, this.foot),
+      h('div', { class: 'body' }, pictures, this.words, this.pointing.element, this.status, this.foot),
     );
   }
 
@@ -110,12 +112,13 @@ export class TurnView {
   /** Turns a question into a field, and its pictures into some that can be taken away. */
   startEdit(): void {
     if (this.element.classList.contains('is-editing')) return;
-    const kept = new Set(this.turn.pictures);
+    const gone = new Set<number>();
+    const kept = (): readonly Blob[] => this.turn.pictures.filter((_, i) => !gone.has(i));
     const removers = this.seen.map((item, i) => {
       const remove = (): void => {
-        kept.delete(this.turn.pictures[i]!);
+        gone.add(i);
         item.hidden = true;
-        (removers.find((_, other) => !this.seen[other]!.hidden) ?? field).focus();
+        (removers.find((_, other) => !gone.has(other)) ?? field).focus();
         announce(S.pictureRemoved);
       };
       return iconButton(icon('close'), S.removePicture(String(i + 1)), remove, { class: 'icon-only remove' });
@@ -129,9 +132,9 @@ export class TurnView {
       this.foot.querySelector<HTMLElement>('[data-action=edit]')?.focus();
     };
     const resend = (): void => {
-      if (field.value.trim() === '' && kept.size === 0) return;
+      if (field.value.trim() === '' && kept().length === 0) return;
       close();
-      this.actions.edit(this.turn, field.value.trim(), [...kept]);
+      this.actions.edit(this.turn, field.value.trim(), kept());
     };
     const field = h('textarea', {
       class: 'edit',
@@ -180,14 +183,9 @@ export class TurnView {
     const { turn, markdown } = this;
     if (markdown === null) return;
     const picture = pictureAbove(turn);
-    const { text, boxes } = picture === null ? { text: turn.text, boxes: [] } : pointed(turn.text);
+    const { text, found } = picture === null ? { text: turn.text, found: [] } : pointed(turn.text);
     markdown.show(text, running);
-    const key = JSON.stringify(boxes);
-    if (picture === null || key === this.drawnBoxes) return;
-    this.drawnBoxes = key;
-    this.pointed.hidden = boxes.length === 0;
-    const labels = boxes.map(({ label }, i) => `${i + 1} ${label}`.trim()).join(', ');
-    this.pointed.replaceChildren(pictureCanvas(picture, S.foundInPicture(labels), boxes));
+    if (picture !== null) this.pointing.show(picture, found);
   }
 
   private drawFigures({ live }: TurnContext): void {

@@ -74,6 +74,9 @@ export const ar: Strings = {
   notYetPictures: 'افتح نموذجًا أولًا؛ فليس كل نموذج يرى الصور.',
   looking: 'ينظر إلى الصورة',
   foundInPicture: (labels) => `الصورة وما وُجد فيها: ${name(labels)}`,
+  outlined: (label) => `${name(label)} (مع حدوده)`,
+  noOutlines: 'تحدّد الإجابة حدود ما وجدته، لكن هذا النموذج أتى من دون ما يرسم الحدود؛ وتُظهر المربعات مكانه.',
+  outlinesFailed: 'تعذّر رسم ما تحدّده الإجابة؛ وتُظهر المربعات مكانه.',
 
   // turns
   edit: 'تعديل',

@@ -68,6 +68,10 @@ export const de: Strings = {
   notYetPictures: 'Öffnen Sie zuerst ein Modell; nicht jedes sieht Bilder.',
   looking: 'Sieht sich das Bild an',
   foundInPicture: (labels) => `Das Bild mit dem, was darin gefunden wurde: ${labels}`,
+  outlined: (label) => `${label} (umrissen)`,
+  noOutlines:
+    'Die Antwort umreißt, was sie fand, aber diesem Modell fehlt, was Umrisse zeichnet; die Rahmen zeigen, wo es ist.',
+  outlinesFailed: 'Die Umrisse der Antwort ließen sich nicht zeichnen; die Rahmen zeigen, wo es ist.',
 
   // turns
   edit: 'Bearbeiten',

@@ -70,6 +70,10 @@ export const en = {
   notYetPictures: 'Open a model first; not every model sees pictures.',
   looking: 'Looking at the picture',
   foundInPicture: (labels: string) => `The picture with what was found in it: ${labels}`,
+  outlined: (label: string) => `${label} (outlined)`,
+  noOutlines:
+    'The answer outlines what it found, but this model came without what draws outlines; the boxes show where it is.',
+  outlinesFailed: 'What the answer outlines could not be drawn; the boxes show where it is.',
 
   // turns
   edit: 'Edit',
