@@ -188,7 +188,7 @@ BLOCKS = {
     "TQ2_0": (35, 256, 66), "MXFP4": (39, 32, 17), "Q1_0": (41, 128, 18),
 }  # fmt: skip
 
-ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "granite", "mistral3", "olmo2",
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "phi3", "granite", "mistral3", "olmo2",
                  "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
                  "recurrentgemma", "lfm2", "qwen35", "granitehybrid")  # fmt: skip
 
@@ -210,7 +210,8 @@ def model(
         "attention.head_count_kv": n_head_kv, "attention.key_length": head_dim,
         "attention.value_length": head_dim, "attention.sliding_window": 4,
         "recurrent.width": 64, "recurrent.block_width": 32, "recurrent.conv_kernel": 4,
-        "shortconv.l_cache": 3, "ssm.conv_kernel": 4, "ssm.state_size": 8, "ssm.group_count": 2,
+        "rope.scaling.original_context_length": 16, "shortconv.l_cache": 3,
+        "ssm.conv_kernel": 4, "ssm.state_size": 8, "ssm.group_count": 2,
         "ssm.time_step_rank": 4, "ssm.inner_size": 32,
         "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
         **(numbers or {}),
@@ -247,6 +248,13 @@ def model(
                 "ffn_down": (n_ff, n_embd),
             }.items()
         }  # fmt: skip
+    if architecture == "phi3":
+        for layer in range(2):
+            for name in ("attn_q", "attn_k", "attn_v", "ffn_gate"):
+                del shapes[f"blk.{layer}.{name}"]
+            shapes[f"blk.{layer}.attn_qkv"] = (n_embd, (n_head + 2 * n_head_kv) * head_dim)
+            shapes[f"blk.{layer}.ffn_up"] = (n_embd, 2 * n_ff)
+        shapes |= {f"rope_factors_{kind}": (head_dim // 2,) for kind in ("long", "short")}
     if architecture == "olmo2":
         for layer in range(2):
             for name in ("attn_norm", "ffn_norm"):
