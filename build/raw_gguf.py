@@ -268,10 +268,10 @@ def model(
         )
         for layer in range(2):
             shapes |= {
+                f"blk.{layer}.layer_output_scale": (1,),
                 f"blk.{layer}.inp_gate": (n_embd, 32),
                 f"blk.{layer}.proj": (32, n_embd),
                 f"blk.{layer}.post_norm": (n_embd,),
-                f"blk.{layer}.layer_output_scale": (1,),
             }
     if architecture == "phi3":
         for layer in range(2):
