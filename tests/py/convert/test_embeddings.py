@@ -145,12 +145,14 @@ def test_the_text_of_a_multimodal_embedder(sizes: str, tmp_path: Path, core: Ins
     tiny = TINY["gemma-embedding2"]
     text = transformers_embedder(tiny)
     folder = checkpoints.save_embedder(tmp_path / "it", tiny, multimodal(text))
-    if sizes == "by kind of layer":
-        config = json.loads((folder / "config.json").read_text())
-        del config["text_config"]["per_layer_config"]
+    config = json.loads((folder / "config.json").read_text())
+    each = config["text_config"].pop("per_layer_config")
+    if sizes == "by layer":  # with two digits each, as the hub's file counts them
+        config["text_config"]["per_layer_config"] = {f"{int(i):02}": c for i, c in each.items()}
+    else:
         config["text_config"]["global_head_dim"] = tiny.global_head_dim
         config["text_config"]["num_global_key_value_heads"] = tiny.n_global_head_kv
-        (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config))
     converted = convert(folder, tmp_path / "out.gguf", type="f32")
     assert any("vision" in note for note in converted.notes)
     assert converted.vision is None
