@@ -168,11 +168,10 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'qkv', binding: 3, access: 'read' },
       { name: 'strength', binding: 4, access: 'read' },
       { name: 'decay', binding: 5, access: 'read' },
-      { name: 'gate', binding: 6, access: 'read' },
-      { name: 'memory', binding: 7, access: 'read_write' },
-      { name: 'out', binding: 8, access: 'read_write' },
+      { name: 'memory', binding: 6, access: 'read_write' },
+      { name: 'out', binding: 7, access: 'read_write' },
     ],
-    params: 12,
+    params: 9,
   },
   {
     name: 'embed',
@@ -211,7 +210,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'vectors', binding: 2, access: 'read' },
       { name: 'x', binding: 3, access: 'read_write' },
     ],
-    params: 5,
+    params: 7,
   },
   {
     name: 'gelu',

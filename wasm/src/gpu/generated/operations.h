@@ -175,23 +175,19 @@ struct DeltaRule {
   uint32_t qkv = 0;      // read
   uint32_t strength = 0; // read
   uint32_t decay = 0;    // read
-  uint32_t gate = 0;     // read
   uint32_t memory = 0;   // read_write
   uint32_t out = 0;      // read_write
   uint32_t n_head_k = 0;
-  uint32_t n_head = 0;
   uint32_t width = 0;
   uint32_t qkv_stride = 0;
   uint32_t heads_stride = 0;
-  uint32_t values_stride = 0;
+  uint32_t out_stride = 0;
   uint32_t n = 0;
   uint32_t decay_bias = 0;
   uint32_t rate = 0;
-  uint32_t norm = 0;
-  float epsilon = 0;
   uint32_t at = 0;
 };
-static_assert(sizeof(DeltaRule) == 25 * sizeof(uint32_t));
+static_assert(sizeof(DeltaRule) == 21 * sizeof(uint32_t));
 
 /// embed.wgsl
 struct Embed {
@@ -236,9 +232,11 @@ struct GatedRmsnorm {
   uint32_t gate_stride = 0;
   uint32_t stride = 0;
   uint32_t weight = 0;
+  uint32_t weight_step = 0;
+  uint32_t behind = 0;
   float epsilon = 0;
 };
-static_assert(sizeof(GatedRmsnorm) == 13 * sizeof(uint32_t));
+static_assert(sizeof(GatedRmsnorm) == 15 * sizeof(uint32_t));
 
 /// gelu.wgsl
 struct Gelu {
