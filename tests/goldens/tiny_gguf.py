@@ -29,7 +29,7 @@ from tests.goldens.tiny_models import (
 )
 
 # How those with byte-level tokens cut a text before any merge.
-BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "lfm2": "lfm2", "qwen35": "qwen35"}
+BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "phi3": "gpt-4o", "lfm2": "lfm2", "qwen35": "qwen35"}
 
 
 def write_gguf(
@@ -114,6 +114,15 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     if model.rotates_neighbours:
         writer.add_vocab_size(model.n_vocab)
         writer.add_rope_dimension_count(model.head_dim)
+    if model.arch == "phi3":
+        writer.add_rope_dimension_count(model.rope_dims)
+        if model.window is None:  # by which llama.cpp tells it from older files, which had none
+            writer.add_sliding_window(0)
+    if (long := model.long_rope) is not None:
+        writer.add_rope_scaling_orig_ctx_len(long.original_context)
+        scale = model.n_ctx_train / long.original_context
+        magnitude = math.sqrt(1 + math.log(scale) / math.log(long.original_context))
+        writer.add_rope_scaling_attn_factors(magnitude)
     if model.head_dim * model.n_head != model.n_embd and not model.has_gemma4_layers:
         writer.add_key_length(model.head_dim)
         writer.add_value_length(model.head_dim)
@@ -155,6 +164,10 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
     names = gguf.get_tensor_name_map(arch, model.n_layer)
     if model.llama3_rope is not None:
         writer.add_tensor("rope_freqs.weight", rope_factors(model))
+    if model.long_rope is not None:
+        for key, factors in model.long_rope.factors(model.rope_dims // 2).items():
+            kind = key.removesuffix("_factor")
+            writer.add_tensor(f"rope_factors_{kind}.weight", np.array(factors, np.float32))
     if model.arch == "gemma4":
         writer.add_tensor("rope_freqs.weight", gemma4.rope_factors(model))
     if model.arch == "granitehybrid":

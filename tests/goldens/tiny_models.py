@@ -24,9 +24,9 @@ from tests.blocks import HALVES, dequantize, put_half
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
-    "llama", "qwen2", "qwen3", "smollm3", "granite", "olmo2", "mistral3", "gemma",
-    "gemma2", "gemma3", "gemma4", "vaultgemma", "gemma-embedding", "bert", "recurrentgemma",
-    "lfm2", "qwen35", "granitehybrid", "gemma-embedding2",
+    "llama", "qwen2", "qwen3", "smollm3", "phi3", "granite", "olmo2", "mistral3",
+    "gemma", "gemma2", "gemma3", "gemma4", "vaultgemma", "gemma-embedding", "bert",
+    "recurrentgemma", "lfm2", "qwen35", "granitehybrid", "gemma-embedding2",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -50,6 +50,20 @@ class Yarn:
     factor: float = 4.0
     original_context: int = 32
     mscale: float | None = None  # of all dimensions as well
+
+
+@dataclass(frozen=True)
+class LongRope:
+    """96 positions go beyond the original context, 40 do not."""
+
+    original_context: int = 48
+
+    def factors(self, n_pairs: int) -> dict[str, list[float]]:
+        """Of long contexts and of short ones, as a config has them."""
+        return {
+            "long_factor": [1 + 1.75 * i for i in range(n_pairs)],
+            "short_factor": [1 + 0.125 * i for i in range(n_pairs)],
+        }
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,8 @@ class TinyModel:
     final_softcap: float | None = None
     yarn: Yarn | None = None  # of the layers that see everything
     temperature: float | None = None  # of attention (Ministral 3)
+    long_rope: LongRope | None = None
+    rotary_share: float = 1.0  # of each head, from its start, where models of a family differ
     # Granite's: of embeddings, scores, what a block adds, and (a divisor) of logits.
     factors: tuple[float, float, float, float] | None = None
     # Of queries and of keys each. Wider attention scores make a model chaotic,
@@ -111,10 +127,12 @@ class TinyModel:
 
     @property
     def in_llama_cpp(self) -> bool:
-        """Whether the llama.cpp at hand reads the architecture; it aborts on a tiny E4B, and
-        EmbeddingGemma 2 is younger than it."""
+        """Whether the llama.cpp at hand reads the architecture; it aborts on a tiny E4B, leaves out
+        the windows of Phi-3, and EmbeddingGemma 2 is younger than it."""
         unknown = ("vaultgemma", "recurrentgemma", "gemma-embedding2")
-        return self.arch not in unknown and self.name != "gemma4-e4b"
+        if self.arch in unknown or self.name == "gemma4-e4b":
+            return False
+        return self.arch != "phi3" or self.window is None
 
     @property
     def llama_cpp_bound(self) -> float:
@@ -134,6 +152,10 @@ class TinyModel:
     @property
     def is_gemma(self) -> bool:
         return "gemma" in self.arch
+
+    @property
+    def rope_dims(self) -> int:
+        return int(self.head_dim * self.rotary_share)
 
     @property
     def has_gemma4_layers(self) -> bool:
@@ -220,6 +242,20 @@ MODELS: dict[str, TinyModel] = {
         TinyModel("qwen2", "qwen2", tied=True, rope_base=1000000.0),
         TinyModel("qwen3", "qwen3", head_dim=32, rope_base=1000000.0),
         TinyModel("smollm3", "smollm3", n_layer=5, n_ff=172, tied=True, rope_base=2000000.0),
+        # Phi-3 mini's shape: every layer has a window.
+        TinyModel("phi3-mini", "phi3", n_ff=172, n_head_kv=4, eps=1e-5, window=24),
+        # Phi-4 mini's: three quarters of a head rotate.
+        TinyModel(
+            "phi4-mini",
+            "phi3",
+            n_ff=172,
+            n_embd=128,
+            head_dim=32,
+            eps=1e-5,
+            tied=True,
+            long_rope=LongRope(),
+            rotary_share=0.75,
+        ),
         # Logits and scores as wide as the others', though divided.
         TinyModel("granite", "granite", n_ff=172, tied=True, factors=(6.0, 0.125, 0.4, 2.5)),
         TinyModel("olmo2", "olmo2", rope_base=500000.0, eps=1e-5),
@@ -538,6 +574,15 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
     norm("model.norm.weight", embd)
     for layer in range(model.n_layer):
         at = f"model.layers.{layer}."
+        if model.arch == "phi3":
+            # Values are as wide as queries and keys, which the factor of what rotates makes larger.
+            matrix(f"{at}self_attn.qkv_proj.weight", q + 2 * kv, embd, 1.25 / np.sqrt(embd))
+            matrix(f"{at}self_attn.o_proj.weight", embd, q, 1 / np.sqrt(q))
+            matrix(f"{at}mlp.gate_up_proj.weight", 2 * ff, embd, 1.5 / np.sqrt(embd))
+            matrix(f"{at}mlp.down_proj.weight", embd, ff, 1 / np.sqrt(ff))
+            norm(f"{at}input_layernorm.weight", embd)
+            norm(f"{at}post_attention_layernorm.weight", embd)
+            continue
         for name, rows, cols, gain in (
             ("self_attn.q_proj", q, embd, model.qk_gain),
             ("self_attn.k_proj", kv, embd, model.qk_gain),

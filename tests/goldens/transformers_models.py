@@ -28,6 +28,7 @@ def transformers_config(model: TinyModel) -> Any:
         "qwen2": transformers.Qwen2Config,
         "qwen3": transformers.Qwen3Config,
         "smollm3": transformers.SmolLM3Config,
+        "phi3": transformers.Phi3Config,
         "granite": transformers.GraniteConfig,
         "olmo2": transformers.Olmo3Config if model.window else transformers.Olmo2Config,
         "mistral3": transformers.Ministral3Config,
@@ -167,11 +168,18 @@ def transformers_config(model: TinyModel) -> Any:
             rope |= {"mscale": yarn.mscale, "mscale_all_dim": yarn.mscale}
         if model.temperature is not None:
             rope["llama_4_scaling_beta"] = model.temperature
+    if (long := model.long_rope) is not None:
+        rope |= {"rope_type": "longrope", **long.factors(model.rope_dims // 2)}
     options: dict[str, object] = {}
     if model.rope_base_local is not None:
         local = {"rope_type": "default", "rope_theta": model.rope_base_local}
         rope = {"full_attention": rope, "sliding_attention": local}
-    if model.arch != "qwen2":
+    if model.arch == "phi3":
+        rope["partial_rotary_factor"] = model.rotary_share
+        options["sliding_window"] = model.window
+        if model.long_rope is not None:
+            options["original_max_position_embeddings"] = model.long_rope.original_context
+    elif model.arch != "qwen2":
         options["head_dim"] = model.head_dim
     if model.query_pre_attn_scalar is not None:
         options |= {
@@ -187,7 +195,7 @@ def transformers_config(model: TinyModel) -> Any:
         }
     if model.arch == "olmo2" and model.window is not None:
         options["sliding_window"] = model.window
-    if model.arch in ("smollm3", "olmo2", "mistral3"):
+    if model.arch in ("smollm3", "phi3", "olmo2", "mistral3"):
         # Its defaults are ids of a vocabulary that is not tiny.
         options |= {"pad_token_id": None, "bos_token_id": 1, "eos_token_id": 2}
     if model.factors is not None:

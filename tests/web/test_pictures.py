@@ -353,6 +353,37 @@ def test_a_blob_and_a_bitmap_are_the_same_picture(loaded: Page) -> None:
     assert bitmap["cached"] > 16
 
 
+def test_a_file_that_came_before_is_not_decoded_again(loaded: Page) -> None:
+    decoded = evaluate(
+        loaded,
+        """
+        const decode = globalThis.createImageBitmap;
+        let n = 0;
+        globalThis.createImageBitmap = (...given) => { n += 1; return decode(...given); };
+        const say = async (image_url) => {
+          const picture = {type: 'image_url', image_url};
+          await ask([{role: 'user', content: [picture, {type: 'text', text: 'What?'}]}]);
+        };
+        try {
+          const bytes = Uint8Array.from(atob(argument.split(',')[1]), (unit) => unit.charCodeAt(0));
+          // A byte behind its end makes another file of it.
+          const file = () => new Blob([bytes, new Uint8Array(1)], {type: 'image/png'});
+          for (const blob of [file(), file(), new File([file()], 'other.png')]) await say({blob});
+          const reader = new FileReader();
+          const url = await new Promise((done) => {
+            reader.onload = () => done(reader.result);
+            reader.readAsDataURL(file());
+          });
+          await say({url});
+          return n;
+        } finally {
+          globalThis.createImageBitmap = decode;
+        }""",
+        URLS["wide"],
+    )
+    assert decoded == 1
+
+
 def test_the_oldest_pictures_are_dropped_with_their_turns(loaded: Page) -> None:
     long = {"role": "assistant", "content": "house " * 40}
     messages = [m for _ in range(8) for m in (shown("What?", "wide", "tall"), long)]

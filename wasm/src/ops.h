@@ -29,6 +29,7 @@ struct Linear {
   Matrix weight;
   float *bias = nullptr;
   uint32_t slot = 0; // the tensor's place in its model, by which adapters know it
+  uint32_t from = 0; // its first row there
 };
 
 /// Rotary position embedding (Su et al. 2021).
@@ -37,8 +38,16 @@ struct Rope {
   uint32_t n_dims = 0;           // of each head, from its start
   float *inverse_freq = nullptr; // (n_dims / 2), position scaling included
   float *factors = nullptr;      // (n_dims / 2) that divide them (Llama 3), or null
-  float magnitude = 1;           // of what rotates
-  uint32_t index = 0;            // which of a model's ropes: its place in the workspace
+  float *long_factors = nullptr; // in their place in a longer context than `original_context` (LongRoPE), or null
+  uint32_t original_context = 0;
+  float magnitude = 1; // of what rotates
+  uint32_t index = 0;  // which of a model's ropes: its place in the workspace
+
+  /// By how much pair `i` turns from a position to the next, in a session that has room for `n_ctx`.
+  float frequency(uint32_t i, uint32_t n_ctx) const {
+    const float *by = long_factors != nullptr && n_ctx > original_context ? long_factors : factors;
+    return inverse_freq[i] / (by == nullptr ? 1 : by[i]);
+  }
 };
 inline constexpr uint32_t kMaxRopes = 2;
 

@@ -112,16 +112,10 @@ def convert(
             vocabulary.add_to(writer)
 
         outputs = [_output(tensor, hyper, wanted) for tensor in planned]
-        if (factors := hyper.rope_factors()) is not None:
-            values = np.array(factors, np.float32)
-            outputs.append(
-                Output(
-                    "rope_freqs.weight",
-                    values.shape,
-                    GGMLQuantizationType.F32,
-                    lambda: iter([values]),
-                )
-            )
+        outputs += [
+            _vector(named, np.array(factors, np.float32))
+            for named, factors in hyper.rope_factors().items()
+        ]
         beside = None if vision is None else out.with_name(f"mmproj-{out.name}")
         with contextlib.ExitStack() as unfinished:
             if vision is not None and beside is not None:
@@ -245,6 +239,10 @@ def _output(tensor: Planned, hyper: Hyperparameters, wanted: GGMLQuantizationTyp
             yield rounded(rows, kind, tensor.name)
 
     return Output(tensor.name, tensor.shape, kind, blocks)
+
+
+def _vector(name: str, values: NDArray[np.float32]) -> Output:
+    return Output(name, values.shape, GGMLQuantizationType.F32, lambda: iter([values]))
 
 
 def _matrix(name: str, values: NDArray[np.float32], wanted: GGMLQuantizationType) -> Output:

@@ -148,6 +148,35 @@ FAMILIES: tuple[Family, ...] = (
         rotary_rows=True,
     ),
     Family("qwen2", "qwen2", model_rows(), (*layer_rows(), FFN_NORM, *QWEN2_BIASES)),
+    # Phi-3 and 3.5 mini, Phi-4 mini.
+    Family(
+        "phi3",
+        "phi3",
+        model_rows(),
+        (
+            *(
+                row
+                for row in layer_rows()
+                if row.target in ("attn_norm.weight", "attn_output.weight", "ffn_down.weight")
+            ),
+            Row("self_attn.qkv_proj.weight", "attn_qkv.weight", ("qkv", "embd")),
+            Row("mlp.gate_up_proj.weight", "ffn_up.weight", ("gate_and_up", "embd")),
+            FFN_NORM,
+        ),
+        {
+            "vocab_size": 32_064,
+            "hidden_size": 3072,
+            "intermediate_size": 8192,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "max_position_embeddings": 4096,
+            "original_max_position_embeddings": 4096,
+            "rms_norm_eps": 1e-5,
+        },
+        windowed=True,
+        rope_scalings=("default", "longrope"),
+        rotary_share=None,
+    ),
     Family(
         "qwen3",
         "qwen3",

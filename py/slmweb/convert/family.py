@@ -13,7 +13,7 @@ from typing import Any, Literal
 Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding", "ctx", "types",
                     "channels", "block", "taps", "gates_and_in", "gated_q", "values", "heads",
                     "state", "space_in", "groups", "of_group", "layer", "layers",
-                    "one"]  # fmt: skip
+                    "one", "qkv", "gate_and_up"]  # fmt: skip
 
 Change = Literal[
     "none",
@@ -73,6 +73,7 @@ class Family:
     # Which of its two names transformers reads first.
     activation_key: Literal["hidden_act", "hidden_activation"] = "hidden_act"
     window_pattern: int = 0  # every such layer sees everything; 0: all do
+    windowed: bool = False  # but none does, where the config has a window
     writes_pattern: bool = False  # which the runtimes do not know by heart
     window_radius: bool = False  # the config counts positions on one side, a GGUF those on both
     softcaps: bool = False  # of scores and logits
@@ -88,7 +89,7 @@ class Family:
     attention_temperature: bool = False  # queries grow with their position
     rotary_if_said: bool = False  # by the config's position_embedding_type
     unrotated_period: int = 0  # every such layer knows no positions; 0: none
-    rotary_share: float = 1.0  # of each head, from its start
+    rotary_share: float | None = 1.0  # of each head, from its start; None: the config says
     layered: bool = False  # its layers differ: layers.py
     bpe: bool = False  # merges of characters, which others have as a SentencePiece model's scores
     n_ff: str = "intermediate_size"  # the config's name of it

@@ -9,7 +9,7 @@ worst outcome. Knows no tensors and no GGUF.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,7 +35,17 @@ from .family import (
     space_of,
 )
 from .layers import Layers, read_layers
-from .rope import Llama3Scaling, Yarn, check_rotary_share, read_llama3, read_rope, read_yarn
+from .rope import (
+    Llama3Scaling,
+    LongRope,
+    Yarn,
+    check_rotary_share,
+    read_llama3,
+    read_long_rope,
+    read_rope,
+    read_rotary_share,
+    read_yarn,
+)
 from .sentence import Sentence
 
 # Columns of a head's state, or rows: DeltaRule::kMaxHead and StateSpace::kMaxState.
@@ -83,6 +93,7 @@ class Hyperparameters:
     rope_linear_factor: float
     llama3: Llama3Scaling | None
     yarn: Yarn | None
+    long_rope: LongRope | None
     temperature: float  # of attention; 0: none
     window: int | None
     attn_softcap: float | None
@@ -90,9 +101,8 @@ class Hyperparameters:
     recurrence: Recurrence | None
     # Where layers differ; n_ff, n_head_kv and head_dim are the largest of theirs.
     layers: Layers | None
-    # Of the pairs of a head, of the layers that see everything; None where the file has no factors
-    # that say so.
-    rotary_share: float | None
+    rotary_share: float  # of the pairs of a head, of the layers that see everything
+    partly_rotated: bool  # by factors in the file that say which
     query_scale: float  # what queries lack for the runtime's scale to be the model's
     # Of a model that embeds texts: how rows are pooled, and the widths of the matrices behind.
     pooling: PoolingType | None = None
@@ -161,6 +171,8 @@ class Hyperparameters:
             "layer": per_layer,
             "layers": per_layer * self.n_layer,
             "one": 1,
+            "qkv": (self.n_head + 2 * self.n_head_kv) * self.head_dim,
+            "gate_and_up": 2 * self.n_ff,
             "gates_and_in": 3 * self.recurrence.channels if self.recurrence else 0,
             "gated_q": 2 * self.n_head * self.head_dim,
             **recurrent_sizes(self.delta, self.space),
@@ -168,15 +180,27 @@ class Hyperparameters:
             "embedding": self.n_embedding,
         }[dimension]
 
-    def rope_factors(self) -> list[float] | None:
-        """What each rotary frequency is divided by, head_dim / 2 numbers, for Llama 3's scaling;
-        or one and, where Gemma 4 rotates nothing, so much that nothing is left of it."""
-        if self.rotary_share is not None:
+    @property
+    def rope_dims(self) -> int:
+        """Of a head, those that the runtimes rotate; what Gemma 4 does not has factors."""
+        return self.head_dim if self.partly_rotated else int(self.rotary_share * self.head_dim)
+
+    def rope_factors(self) -> dict[str, Sequence[float]]:
+        """What each rotary frequency is divided by, by the tensor's name: rope_dims / 2 numbers for
+        Llama 3's scaling and LongRoPE's; or one and, where Gemma 4 rotates nothing, so much that
+        nothing is left of it."""
+        name = "rope_freqs.weight"
+        if self.partly_rotated:
             pairs = self.head_dim // 2
             rotated = int(self.rotary_share * self.head_dim / 2)
-            return [1.0] * rotated + [1e30] * (pairs - rotated)
+            return {name: [1.0] * rotated + [1e30] * (pairs - rotated)}
+        if (long := self.long_rope) is not None:
+            return {
+                "rope_factors_long.weight": long.long_factors,
+                "rope_factors_short.weight": long.short_factors,
+            }
         if (scaling := self.llama3) is None:
-            return None
+            return {}
         factors = []
         for i in range(0, self.head_dim, 2):
             wavelength = 2 * math.pi * self.rope_base ** (i / self.head_dim)
@@ -184,7 +208,7 @@ class Hyperparameters:
             low, high = scaling.low_freq_factor, scaling.high_freq_factor
             blend = min(1.0, max(0.0, (turns - low) / (high - low)))
             factors.append(1 / ((1 - blend) / scaling.factor + blend))
-        return factors
+        return {name: factors}
 
 
 def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
@@ -248,6 +272,10 @@ def hyperparameters(
             f"the rope scaling '{kind}'",
             f"{family.model_type} is supported with {' or '.join(family.rope_scalings)}",
         )
+    share = read_rotary_share(read, family, rope, head_dim)
+    long_rope = None
+    if kind == "longrope":
+        long_rope = read_long_rope(read, rope, int(share * head_dim) // 2)
     either = None if family.layered else False
     softcaps = {
         name: read.cap(f"{name}_logit_softcapping", required=required)
@@ -277,6 +305,7 @@ def hyperparameters(
         rope_linear_factor=read.inside(rope, "factor") if kind == "linear" else 1.0,
         llama3=read_llama3(read, rope) if kind == "llama3" else None,
         yarn=read_yarn(read, rope) if kind == "yarn" else None,
+        long_rope=long_rope,
         temperature=read.inside(rope, "llama_4_scaling_beta")
         if family.attention_temperature
         else 0.0,
@@ -285,7 +314,8 @@ def hyperparameters(
         final_softcap=softcaps["final"],
         recurrence=_recurrence(read, family, n_layer, n_head) if family.recurs else None,
         layers=layers,
-        rotary_share=float(rope.get("partial_rotary_factor", 1)) if family.partly_rotated else None,
+        rotary_share=share,
+        partly_rotated=family.partly_rotated,
         n_embedding=read.whole("embedding_dim") if "embedding_dim" in family.defaults else 0,
         n_unused_positions=n_unused,
         factors=_factors(read) if family.factors else None,
@@ -298,6 +328,8 @@ def hyperparameters(
 def _window(read: ConfigReader, family: Family) -> int | None:
     if "attention_window_size" in family.defaults:
         return read.whole("attention_window_size")
+    if family.windowed:  # of llama.cpp's files, 0 is none
+        return read.whole("sliding_window") if read.values.get("sliding_window") else 0
     if not family.window_pattern:
         return None
     return read.whole("sliding_window") * (2 if family.window_radius else 1)

@@ -49,7 +49,7 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     else:
         writer.add_layer_norm_rms_eps(hyper.norm_epsilon)
     if family.rotary:
-        writer.add_rope_dimension_count(int(hyper.head_dim * family.rotary_share))
+        writer.add_rope_dimension_count(hyper.rope_dims)
         writer.add_rope_freq_base(hyper.rope_base)
     if not hyper.rotates:  # by this key llama.cpp knows it
         writer.add_rope_scaling_finetuned(False)
@@ -75,6 +75,9 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
             writer.add_rope_scaling_yarn_log_mul(yarn.log_multiplier)
         if yarn.magnitude != 1:
             writer.add_rope_scaling_attn_factors(yarn.magnitude)
+    if (long := hyper.long_rope) is not None:
+        writer.add_rope_scaling_orig_ctx_len(long.original_context)
+        writer.add_rope_scaling_attn_factors(long.magnitude)
     if hyper.temperature:
         writer.add_attn_temperature_scale(hyper.temperature)
     if hyper.rope_base_local is not None:

@@ -29,6 +29,7 @@ from ..convert.tensors import HEAD
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..kinds import advice
+from ..quantize.choice import KEPT
 from ..vision.encoder_file import encoder_of
 from . import encoder
 from .encoder import Encoder
@@ -63,6 +64,7 @@ class Shape:
     header_bytes: int
     encoder: Encoder | None = None  # of pictures
     kv: tuple[int, ...] = ()
+    rotated: int = 0  # columns of a head, of a family whose models differ in it
 
     @property
     def kv_widths(self) -> tuple[int, ...]:
@@ -153,7 +155,8 @@ class Shape:
     @property
     def rope_dims(self) -> int:
         """Of a head that are rotated."""
-        return int(self.head_dim * _BY_ARCHITECTURE[self.architecture].rotary_share)
+        share = _BY_ARCHITECTURE[self.architecture].rotary_share
+        return self.rotated if share is None else int(self.head_dim * share)
 
     @property
     def embeds(self) -> bool:
@@ -211,13 +214,16 @@ class Shape:
 
     def quantized(self, kind: str | Callable[[str], str]) -> Shape:
         """The same model with every matrix in type `kind`, or in that which `kind` tells by its
-        name, or in what stands in for it where rows are no multiple of its block; vectors are
-        F32. Its encoder is in what `quantize` makes of one."""
+        name, or in what stands in for it where rows are no multiple of its block; what `quantize`
+        leaves as it is stays, and vectors are F32. Its encoder is in what `quantize` makes of
+        one."""
         wanted = kind if callable(kind) else lambda name: kind
         return replace(
             self,
             tensors=tuple(
-                replace(t, type=fitting(wanted(t.name), t.columns) if t.is_matrix else "F32")
+                t
+                if t.name in KEPT
+                else replace(t, type=fitting(wanted(t.name), t.columns) if t.is_matrix else "F32")
                 for t in self.tensors
             ),
             encoder=self.encoder and self.encoder.beside(kind if isinstance(kind, str) else None),
@@ -294,6 +300,8 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     if "pad_token_id" in family.defaults:  # positions begin behind it
         n_ctx = max(1, n_ctx - 1 - number("pad_token_id", 1))
     window = number("sliding_window", 4096) if family.window_pattern else 0
+    if family.windowed and config.get("sliding_window"):
+        window = number("sliding_window")
     if "attention_window_size" in family.defaults:
         window = number("attention_window_size")
     layers = read_layers({**family.defaults, **_given(config)}, where) if family.layered else None
@@ -321,6 +329,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         "layers": layers.n_per_layer * n_layer if layers else 0,
         "gates_and_in": 3 * channels, "gated_q": 2 * n_head * head_dim,
         **recurrent_sizes(delta, space),
+        "qkv": (n_head + 2 * n_head_kv) * head_dim, "gate_and_up": 2 * n_ff,
     }  # fmt: skip
 
     def tensor(row: Row, at: str = "", own: Mapping[Dimension, int] = sizes) -> Tensor:
@@ -341,6 +350,17 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     if family.partly_rotated:
         # What some layers' heads do not rotate; see Hyperparameters.rope_factors.
         tensors.append(Tensor("rope_freqs.weight", 1, head_dim // 2, "F32"))
+    rotated = 0
+    if family.rotary_share is None:
+        told = config.get("rope_scaling") or config.get("rope_parameters")
+        scaling = told if isinstance(told, Mapping) else {}
+        share = scaling.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
+        rotated = int(head_dim * share)
+        tensors += [
+            Tensor(f"rope_factors_{key}.weight", 1, rotated // 2, "F32")
+            for key in ("long", "short")
+            if f"{key}_factor" in scaling
+        ]
     windows = (
         _windows_of(family, [layers.local[i] for i in layers.own], window)
         if layers is not None
@@ -350,7 +370,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     return Shape(
         family.architecture, n_ctx, n_vocab, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff,
         windows, tuple(tensors), HEADER_BYTES_PER_TOKEN * n_vocab,
-        encoder.from_config(whole, n_embd), kv,
+        encoder.from_config(whole, n_embd), kv, rotated,
     )  # fmt: skip
 
 
@@ -370,7 +390,7 @@ def _of_layer(layers: Layers | None, i: int, n_head: int) -> dict[Dimension, int
 
 def _windows(family: Family, n_layer: int, window: int) -> tuple[int, ...]:
     # A model that embeds keeps all of a text, whatever its tokens see of it.
-    if family.recurs:
+    if family.recurs or family.windowed:
         return (window,) * n_layer
     period = (0 if family.embeds else family.window_pattern) or 1
     return tuple(0 if (i + 1) % period == 0 else window for i in range(n_layer))
@@ -440,6 +460,9 @@ def _from_gguf(path: Path) -> Shape:
         if not family.layered
         else _windows_of(family, [info["local_layers"][i] for i in own], info["sliding_window"]),
         kv=tuple(keys[i] for i in own) if family.layered else (),
+        rotated=(info["rope_dims"] or info["head_dim"] or info["n_embd"] // n_head)
+        if family.rotary_share is None
+        else 0,
         tensors=tensors,
         header_bytes=sum(
             min((t["offset"] for t in info["tensors"] if t["file"] == i), default=0)

@@ -319,6 +319,7 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "qwen3": lambda: byte_level_tokenizer("qwen2"),
         "lfm2": lambda: byte_level_tokenizer("llama-bpe"),
         "qwen35": lambda: byte_level_tokenizer("qwen2"),
+        "phi3": lambda: byte_level_tokenizer("gpt-4o"),
         "smollm3": lambda: byte_level_tokenizer("llama-bpe"),
         "granite": lambda: byte_level_tokenizer("dbrx"),
         "granitehybrid": lambda: byte_level_tokenizer("dbrx"),

@@ -28,8 +28,8 @@ BOUND = 1e-4
 MODELS = checkpoints.models()
 
 
-def core_logits(path: Path, ids: list[int], core: Instance) -> F32:
-    with Model.open(path, core=core) as model, model.session(128) as session:
+def core_logits(path: Path, ids: list[int], core: Instance, n_ctx: int = 128) -> F32:
+    with Model.open(path, core=core) as model, model.session(n_ctx) as session:
         return evaluate(session, ids)
 
 
@@ -47,6 +47,28 @@ def test_every_family(name: str, tmp_path: Path, core: Instance) -> None:
     ids = sequence(tiny)
     expected = checkpoints.logits(model, ids)
     assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+
+
+def test_a_context_no_longer_than_the_original_one(tmp_path: Path, core: Instance) -> None:
+    """LongRoPE's factors go by the room that a session has; transformers', by the text."""
+    tiny = MODELS["phi4-mini"]
+    assert tiny.long_rope is not None
+    model, n_ctx = checkpoints.model_of(tiny), tiny.long_rope.original_context
+    folder = checkpoints.save(tmp_path / "it", model, checkpoints.tokenizer_of(tiny))
+    convert(folder, tmp_path / "out.gguf", type="f32")
+    ids = sequence(tiny)[:n_ctx]
+    expected = checkpoints.logits(model, ids)
+    found = core_logits(tmp_path / "out.gguf", ids, core, n_ctx)
+    assert_close(found, expected, BOUND)
+    longer = core_logits(tmp_path / "out.gguf", ids, core, n_ctx + 1)
+    assert np.linalg.norm(longer - found) > 0.1 * np.linalg.norm(found)
+    # The scaling's first name, which transformers no longer reads.
+    config = json.loads((folder / "config.json").read_text())
+    config["rope_scaling"] = {**config.pop("rope_parameters"), "type": "su"}
+    del config["rope_scaling"]["rope_type"]
+    (folder / "config.json").write_text(json.dumps(config))
+    convert(folder, tmp_path / "old.gguf", type="f32", name="it")
+    assert (tmp_path / "old.gguf").read_bytes() == (tmp_path / "out.gguf").read_bytes()
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("f16", torch.float16), ("bf16", torch.bfloat16)])

@@ -16,7 +16,7 @@ from slmweb.errors import SlmError
 from slmweb.quantize import ImportanceMatrix, quantize
 from slmweb.quantize.imatrix import Entry, compute, read_imatrix, write_imatrix
 from tests.goldens.tiny_gguf import write_gguf
-from tests.goldens.tiny_models import MODELS, TinyModel
+from tests.goldens.tiny_models import MODELS, TinyModel, weights
 from tests.goldens.transformers_models import transformers_model
 from tests.py.quantize.files import WIDE, metadata, values
 
@@ -80,6 +80,20 @@ def test_the_sums_are_those_of_forward_hooks(tmp_path: Path, core: Instance, nam
         np.testing.assert_allclose(found.sums, left * sums, rtol=2e-5)
     assert (matrix.chunk_count, matrix.chunk_size, matrix.datasets) == (n, CHUNK, ("hen.txt",))
     assert seen[-1] == (n * CHUNK, n * CHUNK)
+
+
+def test_a_tensor_of_several_matrices_counts_once(tmp_path: Path, core: Instance) -> None:
+    (path,) = write_gguf("phi4-mini", tmp_path / "model.gguf")
+    with Model.open(path, core=core) as model:
+        matrix = compute(model, TEXT, dataset="hen.txt", chunk=CHUNK)
+    tiny = MODELS["phi4-mini"]
+    assert len(matrix.entries) == 4 * tiny.n_layer + 1
+    counts = {entry.count for entry in matrix.entries.values()}
+    assert counts == {matrix.chunk_count * CHUNK}
+    # What attention reads is normalized: the weight's squares, as many of them as tokens.
+    norm = weights(tiny)["model.layers.0.input_layernorm.weight"].values
+    sums = matrix.entries["blk.0.attn_qkv.weight"].sums
+    assert np.mean(sums / norm**2) / counts.pop() == pytest.approx(1, rel=1e-3)
 
 
 def test_a_second_one_starts_from_zero(llama: Path, core: Instance) -> None:

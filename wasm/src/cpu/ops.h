@@ -20,7 +20,7 @@ struct Adaptation; // adapter.h
 /// Scratch memory of the team for one session's batches.
 struct Workspace {
   uint32_t n_batch = 0, n_embd = 0, max_columns = 0, n_wide = 0, max_head_dim = 0, n_head = 0, max_rope_dims = 0;
-  uint32_t threads = 0, n_segments = 0; // of the longest context
+  uint32_t threads = 0, n_ctx = 0, n_segments = 0; // of the longest context
 
   uint8_t *quantized = nullptr;        // QuantizedRows for n_batch tokens
   float *normed = nullptr;             // (n_batch, n_embd)

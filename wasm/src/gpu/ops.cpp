@@ -48,8 +48,7 @@ void GpuOps::rotations(std::initializer_list<const Rope *> ropes) {
     angles.resize(size_t(batch_.n) * stride);
     for (uint32_t t = 0; t < batch_.n; t++)
       for (uint32_t i = 0; i < half; i++) {
-        const float frequency = rope->inverse_freq[i] / (rope->factors == nullptr ? 1 : rope->factors[i]);
-        const float angle = float(batch_.past + t) * frequency;
+        const float angle = float(batch_.past + t) * rope->frequency(i, scratch_.n_ctx);
         float *out = angles.data() + size_t(t) * stride + i * 2;
         out[0] = std::cos(angle) * rope->magnitude;
         out[1] = std::sin(angle) * rope->magnitude;
@@ -339,7 +338,14 @@ void GpuOps::adapt(const From &f, const Product &product, Finish last, float fac
       const To lowered{&l->a, &kept, scratch_.lowered.handle(), stride_of(rank), kNone};
       multiply(f, &lowered, 1, Store, 0, 1);
       const From from_lowered{lowered.y, lowered.y_stride, 0, f.n, blocks_of(rank), rank};
-      const To raised{&l->b, &kept, handle_of(product.out.data), stride_of(product.out.width), kNone};
+      // Of a tensor that holds several products' rows, those of this one.
+      Placement rows{};
+      Matrix b = l->b;
+      if (const uint32_t n = product.linear.weight.rows; n != b.rows) {
+        rows = part_of(l->b, product.linear.from, n);
+        b.rows = n, b.data = reinterpret_cast<uint8_t *>(&rows);
+      }
+      const To raised{&b, &kept, handle_of(product.out.data), stride_of(product.out.width), kNone};
       multiply(from_lowered, &raised, 1, --left == 0 ? last : Add, cap, use.scale * l->scale * factor);
     }
 }

@@ -55,8 +55,15 @@ Status TensorSlot::take(uint32_t offset, uint32_t n) {
 Status TensorSlot::place(WeightStore &weights) {
   if (skipped) return SLM_OK;
   if (turned) SLM_TRY(allocate(whole, tensor->size, tensor->name));
-  return matrix != nullptr ? weights.place(*matrix, tensor->name)
-                           : weights.place(*vector, static_cast<uint32_t>(elements()), tensor->name);
+  if (matrix == nullptr) return weights.place(*vector, static_cast<uint32_t>(elements()), tensor->name);
+  SLM_TRY(weights.place(*matrix, tensor->name));
+  uint32_t first = 0;
+  for (Matrix *part : parts)
+    if (part != nullptr) {
+      weights.part(*matrix, first, *part);
+      first += part->rows;
+    }
+  return SLM_OK;
 }
 
 Status TensorSlot::feed(WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n) {
@@ -313,8 +320,11 @@ Status Loader::rope(Rope &rope, bool neox, uint32_t n_dims, float default_base) 
     for (uint32_t i = 0; i < n_dims / 2; i++)
       rope.inverse_freq[i] /= factor;
   }
-  if (has("rope_freqs.weight")) SLM_TRY(vector(-1, "rope_freqs", n_dims / 2, rope.factors));
-  return SLM_OK;
+  if (has("rope_freqs.weight")) return vector(-1, "rope_freqs", n_dims / 2, rope.factors);
+  if (!has("rope_factors_long.weight")) return SLM_OK;
+  SLM_TRY(number("rope.scaling.original_context_length", rope.original_context));
+  SLM_TRY(vector(-1, "rope_factors_long", n_dims / 2, rope.long_factors));
+  return vector(-1, "rope_factors_short", n_dims / 2, rope.factors);
 }
 
 /// YaRN (Peng et al. 2023): frequencies that turn fewer than `beta_slow` times in the original context become
@@ -347,6 +357,27 @@ Status Loader::stretch(Rope &rope, float base, float factor) const {
   return SLM_OK;
 }
 
+Status Loader::stacked(int layer, std::string_view name, uint32_t columns, Linear &whole,
+                       std::initializer_list<Share> shares) {
+  uint32_t rows = 0, i = 0;
+  for (const Share &share : shares) {
+    if (rows % kRows != 0)
+      return fail(SLM_ERR_UNSUPPORTED, "tensor '", tensor_name(layer, name, ".weight"),
+                  "' holds several matrices, of which one begins at row ", rows, "; multiples of ", kRows,
+                  " are supported");
+    rows += share.rows;
+  }
+  SLM_TRY(linear(layer, name, rows, columns, whole));
+  rows = 0;
+  for (const Share &share : shares) {
+    share.linear = whole;
+    share.linear.weight.rows = share.rows, share.linear.from = rows;
+    rows += share.rows;
+    slots_[whole.slot].parts[i++] = &share.linear.weight;
+  }
+  return SLM_OK;
+}
+
 TensorSlot *Loader::slot(std::string_view name) const {
   const uint32_t i = names_.find(hash_bytes(name), [&](uint32_t id) { return slots_[id].tensor->name == name; });
   return i == HashIndex::kNone ? nullptr : &slots_[i];
@@ -358,6 +389,11 @@ bool Loader::has(int layer, std::string_view name) const { return has(tensor_nam
 uint64_t Loader::columns(int layer, std::string_view name) const {
   const TensorSlot *s = slot(tensor_name(layer, name, ".weight"));
   return s == nullptr ? 0 : s->tensor->ne[0];
+}
+
+uint64_t Loader::rows(int layer, std::string_view name) const {
+  const TensorSlot *s = slot(tensor_name(layer, name, ".weight"));
+  return s == nullptr ? 0 : s->tensor->ne[1];
 }
 
 Status Loader::claim(int layer, const std::string &name, const Shape &shape, TensorSlot *&out) {
@@ -513,6 +549,7 @@ constexpr Entry kFamilies[] = {
     {"qwen2", new_qwen2},
     {"qwen3", new_qwen3},
     {"smollm3", new_smollm3},
+    {"phi3", new_phi3},
     {"granite", new_granite},
     {"granitehybrid", new_granite},
     {"olmo2", new_olmo2},
