@@ -226,7 +226,7 @@ def test_a_prompt_that_is_seen_whole_may_be_long(opened: tuple[Model, Vision], n
         rows = session.eval(long)
         assert rows is not None
         assert np.isfinite(rows).all()
-    refused(lambda: model.session(8193, 8193), "invalid_argument", "8192")
+    refused(lambda: model.session_bytes(8193, 8193), "invalid_argument", "8192")
 
 
 def test_an_encoder_of_another_model(folder: Path, core: Instance) -> None:
