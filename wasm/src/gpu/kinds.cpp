@@ -15,11 +15,8 @@ public:
   void embed(const Matrix &, float, Rows) override {}
   void embed(const RowTable &, float, Rows) override {}
   void add_embedding(const Matrix &, Index, Rows) override {}
-  void layernorm(const LayerNorm &, Rows x, Rows) override {
-    found.encoder.layernorm = true;
-    found.sight.width = x.width;
-  }
-  void gelu(Rows, GeluForm form) override { found.encoder.gelu |= form == GeluForm::Erf; }
+  void layernorm(const LayerNorm &, Rows, Rows) override { found.encoder.layernorm = true; }
+  void gelu(Rows, GeluForm) override { found.encoder.gelu = true; }
   void rmsnorm(const Input &, Rows, uint32_t) override {}
   void add_rmsnorm(Rows, const float *, float, Rows, float) override {}
   void add_rmsnorm_slices(Rows, const float *, uint32_t, float, Rows) override {}
@@ -66,15 +63,8 @@ public:
   }
   void part_heads(Rows, uint32_t, Rows, Rows) override {}
   void gate(Rows, Rows) override {}
-  void patches(const Pixels &pixels, uint32_t side, Rows) override {
-    found.sight.pixels = pixels;
-    found.sight.patch = side;
-  }
-  void merge_rows(Rows, uint32_t, uint32_t factor, Merge how, Rows) override {
-    found.sight.merges = true;
-    found.sight.factor = factor;
-    found.sight.how = how;
-  }
+  void patches(const Pixels &, uint32_t, Rows) override {}
+  void merge_rows(Rows, uint32_t, uint32_t, Merge, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
   void copy(Rows, Rows) override {}
   void difference(Rows, Rows) override {}
@@ -118,15 +108,6 @@ Kinds kinds_of(const LoadedModel &model) {
   state->cache.resize(model.family().shape().n_layer);
   state->recurrent.resize(model.family().shape().n_layer);
   model.family().forward(op, *state, {1, nullptr});
-  return std::move(op.found);
-}
-
-Kinds kinds_of(const Vision &vision) {
-  Noting op;
-  NoRows rows;
-  const std::unique_ptr<State> state = vision.siglip().new_state(rows);
-  state->cache.resize(1);
-  vision.siglip().forward(op, *state, nullptr, {nullptr, vision.model().family().shape().n_embd});
   return std::move(op.found);
 }
 
