@@ -504,6 +504,25 @@ atomicAdd(&result[params.slot], sums[0]);
 }
 }
 `,
+  clip: `struct Params {
+n: u32,
+low: f32,
+high: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
+@compute @workgroup_size(64)
+fn main(
+@builtin(workgroup_id) group: vec3<u32>,
+@builtin(num_workgroups) groups: vec3<u32>,
+@builtin(local_invocation_index) lane: u32,
+) {
+let i = (group.x + group.y * groups.x) * 64u + lane;
+if (i < params.n / 4u) {
+x[i] = min(max(x[i], vec4<f32>(params.low)), vec4<f32>(params.high));
+}
+}
+`,
   combine: `struct Params {
 n: u32,
 period: u32,
@@ -592,6 +611,7 @@ memory[params.at + j * params.width + channel] = inputs[j];
   copy: `struct Params {
 n: u32,
 to: u32,
+first: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> src: array<u32>;
@@ -599,7 +619,7 @@ to: u32,
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
 for (var i = id.x; i < params.n; i += groups.x * 256u) {
-dst[params.to + i] = src[i];
+dst[params.to + i] = src[params.first + i];
 }
 }
 `,
@@ -732,6 +752,8 @@ first_row: u32,
 rows: u32,
 n: u32,
 factor: f32,
+across: u32,
+half: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> heap4: array<vec4<u32>>;
@@ -749,7 +771,7 @@ if (i >= params.n * params.blocks) {
 return;
 }
 let token = i / params.blocks;
-let row = select(select(0u, token, INDEX == 1u), u32(ids[token]), INDEX == 0u) - params.first_row;
+let row = wanted(token) - params.first_row;
 if (row >= params.rows) {
 return;
 }
@@ -762,6 +784,25 @@ put(i * 8u + 4u, w.v4);
 put(i * 8u + 5u, w.v5);
 put(i * 8u + 6u, w.v6);
 put(i * 8u + 7u, w.v7);
+}
+fn wanted(token: u32) -> u32 {
+switch INDEX {
+case 0u: {
+return u32(ids[token]);
+}
+case 1u: {
+return token;
+}
+case 3u: {
+return token % params.across;
+}
+case 4u: {
+return params.half + token / params.across;
+}
+default: {
+return 0u;
+}
+}
 }
 fn put(at: u32, value: vec4<f32>) {
 x[at] = select(vec4<f32>(0.0), x[at], ADD == 1u) + value * params.factor;
@@ -1630,7 +1671,7 @@ write(done.product, token, done.row, value[token]);
 `,
   merge_rows: `override MEAN: u32 = 0;
 struct Params {
-side: u32,
+across: u32,
 factor: u32,
 quads: u32,
 x_stride: u32,
@@ -1641,9 +1682,9 @@ n: u32,
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 fn load(row: u32, i: u32, quad: u32) -> vec4<f32> {
-let across = params.side / params.factor;
-let y = row / across * params.factor + i / params.factor;
-let source = y * params.side + row % across * params.factor + i % params.factor;
+let merged = params.across / params.factor;
+let y = row / merged * params.factor + i / params.factor;
+let source = y * params.across + row % merged * params.factor + i % params.factor;
 return x[source * params.x_stride / 4u + quad];
 }
 @compute @workgroup_size(64)
@@ -1694,7 +1735,7 @@ second[group.y * params.stride + column] = x[at + params.head_dim];
 }
 `,
   patches: `struct Params {
-side: u32,
+width: u32,
 length: u32,
 across: u32,
 stride: u32,
@@ -1725,7 +1766,7 @@ let column = i % (3u * area);
 let colour = column / area;
 let y = row / params.across * params.length + column % area / params.length;
 let x = row % params.across * params.length + column % params.length;
-let at = (y * params.side + x) * 3u + colour;
+let at = (y * params.width + x) * 3u + colour;
 let value = f32((pixels[at / 4u] >> (at % 4u * 8u)) & 0xffu);
 let factor = select(select(params.factor2, params.factor1, colour == 1u), params.factor0, colour == 0u);
 let offset = select(select(params.offset2, params.offset1, colour == 1u), params.offset0, colour == 0u);
@@ -1874,6 +1915,7 @@ memory[params.at + channel] = h;
 }
 `,
   rmsnorm: `//:include sum256
+override PLAIN: u32 = 0;
 struct Params {
 width: u32,
 x_stride: u32,
@@ -1896,7 +1938,11 @@ squares += dot(x[row + i], x[row + i]);
 }
 let factor = inverseSqrt(sum256(squares, lane) / f32(params.width) + params.epsilon);
 for (var i = lane; i < quads; i += 256u) {
-out[group.x * params.stride / 4u + i] = x[row + i] * factor * vectors[params.weight / 4u + i];
+var weight = vec4<f32>(1.0);
+if (PLAIN == 0u) {
+weight = vectors[params.weight / 4u + i];
+}
+out[group.x * params.stride / 4u + i] = x[row + i] * factor * weight;
 }
 }
 `,
@@ -1909,6 +1955,7 @@ n_head: u32,
 n_head_kv: u32,
 head_dim: u32,
 half: u32,
+pairs: u32,
 q_stride: u32,
 kv_stride: u32,
 angle_stride: u32,
@@ -1951,10 +1998,11 @@ if (d >= 2u * params.half) {
 return head[d];
 }
 let neox = NEOX == 1u;
-let second = select((d & 1u) == 1u, d >= params.half, neox);
-let pair = select(d / 2u, d % params.half, neox);
-let a = head[select(2u * pair, pair, neox)];
-let b = head[select(2u * pair + 1u, pair + params.half, neox)];
+let part = d / (2u * params.pairs);
+let second = select((d & 1u) == 1u, d % (2u * params.pairs) >= params.pairs, neox);
+let pair = select(d / 2u, part * params.pairs + d % params.pairs, neox);
+let a = head[select(2u * pair, pair + part * params.pairs, neox)];
+let b = head[select(2u * pair + 1u, pair + (part + 1u) * params.pairs, neox)];
 let c = angles[angle + 2u * pair];
 let s = angles[angle + 2u * pair + 1u];
 return select(a * c - b * s, a * s + b * c, second);
