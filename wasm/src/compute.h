@@ -81,4 +81,7 @@ uint64_t recurrent_floats(std::span<const RecurrentLayer> layers);
 /// its batch is its context.
 Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch);
 
+/// The longest context that a model was trained for, or if it embeds, its longest text: that is one evaluation.
+uint32_t trained_context(const ModelShape &shape);
+
 } // namespace slm
