@@ -115,7 +115,7 @@ def test_generates(model: Model) -> None:
         made = session.generate(prompt, Sampling(temperature=0), max_tokens=12)
         for _ in made:
             pass
-        written = list(made.tokens)
+        written = made.ids
         logits = told(session, prompt, written, 16)
     assert written and written == logits.argmax(axis=1)[: len(written)].tolist()
 

@@ -113,15 +113,16 @@ SLM_API int32_t slm_model_layout(slm_model *m);
 SLM_API int32_t slm_model_layers(slm_model *m, uint32_t first, uint32_t end);
 
 /* JSON: {"architecture", "name", "license", "parameters", "n_ctx_train",
- * "n_vocab", "n_embd", "n_embedding", "n_layer", "n_head", "n_head_kv", "bos", "eos",
- * "eot", "add_bos", "eog": [ids], "fim": {"prefix", "suffix", "middle", "separator",
+ * "n_vocab", "n_embd", "n_embedding", "encoder_decoder", "n_layer", "n_head", "n_head_kv",
+ * "bos", "eos", "eot", "add_bos", "eog": [ids], "fim": {"prefix", "suffix", "middle", "separator",
  * "repo", "pad"} or null (what a text to be filled in the middle is put together
  * with), "tokenizer", "chat_template", "languages", "packed_bytes",
  * "types": {"Q4_1": bytes, ...}, "files": n,
  * "tensors": [{"name", "file", "type", "shape", "offset", "size", "granule"}]}
  * "offset" counts from the start of the tensor's own file. Absent facts are
  * null. "granule" is there after slm_model_layout, for tensors that are loaded, and so
- * is "n_embedding", for models that embed texts and generate none. */
+ * is "n_embedding", for models that embed texts and generate none, and "encoder_decoder",
+ * whether an encoder reads a prompt whole before a decoder answers; see slm_session_eval. */
 SLM_API const char *slm_model_describe(slm_model *m);
 
 /* Hands over bytes [offset, offset + n) of tensor `tensor` (its index in
