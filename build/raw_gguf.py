@@ -190,7 +190,7 @@ BLOCKS = {
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "granite", "mistral3", "olmo2",
                  "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
-                 "recurrentgemma", "lfm2", "qwen35")  # fmt: skip
+                 "recurrentgemma", "lfm2", "qwen35", "t5gemma2")  # fmt: skip
 
 
 def model(
@@ -212,7 +212,7 @@ def model(
         "recurrent.width": 64, "recurrent.block_width": 32, "recurrent.conv_kernel": 4,
         "shortconv.l_cache": 3, "ssm.conv_kernel": 4, "ssm.state_size": 8, "ssm.group_count": 2,
         "ssm.time_step_rank": 4, "ssm.inner_size": 32,
-        "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
+        "decoder_start_token_id": 1, "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
         **(numbers or {}),
     }  # fmt: skip
     if architecture == "lfm2":  # which is refused with windows
@@ -224,7 +224,7 @@ def model(
         *_small_vocabulary(),
     ]
 
-    gemma3 = architecture in ("gemma3", "gemma-embedding")
+    gemma3 = architecture in ("gemma3", "gemma-embedding", "t5gemma2")
     shapes: dict[str, tuple[int, ...]] = {"token_embd": (n_embd, n_vocab), "output_norm": (n_embd,)}
     if architecture == "gemma-embedding":
         shapes |= {"dense_2": (n_embd, 8), "dense_3": (8, 16)}
@@ -257,6 +257,8 @@ def model(
                 f"blk.{layer}.post_attention_norm": (n_embd,),
                 f"blk.{layer}.post_ffw_norm": (n_embd,),
             }
+    if architecture == "t5gemma2":
+        shapes |= {f"enc.{name}": s for name, s in shapes.items() if name != "token_embd"}
     if architecture == "bert":
         shapes = _bert(n_embd, n_vocab, n_ff, n_head * head_dim, n_head_kv * head_dim)
     if architecture == "qwen35":

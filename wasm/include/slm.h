@@ -285,7 +285,8 @@ SLM_API int32_t slm_session_exact(slm_session *s, int32_t on);
  * n - 1, so that there is always a token to evaluate). 0 forgets everything.
  * Where layers recur, the prefix ends where an evaluation of several tokens, or
  * the first one after a reuse, was asked for logits, or where the cache ends:
- * there the session has copies of the state, of which the last few are kept. */
+ * there the session has copies of the state, of which the last few are kept.
+ * Where an encoder reads prompts, it is always 0: each is read anew. */
 SLM_API int32_t slm_session_reuse(slm_session *s, const int32_t *ids, uint32_t n);
 
 /* Positions in the cache. */
@@ -304,7 +305,10 @@ typedef enum slm_eval_flag {
  * `flag` asks for; an embedding is that of these tokens alone (1 to n_ctx). On error the cache is as before. On the GPU
  * this only hands the work over: logits and samples are there when the host has waited for it. With SLM_EVAL_SAMPLE a
  * GPU draws the token itself where it can, by what the sampler is set to now, and with SLM_EVAL_SAMPLE_ON it goes on
- * with that token at once; a call with another token is right, too, but begins anew. */
+ * with that token at once; a call with another token is right, too, but begins anew. Where an encoder reads
+ * prompts, all tokens up to and with the first call for logits are one, whose calls before only collect it; its
+ * logits are those of the answer's first token, the answer comes one token a call, and SLM_EVAL_ALL_LOGITS and
+ * what looks inside are refused. */
 SLM_API int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag);
 
 /* float32 [1 or n, n_vocab], as the last slm_session_eval asked, or an embedding

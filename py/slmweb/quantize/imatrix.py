@@ -91,9 +91,17 @@ def compute(
                 window[0] = bos
             session.reuse(window[:1])  # forgets the chunk before
             done = index * size
-            # All logits, so that the head's inputs count as well.
-            for logits in session.logits(window):
-                done += len(logits)
+            # All logits, so that the head's inputs count as well. Where an encoder reads prompts, half
+            # of the chunk is one, and the rest the answer to it.
+            n_read = size // 2 if model.info["encoder_decoder"] else 0
+            if n_read:
+                session.prefill(window[:n_read])
+                pieces: Iterable[int] = (int(session.eval([i]) is not None) for i in window[n_read:])
+                done += n_read
+            else:
+                pieces = (len(logits) for logits in session.logits(window))
+            for n in pieces:
+                done += n
                 progress(done, count * size)
     entries = {}
     for index, tensor in enumerate(model.info["tensors"]):
