@@ -212,7 +212,8 @@ def model(
         "recurrent.width": 64, "recurrent.block_width": 32, "recurrent.conv_kernel": 4,
         "shortconv.l_cache": 3, "ssm.conv_kernel": 4, "ssm.state_size": 8, "ssm.group_count": 2,
         "ssm.time_step_rank": 4, "ssm.inner_size": 32,
-        "decoder_start_token_id": 1, "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
+        "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
+        "decoder_start_token_id": 1,
         **(numbers or {}),
     }  # fmt: skip
     if architecture == "lfm2":  # which is refused with windows

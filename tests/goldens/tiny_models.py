@@ -328,8 +328,8 @@ EMBEDDERS: dict[str, TinyModel] = {
 }
 """Models that embed texts: they make no logits, so most tests do not ask them."""
 
-# One head of keys for four of queries and an even window, as the 270M models; scaled positions, more
-# heads and an odd window besides.
+# One head of keys for four of queries and an even window, as the 270M models; and with scaled
+# positions, more heads and an odd window.
 _T5GEMMA2 = replace(_GEMMA3, name="t5gemma2", arch="t5gemma2", n_ff=172)
 ENCODER_DECODERS: dict[str, TinyModel] = {
     m.name: m

@@ -48,8 +48,9 @@ Status Session::exact(bool on) {
 
 Status Session::check_looks() const {
   if (!model_.family().shape().reads()) return SLM_OK;
-  return fail(SLM_ERR_UNSUPPORTED, "this model has an encoder before the layers that answer, and only models without one "
-                                   "can be looked into and steered");
+  return fail(SLM_ERR_UNSUPPORTED,
+              "this model has an encoder before the layers that answer, and only models without one "
+              "can be looked into and steered");
 }
 
 Status Session::tap(std::span<const uint32_t> pairs) {
@@ -239,8 +240,9 @@ Status Session::check_order(uint32_t n, slm_eval_flag flag) const {
     return fail(SLM_ERR_UNSUPPORTED, "this model's encoder reads a prompt whole and makes no logits; those of its last "
                                      "token are the answer's first, so ask for these alone");
   if (n_read_ != 0 && n != 1)
-    return fail(SLM_ERR_INVALID_ARGUMENT, n, " tokens behind a prompt that this model's encoder has read; evaluate an "
-                                             "answer one by one, or begin anew with another prompt");
+    return fail(SLM_ERR_INVALID_ARGUMENT, n,
+                " tokens behind a prompt that this model's encoder has read; evaluate an "
+                "answer one by one, or begin anew with another prompt");
   if (n_read_ == 0 && n > n_batch_ - n_past())
     return fail(SLM_ERR_CONTEXT_FULL, "a prompt of ", n_past() + n, " tokens is more than the ", n_batch_,
                 " that this model's encoder reads at once; shorten it or choose a larger context");

@@ -219,7 +219,9 @@ class Shape:
         if not self.reads:
             return self.layer_matrices
         read = [t for t in self.tensors if t.name.startswith("enc.blk.") and t.is_matrix]
-        return read + [t for t in self.layer_matrices if ".attn_k." in t.name or ".attn_v." in t.name]
+        return read + [
+            t for t in self.layer_matrices if ".attn_k." in t.name or ".attn_v." in t.name
+        ]
 
     def quantized(self, kind: str | Callable[[str], str]) -> Shape:
         """The same model with every matrix in type `kind`, or in that which `kind` tells by its

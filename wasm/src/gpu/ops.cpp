@@ -501,7 +501,7 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
 
   // A single token's positions are shared out among workgroups; many tokens are enough by themselves.
   const uint32_t rows = batch_.n * (spec.n_head / spec.n_head_kv); // of a key head
-  const uint32_t window = batch_.read == 0 ? spec.window : 0; // whose ring holds no more than it
+  const uint32_t window = batch_.read == 0 ? spec.window : 0;      // whose ring holds no more than it
   const uint32_t last = in_ring ? batch_.read + spec.window - 1 : batch_.past;
   const uint32_t first = first_seen(window, last) / kSegment;
   const uint32_t segments = batch_.n == 1 ? last / kSegment - first + 1 : 1;
