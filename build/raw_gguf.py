@@ -188,9 +188,9 @@ BLOCKS = {
     "TQ2_0": (35, 256, 66), "MXFP4": (39, 32, 17), "Q1_0": (41, 128, 18),
 }  # fmt: skip
 
-ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "granite", "mistral3", "olmo2",
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "phi3", "granite", "mistral3", "olmo2",
                  "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
-                 "recurrentgemma", "lfm2", "qwen35", "t5gemma2")  # fmt: skip
+                 "recurrentgemma", "lfm2", "qwen35", "granitehybrid", "t5gemma2")  # fmt: skip
 
 
 def model(
@@ -210,7 +210,8 @@ def model(
         "attention.head_count_kv": n_head_kv, "attention.key_length": head_dim,
         "attention.value_length": head_dim, "attention.sliding_window": 4,
         "recurrent.width": 64, "recurrent.block_width": 32, "recurrent.conv_kernel": 4,
-        "shortconv.l_cache": 3, "ssm.conv_kernel": 4, "ssm.state_size": 8, "ssm.group_count": 2,
+        "rope.scaling.original_context_length": 16, "shortconv.l_cache": 3,
+        "ssm.conv_kernel": 4, "ssm.state_size": 8, "ssm.group_count": 2,
         "ssm.time_step_rank": 4, "ssm.inner_size": 32,
         "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
         "decoder_start_token_id": 1,
@@ -248,6 +249,13 @@ def model(
                 "ffn_down": (n_ff, n_embd),
             }.items()
         }  # fmt: skip
+    if architecture == "phi3":
+        for layer in range(2):
+            for name in ("attn_q", "attn_k", "attn_v", "ffn_gate"):
+                del shapes[f"blk.{layer}.{name}"]
+            shapes[f"blk.{layer}.attn_qkv"] = (n_embd, (n_head + 2 * n_head_kv) * head_dim)
+            shapes[f"blk.{layer}.ffn_up"] = (n_embd, 2 * n_ff)
+        shapes |= {f"rope_factors_{kind}": (head_dim // 2,) for kind in ("long", "short")}
     if architecture == "olmo2":
         for layer in range(2):
             for name in ("attn_norm", "ffn_norm"):
@@ -274,6 +282,14 @@ def model(
             "blk.0.ssm_conv1d": (4, 64), "blk.0.ssm_dt.bias": (4,), "blk.0.ssm_a": (4,),
             "blk.0.ssm_norm": (8,), "blk.0.ssm_out": (32, n_embd),
         }  # fmt: skip
+    if architecture == "granitehybrid":
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            del shapes[f"blk.0.{name}"]
+        shapes |= {
+            "blk.0.ssm_in": (n_embd, 100), "blk.0.ssm_conv1d": (4, 64),
+            "blk.0.ssm_conv1d.bias": (64,), "blk.0.ssm_dt.bias": (4,), "blk.0.ssm_a": (1, 4),
+            "blk.0.ssm_d": (1, 4), "blk.0.ssm_norm": (16, 2), "blk.0.ssm_out": (32, n_embd),
+        }  # fmt: skip
     if architecture == "lfm2":
         shapes["token_embd_norm"] = shapes.pop("output_norm")
         for name in ("attn_q", "attn_k", "attn_v", "attn_q_norm", "attn_k_norm", "attn_output"):
@@ -293,10 +309,11 @@ def model(
         }  # fmt: skip
     tensors, data = [], bytearray()
     for i, (name, shape) in enumerate(shapes.items()):
-        kind, block, size = BLOCKS[types[i % len(types)] if len(shape) > 1 else "F32"]
+        is_matrix = len(shape) > 1 and not name.endswith(".ssm_norm")
+        kind, block, size = BLOCKS[types[i % len(types)] if is_matrix else "F32"]
         if shape[0] % block:
             kind, block, size = BLOCKS["F32"]
-        full = name if name.endswith((".bias", ".ssm_a")) else f"{name}.weight"
+        full = name if name.endswith((".bias", ".ssm_a", ".ssm_d")) else f"{name}.weight"
         tensors.append(tensor(full, shape, kind, len(data)))
         n_bytes = shape[0] // block * size * (shape[1] if len(shape) > 1 else 1)
         # Bytes below 0x3F make floats and half floats below 2.

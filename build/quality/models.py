@@ -94,7 +94,7 @@ class Model:
         found = {part: dict.fromkeys(kinds, 0.0) for part in CLASSES}
         with ByteFile(self.reference) as file:
             for tensor in self.tensors:
-                if not is_matrix(tensor["shape"]):
+                if not is_matrix(tensor["name"], tensor["shape"]):
                     continue
                 columns, rows = tensor["shape"][0], math.prod(tensor["shape"][1:])
                 data = bytearray(tensor["size"])
@@ -113,7 +113,9 @@ class Model:
         size = elements = 0
         for tensor in self.tensors:
             shape = tuple(tensor["shape"])
-            kind = types[tensor_class(tensor["name"])] if is_matrix(shape) else "F32"
+            kind = (
+                types[tensor_class(tensor["name"])] if is_matrix(tensor["name"], shape) else "F32"
+            )
             written = container.Tensor(tensor["name"], shape, TENSOR_TYPES[kind])
             size += written.size
             elements += written.rows * written.columns

@@ -88,7 +88,9 @@ def make_reference(source: Path, out: Path) -> None:
         shuffle = draw_shuffle(model)
     f16, f32 = TENSOR_TYPES["F16"], TENSOR_TYPES["F32"]
     tensors = [
-        container.Tensor(t["name"], tuple(t["shape"]), f16 if is_matrix(t["shape"]) else f32)
+        container.Tensor(
+            t["name"], tuple(t["shape"]), f16 if is_matrix(t["name"], t["shape"]) else f32
+        )
         for t in infos
     ]
     metadata = container.read_metadata(source) | {"general.file_type": container.u32(1)}

@@ -127,7 +127,7 @@ def dot_products(model: Model, mix: Mapping[str, str]) -> float:
     """Integer dot products per weight of the matrices."""
     done = weights = 0
     for tensor in model.tensors:
-        if is_matrix(tensor["shape"]):
+        if is_matrix(tensor["name"], tensor["shape"]):
             n = math.prod(tensor["shape"])
             weights += n
             done += n * DOT_PRODUCTS.get(mix[tensor_class(tensor["name"])], 1)

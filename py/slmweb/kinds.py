@@ -18,6 +18,7 @@ class Kind:
     instead: str
     names: frozenset[str]
     keys: tuple[str, ...] = ()  # of a config: one that is true, filled, or a number above one
+    types: frozenset[str] = frozenset()  # of configs whose keys count; empty: all
 
 
 def _names(text: str) -> frozenset[str]:
@@ -26,6 +27,13 @@ def _names(text: str) -> frozenset[str]:
 
 # The first that fits counts: what hears may see as well, and have experts.
 KINDS = (
+    Kind(
+        "a mixture of experts of Granite 4, all of which have to be in memory though few compute",
+        "granite4-h-1b instead",
+        frozenset(),
+        ("num_local_experts", "mamba_d_state"),  # by default there are experts
+        _names("granitemoehybrid"),
+    ),
     Kind(
         "one of the larger Gemma 4 models, which need more memory than a page has, or their draft",
         "gemma-4-e2b-it or gemma-4-e4b-it instead",
@@ -123,7 +131,7 @@ KINDS = (
         "one with attention in every layer instead, such as smollm2-360m-instruct",
         _names(
             """
-            arwkv7 bamba falcon-h1 falcon_h1 falcon_mamba granitehybrid jamba mamba mamba2
+            arwkv7 bamba falcon-h1 falcon_h1 falcon_mamba jamba mamba mamba2
             nemotron_h olmo_hybrid plamo2 rwkv rwkv6 rwkv6qwen2 rwkv7 xlstm zamba zamba2
             """
         ),
@@ -136,7 +144,15 @@ def advice(name: object, config: Mapping[str, Any] | None = None) -> str | None:
     """What a model of that name is, and what to use in its place; None where nobody knows."""
     kind = next((kind for kind in KINDS if str(name) in kind.names), None)
     if kind is None and config is not None:
-        kind = next((k for k in KINDS if any(_says(config.get(key)) for key in k.keys)), None)
+        kind = next(
+            (
+                kind
+                for kind in KINDS
+                if (not kind.types or str(name) in kind.types)
+                and any(_says(config.get(key)) for key in kind.keys)
+            ),
+            None,
+        )
     return None if kind is None else f"it is {kind.what}; use {kind.instead} (see `slmweb models`)"
 
 

@@ -28,7 +28,7 @@ def layers_of(hf: Any) -> Any:
 
 def mlp_of(layer: Any) -> Any:
     """What a layer adds to its residual last."""
-    for name in ("post_feedforward_layernorm", "mlp_block", "feed_forward", "mlp"):
+    for name in ("post_feedforward_layernorm", "mlp_block", "feed_forward", "shared_mlp", "mlp"):
         if hasattr(layer, name):
             return getattr(layer, name)
     raise RuntimeError(f"{type(layer).__name__} has no feed-forward network that is known here")
@@ -88,12 +88,6 @@ def inside(model: TinyModel, ids: list[int]) -> dict[str, Any]:
             hooks.append(matrix.register_forward_pre_hook(hooked.keep_input(f"heads.{i}")))
     hooked.logits(ids, *hooks)
     seen = dict(hooked.seen)
-    if model.factors is not None:  # what Granite adds is a part of what its network makes
-        seen |= {
-            name: rows * np.float32(model.factors[2])
-            for name, rows in seen.items()
-            if name.startswith("mlp.")
-        }
 
     middle = len(layers) // 2
     residual = torch.from_numpy(seen[f"residual.{middle - 1}"])[None]

@@ -45,6 +45,19 @@ TALE = TinyAdapter("tale", rank=8, alpha=4.0, modules=MODULES[1:6])
 EVERY = TinyAdapter("every", rank=5, alpha=7.0, whole=(EMBEDDING, HEAD))
 
 
+# What Phi-3 has the rows of in one matrix.
+_STACKED = {
+    **dict.fromkeys(MODULES[:3], "self_attn.qkv_proj"),
+    **dict.fromkeys(MODULES[4:6], "mlp.gate_up_proj"),
+}
+
+
+def modules_of(model: TinyModel, adapter: TinyAdapter) -> tuple[str, ...]:
+    """Those of every layer that are adapted, as the model has them."""
+    stacked = _STACKED if model.arch == "phi3" else {}
+    return tuple(dict.fromkeys(stacked.get(module, module) for module in adapter.modules))
+
+
 @dataclass(frozen=True)
 class Factors:
     """y += alpha / r * b (a x), with the values that the file's type can hold. Of the
@@ -61,9 +74,11 @@ def factors(model: TinyModel, adapter: TinyAdapter) -> dict[str, Factors]:
         "self_attn.q_proj": (q, model.n_embd),
         "self_attn.k_proj": (kv, model.n_embd),
         "self_attn.v_proj": (kv, model.n_embd),
+        "self_attn.qkv_proj": (q + 2 * kv, model.n_embd),
         "self_attn.o_proj": (model.n_embd, q),
         "mlp.gate_proj": (model.n_ff, model.n_embd),
         "mlp.up_proj": (model.n_ff, model.n_embd),
+        "mlp.gate_up_proj": (2 * model.n_ff, model.n_embd),
         "mlp.down_proj": (model.n_embd, model.n_ff),
     }
     r = adapter.rank
@@ -79,7 +94,7 @@ def factors(model: TinyModel, adapter: TinyAdapter) -> dict[str, Factors]:
 
     found = {}
     for layer in range(model.n_layer):
-        for module in adapter.modules:
+        for module in modules_of(model, adapter):
             name = f"model.layers.{layer}.{module}"
             rows, columns = shapes[module]
             scale = adapter.gain * np.sqrt(r) / adapter.alpha

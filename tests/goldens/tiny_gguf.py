@@ -16,6 +16,7 @@ import numpy as np
 from tests.goldens import tiny_delta as delta
 from tests.goldens import tiny_gemma4 as gemma4
 from tests.goldens import tiny_griffin as griffin
+from tests.goldens import tiny_space as space
 from tests.goldens import tiny_t5gemma2 as t5gemma2
 from tests.goldens.tiny_models import (
     EMBEDDERS,
@@ -30,7 +31,7 @@ from tests.goldens.tiny_models import (
 )
 
 # How those with byte-level tokens cut a text before any merge.
-BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "lfm2": "lfm2", "qwen35": "qwen35"}
+BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "phi3": "gpt-4o", "lfm2": "lfm2", "qwen35": "qwen35"}
 
 
 def write_gguf(
@@ -57,7 +58,7 @@ def write_model(
     _add_hyperparameters(writer, model)
     if model.arch == "recurrentgemma":
         griffin.add_hyperparameters(writer, model)
-    elif model.arch == "gemma4":
+    elif model.has_gemma4_layers:
         gemma4.add_hyperparameters(writer, model)
     elif model.arch == "t5gemma2":
         t5gemma2.add_hyperparameters(writer, model)
@@ -65,6 +66,8 @@ def write_model(
         writer.add_shortconv_l_cache(model.n_taps)
     if model.arch == "qwen35":
         delta.add_hyperparameters(writer, model)
+    if model.arch == "granitehybrid":
+        space.add_hyperparameters(writer, model)
     if model.arch in BPE:
         _add_bpe_tokenizer(writer, model)
     elif model.n_unused_positions:
@@ -98,13 +101,13 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     writer.add_block_count(model.n_layer)
     writer.add_context_length(model.n_ctx_train)
     writer.add_embedding_length(model.n_embd)
-    if model.arch != "gemma4":
+    if not model.has_gemma4_layers:
         writer.add_feed_forward_length(model.n_ff)
     writer.add_head_count(model.n_head)
-    if model.arch == "lfm2":  # llama.cpp finds its layers by this
+    if model.arch in ("lfm2", "granitehybrid"):  # llama.cpp finds its layers by this
         of_layers = [0 if model.recurs(i) else model.n_head_kv for i in range(model.n_layer)]
         writer.add_head_count_kv(of_layers)
-    else:
+    elif not model.has_gemma4_layers:
         writer.add_head_count_kv(model.n_head_kv)
     if model.arch == "bert":
         writer.add_layer_norm_eps(model.eps)
@@ -117,11 +120,20 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     if model.rotates_neighbours:
         writer.add_vocab_size(model.n_vocab)
         writer.add_rope_dimension_count(model.head_dim)
-    if model.head_dim * model.n_head != model.n_embd and model.arch != "gemma4":
+    if model.arch == "phi3":
+        writer.add_rope_dimension_count(model.rope_dims)
+        if model.window is None:  # by which llama.cpp tells it from older files, which had none
+            writer.add_sliding_window(0)
+    if (long := model.long_rope) is not None:
+        writer.add_rope_scaling_orig_ctx_len(long.original_context)
+        scale = model.n_ctx_train / long.original_context
+        magnitude = math.sqrt(1 + math.log(scale) / math.log(long.original_context))
+        writer.add_rope_scaling_attn_factors(magnitude)
+    if model.head_dim * model.n_head != model.n_embd and not model.has_gemma4_layers:
         writer.add_key_length(model.head_dim)
         writer.add_value_length(model.head_dim)
-    if model.window is not None:
-        writer.add_sliding_window(model.window)
+    if model.width_of_window is not None:
+        writer.add_sliding_window(model.width_of_window)
     if model.rope_linear_factor != 1:
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(model.rope_linear_factor)
@@ -151,17 +163,31 @@ def _add_hyperparameters(writer: gguf.GGUFWriter, model: TinyModel) -> None:
 
 
 def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, Tensor]) -> None:
-    known = "gemma2" if model.arch == "vaultgemma" else model.arch  # whose names are its own
+    # Of those that gguf does not know.
+    likes = {"vaultgemma": "gemma2", "gemma-embedding2": "gemma4"}
+    known = likes.get(model.arch, model.arch)
     arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == known)
     names = gguf.get_tensor_name_map(arch, model.n_layer)
     if model.llama3_rope is not None:
         writer.add_tensor("rope_freqs.weight", rope_factors(model))
+    if model.long_rope is not None:
+        for key, factors in model.long_rope.factors(model.rope_dims // 2).items():
+            kind = key.removesuffix("_factor")
+            writer.add_tensor(f"rope_factors_{kind}.weight", np.array(factors, np.float32))
     if model.arch == "gemma4":
         writer.add_tensor("rope_freqs.weight", gemma4.rope_factors(model))
+    if model.arch == "granitehybrid":
+        tensors = {
+            name: Tensor(part)
+            for whole, tensor in tensors.items()
+            for name, part in space.parts_of(whole, tensor.values, model).items()
+        }
     for hf_name, tensor in tensors.items():
         # What is no parameter but a buffer has no ending, which llama.cpp's converter adds.
         named = f"{hf_name}.weight" if hf_name.endswith("layer_scalar") else hf_name
         named = named.replace(".dt_bias", ".dt_proj.bias")
+        if model.arch == "gemma-embedding2":
+            named = gemma4.name_in_gemma4(named)
         name = names.get_name(named, try_suffixes=(".weight", ".bias"))
         assert name is not None, hf_name
         if tensor.blocks is not None:
@@ -175,7 +201,7 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
             values = values[model.n_unused_positions :]
         if hf_name.endswith("conv.conv.weight"):
             values = values[:, 0]
-        if model.is_gemma and model.arch != "gemma4" and hf_name.endswith("norm.weight"):
+        if model.is_gemma and not model.has_gemma4_layers and hf_name.endswith("norm.weight"):
             values = values + 1
         elif model.rotates_neighbours and ".q_proj." in hf_name:
             values = interleave_halves(values, model.n_head)

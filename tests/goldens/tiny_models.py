@@ -24,9 +24,10 @@ from tests.blocks import HALVES, dequantize, put_half
 
 F32 = NDArray[np.float32]
 Architecture = Literal[
-    "llama", "qwen2", "qwen3", "smollm3", "granite", "olmo2", "mistral3", "gemma",
-    "gemma2", "gemma3", "gemma4", "vaultgemma", "gemma-embedding", "bert", "recurrentgemma",
-    "lfm2", "qwen35", "t5gemma2",
+    "llama", "qwen2", "qwen3", "smollm3", "phi3", "granite", "olmo2", "mistral3",
+    "gemma", "gemma2", "gemma3", "gemma4", "vaultgemma", "gemma-embedding", "bert",
+    "recurrentgemma", "lfm2", "qwen35", "granitehybrid", "gemma-embedding2",
+    "t5gemma2",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -50,6 +51,20 @@ class Yarn:
     factor: float = 4.0
     original_context: int = 32
     mscale: float | None = None  # of all dimensions as well
+
+
+@dataclass(frozen=True)
+class LongRope:
+    """96 positions go beyond the original context, 40 do not."""
+
+    original_context: int = 48
+
+    def factors(self, n_pairs: int) -> dict[str, list[float]]:
+        """Of long contexts and of short ones, as a config has them."""
+        return {
+            "long_factor": [1 + 1.75 * i for i in range(n_pairs)],
+            "short_factor": [1 + 0.125 * i for i in range(n_pairs)],
+        }
 
 
 @dataclass(frozen=True)
@@ -79,6 +94,8 @@ class TinyModel:
     final_softcap: float | None = None
     yarn: Yarn | None = None  # of the layers that see everything
     temperature: float | None = None  # of attention (Ministral 3)
+    long_rope: LongRope | None = None
+    rotary_share: float = 1.0  # of each head, from its start, where models of a family differ
     # Granite's: of embeddings, scores, what a block adds, and (a divisor) of logits.
     factors: tuple[float, float, float, float] | None = None
     # Of queries and of keys each. Wider attention scores make a model chaotic,
@@ -94,10 +111,12 @@ class TinyModel:
     # Gemma 4: heads of layers that see everything, columns of each layer's embeddings, and the last
     # layers, which attend to others' keys and values and may have twice the feed-forward.
     global_head_dim: int = 0
+    n_global_head_kv: int = 0
     n_per_layer: int = 0
     n_shared: int = 0
     double_wide: bool = False
-    # Of a delta rule: heads of keys and of values, and the width of each.
+    # Of a delta rule: heads of keys and of values, and the width of each. Of a state space: groups
+    # of heads, its heads, and the rows of a state.
     n_key_heads: int = 0
     n_value_heads: int = 0
     state_dim: int = 0
@@ -109,8 +128,12 @@ class TinyModel:
 
     @property
     def in_llama_cpp(self) -> bool:
-        """Whether llama.cpp reads the architecture; it aborts on a tiny E4B."""
-        return self.arch not in ("vaultgemma", "recurrentgemma") and self.name != "gemma4-e4b"
+        """Whether the llama.cpp at hand reads the architecture; it aborts on a tiny E4B, leaves out
+        the windows of Phi-3, and EmbeddingGemma 2 is younger than it."""
+        unknown = ("vaultgemma", "recurrentgemma", "gemma-embedding2")
+        if self.arch in unknown or self.name == "gemma4-e4b":
+            return False
+        return self.arch != "phi3" or self.window is None
 
     @property
     def llama_cpp_bound(self) -> float:
@@ -125,11 +148,25 @@ class TinyModel:
     @property
     def rotates_neighbours(self) -> bool:
         """Whether llama.cpp rotates neighbouring rows of a head, where transformers does halves."""
-        return self.arch in ("llama", "smollm3", "granite", "mistral3")
+        return self.arch in ("llama", "smollm3", "granite", "granitehybrid", "mistral3")
 
     @property
     def is_gemma(self) -> bool:
         return "gemma" in self.arch
+
+    @property
+    def rope_dims(self) -> int:
+        return int(self.head_dim * self.rotary_share)
+
+    @property
+    def has_gemma4_layers(self) -> bool:
+        return self.arch in ("gemma4", "gemma-embedding2")
+
+    @property
+    def width_of_window(self) -> int | None:
+        """As a GGUF has it: EmbeddingGemma 2's config counts the positions on one side."""
+        both = 2 if self.arch == "gemma-embedding2" else 1
+        return self.window and both * self.window
 
     def recurs(self, layer: int) -> bool:
         return (layer + 1) % self.attention_period != 0
@@ -139,6 +176,9 @@ class TinyModel:
 
     def head_size(self, layer: int) -> int:
         return self.head_dim if self.is_local(layer) else self.global_head_dim or self.head_dim
+
+    def kv_heads(self, layer: int) -> int:
+        return self.n_head_kv if self.is_local(layer) else self.n_global_head_kv or self.n_head_kv
 
     def ff_size(self, layer: int) -> int:
         return self.n_ff * (2 if self.double_wide and self.is_shared(layer) else 1)
@@ -203,6 +243,20 @@ MODELS: dict[str, TinyModel] = {
         TinyModel("qwen2", "qwen2", tied=True, rope_base=1000000.0),
         TinyModel("qwen3", "qwen3", head_dim=32, rope_base=1000000.0),
         TinyModel("smollm3", "smollm3", n_layer=5, n_ff=172, tied=True, rope_base=2000000.0),
+        # Phi-3 mini's shape: every layer has a window.
+        TinyModel("phi3-mini", "phi3", n_ff=172, n_head_kv=4, eps=1e-5, window=24),
+        # Phi-4 mini's: three quarters of a head rotate.
+        TinyModel(
+            "phi4-mini",
+            "phi3",
+            n_ff=172,
+            n_embd=128,
+            head_dim=32,
+            eps=1e-5,
+            tied=True,
+            long_rope=LongRope(),
+            rotary_share=0.75,
+        ),
         # Logits and scores as wide as the others', though divided.
         TinyModel("granite", "granite", n_ff=172, tied=True, factors=(6.0, 0.125, 0.4, 2.5)),
         TinyModel("olmo2", "olmo2", rope_base=500000.0, eps=1e-5),
@@ -302,6 +356,21 @@ MODELS: dict[str, TinyModel] = {
             n_value_heads=4,
             state_dim=32,
         ),
+        # Two groups of two heads of 32, where the published models have one of 48.
+        TinyModel(
+            "granitehybrid",
+            "granitehybrid",
+            n_layer=5,
+            n_ff=172,
+            tied=True,
+            factors=(6.0, 0.125, 0.4, 2.5),
+            attention_period=3,
+            n_recurrent=224,
+            n_taps=4,
+            n_key_heads=2,
+            n_value_heads=4,
+            state_dim=24,
+        ),
     )
 }
 
@@ -310,6 +379,23 @@ EMBEDDERS: dict[str, TinyModel] = {
     for m in (
         replace(
             _GEMMA3, name="gemma-embedding", arch="gemma-embedding", n_wide=352, n_embedding=64
+        ),
+        # Gemma 4's layers, and a matrix behind them that makes more numbers than they have.
+        TinyModel(
+            "gemma-embedding2",
+            "gemma-embedding2",
+            n_layer=6,
+            n_ff=172,
+            tied=True,
+            rope_base=1000000.0,
+            rope_base_local=10000.0,
+            window=12,
+            window_pattern=3,
+            qk_gain=0.4,
+            global_head_dim=32,
+            n_global_head_kv=1,
+            n_per_layer=32,
+            n_embedding=96,
         ),
         TinyModel(
             "bert", "bert", n_layer=3, n_head_kv=4, n_ff=172, eps=1e-12, tied=True, n_embedding=64
@@ -455,7 +541,7 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         return _bert_weights(model)
     if model.arch == "recurrentgemma":
         return _griffin_weights(model)
-    if model.arch == "gemma4":
+    if model.has_gemma4_layers:
         from tests.goldens import tiny_gemma4
 
         return tiny_gemma4.weights(model)
@@ -463,6 +549,10 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         return _lfm2_weights(model)
     if model.arch == "qwen35":
         return _qwen35_weights(model)
+    if model.arch == "granitehybrid":
+        from tests.goldens import tiny_space
+
+        return tiny_space.weights(model)
     if model.arch == "t5gemma2":
         from tests.goldens import tiny_t5gemma2
 
@@ -504,6 +594,15 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
     norm("model.norm.weight", embd)
     for layer in range(model.n_layer):
         at = f"model.layers.{layer}."
+        if model.arch == "phi3":
+            # Values are as wide as queries and keys, which the factor of what rotates makes larger.
+            matrix(f"{at}self_attn.qkv_proj.weight", q + 2 * kv, embd, 1.25 / np.sqrt(embd))
+            matrix(f"{at}self_attn.o_proj.weight", embd, q, 1 / np.sqrt(q))
+            matrix(f"{at}mlp.gate_up_proj.weight", 2 * ff, embd, 1.5 / np.sqrt(embd))
+            matrix(f"{at}mlp.down_proj.weight", embd, ff, 1 / np.sqrt(ff))
+            norm(f"{at}input_layernorm.weight", embd)
+            norm(f"{at}post_attention_layernorm.weight", embd)
+            continue
         for name, rows, cols, gain in (
             ("self_attn.q_proj", q, embd, model.qk_gain),
             ("self_attn.k_proj", kv, embd, model.qk_gain),

@@ -28,6 +28,7 @@ def transformers_config(model: TinyModel) -> Any:
         "qwen2": transformers.Qwen2Config,
         "qwen3": transformers.Qwen3Config,
         "smollm3": transformers.SmolLM3Config,
+        "phi3": transformers.Phi3Config,
         "granite": transformers.GraniteConfig,
         "olmo2": transformers.Olmo3Config if model.window else transformers.Olmo2Config,
         "mistral3": transformers.Ministral3Config,
@@ -69,6 +70,8 @@ def transformers_config(model: TinyModel) -> Any:
         )
     if model.arch == "gemma4":
         return _gemma4_config(model)
+    if model.arch == "gemma-embedding2":
+        return _embedding_gemma2_config(model)
     if model.arch == "lfm2":
         lfm2: Any = transformers.Lfm2Config
         return lfm2(
@@ -119,6 +122,31 @@ def transformers_config(model: TinyModel) -> Any:
             },
             attn_implementation="eager",
         )
+    if model.arch == "granitehybrid":
+        hybrid: Any = transformers.GraniteMoeHybridConfig
+        return hybrid(
+            vocab_size=model.n_vocab,
+            hidden_size=model.n_embd,
+            shared_intermediate_size=model.n_ff,
+            num_local_experts=0,
+            num_hidden_layers=model.n_layer,
+            num_attention_heads=model.n_head,
+            num_key_value_heads=model.n_head_kv,
+            mamba_n_heads=model.n_value_heads,
+            mamba_n_groups=model.n_key_heads,
+            mamba_d_state=model.state_dim,
+            mamba_d_conv=model.n_taps,
+            layer_types=[
+                "linear_attention" if model.recurs(i) else "full_attention"
+                for i in range(model.n_layer)
+            ],
+            position_embedding_type="nope",
+            rms_norm_eps=model.eps,
+            max_position_embeddings=model.n_ctx_train,
+            tie_word_embeddings=model.tied,
+            attn_implementation="eager",
+            **dict(zip(GRANITE_FACTORS, model.factors or (), strict=True)),
+        )
     rope: dict[str, object] = {"rope_type": "default", "rope_theta": model.rope_base}
     if (scaling := model.llama3_rope) is not None:
         rope |= {
@@ -140,11 +168,18 @@ def transformers_config(model: TinyModel) -> Any:
             rope |= {"mscale": yarn.mscale, "mscale_all_dim": yarn.mscale}
         if model.temperature is not None:
             rope["llama_4_scaling_beta"] = model.temperature
+    if (long := model.long_rope) is not None:
+        rope |= {"rope_type": "longrope", **long.factors(model.rope_dims // 2)}
     options: dict[str, object] = {}
     if model.rope_base_local is not None:
         local = {"rope_type": "default", "rope_theta": model.rope_base_local}
         rope = {"full_attention": rope, "sliding_attention": local}
-    if model.arch != "qwen2":
+    if model.arch == "phi3":
+        rope["partial_rotary_factor"] = model.rotary_share
+        options["sliding_window"] = model.window
+        if model.long_rope is not None:
+            options["original_max_position_embeddings"] = model.long_rope.original_context
+    elif model.arch != "qwen2":
         options["head_dim"] = model.head_dim
     if model.query_pre_attn_scalar is not None:
         options |= {
@@ -160,7 +195,7 @@ def transformers_config(model: TinyModel) -> Any:
         }
     if model.arch == "olmo2" and model.window is not None:
         options["sliding_window"] = model.window
-    if model.arch in ("smollm3", "olmo2", "mistral3"):
+    if model.arch in ("smollm3", "phi3", "olmo2", "mistral3"):
         # Its defaults are ids of a vocabulary that is not tiny.
         options |= {"pad_token_id": None, "bos_token_id": 1, "eos_token_id": 2}
     if model.factors is not None:
@@ -214,6 +249,32 @@ def _gemma4_config(model: TinyModel) -> Any:
         hidden_size_per_layer_input=model.n_per_layer,
         num_kv_shared_layers=model.n_shared,
         use_double_wide_mlp=model.double_wide,
+        attn_implementation="eager",
+    )
+
+
+def _embedding_gemma2_config(model: TinyModel) -> Any:
+    embedder: Any = transformers.EmbeddingGemma2TextConfig
+    return embedder(
+        vocab_size=model.n_vocab,
+        hidden_size=model.n_embd,
+        intermediate_size=model.n_ff,
+        num_hidden_layers=model.n_layer,
+        num_attention_heads=model.n_head,
+        num_key_value_heads=model.n_head_kv,
+        num_global_key_value_heads=model.n_global_head_kv,
+        head_dim=model.head_dim,
+        global_head_dim=model.global_head_dim,
+        max_position_embeddings=model.n_ctx_train,
+        rms_norm_eps=model.eps,
+        sliding_window=model.window,
+        sliding_window_pattern=model.window_pattern,
+        rope_parameters={
+            "sliding_attention": {"rope_type": "default", "rope_theta": model.rope_base_local},
+            "full_attention": {"rope_type": "default", "rope_theta": model.rope_base},
+        },
+        hidden_size_per_layer_input=model.n_per_layer,
+        embedding_dim=model.n_embedding,
         attn_implementation="eager",
     )
 

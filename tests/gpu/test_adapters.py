@@ -52,7 +52,7 @@ def logits(core: Instance, name: str, folder: Path, n_batch: int) -> list[F32]:
 @pytest.mark.parametrize(
     ("form", "name", "n_batch"),
     [
-        *(("lane", name, 16) for name in ("llama", "qwen2", "gemma2", "gemma3")),
+        *(("lane", name, 16) for name in ("llama", "qwen2", "gemma2", "gemma3", "phi4-mini")),
         ("lane", "gemma2", 3),
         ("sweep", "gemma2", 16),
         ("sweep", "gemma2", 3),

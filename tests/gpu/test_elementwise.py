@@ -30,7 +30,8 @@ def rmsnorm(width: int, add: bool) -> Build:
             case.dispatch("add_rmsnorm", grid(n, most=2), {**shared, "n": n, "factor": 0.75})
         else:
             case = batch.case({"x": rows, "vectors": weight, "out": out}, "out")
-            case.dispatch("rmsnorm", (n,), {**shared, "first_token": before})
+            beside = {"x_stride": stride, "first": before * stride}
+            case.dispatch("rmsnorm", (n,), {**shared, **beside})
 
         def check() -> None:
             x = rows[before:].astype(np.float64)

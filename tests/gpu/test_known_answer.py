@@ -189,6 +189,7 @@ def test_recurrent_layers_prove_themselves(gpu: Gpu, recurrent: Path, form: str)
     [
         ("if (batch.past + t != 0u)", "if (t != 0u)"),  # the state of the batch before
         ("one_less_exp(2.0 * log_a)", "one_less_exp(log_a)"),
+        ("x[at + params.first]", "x[at]"),
         ("memory[params.at + j * params.width + channel] = inputs[j]", "memory[0] = inputs[j]"),
         ("sum += vectors[taps + j] * inputs[j]", "sum += vectors[taps + j] * inputs[before - j]"),
         ("row / columns * columns", "0u"),  # which block a row sees
@@ -245,8 +246,9 @@ def test_convolutions_between_gates_prove_themselves(gpu: Gpu, convolving: Path)
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("inputs[before] *= x[at + 2u * params.width]", "inputs[before] *= x[at + params.width]"),
+        ("inputs[before] *= x[at];", "inputs[before] *= x[at + params.width];"),
         ("sum * gate", "sum"),
+        ("x[at + params.first]", "x[at]"),
         ("memory[params.at + j * params.width + channel] = inputs[j]", "memory[0] = inputs[j]"),
         ("0.0, batch.past == 0u)", "0.0, batch.past != 0u)"),  # where a text begins
     ],
@@ -286,3 +288,31 @@ def test_a_wrong_shader_of_a_delta_rule(
 ) -> None:
     with closing(GpuInstance(changed_script(script, right, wrong))) as core:
         assert failed_checks(core, delta) == [failed]
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (path,) = write_gguf("granitehybrid", tmp_path_factory.mktemp("space") / "model.gguf")
+    return path
+
+
+def test_a_state_space_proves_itself(gpu: Gpu, space: Path) -> None:
+    assert {"convolution", "state space"} <= set(names_of(gpu("sweep"), space))
+    assert failed_checks(gpu("sweep"), space) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("&& batch.past != 0u)", "&& batch.past == 0u)"),  # the state of the batch before
+        ("head / params.in_group * params.n_state", "0u"),
+        ("(gate.x * x)", "x"),
+        ("var y = skip * x", "var y = 0.0"),
+        ("y += parts[side + i]", "y = parts[side + i]"),
+        ("let first = group.x * quads", "let first = 0u"),  # of the gated norm
+        ("x[row + i] * g / (1.0", "x[row + i] / (1.0"),
+    ],
+)
+def test_a_wrong_shader_of_a_state_space(script: Path, space: Path, right: str, wrong: str) -> None:
+    with closing(GpuInstance(changed_script(script, right, wrong))) as core:
+        assert failed_checks(core, space) == ["state space"]

@@ -29,7 +29,8 @@ def convolve(width: int, n_taps: int, n: int, past: int, bias: bool, around: int
 
     def build(batch: Batch, random: np.random.Generator) -> Check:
         stride, at = stride_of(width), 5
-        wide = 3 * width if gates else width
+        first = 2 * width if gates else 3
+        wide = first + width
         x = np.zeros((n, stride_of(wide)), np.float32)
         x[:, :wide] = random.standard_normal((n, wide))
         vectors = random.standard_normal(width * (n_taps + 1)).astype(np.float32)
@@ -44,16 +45,16 @@ def convolve(width: int, n_taps: int, n: int, past: int, bias: bool, around: int
         )  # fmt: skip
         params = {
             "width": width, "x_stride": stride_of(wide), "out_stride": stride, "n": n,
-            "n_taps": n_taps, "taps": width, "bias": 0 if bias else 0xFFFFFFFF, "at": at,
-            "around": around,
+            "n_taps": n_taps, "taps": width, "bias": 0 if bias else 0xFFFFFFFF, "first": first,
+            "at": at, "around": around,
         }  # fmt: skip
         case.dispatch("convolve", (-(-width // 64),), params)
 
         def check() -> None:
             before = memory[at:].reshape(-1, width) * (past > 0)
-            rows = x[:, :width]
+            rows = x[:, first:wide]
             if gates:
-                rows = x[:, :width] * x[:, 2 * width : wide]
+                rows = x[:, :width] * rows
             inputs = np.concatenate([before, rows]).astype(np.float64)
             taps = vectors[width:].reshape(width, n_taps).astype(np.float64)
             want = np.zeros((n, stride))
@@ -179,6 +180,95 @@ def delta_rule(width: int, n: int, past: int) -> Build:
     return build
 
 
+def state_space(head_dim: int, n_state: int, n: int, past: int) -> Build:
+    """The norm behind it is a shader of its own."""
+    n_head, n_group = 4, 2
+
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        width, at = n_head * head_dim, 11
+        n_inputs = width + 2 * n_group * n_state
+        steps_at = width + n_inputs
+        given = np.zeros((n, stride_of(steps_at + n_head)), np.float32)
+        given[:, : steps_at + n_head] = random.standard_normal((n, steps_at + n_head)) * 2
+        convolved = np.zeros((n, stride_of(n_inputs)), np.float32)
+        convolved[:, :n_inputs] = random.standard_normal((n, n_inputs))
+        bias = random.uniform(-6, 1, n_head).astype(np.float32)
+        rate = -np.exp(random.uniform(-4, 2, n_head)).astype(np.float32)
+        skip = random.standard_normal(n_head).astype(np.float32)
+        memory = random.standard_normal(at + width * n_state).astype(np.float32)
+        out = np.zeros((n, stride_of(width)), np.float32)
+        case = batch.case(
+            {
+                "batch": np.array([past, 0, 0, 0], np.uint32),
+                "vectors": np.concatenate([bias, rate, skip]), "input": given,
+                "convolved": convolved, "memory": memory, "out": out,
+            },
+            "out", "memory",
+        )  # fmt: skip
+        params = {
+            "head_dim": head_dim, "n_state": n_state, "in_group": n_head // n_group,
+            "write": width, "read": width + n_group * n_state, "steps": steps_at,
+            "in_stride": given.shape[1], "convolved_stride": convolved.shape[1],
+            "out_stride": out.shape[1], "n": n, "step_bias": 0, "rate": n_head,
+            "skip": 2 * n_head, "at": at,
+        }  # fmt: skip
+        case.dispatch("state_space", (n_head, -(-head_dim // 16)), params)
+
+        def check() -> None:
+            rows = convolved[:, :n_inputs].astype(np.float64)
+            x = rows[:, :width].reshape(n, n_head, head_dim)
+            write, read = np.moveaxis(rows[:, width:].reshape(n, 2, n_group, n_state), 1, 0)
+            states = memory[at:].reshape(n_head, n_state, head_dim).astype(np.float64) * (past > 0)
+            want = np.zeros(out.shape)
+            for t in range(n):
+                raw = given[t, steps_at : steps_at + n_head].astype(np.float64) + bias
+                step = np.log1p(np.exp(raw))
+                for h in range(n_head):
+                    group = h // (n_head // n_group)
+                    states[h] *= np.exp(rate[h] * step[h])
+                    states[h] += np.outer(write[t, group], step[h] * x[t, h])
+                    y = read[t, group] @ states[h] + skip[h] * x[t, h]
+                    want[t, h * head_dim : (h + 1) * head_dim] = y
+            slack = 128 * EPSILON * (np.abs(want) + n_state)
+            close(case.results["out"].reshape(out.shape), want, slack)
+            found = case.results["memory"][at:].reshape(states.shape)
+            close(found, states, 128 * EPSILON * (np.abs(states) + 1))
+
+        return check
+
+    return build
+
+
+def gated_rmsnorm(width: int, n: int) -> Build:
+    n_group = 2
+
+    def build(batch: Batch, random: np.random.Generator) -> Check:
+        wide = n_group * width
+        gates = np.zeros((n, stride_of(wide + 5)), np.float32)  # with more behind them
+        gates[:, : wide + 5] = random.standard_normal((n, wide + 5)) * 30
+        x = np.zeros((n, stride_of(wide)), np.float32)
+        x[:, :wide] = random.standard_normal((n, wide))
+        weight = random.uniform(0.5, 1.5, wide).astype(np.float32)
+        case = batch.case({"gate": gates, "vectors": weight, "x": x}, "x")
+        params = {
+            "width": width, "gate_stride": gates.shape[1], "stride": x.shape[1], "weight": 0,
+            "epsilon": 1e-6,
+        }  # fmt: skip
+        case.dispatch("gated_rmsnorm", (n_group, n), params)
+
+        def check() -> None:
+            g = gates[:, :wide].astype(np.float64)
+            gated = (x[:, :wide] * g / (1 + np.exp(-g))).reshape(n, n_group, width)
+            normed = gated / np.sqrt((gated**2).mean(2, keepdims=True) + 1e-6)
+            want = np.zeros(x.shape)
+            want[:, :wide] = normed.reshape(n, wide) * weight
+            close(case.results["x"].reshape(x.shape), want, 64 * EPSILON * (np.abs(want) + 1))
+
+        return check
+
+    return build
+
+
 def part_heads(n: int) -> Build:
     head_dim, n_head = 24, 3
 
@@ -237,6 +327,11 @@ for _width in (32, 65, 160):
 for _width in (12, 32, 128):
     for _n, _past in ((1, 0), (1, 9), (2, 3), (9, 0), (9, 4)):
         BUILDS[f"delta_rule-{_width}-{_n}-{_past}"] = delta_rule(_width, _n, _past)
+for _width, _rows in ((12, 20), (32, 128), (64, 16)):
+    for _n, _past in ((1, 0), (1, 9), (2, 3), (9, 4), (131, 0)):  # gates are made for 128 tokens
+        BUILDS[f"state_space-{_width}-{_rows}-{_n}-{_past}"] = state_space(_width, _rows, _n, _past)
+for _width in (12, 1536):
+    BUILDS[f"gated_rmsnorm-{_width}"] = gated_rmsnorm(_width, 3)
 for _n in (1, 3):
     BUILDS[f"part_heads-{_n}"] = part_heads(_n)
     BUILDS[f"gate-{_n}"] = gate(_n)

@@ -20,15 +20,16 @@ from gguf import GGMLQuantizationType
 from peft.tuners.lora import LoraLayer
 
 from slmweb.core import Adapter, Instance, Model, Session
-from tests.goldens.tiny_adapters import LAW, TALE, TinyAdapter, factors, write_adapter
+from tests.goldens.tiny_adapters import LAW, TALE, TinyAdapter, factors, modules_of, write_adapter
 from tests.goldens.tiny_gguf import write_gguf
 from tests.goldens.tiny_models import MODELS, TYPED_MODELS, TinyModel, sequence
 from tests.goldens.transformers_models import transformers_model
 from tests.parity.logits import F32, assert_close, evaluate, worst_position
 
 # One with rotated rows moved by the conversion, one with post-norms and soft
-# caps, one with two kinds of layers, one with biases.
-FAMILIES = ("llama", "gemma2", "gemma3", "qwen2")
+# caps, one with two kinds of layers, one with biases, one with the rows of several
+# matrices in one tensor.
+FAMILIES = ("llama", "gemma2", "gemma3", "qwen2", "phi4-mini")
 ADAPTERS = {adapter.name: adapter for adapter in (LAW, TALE)}
 BOUND = 1e-4
 # At any position, as test_tensor_types.py has it: 8-bit activations are what costs.
@@ -50,7 +51,7 @@ def peft_model(model: TinyModel, adapters: tuple[TinyAdapter, ...]) -> Any:
         config = peft.LoraConfig(
             r=adapter.rank,
             lora_alpha=int(adapter.alpha),
-            target_modules=[module.split(".")[1] for module in adapter.modules],
+            target_modules=[m.split(".")[1] for m in modules_of(model, adapter)],
         )
         if adapted is None:
             adapted = peft.get_peft_model(transformers_model(model), config, adapter.name)

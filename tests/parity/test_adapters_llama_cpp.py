@@ -59,7 +59,7 @@ def our_logits(
         return evaluate(session, ids)
 
 
-@pytest.mark.parametrize("name", ["llama", "qwen2", "gemma2", "gemma3"])
+@pytest.mark.parametrize("name", ["llama", "qwen2", "gemma2", "gemma3", "phi4-mini"])
 def test_llama_cpp_agrees(core: Instance, tmp_path: Path, name: str) -> None:
     tiny = MODELS[name]
     ids = sequence(tiny)

@@ -136,6 +136,17 @@ class MockChat implements Slm {
     list: () => [],
     remove: () => {},
   };
+  /** So many masks were asked for, and whether they can be made. */
+  outlined = 0;
+  outlines = true;
+  /** A disc, whatever the codes: what is drawn of a mask is then known. */
+  readonly mask = () => {
+    this.outlined++;
+    if (!this.outlines) return Promise.reject(new Error('it made none'));
+    const disc = (_: unknown, i: number) =>
+      Math.hypot((i % 64) - 31.5, Math.floor(i / 64) - 31.5) < 24 ? 1 : -1;
+    return Promise.resolve(Float32Array.from({ length: 64 * 64 }, disc));
+  };
   readonly inspect = () => Promise.reject(new Error('nobody looks into the mock'));
   readonly requests: Request[] = [];
   readonly openings: string[] = [];

@@ -205,7 +205,9 @@ SLM_API int32_t slm_vision_header(slm_vision *v, const uint8_t *bytes, uint32_t 
 /* JSON: {"name", "projector": "gemma3"|"paligemma"|"idefics3", "image_size": the side of
  * a picture in pixels, "patch_size", "n_tokens": positions that a picture takes,
  * "whole_prompt": whether a prompt with pictures is evaluated by one call,
- * "parameters", "packed_bytes", "types", "tensors": as those of slm_model_describe}. */
+ * "parameters", "packed_bytes", "types", "tensors": as those of slm_model_describe}.
+ * Those named "masks.…" have no granule and are not fed: they decode what an answer outlines,
+ * which is the host's business. */
 SLM_API const char *slm_vision_describe(slm_vision *v);
 
 /* As slm_model_feed. */

@@ -10,8 +10,9 @@ struct Params {
   n_taps: u32,   // 2 to 8
   taps: u32,     // in vectors, (width, n_taps)
   bias: u32,     // in vectors, or 0xffffffff
+  first: u32,    // column of x from which on it is convolved
   at: u32,       // in memory, (n_taps - 1, width), the oldest first
-  // 0: nothing. 1: rows are a gate before, a gate behind and what is convolved, each of the width. 2: silu behind.
+  // 0: nothing. 1: rows begin with a gate before and a gate behind, each of the width. 2: silu behind.
   around: u32,
 }
 struct Batch {
@@ -43,9 +44,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   for (var t = 0u; t < params.n; t++) {
     let at = t * params.x_stride + channel;
     var gate = 1.0;
-    inputs[before] = x[at];
+    inputs[before] = x[at + params.first];
     if (params.around == 1u) {
-      inputs[before] *= x[at + 2u * params.width];
+      inputs[before] *= x[at];
       gate = x[at + params.width];
     }
     var sum = bias;

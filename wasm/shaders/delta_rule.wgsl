@@ -33,15 +33,6 @@ var<workgroup> query: array<f32, 128>;
 var<workgroup> key: array<f32, 128>;
 var<workgroup> squares: array<f32, 128>;
 
-// log(1 + e^x), also where e^x is next to nothing: log(1 + y) is twice the inverse hyperbolic tangent of y / (2 + y).
-fn softplus(x: f32) -> f32 {
-  let y = exp(-abs(x));
-  let z = y / (2.0 + y);
-  let s = z * z;
-  let series = 1.0 + s * (1.0 / 3.0 + s * (0.2 + s * (1.0 / 7.0 + s * (1.0 / 9.0 + s / 11.0))));
-  return max(x, 0.0) + 2.0 * z * series;
-}
-
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let head = group.x;

@@ -3,9 +3,10 @@
 
 struct Params {
   width: u32,
-  stride: u32,      // floats between rows, of x and out
-  first_token: u32, // of x; out begins with it
-  weight: u32,      // in vectors
+  x_stride: u32, // floats between rows of x
+  stride: u32,   // and of out
+  first: u32,    // float of x with which out begins; a row's columns before it are left out
+  weight: u32,   // in vectors
   epsilon: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -15,7 +16,7 @@ struct Params {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let row = (params.first_token + group.x) * params.stride / 4u;
+  let row = (params.first + group.x * params.x_stride) / 4u;
   let quads = (params.width + 3u) / 4u;
   var squares = 0.0;
   for (var i = lane; i < quads; i += 256u) {

@@ -82,6 +82,7 @@ const char *LoadedModel::describe() {
   fact("n_head_kv", "attention.head_count_kv", shape.n_head_kv);
   fact("n_ff", "feed_forward_length", shape.n_ff);
   fact("head_dim", "attention.key_length", shape.head_dim);
+  fact("rope_dims", "rope.dimension_count", shape.rope_dims);
   fact("sliding_window", "attention.sliding_window", 0);
   fact("n_shared", "attention.shared_kv_layers", 0);
   json.key("local_layers");

@@ -112,10 +112,7 @@ Status LoadedModel::feed(uint32_t tensor, uint32_t offset, const uint8_t *bytes,
   if (!laid_out_) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
   if (tensor >= slots_.size())
     return fail(SLM_ERR_INVALID_ARGUMENT, "there is no tensor ", tensor, "; the model has ", uint64_t(slots_.size()));
-  TensorSlot &s = slots_[tensor];
-  if (s.skipped)
-    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", s.tensor->name, "' is left out: nothing computes with it");
-  return s.feed(weights_, offset, bytes, n);
+  return slots_[tensor].feed(weights_, offset, bytes, n);
 }
 
 Status LoadedModel::ready() {

@@ -29,6 +29,7 @@ struct Linear {
   Matrix weight;
   float *bias = nullptr;
   uint32_t slot = 0; // the tensor's place in its model, by which adapters know it
+  uint32_t from = 0; // its first row there
 };
 
 /// Rotary position embedding (Su et al. 2021).
@@ -37,8 +38,16 @@ struct Rope {
   uint32_t n_dims = 0;           // of each head, from its start
   float *inverse_freq = nullptr; // (n_dims / 2), position scaling included
   float *factors = nullptr;      // (n_dims / 2) that divide them (Llama 3), or null
-  float magnitude = 1;           // of what rotates
-  uint32_t index = 0;            // which of a model's ropes: its place in the workspace
+  float *long_factors = nullptr; // in their place in a longer context than `original_context` (LongRoPE), or null
+  uint32_t original_context = 0;
+  float magnitude = 1; // of what rotates
+  uint32_t index = 0;  // which of a model's ropes: its place in the workspace
+
+  /// By how much pair `i` turns from a position to the next, in a session that has room for `n_ctx`.
+  float frequency(uint32_t i, uint32_t n_ctx) const {
+    const float *by = long_factors != nullptr && n_ctx > original_context ? long_factors : factors;
+    return inverse_freq[i] / (by == nullptr ? 1 : by[i]);
+  }
 };
 inline constexpr uint32_t kMaxRopes = 2;
 
@@ -60,6 +69,12 @@ struct AttentionSpec {
   float temperature = 0, temperature_span = 1;
   uint32_t window = 0; // a token sees this many positions up to itself; 0 is all
   uint32_t ahead = 0;  // and this many behind itself, as far as the call has them
+
+  /// A token sees half of `width` on either side of itself; 0 is all.
+  void see_both_ways(uint32_t width) {
+    window = width == 0 ? 0 : width / 2 + 1;
+    ahead = width == 0 ? UINT32_MAX : width / 2;
+  }
 };
 
 /// Which rows of a table the tokens of a call get.
@@ -77,7 +92,7 @@ enum class Pooling { Mean, First, Last };
 /// What is done to rows on their way through a convolution.
 enum class Around : uint32_t {
   Nothing,
-  Gates, // rows are three of the width: a gate before the convolution, one behind it, and what is convolved
+  Gates, // rows begin with a gate before the convolution and one behind it, each of the width
   Silu,  // behind it
 };
 
@@ -86,6 +101,7 @@ struct Convolution {
   float *taps = nullptr; // (width, n_taps), the last one for the present token
   float *bias = nullptr; // (width), or null
   uint32_t n_taps = 0;
+  uint32_t first = 0; // column of the rows from which on they are convolved
   Around around = Around::Nothing;
   static constexpr uint32_t kMaxTaps = 8;
 };
@@ -110,6 +126,24 @@ struct DeltaRule {
 
   uint32_t n_inputs() const { return (2 * n_head_k + n_head) * head_dim; } // of a row of qkv
   uint32_t n_state() const { return n_head * head_dim * head_dim; }
+};
+
+/// What one layer of Mamba-2 reads beside its norm: rows of heads. Those of a group, which follow each other, share
+/// what writes into their states and what reads from them.
+struct StateSpace {
+  uint32_t n_head, head_dim, n_group, n_state; // the state kMaxState at most; it and heads multiples of 4
+  Rows in;                                     // gates (n_head, head_dim) before their activation, what was convolved,
+                                               // and steps (n_head) before theirs, in which they are left on the CPU
+  Rows convolved;                              // x (n_head, head_dim); writing and reading (n_group, n_state) each
+  Rows decay;                                  // (n_head), room
+  const float *step_bias, *rate, *skip;        // (n_head), the rate below 0
+  const float *norm;                           // (n_group, n_head / n_group * head_dim)
+  float norm_epsilon;
+  static constexpr uint32_t kMaxState = 128;
+
+  uint32_t width() const { return n_head * head_dim; }                  // of what comes out
+  uint32_t n_inputs() const { return width() + 2 * n_group * n_state; } // of a row of convolved
+  uint32_t n_in() const { return width() + n_inputs() + n_head; }       // of a row of in
 };
 
 /// A picture as it was sent: `side` rows of `side` pixels, red, green and blue of a byte each.
@@ -181,8 +215,8 @@ public:
   virtual void layernorm(const LayerNorm &norm, Rows x, Rows out) = 0;
   /// x = gelu(x)
   virtual void gelu(Rows x, GeluForm form) = 0;
-  /// out = norm(x), which are not the same rows.
-  virtual void rmsnorm(const Input &x, Rows out) = 0;
+  /// out = norm(x), or of as many of its columns as out has, from `first` on; they are not the same rows.
+  virtual void rmsnorm(const Input &x, Rows out, uint32_t first = 0) = 0;
   /// x = (x + rmsnorm(y)) factor; y is no longer needed.
   virtual void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor = 1) = 0;
   /// x += rmsnorm(y), of each `width` columns by themselves; y is no longer needed.
@@ -218,6 +252,9 @@ public:
   /// over the root of its width: S = a S, S += k (sigmoid(strength) (v - S k))^T, a = exp(rate softplus(decay + bias)),
   /// out = norm(S q) silu(gate).
   virtual void delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) = 0;
+  /// The state space of Mamba-2 (Dao and Gu 2024) and the gated norm behind it, of each head: S = exp(rate d) S + b (d
+  /// x)^T, d = softplus(step + bias), y = c S + skip x, of each group out = norm(y silu(gate)).
+  virtual void state_space(const StateSpace &space, RecurrentLayer &memory, Rows out) = 0;
   /// Each head of x has two halves, which become a head of `first` and one of `second`.
   virtual void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) = 0;
   /// x *= sigmoid(gate)

@@ -23,6 +23,9 @@ public:
   Status place(Matrix &m, std::string_view name);
   /// `out` becomes room for `n` floats in linear memory, before placed() returns.
   Status place(float *&out, uint32_t n, std::string_view name);
+  /// `rows`, of which the number is set, become those of `whole` from `first`, a multiple of kRows, on. The whole
+  /// has its place.
+  void part(const Matrix &whole, uint32_t first, Matrix &rows);
   /// After the last place().
   Status placed();
 

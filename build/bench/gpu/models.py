@@ -111,11 +111,10 @@ def add_metadata(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_embedding_length(shape.n_embd)
     writer.add_feed_forward_length(shape.n_ff)
     writer.add_head_count(shape.n_head)
-    if shape.architecture == "lfm2":
+    if shape.architecture in ("lfm2", "granitehybrid"):
         attends = {t.name for t in shape.tensors if t.name.endswith("attn_k.weight")}
         of_layers = [f"blk.{i}.attn_k.weight" in attends for i in range(shape.n_layer)]
         writer.add_head_count_kv([shape.n_head_kv * has for has in of_layers])
-        writer.add_shortconv_l_cache(max(shape.states) // shape.channels + 1)
     else:
         writer.add_head_count_kv(shape.n_head_kv)
     writer.add_key_length(shape.head_dim)
@@ -126,6 +125,16 @@ def add_metadata(writer: gguf.GGUFWriter, shape: Shape) -> None:
     if shape.architecture == "gemma2":
         writer.add_attn_logit_softcapping(50)
         writer.add_final_logit_softcapping(30)
+    if shape.architecture == "lfm2":
+        writer.add_shortconv_l_cache(max(shape.states) // shape.channels + 1)
+    if shape.architecture == "granitehybrid":
+        sizes = {t.name.partition(".ssm_")[2]: t for t in shape.tensors}
+        width, groups = sizes["out.weight"].columns, sizes["norm.weight"].rows
+        writer.add_ssm_conv_kernel(sizes["conv1d.weight"].columns)
+        writer.add_ssm_state_size((shape.channels - width) // (2 * groups))
+        writer.add_ssm_inner_size(width)
+        writer.add_ssm_time_step_rank(sizes["a"].rows)
+        writer.add_ssm_group_count(groups)
     if shape.architecture == "qwen35":
         sizes = {t.name.partition(".ssm_")[2]: t for t in shape.tensors}
         writer.add_rope_dimension_count(shape.rope_dims)

@@ -50,6 +50,7 @@ def build(
     adapters: Sequence[tuple[Path, float]] = (),
     type: str | None = None,  # noqa: A002 (the option's name)
     max_size: int | None = None,
+    masks: Path | None = None,
     name: str | None = None,
     site: Site | None = None,
     base_path: str = "/",
@@ -61,6 +62,7 @@ def build(
     `adapters` are merged into a checkpoint, each with its weight. `type` is one
     that `quantize` or `convert` writes, by default "web" for a checkpoint and
     what it is for a GGUF file; `max_size` (bytes) makes "web" choose the mix.
+    `masks` is PaliGemma's decoder of masks, as for `convert`.
     `name` is the model's name for people, by default the checkpoint's folder.
     `site` is what the page says of itself. With `key` the model is signed, and the
     page opens no other.
@@ -74,7 +76,7 @@ def build(
     out = out.resolve()
     check_target(out, base_path)
     is_gguf = checkpoint.is_file()
-    if is_gguf and (adapters or name is not None):
+    if is_gguf and (adapters or masks is not None or name is not None):
         raise SlmError(
             "invalid_argument",
             f"{checkpoint} is a GGUF file, into which nothing can be merged and whose name stays; "
@@ -106,7 +108,13 @@ def build(
             model = work / f"{stem}-{kind}.gguf"
             with step("converting") as progress:
                 converted = convert(
-                    checkpoint, model, type=kind, adapters=adapters, name=name, progress=progress
+                    checkpoint,
+                    model,
+                    type=kind,
+                    adapters=adapters,
+                    masks=masks,
+                    name=name,
+                    progress=progress,
                 )
             notes = converted.notes
         if wanted is not None and (is_gguf or wanted not in CONVERTED):

@@ -10,6 +10,7 @@ import typer
 
 from .bundle import BasePathOption, OutOption
 from .common import JsonOption, bytes_text, note, print_json, progress_bar
+from .sight import MasksOption
 from .site import SiteOptions, takes_site
 
 
@@ -48,6 +49,7 @@ def build(
         str | None,
         typer.Option(metavar="SIZE", help="With --type web: the best mix of at most 200MB, …"),
     ] = None,
+    masks: MasksOption = None,
     sign: Annotated[
         Path | None,
         typer.Option(
@@ -77,6 +79,7 @@ def build(
         adapters=[parse_adapter(item) for item in adapter or ()],
         type=type,
         max_size=parse_size(max_size) if max_size is not None else None,
+        masks=masks,
         name=name,
         site=identity,
         base_path=base_path,

@@ -44,11 +44,12 @@ from .generation import (
     numbers,
     sampling_of,
 )
-from .sight import DetailOption, ImageOption, MmprojOption, Sight, seeing
+from .sight import DetailOption, ImageOption, MmprojOption, SaveMasksOption, Sight, seeing
 
 if TYPE_CHECKING:
     from ..core.session import Generation, Sampling, Session
     from ..vision.preprocess import Detail
+    from .outlines import Outlines
 
 HELP = (
     "/image FILE shows a picture with the next question, /continue goes on with the last answer, "
@@ -72,6 +73,7 @@ def chat(
     image: ImageOption = None,
     detail: DetailOption = "auto",
     mmproj: MmprojOption = None,
+    save_masks: SaveMasksOption = None,
     temperature: TemperatureOption = 0.8,
     top_k: TopKOption = 40,
     top_p: TopPOption = 0.95,
@@ -94,6 +96,8 @@ def chat(
     json: JsonOption = False,
 ) -> None:
     """Chat with a model. Questions can also come from a pipe, one a line."""
+    from .outlines import Outlines
+
     sampling = sampling_of(
         temperature=temperature,
         top_k=top_k,
@@ -113,7 +117,10 @@ def chat(
     ):
         session.adapters(adapters)
         steer_session(session, sae, steer)
-        conversation = _Conversation(sight, session, sampling, system, max_tokens, json, detail)
+        outlines = None if save_masks is None else Outlines(sight.mask_decoder(), save_masks)
+        conversation = _Conversation(
+            sight, session, sampling, system, max_tokens, json, detail, outlines
+        )
         # Fails now rather than after the first question.
         sight.laid_out([{"role": "user", "content": "?"}])
         for path in image or ():
@@ -134,6 +141,7 @@ class _Conversation:
         max_tokens: int | None,
         json: bool,
         detail: Detail,
+        outlines: Outlines | None,
     ) -> None:
         self.sight = sight
         self.session = session
@@ -141,6 +149,7 @@ class _Conversation:
         self.max_tokens = max_tokens
         self.json = json
         self.detail = detail
+        self.outlines = outlines
         self.beginning = [{"role": "system", "content": system}] if system else []
         self.messages: list[dict[str, Any]] = list(self.beginning)
         self.waiting: list[dict[str, Any]] = []  # pictures for the next question
@@ -188,9 +197,14 @@ class _Conversation:
                     print(flush=True)
         content = begun + "".join(pieces)
         self.messages = [*turn, {"role": "assistant", "content": content}]
+        masks = self.outlines.write(content, turn) if self.outlines is not None else None
         if self.json:
-            print_json({"content": content, **numbers(answer)})
-        elif sys.stderr.isatty():
+            told = {} if masks is None else {"masks": masks}
+            print_json({"content": content, **told, **numbers(answer)})
+            return
+        for mask in masks or ():
+            note(f"slmweb: wrote {mask['file']}: {mask['label'] or 'without a label'}")
+        if sys.stderr.isatty():
             note(_summary(answer, self.session))
 
 

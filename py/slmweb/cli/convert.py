@@ -9,6 +9,7 @@ import typer
 
 from ..errors import SlmError
 from .common import JsonOption, bytes_text, count_text, note, print_json, progress_bar
+from .sight import MasksOption
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +57,7 @@ def convert(
             show_default=False,
         ),
     ] = None,
+    masks: MasksOption = None,
     name: Annotated[
         str | None,
         typer.Option(help="The model's name for people.", show_default="the folder's"),
@@ -77,6 +79,8 @@ def convert(
             "invalid_argument",
             f"--adapter-only writes one adapter, and {len(adapters)} were given; name one",
         )
+    if adapter_only and masks is not None:
+        raise SlmError("invalid_argument", "an adapter outlines nothing; leave out --masks")
     with progress_bar("converting", "bytes") as progress:
         if adapter_only:
             ((folder, weight),) = adapters
@@ -85,7 +89,13 @@ def convert(
             )
         else:
             result = write(
-                checkpoint, out, type=type, adapters=adapters, name=name, progress=progress
+                checkpoint,
+                out,
+                type=type,
+                adapters=adapters,
+                masks=masks,
+                name=name,
+                progress=progress,
             )
     if json:
         print_json(
@@ -110,7 +120,8 @@ def convert(
         f"{bytes_text(result.size)}"
     )
     if result.vision is not None:
-        print(f"wrote {result.vision}: its encoder of pictures")
+        also = "" if masks is None else ", and its decoder of masks"
+        print(f"wrote {result.vision}: its encoder of pictures{also}")
 
 
 def parse_adapter(item: str) -> tuple[Path, float]:

@@ -74,7 +74,8 @@ def embed(
         raise SlmError("invalid_argument", "there are no texts; name some, or give --file FILE")
     with loaded_model(model, variant, verify=verify) as opened:
         tokens = [opened.tokenizer.encode(prompt + text, special=False, bos=True) for text in given]
-        with opened.session() as session, progress_bar("embedding", "items") as progress:
+        longest = max(map(len, tokens))
+        with opened.session(longest) as session, progress_bar("embedding", "items") as progress:
             vectors = []
             for i, ids in enumerate(tokens):
                 vectors.append(session.embed(ids, dimensions))

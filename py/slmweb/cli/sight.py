@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..core.model import Model
     from ..core.session import Session
     from ..core.vision import VisionInfo
+    from ..vision.masks import MaskDecoder
     from ..vision.pictures import Pictures
     from ..vision.preprocess import Detail
     from ..vision.prompt import Prompt
@@ -42,6 +43,23 @@ MmprojOption = Annotated[
     typer.Option(
         metavar="FILE.gguf",
         help="The model's encoder of pictures; by default the mmproj-*.gguf beside the model.",
+        show_default=False,
+    ),
+]
+
+MasksOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.npz",
+        help="PaliGemma's decoder of masks, vae-oid.npz; it goes into the encoder's file.",
+        show_default=False,
+    ),
+]
+SaveMasksOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Write what answers outline in a picture to this folder, as PNG in its size.",
         show_default=False,
     ),
 ]
@@ -108,6 +126,14 @@ class Sight:
         if self.info is None:
             return Prompt(chat_prompt(self.model, messages), [], [])
         return lay_out(self.model, self.info, messages)
+
+    def mask_decoder(self) -> MaskDecoder:
+        """The decoder of what answers outline. Raises SlmError where the model has none."""
+        from ..vision.masks import MaskDecoder
+
+        if self._encoder is None or self.info is None:
+            raise SlmError("invalid_argument", f"the model sees no pictures: {self._why}")
+        return MaskDecoder.read(self._encoder, self.info)
 
     def prepare(self, session: Session, messages: Sequence[Message]) -> list[int]:
         """The token ids of messages, whose pictures the session shows from now on."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,12 +22,13 @@ from .adapter import Adapter, Replacement, merges_of, resized
 from .checkpoint import Checkpoint
 from .gguf_file import Output, Progress, write_gguf
 from .hyperparameters import Hyperparameters, family_of, hyperparameters
+from .masks import read_masks
 from .metadata import FILE_TYPES, add_facts, add_hyperparameters
 from .sentence import read_sentence
 from .tensors import (
     HEAD,
-    TAPS,
     TYPES,
+    UNREAD,
     Planned,
     base_tensors,
     changed,
@@ -59,6 +60,7 @@ def convert(
     *,
     type: str = "f16",  # noqa: A002 (the option's name)
     adapters: Sequence[tuple[Path, float]] = (),
+    masks: Path | None = None,
     name: str | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Converted:
@@ -68,8 +70,9 @@ def convert(
     `type` is "f32", "f16" or "bf16", of matrices; vectors are F32. `adapters` are
     folders of PEFT LoRA adapters with a weight each, merged in this order:
     W + weight * scale * B A, and for DoRA the rows of that rescaled to its
-    magnitudes, as peft's merge_and_unload does. `name` is by default the
-    folder's. `progress` gets bytes written and in all.
+    magnitudes, as peft's merge_and_unload does. `masks` is PaliGemma's decoder of
+    what its answers outline, vae-oid.npz, which goes into the encoder's file. `name`
+    is by default the folder's. `progress` gets bytes written and in all.
 
     Raises SlmError: "invalid_argument", "unreadable", "bad_file", "unsupported",
     "unwritable". Whatever is raised, `out` is as it was.
@@ -81,6 +84,8 @@ def convert(
         hyper = hyperparameters(source, family, config)
         tensors = source.tensors()
         vision = read_vision(source, tensors, hyper.n_embd, wanted) if multimodal else None
+        if masks is not None:
+            vision = _with_masks(vision, masks, checkpoint)
         found = base_tensors(tensors, hyper, str(checkpoint))
         if family.embeds:
             sentence = read_sentence(source, family.n_dense)
@@ -107,16 +112,10 @@ def convert(
             vocabulary.add_to(writer)
 
         outputs = [_output(tensor, hyper, wanted) for tensor in planned]
-        if (factors := hyper.rope_factors()) is not None:
-            values = np.array(factors, np.float32)
-            outputs.append(
-                Output(
-                    "rope_freqs.weight",
-                    values.shape,
-                    GGMLQuantizationType.F32,
-                    lambda: iter([values]),
-                )
-            )
+        outputs += [
+            _vector(named, np.array(factors, np.float32))
+            for named, factors in hyper.rope_factors().items()
+        ]
         beside = None if vision is None else out.with_name(f"mmproj-{out.name}")
         with contextlib.ExitStack() as unfinished:
             if vision is not None and beside is not None:
@@ -131,6 +130,16 @@ def convert(
                 part.replace(beside)
     parameters = sum(int(np.prod(tensor.shape)) for tensor in planned)
     return Converted(family.architecture, len(outputs), parameters, size, tuple(notes), beside)
+
+
+def _with_masks(vision: Vision | None, masks: Path, checkpoint: Path) -> Vision:
+    if vision is None or vision.projector != "paligemma":
+        raise SlmError(
+            "invalid_argument",
+            f"{masks} decodes what PaliGemma outlines, and {checkpoint} is no PaliGemma; leave out "
+            "--masks",
+        )
+    return replace(vision, outputs=[*vision.outputs, *read_masks(masks)])
 
 
 def _write_vision(
@@ -222,14 +231,18 @@ def _type(name: str) -> GGMLQuantizationType:
 
 
 def _output(tensor: Planned, hyper: Hyperparameters, wanted: GGMLQuantizationType) -> Output:
-    # A convolution has too few taps for any block, and no product reads them.
-    kind = TYPES["f32"] if tensor.change in TAPS else stored_type(tensor.shape, wanted)
+    # llama.cpp demands F32 of it, as of vectors.
+    kind = TYPES["f32"] if tensor.change in UNREAD else stored_type(tensor.shape, wanted)
 
     def blocks() -> Iterator[NDArray[np.generic]]:
         for rows in tensor.blocks(hyper):
             yield rounded(rows, kind, tensor.name)
 
     return Output(tensor.name, tensor.shape, kind, blocks)
+
+
+def _vector(name: str, values: NDArray[np.float32]) -> Output:
+    return Output(name, values.shape, GGMLQuantizationType.F32, lambda: iter([values]))
 
 
 def _matrix(name: str, values: NDArray[np.float32], wanted: GGMLQuantizationType) -> Output:

@@ -31,6 +31,38 @@ def _gemma4_norm(source: str, target: str) -> Row:
     return Row(f"{source}.weight", f"{target}.weight", ("embd",))
 
 
+def _gemma4_projection(at: str) -> tuple[Row, Row]:
+    norm = f"{at}per_layer_projection_norm.weight"
+    return (
+        Row(
+            f"{at}per_layer_model_projection.weight",
+            "per_layer_model_proj.weight",
+            ("layers", "embd"),
+        ),
+        Row(norm, "per_layer_proj_norm.weight", ("layer",)),
+    )
+
+
+def _gemma4_layer(gate: str = "") -> tuple[Row, ...]:
+    """`gate` is what the names of the tensors begin with that a layer's embeddings pass through."""
+    return (
+        *of_layers_with("attention", *layer_rows(q_norm="none")[2:4]),
+        *layer_rows()[:2],
+        *layer_rows()[4:],
+        Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("head",)),
+        *of_layers_with(
+            "attention", Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",))
+        ),
+        _gemma4_norm("post_attention_layernorm", "post_attention_norm"),
+        _gemma4_norm("pre_feedforward_layernorm", "ffn_norm"),
+        _gemma4_norm("post_feedforward_layernorm", "post_ffw_norm"),
+        Row(f"{gate}per_layer_input_gate.weight", "inp_gate.weight", ("layer", "embd")),
+        Row(f"{gate}per_layer_projection.weight", "proj.weight", ("embd", "layer")),
+        _gemma4_norm(f"{gate}post_per_layer_input_norm", "post_norm"),
+        Row("layer_scalar", "layer_output_scale.weight", ("one",)),
+    )
+
+
 def _bert_model(positions: Change = "none") -> tuple[Row, ...]:
     at = "embeddings."
     return (
@@ -40,6 +72,21 @@ def _bert_model(positions: Change = "none") -> tuple[Row, ...]:
         *rows_with_bias(f"{at}LayerNorm", "token_embd_norm", ("embd",)),
     )
 
+
+# Of Granite 4's models without experts, whose gated unit's two matrices are one tensor.
+_GRANITE4_NORM, *_GRANITE4_HEADS = (
+    row for row in layer_rows("rotary_q", "rotary_k") if "ffn_" not in row.target
+)
+_GRANITE4_ATTENTION = (
+    *_GRANITE4_HEADS,
+    *(row for row in LLAMA_BIASES if "ffn_" not in row.target),
+)
+_GRANITE4_FEED_FORWARD = (
+    FFN_NORM,
+    Row("shared_mlp.input_linear.weight", "ffn_gate.weight", ("ff", "embd"), part=(0, 2)),
+    Row("shared_mlp.input_linear.weight", "ffn_up.weight", ("ff", "embd"), part=(1, 2)),
+    Row("shared_mlp.output_linear.weight", "ffn_down.weight", ("embd", "ff")),
+)
 
 _BERT = Family(
     "bert",
@@ -109,6 +156,35 @@ FAMILIES: tuple[Family, ...] = (
         rotary_rows=True,
     ),
     Family("qwen2", "qwen2", model_rows(), (*layer_rows(), FFN_NORM, *QWEN2_BIASES)),
+    # Phi-3 and 3.5 mini, Phi-4 mini.
+    Family(
+        "phi3",
+        "phi3",
+        model_rows(),
+        (
+            *(
+                row
+                for row in layer_rows()
+                if row.target in ("attn_norm.weight", "attn_output.weight", "ffn_down.weight")
+            ),
+            Row("self_attn.qkv_proj.weight", "attn_qkv.weight", ("qkv", "embd")),
+            Row("mlp.gate_up_proj.weight", "ffn_up.weight", ("gate_and_up", "embd")),
+            FFN_NORM,
+        ),
+        {
+            "vocab_size": 32_064,
+            "hidden_size": 3072,
+            "intermediate_size": 8192,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "max_position_embeddings": 4096,
+            "original_max_position_embeddings": 4096,
+            "rms_norm_eps": 1e-5,
+        },
+        windowed=True,
+        rope_scalings=("default", "longrope"),
+        rotary_share=None,
+    ),
     Family(
         "qwen3",
         "qwen3",
@@ -143,24 +219,54 @@ FAMILIES: tuple[Family, ...] = (
         rotary_rows=True,
         factors=True,
     ),
-    # Granite 4's small models have the type of its hybrids, and nothing but attention.
+    # Granite 4's dense models have the type of its hybrids, and nothing but attention.
     Family(
         "granite",
         "granitemoehybrid",
         model_rows(),
-        (
-            *(row for row in layer_rows("rotary_q", "rotary_k") if "ffn_" not in row.target),
-            FFN_NORM,
-            *(row for row in LLAMA_BIASES if "ffn_" not in row.target),
-            Row("shared_mlp.input_linear.weight", "ffn_gate.weight", ("ff", "embd"), part=(0, 2)),
-            Row("shared_mlp.input_linear.weight", "ffn_up.weight", ("ff", "embd"), part=(1, 2)),
-            Row("shared_mlp.output_linear.weight", "ffn_down.weight", ("embd", "ff")),
-        ),
+        (_GRANITE4_NORM, *_GRANITE4_ATTENTION, *_GRANITE4_FEED_FORWARD),
         rotary_rows=True,
         rotary_if_said=True,
         n_ff="shared_intermediate_size",
         factors=True,
-        attention_alone=True,
+        mixed_type=True,
+    ),
+    Family(
+        "granitehybrid",
+        "granitemoehybrid",
+        model_rows(),
+        (
+            _GRANITE4_NORM,
+            *of_layers_with("attention", *_GRANITE4_ATTENTION),
+            *of_layers_with(
+                "recurrent",
+                Row("mamba.in_proj.weight", "ssm_in.weight", ("space_in", "embd")),
+                Row("mamba.conv1d.weight", "ssm_conv1d.weight", ("channels", "taps"), "taps"),
+                Row("mamba.conv1d.bias", "ssm_conv1d.bias", ("channels",)),
+                Row("mamba.dt_bias", "ssm_dt.bias", ("heads",)),
+                Row("mamba.A_log", "ssm_a", ("heads", "one"), "rate_column"),
+                Row("mamba.D", "ssm_d", ("heads", "one"), "column"),
+                Row("mamba.norm.weight", "ssm_norm.weight", ("groups", "of_group"), "groups"),
+                Row("mamba.out_proj.weight", "ssm_out.weight", ("embd", "values")),
+            ),
+            *_GRANITE4_FEED_FORWARD,
+        ),
+        {
+            "mamba_n_heads": 128,
+            "mamba_n_groups": 1,
+            "mamba_d_state": 256,
+            "mamba_expand": 2,
+            "conv1d_width": 4,
+        },
+        rotary_rows=True,
+        rotary_if_said=True,
+        n_ff="shared_intermediate_size",
+        factors=True,
+        mixed_type=True,
+        recurrence="state_space",
+        layer_kinds="layer_types",
+        never=("mamba_proj_bias",),
+        aliases={"mamba_d_conv": "conv1d_width"},
     ),
     Family("olmo2", "olmo2", model_rows(), _OLMO_LAYER, _OLMO_DEFAULTS),
     Family(
@@ -250,30 +356,10 @@ FAMILIES: tuple[Family, ...] = (
                 "per_layer_token_embd.weight",
                 ("vocab", "layers"),
             ),
-            Row(
-                "model.per_layer_model_projection.weight",
-                "per_layer_model_proj.weight",
-                ("layers", "embd"),
-            ),
-            Row("model.per_layer_projection_norm.weight", "per_layer_proj_norm.weight", ("layer",)),
+            *_gemma4_projection("model."),
             model_rows()[2],
         ),
-        (
-            *of_layers_with("attention", *layer_rows(q_norm="none")[2:4]),
-            *layer_rows()[:2],
-            *layer_rows()[4:],
-            Row("self_attn.q_norm.weight", "attn_q_norm.weight", ("head",)),
-            *of_layers_with(
-                "attention", Row("self_attn.k_norm.weight", "attn_k_norm.weight", ("head",))
-            ),
-            _gemma4_norm("post_attention_layernorm", "post_attention_norm"),
-            _gemma4_norm("pre_feedforward_layernorm", "ffn_norm"),
-            _gemma4_norm("post_feedforward_layernorm", "post_ffw_norm"),
-            Row("per_layer_input_gate.weight", "inp_gate.weight", ("layer", "embd")),
-            Row("per_layer_projection.weight", "proj.weight", ("embd", "layer")),
-            _gemma4_norm("post_per_layer_input_norm", "post_norm"),
-            Row("layer_scalar", "layer_output_scale.weight", ("one",)),
-        ),
+        _gemma4_layer(),
         {
             "vocab_size": 262_144,
             "hidden_size": 2304,
@@ -287,6 +373,7 @@ FAMILIES: tuple[Family, ...] = (
             "tie_word_embeddings": True,
             "sliding_window": 512,
             "num_kv_shared_layers": 0,
+            "attention_k_eq_v": False,
             "rope_local_base_freq": 10_000.0,
             "vocab_size_per_layer_input": 262_144,
             "hidden_size_per_layer_input": 256,
@@ -323,6 +410,50 @@ FAMILIES: tuple[Family, ...] = (
         window_pattern=6,
         local_rope_base="rope_local_base_freq",
         untied_output=False,
+        embeds=True,
+    ),
+    # As llama.cpp has it since October 2026. Its layers' embeddings are made of a token's own.
+    Family(
+        "gemma-embedding2",
+        "embedding_gemma2_text",
+        (
+            *model_rows()[:2],
+            *_gemma4_projection("model.ple."),
+            Row("model.embedding_projection.weight", "output.weight", ("embedding", "embd")),
+        ),
+        _gemma4_layer("ple_block."),
+        {
+            "vocab_size": 262_144,
+            "hidden_size": 512,
+            "intermediate_size": 2048,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "num_global_key_value_heads": 1,
+            "head_dim": 256,
+            "global_head_dim": 512,
+            "max_position_embeddings": 262_144,
+            "tie_word_embeddings": True,
+            "sliding_window": 512,
+            "num_kv_shared_layers": 0,
+            "rope_local_base_freq": 10_000.0,
+            "hidden_size_per_layer_input": 512,
+            "embedding_dim": 768,
+            "rope_parameters": {
+                "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+                "full_attention": {"rope_type": "default", "rope_theta": 1_000_000.0},
+            },
+        },
+        activations=_GELU,
+        activation_key="hidden_activation",
+        window_pattern=6,
+        window_radius=True,
+        rope_scalings=("default",),
+        local_rope_base="rope_local_base_freq",
+        untied_output=False,
+        never=("attention_bias",),
+        layered=True,
+        bpe=True,
         embeds=True,
     ),
     _BERT,
@@ -599,6 +730,7 @@ MULTIMODAL = {
     "smolvlm": "llama",
     "mistral3": "ministral3",
     "gemma4": "gemma4_text",
+    "embedding_gemma2": "embedding_gemma2_text",
     "qwen3_5": "qwen3_5_text",
 }
 # An encoder and a decoder, each with a config of its own in this one; the decoder's has its type.
@@ -639,15 +771,17 @@ def family_with(model_type: str, config: Mapping[str, Any]) -> Family | None:
     found = [
         family
         for family in FAMILIES
-        if family.model_type == model_type and not (family.attention_alone and _has_more(config))
+        if family.model_type == model_type
+        and (not family.mixed_type or _has_its_parts(family, config))
     ]
     both_ways = bool(config.get("use_bidirectional_attention"))
     return next((f for f in found if len(found) == 1 or f.embeds == both_ways), None)
 
 
-def _has_more(config: Mapping[str, Any]) -> bool:
-    """Experts, or layers that remember a state; by default there are both."""
+def _has_its_parts(family: Family, config: Mapping[str, Any]) -> bool:
+    """No experts, and layers that remember a state where the family has them; by default there are
+    both."""
     kinds = config.get("layer_types")
     kinds = kinds if isinstance(kinds, list) and kinds else ("mamba",)
     attends = all(kind in ("attention", "full_attention") for kind in kinds)
-    return config.get("num_local_experts") != 0 or not attends
+    return config.get("num_local_experts") == 0 and attends != family.recurs

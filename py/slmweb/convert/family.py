@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding", "ctx", "types",
                     "channels", "block", "taps", "gates_and_in", "gated_q", "values", "heads",
-                    "state", "layer", "layers", "one"]  # fmt: skip
+                    "state", "space_in", "groups", "of_group", "layer", "layers",
+                    "one", "qkv", "gate_and_up"]  # fmt: skip
 
 Change = Literal[
     "none",
@@ -33,6 +34,10 @@ Change = Literal[
     "value_columns",
     "value_heads",
     "value_rates",  # of a number's exponential, below 0
+    # Of a state space: a number for each head in a row of its own, such a rate, a norm by groups.
+    "column",
+    "rate_column",
+    "groups",
     "after_padding",  # rows of positions, which begin behind the padding token's number
 ]
 
@@ -40,7 +45,7 @@ Change = Literal[
 Memory = Literal["", "attention", "recurrent", "shared"]
 
 # What a recurrent layer is.
-Recurrence = Literal["rg_lru", "short_convolution", "delta_rule"]
+Recurrence = Literal["rg_lru", "short_convolution", "delta_rule", "state_space"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,9 @@ class Family:
     # Which of its two names transformers reads first.
     activation_key: Literal["hidden_act", "hidden_activation"] = "hidden_act"
     window_pattern: int = 0  # every such layer sees everything; 0: all do
+    windowed: bool = False  # but none does, where the config has a window
     writes_pattern: bool = False  # which the runtimes do not know by heart
+    window_radius: bool = False  # the config counts positions on one side, a GGUF those on both
     softcaps: bool = False  # of scores and logits
     rotary_rows: bool = False  # llama's order of rows, which "rotary_q" and "rotary_k" make
     untied_output: bool = True  # llama.cpp reads an output.weight
@@ -84,12 +91,12 @@ class Family:
     attention_temperature: bool = False  # queries grow with their position
     rotary_if_said: bool = False  # by the config's position_embedding_type
     unrotated_period: int = 0  # every such layer knows no positions; 0: none
-    rotary_share: float = 1.0  # of each head, from its start
+    rotary_share: float | None = 1.0  # of each head, from its start; None: the config says
     layered: bool = False  # its layers differ: layers.py
     bpe: bool = False  # merges of characters, which others have as a SentencePiece model's scores
     n_ff: str = "intermediate_size"  # the config's name of it
     factors: bool = False  # of embeddings, scores, blocks and logits
-    attention_alone: bool = False  # of a type that may have experts and states besides
+    mixed_type: bool = False  # whose models may have experts and states besides, or neither
     recurrence: Recurrence | None = None  # of some layers, of which the config has a list
     layer_kinds: str = "block_types"  # the list's name
     # Names that transformers reads before those of the other families, by which they go here.
@@ -108,28 +115,38 @@ class Family:
         return {**config, **renamed}
 
     @property
+    def partly_rotated(self) -> bool:
+        """Whether the heads of layers that see everything are, by factors in the file."""
+        return "proportional" in self.rope_scalings
+
+    @property
     def n_dense(self) -> int:
         """Matrices behind the pooling."""
         return sum(row.source.startswith("dense_") for row in self.model)
 
 
 _ATTENTION: Memory = "attention"
+_RECURRENT: Memory = "recurrent"
 
 
-# What configs call it.
-_MEMORIES: Mapping[str, Memory] = {
-    "recurrent": "recurrent",
-    "attention": "attention",
-    "conv": "recurrent",
-    "full_attention": "attention",
-    "linear_attention": "recurrent",
+# What configs call layers, under transformers 4 and 5.
+_ATTEND = ("attention", "full_attention")
+_RECUR: Mapping[Recurrence, tuple[str, ...]] = {
+    "rg_lru": ("recurrent",),
+    "short_convolution": ("conv",),
+    "delta_rule": ("linear_attention",),
+    "state_space": ("linear_attention", "mamba"),
 }
 
 
 def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[Memory, ...]:
     """What each layer remembers; empty where the config's list makes no sense."""
-    if not family.recurs:
+    if family.recurrence is None:
         return n_layer * (_ATTENTION,)
+    known: dict[str, Memory] = {
+        **dict.fromkeys(_ATTEND, _ATTENTION),
+        **dict.fromkeys(_RECUR[family.recurrence], _RECURRENT),
+    }
     kinds = config.get(family.layer_kinds) or family.defaults.get(family.layer_kinds)
     if kinds is None and family.recurrence == "delta_rule":
         interval = config.get("full_attention_interval", 4)
@@ -147,9 +164,9 @@ def memories(family: Family, config: Mapping[str, Any], n_layer: int) -> tuple[M
         ]
     if not isinstance(kinds, list | tuple):
         return ()
-    if not kinds or any(str(kind) not in _MEMORIES for kind in kinds):
+    if not kinds or any(str(kind) not in known for kind in kinds):
         return ()
-    return tuple(_MEMORIES[str(kinds[i % len(kinds)])] for i in range(n_layer))
+    return tuple(known[str(kinds[i % len(kinds)])] for i in range(n_layer))
 
 
 @dataclass(frozen=True)
@@ -179,6 +196,50 @@ def delta_heads(family: Family, whole: Callable[[str], int]) -> DeltaHeads | Non
         whole("linear_num_value_heads"),
         whole("linear_key_head_dim"),
     )
+
+
+@dataclass(frozen=True)
+class Space:
+    """Of a state space: heads, the numbers of all of them, groups of heads, and rows of a state."""
+
+    n_head: int
+    width: int
+    n_group: int
+    n_state: int
+
+    @property
+    def channels(self) -> int:
+        """Of the convolution: x, what writes and what reads."""
+        return self.width + 2 * self.n_group * self.n_state
+
+    @property
+    def rows_in(self) -> int:
+        """Of the matrix that makes gates, what is convolved, and steps."""
+        return self.width + self.channels + self.n_head
+
+
+def space_of(family: Family, whole: Callable[[str], int]) -> Space | None:
+    """`whole` reads a whole number above zero of the config, which has the family's defaults."""
+    if family.recurrence != "state_space":
+        return None
+    return Space(
+        whole("mamba_n_heads"),
+        whole("mamba_expand") * whole("hidden_size"),
+        whole("mamba_n_groups"),
+        whole("mamba_d_state"),
+    )
+
+
+def recurrent_sizes(delta: DeltaHeads | None, space: Space | None) -> dict[Dimension, int]:
+    """Of what recurrent layers have beside their convolution."""
+    return {
+        "values": delta.values if delta else space.width if space else 0,
+        "heads": delta.n_value if delta else space.n_head if space else 0,
+        "state": delta.width if delta else 0,
+        "space_in": space.rows_in if space else 0,
+        "groups": space.n_group if space else 0,
+        "of_group": space.width // space.n_group if space else 0,
+    }
 
 
 def feed_forward(family: Family, config: Mapping[str, Any], whole: Callable[[str], int]) -> int:

@@ -9,7 +9,7 @@ worst outcome. Knows no tensors and no GGUF.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,15 +35,29 @@ from .family import (
     Family,
     Memory,
     Row,
+    Space,
     delta_heads,
     feed_forward,
     memories,
+    recurrent_sizes,
+    space_of,
 )
 from .layers import Layers, read_layers
-from .rope import Llama3Scaling, Yarn, check_rotary_share, read_llama3, read_rope, read_yarn
+from .rope import (
+    Llama3Scaling,
+    LongRope,
+    Yarn,
+    check_rotary_share,
+    read_llama3,
+    read_long_rope,
+    read_rope,
+    read_rotary_share,
+    read_yarn,
+)
 from .sentence import Sentence
 
-MOST_STATE = 128  # columns of a head's state: DeltaRule::kMaxHead
+# Columns of a head's state, or rows: DeltaRule::kMaxHead and StateSpace::kMaxState.
+MOST_STATE = 128
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class Recurrence:
     block: int  # columns of a block-diagonal matrix's blocks, of RG-LRU
     taps: int  # of a convolution
     delta: DeltaHeads | None = None  # of a delta rule
+    space: Space | None = None  # of a state space
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,7 @@ class Hyperparameters:
     rope_linear_factor: float
     llama3: Llama3Scaling | None
     yarn: Yarn | None
+    long_rope: LongRope | None
     temperature: float  # of attention; 0: none
     window: int | None
     attn_softcap: float | None
@@ -94,6 +110,7 @@ class Hyperparameters:
     # Where layers differ; n_ff, n_head_kv and head_dim are the largest of theirs.
     layers: Layers | None
     rotary_share: float  # of the pairs of a head, of the layers that see everything
+    partly_rotated: bool  # by factors in the file that say which
     query_scale: float  # what queries lack for the runtime's scale to be the model's
     # Of a model that embeds texts: how rows are pooled, and the widths of the matrices behind.
     pooling: PoolingType | None = None
@@ -108,7 +125,7 @@ class Hyperparameters:
     def with_sentence(self, sentence: Sentence) -> Hyperparameters:
         """Of a model that has these modules behind it. Raises SlmError "bad_file" where a matrix
         does not take what the one before gives."""
-        widths = [self.n_embd, *(tensor.shape[0] for tensor in sentence.dense)]
+        widths = [self.n_embedding or self.n_embd, *(tensor.shape[0] for tensor in sentence.dense)]
         for tensor, width in zip(sentence.dense, widths, strict=False):
             if tensor.shape[1] != width:
                 raise SlmError(
@@ -122,6 +139,10 @@ class Hyperparameters:
     @property
     def delta(self) -> DeltaHeads | None:
         return self.recurrence.delta if self.recurrence else None
+
+    @property
+    def space(self) -> Space | None:
+        return self.recurrence.space if self.recurrence else None
 
     def memory(self, layer: int) -> Memory:
         if self.layers is not None and self.layers.is_shared(layer):
@@ -159,24 +180,36 @@ class Hyperparameters:
             "layer": per_layer,
             "layers": per_layer * self.n_layer,
             "one": 1,
+            "qkv": (self.n_head + 2 * self.n_head_kv) * self.head_dim,
+            "gate_and_up": 2 * self.n_ff,
             "gates_and_in": 3 * self.recurrence.channels if self.recurrence else 0,
             "gated_q": 2 * self.n_head * self.head_dim,
-            "values": self.delta.values if self.delta else 0,
-            "heads": self.delta.n_value if self.delta else 0,
-            "state": self.delta.width if self.delta else 0,
+            **recurrent_sizes(self.delta, self.space),
             "wide": self.n_wide,
             "embedding": self.n_embedding,
         }[dimension]
 
-    def rope_factors(self) -> list[float] | None:
-        """What each rotary frequency is divided by, head_dim / 2 numbers, for Llama 3's scaling;
-        or one and, where Gemma 4 rotates nothing, so much that nothing is left of it."""
-        if self.layers is not None:
+    @property
+    def rope_dims(self) -> int:
+        """Of a head, those that the runtimes rotate; what Gemma 4 does not has factors."""
+        return self.head_dim if self.partly_rotated else int(self.rotary_share * self.head_dim)
+
+    def rope_factors(self) -> dict[str, Sequence[float]]:
+        """What each rotary frequency is divided by, by the tensor's name: rope_dims / 2 numbers for
+        Llama 3's scaling and LongRoPE's; or one and, where Gemma 4 rotates nothing, so much that
+        nothing is left of it."""
+        name = "rope_freqs.weight"
+        if self.partly_rotated:
             pairs = self.head_dim // 2
             rotated = int(self.rotary_share * self.head_dim / 2)
-            return [1.0] * rotated + [1e30] * (pairs - rotated)
+            return {name: [1.0] * rotated + [1e30] * (pairs - rotated)}
+        if (long := self.long_rope) is not None:
+            return {
+                "rope_factors_long.weight": long.long_factors,
+                "rope_factors_short.weight": long.short_factors,
+            }
         if (scaling := self.llama3) is None:
-            return None
+            return {}
         factors = []
         for i in range(0, self.head_dim, 2):
             wavelength = 2 * math.pi * self.rope_base ** (i / self.head_dim)
@@ -184,7 +217,7 @@ class Hyperparameters:
             low, high = scaling.low_freq_factor, scaling.high_freq_factor
             blend = min(1.0, max(0.0, (turns - low) / (high - low)))
             factors.append(1 / ((1 - blend) / scaling.factor + blend))
-        return factors
+        return {name: factors}
 
 
 def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
@@ -269,6 +302,10 @@ def hyperparameters(
             f"the rope scaling '{kind}'",
             f"{family.model_type} is supported with {' or '.join(family.rope_scalings)}",
         )
+    share = read_rotary_share(read, family, rope, head_dim)
+    long_rope = None
+    if kind == "longrope":
+        long_rope = read_long_rope(read, rope, int(share * head_dim) // 2)
     either = None if family.layered else False
     softcaps = {
         name: read.cap(f"{name}_logit_softcapping", required=required)
@@ -298,6 +335,7 @@ def hyperparameters(
         rope_linear_factor=read.inside(rope, "factor") if kind == "linear" else 1.0,
         llama3=read_llama3(read, rope) if kind == "llama3" else None,
         yarn=read_yarn(read, rope) if kind == "yarn" else None,
+        long_rope=long_rope,
         temperature=read.inside(rope, "llama_4_scaling_beta")
         if family.attention_temperature
         else 0.0,
@@ -306,7 +344,9 @@ def hyperparameters(
         final_softcap=softcaps["final"],
         recurrence=_recurrence(read, family, n_layer, n_head) if family.recurs else None,
         layers=layers,
-        rotary_share=float(rope.get("partial_rotary_factor", 1)) if layers else family.rotary_share,
+        rotary_share=share,
+        partly_rotated=family.partly_rotated,
+        n_embedding=read.whole("embedding_dim") if "embedding_dim" in family.defaults else 0,
         n_unused_positions=n_unused,
         factors=_factors(read) if family.factors else None,
         rotates=not family.rotary_if_said or read.values.get("position_embedding_type") == "rope",
@@ -319,7 +359,11 @@ def hyperparameters(
 def _window(read: ConfigReader, family: Family) -> int | None:
     if "attention_window_size" in family.defaults:
         return read.whole("attention_window_size")
-    return read.whole("sliding_window") if family.window_pattern else None
+    if family.windowed:  # of llama.cpp's files, 0 is none
+        return read.whole("sliding_window") if read.values.get("sliding_window") else 0
+    if not family.window_pattern:
+        return None
+    return read.whole("sliding_window") * (2 if family.window_radius else 1)
 
 
 def _factors(read: ConfigReader) -> Factors:
@@ -355,10 +399,39 @@ def _recurrence(read: ConfigReader, family: Family, n_layer: int, n_head: int) -
                 f"value heads of {wide}",
                 f"heads of one multiple of 4, at most {MOST_STATE}, and values for each key are",
             )
+    space = space_of(family, read.whole)
+    if space is not None:
+        channels = space.channels
+        _check_space(read, space)
     taps = read.whole("conv1d_width")
     if not 2 <= taps <= MOST_TAPS:
         raise read.unsupported(f"a convolution of {taps} taps", f"2 to {MOST_TAPS} are supported")
-    return Recurrence(found, channels, block, taps, delta)
+    return Recurrence(found, channels, block, taps, delta, space)
+
+
+def _check_space(read: ConfigReader, space: Space) -> None:
+    head, rest = divmod(space.width, space.n_head)
+    odd = rest or head % 4 or space.n_state % 4 or space.n_head % space.n_group
+    if odd or space.n_state > MOST_STATE:
+        raise read.unsupported(
+            f"a state space of {space.n_head} heads in {space.n_group} groups, {space.width} "
+            f"numbers wide with states of {space.n_state}",
+            "heads and states of a multiple of 4, states of at most "
+            f"{MOST_STATE}, and groups of as many heads are supported",
+        )
+    if read.values.get("mamba_d_head", "auto") not in ("auto", head):
+        raise read.unsupported(
+            f"heads of {read.values['mamba_d_head']!r} in a state space {space.width} wide",
+            f"{space.n_head} heads have {head} numbers each",
+        )
+    if read.values.get("mamba_conv_bias") is False:
+        raise read.unsupported("convolutions without a bias", "those with one are supported")
+    limits = read.values.get("time_step_limit", [0.0, math.inf])
+    # transformers 5 writes the second one as what JSON can hold.
+    if limits not in ([0.0, math.inf], [0.0, {"__float__": "Infinity"}]):
+        raise read.unsupported(
+            f"the time_step_limit {str(limits)[:40]}", "steps without limits are supported"
+        )
 
 
 def _refuse_variants(read: ConfigReader, family: Family) -> None:
@@ -414,7 +487,7 @@ def _check_windows(read: ConfigReader, family: Family, n_layer: int) -> None:
             f"{family.model_type} is supported with {period}",
         )
     found = read.values.get("layer_types", expected)
-    if found != expected and not family.recurs and not family.attention_alone:
+    if found != expected and not family.recurs and not family.mixed_type:
         raise read.unsupported(
             "another order of sliding and full attention",
             f"{family.model_type} is supported with every layer full"

@@ -1,5 +1,6 @@
-"""What each layer of a model is, where a config lets them differ: Gemma 4's heads are larger where
-a layer sees everything, and its last layers attend to the keys and values of others.
+"""What each layer of a model is, where a config lets them differ: Gemma 4's heads, and those of
+EmbeddingGemma 2, are larger where a layer sees everything, and Gemma 4's last layers attend to the
+keys and values of others.
 
 Owns the meaning of the config's lists, transformers' defaults included, and refuses what no layer
 could be. Knows no tensors.
@@ -80,11 +81,17 @@ def read_layers(config: Mapping[str, Any], where: str) -> Layers:
         return value if isinstance(value, int) and value > 0 else otherwise
 
     larger = head if each else whole("global_head_dim")
+    # Where a config can ask for keys as values, Gemma 4's, the number counts with them alone.
+    of_larger = None if each or "attention_k_eq_v" in config else "num_global_key_value_heads"
+    larger_kv = whole(of_larger) if of_larger else heads_kv
     ff, twice = whole("intermediate_size"), bool(config.get("use_double_wide_mlp"))
     return Layers(
         local=local,
         head_dims=tuple(size(i, "head_dim", head if local[i] else larger) for i in range(n_layer)),
-        n_heads_kv=tuple(size(i, "num_key_value_heads", heads_kv) for i in range(n_layer)),
+        n_heads_kv=tuple(
+            size(i, "num_key_value_heads", heads_kv if local[i] else larger_kv)
+            for i in range(n_layer)
+        ),
         n_ffs=tuple(ff * (2 if twice and i >= own else 1) for i in range(n_layer)),
         n_shared=n_shared,
         n_per_layer=whole("hidden_size_per_layer_input"),

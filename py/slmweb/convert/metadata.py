@@ -38,7 +38,7 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
         writer.add_feed_forward_length(hyper.n_ff)
         kinds = [hyper.memory(i) for i in range(hyper.n_layer)]
         # By this llama.cpp tells which layers attend.
-        some = family.recurrence == "short_convolution"
+        some = family.recurrence in ("short_convolution", "state_space")
         writer.add_head_count_kv(
             [hyper.n_head_kv if k == "attention" else 0 for k in kinds] if some else hyper.n_head_kv
         )
@@ -49,7 +49,7 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
     else:
         writer.add_layer_norm_rms_eps(hyper.norm_epsilon)
     if family.rotary:
-        writer.add_rope_dimension_count(int(hyper.head_dim * family.rotary_share))
+        writer.add_rope_dimension_count(hyper.rope_dims)
         writer.add_rope_freq_base(hyper.rope_base)
     if not hyper.rotates:  # by this key llama.cpp knows it
         writer.add_rope_scaling_finetuned(False)
@@ -77,6 +77,9 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
             writer.add_rope_scaling_yarn_log_mul(yarn.log_multiplier)
         if yarn.magnitude != 1:
             writer.add_rope_scaling_attn_factors(yarn.magnitude)
+    if (long := hyper.long_rope) is not None:
+        writer.add_rope_scaling_orig_ctx_len(long.original_context)
+        writer.add_rope_scaling_attn_factors(long.magnitude)
     if hyper.temperature:
         writer.add_attn_temperature_scale(hyper.temperature)
     if hyper.rope_base_local is not None:
@@ -88,12 +91,20 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
         writer.add_sliding_window_pattern([i % family.window_pattern != 0 for i in layers])
     if hyper.pooling is not None:
         writer.add_pooling_type(hyper.pooling)
+    if "embedding_dim" in family.defaults:
+        writer.add_embedding_length_out(hyper.n_embedding)
     if hyper.n_wide:
         writer.add_dense_features_dims("dense_2", hyper.n_embd, hyper.n_wide)
         writer.add_dense_features_dims("dense_3", hyper.n_wide, hyper.n_embedding)
     recurrence = hyper.recurrence
     if recurrence is not None and family.recurrence == "short_convolution":
         writer.add_shortconv_l_cache(recurrence.taps)
+    elif recurrence is not None and (space := recurrence.space) is not None:
+        writer.add_ssm_conv_kernel(recurrence.taps)
+        writer.add_ssm_state_size(space.n_state)
+        writer.add_ssm_group_count(space.n_group)
+        writer.add_ssm_time_step_rank(space.n_head)
+        writer.add_ssm_inner_size(space.width)
     elif recurrence is not None and (delta := recurrence.delta) is not None:
         writer.add_ssm_conv_kernel(recurrence.taps)
         writer.add_ssm_state_size(delta.width)

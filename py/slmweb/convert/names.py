@@ -45,7 +45,10 @@ _FIRST = tuple(
     for norm in ("input_layernorm", "temporal_pre_norm", "operator_norm", "self_attn.q_norm")
 )
 _AHEAD = "mtp."  # layers that guess more tokens ahead
-_BARE = ("layers.", "embed_tokens.", "norm.", "final_norm.", "embedding_norm.")
+_BARE = (
+    *("layers.", "embed_tokens.", "norm.", "final_norm.", "embedding_norm."),
+    *("ple.", "embedding_projection."),
+)
 
 
 def canonical(name: str) -> str | None:
@@ -63,9 +66,8 @@ def canonical(name: str) -> str | None:
     for prefix in _LANGUAGE:
         if plain.startswith(prefix):
             return "model." + plain.removeprefix(prefix)
-    if plain.startswith(_BARE):
-        return "model." + plain
-    return plain.removeprefix("language_model.") if plain.startswith("language_model.") else plain
+    plain = plain.removeprefix("language_model.")
+    return "model." + plain if plain.startswith(_BARE) else plain
 
 
 def _of_encoder(name: str) -> str:

@@ -35,6 +35,16 @@ class Yarn:
     magnitude: float  # of what rotates, over what the factor asks for
 
 
+@dataclass(frozen=True)
+class LongRope:
+    """LongRoPE's scaling of rotary frequencies (Ding et al. 2024, as transformers has it)."""
+
+    long_factors: tuple[float, ...]  # what divides them in contexts beyond the original one,
+    short_factors: tuple[float, ...]  # and in others
+    original_context: int
+    magnitude: float  # of what rotates
+
+
 def read_rope(read: ConfigReader, family: Family) -> tuple[Mapping[str, Any], float | None]:
     """The rotary parameters of the layers that see everything, and the others' base.
 
@@ -44,7 +54,10 @@ def read_rope(read: ConfigReader, family: Family) -> tuple[Mapping[str, Any], fl
     """
     new, old = (read.object(key) for key in ("rope_parameters", "rope_scaling"))
     if not family.local_rope_base:
-        rope, local_base = old or new, None
+        rope, local_base = dict(old or new), None
+        # What Phi-3's first configs call it.
+        if "longrope" in family.rope_scalings and rope.get("type") == "su":
+            rope["rope_type"] = "longrope"
         if any(key.endswith("_attention") for key in rope):
             raise read.unsupported(
                 "rotary positions by the kind of layer", f"{family.model_type} has one for all"
@@ -65,7 +78,7 @@ def read_rope(read: ConfigReader, family: Family) -> tuple[Mapping[str, Any], fl
         rope = {**read.object("full_attention", nested), **old}
         if local.get("rope_type", local.get("type", "default")) != "default":
             raise read.unsupported("scaled rotary positions in local layers", "plain ones are")
-        if family.layered:
+        if family.partly_rotated:
             _check_proportional(read, rope, local)
         # Whatever a config of OLMo 3 says outside is the other layers'.
         outer = read.inside(
@@ -95,14 +108,30 @@ def _check_proportional(
 
 
 def check_rotary_share(read: ConfigReader, family: Family, values: Mapping[str, Any]) -> None:
-    if family.layered:
+    if family.partly_rotated:
         return
     share = values.get("partial_rotary_factor", family.rotary_share)
-    if share != family.rotary_share:
+    if family.rotary_share is not None and share != family.rotary_share:
         raise read.unsupported(
             f"a partial rotary embedding of {share}",
             f"{family.rotary_share:g} of each head is supported",
         )
+
+
+def read_rotary_share(
+    read: ConfigReader, family: Family, rope: Mapping[str, Any], head_dim: int
+) -> float:
+    """Of a head's pairs, those that rotate."""
+    if family.rotary_share is not None and not family.partly_rotated:
+        return family.rotary_share
+    outside = read.values.get("partial_rotary_factor", 1.0)
+    share = read.inside({"partial_rotary_factor": outside, **rope}, "partial_rotary_factor")
+    if not 2 <= int(share * head_dim) <= head_dim or int(share * head_dim) % 2:
+        raise read.unsupported(
+            f"a partial rotary embedding of {share} of heads of {head_dim}",
+            "an even number of columns is supported",
+        )
+    return share
 
 
 def read_llama3(read: ConfigReader, rope: Mapping[str, Any]) -> Llama3Scaling:
@@ -144,4 +173,29 @@ def read_yarn(read: ConfigReader, rope: Mapping[str, Any]) -> Yarn:
         beta_slow=read.inside(rope, "beta_slow", 1.0),
         log_multiplier=log_multiplier,
         magnitude=read.inside({"attention_factor": given}, "attention_factor") / natural,
+    )
+
+
+def read_long_rope(read: ConfigReader, rope: Mapping[str, Any], n_pairs: int) -> LongRope:
+    """Of heads of which `n_pairs` pairs rotate."""
+
+    def factors(key: str) -> tuple[float, ...]:
+        values = rope.get(key)
+        if not isinstance(values, list) or len(values) != n_pairs:
+            found = len(values) if isinstance(values, list) else repr(values)
+            raise read.unsupported(f"a {key} of {found} numbers", f"expected {n_pairs}")
+        return tuple(read.inside({key: value}, key) for value in values)
+
+    key = "original_max_position_embeddings"
+    # What stands outside counts first, and transformers has it there if the config has not.
+    original = read.inside({key: read.values.get(key) or rope.get(key)}, key)
+    longer = rope.get("factor") or read.whole("max_position_embeddings") / original
+    natural = math.sqrt(1 + math.log(longer) / math.log(original)) if longer > 1 else 1.0
+    return LongRope(
+        long_factors=factors("long_factor"),
+        short_factors=factors("short_factor"),
+        original_context=int(original),
+        magnitude=read.inside(
+            {"attention_factor": rope.get("attention_factor") or natural}, "attention_factor"
+        ),
     )

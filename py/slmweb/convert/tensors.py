@@ -28,7 +28,8 @@ TYPES = {
     "bf16": GGMLQuantizationType.BF16,
 }
 F16_MAX = 65504.0
-TAPS = ("taps", "value_taps_behind")  # of convolutions, which no product reads
+TAPS = ("taps", "value_taps_behind")  # of convolutions
+UNREAD = (*TAPS, "column", "rate_column", "groups")  # by any product, whatever their shape
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 
@@ -93,8 +94,10 @@ def changed(rows: F32, change: Change, hyper: Hyperparameters) -> F32:
         rows = rows[:, 0]
     if change in _VALUE_ROWS:
         rows = _tiled_values(rows, change, hyper)
-    if change == "value_rates":
+    if change in ("value_rates", "rate_column"):
         rows = -np.exp(rows)
+    if change in ("column", "rate_column"):
+        rows = rows[:, None]
     if change == "value_columns":
         rows = changed_columns(rows, change, hyper)
     if change == "blocks":
@@ -132,6 +135,10 @@ def shape_before(shape: tuple[int, ...], change: Change, hyper: Hyperparameters)
     if change in ("blocks", "block_biases"):
         block = hyper.size("block")
         return (shape[0] // block, block, *shape[1:])
+    if change in ("column", "rate_column"):
+        return shape[:1]
+    if change == "groups":
+        return (shape[0] * shape[1],)
     if change == "after_padding":
         return (shape[0] + hyper.n_unused_positions, *shape[1:])
     return shape

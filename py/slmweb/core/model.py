@@ -58,6 +58,7 @@ class ModelInfo(TypedDict):
     n_head: int | None
     n_head_kv: int | None
     head_dim: int | None
+    rope_dims: int | None  # columns of a head that rotate
     # Where layers differ: which see a window alone, and how many of the last attend to others' keys
     # and values; the numbers of heads and sizes are then the largest.
     local_layers: list[int] | None

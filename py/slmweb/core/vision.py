@@ -51,6 +51,7 @@ class Vision(Held):
     ) -> None:
         super().__init__(model.core, model.core.pointer("slm_vision_new", model.handle))
         self.model = model
+        self.path = path  # of its file, or a packed model's folder
         try:
             with open_encoder(path) as opened:
                 read_header(self.core, "slm_vision_header", self.handle, opened)

@@ -81,6 +81,7 @@ class PackedVision:
     packed_bytes: int  # that the weights take
     encode_bytes: int  # beside them, while a picture is encoded
     whole_prompt: bool = False  # a prompt with pictures is one evaluation; left out when false
+    masks: bool = False  # its file has a decoder of what answers outline; left out when false
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,8 @@ class Manifest:
             del fields["saes"]
         if self.vision is None:
             del fields["vision"]
-        elif not self.vision.whole_prompt:
-            del fields["vision"]["whole_prompt"]
+        else:
+            fields["vision"] = {k: v for k, v in fields["vision"].items() if v is not False}
         if self.good_for is None:
             del fields["good_for"]
         answers = [_without_none(answer) for answer in fields.pop("known_answer")]
@@ -232,7 +233,8 @@ def _vision(value: Any, n_files: int, adapters: Collection[int]) -> PackedVision
     if value is None:
         return None
     vision = PackedVision(**value)
-    whole = {k: v for k, v in asdict(vision).items() if k not in ("projector", "whole_prompt")}
+    others = ("projector", "whole_prompt", "masks")
+    whole = {k: v for k, v in asdict(vision).items() if k not in others}
     if not all(type(number) is int and number >= 0 for number in whole.values()):
         raise ValueError("its encoder of pictures has sizes that are none")
     if not (vision.image_size and vision.patch_size and vision.n_tokens):
@@ -240,7 +242,8 @@ def _vision(value: Any, n_files: int, adapters: Collection[int]) -> PackedVision
     # One file at least is the model's.
     if not vision.file < n_files or vision.file in adapters or len(adapters) + 1 >= n_files:
         raise ValueError("its encoder of pictures has no file of its own")
-    if not isinstance(vision.projector, str) or not isinstance(vision.whole_prompt, bool):
+    flags = (vision.whole_prompt, vision.masks)
+    if not isinstance(vision.projector, str) or not all(isinstance(flag, bool) for flag in flags):
         raise ValueError("its encoder of pictures has a projector that is none")
     return vision
 

@@ -25,6 +25,7 @@ from ..core.vision import Vision
 from ..errors import SlmError, os_reason
 from ..generated.abi import N_BATCH, Site
 from ..paths import wasm_file
+from ..vision.masks import has_masks
 from ..vision.projectors import n_batch_for
 from . import known_answer
 from .cuts import Extent, cuts
@@ -165,7 +166,7 @@ def pack(
     packed: list[PackedFile] = []
     for path, described in zip(paths, tensors_of, strict=True):
         done = loading + sum(file.size for file in packed)
-        # What the core leaves in the file, an SAE's decoder, may be cut anywhere.
+        # What the core leaves in the file, decoders of SAEs and of masks, may be cut anywhere.
         tensors = [
             Extent(tensor["name"], tensor["offset"], tensor.get("granule", 1))
             for tensor in described
@@ -267,6 +268,7 @@ def _vision(model: Model, path: Path, file: int) -> tuple[PackedVision, list[Ten
             packed_bytes=info["packed_bytes"],
             encode_bytes=vision.encode_bytes,
             whole_prompt=info["whole_prompt"],
+            masks=has_masks(info),
         ), info["tensors"]
 
 

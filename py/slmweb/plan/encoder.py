@@ -16,6 +16,7 @@ from ..convert.vision import ENCODERS
 from ..errors import SlmError
 from ..quantize.choice import kept_of_encoder
 from ..quantize.container import read_metadata, read_tensors, read_text, read_u32
+from ..vision.masks import PREFIX
 from ..vision.projectors import n_batch_for
 from .tensors import Tensor, fitting
 
@@ -40,6 +41,7 @@ class Encoder:
     n_head: int
     n_layer: int
     tensors: tuple[Tensor, ...]
+    left_out: int = 0  # bytes of its file that the core does not load: a decoder of masks
 
     @property
     def n_patches(self) -> int:
@@ -71,7 +73,8 @@ class Encoder:
 
     @property
     def file_bytes(self) -> int:
-        return sum(tensor.file_bytes + _HEADER_BYTES_PER_TENSOR for tensor in self.tensors)
+        loaded = sum(tensor.file_bytes + _HEADER_BYTES_PER_TENSOR for tensor in self.tensors)
+        return loaded + self.left_out
 
     @property
     def layer_matrices(self) -> list[Tensor]:
@@ -212,8 +215,11 @@ def from_gguf(path: Path) -> Encoder | None:
             )
         return value
 
-    tensors = []
+    tensors, left_out = [], 0
     for tensor in read_tensors(path):
+        if tensor["name"].startswith(PREFIX):
+            left_out += tensor["size"] + _HEADER_BYTES_PER_TENSOR
+            continue
         columns, *others = tensor["shape"]
         rows = math.prod(others)
         if tensor["name"] == "v.patch_embd.weight":
@@ -237,4 +243,5 @@ def from_gguf(path: Path) -> Encoder | None:
         number("attention.head_count"),
         number("block_count"),
         tuple(tensors),
+        left_out,
     )

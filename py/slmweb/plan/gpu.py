@@ -114,7 +114,8 @@ def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
         + partials
         + _drawing(shape)
     )
-    held = [(keys, "the keys of a layer"), (widest, "activations"), (_logits(shape), "logits")]
+    rows = max(widest, row * max(map(_stride, shape.per_layer_rows), default=0))
+    held = [(keys, "the keys of a layer"), (rows, "activations"), (_logits(shape), "logits")]
     return Session(total, *max(held))
 
 

@@ -7,7 +7,7 @@ Hugging Face config.json. Knows nothing of devices. Tensor names are GGUF's.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,11 @@ from ..convert.family import (
     delta_heads,
     feed_forward,
     memories,
+    recurrent_sizes,
+    space_of,
 )
 from ..convert.layers import Layers, read_layers
+from ..convert.tensors import HEAD
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..kinds import advice
@@ -71,6 +74,7 @@ class Shape:
     header_bytes: int
     encoder: Encoder | None = None  # of pictures
     kv: tuple[int, ...] = ()
+    rotated: int = 0  # columns of a head, of a family whose models differ in it
 
     @property
     def kv_widths(self) -> tuple[int, ...]:
@@ -88,9 +92,12 @@ class Shape:
 
     @property
     def per_layer_rows(self) -> tuple[int, ...]:
-        """Widths of the activations that these take: of all layers, twice, and of one."""
-        width = self._per_layer_width
-        return (width, width, self.n_per_layer) if width else ()
+        """Widths of the activations that these take: of all layers, with a table twice, and of one,
+        without a table twice."""
+        width, one = self._per_layer_width, self.n_per_layer
+        if not width:
+            return ()
+        return (width, width, one) if self.table_bytes else (width, one, one)
 
     @property
     def table_bytes(self) -> int:
@@ -108,20 +115,28 @@ class Shape:
     @property
     def states(self) -> tuple[int, ...]:
         """Numbers that each recurrent layer remembers: inputs of its convolution, and behind them
-        of RG-LRU a state of as many channels, of a delta rule a matrix for each head."""
+        of RG-LRU a state of as many channels, of a delta rule or a state space a matrix for each
+        head."""
         recurrence = _BY_ARCHITECTURE[self.architecture].recurrence
-        n_values, width = self._heads_of_values
+        columns, rows = self._heads
         return tuple(
-            (t.columns - 1 + int(recurrence == "rg_lru")) * t.rows + n_values * width
+            (t.columns - 1 + int(recurrence == "rg_lru")) * t.rows + columns * rows
             for t in self.tensors
             if t.is_convolution
         )
 
     @property
-    def _heads_of_values(self) -> tuple[int, int]:
-        """Of a delta rule: columns of all its heads, and of one; (0, 0) without."""
-        found = {t.name.partition(".ssm_")[2]: t.columns for t in self.tensors if ".ssm_" in t.name}
-        return found.get("out.weight", 0), found.get("norm.weight", 0)
+    def _heads(self) -> tuple[int, int]:
+        """Of a delta rule or a state space: columns of all heads' states, and rows of each; (0, 0)
+        without."""
+        found = {t.name.partition(".ssm_")[2]: t for t in self.tensors if ".ssm_" in t.name}
+        if "out.weight" not in found:
+            return 0, 0
+        columns, norm = found["out.weight"].columns, found["norm.weight"]
+        if _BY_ARCHITECTURE[self.architecture].recurrence == "state_space":
+            # What is convolved beside them writes, or reads, for each group of heads.
+            return columns, (self.channels - columns) // (2 * norm.rows)
+        return columns, norm.columns
 
     @property
     def channels(self) -> int:
@@ -139,14 +154,19 @@ class Shape:
         if recurrence == "short_convolution":
             return (3 * n, n)
         if recurrence == "delta_rule":
-            n_q, (n_values, width) = self.n_head * self.head_dim, self._heads_of_values
+            n_q, (n_values, width) = self.n_head * self.head_dim, self._heads
             return (2 * n_q, n_q, n, n, n_values, n_values, *(n_values // width,) * 2)
+        if recurrence == "state_space":
+            n_in = max(t.rows for t in self.tensors if t.name.endswith(".ssm_in.weight"))
+            width = self._heads[0]
+            return (n_in, n, width, n_in - n - width)
         return ()
 
     @property
     def rope_dims(self) -> int:
         """Of a head that are rotated."""
-        return int(self.head_dim * _BY_ARCHITECTURE[self.architecture].rotary_share)
+        share = _BY_ARCHITECTURE[self.architecture].rotary_share
+        return self.rotated if share is None else int(self.head_dim * share)
 
     @property
     def embeds(self) -> bool:
@@ -165,14 +185,16 @@ class Shape:
     @property
     def pooled(self) -> tuple[int, ...]:
         """Widths of the rows that a text's embedding passes through on its way out."""
-        return tuple(t.columns for t in self.tensors if t.name.startswith("dense_"))
+        behind = ("dense_2.weight", "dense_3.weight", "output.weight")
+        return tuple(t.columns for t in self.tensors if self.embeds and t.name in behind)
 
     @property
     def n_out(self) -> int:
         """Numbers that an evaluation puts out: logits, or those of an embedding."""
         if not self.embeds:
             return self.n_vocab
-        return next((t.rows for t in self.tensors if t.name == "dense_3.weight"), self.n_embd)
+        last = ("dense_3.weight", "output.weight")
+        return next((t.rows for t in self.tensors if t.name in last), self.n_embd)
 
     @property
     def parameters(self) -> int:
@@ -310,6 +332,8 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     if "pad_token_id" in family.defaults:  # positions begin behind it
         n_ctx = max(1, n_ctx - 1 - number("pad_token_id", 1))
     window = number("sliding_window", 4096) if family.window_pattern else 0
+    if family.windowed and config.get("sliding_window"):
+        window = number("sliding_window")
     if "attention_window_size" in family.defaults:
         window = number("attention_window_size")
     layers = read_layers({**family.defaults, **_given(config)}, where) if family.layered else None
@@ -323,19 +347,21 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         raise SlmError("bad_file", f"{where} has kinds of layers that nobody knows")
     delta = delta_heads(family, number)
     channels = number("lru_width", n_embd) if family.recurs else 0
-    channels = delta.channels if delta else channels
+    space = space_of(family, number)
+    if (wide := delta or space) is not None:
+        channels = wide.channels
     sizes: dict[Dimension, int] = {
         "vocab": n_vocab, "embd": n_embd, "ff": n_ff, "q": n_head * head_dim,
         "kv": n_head_kv * head_dim, "head": head_dim, "ctx": n_ctx,
         "types": config.get("type_vocab_size", 2),
         # The config of another folder says; EmbeddingGemma's, here.
-        "wide": 4 * n_embd, "embedding": n_embd,
+        "wide": 4 * n_embd, "embedding": config.get("embedding_dim", n_embd),
         "channels": channels, "block": channels // n_head, "taps": config.get("conv1d_width", 4),
         "layer": layers.n_per_layer if layers else 0, "one": 1,
         "layers": layers.n_per_layer * n_layer if layers else 0,
         "gates_and_in": 3 * channels, "gated_q": 2 * n_head * head_dim,
-        "values": delta.values if delta else 0, "heads": delta.n_value if delta else 0,
-        "state": delta.width if delta else 0,
+        **recurrent_sizes(delta, space),
+        "qkv": (n_head + 2 * n_head_kv) * head_dim, "gate_and_up": 2 * n_ff,
     }  # fmt: skip
 
     def tensor(row: Row, at: str = "", own: Mapping[Dimension, int] = sizes) -> Tensor:
@@ -346,7 +372,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     tied = config.get("tie_word_embeddings", gemma)
     if (of_all := whole.get("model_type")) in MULTIMODAL:
         tied = whole.get("tie_word_embeddings", of_all not in UNTIED)
-    tensors = [tensor(row) for row in family.model if not (tied and row.target == "output.weight")]
+    tensors = [tensor(row) for row in family.model if not (tied and row.source == HEAD)]
     tensors += [
         tensor(row, f"{at}{i}.", sizes | _of_layer(layers, i, n_head))
         for at, rows in (("enc.blk.", family.encoder), ("blk.", family.layer))
@@ -354,11 +380,22 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         for row in rows
         if row.memory in ("", kinds[i]) and (not row.promise or config.get(row.promise))
     ]
-    if layers is not None:
+    if family.partly_rotated:
         # What some layers' heads do not rotate; see Hyperparameters.rope_factors.
         tensors.append(Tensor("rope_freqs.weight", 1, head_dim // 2, "F32"))
+    rotated = 0
+    if family.rotary_share is None:
+        told = config.get("rope_scaling") or config.get("rope_parameters")
+        scaling = told if isinstance(told, Mapping) else {}
+        share = scaling.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
+        rotated = int(head_dim * share)
+        tensors += [
+            Tensor(f"rope_factors_{key}.weight", 1, rotated // 2, "F32")
+            for key in ("long", "short")
+            if f"{key}_factor" in scaling
+        ]
     windows = (
-        tuple(window if layers.local[i] else 0 for i in layers.own)
+        _windows_of(family, [layers.local[i] for i in layers.own], window)
         if layers is not None
         else _windows(family, kinds.count("attention"), window)
     )
@@ -366,7 +403,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     return Shape(
         family.architecture, n_ctx, n_vocab, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff,
         windows, tuple(tensors), HEADER_BYTES_PER_TOKEN * n_vocab,
-        encoder.from_config(whole, n_embd), kv,
+        encoder.from_config(whole, n_embd), kv, rotated,
     )  # fmt: skip
 
 
@@ -399,10 +436,15 @@ def _of_layer(layers: Layers | None, i: int, n_head: int) -> dict[Dimension, int
 def _windows(family: Family, n_layer: int, window: int) -> tuple[int, ...]:
     # A model that embeds keeps all of a text, whatever its tokens see of it; a prompt that an
     # encoder has read stays, too.
-    if family.recurs:
+    if family.recurs or family.windowed:
         return (window,) * n_layer
     period = (0 if family.embeds or family.encoder else family.window_pattern) or 1
     return tuple(0 if (i + 1) % period == 0 else window for i in range(n_layer))
+
+
+def _windows_of(family: Family, local: Sequence[bool], window: int) -> tuple[int, ...]:
+    """The same, where each layer says whether it has one."""
+    return tuple(window if is_local and not family.embeds else 0 for is_local in local)
 
 
 def _from_gguf(path: Path) -> Shape:
@@ -462,8 +504,11 @@ def _from_gguf(path: Path) -> Shape:
             info["sliding_window"] or 0,
         )
         if not family.layered
-        else tuple(info["sliding_window"] if info["local_layers"][i] else 0 for i in own),
+        else _windows_of(family, [info["local_layers"][i] for i in own], info["sliding_window"]),
         kv=tuple(keys[i] for i in own) if family.layered else (),
+        rotated=(info["rope_dims"] or info["head_dim"] or info["n_embd"] // n_head)
+        if family.rotary_share is None
+        else 0,
         tensors=tensors,
         header_bytes=sum(
             min((t["offset"] for t in info["tensors"] if t["file"] == i), default=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..generated.abi import TENSOR_TYPES
-from ..quantize.choice import MOST_TAPS
+from ..quantize.choice import MOST_TAPS, is_matrix
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,10 @@ class Tensor:
 
     @property
     def is_matrix(self) -> bool:
-        """Whether products read it, or it is looked up by rows; the taps of a convolution stay
-        float32."""
+        """Whether products read it, or it is looked up by rows; the rest stays float32."""
         # XLM-RoBERTa has one type of tokens, in a table all the same.
         several = self.rows > 1 or self.name == "token_types.weight"
-        return several and not self.is_convolution
+        return several and is_matrix(self.name, (self.columns, self.rows))
 
     @property
     def is_table(self) -> bool:
@@ -30,7 +29,7 @@ class Tensor:
 
     @property
     def is_convolution(self) -> bool:
-        return self.rows > 1 and self.columns <= MOST_TAPS
+        return self.rows > 1 and 1 < self.columns <= MOST_TAPS
 
     @property
     def elements(self) -> int:

@@ -35,6 +35,7 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
         "out_proj",
         "attn_qkv",
         "attn_gate",
+        "ssm_in",
         "ssm_out",
     ),
     "ffn_in": ("ffn_gate", "ffn_up"),
@@ -109,8 +110,9 @@ def tensor_class(name: str) -> str:
 
 
 # Of an encoder of pictures: what is convolved, positions that are added, and a projection that some
-# files hold turned around. They stay what they are, as llama.cpp leaves them; they are small.
-_KEPT_OF_ENCODERS = ("v.patch_embd.*", "v.position_embd.*", "mm.input_projection.*")
+# files hold turned around, as llama.cpp leaves them; and the decoder of masks, which is read as it
+# is. They are small.
+_KEPT_OF_ENCODERS = ("v.patch_embd.*", "v.position_embd.*", "mm.input_projection.*", "masks.*")
 
 
 def kept_of_encoder(name: str) -> bool:
@@ -121,10 +123,10 @@ def kept_of_encoder(name: str) -> bool:
 MOST_TAPS = 8
 
 
-def is_matrix(shape: Sequence[int]) -> bool:
-    """Vectors (norms, biases, frequencies) stay in F32, and the few taps of convolutions; the core
-    takes no other. `shape` has the fastest dimension first."""
-    return len(shape) > 1 and shape[0] > MOST_TAPS
+def is_matrix(name: str, shape: Sequence[int]) -> bool:
+    """Vectors (norms, biases, frequencies) stay in F32, norms by groups among them, and the few
+    taps of convolutions; the core takes no other. `shape` has the fastest dimension first."""
+    return len(shape) > 1 and shape[0] > MOST_TAPS and not name.endswith(".ssm_norm.weight")
 
 
 def fitting(kind: TensorType, columns: int) -> TensorType:
@@ -145,7 +147,7 @@ def choose(
     matches goes before it. Raises SlmError "invalid_argument" for an override
     that matches no matrix.
     """
-    matrices = [name for name, shape in shapes.items() if is_matrix(shape)]
+    matrices = [name for name, shape in shapes.items() if is_matrix(name, shape)]
     for override in overrides:
         if not any(fnmatchcase(name, override.pattern) for name in matrices):
             raise SlmError(
@@ -157,7 +159,7 @@ def choose(
     choices = {}
     for name, shape in shapes.items():
         kind = TENSOR_TYPES["F32"]
-        if is_matrix(shape):
+        if is_matrix(name, shape):
             kind = wanted(name)
             for override in overrides:
                 if fnmatchcase(name, override.pattern):

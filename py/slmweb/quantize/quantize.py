@@ -189,7 +189,7 @@ def _file_size(model: _Source, choices: dict[str, Choice]) -> int:
 def _metadata(model: _Source, tensors: Sequence[container.Tensor]) -> container.Metadata:
     weights: Counter[str] = Counter()
     for tensor in tensors:
-        if is_matrix(tensor.shape):
+        if is_matrix(tensor.name, tensor.shape):
             weights[tensor.type.name] += tensor.rows * tensor.columns
     most = weights.most_common(1)[0][0] if weights else "F32"
     return model.metadata | {
@@ -248,7 +248,7 @@ def _check_extra(
 def _fallbacks(choices: dict[str, Choice], shapes: dict[str, list[int]]) -> tuple[Fallback, ...]:
     counts: Counter[tuple[str, str, int]] = Counter()
     for name, choice in choices.items():
-        if choice.type != choice.wanted and is_matrix(shapes[name]):
+        if choice.type != choice.wanted and is_matrix(name, shapes[name]):
             counts[choice.wanted.name, choice.type.name, shapes[name][0]] += 1
     return tuple(Fallback(*key, n) for key, n in counts.items())
 

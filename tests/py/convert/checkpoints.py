@@ -319,17 +319,20 @@ def tokenizer_of(tiny: TinyModel) -> Any:
         "qwen3": lambda: byte_level_tokenizer("qwen2"),
         "lfm2": lambda: byte_level_tokenizer("llama-bpe"),
         "qwen35": lambda: byte_level_tokenizer("qwen2"),
+        "phi3": lambda: byte_level_tokenizer("gpt-4o"),
         "smollm3": lambda: byte_level_tokenizer("llama-bpe"),
         "granite": lambda: byte_level_tokenizer("dbrx"),
+        "granitehybrid": lambda: byte_level_tokenizer("dbrx"),
         "olmo2": lambda: byte_level_tokenizer("dbrx"),
         "mistral3": lambda: byte_level_tokenizer("tekken"),
         "bert": wordpiece_tokenizer,
     }[tiny.arch]()
 
 
-def save_embedder(folder: Path, tiny: TinyModel) -> Path:
-    """A model that embeds texts as sentence-transformers save it: EmbeddingGemma's folders."""
-    save(folder, transformers_embedder(tiny), tokenizer_of(tiny))
+def save_embedder(folder: Path, tiny: TinyModel, model: Any | None = None) -> Path:
+    """A model that embeds texts as sentence-transformers save it: EmbeddingGemma's folders. `model`
+    has the tiny one inside, where it is more than that."""
+    save(folder, model or transformers_embedder(tiny), tokenizer_of(tiny))
     modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
     (folder / "1_Pooling").mkdir()
     pooling = {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}

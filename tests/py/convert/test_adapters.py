@@ -95,6 +95,7 @@ def merged_logits(model: Any, ids: list[int]) -> checkpoints.F32:
         ("qwen2", {"use_dora": True}),
         ("llama", {"use_dora": True, "use_rslora": True}),
         ("qwen3", {"rank_pattern": {"q_proj": 2}, "alpha_pattern": {"layers.1.mlp.up_proj": 11}}),
+        ("phi4-mini", {"target_modules": ["qkv_proj", "o_proj", "gate_up_proj"]}),
         ("qwen2-untied", {"target_modules": ["q_proj", "lm_head", "embed_tokens"]}),
         ("qwen2-untied", {"modules_to_save": ["lm_head", "embed_tokens"]}),
         ("qwen2", {"bias": "all", "target_modules": ["q_proj", "v_proj"]}),

@@ -329,6 +329,30 @@ def test_convolutions_that_no_model_has(change: dict[str, Any], words: str, tmp_
     assert words in refusal(folder, "unsupported")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layer_types": ["mamba", "conv2"]}, "another list of kinds of layers"),
+        ({"mamba_n_heads": 48}, "a state space of 48 heads in 2 groups, 128 numbers wide"),
+        ({"mamba_n_groups": 3}, "and groups of as many heads are supported"),
+        ({"mamba_d_state": 256}, "states of at most 128"),
+        ({"mamba_d_head": 64}, "heads of 64 in a state space 128 wide; 4 heads have 32"),
+        ({"mamba_conv_bias": False}, "convolutions without a bias"),
+        ({"mamba_proj_bias": True}, "the mamba_proj_bias True"),
+        ({"time_step_limit": [0.001, 0.1]}, "the time_step_limit [0.001, 0.1]"),
+        ({"mamba_d_conv": 9}, "a convolution of 9 taps"),
+        ({"num_local_experts": 64}, "a mixture of experts of Granite 4"),
+    ],
+    ids=str,
+)
+def test_state_spaces_that_no_model_has(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    tiny = checkpoints.models()["granitehybrid"]
+    folder = checkpoints.save(tmp_path / "it", checkpoints.model_of(tiny))
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert words in refusal(folder, "unsupported")
+
+
 def test_a_tokenizer_of_another_model(qwen2: Path, copy_of: Copy) -> None:
     folder = copy_of(qwen2)
     path = folder / "tokenizer.json"

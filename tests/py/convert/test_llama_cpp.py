@@ -120,7 +120,7 @@ def test_adapters_alone(
     assert_close(found, merged_logits(model, ids), 3 * tiny.llama_cpp_bound)
 
 
-@pytest.mark.parametrize("name", EMBEDDERS)
+@pytest.mark.parametrize("name", [name for name, m in EMBEDDERS.items() if m.in_llama_cpp])
 @pytest.mark.parametrize("n", [1, 40, 96])
 def test_embeddings(name: str, n: int, tmp_path: Path, llama_cpp: Callable[..., Any]) -> None:
     """Also of texts longer than the local layers' window."""

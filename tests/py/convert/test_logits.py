@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM
 from slmweb.convert import convert
 from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
+from slmweb.quantize import quantize
 from tests.goldens.tiny_models import sequence, weights
 from tests.parity.logits import F32, assert_close, evaluate
 from tests.py.convert import checkpoints
@@ -27,8 +28,8 @@ BOUND = 1e-4
 MODELS = checkpoints.models()
 
 
-def core_logits(path: Path, ids: list[int], core: Instance) -> F32:
-    with Model.open(path, core=core) as model, model.session(128) as session:
+def core_logits(path: Path, ids: list[int], core: Instance, n_ctx: int = 128) -> F32:
+    with Model.open(path, core=core) as model, model.session(n_ctx) as session:
         return evaluate(session, ids)
 
 
@@ -46,6 +47,28 @@ def test_every_family(name: str, tmp_path: Path, core: Instance) -> None:
     ids = sequence(tiny)
     expected = checkpoints.logits(model, ids)
     assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+
+
+def test_a_context_no_longer_than_the_original_one(tmp_path: Path, core: Instance) -> None:
+    """LongRoPE's factors go by the room that a session has; transformers', by the text."""
+    tiny = MODELS["phi4-mini"]
+    assert tiny.long_rope is not None
+    model, n_ctx = checkpoints.model_of(tiny), tiny.long_rope.original_context
+    folder = checkpoints.save(tmp_path / "it", model, checkpoints.tokenizer_of(tiny))
+    convert(folder, tmp_path / "out.gguf", type="f32")
+    ids = sequence(tiny)[:n_ctx]
+    expected = checkpoints.logits(model, ids)
+    found = core_logits(tmp_path / "out.gguf", ids, core, n_ctx)
+    assert_close(found, expected, BOUND)
+    longer = core_logits(tmp_path / "out.gguf", ids, core, n_ctx + 1)
+    assert np.linalg.norm(longer - found) > 0.1 * np.linalg.norm(found)
+    # The scaling's first name, which transformers no longer reads.
+    config = json.loads((folder / "config.json").read_text())
+    config["rope_scaling"] = {**config.pop("rope_parameters"), "type": "su"}
+    del config["rope_scaling"]["rope_type"]
+    (folder / "config.json").write_text(json.dumps(config))
+    convert(folder, tmp_path / "old.gguf", type="f32", name="it")
+    assert (tmp_path / "old.gguf").read_bytes() == (tmp_path / "out.gguf").read_bytes()
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("f16", torch.float16), ("bf16", torch.bfloat16)])
@@ -198,13 +221,34 @@ def test_granite_by_the_type_of_its_hybrids(
     path.write_text(json.dumps(saved | {"layer_types": ["attention"] * tiny.n_layer}))
     convert(folder, tmp_path / "again.gguf", type="f32", name="it")
     assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "out.gguf").read_bytes()
-    for change, reason in (
-        ({"num_local_experts": 4}, "a mixture of experts"),
-        ({"layer_types": ["mamba", "attention"]}, "carries a state from token to token"),
-    ):
-        path.write_text(json.dumps(saved | change))
-        with pytest.raises(SlmError, match=reason):
-            convert(folder, tmp_path / "out.gguf")
+    path.write_text(json.dumps(saved | {"num_local_experts": 4}))
+    with pytest.raises(SlmError, match=r"a mixture of experts of Granite 4.*; use granite4-h-1b"):
+        convert(folder, tmp_path / "out.gguf")
+
+
+def test_the_hybrids_of_granite_as_the_hub_has_them(tmp_path: Path, core: Instance) -> None:
+    """Configs of transformers 4, which calls the layers by other names and writes infinities."""
+    tiny = MODELS["granitehybrid"]
+    model = checkpoints.model_of(tiny)
+    folder = checkpoints.save(tmp_path / "it", model, checkpoints.tokenizer_of(tiny))
+    convert(folder, tmp_path / "out.gguf", type="f32")
+    path = folder / "config.json"
+    saved = json.loads(path.read_text())
+    kinds = {"linear_attention": "mamba", "full_attention": "attention"}
+    saved |= {"layer_types": [kinds[kind] for kind in saved["layer_types"]]}
+    path.write_text(json.dumps(saved | {"time_step_limit": [0.0, float("inf")]}))
+    convert(folder, tmp_path / "again.gguf", type="f32", name="it")
+    assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "out.gguf").read_bytes()
+    # What no product reads stays float32, and is no matrix to `quantize`.
+    convert(folder, tmp_path / "half.gguf", type="f16")
+    quantize(tmp_path / "half.gguf", tmp_path / "small.gguf", type="Q8_0")
+    for file in ("half.gguf", "small.gguf"):
+        with Model.open(tmp_path / file, core=core, weights=False) as opened:
+            kept = {t["name"]: t["type"] for t in opened.info["tensors"] if ".ssm_" in t["name"]}
+        matrices = {name for name, kind in kept.items() if kind != "F32"}
+        assert matrices == {
+            f"blk.{i}.ssm_{part}.weight" for i in (0, 1, 3, 4) for part in ("in", "out")
+        }
 
 
 def test_configs_of_transformers_4(tmp_path: Path, core: Instance) -> None:

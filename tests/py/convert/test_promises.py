@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM
 from slmweb.convert import convert
 from slmweb.core import Instance
 from slmweb.errors import SlmError
-from tests.goldens.tiny_models import sequence
+from tests.goldens.tiny_models import LongRope, sequence
 from tests.parity.logits import assert_close
 from tests.py.convert import checkpoints
 from tests.py.convert.test_logits import BOUND, MODELS, core_logits
@@ -31,6 +31,12 @@ Change = Callable[[Json, Tensors], None]
 LINEAR = {"rope_type": "linear", "factor": 4.0}
 OLD_LINEAR = {"type": "linear", "factor": 4.0}
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
+LONG = {
+    "rope_type": "longrope",
+    "partial_rotary_factor": 0.75,
+    **LongRope().factors(12),
+}
+OLD_LONG = {"type": "longrope", **LongRope().factors(12)}
 DEFAULT = {"rope_type": "default"}
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
@@ -152,6 +158,11 @@ NO_ROPE = ("rope_parameters",)
         ("olmo3", says(rope_scaling={**YARN, "attention_factor": 1.3})),
         ("olmo3", says(NO_ROPE, rope_theta=500000.0, rope_scaling=YARN)),
         ("olmo3", says(NO_ROPE)),
+        ("phi3-mini", says(sliding_window=None)),
+        ("phi4-mini", says(sliding_window=16)),
+        ("phi4-mini", lambda config, _: config["rope_parameters"].update(attention_factor=1.3)),
+        ("phi4-mini", says(NO_ROPE, rope_scaling=OLD_LONG, partial_rotary_factor=0.75)),
+        ("phi4-mini", says(rope_parameters=DEFAULT, partial_rotary_factor=0.5, rope_theta=500.0)),
         ("gemma2", says(num_attention_heads=8, num_key_value_heads=4, head_dim=16)),
     ],
 )  # fmt: skip
@@ -205,6 +216,12 @@ def test_what_transformers_makes_of_it(
         ("olmo2", biases("q_proj", attention_bias=True), "not part of olmo2"),
         ("mistral3", says(rope_parameters=DEFAULT), "scaling 'default'"),
         ("mistral3", says(sliding_window=16), "the sliding_window 16"),
+        ("phi4-mini", says(rope_parameters={"rope_type": "longrope"}), "long_factor of None"),
+        ("phi4-mini", says(rope_parameters=YARN), "scaling 'yarn'"),
+        ("phi4-mini", says(rope_parameters={**LONG, "partial_rotary_factor": 1.0}), "12 numbers"),
+        ("phi4-mini", says(rope_parameters={**LONG, "partial_rotary_factor": 0.3}), "even number"),
+        ("phi4-mini", says(rope_parameters=LINEAR), "scaling 'linear'"),
+        ("phi3-mini", biases("o_proj"), "not part of phi3"),
         ("qwen2", says(intermediate_size=[160, 160]), "intermediate_size is"),
     ],
 )

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import transformers
 from gguf import MODEL_ARCH, GGUFReader, get_tensor_name_map
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from slmweb.quantize import ImportanceMatrix, quantize
 from slmweb.quantize.imatrix import Entry, compute, read_imatrix, write_imatrix
 from tests.goldens.tiny_gguf import write_gguf
 from tests.goldens.tiny_models import MODELS, TinyModel, weights
+from tests.goldens.transformers_models import transformers_model
 from tests.py.quantize.files import WIDE, metadata, values
 
 TEXT = b"the hen and the rain on a line in the inn, then the hen ran on and on. " * 4
@@ -28,23 +28,8 @@ F64 = NDArray[np.float64]
 
 def squares_in_transformers(model: TinyModel, chunks: list[list[int]]) -> dict[str, F64]:
     """Sums of the squared inputs of every linear layer, by GGUF's name."""
-    config = transformers.LlamaConfig(
-        vocab_size=model.n_vocab,
-        hidden_size=model.n_embd,
-        intermediate_size=model.n_ff,
-        num_hidden_layers=model.n_layer,
-        num_attention_heads=model.n_head,
-        num_key_value_heads=model.n_head_kv,
-        head_dim=model.head_dim,
-        rms_norm_eps=model.eps,
-        rope_parameters={"rope_type": "default", "rope_theta": model.rope_base},
-        tie_word_embeddings=model.tied,
-    )
-    hf = transformers.LlamaForCausalLM(config)  # without dropout, so its mode does not matter
-    state = {name: torch.from_numpy(t.values.copy()) for name, t in weights(model).items()}
-    hf.load_state_dict(state, strict=False)
-    hf.tie_weights()
-    names = get_tensor_name_map(MODEL_ARCH.LLAMA, model.n_layer)
+    hf = transformers_model(model)
+    names = get_tensor_name_map(MODEL_ARCH[model.arch.upper()], model.n_layer)
     sums: dict[str, F64] = {}
     for module_name, module in hf.named_modules():
         if not isinstance(module, torch.nn.Linear):
@@ -64,9 +49,11 @@ def squares_in_transformers(model: TinyModel, chunks: list[list[int]]) -> dict[s
     return sums
 
 
-@pytest.mark.parametrize("name", ["llama-gqa", "llama"])
+@pytest.mark.parametrize("name", ["llama-gqa", "llama", "gemma4-e2b"])
 def test_the_sums_are_those_of_forward_hooks(tmp_path: Path, core: Instance, name: str) -> None:
-    """One model with a tied head, one with a head of its own."""
+    """One model with a tied head, one with a head of its own; and one whose last layers have no
+    keys of their own and could leave out all tokens but the last, with a table of rows that no
+    product reads."""
     (path,) = write_gguf(name, tmp_path / "model.gguf")
     seen: list[tuple[int, int]] = []
     with Model.open(path, core=core) as model:
@@ -82,13 +69,31 @@ def test_the_sums_are_those_of_forward_hooks(tmp_path: Path, core: Instance, nam
     chunks = [[bos, *ids[i * CHUNK + 1 : (i + 1) * CHUNK]] for i in range(n)]
     expected = squares_in_transformers(MODELS[name], chunks)
     assert set(matrix.entries) == set(expected)
-    assert len(expected) == 7 * MODELS[name].n_layer + 1
+    model_of = MODELS[name]
+    per_layer = 2 * model_of.n_layer + 1 if model_of.n_per_layer else 0
+    assert len(expected) == 7 * model_of.n_layer - 2 * model_of.n_shared + per_layer + 1
     for tensor, sums in expected.items():
         found = matrix.entries[tensor]
         assert found.count == n * CHUNK
-        np.testing.assert_allclose(found.sums, sums, rtol=2e-5)
+        # The core leaves a factor of root 2 to the norm behind; weights count among each other.
+        left = 2 if model_of.n_per_layer and tensor.endswith(".proj.weight") else 1
+        np.testing.assert_allclose(found.sums, left * sums, rtol=2e-5)
     assert (matrix.chunk_count, matrix.chunk_size, matrix.datasets) == (n, CHUNK, ("hen.txt",))
     assert seen[-1] == (n * CHUNK, n * CHUNK)
+
+
+def test_a_tensor_of_several_matrices_counts_once(tmp_path: Path, core: Instance) -> None:
+    (path,) = write_gguf("phi4-mini", tmp_path / "model.gguf")
+    with Model.open(path, core=core) as model:
+        matrix = compute(model, TEXT, dataset="hen.txt", chunk=CHUNK)
+    tiny = MODELS["phi4-mini"]
+    assert len(matrix.entries) == 4 * tiny.n_layer + 1
+    counts = {entry.count for entry in matrix.entries.values()}
+    assert counts == {matrix.chunk_count * CHUNK}
+    # What attention reads is normalized: the weight's squares, as many of them as tokens.
+    norm = weights(tiny)["model.layers.0.input_layernorm.weight"].values
+    sums = matrix.entries["blk.0.attn_qkv.weight"].sums
+    assert np.mean(sums / norm**2) / counts.pop() == pytest.approx(1, rel=1e-3)
 
 
 def test_a_second_one_starts_from_zero(llama: Path, core: Instance) -> None:

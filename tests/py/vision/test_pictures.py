@@ -137,6 +137,7 @@ def test_a_pack_holds_the_encoder_and_opens_like_its_file(
         "factor": None,
         "whole_picture": True,
         "whole_prompt": False,
+        "masks": False,
     }
     prompt = lay_out(model, vision.info, conversation((40, 30)))
     logits = []

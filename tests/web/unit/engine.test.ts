@@ -64,7 +64,9 @@ class FakeWorker {
       this.#say({ type: 'tokenized', id: message.id, ids: new Int32Array(3) });
     else if (message.type === 'load-vision' || message.type === 'encode') {
       looked.push(message.type);
-      this.#say({ type: message.type === 'encode' ? 'encoded' : 'vision', id: message.id, memory_bytes: 1 });
+      const reply = { id: message.id, memory_bytes: 1 };
+      if (message.type === 'encode') this.#say({ type: 'encoded', ...reply });
+      else this.#say({ type: 'vision', facts: SOURCE.manifest.vision, ...reply });
     } else if (message.type === 'load-adapter')
       this.#say({ type: 'adapter', id: message.id, facts: { rank: 1 }, memory_bytes: 1 });
   }
@@ -125,7 +127,7 @@ const SOURCE = {
   manifest: {
     memory: { n_ctx_default: 64 },
     adapters: [{ name: 'law', title: 'Law', file: 1 }],
-    vision: { projector: 'gemma3', file: 2, image_size: 2, n_tokens: 300, whole_prompt: false },
+    vision: { projector: 'gemma3', file: 2, image_size: 2, n_tokens: 300, whole_prompt: false, masks: false },
   },
   files: [new Blob(['model']), new Blob(['law']), new Blob(['eyes'])],
   wasm: (variant: string) => Promise.resolve(new TextEncoder().encode(variant).buffer),

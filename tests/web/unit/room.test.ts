@@ -129,6 +129,7 @@ test('an encoder of pictures counts as if it always worked', () => {
     patch_size: 14,
     n_tokens: 256,
     whole_prompt: false,
+    masks: false,
     packed_bytes: 20,
     encode_bytes: 3,
   } as const;

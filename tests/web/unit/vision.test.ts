@@ -168,16 +168,19 @@ test('a template that shows lists alone is given lists', () => {
 });
 
 test('what a model points at becomes boxes and numbered words', () => {
-  const { text, boxes } = pointed(
-    '<loc0256><loc0128><loc0512><loc0640> cat ; <loc0000><loc0000><loc1023><loc1023><seg001><seg127> a dog',
+  const codes = Array.from({ length: 16 }, (_, i) => 8 * i);
+  const outline = codes.map((code) => `<seg${`${code}`.padStart(3, '0')}>`).join('');
+  const { text, found } = pointed(
+    `<loc0256><loc0128><loc0512><loc0640>${outline} cat ; <loc0000><loc0000><loc1023><loc1023><seg001><seg127> a dog`,
   );
   assert.equal(text, '**1** cat\n\n **2** a dog');
-  assert.deepEqual(boxes, [
-    { left: 0.125, top: 0.25, right: 0.625, bottom: 0.5, label: 'cat' },
-    { left: 0, top: 0, right: 1023 / 1024, bottom: 1023 / 1024, label: 'a dog' },
+  assert.deepEqual(found, [
+    { box: { left: 0.125, top: 0.25, right: 0.625, bottom: 0.5, label: 'cat' }, codes },
+    // Half of an outline is none, or not yet.
+    { box: { left: 0, top: 0, right: 1023 / 1024, bottom: 1023 / 1024, label: 'a dog' }, codes: null },
   ]);
   assert.equal(pointed('<loc0001><loc0002><lo').text, '');
-  assert.equal(pointed('<loc0009><loc0009><loc0001><loc0001> no box').boxes.length, 0);
+  assert.equal(pointed('<loc0009><loc0009><loc0001><loc0001> no box').found.length, 0);
   assert.equal(pointed('a < b').text, 'a < b');
 });
 

@@ -84,6 +84,8 @@ void add_raised(const LowRank &l, float scale, const float *x, uint32_t n, Range
 } // namespace
 
 void CpuOps::raise(uint32_t n, std::initializer_list<Product> products, uint32_t index, Range rows, float *y) {
+  const uint32_t from = products.begin()[index].linear.from;
+  rows = {rows.begin + from, rows.end + from};
   each_lowered(ws_, n, products, [&](uint32_t of, const LowRank &l, float scale, const float *lowered) {
     if (of == index) add_raised(l, scale, lowered, n, rows, y, rows.end - rows.begin);
   });

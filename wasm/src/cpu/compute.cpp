@@ -28,6 +28,7 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   const ModelShape &m = model.family().shape();
   Workspace &w = out.workspace;
   w.n_batch = n_batch;
+  w.n_ctx = n_ctx;
   w.n_embd = m.n_embd;
   w.n_wide = m.n_wide;
   w.max_columns = std::max({m.n_embd, m.n_ff, m.n_head * m.head_dim, m.n_recurrent});

@@ -13,14 +13,14 @@ Status LoadedModel::start_imatrix() {
   uint64_t floats = 0;
   for (TensorSlot &s : slots_)
     if (s.matrix != nullptr) {
-      s.matrix->input_squares = nullptr; // should there be no memory now
+      s.counted().input_squares = nullptr; // should there be no memory now
       floats += s.matrix->columns + 1;
     }
   SLM_TRY(allocate_zeroed(squares_, floats * sizeof(float), "an importance matrix"));
   float *at = reinterpret_cast<float *>(squares_.get());
   for (TensorSlot &s : slots_)
     if (s.matrix != nullptr) {
-      s.matrix->input_squares = at;
+      s.counted().input_squares = at;
       at += s.matrix->columns + 1;
     }
   return SLM_OK;
@@ -33,7 +33,7 @@ Status LoadedModel::read_imatrix(uint32_t tensor, float *sums, uint32_t capacity
   if (tensor < slots_.size() && slots_[tensor].matrix == nullptr && slots_[tensor].tensor->ne[1] > 1) return SLM_OK;
   if (tensor >= slots_.size() || slots_[tensor].matrix == nullptr)
     return fail(SLM_ERR_INVALID_ARGUMENT, "tensor ", tensor, " is not a matrix of the model");
-  const Matrix &w = *slots_[tensor].matrix;
+  const Matrix &w = slots_[tensor].counted();
   if (capacity != w.columns)
     return fail(SLM_ERR_INVALID_ARGUMENT, "room for ", capacity, " sums; matrix ", tensor, " has ", w.columns,
                 " columns");

@@ -51,8 +51,7 @@ void CpuOps::rotations(std::initializer_list<const Rope *> ropes) {
       for (uint32_t t = tokens.begin; t < tokens.end; t++) {
         float *out = ws_.angles[rope->index] + size_t(t) * ws_.max_rope_dims;
         for (uint32_t i = 0; i < rope->n_dims / 2; i++) {
-          const float frequency = rope->inverse_freq[i] / (rope->factors == nullptr ? 1 : rope->factors[i]);
-          const float angle = float(batch.past + t - batch.read) * frequency;
+          const float angle = float(batch.past + t - batch.read) * rope->frequency(i, ws_.n_ctx);
           out[i * 2] = std::cos(angle) * rope->magnitude;
           out[i * 2 + 1] = std::sin(angle) * rope->magnitude;
         }
@@ -122,10 +121,11 @@ void CpuOps::gelu(Rows x, GeluForm which) {
   });
 }
 
-void CpuOps::rmsnorm(const Input &x, Rows out) {
+void CpuOps::rmsnorm(const Input &x, Rows out, uint32_t first) {
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++)
-      slm::rmsnorm(x.rows.data + size_t(t) * out.width, x.norm, x.epsilon, out.width, out.data + size_t(t) * out.width);
+      slm::rmsnorm(x.rows.data + size_t(t) * x.rows.width + first, x.norm, x.epsilon, out.width,
+                   out.data + size_t(t) * out.width);
   });
 }
 

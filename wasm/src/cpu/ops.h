@@ -20,7 +20,7 @@ struct Adaptation; // adapter.h
 /// Scratch memory of the team for one session's batches.
 struct Workspace {
   uint32_t n_batch = 0, n_embd = 0, max_columns = 0, n_wide = 0, max_head_dim = 0, n_head = 0, max_rope_dims = 0;
-  uint32_t threads = 0, n_segments = 0; // of the longest context
+  uint32_t threads = 0, n_ctx = 0, n_segments = 0; // of the longest context
 
   uint8_t *quantized = nullptr;        // QuantizedRows for n_batch tokens
   float *normed = nullptr;             // (n_batch, n_embd)
@@ -67,7 +67,7 @@ public:
   void add_embedding(const Matrix &table, Index index, Rows x) override;
   void layernorm(const LayerNorm &norm, Rows x, Rows out) override;
   void gelu(Rows x, GeluForm which) override;
-  void rmsnorm(const Input &x, Rows out) override;
+  void rmsnorm(const Input &x, Rows out, uint32_t first) override;
   /// y is left normalized.
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor) override;
   void add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, float epsilon, Rows x) override;
@@ -81,6 +81,7 @@ public:
   void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) override;
   uint32_t keep_last(uint32_t n, std::initializer_list<Rows *> rows) override;
   void delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) override;
+  void state_space(const StateSpace &space, RecurrentLayer &memory, Rows out) override;
   void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
   void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
@@ -130,6 +131,10 @@ private:
   /// Adds what the adapters make of that to y (n, rows.end - rows.begin), rows of product `index`.
   void raise(uint32_t n, std::initializer_list<Product> products, uint32_t index, Range rows, float *y);
 
+  /// Moves the states of a layer through time, each of a unit of four columns of one head, (rows, 4): for each of them
+  /// step(unit, token, state, out). A row costs `cost` multiply-accumulates for each column.
+  template <class Step>
+  void scan(uint32_t units, uint32_t rows, uint64_t cost, RecurrentLayer &memory, Rows out, Step step);
   void attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out);
   void attend_batch(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out);
 

@@ -33,8 +33,7 @@ void CpuOps::convolve(Rows x, const Convolution &c, RecurrentLayer &memory, Rows
       for (uint32_t t = 0; t < n; t++) {
         const float *in = x.data + size_t(t) * x.width + first;
         const float *before_it = gates ? in : nullptr, *behind_it = gates ? in + width : nullptr;
-        convolve_step(taps, {gates ? in + 2 * width : in, before_it, behind_it}, inputs,
-                      results + size_t(t) * kChannels);
+        convolve_step(taps, {in + c.first, before_it, behind_it}, inputs, results + size_t(t) * kChannels);
       }
       if (c.around == Around::Silu) silu(results, n * kChannels);
     }
@@ -79,10 +78,36 @@ void CpuOps::rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) {
   cut(width / kChannels, ws_.result_floats() / ((n + 1) * kChannels), kCost * n * kChannels, compute, commit);
 }
 
-/// A unit is four columns of one head's state, which lie together: (head_dim, 4), by keys.
+template <class Step>
+void CpuOps::scan(uint32_t units, uint32_t rows, uint64_t cost, RecurrentLayer &memory, Rows out, Step step) {
+  const uint32_t n = batch.n, n_state = rows * kChannels, each = n_state + n * kChannels;
+  float *kept = memory.memory + memory.at + memory.n_inputs;
+  const auto compute = [&](Range of) {
+    for (uint32_t u = of.begin; u < of.end; u++) {
+      float *state = own_.results + size_t(u - of.begin) * each, *to = state + n_state;
+      if (batch.past == 0)
+        std::memset(state, 0, n_state * sizeof(float));
+      else
+        std::memcpy(state, kept + size_t(u) * n_state, n_state * sizeof(float));
+      for (uint32_t t = 0; t < n; t++)
+        step(u, t, state, to + size_t(t) * kChannels);
+    }
+  };
+  const auto commit = [&](Range of) {
+    for (uint32_t u = of.begin; u < of.end; u++) {
+      const float *state = own_.results + size_t(u - of.begin) * each, *from = state + n_state;
+      std::memcpy(kept + size_t(u) * n_state, state, n_state * sizeof(float));
+      for (uint32_t t = 0; t < n; t++)
+        std::memcpy(out.data + size_t(t) * out.width + u * kChannels, from + size_t(t) * kChannels,
+                    kChannels * sizeof(float));
+    }
+  };
+  cut(units, ws_.result_floats() / each, cost * n * n_state, compute, commit);
+}
+
+/// The rows of a state are keys.
 void CpuOps::delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) {
   const uint32_t n = batch.n, width = rule.head_dim, n_head = rule.n_head, n_key = rule.n_head_k * width;
-  float *kept = memory.memory + memory.at + memory.n_inputs;
   cut(n * rule.n_head_k, [&](Range units) {
     for (uint32_t u = units.begin; u < units.end; u++) {
       float *q = rule.qkv.data + size_t(u / rule.n_head_k) * rule.qkv.width + u % rule.n_head_k * width;
@@ -96,34 +121,15 @@ void CpuOps::delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out)
                   rule.decay.data + size_t(t) * n_head);
   });
 
-  const uint32_t per_head = width / kChannels, n_state = width * kChannels, each = n_state + n * kChannels;
-  const auto compute = [&](Range units) {
-    for (uint32_t u = units.begin; u < units.end; u++) {
-      float *state = own_.results + size_t(u - units.begin) * each, *to = state + n_state;
-      if (batch.past == 0)
-        std::memset(state, 0, n_state * sizeof(float));
-      else
-        std::memcpy(state, kept + size_t(u) * n_state, n_state * sizeof(float));
-      const uint32_t head = u / per_head, column = u % per_head * kChannels;
-      for (uint32_t t = 0; t < n; t++) {
-        const float *row = rule.qkv.data + size_t(t) * rule.qkv.width, *q = row + head % rule.n_head_k * width;
-        const size_t at = size_t(t) * n_head + head;
-        delta_step({q, q + n_key, row + 2 * n_key + head * width + column, rule.strength.data[at], rule.decay.data[at]},
-                   width, state, to + size_t(t) * kChannels);
-      }
-    }
-  };
-  const auto commit = [&](Range units) {
-    for (uint32_t u = units.begin; u < units.end; u++) {
-      const float *state = own_.results + size_t(u - units.begin) * each, *from = state + n_state;
-      std::memcpy(kept + size_t(u) * n_state, state, n_state * sizeof(float));
-      for (uint32_t t = 0; t < n; t++)
-        std::memcpy(out.data + size_t(t) * out.width + u * kChannels, from + size_t(t) * kChannels,
-                    kChannels * sizeof(float));
-    }
-  };
+  const uint32_t per_head = width / kChannels;
   constexpr uint64_t kCost = 9; // three float32 products in two passes over the state
-  cut(n_head * per_head, ws_.result_floats() / each, kCost * n * n_state, compute, commit);
+  scan(n_head * per_head, width, kCost, memory, out, [&](uint32_t unit, uint32_t t, float *state, float *to) {
+    const uint32_t head = unit / per_head, column = unit % per_head * kChannels;
+    const float *row = rule.qkv.data + size_t(t) * rule.qkv.width, *q = row + head % rule.n_head_k * width;
+    const size_t at = size_t(t) * n_head + head;
+    delta_step({q, q + n_key, row + 2 * n_key + head * width + column, rule.strength.data[at], rule.decay.data[at]},
+               width, state, to);
+  });
 
   cut(n * n_head, [&](Range units) {
     for (uint32_t u = units.begin; u < units.end; u++) {
@@ -132,6 +138,37 @@ void CpuOps::delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out)
       slm::rmsnorm(head, rule.norm, rule.norm_epsilon, width, head);
       silu_multiply(gate, head, width);
       std::memcpy(head, gate, width * sizeof(float));
+    }
+  });
+}
+
+void CpuOps::state_space(const StateSpace &space, RecurrentLayer &memory, Rows out) {
+  const uint32_t n = batch.n, n_head = space.n_head, n_group = space.n_group, n_state = space.n_state;
+  float *steps = space.in.data + space.in.width - n_head;
+  cut(n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      state_gates(space.step_bias, space.rate, n_head, steps + size_t(t) * space.in.width,
+                  space.decay.data + size_t(t) * n_head);
+  });
+
+  const uint32_t per_head = space.head_dim / kChannels, in_group = n_head / n_group;
+  constexpr uint64_t kCost = 6; // three float32 products in one pass over the state
+  scan(n_head * per_head, n_state, kCost, memory, out, [&](uint32_t unit, uint32_t t, float *state, float *to) {
+    const uint32_t head = unit / per_head;
+    const float *row = space.convolved.data + size_t(t) * space.convolved.width;
+    const float *write = row + space.width() + head / in_group * n_state;
+    state_step({write, write + n_group * n_state, row + unit * kChannels, steps[size_t(t) * space.in.width + head],
+                space.decay.data[size_t(t) * n_head + head], space.skip[head]},
+               n_state, state, to);
+  });
+
+  const uint32_t width = space.width() / n_group;
+  cut(n * n_group, [&](Range units) {
+    for (uint32_t u = units.begin; u < units.end; u++) {
+      const uint32_t t = u / n_group, first = u % n_group * width;
+      float *gate = space.in.data + size_t(t) * space.in.width + first, *y = out.data + size_t(t) * out.width + first;
+      silu_multiply(gate, y, width);
+      slm::rmsnorm(gate, space.norm + first, space.norm_epsilon, width, y);
     }
   });
 }

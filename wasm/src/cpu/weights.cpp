@@ -41,6 +41,11 @@ Status WeightStore::place(float *&out, uint32_t n, std::string_view name) {
   return SLM_OK;
 }
 
+void WeightStore::part(const Matrix &whole, uint32_t first, Matrix &rows) {
+  rows.kernel = whole.kernel;
+  rows.data = whole.data + first / kRows * group_bytes(whole);
+}
+
 Status WeightStore::placed() { return allocate_zeroed(kept_->zeros, kept_->longest_row, "a row of zeros"); }
 
 Status WeightStore::pack(const Matrix &m, uint32_t first, const uint8_t *bytes, uint32_t n) {

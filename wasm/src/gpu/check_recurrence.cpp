@@ -1,6 +1,6 @@
 // check_recurrence.cpp: the self-tests of what recurrent layers add: a convolution,
-// gates of blocks and RG-LRU, a convolution that stands alone, or a delta rule;
-// over a few tokens and one behind them, which reads what those left in memory.
+// gates of blocks and RG-LRU, a convolution that stands alone, a delta rule, or a
+// state space; over a few tokens and one behind them, which reads what those left in memory.
 #include <cmath>
 #include <limits>
 
@@ -120,9 +120,11 @@ Status start_recurrence(Checks::Running &r, const Kinds::Recurrence &kind) {
 
 Status start_convolution(Checks::Running &r, const Convolution &kind) {
   const bool gates = kind.around == Around::Gates;
-  const uint32_t width = 2 * 32 + 1, wide = gates ? 3 * width : width, n_taps = kind.n_taps;
+  // Those that are no gates are convolved from a column on.
+  const uint32_t width = 2 * 32 + 1, first = gates ? 2 * width : 3, wide = first + width, n_taps = kind.n_taps;
   uint64_t state = 1;
   r.convolution = kind;
+  r.convolution.first = first;
   SLM_TRY(r.weights.place(r.convolution.taps, width * n_taps, "a self-test"));
   r.convolution.bias = nullptr;
   SLM_TRY(r.weights.placed());
@@ -138,12 +140,12 @@ Status start_convolution(Checks::Running &r, const Convolution &kind) {
 
   for (uint32_t t = 0; t < kTokens; t++)
     for (uint32_t c = 0; c < width; c++) {
-      const auto at = [&](uint32_t token, uint32_t part) { return double(x[size_t(token) * wide + part * width + c]); };
+      const auto at = [&](uint32_t token, uint32_t from) { return double(x[size_t(token) * wide + from + c]); };
       double sum = 0;
       for (uint32_t back = 0; back < n_taps && back <= t; back++)
-        sum += double(r.convolution.taps[c * n_taps + n_taps - 1 - back]) * at(t - back, 0) *
-               (gates ? at(t - back, 2) : 1);
-      r.expected.push_back(float(sum * (gates ? at(t, 1) : sigmoid(sum))));
+        sum += double(r.convolution.taps[c * n_taps + n_taps - 1 - back]) * at(t - back, first) *
+               (gates ? at(t - back, 0) : 1);
+      r.expected.push_back(float(sum * (gates ? at(t, width) : sigmoid(sum))));
     }
   read_both(r);
   return SLM_OK;
@@ -210,6 +212,58 @@ Status start_delta_rule(Checks::Running &r, const DeltaRule &kind) {
         r.expected.push_back(float(out * g * sigmoid(g) * sigmoid(double(gates[gate + width]))));
       }
     }
+  read_both(r);
+  return SLM_OK;
+}
+
+Status start_state_space(Checks::Running &r, const StateSpace &kind) {
+  StateSpace space = kind;
+  space.n_head = 4, space.n_group = 2;
+  const uint32_t n_head = 4, n_group = 2, n_state = kind.n_state, head_dim = kind.head_dim, width = space.width();
+  uint64_t state = 1;
+  float *bias = nullptr, *rate = nullptr, *skip = nullptr;
+  for (float **v : {&bias, &rate, &skip})
+    SLM_TRY(r.weights.place(*v, n_head, "a self-test"));
+  SLM_TRY(r.weights.place(r.norm, width, "a self-test"));
+  SLM_TRY(r.weights.placed());
+  for (uint32_t h = 0; h < n_head; h++)
+    bias[h] = next_float(state), rate[h] = -std::fabs(next_float(state)) - 0.01f, skip[h] = next_float(state);
+  for (uint32_t i = 0; i < width; i++)
+    r.norm[i] = 1 + next_float(state) / 2;
+  SLM_TRY(r.weights.packed());
+  space.step_bias = bias, space.rate = rate, space.skip = skip, space.norm = r.norm;
+  const uint32_t n_in = space.n_in(), n_inputs = space.n_inputs(), steps = n_in - n_head;
+  const std::vector<float> in = draw(size_t(kTokens) * n_in, 2, state),
+                           convolved = draw(size_t(kTokens) * n_inputs, 1, state);
+
+  RecurrentLayer memory{.n_inputs = 3, .n_state = width * n_state};
+  run_twice(r, memory, width, [&](GpuOps &op, uint32_t past, uint32_t n, Rows out) {
+    space.in = rows_of(r, in, n_in, past, n), space.convolved = rows_of(r, convolved, n_inputs, past, n);
+    op.state_space(space, memory, out);
+  });
+
+  std::vector<double> s(size_t(width) * n_state), gated(width); // by heads, their columns and states
+  for (uint32_t t = 0; t < kTokens; t++) {
+    const float *gate = &in[size_t(t) * n_in], *x = &convolved[size_t(t) * n_inputs];
+    std::vector<double> squares(n_group);
+    for (uint32_t i = 0; i < width; i++) {
+      const uint32_t h = i / head_dim, group = h / (n_head / n_group);
+      const float *write = x + width + group * n_state, *read = write + n_group * n_state;
+      const double step = std::log1p(std::exp(double(gate[steps + h]) + double(bias[h])));
+      double y = double(skip[h]) * double(x[i]);
+      for (uint32_t j = 0; j < n_state; j++) {
+        double &cell = s[size_t(i) * n_state + j];
+        cell = std::exp(double(rate[h]) * step) * cell + step * double(x[i]) * double(write[j]);
+        y += cell * double(read[j]);
+      }
+      gated[i] = y * double(gate[i]) * sigmoid(double(gate[i]));
+      squares[group] += gated[i] * gated[i];
+    }
+    for (uint32_t i = 0; i < width; i++) {
+      const double mean = squares[i / (width / n_group)] / (width / n_group);
+      r.expected.push_back(float(gated[i] / std::sqrt(mean + double(kind.norm_epsilon)) * double(r.norm[i])));
+    }
+  }
   read_both(r);
   return SLM_OK;
 }

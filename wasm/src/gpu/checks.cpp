@@ -17,13 +17,14 @@
 namespace slm {
 
 struct Checks::Case {
-  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Delta, Encoding, Drawing } kind;
+  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Delta, Space, Encoding, Drawing } kind;
   TensorType type;                // of weights
   uint32_t rows, columns, tokens; // of a recurrence its taps and the columns of a block
   AttentionSpec spec;             // of attention
   Convolution convolution = {};   // of one that stands alone
   DeltaRule rule = {};
   Kinds::Encoder encoder = {};
+  StateSpace space = {};
 };
 
 namespace {
@@ -146,6 +147,8 @@ Checks::Checks(const LoadedModel &model) {
     cases_.push_back({Case::Convolving, {}, 0, 0, 1, {}, c});
   for (const DeltaRule &rule : kinds.delta_rules)
     cases_.push_back({Case::Delta, {}, 0, 0, 1, {}, {}, rule});
+  for (const StateSpace &space : kinds.state_spaces)
+    cases_.push_back({Case::Space, {}, 0, 0, 1, {}, {}, {}, {}, space});
   if (kinds.encoder.width != 0) cases_.push_back({Case::Encoding, {}, 0, 0, 1, {}, {}, {}, kinds.encoder});
   cases_.push_back({Case::Drawing, {}, 0, 0, 1, {}});
 }
@@ -160,6 +163,7 @@ const char *Checks::name(uint32_t i) {
   if (c.kind == Case::Drawing) return "drawing";
   if (c.kind == Case::Convolving) return "convolution";
   if (c.kind == Case::Delta) return "delta rule";
+  if (c.kind == Case::Space) return "state space";
   if (c.kind == Case::Encoding) return "rows to one";
   if (c.kind == Case::Recurrence)
     return name_.assign("recurrence ").append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
@@ -180,6 +184,7 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   if (c.kind == Case::Recurrence) return start_recurrence(r, {c.type, c.columns, c.rows});
   if (c.kind == Case::Convolving) return start_convolution(r, c.convolution);
   if (c.kind == Case::Delta) return start_delta_rule(r, c.rule);
+  if (c.kind == Case::Space) return start_state_space(r, c.space);
   if (c.kind == Case::Encoding) return start_encoder(r, c.encoder);
   if (c.kind == Case::Drawing) return start_drawing(r);
   const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;

@@ -68,10 +68,11 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
 
 class GpuCompute final : public Compute, public Drawer {
 public:
-  GpuCompute(const LoadedModel &model, uint32_t n_batch, bool exact, Shapes &&shapes)
+  GpuCompute(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch, bool exact, Shapes &&shapes)
       : model_(model), exact_(exact), drawing_(model.tokenizer()->n_vocab()) {
     const ModelShape &m = model.family().shape();
     scratch_.n_batch = n_batch;
+    scratch_.n_ctx = n_ctx;
     scratch_.max_rope_dims = m.rope_dims;
     scratch_.batch = Buffer(16);
     scratch_.ids = Buffer(shapes.ids);
@@ -314,7 +315,7 @@ Status Compute::create(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batc
                        std::unique_ptr<Compute> &out) {
   Shapes shapes;
   SLM_TRY(plan(model, n_ctx, n_batch, exact, shapes));
-  out = std::make_unique<GpuCompute>(model, n_batch, exact, std::move(shapes));
+  out = std::make_unique<GpuCompute>(model, n_ctx, n_batch, exact, std::move(shapes));
   return SLM_OK;
 }
 

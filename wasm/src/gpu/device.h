@@ -47,7 +47,7 @@ private:
 
 /// What operations use beside the rows of a family.
 struct Scratch {
-  uint32_t n_batch = 0, max_rope_dims = 0;
+  uint32_t n_batch = 0, n_ctx = 0, max_rope_dims = 0;
   Buffer batch;             // { past, 0, 0, 0 }
   Buffer slot, last;        // as batch, of a token in a ring: where its keys go, and the last position that it sees
   Buffer ids;               // (n_batch)

@@ -17,7 +17,7 @@ public:
   void add_embedding(const Matrix &, Index, Rows) override {}
   void layernorm(const LayerNorm &, Rows, Rows) override { found.encoder.layernorm = true; }
   void gelu(Rows, GeluForm) override { found.encoder.gelu = true; }
-  void rmsnorm(const Input &, Rows) override {}
+  void rmsnorm(const Input &, Rows, uint32_t) override {}
   void add_rmsnorm(Rows, const float *, float, Rows, float) override {}
   void add_rmsnorm_slices(Rows, const float *, uint32_t, float, Rows) override {}
   void matmul(const Input &, std::initializer_list<Product> products) override {
@@ -57,6 +57,9 @@ public:
   uint32_t keep_last(uint32_t, std::initializer_list<Rows *>) override { return 1; }
   void delta_rule(const DeltaRule &rule, RecurrentLayer &, Rows) override {
     if (found.delta_rules.empty()) found.delta_rules.push_back(rule); // a model has one
+  }
+  void state_space(const StateSpace &space, RecurrentLayer &, Rows) override {
+    if (found.state_spaces.empty()) found.state_spaces.push_back(space); // a model has one
   }
   void part_heads(Rows, uint32_t, Rows, Rows) override {}
   void gate(Rows, Rows) override {}

@@ -48,8 +48,7 @@ void GpuOps::rotations(std::initializer_list<const Rope *> ropes) {
     angles.resize(size_t(batch_.n) * stride);
     for (uint32_t t = 0; t < batch_.n; t++)
       for (uint32_t i = 0; i < half; i++) {
-        const float frequency = rope->inverse_freq[i] / (rope->factors == nullptr ? 1 : rope->factors[i]);
-        const float angle = float(batch_.past + t - batch_.read) * frequency;
+        const float angle = float(batch_.past + t - batch_.read) * rope->frequency(i, scratch_.n_ctx);
         float *out = angles.data() + size_t(t) * stride + i * 2;
         out[0] = std::cos(angle) * rope->magnitude;
         out[1] = std::sin(angle) * rope->magnitude;
@@ -131,7 +130,11 @@ void GpuOps::adapt_embedding(float factor, Rows out) {
     }
 }
 
-void GpuOps::rmsnorm(const Input &x, Rows out) { normalize(from(x, batch_.n), handle_of(out.data)); }
+void GpuOps::rmsnorm(const Input &x, Rows out, uint32_t first) {
+  From f = from(x, batch_.n);
+  f.width = out.width;
+  normalize(f, first, handle_of(out.data), stride_of(out.width));
+}
 
 /// Few of very many rows: this side of the device reads them from its own memory.
 void GpuOps::embed(const RowTable &table, float factor, Rows out) {
@@ -198,19 +201,19 @@ GpuOps::From GpuOps::from(const Input &x, uint32_t n) const {
 
 GpuOps::From GpuOps::normalized(const From &f) { return f.norm == kNone || f.n <= kFewTokens ? f : normalize(f); }
 
-GpuOps::From GpuOps::normalize(const From &f) { return normalize(f, scratch_.normed.handle()); }
+GpuOps::From GpuOps::normalize(const From &f) { return normalize(f, 0, scratch_.normed.handle(), f.stride); }
 
-GpuOps::From GpuOps::normalize(const From &f, uint32_t out) {
+GpuOps::From GpuOps::normalize(const From &f, uint32_t first, uint32_t out, uint32_t stride) {
   gpu::Rmsnorm op;
   op.grid[0] = f.n;
   op.x = f.x, op.vectors = kept_.vectors, op.out = out;
   op.width = f.width;
-  op.stride = f.stride;
-  op.first_token = f.first_token;
+  op.x_stride = f.stride, op.stride = stride;
+  op.first = f.first_token * f.stride + first;
   op.weight = f.norm;
   op.epsilon = f.epsilon;
   gpu_encode(&op);
-  return {op.out, f.stride, 0, f.n, f.blocks, f.width};
+  return {op.out, stride, 0, f.n, f.blocks, f.width};
 }
 
 GpuOps::To GpuOps::to(const Linear &linear, Rows out) const {
@@ -335,7 +338,14 @@ void GpuOps::adapt(const From &f, const Product &product, Finish last, float fac
       const To lowered{&l->a, &kept, scratch_.lowered.handle(), stride_of(rank), kNone};
       multiply(f, &lowered, 1, Store, 0, 1);
       const From from_lowered{lowered.y, lowered.y_stride, 0, f.n, blocks_of(rank), rank};
-      const To raised{&l->b, &kept, handle_of(product.out.data), stride_of(product.out.width), kNone};
+      // Of a tensor that holds several products' rows, those of this one.
+      Placement rows{};
+      Matrix b = l->b;
+      if (const uint32_t n = product.linear.weight.rows; n != b.rows) {
+        rows = part_of(l->b, product.linear.from, n);
+        b.rows = n, b.data = reinterpret_cast<uint8_t *>(&rows);
+      }
+      const To raised{&b, &kept, handle_of(product.out.data), stride_of(product.out.width), kNone};
       multiply(from_lowered, &raised, 1, --left == 0 ? last : Add, cap, use.scale * l->scale * factor);
     }
 }

@@ -40,7 +40,7 @@ public:
   void add_embedding(const Matrix &table, Index index, Rows x) override;
   void layernorm(const LayerNorm &norm, Rows x, Rows out) override;
   void gelu(Rows x, GeluForm which) override;
-  void rmsnorm(const Input &x, Rows out) override;
+  void rmsnorm(const Input &x, Rows out, uint32_t first) override;
   void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor) override;
   void add_rmsnorm_slices(Rows y, const float *weight, uint32_t width, float epsilon, Rows x) override;
   void matmul(const Input &x, std::initializer_list<Product> products) override;
@@ -53,6 +53,7 @@ public:
   void rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) override;
   uint32_t keep_last(uint32_t n, std::initializer_list<Rows *> rows) override;
   void delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) override;
+  void state_space(const StateSpace &space, RecurrentLayer &memory, Rows out) override;
   void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
   void gate(Rows gate, Rows x) override;
   void pool(const Input &x, Pooling how, Rows out) override;
@@ -108,7 +109,8 @@ private:
   From normalized(const From &f);
   /// The same, however few there are.
   From normalize(const From &f);
-  From normalize(const From &f, uint32_t out);
+  /// The same, of `f.width` columns from `first` on, into rows of `stride` floats.
+  From normalize(const From &f, uint32_t first, uint32_t out, uint32_t stride);
   To to(const Linear &linear, Rows out) const;
 
   void products(const Input &x, uint32_t n, std::initializer_list<Product> products, Finish finish, float factor = 1,

@@ -11,7 +11,7 @@ void GpuOps::convolve(Rows x, const Convolution &c, RecurrentLayer &memory, Rows
   op.x = handle_of(x.data), op.memory = handle_of(memory.memory), op.out = handle_of(out.data);
   op.width = out.width, op.x_stride = stride_of(x.width), op.out_stride = stride_of(out.width);
   op.n = batch_.n;
-  op.n_taps = c.n_taps;
+  op.n_taps = c.n_taps, op.first = c.first;
   op.taps = kept_.vector_at(c.taps), op.bias = kept_.vector_at(c.bias);
   op.at = memory.at;
   op.around = static_cast<uint32_t>(c.around);
@@ -68,6 +68,34 @@ void GpuOps::delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out)
   op.norm = kept_.vector_at(rule.norm), op.epsilon = rule.norm_epsilon;
   op.at = memory.at + memory.n_inputs;
   gpu_encode(&op);
+}
+
+void GpuOps::state_space(const StateSpace &space, RecurrentLayer &memory, Rows out) {
+  constexpr uint32_t kColumns = 16; // of a workgroup
+  gpu::StateSpace op;
+  op.grid[0] = space.n_head, op.grid[1] = (space.head_dim + kColumns - 1) / kColumns;
+  op.batch = scratch_.batch.handle(), op.vectors = kept_.vectors;
+  op.input = handle_of(space.in.data), op.convolved = handle_of(space.convolved.data);
+  op.memory = handle_of(memory.memory), op.out = handle_of(out.data);
+  op.head_dim = space.head_dim, op.n_state = space.n_state;
+  op.in_group = space.n_head / space.n_group;
+  op.write = space.width(), op.read = space.width() + space.n_group * space.n_state;
+  op.steps = space.n_in() - space.n_head;
+  op.in_stride = stride_of(space.in.width), op.convolved_stride = stride_of(space.convolved.width);
+  op.out_stride = stride_of(out.width);
+  op.n = batch_.n;
+  op.step_bias = kept_.vector_at(space.step_bias), op.rate = kept_.vector_at(space.rate);
+  op.skip = kept_.vector_at(space.skip);
+  op.at = memory.at + memory.n_inputs;
+  gpu_encode(&op);
+
+  gpu::GatedRmsnorm norm;
+  norm.grid[0] = space.n_group, norm.grid[1] = batch_.n;
+  norm.gate = op.input, norm.vectors = kept_.vectors, norm.x = op.out;
+  norm.width = space.width() / space.n_group;
+  norm.gate_stride = op.in_stride, norm.stride = op.out_stride;
+  norm.weight = kept_.vector_at(space.norm), norm.epsilon = space.norm_epsilon;
+  gpu_encode(&norm);
 }
 
 void GpuOps::part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) {

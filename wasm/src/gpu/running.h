@@ -76,6 +76,7 @@ struct Kinds {
   std::vector<Recurrence> recurrences;
   std::vector<Convolution> convolutions; // that stand alone
   std::vector<DeltaRule> delta_rules;
+  std::vector<StateSpace> state_spaces;
   std::vector<Product> products; // those that are cut otherwise are other kinds
   std::vector<AttentionSpec> attention;
 };
@@ -88,5 +89,6 @@ Status start_encoder(Checks::Running &running, const Kinds::Encoder &kind);
 Status start_convolution(Checks::Running &running, const Convolution &kind);
 /// The gates of attention, too, which models that have such a rule have as well.
 Status start_delta_rule(Checks::Running &running, const DeltaRule &kind);
+Status start_state_space(Checks::Running &running, const StateSpace &kind);
 
 } // namespace slm

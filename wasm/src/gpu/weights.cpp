@@ -25,6 +25,20 @@ uint64_t part_bytes(const MatmulKernel &k, uint32_t blocks, uint32_t rows) {
 
 } // namespace
 
+Placement part_of(const Matrix &whole, uint32_t first, uint32_t rows) {
+  const Placement &all = placement(whole);
+  Placement some{all.blocks, {}};
+  for (const Part &p : all.parts) {
+    const uint32_t from = std::max(first, p.first_row), to = std::min(first + rows, p.first_row + p.rows);
+    if (from >= to) continue;
+    Part part{p.heap, {}, from - first, to - from};
+    for (uint32_t r = 0; r < 4; r++) // four rows are whole words of every region, and vectors of the first
+      part.at[r] = p.at[r] + region_row_bytes(*whole.kernel, r, all.blocks) * (from - p.first_row) / 4;
+    some.parts.push_back(part);
+  }
+  return some;
+}
+
 WeightStore::WeightStore() : kept_(std::make_unique<Kept>()) {}
 WeightStore::~WeightStore() = default;
 WeightStore::WeightStore(WeightStore &&) noexcept = default;
@@ -67,6 +81,12 @@ Status WeightStore::place(Matrix &m, std::string_view name) {
   m.data = reinterpret_cast<uint8_t *>(place.get());
   kept_->placements.push_back(std::move(place));
   return SLM_OK;
+}
+
+void WeightStore::part(const Matrix &whole, uint32_t first, Matrix &rows) {
+  kept_->placements.push_back(std::make_unique<Placement>(part_of(whole, first, rows.rows)));
+  rows.kernel = whole.kernel;
+  rows.data = reinterpret_cast<uint8_t *>(kept_->placements.back().get());
 }
 
 Status WeightStore::place(float *&out, uint32_t n, std::string_view) {

@@ -26,6 +26,8 @@ struct Placement {
   std::vector<Part> parts;
 };
 inline const Placement &placement(const Matrix &m) { return *reinterpret_cast<const Placement *>(m.data); }
+/// Of its `rows` rows from `first`, a multiple of kRows, on.
+Placement part_of(const Matrix &whole, uint32_t first, uint32_t rows);
 
 /// "No vector" in the parameters of a shader.
 inline constexpr uint32_t kNone = 0xffffffff;

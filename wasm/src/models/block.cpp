@@ -7,9 +7,13 @@ Status AttentionWeights::load(Loader &loader, uint32_t layer, const ModelShape &
   const int at = static_cast<int>(layer);
   const uint32_t n_q = s.n_head * s.head_dim, n_kv = s.n_head_kv * s.head_dim;
   SLM_TRY(loader.vector(at, "attn_norm", s.n_embd, norm));
-  SLM_TRY(loader.linear_with_bias(at, "attn_q", per_head * n_q, s.n_embd, q));
-  SLM_TRY(loader.linear_with_bias(at, "attn_k", n_kv, s.n_embd, k));
-  SLM_TRY(loader.linear_with_bias(at, "attn_v", n_kv, s.n_embd, v));
+  if (loader.has(at, "attn_qkv")) {
+    SLM_TRY(loader.stacked(at, "attn_qkv", s.n_embd, qkv, {{q, per_head * n_q}, {k, n_kv}, {v, n_kv}}));
+  } else {
+    SLM_TRY(loader.linear_with_bias(at, "attn_q", per_head * n_q, s.n_embd, q));
+    SLM_TRY(loader.linear_with_bias(at, "attn_k", n_kv, s.n_embd, k));
+    SLM_TRY(loader.linear_with_bias(at, "attn_v", n_kv, s.n_embd, v));
+  }
   if (qk_norm) {
     SLM_TRY(loader.vector(at, "attn_q_norm", s.head_dim, q_norm));
     SLM_TRY(loader.vector(at, "attn_k_norm", s.head_dim, k_norm));
@@ -31,8 +35,12 @@ Status AttentionWeights::load_queries(Loader &loader, uint32_t layer, const Mode
 Status FeedForwardWeights::load(Loader &loader, uint32_t layer, const ModelShape &s, std::string_view norm_name) {
   const int at = static_cast<int>(layer);
   SLM_TRY(loader.vector(at, norm_name, s.n_embd, norm));
-  SLM_TRY(loader.linear_with_bias(at, "ffn_gate", s.n_ff, s.n_embd, gate));
-  SLM_TRY(loader.linear_with_bias(at, "ffn_up", s.n_ff, s.n_embd, up));
+  if (loader.rows(at, "ffn_up") == 2 * s.n_ff) {
+    SLM_TRY(loader.stacked(at, "ffn_up", s.n_embd, both, {{gate, s.n_ff}, {up, s.n_ff}}));
+  } else {
+    SLM_TRY(loader.linear_with_bias(at, "ffn_gate", s.n_ff, s.n_embd, gate));
+    SLM_TRY(loader.linear_with_bias(at, "ffn_up", s.n_ff, s.n_embd, up));
+  }
   return loader.linear_with_bias(at, "ffn_down", s.n_embd, s.n_ff, down);
 }
 

@@ -12,6 +12,7 @@ struct AttentionWeights {
   float *norm;                                // (n_embd)
   Linear q;                                   // (n_head * head_dim, n_embd), or twice as many rows
   Linear k, v;                                // (n_head_kv * head_dim, n_embd)
+  Linear qkv;                                 // all three, where the file has them in one
   float *q_norm = nullptr, *k_norm = nullptr; // (head_dim), or null
   Linear output;                              // (n_embd, n_head * head_dim)
 
@@ -25,6 +26,7 @@ struct AttentionWeights {
 struct FeedForwardWeights {
   float *norm;     // (n_embd)
   Linear gate, up; // (n_ff, n_embd)
+  Linear both;     // these two, where the file has them in one
   Linear down;     // (n_embd, n_ff)
 
   Status load(Loader &loader, uint32_t layer, const ModelShape &shape, std::string_view norm = "ffn_norm");

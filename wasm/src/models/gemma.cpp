@@ -123,7 +123,7 @@ public:
       op.matmul({s.x, l.attn.norm, c.norm_epsilon}, {{l.attn.q, s.q}, {l.attn.k, s.k}, {l.attn.v, s.v}});
       attention.rope = two_ropes && !is_global(i) ? &w.local_rope : &w.global_rope;
       attention.window = window(i);
-      if (c.traits.embeds) see_both_ways(attention, i);
+      if (c.traits.embeds) attention.see_both_ways(is_global(i) ? 0 : c.sliding_window);
       attention.q_norm = l.attn.q_norm, attention.k_norm = l.attn.k_norm;
       op.attention(s.q, s.k, s.v, attention, s.cache[i], s.attended);
       op.mark(Mark::Heads, i, s.attended);
@@ -146,12 +146,6 @@ public:
   }
 
 private:
-  /// A local layer's window is as wide as both sides together.
-  void see_both_ways(AttentionSpec &attention, uint32_t layer) const {
-    attention.ahead = is_global(layer) ? UINT32_MAX : c.sliding_window / 2;
-    attention.window = is_global(layer) ? 0 : c.sliding_window / 2 + 1;
-  }
-
   /// x += W y, or x += norm(W y) where the family normalizes after a block.
   void residual(Ops &op, Rows y, const Linear &linear, const float *post_norm, GemmaState &s) const {
     if (post_norm == nullptr) return op.matmul_add({y}, linear, s.x);

@@ -4,7 +4,9 @@
 // token's rows are looked up once and enter each layer through a gate. The last
 // layers attend to the keys and values of the last ones before them: a prompt's
 // tokens end there, and only those whose logits are wanted go on. Larger models
-// have no such embeddings and fit no page.
+// have no such embeddings and fit no page. EmbeddingGemma 2 (Google 2026) has the
+// same layers with tokens that see both ways; each layer's embeddings are made of
+// a token's own alone, and one more matrix of its tokens' mean an embedding.
 #include <algorithm>
 
 #include "block.h"
@@ -13,6 +15,7 @@ namespace slm {
 namespace {
 
 struct Config {
+  bool embeds;
   ModelShape shape; // where layers differ, the largest
   float norm_epsilon;
   uint32_t sliding_window;
@@ -43,7 +46,7 @@ struct Weights {
   Ends ends;
   std::vector<Layer> layers;
   Rope global_rope, local_rope;
-  RowTable per_layer_embd;     // (n_vocab, n_layer * n_per_layer)
+  RowTable per_layer_embd;     // (n_vocab, n_layer * n_per_layer), unless it embeds
   Linear per_layer_projection; // (n_layer * n_per_layer, n_embd)
   float *per_layer_norm;       // (n_per_layer)
 };
@@ -51,16 +54,25 @@ struct Weights {
 struct Gemma4State : BlockState {
   Rows branch;    // n_embd
   Rows per_layer; // n_layer * n_per_layer
-  Rows projected; // the same
   Rows gated_one; // n_per_layer
+  Rows projected; // n_layer * n_per_layer, or where it embeds
+  Rows normed;    // n_per_layer, and
+  Rows pooled;    // n_embd, one row
 
   Gemma4State(Arena &arena, const Config &c)
       : BlockState(arena, c.shape), branch(arena.rows(c.shape.n_embd)), per_layer(arena.rows(c.per_layer_width())),
-        projected(arena.rows(c.per_layer_width())), gated_one(arena.rows(c.n_per_layer)) {}
+        gated_one(arena.rows(c.n_per_layer)) {
+    if (c.embeds)
+      normed = arena.rows(c.n_per_layer), pooled = arena.rows(c.shape.n_embd, true);
+    else
+      projected = arena.rows(c.per_layer_width());
+  }
 };
 
 class Gemma4 : public Family {
 public:
+  explicit Gemma4(bool embeds) { c.embeds = embeds; }
+
   Status load(Loader &loader) override {
     SLM_TRY(read_config(loader));
     SLM_TRY(lay_out(loader));
@@ -68,14 +80,22 @@ public:
     const uint32_t width = c.per_layer_width();
     for (uint32_t i = 0; i < s.n_layer; i++)
       SLM_TRY(load_layer(loader, i));
-    SLM_TRY(loader.row_table("per_layer_token_embd", s.n_vocab, width, w.per_layer_embd));
     SLM_TRY(loader.linear(-1, "per_layer_model_proj", width, s.n_embd, w.per_layer_projection));
     SLM_TRY(loader.vector(-1, "per_layer_proj_norm", c.n_per_layer, w.per_layer_norm));
-    return w.ends.load(loader, s);
+    if (!c.embeds) {
+      SLM_TRY(loader.row_table("per_layer_token_embd", s.n_vocab, width, w.per_layer_embd));
+      return w.ends.load(loader, s);
+    }
+    SLM_TRY(loader.linear(-1, "token_embd", s.n_vocab, s.n_embd, w.ends.token_embd));
+    SLM_TRY(loader.vector(-1, "output_norm", s.n_embd, w.ends.output_norm));
+    return loader.linear(-1, "output", s.n_embedding, s.n_embd, w.ends.output);
   }
 
   const ModelShape &shape() const override { return c.shape; }
-  uint32_t window(uint32_t layer) const override { return w.layers[layer].is_local ? c.sliding_window : 0; }
+  /// Of a model that embeds, both ways, and its cache has to hold the whole text.
+  uint32_t window(uint32_t layer) const override {
+    return w.layers[layer].is_local && !c.embeds ? c.sliding_window : 0;
+  }
   KvShape kv(uint32_t layer) const override {
     const Layer &l = w.layers[layer];
     return l.source == layer ? KvShape{l.shape.n_head_kv, l.shape.head_dim} : KvShape{};
@@ -83,7 +103,7 @@ public:
   uint32_t heads_width(uint32_t layer) const override {
     return w.layers[layer].shape.n_head * w.layers[layer].shape.head_dim;
   }
-  bool looks_up() const override { return true; }
+  bool looks_up() const override { return !c.embeds; }
 
   std::unique_ptr<State> new_state(Arena &arena) const override { return std::make_unique<Gemma4State>(arena, c); }
 
@@ -94,7 +114,8 @@ public:
 
     op.rotations({&w.global_rope, &w.local_rope});
     op.embed(w.ends.token_embd.weight, std::sqrt(float(m.n_embd)), x);
-    embed_per_layer(op, s);
+    op.matmul({s.x}, {{w.per_layer_projection, c.embeds ? s.per_layer : s.projected}});
+    if (!c.embeds) look_up_per_layer(op, s);
     for (uint32_t i = layers.first; i < layers.end; i++) {
       const Layer &l = w.layers[i];
       if (i == c.first_shared() && op.keep_last(output.n, {&x, &per_layer}) == 0) return;
@@ -104,29 +125,36 @@ public:
       op.matmul({narrow(s.gated, l.shape.n_ff)}, {{l.ffn.down, s.branch}});
       op.add_rmsnorm(s.branch, l.ffn_post_norm, c.norm_epsilon, x);
       op.mark(Mark::MlpEnd, i, x);
-      op.gate({x}, l.per_layer_gate, Glu::Gelu, per_layer, i * c.n_per_layer, s.gated_one);
+      const uint32_t own = i * c.n_per_layer; // columns, from this one on
+      if (c.embeds) op.rmsnorm({per_layer, w.per_layer_norm, projected_epsilon()}, s.normed, own);
+      op.gate({x}, l.per_layer_gate, Glu::Gelu, c.embeds ? s.normed : per_layer, c.embeds ? 0 : own, s.gated_one);
       op.matmul({s.gated_one}, {{l.per_layer_up, s.branch}});
-      // Twice the epsilon: see embed_per_layer.
-      op.add_rmsnorm(s.branch, l.per_layer_norm, 2 * c.norm_epsilon, x, *l.scale);
+      // Twice the epsilon: see look_up_per_layer.
+      op.add_rmsnorm(s.branch, l.per_layer_norm, (c.embeds ? 1 : 2) * c.norm_epsilon, x, *l.scale);
       op.mark(Mark::LayerEnd, i, x);
     }
     head(op, s, x, output);
   }
 
-  void head(Ops &op, State &, Rows x, const Output &output) const override {
-    op.logits({x, w.ends.output_norm, c.norm_epsilon}, *w.ends.head, c.final_softcap, output.n, output.logits);
+  void head(Ops &op, State &state, Rows x, const Output &output) const override {
+    const Input last{x, w.ends.output_norm, c.norm_epsilon};
+    if (!c.embeds) return op.logits(last, *w.ends.head, c.final_softcap, output.n, output.logits);
+    const Rows pooled = static_cast<Gemma4State &>(state).pooled;
+    op.pool(last, Pooling::Mean, pooled);
+    op.logits({pooled}, w.ends.output, 0, std::min(output.n, 1u), output.logits);
   }
 
 private:
   static Rows narrow(Rows rows, uint32_t width) { return {rows.data, width}; }
 
-  /// Each layer's embeddings: norm(W x / sqrt(n_embd)) + sqrt(n_per_layer) e, all over sqrt(2). A norm takes the
-  /// factor of its input into its epsilon; that of the sum is left to the norm behind each gate, likewise.
-  void embed_per_layer(Ops &op, Gemma4State &s) const {
+  /// Of norm(W x / sqrt(n_embd)): a norm takes the factor of its input into its epsilon.
+  float projected_epsilon() const { return c.norm_epsilon * float(c.shape.n_embd); }
+
+  /// Each layer's embeddings: norm(W x / sqrt(n_embd)) + sqrt(n_per_layer) e, all over sqrt(2). The factor of the sum
+  /// is left to the norm behind each gate.
+  void look_up_per_layer(Ops &op, Gemma4State &s) const {
     op.embed(w.per_layer_embd, std::sqrt(float(c.n_per_layer)), s.per_layer);
-    op.matmul({s.x}, {{w.per_layer_projection, s.projected}});
-    const float epsilon = c.norm_epsilon * float(c.shape.n_embd);
-    op.add_rmsnorm_slices(s.projected, w.per_layer_norm, c.n_per_layer, epsilon, s.per_layer);
+    op.add_rmsnorm_slices(s.projected, w.per_layer_norm, c.n_per_layer, projected_epsilon(), s.per_layer);
   }
 
   void attend(Ops &op, uint32_t layer, Gemma4State &s, Rows x) const {
@@ -146,6 +174,7 @@ private:
     spec.v_norm = true;
     spec.norm_epsilon = c.norm_epsilon;
     spec.window = l.is_local ? c.sliding_window : 0;
+    if (c.embeds) spec.see_both_ways(spec.window);
     op.attention(q, k, v, spec, s.cache[l.source], attended);
     op.mark(Mark::Heads, layer, attended);
     op.matmul({attended}, {{l.attn.output, s.branch}});
@@ -155,7 +184,13 @@ private:
   Status read_config(Loader &loader) {
     ModelShape &s = c.shape;
     SLM_TRY(loader.number("embedding_length_per_layer_input", c.n_per_layer, 0));
-    if (c.n_per_layer == 0 || loader.has(0, "ffn_gate_inp"))
+    if (c.embeds) {
+      SLM_TRY(loader.number("embedding_length", s.n_embedding));
+      SLM_TRY(loader.number("embedding_length_out", s.n_embedding, s.n_embedding));
+      SLM_TRY(loader.between("embedding_length_out", s.n_embedding, 1, Loader::kMaxWidth));
+      SLM_TRY(loader.refuse_variant("pooling_type", 1, "rows that become one otherwise than by their mean"));
+    }
+    if (!c.embeds && (c.n_per_layer == 0 || loader.has(0, "ffn_gate_inp")))
       return fail(SLM_ERR_UNSUPPORTED, "the file is one of the larger Gemma 4 models (12B, 26B-A4B, 31B), which need "
                                        "more memory than a page has; take Gemma 4 E2B or E4B");
     SLM_TRY(loader.shape(s, true));
@@ -173,9 +208,9 @@ private:
       return fail(SLM_ERR_UNSUPPORTED, "attention heads of ", c.local_head_dim,
                   " columns are not supported; they should be a multiple of 8");
     SLM_TRY(loader.number("attention.shared_kv_layers", c.n_shared, 0));
-    SLM_TRY(loader.between("attention.shared_kv_layers", c.n_shared, 0, s.n_layer - 1));
+    SLM_TRY(loader.between("attention.shared_kv_layers", c.n_shared, 0, c.embeds ? 0 : s.n_layer - 1));
     // It says which columns of a head are not rotated.
-    if (!loader.has("rope_freqs.weight"))
+    if (!c.embeds && !loader.has("rope_freqs.weight"))
       return fail(
           SLM_ERR_BAD_FILE,
           "the file has no tensor 'rope_freqs.weight', which every gemma4 model needs; convert the model again");
@@ -216,7 +251,7 @@ private:
       SLM_TRY(loader.between("feed_forward_length", n_ff[i], 1, Loader::kMaxWidth));
       SLM_TRY(loader.between("attention.head_count_kv", n_head_kv[i], 1, c.shape.n_head));
       if (c.shape.n_head % n_head_kv[i] != 0)
-        return fail(SLM_ERR_BAD_FILE, "'gemma4.attention.head_count' (", c.shape.n_head,
+        return fail(SLM_ERR_BAD_FILE, "'", loader.architecture(), ".attention.head_count' (", c.shape.n_head,
                     ") should be a multiple of head_count_kv (", n_head_kv[i], ")");
       l.source = i;
       if (i < c.first_shared()) continue;
@@ -236,6 +271,7 @@ private:
 
 } // namespace
 
-std::unique_ptr<Family> new_gemma4() { return std::make_unique<Gemma4>(); }
+std::unique_ptr<Family> new_gemma4() { return std::make_unique<Gemma4>(false); }
+std::unique_ptr<Family> new_gemma_embedding2() { return std::make_unique<Gemma4>(true); }
 
 } // namespace slm

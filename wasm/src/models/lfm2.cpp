@@ -66,6 +66,7 @@ public:
         SLM_TRY(loader.convolution(at, "shortconv.conv", s.n_embd, c.n_taps, l.conv.convolution));
         SLM_TRY(loader.linear(at, "shortconv.out_proj", s.n_embd, s.n_embd, l.conv.out));
         l.conv.convolution.around = Around::Gates;
+        l.conv.convolution.first = 2 * s.n_embd;
       } else {
         SLM_TRY(l.attn.load(loader, i, s, true));
       }

@@ -1,6 +1,7 @@
 // llama.cpp: Llama (Touvron et al. 2023; Llama 3.x, SmolLM2) and those that
-// differ from it by a trait or two, Qwen2, Qwen3, SmolLM3 and Ministral 3:
-// pre-norm, grouped-query attention, rotary positions, SwiGLU.
+// differ from it by a trait or two, Qwen2, Qwen3, SmolLM3, Phi-3 and 4 mini
+// (Abdin et al. 2024) and Ministral 3: pre-norm, grouped-query attention, rotary
+// positions, SwiGLU.
 #include "block.h"
 
 namespace slm {
@@ -10,13 +11,15 @@ struct Traits {
   bool neox;                     // rotary pairs are half a head apart, not neighbours
   bool qk_norm;                  // queries and keys are normalized per head
   uint32_t unrotated_period = 0; // every such layer knows no positions (NoPE, Yang et al. 2025); 0: none
+  bool windowed = false;         // every layer sees no further than the file says
 };
 
 struct Config {
   Traits traits;
   ModelShape shape;
   float norm_epsilon;
-  float temperature; // of attention over many positions (Ministral 3)
+  uint32_t sliding_window = 0; // 0: all positions
+  float temperature;           // of attention over many positions (Ministral 3)
   uint32_t temperature_span;
 };
 
@@ -40,6 +43,7 @@ public:
     SLM_TRY(loader.shape(s));
     SLM_TRY(loader.number("attention.layer_norm_rms_epsilon", c.norm_epsilon, 1e-5f));
     SLM_TRY(loader.rope(w.rope, c.traits.neox, s.rope_dims, 10000));
+    if (c.traits.windowed) SLM_TRY(loader.number("attention.sliding_window", c.sliding_window, 0));
     SLM_TRY(loader.number("attention.temperature_scale", c.temperature, 0.f));
     SLM_TRY(loader.number("rope.scaling.original_context_length", c.temperature_span, s.n_ctx_train));
     SLM_TRY(loader.between("rope.scaling.original_context_length", c.temperature_span, 1, 1u << 30));
@@ -52,7 +56,7 @@ public:
   }
 
   const ModelShape &shape() const override { return c.shape; }
-  uint32_t window(uint32_t) const override { return 0; }
+  uint32_t window(uint32_t) const override { return c.sliding_window; }
 
   std::unique_ptr<State> new_state(Arena &arena) const override { return std::make_unique<BlockState>(arena, c.shape); }
 
@@ -62,6 +66,7 @@ public:
     AttentionSpec attention{m.n_head, m.n_head_kv, m.head_dim, &w.rope};
     attention.scale = inverse_sqrt(m.head_dim);
     attention.norm_epsilon = c.norm_epsilon;
+    attention.window = c.sliding_window;
     attention.temperature = c.temperature, attention.temperature_span = float(c.temperature_span);
 
     op.rotations({&w.rope});
@@ -102,5 +107,6 @@ std::unique_ptr<Family> new_qwen2() { return std::make_unique<Llama>(Traits{true
 std::unique_ptr<Family> new_qwen3() { return std::make_unique<Llama>(Traits{true, true}); }
 std::unique_ptr<Family> new_mistral3() { return std::make_unique<Llama>(Traits{false, false}); }
 std::unique_ptr<Family> new_smollm3() { return std::make_unique<Llama>(Traits{false, false, 4}); }
+std::unique_ptr<Family> new_phi3() { return std::make_unique<Llama>(Traits{true, false, 0, true}); }
 
 } // namespace slm

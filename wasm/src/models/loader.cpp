@@ -55,11 +55,20 @@ Status TensorSlot::take(uint32_t offset, uint32_t n) {
 Status TensorSlot::place(WeightStore &weights) {
   if (skipped) return SLM_OK;
   if (turned) SLM_TRY(allocate(whole, tensor->size, tensor->name));
-  return matrix != nullptr ? weights.place(*matrix, tensor->name)
-                           : weights.place(*vector, static_cast<uint32_t>(elements()), tensor->name);
+  if (matrix == nullptr) return weights.place(*vector, static_cast<uint32_t>(elements()), tensor->name);
+  SLM_TRY(weights.place(*matrix, tensor->name));
+  uint32_t first = 0;
+  for (Matrix *part : parts)
+    if (part != nullptr) {
+      weights.part(*matrix, first, *part);
+      first += part->rows;
+    }
+  return SLM_OK;
 }
 
 Status TensorSlot::feed(WeightStore &weights, uint32_t offset, const uint8_t *bytes, uint32_t n) {
+  if (skipped)
+    return fail(SLM_ERR_INVALID_ARGUMENT, "tensor '", tensor->name, "' is left out: nothing computes with it");
   SLM_TRY(take(offset, n));
   if (turned) {
     std::memcpy(whole.get() + offset, bytes, n);
@@ -311,8 +320,11 @@ Status Loader::rope(Rope &rope, bool neox, uint32_t n_dims, float default_base) 
     for (uint32_t i = 0; i < n_dims / 2; i++)
       rope.inverse_freq[i] /= factor;
   }
-  if (has("rope_freqs.weight")) SLM_TRY(vector(-1, "rope_freqs", n_dims / 2, rope.factors));
-  return SLM_OK;
+  if (has("rope_freqs.weight")) return vector(-1, "rope_freqs", n_dims / 2, rope.factors);
+  if (!has("rope_factors_long.weight")) return SLM_OK;
+  SLM_TRY(number("rope.scaling.original_context_length", rope.original_context));
+  SLM_TRY(vector(-1, "rope_factors_long", n_dims / 2, rope.long_factors));
+  return vector(-1, "rope_factors_short", n_dims / 2, rope.factors);
 }
 
 /// YaRN (Peng et al. 2023): frequencies that turn fewer than `beta_slow` times in the original context become
@@ -345,6 +357,27 @@ Status Loader::stretch(Rope &rope, float base, float factor) const {
   return SLM_OK;
 }
 
+Status Loader::stacked(int layer, std::string_view name, uint32_t columns, Linear &whole,
+                       std::initializer_list<Share> shares) {
+  uint32_t rows = 0, i = 0;
+  for (const Share &share : shares) {
+    if (rows % kRows != 0)
+      return fail(SLM_ERR_UNSUPPORTED, "tensor '", tensor_name(layer, name, ".weight"),
+                  "' holds several matrices, of which one begins at row ", rows, "; multiples of ", kRows,
+                  " are supported");
+    rows += share.rows;
+  }
+  SLM_TRY(linear(layer, name, rows, columns, whole));
+  rows = 0;
+  for (const Share &share : shares) {
+    share.linear = whole;
+    share.linear.weight.rows = share.rows, share.linear.from = rows;
+    rows += share.rows;
+    slots_[whole.slot].parts[i++] = &share.linear.weight;
+  }
+  return SLM_OK;
+}
+
 TensorSlot *Loader::slot(std::string_view name) const {
   const uint32_t i = names_.find(hash_bytes(name), [&](uint32_t id) { return slots_[id].tensor->name == name; });
   return i == HashIndex::kNone ? nullptr : &slots_[i];
@@ -356,6 +389,11 @@ bool Loader::has(int layer, std::string_view name) const { return has(tensor_nam
 uint64_t Loader::columns(int layer, std::string_view name) const {
   const TensorSlot *s = slot(tensor_name(layer, name, ".weight"));
   return s == nullptr ? 0 : s->tensor->ne[0];
+}
+
+uint64_t Loader::rows(int layer, std::string_view name) const {
+  const TensorSlot *s = slot(tensor_name(layer, name, ".weight"));
+  return s == nullptr ? 0 : s->tensor->ne[1];
 }
 
 Status Loader::claim(int layer, const std::string &name, const Shape &shape, TensorSlot *&out) {
@@ -428,17 +466,23 @@ Status Loader::bare_vector(int layer, std::string_view name, uint32_t n, float *
   return claim_vector(layer, tensor_name(layer, name, ""), n, out);
 }
 
+Status Loader::bare_column(int layer, std::string_view name, uint32_t n, float *&out) {
+  return claim_floats(layer, tensor_name(layer, name, ""), n, 1, out);
+}
+
 Status Loader::leave_out_last(uint32_t n, ModelShape &shape) {
   if (n >= shape.n_layer)
     return fail(SLM_ERR_BAD_FILE, "the model has ", shape.n_layer, " layers, of which ", n,
                 " are said to be for training alone; convert it again");
   shape.n_layer -= n;
-  for (uint32_t i = shape.n_layer; i < shape.n_layer + n; i++) {
-    const std::string prefix = tensor_name(static_cast<int>(i), "", "");
-    for (TensorSlot &s : slots_)
-      if (std::string_view(s.tensor->name).starts_with(prefix)) s.skipped = true;
-  }
+  for (uint32_t i = shape.n_layer; i < shape.n_layer + n; i++)
+    leave_out_all(tensor_name(static_cast<int>(i), "", ""));
   return SLM_OK;
+}
+
+void Loader::leave_out_all(std::string_view prefix) {
+  for (TensorSlot &s : slots_)
+    if (std::string_view(s.tensor->name).starts_with(prefix)) s.skipped = true;
 }
 
 Status Loader::layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out) {
@@ -505,7 +549,9 @@ constexpr Entry kFamilies[] = {
     {"qwen2", new_qwen2},
     {"qwen3", new_qwen3},
     {"smollm3", new_smollm3},
+    {"phi3", new_phi3},
     {"granite", new_granite},
+    {"granitehybrid", new_granite},
     {"olmo2", new_olmo2},
     {"mistral3", new_mistral3},
     {"gemma", new_gemma},
@@ -514,6 +560,7 @@ constexpr Entry kFamilies[] = {
     {"gemma4", new_gemma4},
     {"vaultgemma", new_vaultgemma},
     {"gemma-embedding", new_gemma_embedding},
+    {"gemma-embedding2", new_gemma_embedding2},
     {"bert", new_bert},
     {"recurrentgemma", new_recurrentgemma},
     {"lfm2", new_lfm2},

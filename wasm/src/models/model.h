@@ -61,11 +61,14 @@ struct TensorSlot {
   Matrix *matrix = nullptr;  // packed in groups of four rows, or
   float **vector = nullptr;  // widened to float32, or
   RowTable *table = nullptr; // as it is
+  Matrix *parts[3] = {};     // whose rows those of the matrix are, one behind the other, where it is several
   uint32_t fed = 0;          // bytes taken so far, by any thread
   bool skipped = false;      // nothing computes with it, or its layer is left out: known, and not loaded
   bool turned = false;       // the file has the matrix's transpose,
   Block whole{};             // which is kept until it is all there
 
+  /// The one whose inputs an importance matrix counts: several have the same.
+  Matrix &counted() const { return parts[0] == nullptr ? *matrix : *parts[0]; }
   bool claimed() const { return matrix != nullptr || vector != nullptr || table != nullptr; }
 
   uint64_t elements() const { return tensor->ne[0] * tensor->ne[1]; }
@@ -125,7 +128,7 @@ public:
 
   /// The keys that all families share, checked against named limits; the largest where layers may differ.
   Status shape(ModelShape &shape, bool layers_differ = false) const;
-  /// rope.freq_base, rope.scaling.*, rope_freqs.weight; inverse frequencies.
+  /// rope.freq_base, rope.scaling.*, rope_freqs.weight or rope_factors_*.weight; inverse frequencies.
   Status rope(Rope &rope, bool neox, uint32_t n_dims, float default_base);
   /// A rope with a base of its own and no scaling.
   Status plain_rope(Rope &rope, bool neox, uint32_t n_dims, float base);
@@ -134,6 +137,14 @@ public:
   Status linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
   /// The same, with "<name>.bias" beside "<name>.weight" if the file has one.
   Status linear_with_bias(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
+  struct Share {
+    Linear &linear;
+    uint32_t rows;
+  };
+  /// Several, at most three, of which the file has the rows in one tensor, which becomes `whole`. All must stay
+  /// where they are.
+  Status stacked(int layer, std::string_view name, uint32_t columns, Linear &whole,
+                 std::initializer_list<Share> shares);
   /// A matrix of which the file has the transpose, and none that is quantized.
   Status turned(std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
   /// A convolution of squares that do not overlap, as a matrix: (rows, 3 colours * side * side), with its bias.
@@ -141,12 +152,16 @@ public:
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
   /// "blk.<layer>.<name>" as it stands: a vector that is no ".weight".
   Status bare_vector(int layer, std::string_view name, uint32_t n, float *&out);
-  /// The same of a matrix that no product reads: (rows, columns), row by row.
+  /// The same of one that stands: (n, 1).
+  Status bare_column(int layer, std::string_view name, uint32_t n, float *&out);
+  /// "<name>.weight" of a matrix that no product reads: (rows, columns), row by row.
   Status table(int layer, std::string_view name, uint32_t rows, uint32_t columns, float *&out);
   /// A matrix that is looked up by rows. It must stay where it is.
   Status row_table(std::string_view name, uint32_t rows, uint32_t columns, RowTable &out);
   /// "<name>.weight" is not loaded, if the file has it: this layer computes nothing with it.
   void leave_out(int layer, std::string_view name);
+  /// Whatever begins so is not loaded.
+  void leave_out_all(std::string_view prefix);
   /// "<name>.weight" and "<name>.bias"
   Status layernorm(int layer, std::string_view name, uint32_t n, LayerNorm &out);
   /// "<name>.weight", (width, taps), and "<name>.bias" if the file has one.
@@ -156,8 +171,9 @@ public:
   bool has(std::string_view name) const;
   /// "blk.<layer>.<name>.weight"
   bool has(int layer, std::string_view name) const;
-  /// Numbers of a row of that tensor, or 0 without it.
+  /// Numbers of a row of that tensor, and its rows, or 0 without it.
   uint64_t columns(int layer, std::string_view name) const;
+  uint64_t rows(int layer, std::string_view name) const;
   /// output.weight, or the token embedding when the file ties them.
   Status head(uint32_t n_embd, const Linear &embedding, Linear &own, const Linear *&head);
 
@@ -249,6 +265,7 @@ std::unique_ptr<Family> new_llama();
 std::unique_ptr<Family> new_qwen2();
 std::unique_ptr<Family> new_qwen3();
 std::unique_ptr<Family> new_smollm3();
+std::unique_ptr<Family> new_phi3();
 std::unique_ptr<Family> new_granite();
 std::unique_ptr<Family> new_olmo2();
 std::unique_ptr<Family> new_mistral3();
@@ -257,6 +274,7 @@ std::unique_ptr<Family> new_gemma2();
 std::unique_ptr<Family> new_gemma3();
 std::unique_ptr<Family> new_gemma4();
 std::unique_ptr<Family> new_gemma_embedding();
+std::unique_ptr<Family> new_gemma_embedding2();
 std::unique_ptr<Family> new_vaultgemma();
 std::unique_ptr<Family> new_bert();
 std::unique_ptr<Family> new_recurrentgemma();

@@ -7,6 +7,7 @@ import { formatBytes } from '../core/units';
 import { reasonOf } from '../engine/backend';
 import { Engine } from '../engine/engine';
 import { MEMORY } from '../generated/abi';
+import { areCodes } from '../vision/masks';
 import { PROJECTORS } from '../vision/projectors';
 import type { LoadedFacts } from '../worker/protocol';
 import { ModelAdapters } from './adapters';
@@ -14,6 +15,7 @@ import { Chat, type ChatContext } from './chat';
 import { TextEmbeddings } from './embeddings';
 import { ModelGuard } from './guard';
 import { inspect } from './inspect';
+import { invalid } from './params';
 import { MessagePictures } from './pictures';
 import { Queue } from './queue';
 import { ModelSaes } from './saes';
@@ -125,6 +127,18 @@ export class LoadedModel implements Slm {
     return inspect(this.#context, request, options);
   }
 
+  async mask(codes: readonly number[]): Promise<Float32Array> {
+    const { name, vision } = this.#source.manifest;
+    if (vision?.masks !== true)
+      throw new SlmError(
+        'unsupported',
+        `Expected a model with a decoder of masks, found ${name}, which has none; convert it again with --masks.`,
+      );
+    if (!Array.isArray(codes) || !areCodes(codes))
+      return invalid('the 16 codes of an outline, 0 to 127', codes);
+    return this.#engine.mask([...codes]);
+  }
+
   async tokenize(text: string, { special = true }: { special?: boolean } = {}): Promise<number[]> {
     return Array.from(await this.#engine.tokenize(text, { special, bos: false }));
   }
@@ -153,15 +167,15 @@ export class LoadedModel implements Slm {
   }
 }
 
-/** The model's own, or that of its projector. */
+/** That of its projector, whose models know no chat whatever their tokenizers brought; or the model's own. */
 function templateOf({ chat_template, vision }: Manifest): string | null {
-  return chat_template ?? (vision === undefined ? null : PROJECTORS[vision.projector].template);
+  return (vision === undefined ? null : PROJECTORS[vision.projector].template) ?? chat_template;
 }
 
 function visionOf({ vision }: Manifest): VisionInfo | null {
   if (vision === undefined) return null;
-  const { projector, image_size, n_tokens } = vision;
-  return { projector, image_size, n_tokens };
+  const { projector, image_size, n_tokens, masks } = vision;
+  return { projector, image_size, n_tokens, masks };
 }
 
 function describe({ facts, choice, notices, losses }: Engine, { manifest }: ModelSource): ModelInfo {

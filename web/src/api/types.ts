@@ -132,6 +132,8 @@ export interface ManifestVision {
   readonly n_tokens: number;
   /** A prompt with pictures is evaluated by one call. */
   readonly whole_prompt: boolean;
+  /** Its file holds a decoder of what answers outline. */
+  readonly masks: boolean;
   /** Bytes of its packed weights, and those that it takes beside them while it encodes. */
   readonly packed_bytes: number;
   readonly encode_bytes: number;
@@ -316,6 +318,8 @@ export interface VisionInfo {
   readonly image_size: number;
   /** Tokens that a picture takes, without those around it; each part of one that is cut takes as many. */
   readonly n_tokens: number;
+  /** Whether `mask` draws what an answer outlines. */
+  readonly masks: boolean;
 }
 
 export interface SlmStats {
@@ -409,6 +413,9 @@ export interface Slm {
   /** What the model makes of each token of a text behind each of its layers. Rejects with `unsupported` for a
    *  model that embeds, and for one with a guard, which must not be looked past. */
   inspect(request: InspectRequest, options?: { readonly signal?: AbortSignal }): Promise<Inspection>;
+  /** What sixteen codes <seg000> to <seg127> of an answer outline in the box before them, (64, 64) row by row:
+   *  above 0 is inside. Rejects with `unsupported` for a model without a decoder for them (`info.vision.masks`). */
+  mask(codes: readonly number[]): Promise<Float32Array>;
   /** `special`: parse special tokens in the text (default true). */
   tokenize(text: string, options?: { readonly special?: boolean }): Promise<number[]>;
   /** `special`: render special tokens (default false). */

@@ -10,6 +10,7 @@ import { fromFile, isSaved, toJson, toMarkdown } from './transfer';
 /** Longer than any conversation that a tab holds, with some dozen pictures. */
 const MAX_BYTES = 150e6;
 
+/** Throws an Error whose message is a sentence. */
 export async function saveConversation(conversation: Conversation, kind: 'md' | 'json'): Promise<void> {
   const day = new Date().toISOString().slice(0, 10);
   if (kind === 'md') saveFile(`chat-${day}.md`, 'text/markdown', toMarkdown(conversation));
@@ -30,22 +31,4 @@ export async function takeFiles(files: readonly File[]): Promise<Conversation | 
     if (isSaved(text)) return fromFile(text);
   }
   return readFiles(files);
-}
-
-/** Files may be dropped anywhere on the page, while `canTake` says so. */
-export function listenToDrops(canTake: () => boolean, take: (files: readonly File[]) => void): void {
-  const mark = (on: boolean) => document.body.classList.toggle('is-dropping', on);
-  document.addEventListener('dragover', (event) => {
-    if (!event.dataTransfer?.types.includes('Files')) return;
-    event.preventDefault(); // else the browser would open the file in place of the chat
-    mark(true);
-  });
-  document.addEventListener('dragleave', ({ relatedTarget }) => relatedTarget === null && mark(false));
-  document.addEventListener('drop', (event) => {
-    mark(false);
-    const files = [...(event.dataTransfer?.files ?? [])];
-    if (files.length === 0) return;
-    event.preventDefault();
-    if (canTake()) take(files);
-  });
 }

@@ -11,7 +11,8 @@ import { Composer } from './composer';
 import type { Conversation } from './conversation';
 import { h } from './dom';
 import { Drawers } from './drawers';
-import { listenToDrops, takeFiles } from './files';
+import { listenToDrops } from './drops';
+import { takeFiles } from './files';
 import { keepFocus } from './focus';
 import { Fullness } from './fullness';
 import { HeaderView } from './header';
@@ -65,7 +66,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   const scroller = h('main', { class: 'scroll', id: 'conversation' });
   const transcript = new Transcript(scroller, {
     retry: (turn, dropOldest) => go(() => chat.retry(turn, dropOldest)),
-    edit: (turn, text) => go(() => chat.edit(turn, text)),
+    edit: (turn, text, pictures) => go(() => chat.edit(turn, text, pictures)),
     show: (turn) => {
       chat.chooseVersion(turn);
       transcript.focusVersions(turn);
@@ -83,6 +84,11 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
     openSettings: () => drawers.settings.open(),
     rewrite: ({ parent }) => {
       if (parent !== null) transcript.startEdit(parent);
+    },
+    outline: (codes) => {
+      const { slm } = chat.model;
+      if (slm === null) return null;
+      return slm.info.vision?.masks === true ? slm.mask(codes) : 'none';
     },
   });
   const composer = new Composer({

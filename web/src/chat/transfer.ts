@@ -41,15 +41,21 @@ export function toMarkdown(conversation: Conversation): string {
     .join('\n');
 }
 
-/** Every version of every turn and its pictures, as JSON. */
+/** Every version of every turn and its pictures, as JSON. Throws an Error whose message is a sentence where
+ *  it would not be read again, or a picture's file is there no more. */
 export async function toJson(conversation: Conversation): Promise<string> {
   const turns: SavedTurn[] = [];
+  let characters = 0;
   const walk: { turn: Turn; parent: number | null; chosen: boolean }[] = conversation.roots
     .map((turn, i) => ({ turn, parent: null, chosen: i === conversation.chosenRoot }))
     .reverse();
   for (let next = walk.pop(); next !== undefined; next = walk.pop()) {
     const { turn, parent, chosen } = next;
     const place = turns.length;
+    // Counted before any is read: base64 has four characters for three bytes.
+    characters += turn.text.length + turn.pictures.reduce((sum, { size }) => sum + (size * 4) / 3, 0);
+    if (characters > MAX_CHARACTERS || place >= MAX_TURNS)
+      throw new Error(S.saveTooLong(count(MAX_CHARACTERS), count(MAX_TURNS)));
     const pictures = await Promise.all(turn.pictures.map(dataUrl));
     turns.push({
       role: turn.role,
@@ -63,7 +69,9 @@ export async function toJson(conversation: Conversation): Promise<string> {
     for (let i = turn.children.length - 1; i >= 0; i--)
       walk.push({ turn: turn.children[i]!, parent: place, chosen: i === turn.chosen });
   }
-  return `${JSON.stringify({ format: FORMAT, version: 1, turns }, null, 1)}\n`;
+  const text = `${JSON.stringify({ format: FORMAT, version: 1, turns }, null, 1)}\n`;
+  if (text.length > MAX_CHARACTERS) throw new Error(S.saveTooLong(count(MAX_CHARACTERS), count(MAX_TURNS)));
+  return text;
 }
 
 /** Reads either form. Throws an Error whose message is a sentence for people. */
@@ -142,7 +150,12 @@ function blobOf(url: string): Blob {
 
 /** As a file that holds it has it. */
 async function dataUrl(picture: Blob): Promise<string> {
-  const bytes = new Uint8Array(await picture.arrayBuffer());
+  let bytes: Uint8Array;
+  try {
+    bytes = new Uint8Array(await picture.arrayBuffer());
+  } catch {
+    throw new Error(S.savePictureGone); // a file of the device that was moved or changed meanwhile
+  }
   let text = '';
   for (let at = 0; at < bytes.length; at += SLICE)
     text += String.fromCharCode(...bytes.subarray(at, at + SLICE));

@@ -194,6 +194,15 @@ export class Engine {
     return reply.type === 'embedded' ? reply.embedding : unexpected(reply);
   }
 
+  /** What the sixteen codes of an answer outline, (64, 64). */
+  async mask(codes: readonly number[]): Promise<Float32Array<ArrayBuffer>> {
+    const reply = await this.#on(async (team) => {
+      await this.#pictures.loaded();
+      return team.ask({ type: 'mask', id: this.#nextId++, codes });
+    });
+    return reply.type === 'mask' ? reply.values : unexpected(reply);
+  }
+
   /** Rejects with the signal's reason when it was aborted. */
   async inspect(request: Inspecting, signal: AbortSignal | undefined): Promise<Inspected> {
     return this.#on(async (team) => {

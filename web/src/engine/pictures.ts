@@ -68,7 +68,7 @@ export class EnginePictures {
   }
 
   async #encoded(rgb: Uint8Array, entries: Entry[]): Promise<number> {
-    await this.#loaded();
+    await this.loaded();
     const found = entries.findIndex((entry) => same(entry.rgb, rgb));
     const [known] = found < 0 ? [] : entries.splice(found, 1);
     // Of workers that are gone; whoever asked asks those that took over.
@@ -79,7 +79,8 @@ export class EnginePictures {
     return entry.id;
   }
 
-  async #loaded(): Promise<void> {
+  /** The encoder is in memory. */
+  async loaded(): Promise<void> {
     if (this.#stated === null)
       throw new SlmError(
         'unsupported',

@@ -136,7 +136,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'memory', binding: 4, access: 'read_write' },
       { name: 'out', binding: 5, access: 'read_write' },
     ],
-    params: 9,
+    params: 10,
   },
   {
     name: 'copy',
@@ -192,6 +192,18 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'x', binding: 2, access: 'read_write' },
     ],
     params: 2,
+  },
+  {
+    name: 'gated_rmsnorm',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'gate', binding: 1, access: 'read' },
+      { name: 'vectors', binding: 2, access: 'read' },
+      { name: 'x', binding: 3, access: 'read_write' },
+    ],
+    params: 5,
   },
   {
     name: 'gelu',
@@ -419,7 +431,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'vectors', binding: 2, access: 'read' },
       { name: 'out', binding: 3, access: 'read_write' },
     ],
-    params: 5,
+    params: 6,
   },
   {
     name: 'rope',
@@ -442,6 +454,21 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'values', binding: 8, access: 'read_write' },
     ],
     params: 15,
+  },
+  {
+    name: 'state_space',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [
+      { name: 'batch', binding: 1, access: 'uniform' },
+      { name: 'vectors', binding: 2, access: 'read' },
+      { name: 'input', binding: 3, access: 'read' },
+      { name: 'convolved', binding: 4, access: 'read' },
+      { name: 'memory', binding: 5, access: 'read_write' },
+      { name: 'out', binding: 6, access: 'read_write' },
+    ],
+    params: 14,
   },
   {
     name: 'topk',

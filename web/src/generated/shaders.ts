@@ -535,6 +535,7 @@ n: u32,
 n_taps: u32,
 taps: u32,
 bias: u32,
+first: u32,
 at: u32,
 around: u32,
 }
@@ -566,9 +567,9 @@ let taps = params.taps + channel * params.n_taps;
 for (var t = 0u; t < params.n; t++) {
 let at = t * params.x_stride + channel;
 var gate = 1.0;
-inputs[before] = x[at];
+inputs[before] = x[at + params.first];
 if (params.around == 1u) {
-inputs[before] *= x[at + 2u * params.width];
+inputs[before] *= x[at];
 gate = x[at + params.width];
 }
 var sum = bias;
@@ -632,13 +633,6 @@ past: u32,
 var<workgroup> query: array<f32, 128>;
 var<workgroup> key: array<f32, 128>;
 var<workgroup> squares: array<f32, 128>;
-fn softplus(x: f32) -> f32 {
-let y = exp(-abs(x));
-let z = y / (2.0 + y);
-let s = z * z;
-let series = 1.0 + s * (1.0 / 3.0 + s * (0.2 + s * (1.0 / 7.0 + s * (1.0 / 9.0 + s / 11.0))));
-return max(x, 0.0) + 2.0 * z * series;
-}
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 let head = group.x;
@@ -759,6 +753,37 @@ return;
 }
 let at = group.y * params.stride + column;
 x[at] /= 1.0 + exp(-max(gate[at], -80.0));
+}
+`,
+  gated_rmsnorm: `//:include sum256
+struct Params {
+width: u32,
+gate_stride: u32,
+stride: u32,
+weight: u32,
+epsilon: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> gate: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let quads = params.width / 4u;
+let first = group.x * quads;
+let row = group.y * params.stride / 4u + first;
+let gate_row = group.y * params.gate_stride / 4u + first;
+var squares = 0.0;
+for (var i = lane; i < quads; i += 256u) {
+let g = gate[gate_row + i];
+let gated = x[row + i] * g / (1.0 + exp(-max(g, vec4<f32>(-80.0))));
+squares += dot(gated, gated);
+x[row + i] = gated;
+}
+let factor = inverseSqrt(sum256(squares, lane) / f32(params.width) + params.epsilon);
+for (var i = lane; i < quads; i += 256u) {
+x[row + i] = x[row + i] * factor * vectors[params.weight / 4u + first + i];
+}
 }
 `,
   gelu: `//:include activation
@@ -1814,8 +1839,9 @@ memory[params.at + channel] = h;
   rmsnorm: `//:include sum256
 struct Params {
 width: u32,
+x_stride: u32,
 stride: u32,
-first_token: u32,
+first: u32,
 weight: u32,
 epsilon: f32,
 }
@@ -1825,7 +1851,7 @@ epsilon: f32,
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-let row = (params.first_token + group.x) * params.stride / 4u;
+let row = (params.first + group.x * params.x_stride) / 4u;
 let quads = (params.width + 3u) / 4u;
 var squares = 0.0;
 for (var i = lane; i < quads; i += 256u) {
@@ -1953,6 +1979,94 @@ values[slot * words + i] = pack(v[first + 2u * i] * factor, v[first + 2u * i + 1
 for (var d = lane; d < params.head_dim; d += 64u) {
 keys[slot * params.head_dim + d] = bitcast<u32>(rotated(d, angle));
 values[slot * params.head_dim + d] = bitcast<u32>(v[first + d] * factor);
+}
+}
+}
+`,
+  state_space: `//:include activation
+struct Params {
+head_dim: u32,
+n_state: u32,
+in_group: u32,
+write: u32,
+read: u32,
+steps: u32,
+in_stride: u32,
+convolved_stride: u32,
+out_stride: u32,
+n: u32,
+step_bias: u32,
+rate: u32,
+skip: u32,
+at: u32,
+}
+struct Batch {
+past: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> batch: Batch;
+@group(0) @binding(2) var<storage, read> vectors: array<f32>;
+@group(0) @binding(3) var<storage, read> input: array<f32>;
+@group(0) @binding(4) var<storage, read> convolved: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> memory: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+var<workgroup> gates: array<vec2<f32>, 128>;
+var<workgroup> parts: array<f32, 256>;
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+let head = group.x;
+let column = group.y * 16u + lane % 16u;
+let is_column = column < params.head_dim;
+let first = lane / 16u * 16u;
+let own = params.at + head * params.n_state * params.head_dim + column;
+let x_at = head * params.head_dim + column;
+let shared_at = head / params.in_group * params.n_state + first;
+let skip = vectors[params.skip + head];
+var state: array<vec4<f32>, 4>;
+for (var i = 0u; i < 16u; i++) {
+if (is_column && first + i < params.n_state && batch.past != 0u) {
+state[i / 4u][i % 4u] = memory[own + (first + i) * params.head_dim];
+}
+}
+for (var from_token = 0u; from_token < params.n; from_token += 128u) {
+workgroupBarrier();
+if (from_token + lane < params.n) {
+let at = (from_token + lane) * params.in_stride + params.steps + head;
+let step = softplus(input[at] + vectors[params.step_bias + head]);
+gates[lane] = vec2<f32>(step, exp(vectors[params.rate + head] * step));
+}
+workgroupBarrier();
+for (var t = from_token; t < min(from_token + 128u, params.n); t++) {
+let row = t * params.convolved_stride;
+var x = 0.0;
+if (is_column) {
+x = convolved[(row + x_at) / 4u][(row + x_at) % 4u];
+}
+let gate = gates[t - from_token];
+let write = (row + params.write + shared_at) / 4u;
+let read = (row + params.read + shared_at) / 4u;
+var sum = 0.0;
+for (var i = 0u; i < 4u; i++) {
+if (first + 4u * i < params.n_state) {
+state[i] = state[i] * gate.y + convolved[write + i] * (gate.x * x);
+sum += dot(state[i], convolved[read + i]);
+}
+}
+let side = t % 2u * 128u;
+parts[side + lane] = sum;
+workgroupBarrier();
+if (lane < 16u && is_column) {
+var y = skip * x;
+for (var i = lane; i < 128u; i += 16u) {
+y += parts[side + i];
+}
+out[t * params.out_stride + x_at] = y;
+}
+}
+}
+for (var i = 0u; i < 16u; i++) {
+if (is_column && first + i < params.n_state) {
+memory[own + (first + i) * params.head_dim] = state[i / 4u][i % 4u];
 }
 }
 }
@@ -2440,6 +2554,13 @@ return x / (1.0 + exp(-2.0 * clamp(a, -40.0, 40.0)));
 }
 fn softcap(x: f32, cap: f32) -> f32 {
 return cap - 2.0 * cap / (1.0 + exp(2.0 * clamp(x / cap, -10.0, 10.0)));
+}
+fn softplus(x: f32) -> f32 {
+let y = exp(-abs(x));
+let z = y / (2.0 + y);
+let s = z * z;
+let series = 1.0 + s * (1.0 / 3.0 + s * (0.2 + s * (1.0 / 7.0 + s * (1.0 / 9.0 + s / 11.0))));
+return max(x, 0.0) + 2.0 * z * series;
 }
 `,
   affine4: `//:include nibbles

@@ -1,12 +1,14 @@
-// The page that looks inside a model, in the sandboxed frame: a text, and what the model
-// makes of it behind each of its layers. This file puts the parts together. As the chat
-// it talks to a ChatHost alone; what opens models and says how far they are is the chat's.
+// The page that looks inside a model, in the sandboxed frame: a text, what the model makes
+// of it behind each of its layers, and which features are active in it. This file puts the
+// parts together. As the chat it talks to a ChatHost alone; what opens models and says how
+// far they are is the chat's.
 
 import { announce, liveRegion } from '../chat/announce';
 import { beginning, thisLine } from '../chat/begin';
 import { onComeback } from '../chat/comeback';
 import { select } from '../chat/controls';
 import { button, h, iconButton, setText } from '../chat/dom';
+import { listenToDrops } from '../chat/drops';
 import { describeError } from '../chat/errors';
 import { count } from '../chat/format';
 import { icon } from '../chat/icons';
@@ -18,10 +20,13 @@ import { adoptAccent, siteMark } from '../chat/site';
 import { S } from '../chat/strings';
 import { isDark, onThemeChange, setTheme, toggleTheme } from '../chat/theme';
 import type { ChatHost, ModelEntry } from '../seal/protocol';
+import { FeaturesView } from './features';
 import { chosenLayers, Looker, type LookState } from './looker';
+import type { ReadState } from './reader';
 import { I } from './strings';
 import { adoptStyles } from './styles';
 import { LensTable } from './table';
+import { Tabs } from './tabs';
 
 /** One of so many layers is looked at. */
 const STEPS = [1, 2, 4];
@@ -33,6 +38,7 @@ export function startInspect(host: ChatHost, root: HTMLElement): void {
   setTheme(host.preferences.theme);
 
   let state: LookState = { kind: 'idle' };
+  let reading: ReadState = { kind: 'idle' };
   let step = 1;
   const model = new Model(host, draw, (notice) => announce(say(notice)));
   model.choice = keptChoice(host);
@@ -64,6 +70,23 @@ export function startInspect(host: ChatHost, root: HTMLElement): void {
   steps.setAttribute('aria-label', I.every);
   const press = button(I.look, lookOrStop, { class: 'primary' });
   const status = h('p', { class: 'inspect-status' });
+  const features = new FeaturesView(
+    (now) => {
+      reading = now;
+      drawStatus();
+      if (now.kind === 'done') announce(status.textContent ?? '');
+    },
+    () => text.value,
+  );
+  const layers = h('div', { class: 'lens-both' }, table.element, table.detail);
+  const tabs = new Tabs(
+    [
+      { id: 'layers', label: I.byLayer, panel: layers },
+      { id: 'features', label: I.byFeature, panel: features.element },
+    ],
+    drawTab,
+  );
+  const intro = h('p', { class: 'inspect-intro' });
   root.append(
     h(
       'div',
@@ -79,20 +102,30 @@ export function startInspect(host: ChatHost, root: HTMLElement): void {
       h(
         'main',
         { class: 'inside' },
-        h('p', { class: 'inspect-intro' }, host.site.intro ?? I.intro),
+        tabs.element,
+        intro,
         h('label', { for: 'inspect-text', class: 'inspect-label' }, I.text),
         text,
         h('div', { class: 'inspect-line' }, press, steps, status),
-        h('div', { class: 'lens-both' }, table.element, table.detail),
+        layers,
+        features.element,
       ),
       h('footer', { class: 'inspect-bottom' }, S.statement),
     ),
     liveRegion(),
   );
 
+  listenToDrops(
+    () => model.slm !== null,
+    ([file]) => {
+      tabs.show('features');
+      if (file !== undefined) features.take(file);
+    },
+  );
   onThemeChange(drawTheme);
   onComeback(() => void model.look());
   drawTheme();
+  drawTab();
   draw();
   text.focus();
   const first = beginning(host.models, thisLine(), host.guard);
@@ -116,7 +149,10 @@ export function startInspect(host: ChatHost, root: HTMLElement): void {
 
   function lookOrStop(): void {
     const { slm } = model;
-    if (looker.busy) looker.stop();
+    if (tabs.chosen === 'features') {
+      if (features.busy) features.stop();
+      else void features.look();
+    } else if (looker.busy) looker.stop();
     else if (slm !== null && text.value !== '') {
       table.clear();
       void looker.look(slm, text.value, chosenLayers(slm.info.n_layer, step));
@@ -136,8 +172,15 @@ export function startInspect(host: ChatHost, root: HTMLElement): void {
 
   // ---- what is seen
 
+  function drawTab(): void {
+    steps.hidden = tabs.chosen === 'features';
+    setText(intro, host.site.intro ?? (steps.hidden ? I.introFeatures : I.intro));
+    drawStatus();
+  }
+
   function draw(): void {
     opening.update(model.state);
+    features.of(model.slm);
     const { entry } = model;
     const none = entry === null ? [h('option', { value: '' }, I.toChoose)] : [];
     choices.replaceChildren(
@@ -150,10 +193,12 @@ export function startInspect(host: ChatHost, root: HTMLElement): void {
 
   function drawStatus(): void {
     const { slm } = model;
-    press.disabled = slm === null || text.value === '';
-    setText(press, looker.busy ? I.stop : I.look);
-    press.classList.toggle('primary', !looker.busy);
-    setText(status, slm === null ? I.closed : sentenceOf(state));
+    const ofFeatures = tabs.chosen === 'features';
+    const { busy } = ofFeatures ? features : looker;
+    press.disabled = slm === null || text.value === '' || (ofFeatures && !features.possible);
+    setText(press, busy ? I.stop : I.look);
+    press.classList.toggle('primary', !busy);
+    setText(status, slm === null ? I.closed : sentenceOf(ofFeatures ? reading : state));
   }
 
   function drawTheme(): void {
@@ -164,14 +209,20 @@ export function startInspect(host: ChatHost, root: HTMLElement): void {
   }
 }
 
-function sentenceOf(state: LookState): string {
+function sentenceOf(state: LookState | ReadState): string {
   switch (state.kind) {
     case 'idle':
       return I.ready;
     case 'looking':
       return I.looking(count(state.done), count(state.all));
+    case 'reading':
+      return I.reading;
+    case 'writing':
+      return I.writing;
     case 'done':
-      return I.done(count(state.tokens), count(state.layers));
+      return 'layers' in state
+        ? I.done(count(state.tokens), count(state.layers))
+        : I.doneTokens(count(state.tokens));
     case 'stopped':
       return I.stopped;
     case 'failed':

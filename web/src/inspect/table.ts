@@ -7,9 +7,9 @@ import { h } from '../chat/dom';
 import { count } from '../chat/format';
 import { locale } from '../chat/language';
 import { I } from './strings';
+import { shade, visible } from './visible';
 
 const percent = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 1 });
-const SHADES = 10;
 
 interface Cell {
   readonly element: HTMLTableCellElement;
@@ -122,16 +122,10 @@ export class LensTable {
 function cell(token: string, layer: number, next: readonly TokenLogprob[]): Cell {
   const [best] = next;
   const sure = best === undefined ? 0 : Math.exp(best.logprob);
-  const shade = Math.min(SHADES - 1, Math.floor(sure * SHADES));
   const element = h(
     'td',
-    { role: 'gridcell', class: `shade-${shade}`, dir: 'auto', tabindex: -1, title: percent.format(sure) },
+    { role: 'gridcell', class: shade(sure), dir: 'auto', tabindex: -1, title: percent.format(sure) },
     visible(best?.token ?? ''),
   );
   return { element, token, layer, next };
-}
-
-/** White space as it can be seen. */
-export function visible(token: string): string {
-  return token.replaceAll(' ', '·').replaceAll('\n', '↵').replaceAll('\t', '→') || '∅';
 }

@@ -261,6 +261,7 @@ function checkVision(value: unknown, n_files: number, taken: Set<number>): Manif
     patch_size: number('patch_size', 1, MAX_SIDE),
     n_tokens: number('n_tokens', 1, MAX_PICTURE_TOKENS),
     whole_prompt: given.whole_prompt === true,
+    masks: given.masks === true,
     packed_bytes: number('packed_bytes', 0, MAX_BYTES),
     encode_bytes: number('encode_bytes', 0, MAX_BYTES),
     file: number('file', 0, n_files - 1),

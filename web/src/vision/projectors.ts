@@ -34,7 +34,7 @@ interface Projector {
   /** Tokens at whose positions a square may stand, the family's own first: vocabularies that leave it out have the
    *  next. Their embeddings are never read. */
   readonly soft: readonly string[];
-  /** Where the model has none of its own. */
+  /** Of models that know no chat; null: the model's own. */
   readonly template: string | null;
   readonly lay: (pixels: Pixels, shape: Shape, detail: Detail) => Laid;
 }

@@ -283,6 +283,8 @@ function serve(
       case 'encode':
         await vision.encode(id, request.rgb);
         return { type: 'encoded', id, memory_bytes: core.memoryBytes };
+      case 'mask':
+        return { type: 'mask', id, values: await vision.mask(request.codes) };
       case 'free-picture':
         vision.free(request.picture);
         return { type: 'freed', id };

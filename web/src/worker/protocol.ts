@@ -126,6 +126,8 @@ export type MainRequest =
   /** Of a square of 8-bit RGB; the request's id is then the picture's. */
   | { readonly type: 'encode'; readonly id: number; readonly rgb: Uint8Array }
   | { readonly type: 'free-picture'; readonly id: number; readonly picture: number }
+  /** Of the sixteen codes of an outline; the encoder is loaded. */
+  | { readonly type: 'mask'; readonly id: number; readonly codes: readonly number[] }
   /** Ends the generation or inspection `id` before its next token. */
   | { readonly type: 'abort'; readonly id: number };
 
@@ -225,6 +227,7 @@ export type MainReply =
       readonly memory_bytes: number;
     }
   | { readonly type: 'encoded'; readonly id: number; readonly memory_bytes: number }
+  | { readonly type: 'mask'; readonly id: number; readonly values: Float32Array<ArrayBuffer> }
   /** null: it was aborted. */
   | { readonly type: 'inspected'; readonly id: number; readonly found: Inspected | null }
   | { readonly type: 'freed'; readonly id: number }

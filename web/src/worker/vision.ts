@@ -1,18 +1,24 @@
 // The encoder that is in memory and the pictures that it has encoded, by the ids
-// that the page knows them by. Loading it and encoding wait for no answer: the
+// that the page knows them by; and the decoder of masks in its file, which the core
+// leaves out. Loading it and encoding wait for no answer: the
 // engine asks for both in the turn of the request that needs them.
 
 import { SlmError } from '../core/error';
 import type { Model } from '../core/model';
 import type { Session } from '../core/session';
 import { type Picture, Vision, type VisionFacts } from '../core/vision';
+import { decodeMask, type MaskWeights, SHAPES } from '../vision/masks';
+import { readLater } from './load';
 import type { PlacedPictures } from './protocol';
 import { LoadedFiles } from './side_files';
+
+const MASKS = 'masks.';
 
 export class LoadedVision {
   readonly #model: Model;
   readonly #pictures = new Map<number, Picture>();
-  #vision: { readonly vision: Vision; readonly facts: VisionFacts } | null = null;
+  #vision: { readonly vision: Vision; readonly facts: VisionFacts; readonly file: Blob } | null = null;
+  #masks: Promise<MaskWeights> | null = null;
 
   constructor(model: Model) {
     this.#model = model;
@@ -36,25 +42,57 @@ export class LoadedVision {
     const files = new LoadedFiles<VisionFacts, Vision>(this.#model, (of) => new Vision(of), 'an encoder');
     await files.load(0, file, tick);
     const { part, facts } = files.get(0);
-    return { vision: part, facts };
+    return { vision: part, facts, file };
   }
 
   async encode(id: number, rgb: Uint8Array): Promise<void> {
-    if (this.#vision === null)
-      throw new SlmError(
-        'wrong_state',
-        'Expected the encoder of pictures to be loaded, found that it is not.',
-      );
-    const { image_size: side } = this.#vision.facts;
+    const { vision, facts } = this.#loaded();
+    const { image_size: side } = facts;
     // The core takes as many bytes as its encoder says, whatever a manifest says.
     if (rgb.length !== 3 * side * side)
       throw new SlmError(
         'bad_manifest',
         `Expected squares of ${side} by ${side} pixels for this encoder, found ${rgb.length} bytes; pack the model again.`,
       );
-    const picture = this.#vision.vision.encode(rgb);
+    const picture = vision.encode(rgb);
     this.#pictures.set(id, picture);
     await this.#model.core.settle();
+  }
+
+  /** What sixteen codes outline, (64, 64). */
+  async mask(codes: readonly number[]): Promise<Float32Array<ArrayBuffer>> {
+    this.#masks ??= this.#readMasks();
+    try {
+      return decodeMask(await this.#masks, codes);
+    } catch (error) {
+      this.#masks = null; // so that a failure is not kept
+      throw error;
+    }
+  }
+
+  async #readMasks(): Promise<MaskWeights> {
+    const { vision, file } = this.#loaded();
+    const there = new Map(vision.describe().tensors.map((tensor) => [tensor.name, tensor]));
+    const weights = new Map<string, Float32Array>();
+    for (const [name, shape] of SHAPES) {
+      const tensor = there.get(`${MASKS}${name}`);
+      const found =
+        tensor === undefined ? 'none' : `${[...tensor.shape].reverse().join(' x ')} of ${tensor.type}`;
+      const wanted = `${shape.join(' x ')} of F32`;
+      if (tensor === undefined || found !== wanted)
+        throw new SlmError(
+          'bad_file',
+          `Expected ${MASKS}${name} of ${wanted} beside the encoder of pictures, found ${found}; convert the model again with --masks.`,
+        );
+      const bytes = await readLater(file, tensor.offset, tensor.offset + tensor.size);
+      weights.set(name, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
+    }
+    return weights;
+  }
+
+  #loaded() {
+    if (this.#vision !== null) return this.#vision;
+    throw new SlmError('wrong_state', 'Expected the encoder of pictures to be loaded, found that it is not.');
   }
 
   #get(id: number): Picture {

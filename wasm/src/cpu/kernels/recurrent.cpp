@@ -27,6 +27,9 @@ v128 one_less_exp(v128 x) {
   return select(mul_f32(mul_f32(x, splat_f32(-1)), series), exact, greater_f32(x, splat_f32(-0.125f)));
 }
 
+/// log(1 + e^x), which is x where 1 is nothing beside e^x.
+float softplus(float x) { return x > 20 ? x : std::log1p(std::exp(x)); }
+
 v128 sqrt_f32(v128 x) {
   float each[4];
   store(each, x);
@@ -62,9 +65,7 @@ void convolve_step(const ChannelTaps &taps, const ConvolutionRows &rows, float *
 
 void delta_gates(const float *bias, const float *rate, uint32_t n, float *strength, float *decay) {
   for (uint32_t i = 0; i < n; i++) {
-    const float x = decay[i] + bias[i];
-    // log(1 + e^x) is x where 1 is nothing beside e^x.
-    decay[i] = std::exp(rate[i] * (x > 20 ? x : std::log1p(std::exp(x))));
+    decay[i] = std::exp(rate[i] * softplus(decay[i] + bias[i]));
     strength[i] = 1 / (1 + std::exp(-strength[i]));
   }
 }
@@ -81,6 +82,27 @@ void delta_step(const DeltaRow &row, uint32_t width, float *state, float *out) {
     answer = madd_f32(splat_f32(row.q[i]), s, answer);
   }
   store(out, answer);
+}
+
+void state_gates(const float *bias, const float *rate, uint32_t n, float *step, float *decay) {
+  for (uint32_t i = 0; i < n; i++) {
+    step[i] = softplus(step[i] + bias[i]);
+    decay[i] = std::exp(rate[i] * step[i]);
+  }
+}
+
+void state_step(const StateRow &row, uint32_t n_state, float *state, float *out) {
+  const v128 decay = splat_f32(row.decay), x = load(row.x), in = mul_f32(splat_f32(row.step), x);
+  // Two sums, so that none waits for the addition before it.
+  v128 even = mul_f32(splat_f32(row.skip), x), odd = splat_f32(0);
+  const auto move = [&](uint32_t i, v128 sum) {
+    const v128 s = madd_f32(splat_f32(row.write[i]), in, mul_f32(decay, load(state + i * 4)));
+    store(state + i * 4, s);
+    return madd_f32(splat_f32(row.read[i]), s, sum);
+  };
+  for (uint32_t i = 0; i < n_state; i += 2)
+    even = move(i, even), odd = move(i + 1, odd);
+  store(out, add_f32(even, odd));
 }
 
 void rg_lru_step(const GateRows &rows, bool first, float *state, float *out) {

@@ -39,6 +39,19 @@ void delta_gates(const float *bias, const float *rate, uint32_t n, float *streng
 /// for the query. See Ops::delta_rule.
 void delta_step(const DeltaRow &row, uint32_t width, float *state, float *out);
 
+/// What a token brings to four columns of a head's state space: what writes and what reads (n_state), x, and its head's
+/// step, decay and skip.
+struct StateRow {
+  const float *write, *read, *x;
+  float step, decay, skip;
+};
+
+/// Steps become softplus(step + bias), decays exp(rate step), of n heads.
+void state_gates(const float *bias, const float *rate, uint32_t n, float *step, float *decay);
+
+/// Moves `state` (n_state, 4) one token on and reads from it; see Ops::state_space.
+void state_step(const StateRow &row, uint32_t n_state, float *state, float *out);
+
 /// Four channels of each; see Ops::rg_lru.
 struct GateRows {
   const float *x, *input, *recurrence, *output, *decay;

@@ -137,10 +137,11 @@ struct Convolve {
   uint32_t n_taps = 0;
   uint32_t taps = 0;
   uint32_t bias = 0;
+  uint32_t first = 0;
   uint32_t at = 0;
   uint32_t around = 0;
 };
-static_assert(sizeof(Convolve) == 19 * sizeof(uint32_t));
+static_assert(sizeof(Convolve) == 20 * sizeof(uint32_t));
 
 /// copy.wgsl
 struct Copy {
@@ -210,9 +211,24 @@ struct Gate {
 };
 static_assert(sizeof(Gate) == 9 * sizeof(uint32_t));
 
+/// gated_rmsnorm.wgsl
+struct GatedRmsnorm {
+  static constexpr uint32_t kOperation = 12;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t gate = 0;    // read
+  uint32_t vectors = 0; // read
+  uint32_t x = 0;       // read_write
+  uint32_t width = 0;
+  uint32_t gate_stride = 0;
+  uint32_t stride = 0;
+  uint32_t weight = 0;
+  float epsilon = 0;
+};
+static_assert(sizeof(GatedRmsnorm) == 13 * sizeof(uint32_t));
+
 /// gelu.wgsl
 struct Gelu {
-  static constexpr uint32_t kOperation = 12;
+  static constexpr uint32_t kOperation = 13;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t TANH = 0;
   uint32_t x = 0; // read_write
@@ -222,7 +238,7 @@ static_assert(sizeof(Gelu) == 8 * sizeof(uint32_t));
 
 /// glu.wgsl
 struct Glu {
-  static constexpr uint32_t kOperation = 13;
+  static constexpr uint32_t kOperation = 14;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t GELU = 0;
   uint32_t up = 0;   // read
@@ -236,7 +252,7 @@ static_assert(sizeof(Glu) == 12 * sizeof(uint32_t));
 
 /// last_rows.wgsl
 struct LastRows {
-  static constexpr uint32_t kOperation = 14;
+  static constexpr uint32_t kOperation = 15;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0; // read_write
   uint32_t n = 0;
@@ -246,7 +262,7 @@ static_assert(sizeof(LastRows) == 8 * sizeof(uint32_t));
 
 /// layernorm.wgsl
 struct Layernorm {
-  static constexpr uint32_t kOperation = 15;
+  static constexpr uint32_t kOperation = 16;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t vectors = 0; // read
   uint32_t x = 0;       // read_write
@@ -260,7 +276,7 @@ static_assert(sizeof(Layernorm) == 12 * sizeof(uint32_t));
 
 /// matmul.wgsl
 struct Matmul {
-  static constexpr uint32_t kOperation = 16;
+  static constexpr uint32_t kOperation = 17;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FINISH = 0;
   uint32_t heap4 = 0;   // read
@@ -284,7 +300,7 @@ static_assert(sizeof(Matmul) == 25 * sizeof(uint32_t));
 
 /// matvec.wgsl
 struct Matvec {
-  static constexpr uint32_t kOperation = 17;
+  static constexpr uint32_t kOperation = 18;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -320,7 +336,7 @@ static_assert(sizeof(Matvec) == 55 * sizeof(uint32_t));
 
 /// matvec_dot8.wgsl
 struct MatvecDot8 {
-  static constexpr uint32_t kOperation = 18;
+  static constexpr uint32_t kOperation = 19;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -356,7 +372,7 @@ static_assert(sizeof(MatvecDot8) == 55 * sizeof(uint32_t));
 
 /// matvec_lane.wgsl
 struct MatvecLane {
-  static constexpr uint32_t kOperation = 19;
+  static constexpr uint32_t kOperation = 20;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t TOKENS = 1;
   uint32_t PRODUCTS = 1;
@@ -390,7 +406,7 @@ static_assert(sizeof(MatvecLane) == 53 * sizeof(uint32_t));
 
 /// matvec_subgroup.wgsl
 struct MatvecSubgroup {
-  static constexpr uint32_t kOperation = 20;
+  static constexpr uint32_t kOperation = 21;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -426,7 +442,7 @@ static_assert(sizeof(MatvecSubgroup) == 55 * sizeof(uint32_t));
 
 /// merge_rows.wgsl
 struct MergeRows {
-  static constexpr uint32_t kOperation = 21;
+  static constexpr uint32_t kOperation = 22;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t MEAN = 0;
   uint32_t x = 0;   // read
@@ -442,7 +458,7 @@ static_assert(sizeof(MergeRows) == 14 * sizeof(uint32_t));
 
 /// part_heads.wgsl
 struct PartHeads {
-  static constexpr uint32_t kOperation = 22;
+  static constexpr uint32_t kOperation = 23;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;      // read
   uint32_t first = 0;  // read_write
@@ -456,7 +472,7 @@ static_assert(sizeof(PartHeads) == 12 * sizeof(uint32_t));
 
 /// patches.wgsl
 struct Patches {
-  static constexpr uint32_t kOperation = 23;
+  static constexpr uint32_t kOperation = 24;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t pixels = 0; // read
   uint32_t out = 0;    // read_write
@@ -476,7 +492,7 @@ static_assert(sizeof(Patches) == 18 * sizeof(uint32_t));
 
 /// pick.wgsl
 struct Pick {
-  static constexpr uint32_t kOperation = 24;
+  static constexpr uint32_t kOperation = 25;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t sampling = 0; // uniform
   uint32_t best = 0;     // read
@@ -488,7 +504,7 @@ static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
 /// pool.wgsl
 struct Pool {
-  static constexpr uint32_t kOperation = 25;
+  static constexpr uint32_t kOperation = 26;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;   // read
   uint32_t out = 0; // read_write
@@ -501,7 +517,7 @@ static_assert(sizeof(Pool) == 11 * sizeof(uint32_t));
 
 /// rg_lru.wgsl
 struct RgLru {
-  static constexpr uint32_t kOperation = 26;
+  static constexpr uint32_t kOperation = 27;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;      // uniform
   uint32_t vectors = 0;    // read
@@ -520,22 +536,23 @@ static_assert(sizeof(RgLru) == 17 * sizeof(uint32_t));
 
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 27;
+  static constexpr uint32_t kOperation = 28;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;       // read
   uint32_t vectors = 0; // read
   uint32_t out = 0;     // read_write
   uint32_t width = 0;
+  uint32_t x_stride = 0;
   uint32_t stride = 0;
-  uint32_t first_token = 0;
+  uint32_t first = 0;
   uint32_t weight = 0;
   float epsilon = 0;
 };
-static_assert(sizeof(Rmsnorm) == 13 * sizeof(uint32_t));
+static_assert(sizeof(Rmsnorm) == 14 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 28;
+  static constexpr uint32_t kOperation = 29;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
   uint32_t QK_NORM = 0;
@@ -567,9 +584,36 @@ struct Rope {
 };
 static_assert(sizeof(Rope) == 32 * sizeof(uint32_t));
 
+/// state_space.wgsl
+struct StateSpace {
+  static constexpr uint32_t kOperation = 30;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t batch = 0;     // uniform
+  uint32_t vectors = 0;   // read
+  uint32_t input = 0;     // read
+  uint32_t convolved = 0; // read
+  uint32_t memory = 0;    // read_write
+  uint32_t out = 0;       // read_write
+  uint32_t head_dim = 0;
+  uint32_t n_state = 0;
+  uint32_t in_group = 0;
+  uint32_t write = 0;
+  uint32_t read = 0;
+  uint32_t steps = 0;
+  uint32_t in_stride = 0;
+  uint32_t convolved_stride = 0;
+  uint32_t out_stride = 0;
+  uint32_t n = 0;
+  uint32_t step_bias = 0;
+  uint32_t rate = 0;
+  uint32_t skip = 0;
+  uint32_t at = 0;
+};
+static_assert(sizeof(StateSpace) == 25 * sizeof(uint32_t));
+
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 29;
+  static constexpr uint32_t kOperation = 31;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
   uint32_t logits = 0; // read

@@ -74,6 +74,9 @@ export const ar: Strings = {
   notYetPictures: 'افتح نموذجًا أولًا؛ فليس كل نموذج يرى الصور.',
   looking: 'ينظر إلى الصورة',
   foundInPicture: (labels) => `الصورة وما وُجد فيها: ${name(labels)}`,
+  outlined: (label) => `${name(label)} (مع حدوده)`,
+  noOutlines: 'تحدّد الإجابة حدود ما وجدته، لكن هذا النموذج أتى من دون ما يرسم الحدود؛ وتُظهر المربعات مكانه.',
+  outlinesFailed: 'تعذّر رسم ما تحدّده الإجابة؛ وتُظهر المربعات مكانه.',
 
   // turns
   edit: 'تعديل',
@@ -227,6 +230,9 @@ export const ar: Strings = {
     }),
   keptFormer: 'محادثة جديدة. السابقة محفوظة في المحادثات.',
   fileNoConversation: 'هذا الملف ليس محادثة حُفظت هنا؛ اختر ملفًا ينتهي بـ .json أو .md.',
+  saveTooLong: (most, turns) =>
+    `في المحادثة مع صورها أكثر من ${most} حرفًا أو ${turns} رسالة، ولن تُفتح من جديد؛ احفظها نصًا.`,
+  savePictureGone: 'لم تعد إحدى صور هذه المحادثة تُقرأ، لأن ملفها نُقل أو تغيّر؛ احفظ المحادثة نصًا.',
   fileTooLong: (most) => `لا تزيد المحادثة على ${most} حرفًا؛ وفي هذا الملف أكثر.`,
   fileTooLarge: (file, size, most) =>
     `حجم ${name(file)} هو ${size}، ولا يُقرأ أكثر من ${most}؛ خذ الجزء الذي تحتاج إليه.`,

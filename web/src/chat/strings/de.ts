@@ -68,6 +68,10 @@ export const de: Strings = {
   notYetPictures: 'Öffnen Sie zuerst ein Modell; nicht jedes sieht Bilder.',
   looking: 'Sieht sich das Bild an',
   foundInPicture: (labels) => `Das Bild mit dem, was darin gefunden wurde: ${labels}`,
+  outlined: (label) => `${label} (umrissen)`,
+  noOutlines:
+    'Die Antwort umreißt, was sie fand, aber diesem Modell fehlt, was Umrisse zeichnet; die Rahmen zeigen, wo es ist.',
+  outlinesFailed: 'Die Umrisse der Antwort ließen sich nicht zeichnen; die Rahmen zeigen, wo es ist.',
 
   // turns
   edit: 'Bearbeiten',
@@ -204,6 +208,10 @@ export const de: Strings = {
   keptFormer: 'Ein neuer Chat. Der vorige steht noch unter Gespräche.',
   fileNoConversation:
     'Diese Datei ist kein hier gespeichertes Gespräch; wählen Sie eine, die auf .json oder .md endet.',
+  saveTooLong: (most, turns) =>
+    `Das Gespräch hat mit seinen Bildern mehr als ${most} Zeichen oder ${turns} Nachrichten und ließe sich nicht wieder öffnen; sichern Sie es als Text.`,
+  savePictureGone:
+    'Ein Bild dieses Gesprächs lässt sich nicht mehr lesen, weil seine Datei verschoben oder geändert wurde; sichern Sie das Gespräch als Text.',
   fileTooLong: (most) => `Ein Gespräch darf höchstens ${most} Zeichen haben; diese Datei hat mehr.`,
   fileTooLarge: (name, size, most) =>
     `${name} hat ${size}, und höchstens ${most} werden gelesen; nehmen Sie den Teil, den Sie brauchen.`,

@@ -70,6 +70,10 @@ export const en = {
   notYetPictures: 'Open a model first; not every model sees pictures.',
   looking: 'Looking at the picture',
   foundInPicture: (labels: string) => `The picture with what was found in it: ${labels}`,
+  outlined: (label: string) => `${label} (outlined)`,
+  noOutlines:
+    'The answer outlines what it found, but this model came without what draws outlines; the boxes show where it is.',
+  outlinesFailed: 'What the answer outlines could not be drawn; the boxes show where it is.',
 
   // turns
   edit: 'Edit',
@@ -206,6 +210,10 @@ export const en = {
   keptFormer: 'A new chat. The one before is kept in Conversations.',
   fileNoConversation:
     'This file is no conversation that was saved here; choose one that ends in .json or .md.',
+  saveTooLong: (most: string, turns: string) =>
+    `The conversation has more than ${most} characters, its pictures included, or ${turns} messages, and could not be opened again; save it as text.`,
+  savePictureGone:
+    'A picture of this conversation cannot be read any more, because its file was moved or changed; save the conversation as text.',
   fileTooLong: (most: string) => `A conversation may have at most ${most} characters; this file has more.`,
   fileTooLarge: (name: string, size: string, most: string) =>
     `${name} has ${size}, and at most ${most} are read; take the part that you need.`,
