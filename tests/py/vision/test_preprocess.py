@@ -114,9 +114,7 @@ def test_gemma4_keeps_a_pictures_shape_as_transformers_does(
     patches = answer["pixel_values"][0][places[:, 0] >= 0] * 255
     values = patches.reshape(rows, columns, 2, 2, 3).transpose(0, 2, 1, 3, 4)
     assert answer["num_soft_tokens_per_image"][0] == rows * columns // 9
-    is_within_a_step(
-        preprocess.Views((small,)), values.reshape(1, rows * 2, columns * 2, 3)
-    )
+    is_within_a_step(preprocess.Views((small,)), values.reshape(1, rows * 2, columns * 2, 3))
 
 
 @pytest.mark.parametrize("size", SIZES)
