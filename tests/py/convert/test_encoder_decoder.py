@@ -27,7 +27,7 @@ from slmweb.quantize import imatrix
 from slmweb.quantize.quantize import quantize
 from tests.goldens.make_answers import transformers_answer, transformers_model
 from tests.goldens.tiny_models import ENCODER_DECODERS, TinyModel, answer, sequence, uniform
-from tests.parity.logits import assert_close, worst_position
+from tests.parity.logits import F32, assert_close, worst_position
 from tests.parity.test_answers import told
 from tests.py.convert.checkpoints import N_VOCAB, gemma_tokenizer, save
 
@@ -117,7 +117,8 @@ def test_the_first_t5gemma_is_refused(tmp_path: Path) -> None:
 def test_an_adapter_of_both_halves(saved: Path, hf: Any, tmp_path: Path) -> None:
     """Merged and at run time: what transformers computes with the sums in its weights."""
     rank, changed_model = 2, copy.deepcopy(hf)
-    state, pairs = changed_model.state_dict(), {}
+    state = changed_model.state_dict()
+    pairs: dict[str, F32] = {}
     for at in (
         "encoder.text_model.layers.1.self_attn.k_proj",
         "encoder.text_model.layers.0.mlp.up_proj",
