@@ -15,10 +15,11 @@ WIDTHS = [1, 3, 4, 5, 31, 32, 33, 255, 256, 640, 1023, 1024, 1025, 2304]
 
 def rmsnorm(width: int, add: bool) -> Build:
     def build(batch: Batch, random: np.random.Generator) -> Check:
-        n, before = 3, 0 if add else 2
+        # Of x, rows before those that are wanted, and columns.
+        n, before, left = 3, 0 if add else 2, 0 if add else 32
         stride = -(-width // 32) * 32
-        rows = np.zeros((before + n, stride), np.float32)
-        rows[:, :width] = random.standard_normal((before + n, width)) * 10
+        rows = np.zeros((before + n, left + stride), np.float32)
+        rows[:, : left + width] = random.standard_normal((before + n, left + width)) * 10
         weight = np.zeros(32 + stride, np.float32)
         weight[32 : 32 + width] = random.standard_normal(width)
         out = np.zeros((n, stride), np.float32)
@@ -30,11 +31,11 @@ def rmsnorm(width: int, add: bool) -> Build:
             case.dispatch("add_rmsnorm", grid(n, most=2), {**shared, "n": n, "factor": 0.75})
         else:
             case = batch.case({"x": rows, "vectors": weight, "out": out}, "out")
-            beside = {"x_stride": stride, "first": before * stride}
+            beside = {"x_stride": left + stride, "first": before * (left + stride) + left}
             case.dispatch("rmsnorm", (n,), {**shared, **beside})
 
         def check() -> None:
-            x = rows[before:].astype(np.float64)
+            x = rows[before:, left:].astype(np.float64)
             mean = (x[:, :width] ** 2).mean(1, keepdims=True)
             want = (x / np.sqrt(mean + 1e-6) * weight[32:] + out) * (0.75 if add else 1)
             close(case.results["x" if add else "out"], want, 8 * EPSILON * (np.abs(want) + 1))

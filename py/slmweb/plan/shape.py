@@ -36,6 +36,7 @@ from ..convert.tensors import HEAD
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..kinds import advice
+from ..quantize.choice import KEPT
 from ..vision.encoder_file import encoder_of
 from . import encoder
 from .encoder import Encoder
@@ -247,13 +248,16 @@ class Shape:
 
     def quantized(self, kind: str | Callable[[str], str]) -> Shape:
         """The same model with every matrix in type `kind`, or in that which `kind` tells by its
-        name, or in what stands in for it where rows are no multiple of its block; vectors are
-        F32. Its encoder is in what `quantize` makes of one."""
+        name, or in what stands in for it where rows are no multiple of its block; what `quantize`
+        leaves as it is stays, and vectors are F32. Its encoder is in what `quantize` makes of
+        one."""
         wanted = kind if callable(kind) else lambda name: kind
         return replace(
             self,
             tensors=tuple(
-                replace(t, type=fitting(wanted(t.name), t.columns) if t.is_matrix else "F32")
+                t
+                if t.name in KEPT
+                else replace(t, type=fitting(wanted(t.name), t.columns) if t.is_matrix else "F32")
                 for t in self.tensors
             ),
             encoder=self.encoder and self.encoder.beside(kind if isinstance(kind, str) else None),

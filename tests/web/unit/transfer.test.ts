@@ -30,7 +30,7 @@ test('what is saved is opened again', async () => {
 });
 
 test('pictures that are too many for a file are not even read', async () => {
-  const sentence = S.saveTooLong('150,000,000', '10,000');
+  const sentence = S.saveTooLong('150 MB', '10,000');
   await assert.rejects(toJson(asking(moved(80e6), moved(80e6))), { message: sentence });
 });
 
@@ -40,6 +40,12 @@ test('more messages than are read again are not saved', async () => {
   assert.equal(fromFile(await toJson(conversation)).roots.length, 10_000);
   conversation.add(null, 'user', 'You', 'a');
   await assert.rejects(toJson(conversation), /10,000 messages/);
+});
+
+test('what counts is the size of the file, whatever the script', async () => {
+  const conversation = new Conversation();
+  conversation.add(null, 'user', 'You', 'क'.repeat(50_000_001));
+  await assert.rejects(toJson(conversation), /more than 150 MB/);
 });
 
 test('a picture whose file is gone is named', async () => {

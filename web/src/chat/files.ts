@@ -5,10 +5,7 @@
 import type { Conversation } from './conversation';
 import { saveFile } from './save';
 import { readFiles, readTextFile } from './textfile';
-import { fromFile, isSaved, toJson, toMarkdown } from './transfer';
-
-/** Longer than any conversation that a tab holds, with some dozen pictures. */
-const MAX_BYTES = 150e6;
+import { fromFile, isSaved, MAX_BYTES, toJson, toMarkdown } from './transfer';
 
 /** Throws an Error whose message is a sentence. */
 export async function saveConversation(conversation: Conversation, kind: 'md' | 'json'): Promise<void> {

@@ -209,7 +209,7 @@ export const de: Strings = {
   fileNoConversation:
     'Diese Datei ist kein hier gespeichertes Gespräch; wählen Sie eine, die auf .json oder .md endet.',
   saveTooLong: (most, turns) =>
-    `Das Gespräch hat mit seinen Bildern mehr als ${most} Zeichen oder ${turns} Nachrichten und ließe sich nicht wieder öffnen; sichern Sie es als Text.`,
+    `Das Gespräch braucht mit seinen Bildern mehr als ${most} oder hat mehr als ${turns} Nachrichten und ließe sich nicht wieder öffnen; sichern Sie es als Text.`,
   savePictureGone:
     'Ein Bild dieses Gesprächs lässt sich nicht mehr lesen, weil seine Datei verschoben oder geändert wurde; sichern Sie das Gespräch als Text.',
   fileTooLong: (most) => `Ein Gespräch darf höchstens ${most} Zeichen haben; diese Datei hat mehr.`,
