@@ -202,9 +202,12 @@ SLM_API void slm_vision_free(slm_vision *v);
  * allocates. SLM_ERR_NEED_MORE as slm_model_header. */
 SLM_API int32_t slm_vision_header(slm_vision *v, const uint8_t *bytes, uint32_t n, double file_size);
 
-/* JSON: {"name", "projector": "gemma3"|"paligemma"|"idefics3", "image_size": the side of
- * a picture in pixels, "patch_size", "n_tokens": positions that a picture takes,
- * "whole_prompt": whether a prompt with pictures is evaluated by one call,
+/* JSON: {"name", "projector": "gemma3"|"gemma4v"|"paligemma"|"idefics3", "image_size": the
+ * side in pixels of the square that a picture is, or 0 where it keeps its shape; its sides
+ * are then multiples of "patch_size" * "factor", "patch_size", "factor": as many rows and
+ * columns of patches make one position, "n_tokens": positions that a picture takes, or at
+ * most where nobody asks for more, "max_tokens": at most in any case, "whole_picture": whether
+ * a picture is evaluated by one call, "whole_prompt": whether a prompt with pictures is,
  * "parameters", "packed_bytes", "types", "tensors": as those of slm_model_describe}.
  * Those named "masks.…" have no granule and are not fed: they decode what an answer outlines,
  * which is the host's business. */
@@ -216,26 +219,29 @@ SLM_API int32_t slm_vision_feed(slm_vision *v, uint32_t tensor, uint32_t offset,
 /* Checks that every tensor has arrived whole; pictures can then be encoded. */
 SLM_API int32_t slm_vision_ready(slm_vision *v);
 
-/* Bytes that encoding one picture takes beside the weights, or a negative status. */
-SLM_API double slm_vision_bytes(slm_vision *v);
+/* Bytes that encoding a picture of these sides takes beside the weights, or a negative
+ * status. */
+SLM_API double slm_vision_bytes(slm_vision *v, uint32_t width, uint32_t height);
 
-/* Encodes a picture of image_size * image_size pixels, row by row, red, green and
- * blue of 0 to 255 each. NULL on error. On the GPU this only hands the work over. */
-SLM_API slm_picture *slm_vision_encode(slm_vision *v, const uint8_t *rgb);
+/* Encodes a picture of width * height pixels, row by row, red, green and blue of 0 to
+ * 255 each; it takes (width / patch_size / factor) * (height / patch_size / factor)
+ * positions, rounded down at each division. NULL on error. On the GPU this only hands
+ * the work over. */
+SLM_API slm_picture *slm_vision_encode(slm_vision *v, const uint8_t *rgb, uint32_t width, uint32_t height);
 
 /* A picture may be freed while sessions use it: it goes when the last drops it. */
 SLM_API void slm_picture_free(slm_picture *p);
 
-/* Copies what stands in place of embeddings, float32 [n_tokens, n_embd], if `capacity`
+/* Copies what stands in place of embeddings, float32 [its positions, n_embd], if `capacity`
  * numbers are as many, and returns how many there are. On the GPU they are there when the
  * host has waited. */
 SLM_API int32_t slm_picture_read(slm_picture *p, float *rows, uint32_t capacity);
 
 /* The pictures of the following prompts, in place of those before: from position
- * at[i] on, rising, the rows of picture i stand in place of n_tokens embeddings,
- * whatever ids are there. Call before slm_session_reuse, which compares pictures
- * too. An evaluation has a picture whole or not at all (so that n_batch is at
- * least n_tokens). On error nothing changes. */
+ * at[i] on, rising, the rows of picture i stand in place of embeddings, whatever
+ * ids are there. Call before slm_session_reuse, which compares pictures too. Where
+ * "whole_picture" says so, an evaluation has a picture whole or not at all (so that
+ * n_batch is at least as large). On error nothing changes. */
 SLM_API int32_t slm_session_pictures(slm_session *s, slm_picture *const *pictures, const uint32_t *at, uint32_t n);
 
 /* ---- text -------------------------------------------------------------- */

@@ -21,6 +21,10 @@ uint32_t capacity(const Family &family, uint32_t layer, uint32_t n_ctx, uint32_t
 
 } // namespace
 
+uint32_t trained_context(const ModelShape &shape) {
+  return shape.embeds() ? std::min(shape.n_ctx_train, kMaxBatch) : shape.n_ctx_train;
+}
+
 Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch) {
   if (!model.is_laid_out()) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
   if (n_ctx < 1 || n_ctx > kMaxContext)
@@ -28,7 +32,7 @@ Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch) 
   const ModelShape &shape = model.family().shape();
   if (shape.embeds()) {
     // Behind its training's length a model may have no positions at all.
-    const uint32_t most = std::min(shape.n_ctx_train, kMaxBatch);
+    const uint32_t most = trained_context(shape);
     if (n_ctx > most)
       return fail(SLM_ERR_INVALID_ARGUMENT, "n_ctx is ", n_ctx, ", but this model embeds texts of at most ", most,
                   " tokens");

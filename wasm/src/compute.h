@@ -86,4 +86,7 @@ uint32_t positions(const LoadedModel &model, uint32_t n_ctx);
 /// its batch is its context; of one with an encoder it is as much of that as a prompt may fill.
 Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch);
 
+/// The longest context that a model was trained for, or if it embeds, its longest text: that is one evaluation.
+uint32_t trained_context(const ModelShape &shape);
+
 } // namespace slm

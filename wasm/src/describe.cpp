@@ -1,6 +1,7 @@
 // describe.cpp: what a model says of itself, as JSON for the host.
 #include <algorithm>
 
+#include "compute.h"
 #include "json.h"
 #include "loaded_model.h"
 
@@ -72,7 +73,7 @@ const char *LoadedModel::describe() {
     json.key(name);
     found ? json.number(value) : json.raw("null");
   };
-  fact("n_ctx_train", "context_length", shape.n_ctx_train);
+  fact("n_ctx_train", "context_length", trained_context(shape));
   fact("n_embd", "embedding_length", shape.n_embd);
   json.key("n_embedding");
   shape.embeds() ? json.number(shape.n_embedding) : json.raw("null");

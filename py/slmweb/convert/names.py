@@ -26,6 +26,7 @@ _VISION = (
     "embed_audio",
     "visual",
 )
+_AUDIO = ("audio_tower", "embed_audio")
 # Where a vision model keeps its language model, and an encoder and a decoder that one.
 _LANGUAGE = (
     "language_model.model.",
@@ -138,6 +139,11 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
     return plain
 
 
+def has_audio(names: Iterable[str]) -> bool:
+    """Whether a checkpoint has a part that hears."""
+    return any(part in _AUDIO for name in names for part in name.split("."))
+
+
 def vision_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a checkpoint's encoder of pictures and of its projector, by their names
     without whatever stands before."""
@@ -145,6 +151,6 @@ def vision_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         parts = [part for part in name.split(".") if part not in _WRAPPERS]
         inside = [i for i, part in enumerate(parts) if part in _VISION]
-        if inside:
+        if inside and parts[inside[-1]] not in _AUDIO:
             found[".".join(parts[inside[-1] + 1 :])] = tensor
     return found

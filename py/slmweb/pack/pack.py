@@ -138,7 +138,9 @@ def pack(
             lambda n_ctx: (
                 n_batch
                 if vision is None
-                else n_batch_for(vision.n_tokens, vision.whole_prompt, n_ctx, n_batch)
+                else n_batch_for(
+                    vision.n_tokens, vision.whole_picture, vision.whole_prompt, n_ctx, n_batch
+                )
             ),
         )
     loading = _size(paths) if with_known_answer else 0
@@ -264,9 +266,11 @@ def _vision(model: Model, path: Path, file: int) -> tuple[PackedVision, list[Ten
             file=file,
             image_size=info["image_size"],
             patch_size=info["patch_size"],
+            factor=None if info["image_size"] else info["factor"],
             n_tokens=info["n_tokens"],
             packed_bytes=info["packed_bytes"],
             encode_bytes=vision.encode_bytes,
+            whole_picture=info["whole_picture"],
             whole_prompt=info["whole_prompt"],
             masks=has_masks(info),
         ), info["tensors"]

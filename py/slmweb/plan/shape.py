@@ -42,6 +42,9 @@ from . import encoder
 from .encoder import Encoder
 from .tensors import Tensor, fitting
 
+# Tokens of one evaluation: kMaxBatch in wasm/src/compute.cpp. A text that is embedded is one.
+MOST_TOKENS = 4096
+
 # The header of a GGUF is nearly all vocabulary: a token's text, its score or merge, and its kind.
 HEADER_BYTES_PER_TOKEN = 32
 
@@ -335,6 +338,9 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     n_ff, n_ctx = feed_forward(family, config, number), number("max_position_embeddings", 8192)
     if "pad_token_id" in family.defaults:  # positions begin behind it
         n_ctx = max(1, n_ctx - 1 - number("pad_token_id", 1))
+    positions = n_ctx
+    if family.embeds:
+        n_ctx = min(n_ctx, MOST_TOKENS)
     window = number("sliding_window", 4096) if family.window_pattern else 0
     if family.windowed and config.get("sliding_window"):
         window = number("sliding_window")
@@ -356,7 +362,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         channels = wide.channels
     sizes: dict[Dimension, int] = {
         "vocab": n_vocab, "embd": n_embd, "ff": n_ff, "q": n_head * head_dim,
-        "kv": n_head_kv * head_dim, "head": head_dim, "ctx": n_ctx,
+        "kv": n_head_kv * head_dim, "head": head_dim, "ctx": positions,
         "types": config.get("type_vocab_size", 2),
         # The config of another folder says; EmbeddingGemma's, here.
         "wide": 4 * n_embd, "embedding": config.get("embedding_dim", n_embd),
@@ -494,7 +500,7 @@ def _from_gguf(path: Path) -> Shape:
         tensors = tuple(t for t in tensors if t.name not in unused)
     return Shape(
         architecture=architecture,
-        n_ctx_train=info["n_ctx_train"],
+        n_ctx_train=min(info["n_ctx_train"], MOST_TOKENS if family.embeds else info["n_ctx_train"]),
         n_vocab=info["n_vocab"],
         n_embd=info["n_embd"],
         n_layer=info["n_layer"],

@@ -11,10 +11,10 @@ class Noting final : public Ops {
 public:
   Kinds found;
 
-  void rotations(std::initializer_list<const Rope *>) override {}
+  void rotations(std::initializer_list<const Rope *>, uint32_t) override {}
   void embed(const Matrix &, float, Rows) override {}
   void embed(const RowTable &, float, Rows) override {}
-  void add_embedding(const Matrix &, Index, Rows) override {}
+  void add_embedding(const Matrix &, Index, Rows, uint32_t) override {}
   void layernorm(const LayerNorm &, Rows, Rows) override { found.encoder.layernorm = true; }
   void gelu(Rows, GeluForm) override { found.encoder.gelu = true; }
   void rmsnorm(const Input &, Rows, uint32_t) override {}
@@ -63,6 +63,8 @@ public:
   }
   void part_heads(Rows, uint32_t, Rows, Rows) override {}
   void gate(Rows, Rows) override {}
+  void glu(Rows, Glu, Rows) override {}
+  void clip(Rows, float, float) override {}
   void patches(const Pixels &, uint32_t, Rows) override {}
   void merge_rows(Rows, uint32_t, uint32_t, Merge, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }

@@ -132,6 +132,8 @@ public:
   Status rope(Rope &rope, bool neox, uint32_t n_dims, float default_base);
   /// A rope with a base of its own and no scaling.
   Status plain_rope(Rope &rope, bool neox, uint32_t n_dims, float base);
+  /// The same for patches; `n_dims` is a multiple of 4.
+  Status axial_rope(Rope &rope, uint32_t n_dims, float base);
 
   /// "blk.<layer>.<name>"; (rows, columns). The Linear must stay where it is.
   Status linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
@@ -149,7 +151,11 @@ public:
   Status turned(std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
   /// A convolution of squares that do not overlap, as a matrix: (rows, 3 colours * side * side), with its bias.
   Status patches(std::string_view name, uint32_t rows, uint32_t side, Linear &out);
+  /// Two tables of (n, columns) under one name, as one matrix; n, which the file tells, is `most` at most.
+  Status pair_of_tables(std::string_view name, uint32_t most, uint32_t columns, uint32_t &n, Linear &out);
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
+  /// "<name>.<which>_min" and "<name>.<which>_max", if the file has them.
+  Status bounds(int layer, std::string_view name, std::string_view which, Bounds &out);
   /// "blk.<layer>.<name>" as it stands: a vector that is no ".weight".
   Status bare_vector(int layer, std::string_view name, uint32_t n, float *&out);
   /// The same of one that stands: (n, 1).

@@ -162,16 +162,17 @@ async function prefill(
   return true;
 }
 
-/** Where an evaluation of [at, end) ends that has each picture whole or not at all; of a prompt that is read
+/** Where an evaluation of [at, end) ends that has each picture whole or not at all, if it has to be; of a prompt that is read
  *  together with its pictures, at its end. */
 export function chunkEnd(
   at: number,
   end: number,
   { ids, pictures }: Pick<GenerateRequest, 'ids' | 'pictures'>,
-  { tokens, wholePrompt }: Pick<LoadedVision, 'tokens' | 'wholePrompt'>,
+  { tokens, wholePicture, wholePrompt }: Pick<LoadedVision, 'tokens' | 'wholePicture' | 'wholePrompt'>,
 ): number {
   if (pictures.length === 0) return end;
   if (wholePrompt) return at < ids.length ? ids.length : end;
+  if (!wholePicture) return end;
   const cut = pictures.find(([, first]) => first < end && end < first + tokens);
   if (cut === undefined) return end;
   const [, first] = cut;
