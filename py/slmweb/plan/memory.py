@@ -112,6 +112,11 @@ def state_bytes(shape: Shape) -> int:
     return 4 * (1 + _COPIES) * sum(shape.states)
 
 
+def moved_state_bytes(shape: Shape) -> int:
+    """Bytes of a state that an evaluation reads and writes, however few its tokens."""
+    return 2 * 4 * sum(shape.states)
+
+
 def element_bytes(shape: Shape) -> int:
     """Of a number in the cache: half precision unless all weights are whole floats."""
     return 4 if all(t.type == "F32" for t in shape.tensors if t.is_matrix and not t.is_table) else 2
