@@ -40,6 +40,7 @@ Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch) 
                   " tokens");
     n_batch = n_ctx;
   }
+  if (shape.reads()) n_batch = std::min(n_ctx, kMaxBatch);
   if (n_batch < 1 || n_batch > kMaxBatch)
     return fail(SLM_ERR_INVALID_ARGUMENT, "n_batch is ", n_batch, ", but should lie between 1 and ", kMaxBatch);
   return SLM_OK;
@@ -53,10 +54,14 @@ std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint
     layers[i].n_head_kv = kv.n_head;
     layers[i].head_dim = kv.head_dim;
     if (kv.n_head == 0 || model.family().recurrent(i).floats() != 0) continue;
-    layers[i].capacity = capacity(model.family(), i, n_ctx, n_batch);
+    layers[i].capacity = capacity(model.family(), i, positions(model, n_ctx), n_batch);
     layers[i].f16 = model.f16_cache() && !exact;
   }
   return layers;
+}
+
+uint32_t positions(const LoadedModel &model, uint32_t n_ctx) {
+  return n_ctx + uint32_t(model.family().shape().reads());
 }
 
 uint32_t most_seen(const LoadedModel &model, std::span<const KvLayer> cache, uint32_t n_ctx) {

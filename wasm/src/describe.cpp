@@ -77,6 +77,7 @@ const char *LoadedModel::describe() {
   fact("n_embd", "embedding_length", shape.n_embd);
   json.key("n_embedding");
   shape.embeds() ? json.number(shape.n_embedding) : json.raw("null");
+  json.key("encoder_decoder").raw(shape.reads() ? "true" : "false");
   fact("n_layer", "block_count", shape.n_layer);
   fact("n_head", "attention.head_count", shape.n_head);
   fact("n_head_kv", "attention.head_count_kv", shape.n_head_kv);

@@ -87,11 +87,12 @@ def predict(shape: Shape, device: Device, n_prompt: int = 256, n_past: int = 256
         2 * shape.n_head * shape.head_dim * min(n_prompt / 2, window or n_prompt)
         for window in shape.windows
     )
+    read = shape.prompt_matrices
     prefill = (
-        sum(_products(t) for t in layers) / (PREFILL_SHARE * peak)
+        sum(_products(t) for t in read) / (PREFILL_SHARE * peak)
         + looking_back / (ATTENTION_SHARE * peak)
         + _products(head) / (DECODE_SHARE * peak) / n_prompt
-        + (sum(t.file_bytes for t in layers) + moved_state_bytes(shape))
+        + (sum(t.file_bytes for t in read) + moved_state_bytes(shape))
         / bandwidth
         / min(n_prompt, 128)
     )

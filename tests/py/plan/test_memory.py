@@ -14,7 +14,13 @@ from slmweb.pack.pack import pack
 from slmweb.plan.memory import contexts, fit, session_bytes, weights_bytes
 from slmweb.plan.shape import Shape, read_shape
 from tests.goldens.tiny_gguf import write_gguf, write_model
-from tests.goldens.tiny_models import EMBEDDERS, MODELS, TYPED_MODELS, weights
+from tests.goldens.tiny_models import (
+    EMBEDDERS,
+    ENCODER_DECODERS,
+    MODELS,
+    TYPED_MODELS,
+    weights,
+)
 from tests.py.models import tiny
 
 ROOT = Path(__file__).parents[3]
@@ -57,11 +63,11 @@ def assert_close(shape: Shape, path: Path, lengths: list[int]) -> None:
         assert session_bytes(shape, length) == pytest.approx(session, rel=0.01, abs=4096), length
 
 
-@pytest.mark.parametrize("name", [*MODELS, *TYPED_MODELS])
+@pytest.mark.parametrize("name", [*MODELS, *ENCODER_DECODERS, *TYPED_MODELS])
 def test_a_tiny_model_takes_what_the_core_says(name: str, tmp_path: Path) -> None:
     """Every family, with the windows and head shapes of its own, in float32, whose cache is
     float32 too; and every tensor type."""
-    model = (MODELS | TYPED_MODELS)[name]
+    model = (MODELS | ENCODER_DECODERS | TYPED_MODELS)[name]
     path = write_gguf(model.name, tmp_path / "model.gguf")[0]
     assert_close(read_shape(path), path, [64, 512, 2048])
 
