@@ -191,7 +191,7 @@ BLOCKS = {
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "phi3", "granite", "mistral3", "olmo2",
                  "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
                  "recurrentgemma", "lfm2", "qwen35", "granitehybrid", "gemma4",
-                 "gemma-embedding2")  # fmt: skip
+                 "gemma-embedding2", "t5gemma2")  # fmt: skip
 
 
 def model(
@@ -216,7 +216,7 @@ def model(
         "ssm.time_step_rank": 4, "ssm.inner_size": 32,
         "attention.key_length_swa": 8, "embedding_length_per_layer_input": 32,
         "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
-        "embedding_length_out": 16,
+        "embedding_length_out": 16, "decoder_start_token_id": 1,
         **(numbers or {}),
     }  # fmt: skip
     if architecture == "lfm2":  # which is refused with windows
@@ -235,7 +235,7 @@ def model(
         *_small_vocabulary(),
     ]
 
-    gemma3 = architecture in ("gemma3", "gemma-embedding")
+    gemma3 = architecture in ("gemma3", "gemma-embedding", "t5gemma2")
     shapes: dict[str, tuple[int, ...]] = {"token_embd": (n_embd, n_vocab), "output_norm": (n_embd,)}
     if architecture == "gemma-embedding":
         shapes |= {"dense_2": (n_embd, 8), "dense_3": (8, 16)}
@@ -290,6 +290,8 @@ def model(
                 f"blk.{layer}.post_attention_norm": (n_embd,),
                 f"blk.{layer}.post_ffw_norm": (n_embd,),
             }
+    if architecture == "t5gemma2":
+        shapes |= {f"enc.{name}": s for name, s in shapes.items() if name != "token_embd"}
     if architecture == "bert":
         shapes = _bert(n_embd, n_vocab, n_ff, n_head * head_dim, n_head_kv * head_dim)
     if architecture == "qwen35":

@@ -251,6 +251,23 @@ def test_a_prompt_that_is_seen_whole(opened: tuple[Model, Vision], name: str) ->
         assert_close(found, want.logits, BOUND)
 
 
+@pytest.mark.parametrize("name", ["paligemma"])
+def test_a_prompt_that_is_seen_whole_may_be_long(opened: tuple[Model, Vision], name: str) -> None:
+    """A picture of 896 pixels takes 4,096 positions, and its question comes behind them."""
+    model, vision = opened
+    want = expected(name)
+    with model.session(8192, 8192) as session:
+        session.pictures([vision.encode(rgb) for rgb in want.pictures], want.at)
+        assert_close(logits(session, [want.ids, *[[t] for t in ANSWER]]), want.logits, BOUND)
+        assert session.reuse([]) == 0
+        long = [*want.ids, *(want.ids[-20:] * 220)]
+        assert len(long) > 4096
+        rows = session.eval(long)
+        assert rows is not None
+        assert np.isfinite(rows).all()
+    refused(lambda: model.session_bytes(8193, 8193), "invalid_argument", "8192")
+
+
 def test_an_encoder_of_another_model(folder: Path, core: Instance) -> None:
     text, _ = converted(folder, VISIONS["gemma3-pictures"])
     other = converted(folder, VISIONS["paligemma"])[1]

@@ -50,6 +50,13 @@ def with_special(source: Path, target: Path, names: Sequence[str]) -> Path:
     return target
 
 
+def with_context(source: Path, target: Path, n_ctx: int) -> Path:
+    """A copy of a GGUF that says it was trained for `n_ctx` positions."""
+    architecture = gguf.GGUFReader(source).fields["general.architecture"].contents()
+    _copy(source, target, {f"{architecture}.context_length": n_ctx})
+    return target
+
+
 def with_pieces(source: Path, target: Path, pieces: Sequence[str]) -> Path:
     """A copy of a tiny GGUF with scored merges that has these pieces too, the first before all."""
     fields = gguf.GGUFReader(source).fields

@@ -113,15 +113,16 @@ SLM_API int32_t slm_model_layout(slm_model *m);
 SLM_API int32_t slm_model_layers(slm_model *m, uint32_t first, uint32_t end);
 
 /* JSON: {"architecture", "name", "license", "parameters", "n_ctx_train",
- * "n_vocab", "n_embd", "n_embedding", "n_layer", "n_head", "n_head_kv", "bos", "eos",
- * "eot", "add_bos", "eog": [ids], "fim": {"prefix", "suffix", "middle", "separator",
+ * "n_vocab", "n_embd", "n_embedding", "encoder_decoder", "n_layer", "n_head", "n_head_kv",
+ * "bos", "eos", "eot", "add_bos", "eog": [ids], "fim": {"prefix", "suffix", "middle", "separator",
  * "repo", "pad"} or null (what a text to be filled in the middle is put together
  * with), "tokenizer", "chat_template", "languages", "packed_bytes",
  * "types": {"Q4_1": bytes, ...}, "files": n,
  * "tensors": [{"name", "file", "type", "shape", "offset", "size", "granule"}]}
  * "offset" counts from the start of the tensor's own file. Absent facts are
  * null. "granule" is there after slm_model_layout, for tensors that are loaded, and so
- * is "n_embedding", for models that embed texts and generate none. */
+ * is "n_embedding", for models that embed texts and generate none, and "encoder_decoder",
+ * whether an encoder reads a prompt whole before a decoder answers; see slm_session_eval. */
 SLM_API const char *slm_model_describe(slm_model *m);
 
 /* Hands over bytes [offset, offset + n) of tensor `tensor` (its index in
@@ -292,7 +293,8 @@ SLM_API int32_t slm_session_exact(slm_session *s, int32_t on);
  * n - 1, so that there is always a token to evaluate). 0 forgets everything.
  * Where layers recur, the prefix ends where an evaluation of several tokens, or
  * the first one after a reuse, was asked for logits, or where the cache ends:
- * there the session has copies of the state, of which the last few are kept. */
+ * there the session has copies of the state, of which the last few are kept.
+ * Where an encoder reads prompts, it is always 0: each is read anew. */
 SLM_API int32_t slm_session_reuse(slm_session *s, const int32_t *ids, uint32_t n);
 
 /* Positions in the cache. */
@@ -311,7 +313,10 @@ typedef enum slm_eval_flag {
  * `flag` asks for; an embedding is that of these tokens alone (1 to n_ctx). On error the cache is as before. On the GPU
  * this only hands the work over: logits and samples are there when the host has waited for it. With SLM_EVAL_SAMPLE a
  * GPU draws the token itself where it can, by what the sampler is set to now, and with SLM_EVAL_SAMPLE_ON it goes on
- * with that token at once; a call with another token is right, too, but begins anew. */
+ * with that token at once; a call with another token is right, too, but begins anew. Where an encoder reads
+ * prompts, all tokens up to and with the first call for logits are one, whose calls before only collect it; its
+ * logits are those of the answer's first token, the answer comes one token a call, and SLM_EVAL_ALL_LOGITS and
+ * what looks inside are refused. */
 SLM_API int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag);
 
 /* float32 [1 or n, n_vocab], as the last slm_session_eval asked, or an embedding

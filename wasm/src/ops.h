@@ -192,6 +192,18 @@ struct Batch {
   uint32_t past;                      // positions already in the cache
   std::span<const Placed> pictures{}; // rising
   std::span<const Together> blocks{}; // rising, apart from each other
+  /// Of the positions in the cache the first, whose keys an encoder has made: every token sees them, and counts its own
+  /// position from their end on. Tokens behind them come one by one.
+  uint32_t read = 0;
+
+  /// Where the cache of a layer with this window has a position. Behind what was read it is a ring as wide as the
+  /// window: what lies in it is what is seen.
+  uint32_t slot(uint32_t window, uint32_t position) const {
+    return is_in_ring(window, position) ? read + (position - read) % window : position;
+  }
+  bool is_in_ring(uint32_t window, uint32_t position) const {
+    return read != 0 && window != 0 && position >= read + window;
+  }
 };
 
 class Ops {
@@ -244,7 +256,7 @@ public:
   virtual void gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t first, Rows out) = 0;
 
   /// Normalizes and rotates q and k, appends k and v to the cache and attends. Without data in k and v
-  /// the cache is another layer's, which has appended its own.
+  /// the cache is another layer's, which has appended its own; without data in q nothing attends.
   virtual void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) = 0;
 
   /// out = the convolution of x with what it was before, which `memory` keeps.

@@ -11,7 +11,7 @@ import { pointed } from '../../../web/src/chat/boxes';
 import { type Detail, type Laid, PROJECTORS } from '../../../web/src/vision/projectors';
 import { places, withPictures } from '../../../web/src/vision/prompt';
 import { crop, type Pixels, resize } from '../../../web/src/vision/resize';
-import { chunkEnd } from '../../../web/src/worker/generate';
+import { chunkEnd, readEnd } from '../../../web/src/worker/generate';
 import squaresGolden from '../../goldens/squares.json';
 
 interface Case {
@@ -132,6 +132,13 @@ test('an evaluation has each picture whole or not at all', () => {
   const whole = { ...vision, wholePrompt: true };
   assert.equal(chunkEnd(0, 4, request, whole), 50);
   assert.equal(chunkEnd(50, 53, request, whole), 53);
+});
+
+test('an encoder reads a prompt up to its end, and what was answered comes back token by token', () => {
+  assert.equal(readEnd(0, 32, 50), 32);
+  assert.equal(readEnd(32, 64, 50), 50);
+  assert.equal(readEnd(50, 82, 50), 51);
+  assert.equal(readEnd(51, 83, 50), 52);
 });
 
 test('PaliGemma is asked about the latest pictures, and its answer goes on', () => {

@@ -51,7 +51,7 @@ void CpuOps::rotations(std::initializer_list<const Rope *> ropes, uint32_t acros
       for (uint32_t t = tokens.begin; t < tokens.end; t++) {
         float *out = ws_.angles[rope->index] + size_t(t) * ws_.max_rope_dims;
         for (uint32_t i = 0; i < rope->n_dims / 2; i++) {
-          const float angle = rope->angle(i, batch.past + t, across, ws_.n_ctx);
+          const float angle = rope->angle(i, batch.past + t - batch.read, across, ws_.n_ctx);
           out[i * 2] = std::cos(angle) * rope->magnitude;
           out[i * 2 + 1] = std::sin(angle) * rope->magnitude;
         }
@@ -427,6 +427,7 @@ void rotate(float *head, const Rope &rope, const float *angles) {
 /// The positions that a token sees: in one piece, for whoever is in a block sees all that lies up to its end.
 Range seen(const AttentionSpec &spec, const Batch &batch, uint32_t token) {
   const uint32_t position = batch.past + token;
+  if (batch.read != 0) return {0, batch.is_in_ring(spec.window, position) ? batch.read + spec.window : position + 1};
   Range seen{spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0,
              position + 1 + std::min(spec.ahead, batch.n - token - 1)};
   for (const Together &block : batch.blocks)
@@ -457,7 +458,7 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
         if (spec.rope != nullptr)
           rotate(head, *spec.rope, ws_.angles[spec.rope->index] + size_t(first_ + t) * ws_.max_rope_dims);
       };
-      for (uint32_t i = 0; i < group; i++) {
+      for (uint32_t i = 0; i < group && q.data != nullptr; i++) {
         float *head = q.data + size_t(t) * q.width + (h * group + i) * hd;
         if (spec.q_norm != nullptr) slm::rmsnorm(head, spec.q_norm, spec.norm_epsilon, hd, head);
         turn(head);
@@ -468,9 +469,10 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
       if (spec.k_norm != nullptr) slm::rmsnorm(key, spec.k_norm, spec.norm_epsilon, hd, key);
       if (spec.v_norm) slm::rmsnorm(value, nullptr, spec.norm_epsilon, hd, value);
       turn(key);
-      store_kv(cache, h, batch.past + t, key, value);
+      store_kv(cache, h, batch.slot(spec.window, batch.past + t), key, value);
     }
   });
+  if (q.data == nullptr) return;
   if (batch.n == 1)
     attend_one(q, spec, cache, out);
   else
@@ -480,7 +482,8 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
 /// Segments of each key head are computed apart, and merged in order.
 void CpuOps::attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out) {
   const uint32_t hd = spec.head_dim, group = spec.n_head / spec.n_head_kv, stride = hd + 2;
-  const uint32_t end = batch.past + 1, begin = seen(spec, batch, 0).begin, first = begin / kSegment;
+  const Range all = seen(spec, batch, 0);
+  const uint32_t end = all.end, begin = all.begin, first = begin / kSegment;
   const uint32_t n_segments = (end + kSegment - 1) / kSegment - first;
   // A unit is a few of the queries of a key head over one segment.
   const uint32_t at_once = std::min(group, kMaxQueries), runs = (group + at_once - 1) / at_once;

@@ -76,7 +76,8 @@ public:
     found.encoder.rmsnorm = x.norm != nullptr;
     found.encoder.pooling = how;
   }
-  void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
+  void attention(Rows q, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
+    if (q.width == 0) return; // nothing attends
     for (const AttentionSpec &s : found.attention)
       if (s.rope == spec.rope && s.window == spec.window && s.ahead == spec.ahead) return;
     found.attention.push_back(spec);
@@ -109,6 +110,7 @@ Kinds kinds_of(const LoadedModel &model) {
   const std::unique_ptr<State> state = model.family().new_state(rows);
   state->cache.resize(model.family().shape().n_layer);
   state->recurrent.resize(model.family().shape().n_layer);
+  if (model.family().shape().reads()) model.family().read(op, *state);
   model.family().forward(op, *state, {1, nullptr});
   return std::move(op.found);
 }

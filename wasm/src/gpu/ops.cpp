@@ -49,7 +49,7 @@ void GpuOps::rotations(std::initializer_list<const Rope *> ropes, uint32_t acros
     angles.resize(size_t(batch_.n) * stride);
     for (uint32_t t = 0; t < batch_.n; t++)
       for (uint32_t i = 0; i < half; i++) {
-        const float angle = rope->angle(i, batch_.past + t, across, scratch_.n_ctx);
+        const float angle = rope->angle(i, batch_.past + t - batch_.read, across, scratch_.n_ctx);
         float *out = angles.data() + size_t(t) * stride + i * 2;
         out[0] = std::cos(angle) * rope->magnitude;
         out[1] = std::sin(angle) * rope->magnitude;
@@ -490,20 +490,33 @@ void GpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, f
 
 // ---- attention ----------------------------------------------------------------------
 
+/// The shaders know one position of a call: in a ring that is where its keys go, and then the last one seen.
+void GpuOps::wrap(uint32_t window) {
+  if (wrapped_) return; // all rings of a model are as wide
+  wrapped_ = true;
+  for (Buffer *buffer : {&scratch_.slot, &scratch_.last})
+    if (buffer->handle() == 0) *buffer = Buffer(16);
+  const uint32_t slot[4] = {batch_.slot(window, batch_.past)}, last[4] = {batch_.read + window - 1};
+  gpu_upload(scratch_.slot.handle(), 0, slot, sizeof slot);
+  gpu_upload(scratch_.last.handle(), 0, last, sizeof last);
+}
+
 void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) {
   gpu::Rope rope;
-  const bool appends = k.data != nullptr;
-  rope.grid[0] = spec.n_head + (appends ? spec.n_head_kv : 0), rope.grid[1] = batch_.n;
+  const bool appends = k.data != nullptr, attends = q.data != nullptr;
+  const bool in_ring = batch_.is_in_ring(spec.window, batch_.past);
+  if (in_ring) wrap(spec.window);
+  rope.grid[0] = (attends ? spec.n_head : 0) + (appends ? spec.n_head_kv : 0), rope.grid[1] = batch_.n;
   rope.NEOX = spec.rope != nullptr && spec.rope->neox;
   rope.QK_NORM = spec.q_norm != nullptr;
   rope.V_NORM = spec.v_norm;
   rope.F16 = cache.f16;
-  rope.batch = scratch_.batch.handle();
+  rope.batch = in_ring ? scratch_.slot.handle() : scratch_.batch.handle();
   rope.angles = scratch_.angles[spec.rope == nullptr ? 0 : spec.rope->index].handle();
   rope.vectors = kept_.vectors;
   rope.q = handle_of(q.data), rope.k = handle_of(k.data), rope.v = handle_of(v.data);
   if (appends) rope.keys = handle_of(cache.keys), rope.values = handle_of(cache.values);
-  rope.n_head = spec.n_head, rope.n_head_kv = spec.n_head_kv, rope.head_dim = spec.head_dim;
+  rope.n_head = attends ? spec.n_head : 0, rope.n_head_kv = spec.n_head_kv, rope.head_dim = spec.head_dim;
   rope.half = spec.rope == nullptr ? 0 : spec.rope->n_dims / 2;
   rope.pairs = spec.rope == nullptr ? 1 : spec.rope->pairs();
   rope.q_stride = stride_of(q.width), rope.kv_stride = stride_of(k.width);
@@ -515,11 +528,14 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   rope.first = first_;
   rope.temperature = spec.temperature, rope.temperature_span = spec.temperature_span;
   gpu_encode(&rope);
+  if (!attends) return;
 
   // A single token's positions are shared out among workgroups; many tokens are enough by themselves.
   const uint32_t rows = batch_.n * (spec.n_head / spec.n_head_kv); // of a key head
-  const uint32_t first = first_seen(spec.window, batch_.past) / kSegment;
-  const uint32_t segments = batch_.n == 1 ? batch_.past / kSegment - first + 1 : 1;
+  const uint32_t window = batch_.read == 0 ? spec.window : 0;      // whose ring holds no more than it
+  const uint32_t last = in_ring ? batch_.read + spec.window - 1 : batch_.past;
+  const uint32_t first = first_seen(window, last) / kSegment;
+  const uint32_t segments = batch_.n == 1 ? last / kSegment - first + 1 : 1;
   gpu::Attention op;
   op.HEAD_DIM = spec.head_dim;
   op.QUERIES = rows > 4 && spec.head_dim <= 256 ? 8 : 4;
@@ -528,13 +544,13 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   op.BLOCKS = !batch_.blocks.empty();
   op.blocks = op.BLOCKS != 0 ? scratch_.blocks.handle() : 0;
   op.grid[0] = spec.n_head_kv, op.grid[1] = divided(rows, op.QUERIES), op.grid[2] = segments;
-  op.batch = rope.batch;
+  op.batch = in_ring ? scratch_.last.handle() : scratch_.batch.handle();
   op.q = rope.q, op.keys = handle_of(cache.keys), op.values = handle_of(cache.values), op.out = handle_of(out.data);
   op.partials = segments > 1 ? scratch_.partials.handle() : 0;
   op.n_head = spec.n_head, op.n_head_kv = spec.n_head_kv;
   op.q_stride = rope.q_stride, op.out_stride = stride_of(out.width);
   op.capacity = cache.capacity;
-  op.window = spec.window;
+  op.window = window;
   op.ahead = std::min(spec.ahead, batch_.n);
   op.n = batch_.n;
   op.first = first_;

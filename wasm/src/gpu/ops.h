@@ -126,12 +126,14 @@ private:
   /// Adds what the adapters make of x, times `factor`, to y; the last of them with `last` in place of Add.
   void adapt(const From &f, const Product &product, Finish last, float factor, float cap);
   bool is_adapted(std::initializer_list<Product> products) const;
+  void wrap(uint32_t window);
 
   Batch batch_;        // of which pool(), merge_rows() and keep_last() leave fewer rows
   uint32_t first_ = 0; // token of the call that is the batch's first
   Scratch &scratch_;
   const WeightStore::Kept &kept_; // of the model
   const Adaptation *adapted_;     // or null
+  bool wrapped_ = false;          // the token lies in a ring, whose positions the device has
   Form form_;
 };
 

@@ -590,6 +590,7 @@ constexpr Entry kFamilies[] = {
     {"recurrentgemma", new_recurrentgemma},
     {"lfm2", new_lfm2},
     {"qwen35", new_qwen35},
+    {"t5gemma2", new_t5gemma2},
 };
 } // namespace
 

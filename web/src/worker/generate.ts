@@ -145,10 +145,12 @@ async function prefill(
     // The first turn of the loop as well: a request may have been aborted while it waited.
     await tick();
     if (isAborted()) return false;
-    const chunk = ids.subarray(at, chunkEnd(at, Math.min(at + size, n), request, vision));
+    const end = chunkEnd(at, Math.min(at + size, n), request, vision);
+    const chunk = ids.subarray(at, session.reads ? readEnd(at, end, prompt.length) : end);
     const start = performance.now();
     if (echo) scored.push(...(await session.evalScored(chunk, ids.subarray(at + 1, at + 1 + chunk.length))));
-    else session.eval(chunk, at + chunk.length === n ? wantedOf(request, replay.length) : 'nothing');
+    else if (at + chunk.length === n) session.eval(chunk, wantedOf(request, replay.length));
+    else session.eval(chunk, session.reads && at + chunk.length === prompt.length ? 'logits' : 'nothing');
     await session.settle();
     const ms = performance.now() - start;
     at += chunk.length;
@@ -175,6 +177,12 @@ export function chunkEnd(
   if (cut === undefined) return end;
   const [, first] = cut;
   return first > at ? first : first + tokens;
+}
+
+/** Where an evaluation of [at, end) ends whose prompt an encoder reads, up to the first call for logits: there, and
+ *  behind it with each token of the answer. */
+export function readEnd(at: number, end: number, n_prompt: number): number {
+  return at < n_prompt ? Math.min(end, n_prompt) : at + 1;
 }
 
 /** Of an evaluation after which there will be `n` tokens of the answer and one more. */
