@@ -190,7 +190,8 @@ BLOCKS = {
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "phi3", "granite", "mistral3", "olmo2",
                  "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
-                 "recurrentgemma", "lfm2", "qwen35", "granitehybrid")  # fmt: skip
+                 "recurrentgemma", "lfm2", "qwen35", "granitehybrid", "gemma4",
+                 "gemma-embedding2", "t5gemma2")  # fmt: skip
 
 
 def model(
@@ -213,19 +214,28 @@ def model(
         "rope.scaling.original_context_length": 16, "shortconv.l_cache": 3,
         "ssm.conv_kernel": 4, "ssm.state_size": 8, "ssm.group_count": 2,
         "ssm.time_step_rank": 4, "ssm.inner_size": 32,
+        "attention.key_length_swa": 8, "embedding_length_per_layer_input": 32,
         "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
+        "embedding_length_out": 16, "decoder_start_token_id": 1,
         **(numbers or {}),
     }  # fmt: skip
     if architecture == "lfm2":  # which is refused with windows
         del metadata["attention.sliding_window"]
+    has_gemma4_layers = architecture in ("gemma4", "gemma-embedding2")
+    pattern = (
+        [array(f"{architecture}.attention.sliding_window_pattern", BOOL, [True, False])]
+        if has_gemma4_layers
+        else []
+    )
     entries = [
         entry("general.architecture", STRING, architecture),
         *(entry(f"{architecture}.{key}", U32, number) for key, number in metadata.items()),
         entry(f"{architecture}.attention.layer_norm_rms_epsilon", F32, 1e-6),
+        *pattern,
         *_small_vocabulary(),
     ]
 
-    gemma3 = architecture in ("gemma3", "gemma-embedding")
+    gemma3 = architecture in ("gemma3", "gemma-embedding", "t5gemma2")
     shapes: dict[str, tuple[int, ...]] = {"token_embd": (n_embd, n_vocab), "output_norm": (n_embd,)}
     if architecture == "gemma-embedding":
         shapes |= {"dense_2": (n_embd, 8), "dense_3": (8, 16)}
@@ -238,16 +248,31 @@ def model(
                 "attn_k": (n_embd, n_head_kv * head_dim),
                 "attn_v": (n_embd, n_head_kv * head_dim),
                 **({"attn_q_norm": (head_dim,), "attn_k_norm": (head_dim,)}
-                   if architecture in ("qwen3", "lfm2", "qwen35") or gemma3 else {}),
+                   if architecture in ("qwen3", "lfm2", "qwen35") or gemma3 or has_gemma4_layers
+                   else {}),
                 "attn_output": (n_head * head_dim, n_embd),
                 **({"post_attention_norm": (n_embd,), "post_ffw_norm": (n_embd,)}
-                   if architecture == "gemma2" or gemma3 else {}),
+                   if architecture == "gemma2" or gemma3 or has_gemma4_layers else {}),
                 "ffn_norm": (n_embd,),
                 "ffn_gate": (n_embd, n_ff),
                 "ffn_up": (n_embd, n_ff),
                 "ffn_down": (n_ff, n_embd),
             }.items()
         }  # fmt: skip
+    if has_gemma4_layers:
+        shapes |= {"per_layer_model_proj": (n_embd, 64), "per_layer_proj_norm": (32,)}
+        shapes |= (
+            {"per_layer_token_embd": (64, n_vocab), "rope_freqs": (head_dim // 2,)}
+            if architecture == "gemma4"
+            else {"output": (n_embd, 16)}
+        )
+        for layer in range(2):
+            shapes |= {
+                f"blk.{layer}.layer_output_scale": (1,),
+                f"blk.{layer}.inp_gate": (n_embd, 32),
+                f"blk.{layer}.proj": (32, n_embd),
+                f"blk.{layer}.post_norm": (n_embd,),
+            }
     if architecture == "phi3":
         for layer in range(2):
             for name in ("attn_q", "attn_k", "attn_v", "ffn_gate"):
@@ -265,6 +290,8 @@ def model(
                 f"blk.{layer}.post_attention_norm": (n_embd,),
                 f"blk.{layer}.post_ffw_norm": (n_embd,),
             }
+    if architecture == "t5gemma2":
+        shapes |= {f"enc.{name}": s for name, s in shapes.items() if name != "token_embd"}
     if architecture == "bert":
         shapes = _bert(n_embd, n_vocab, n_ff, n_head * head_dim, n_head_kv * head_dim)
     if architecture == "qwen35":

@@ -39,6 +39,7 @@ def generator(name: str) -> Callable[..., None]:
 
 STEPS: dict[str, Callable[[], None]] = {
     "logits": lambda: generator("logits")(),
+    "answers": lambda: generator("answers")(),
     "inside": lambda: generator("inside")(),
     "tokens": lambda: generator("tokens")(models()),
     "distributions": lambda: generator("distributions")(models()),

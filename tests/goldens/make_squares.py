@@ -18,6 +18,7 @@ import PIL
 import transformers
 from PIL import Image
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
@@ -25,6 +26,8 @@ from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_stri
 GOLDEN = Path(__file__).parent / "squares.json"
 SIDE = 24  # pixels of a square
 N_TOKENS = 2  # that stand for it in the texts
+# Of a picture that keeps its shape: pixels of a patch's side, and patches of a position's.
+PATCH, FACTOR = 2, 3
 RAW = {"do_rescale": False, "do_normalize": False}  # the core normalises
 # What Gemma3Processor asks of the image processor.
 PAN_AND_SCAN = {
@@ -33,6 +36,10 @@ PAN_AND_SCAN = {
     "pan_and_scan_min_ratio_to_activate": 1.2,
 }
 SIZES = ((24, 24), (1, 1), (7, 40), (100, 31), (61, 61), (25, 23))
+SHAPES = (
+    ((1, 1), "low"), ((7, 40), "low"), ((100, 31), "low"), ((61, 61), "low"), ((31, 700), "low"),
+    ((900, 4), "low"), ((60, 42), "low"), ((64, 47), "auto"),
+)  # fmt: skip
 LONG = ((640, 300), (300, 640), (1300, 310), (520, 250), (600, 520))
 
 
@@ -48,6 +55,21 @@ def squares(values: Any) -> list[str]:
     array = np.asarray(values).reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
     rounded = np.clip(np.rint(array), 0, 255).astype(np.uint8)
     return [base64.b64encode(square.tobytes()).decode() for square in rounded]
+
+
+def with_shape(picture: Image.Image, n: int) -> Any:
+    """What Gemma 4's processor makes of a picture, [height, width, 3], put together again."""
+    processor: Any = Gemma4ImageProcessorPil(
+        patch_size=PATCH, pooling_kernel_size=FACTOR, max_soft_tokens=n, do_rescale=False
+    )
+    made = processor(picture, input_data_format="channels_last")
+    places = np.asarray(made["image_position_ids"][0])
+    patches = np.asarray(made["pixel_values"][0])[places[:, 0] >= 0]
+    columns, rows = places.max(axis=0) + 1
+    whole = patches.reshape(rows, columns, PATCH, PATCH, 3).transpose(0, 2, 1, 3, 4)
+    return np.clip(np.rint(whole.reshape(rows * PATCH, columns * PATCH, 3)), 0, 255).astype(
+        np.uint8
+    )
 
 
 def main() -> None:
@@ -85,11 +107,29 @@ def main() -> None:
     for one in LONG:
         made = gemma(drawn(*one), do_pan_and_scan=True, **PAN_AND_SCAN)
         case("gemma3", "high", one, made["pixel_values"], None)
+    budgets = {"low": 70, "auto": 280}
+    for one, detail in SHAPES:
+        shown = with_shape(drawn(*one), budgets[detail])
+        height, width, _ = shown.shape
+        n_tokens = (width // (PATCH * FACTOR)) * (height // (PATCH * FACTOR))
+        cases.append(
+            {
+                "projector": "gemma4v",
+                "detail": detail,
+                "width": one[0],
+                "height": one[1],
+                "squares": [base64.b64encode(shown.tobytes()).decode()],
+                "sides": [[width, height]],
+                "text": f"<|image>{'<|image|>' * n_tokens}<image|>",
+            }
+        )
     golden = {
         "source": f"transformers {transformers.__version__}, Pillow {PIL.__version__}",
         "command": "python -m tests.goldens.make_squares",
         "side": SIDE,
         "n_tokens": N_TOKENS,
+        "patch_size": PATCH,
+        "factor": FACTOR,
         "cases": cases,
     }
     GOLDEN.write_text(json.dumps(golden, indent=1) + "\n")

@@ -23,6 +23,10 @@ MODULES = (
 )
 
 
+# What makes Gemma 4's layers' embeddings and takes them in; adapted beside all of MODULES.
+PER_LAYER_MODEL = "model.per_layer_model_projection"
+PER_LAYER = ("per_layer_input_gate", "per_layer_projection")
+
 EMBEDDING, HEAD = "model.embed_tokens", "lm_head"
 
 
@@ -52,12 +56,6 @@ _STACKED = {
 }
 
 
-def modules_of(model: TinyModel, adapter: TinyAdapter) -> tuple[str, ...]:
-    """Those of every layer that are adapted, as the model has them."""
-    stacked = _STACKED if model.arch == "phi3" else {}
-    return tuple(dict.fromkeys(stacked.get(module, module) for module in adapter.modules))
-
-
 @dataclass(frozen=True)
 class Factors:
     """y += alpha / r * b (a x), with the values that the file's type can hold. Of the
@@ -67,20 +65,45 @@ class Factors:
     b: F32  # [rows, r]
 
 
-def factors(model: TinyModel, adapter: TinyAdapter) -> dict[str, Factors]:
-    """Of every module that is adapted, by its Hugging Face name."""
-    q, kv = model.n_head * model.head_dim, model.n_head_kv * model.head_dim
-    shapes = {
+def modules_of(model: TinyModel, adapter: TinyAdapter) -> list[str]:
+    """Hugging Face names of what is adapted, but for the embedding and the head. A layer that
+    attends to another's keys and values has none."""
+    stacked = _STACKED if model.arch == "phi3" else {}
+    modules = dict.fromkeys(stacked.get(module, module) for module in adapter.modules)
+    per_layer = model.n_per_layer and adapter.modules == MODULES
+    found = [
+        f"model.layers.{layer}.{module}"
+        for layer in range(model.n_layer)
+        for module in (*modules, *(PER_LAYER if per_layer else ()))
+        if not (model.is_shared(layer) and module.endswith(("k_proj", "v_proj")))
+    ]
+    return [*found, *([PER_LAYER_MODEL] if per_layer else [])]
+
+
+def _shape(model: TinyModel, name: str) -> tuple[int, int]:
+    if name == PER_LAYER_MODEL:
+        return model.n_layer * model.n_per_layer, model.n_embd
+    _, _, number, module = name.split(".", 3)
+    layer = int(number)
+    head, ff = model.head_size(layer), model.ff_size(layer)
+    q, kv = model.n_head * head, model.kv_heads(layer) * head
+    return {
         "self_attn.q_proj": (q, model.n_embd),
         "self_attn.k_proj": (kv, model.n_embd),
         "self_attn.v_proj": (kv, model.n_embd),
         "self_attn.qkv_proj": (q + 2 * kv, model.n_embd),
         "self_attn.o_proj": (model.n_embd, q),
-        "mlp.gate_proj": (model.n_ff, model.n_embd),
-        "mlp.up_proj": (model.n_ff, model.n_embd),
-        "mlp.gate_up_proj": (2 * model.n_ff, model.n_embd),
-        "mlp.down_proj": (model.n_embd, model.n_ff),
-    }
+        "mlp.gate_proj": (ff, model.n_embd),
+        "mlp.up_proj": (ff, model.n_embd),
+        "mlp.gate_up_proj": (2 * ff, model.n_embd),
+        "mlp.down_proj": (model.n_embd, ff),
+        "per_layer_input_gate": (model.n_per_layer, model.n_embd),
+        "per_layer_projection": (model.n_embd, model.n_per_layer),
+    }[module]
+
+
+def factors(model: TinyModel, adapter: TinyAdapter) -> dict[str, Factors]:
+    """Of every module that is adapted, by its Hugging Face name."""
     r = adapter.rank
 
     def draw(name: str, shape: tuple[int, int], std: float) -> F32:
@@ -93,16 +116,12 @@ def factors(model: TinyModel, adapter: TinyAdapter) -> dict[str, Factors]:
         return held
 
     found = {}
-    for layer in range(model.n_layer):
-        for module in modules_of(model, adapter):
-            name = f"model.layers.{layer}.{module}"
-            rows, columns = shapes[module]
-            scale = adapter.gain * np.sqrt(r) / adapter.alpha
-            found[name] = Factors(
-                draw(f"{name} a", (r, columns), columns**-0.5),
-                draw(f"{name} b", (rows, r), scale),
-            )
     scale = adapter.gain * np.sqrt(r) / adapter.alpha
+    for name in modules_of(model, adapter):
+        rows, columns = _shape(model, name)
+        found[name] = Factors(
+            draw(f"{name} a", (r, columns), columns**-0.5), draw(f"{name} b", (rows, r), scale)
+        )
     embedding = 0.4 if model.is_gemma else 1.0  # the spread of the base's
     for name in adapter.whole:
         rows, columns = model.n_vocab, model.n_embd

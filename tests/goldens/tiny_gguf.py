@@ -18,8 +18,10 @@ from tests.goldens import tiny_gemma3n as gemma3n
 from tests.goldens import tiny_gemma4 as gemma4
 from tests.goldens import tiny_griffin as griffin
 from tests.goldens import tiny_space as space
+from tests.goldens import tiny_t5gemma2 as t5gemma2
 from tests.goldens.tiny_models import (
     EMBEDDERS,
+    ENCODER_DECODERS,
     F32,
     MIXED_MODELS,
     MODELS,
@@ -36,10 +38,10 @@ BPE = {"qwen2": "qwen2", "qwen3": "qwen2", "phi3": "gpt-4o", "lfm2": "lfm2", "qw
 def write_gguf(
     name: str, path: Path, *, version: int = 3, split_max_tensors: int = 0
 ) -> list[Path]:
-    """Writes the model `name` of MODELS, EMBEDDERS, TYPED_MODELS or MIXED_MODELS and returns its
-    files: `path` alone, or with `split_max_tensors` a set of shards beside it."""
+    """Writes the model `name` of MODELS, EMBEDDERS, ENCODER_DECODERS, TYPED_MODELS or MIXED_MODELS
+    and returns its files: `path` alone, or with `split_max_tensors` a set of shards beside it."""
     typed = (TYPED_MODELS | MIXED_MODELS).values()
-    model = {**MODELS, **EMBEDDERS, **{m.name: m for m in typed}}[name]
+    model = {**MODELS, **EMBEDDERS, **ENCODER_DECODERS, **{m.name: m for m in typed}}[name]
     return write_model(
         model, weights(model), path, version=version, split_max_tensors=split_max_tensors
     )
@@ -61,6 +63,8 @@ def write_model(
         gemma3n.add_hyperparameters(writer, model)
     elif model.has_gemma4_layers:
         gemma4.add_hyperparameters(writer, model)
+    elif model.arch == "t5gemma2":
+        t5gemma2.add_hyperparameters(writer, model)
     if model.arch == "lfm2":
         writer.add_shortconv_l_cache(model.n_taps)
     if model.arch == "qwen35":
@@ -77,6 +81,8 @@ def write_model(
         _add_spm_tokenizer(writer, model)
     if model.arch == "recurrentgemma":
         griffin.add_tensors(writer, model, tensors)
+    elif model.arch == "t5gemma2":
+        t5gemma2.add_tensors(writer, tensors)
     else:
         _add_tensors(writer, model, tensors)
     writer.write_header_to_file()

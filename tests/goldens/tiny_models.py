@@ -27,6 +27,7 @@ Architecture = Literal[
     "llama", "qwen2", "qwen3", "smollm3", "phi3", "granite", "olmo2", "mistral3",
     "gemma", "gemma2", "gemma3", "gemma3n", "gemma4", "vaultgemma", "gemma-embedding", "bert",
     "recurrentgemma", "lfm2", "qwen35", "granitehybrid", "gemma-embedding2",
+    "t5gemma2",
 ]  # fmt: skip
 
 N_POSITIONS = 96
@@ -432,6 +433,21 @@ EMBEDDERS: dict[str, TinyModel] = {
 }
 """Models that embed texts: they make no logits, so most tests do not ask them."""
 
+# One head of keys for four of queries and an even window, as the 270M models; and with scaled
+# positions, more heads and an odd window.
+_T5GEMMA2 = replace(_GEMMA3, name="t5gemma2", arch="t5gemma2", n_ff=172)
+ENCODER_DECODERS: dict[str, TinyModel] = {
+    m.name: m
+    for m in (
+        _T5GEMMA2,
+        replace(_T5GEMMA2, name="t5gemma2-4b", n_head_kv=2, window=25, rope_linear_factor=8.0),
+    )
+}
+"""Models whose encoder reads a prompt whole: logits are those of an answer alone."""
+
+ANSWERS = ((61, 40), (24, 3), (1, 5))
+"""Tokens of their prompts and of the answers; the first ones are longer than a window."""
+
 INSIDE: dict[str, tuple[int, ...]] = {
     model.name: tuple(sorted({0, model.n_layer // 2, model.n_layer - 1}))
     for model in {m.arch: m for m in reversed(MODELS.values())}.values()
@@ -561,6 +577,10 @@ def weights(model: TinyModel) -> dict[str, Tensor]:
         from tests.goldens import tiny_space
 
         return tiny_space.weights(model)
+    if model.arch == "t5gemma2":
+        from tests.goldens import tiny_t5gemma2
+
+        return tiny_t5gemma2.weights(model)
     tensors: dict[str, Tensor] = {}
 
     def matrix(name: str, rows: int, cols: int, std: float) -> None:
@@ -815,6 +835,12 @@ def sequence(model: TinyModel, n: int = N_POSITIONS) -> list[int]:
     of the tokens that its table of positions has room for and no use."""
     drawn = (uniform(f"{model.name} sequence", (n,)) + 1) / 2 * model.n_vocab
     return [max(int(i), model.n_unused_positions) for i in drawn]
+
+
+def answer(model: TinyModel, n: int) -> list[int]:
+    """The ids that an answer is made of, whatever the model would write."""
+    drawn = (uniform(f"{model.name} answer", (n,)) + 1) / 2 * model.n_vocab
+    return [int(i) for i in drawn]
 
 
 def direction(model: TinyModel) -> F32:

@@ -150,6 +150,7 @@ class RopeCase:
     n_head_kv: int = 2
     capacity: int = 7
     large: float = 1
+    parts: int = 1  # of what rotates, each as if alone
 
 
 def rope(of: RopeCase) -> Build:
@@ -186,6 +187,7 @@ def rope(of: RopeCase) -> Build:
                 "n_head_kv": of.n_head_kv,
                 "head_dim": of.head_dim,
                 "half": of.half,
+                "pairs": of.half // of.parts,
                 "q_stride": q.shape[1],
                 "kv_stride": k.shape[1],
                 "angle_stride": angles.shape[1],
@@ -213,8 +215,10 @@ def rope(of: RopeCase) -> Build:
                 h = h / np.sqrt((h**2).mean(-1, keepdims=True) + 1e-5)
                 h = h * vectors[norm : norm + of.head_dim]
             out: F64 = h.copy()
-            first = slice(0, of.half) if of.neox else slice(0, 2 * of.half, 2)
-            second = slice(of.half, 2 * of.half) if of.neox else slice(1, 2 * of.half, 2)
+            pair = np.arange(of.half)
+            pairs = of.half // of.parts
+            first = pair + pair // pairs * pairs if of.neox else 2 * pair
+            second = first + (pairs if of.neox else 1)
             a, b = h[..., first], h[..., second]
             c, s = np.cos(theta)[of.first :, None], np.sin(theta)[of.first :, None]
             out[..., first], out[..., second] = a * c - b * s, a * s + b * c
@@ -281,6 +285,8 @@ ROPE = [
     RopeCase(128, 64, qk_norm=True),
     RopeCase(256, 128, neox=True, qk_norm=True, n=9, capacity=16),
     RopeCase(512, 16, f16=False),
+    RopeCase(64, 32, neox=True, qk_norm=True, v_norm=True, parts=2),
+    RopeCase(24, 12, neox=True, f16=False, parts=2),
     RopeCase(64, 32, neox=True, large=1e5),
     RopeCase(64, 32, neox=True, n=9, capacity=16, first=2, temperature=0.1, span=4),
     RopeCase(64, 32, neox=True, qk_norm=True, v_norm=True),

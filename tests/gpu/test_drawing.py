@@ -94,6 +94,13 @@ def test_more_candidates_than_a_device_has_room_for(
     assert tokens_of(gpu("lane"), path, sampling, EvalFlag.SAMPLE_ON) == expected
 
 
+def test_an_answer_to_what_an_encoder_has_read(gpu: Gpu, tmp_path: Path) -> None:
+    """Whose first token has a place of its own, past the decoder's window."""
+    (path,) = write_gguf("t5gemma2", tmp_path / "t5gemma2.gguf")
+    expected = tokens_of(Instance("simd"), path, Sampling(seed=3), EvalFlag.SAMPLE)
+    assert tokens_of(gpu("lane"), path, Sampling(seed=3), EvalFlag.SAMPLE_ON) == expected
+
+
 def test_another_token_than_was_drawn(gpu: Gpu, path: Path) -> None:
     """What the device has begun with its own is not taken for it, in a ring of keys neither."""
     prompt = sequence(MODELS["gemma3"], 9)

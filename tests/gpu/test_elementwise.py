@@ -13,12 +13,13 @@ EPSILON = float(np.finfo(np.float32).eps)
 WIDTHS = [1, 3, 4, 5, 31, 32, 33, 255, 256, 640, 1023, 1024, 1025, 2304]
 
 
-def rmsnorm(width: int, add: bool) -> Build:
+def rmsnorm(width: int, add: bool, plain: bool = False) -> Build:
     def build(batch: Batch, random: np.random.Generator) -> Check:
-        n, before = 3, 0 if add else 2
+        # Of x, rows before those that are wanted, and columns.
+        n, before, left = 3, 0 if add else 2, 0 if add else 32
         stride = -(-width // 32) * 32
-        rows = np.zeros((before + n, stride), np.float32)
-        rows[:, :width] = random.standard_normal((before + n, width)) * 10
+        rows = np.zeros((before + n, left + stride), np.float32)
+        rows[:, : left + width] = random.standard_normal((before + n, left + width)) * 10
         weight = np.zeros(32 + stride, np.float32)
         weight[32 : 32 + width] = random.standard_normal(width)
         out = np.zeros((n, stride), np.float32)
@@ -30,13 +31,14 @@ def rmsnorm(width: int, add: bool) -> Build:
             case.dispatch("add_rmsnorm", grid(n, most=2), {**shared, "n": n, "factor": 0.75})
         else:
             case = batch.case({"x": rows, "vectors": weight, "out": out}, "out")
-            beside = {"x_stride": stride, "first": before * stride}
-            case.dispatch("rmsnorm", (n,), {**shared, **beside})
+            beside = {"x_stride": left + stride, "first": before * (left + stride) + left}
+            case.dispatch("rmsnorm", (n,), {**shared, **beside}, {"PLAIN": int(plain)})
 
         def check() -> None:
-            x = rows[before:].astype(np.float64)
+            x = rows[before:, left:].astype(np.float64)
             mean = (x[:, :width] ** 2).mean(1, keepdims=True)
-            want = (x / np.sqrt(mean + 1e-6) * weight[32:] + out) * (0.75 if add else 1)
+            by = 1 if plain else weight[32:]
+            want = (x / np.sqrt(mean + 1e-6) * by + out) * (0.75 if add else 1)
             close(case.results["x" if add else "out"], want, 8 * EPSILON * (np.abs(want) + 1))
 
         return check
@@ -189,6 +191,7 @@ def last_rows(n: int, kept: int, width: int) -> Build:
 BUILDS: dict[str, Build] = {}
 for _width in WIDTHS:
     BUILDS[f"rmsnorm-{_width}"] = rmsnorm(_width, add=False)
+    BUILDS[f"rmsnorm-plain-{_width}"] = rmsnorm(_width, add=False, plain=True)
     BUILDS[f"add_rmsnorm-{_width}"] = rmsnorm(_width, add=True)
     BUILDS[f"layernorm-{_width}"] = layernorm(_width)
 for _n in (32, 256, 288, 2048):

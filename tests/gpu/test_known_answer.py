@@ -274,9 +274,13 @@ def test_a_delta_rule_proves_itself(gpu: Gpu, delta: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "failed"),
     [
-        ("batch.past + t == 0u;", "t == 0u;", "delta rule"),  # the state of the batch before
+        # Of the batch before.
+        ("first + i < width && batch.past != 0u", "first + i < width && batch.past == 0u",
+         "delta rule"),
         ("head % params.n_head_k * width", "0u", "delta rule"),
-        ("value - a * had * unit", "value - had * unit", "delta rule"),
+        ("token.left * sum * token.key", "sum * token.key", "delta rule"),
+        ("* token.query;", ";", "delta rule"),
+        ("params.behind == 0u", "params.behind == 1u", "delta rule"),
         ("x[at] /= 1.0 + exp(-max(gate[at], -80.0))", "x[at] *= gate[at]", "delta rule"),
         ("second[group.y * params.stride + column] = x[at + params.head_dim]",
          "second[group.y * params.stride + column] = x[at]", "delta rule"),
@@ -310,7 +314,8 @@ def test_a_state_space_proves_itself(gpu: Gpu, space: Path) -> None:
         ("var y = skip * x", "var y = 0.0"),
         ("y += parts[side + i]", "y = parts[side + i]"),
         ("let first = group.x * quads", "let first = 0u"),  # of the gated norm
-        ("x[row + i] * g / (1.0", "x[row + i] / (1.0"),
+        ("group.x * params.weight_step", "0u"),
+        ("return gate / (1.0", "return 1.0 / (1.0"),
     ],
 )
 def test_a_wrong_shader_of_a_state_space(script: Path, space: Path, right: str, wrong: str) -> None:

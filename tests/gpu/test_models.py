@@ -18,14 +18,18 @@ from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
 from tests.goldens.tiny_gguf import write_gguf, write_model
 from tests.goldens.tiny_models import (
+    ANSWERS,
     EMBEDDERS,
+    ENCODER_DECODERS,
     MIXED_MODELS,
     MODELS,
     TYPED_MODELS,
+    answer,
     sequence,
     weights,
 )
 from tests.gpu.core import GpuInstance
+from tests.parity import test_answers
 from tests.parity.logits import assert_close, evaluate
 from tests.parity.test_tensor_types import GOLDEN, assert_rounded
 from tests.parity.test_tiny_logits import BOUND, N_CTX, golden
@@ -81,6 +85,21 @@ def test_embeddings(gpu: Gpu, folder: Path, name: str, form: str) -> None:
         for n in (1, 3, 40, 96):
             distance = np.linalg.norm(session.embed(ids[:n]) - exact.embed(ids[:n]))
             assert distance < BOUND, f"{n} tokens: {distance:.1e}"
+
+
+@pytest.mark.parametrize("form", ["lane", "sweep"])
+@pytest.mark.parametrize("name", ENCODER_DECODERS)
+def test_answers_to_what_an_encoder_reads(gpu: Gpu, folder: Path, name: str, form: str) -> None:
+    """Past the windows of both, then shorter prompts, in the same session."""
+    tiny_model = ENCODER_DECODERS[name]
+    with (
+        Model.open(tiny(name, folder), core=gpu(form)) as model,
+        model.session(N_CTX, 32) as session,
+    ):
+        for n, n_answer in ANSWERS:
+            prompt, given = sequence(tiny_model, n), answer(tiny_model, n_answer)
+            found = test_answers.told(session, prompt, given, 32)
+            assert_close(found, test_answers.golden(name, n), BOUND)
 
 
 @pytest.mark.parametrize("form", ["sweep", "subgroup"])

@@ -249,8 +249,11 @@ def matmul(kind: str, of: Matmul) -> Build:
     return build
 
 
-def embed(kind: str, rows: int, columns: int, ids: list[int]) -> Build:
-    """The table in two parts, as where it does not fit one binding."""
+def embed(
+    kind: str, rows: int, columns: int, ids: list[int], index: int = 0, across: int = 1
+) -> Build:
+    """The table in two parts, as where it does not fit one binding; by `index` other rows than
+    those of the ids."""
 
     def build(batch: Batch, random: np.random.Generator) -> Check:
         first = rows // 2
@@ -269,8 +272,10 @@ def embed(kind: str, rows: int, columns: int, ids: list[int]) -> Build:
                     "rows": part.rows,
                     "n": len(ids),
                     "factor": 1.5,
+                    "across": across,
+                    "half": rows // 2,
                 },
-                {},
+                {"INDEX": index},
                 kind,
                 {"heap4": "heap"},
             )
@@ -278,7 +283,11 @@ def embed(kind: str, rows: int, columns: int, ids: list[int]) -> Build:
         def check() -> None:
             table = np.concatenate([part.values for part in parts]).astype(np.float64)
             want = np.zeros(x.shape)
-            want[:, :columns] = 1.5 * table[ids]
+            place = np.arange(len(ids))
+            seen = [np.array(ids), place, 0 * place, place % across, rows // 2 + place // across][
+                index
+            ]
+            want[:, :columns] = 1.5 * table[seen]
             close(case.results["x"], want, 4 * EPSILON * np.abs(table).max())
 
         return check
@@ -328,6 +337,8 @@ def builds() -> dict[str, Build]:
                 dot8 = replace(pair, form="matvec_dot8")
                 found[f"dot8-{kind}-{rows}x{c}-{dot8.n}"] = matvec(kind, dot8)
         found[f"embed-{kind}"] = embed(kind, 37, wide[-1], [0, 36, 17, 18, 19, 5, 5])
+    for index in (1, 2, 3, 4):
+        found[f"embed-index-{index}"] = embed("F16", 20, 64, 12 * [0], index, across=4)
     # Every shape of lanes, rows and tokens; with more blocks than a chunk, and fewer than lanes.
     for lanes in (8, 16, 32, 64):
         for at_once in (1, 2, 4):

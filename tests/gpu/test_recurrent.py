@@ -121,34 +121,33 @@ def rg_lru(width: int, n: int, past: int) -> Build:
 
 
 def delta_rule(width: int, n: int, past: int) -> Build:
+    """The norm behind it is a shader of its own."""
     n_head_k, n_head = 2, 4
 
     def build(batch: Batch, random: np.random.Generator) -> Check:
         n_key, n_values, at = n_head_k * width, n_head * width, 11
-        sizes = {"qkv": 2 * n_key + n_values, "strength": n_head, "decay": n_head, "gate": n_values}
+        sizes = {"qkv": 2 * n_key + n_values, "strength": n_head, "decay": n_head}
         rows = {}
         for name, columns in sizes.items():
             rows[name] = np.zeros((n, stride_of(columns)), np.float32)
             rows[name][:, :columns] = random.standard_normal((n, columns)) * 2
         bias = random.uniform(-6, 1, n_head).astype(np.float32)
         rate = -np.exp(random.uniform(-4, 2, n_head)).astype(np.float32)
-        norm = random.uniform(0.5, 1.5, width).astype(np.float32)
         memory = random.standard_normal(at + n_values * width).astype(np.float32)
         out = np.zeros((n, stride_of(n_values)), np.float32)
         case = batch.case(
             {
                 "batch": np.array([past, 0, 0, 0], np.uint32),
-                "vectors": np.concatenate([bias, rate, norm]), **rows, "memory": memory, "out": out,
+                "vectors": np.concatenate([bias, rate]), **rows, "memory": memory, "out": out,
             },
             "out", "memory",
         )  # fmt: skip
         params = {
-            "n_head_k": n_head_k, "n_head": n_head, "width": width,
-            "qkv_stride": stride_of(sizes["qkv"]), "heads_stride": stride_of(n_head),
-            "values_stride": stride_of(n_values), "n": n, "decay_bias": 0, "rate": n_head,
-            "norm": 2 * n_head, "epsilon": 1e-6, "at": at,
+            "n_head_k": n_head_k, "width": width, "qkv_stride": stride_of(sizes["qkv"]),
+            "heads_stride": stride_of(n_head), "out_stride": stride_of(n_values), "n": n,
+            "decay_bias": 0, "rate": n_head, "at": at,
         }  # fmt: skip
-        case.dispatch("delta_rule", (n_head,), params)
+        case.dispatch("delta_rule", (n_head, -(-width // 16)), params)
 
         def check() -> None:
             given = {name: rows[name][:, :size].astype(np.float64) for name, size in sizes.items()}
@@ -160,7 +159,6 @@ def delta_rule(width: int, n: int, past: int) -> Build:
                     for part in given["qkv"][t, : 2 * n_key].reshape(2, n_head_k, width)
                 )
                 v = given["qkv"][t, 2 * n_key :].reshape(n_head, width)
-                g = given["gate"][t].reshape(n_head, width)
                 for h in range(n_head):
                     a = np.exp(rate[h] * np.log1p(np.exp(given["decay"][t, h] + bias[h])))
                     b = 1 / (1 + np.exp(-given["strength"][t, h]))
@@ -168,9 +166,8 @@ def delta_rule(width: int, n: int, past: int) -> Build:
                     s += np.outer(key, b * (v[h] - key @ s))
                     states[h] = s
                     answer = q[h % n_head_k] @ s / np.sqrt(width)
-                    normed = answer / np.sqrt((answer**2).mean() + 1e-6) * norm
-                    want[t, h * width : (h + 1) * width] = normed * g[h] / (1 + np.exp(-g[h]))
-            slack = 512 * EPSILON * (np.abs(want) + 1)
+                    want[t, h * width : (h + 1) * width] = answer
+            slack = 256 * EPSILON * (np.abs(want) + 1)
             close(case.results["out"].reshape(out.shape), want, slack)
             found = case.results["memory"][at:].reshape(states.shape)
             close(found, states, 256 * EPSILON * (np.abs(states) + 1))
@@ -239,7 +236,8 @@ def state_space(head_dim: int, n_state: int, n: int, past: int) -> Build:
     return build
 
 
-def gated_rmsnorm(width: int, n: int) -> Build:
+def gated_rmsnorm(width: int, n: int, behind: bool) -> Build:
+    """Behind the norm, whose weight all groups then share, or before it."""
     n_group = 2
 
     def build(batch: Batch, random: np.random.Generator) -> Check:
@@ -248,20 +246,22 @@ def gated_rmsnorm(width: int, n: int) -> Build:
         gates[:, : wide + 5] = random.standard_normal((n, wide + 5)) * 30
         x = np.zeros((n, stride_of(wide)), np.float32)
         x[:, :wide] = random.standard_normal((n, wide))
-        weight = random.uniform(0.5, 1.5, wide).astype(np.float32)
+        weight = random.uniform(0.5, 1.5, width if behind else wide).astype(np.float32)
         case = batch.case({"gate": gates, "vectors": weight, "x": x}, "x")
         params = {
             "width": width, "gate_stride": gates.shape[1], "stride": x.shape[1], "weight": 0,
-            "epsilon": 1e-6,
+            "weight_step": 0 if behind else width, "behind": int(behind), "epsilon": 1e-6,
         }  # fmt: skip
         case.dispatch("gated_rmsnorm", (n_group, n), params)
 
         def check() -> None:
             g = gates[:, :wide].astype(np.float64)
-            gated = (x[:, :wide] * g / (1 + np.exp(-g))).reshape(n, n_group, width)
+            opened = (g / (1 + np.exp(-g))).reshape(n, n_group, width)
+            gated = x[:, :wide].reshape(opened.shape) * (1 if behind else opened)
             normed = gated / np.sqrt((gated**2).mean(2, keepdims=True) + 1e-6)
+            normed *= weight.reshape(1, -1, width) * (opened if behind else 1)
             want = np.zeros(x.shape)
-            want[:, :wide] = normed.reshape(n, wide) * weight
+            want[:, :wide] = normed.reshape(n, wide)
             close(case.results["x"].reshape(x.shape), want, 64 * EPSILON * (np.abs(want) + 1))
 
         return check
@@ -325,13 +325,15 @@ for _width in (32, 65, 160):
                 _width, 3, _n, _past, bias=False, around=_around
             )
 for _width in (12, 32, 128):
-    for _n, _past in ((1, 0), (1, 9), (2, 3), (9, 0), (9, 4)):
+    for _n, _past in ((1, 0), (1, 9), (2, 3), (9, 0), (9, 4), (131, 0)):
         BUILDS[f"delta_rule-{_width}-{_n}-{_past}"] = delta_rule(_width, _n, _past)
 for _width, _rows in ((12, 20), (32, 128), (64, 16)):
     for _n, _past in ((1, 0), (1, 9), (2, 3), (9, 4), (131, 0)):  # gates are made for 128 tokens
         BUILDS[f"state_space-{_width}-{_rows}-{_n}-{_past}"] = state_space(_width, _rows, _n, _past)
 for _width in (12, 1536):
-    BUILDS[f"gated_rmsnorm-{_width}"] = gated_rmsnorm(_width, 3)
+    for _behind in (False, True):
+        name = f"gated_rmsnorm-{_width}-{'behind' if _behind else 'before'}"
+        BUILDS[name] = gated_rmsnorm(_width, 3, _behind)
 for _n in (1, 3):
     BUILDS[f"part_heads-{_n}"] = part_heads(_n)
     BUILDS[f"gate-{_n}"] = gate(_n)

@@ -28,8 +28,8 @@ from tests.parity.logits import F32, assert_close, evaluate, worst_position
 
 # One with rotated rows moved by the conversion, one with post-norms and soft
 # caps, one with two kinds of layers, one with biases, one with the rows of several
-# matrices in one tensor.
-FAMILIES = ("llama", "gemma2", "gemma3", "qwen2", "phi4-mini")
+# matrices in one tensor, one whose layers share keys and values and have embeddings of their own.
+FAMILIES = ("llama", "gemma2", "gemma3", "qwen2", "phi4-mini", "gemma4-e2b")
 ADAPTERS = {adapter.name: adapter for adapter in (LAW, TALE)}
 BOUND = 1e-4
 # At any position, as test_tensor_types.py has it: 8-bit activations are what costs.
@@ -51,7 +51,7 @@ def peft_model(model: TinyModel, adapters: tuple[TinyAdapter, ...]) -> Any:
         config = peft.LoraConfig(
             r=adapter.rank,
             lora_alpha=int(adapter.alpha),
-            target_modules=[m.split(".")[1] for m in modules_of(model, adapter)],
+            target_modules=sorted({m.rpartition(".")[2] for m in modules_of(model, adapter)}),
         )
         if adapted is None:
             adapted = peft.get_peft_model(transformers_model(model), config, adapter.name)

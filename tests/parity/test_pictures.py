@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from slmweb.convert import convert
-from slmweb.core import Instance, Model, Session, Vision
-from slmweb.core import model as model_module
+from slmweb.core import Instance, Model, Session, Vision, loading
 from slmweb.errors import SlmError
+from slmweb.plan.encoder import from_gguf
 from tests.goldens import tiny_pictures as tiny
 from tests.goldens.tiny_pictures import VISIONS, TinyVision
 from tests.parity.logits import F32, assert_close
 from tests.py.convert import checkpoints
+from tests.py.models import with_tensors
 
 BOUND = 1e-5
 N_CTX = 256
@@ -33,7 +34,7 @@ class Expected:
     ids: list[int]
     at: list[int]
     pictures: list[Any]
-    features: F32
+    features: list[F32]
     logits: F32  # of the prompt, and of ANSWER
 
 
@@ -41,7 +42,7 @@ class Expected:
 def expected(name: str) -> Expected:
     vision = VISIONS[name]
     model = tiny.transformers_vision(vision)
-    pictures = [tiny.picture(vision, f"{name} {i}") for i in range(2)]
+    pictures = [tiny.picture(vision, f"{name} {i}", i) for i in range(2)]
     if vision.kind == "paligemma":
         pictures = pictures[:1]
     ids, at = tiny.prompt(vision, len(pictures))
@@ -92,7 +93,7 @@ def test_an_encoder_in_the_smallest_pieces(
     folder: Path, core: Instance, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As hosts with little memory feed it; a convolution's granule is a matrix's as it is used."""
-    monkeypatch.setattr(model_module, "STAGING", 1)
+    monkeypatch.setattr(loading, "STAGING", 1)
     text, mmproj = converted(folder, VISIONS[name])
     want = expected(name)
     with Model.open(text, core=core) as model, model.load_vision(mmproj) as vision:
@@ -120,10 +121,11 @@ def test_a_prompt_with_pictures_and_an_answer(opened: tuple[Model, Vision], name
 
 @pytest.mark.parametrize("name", [name for name in VISIONS if "paligemma" not in name])
 def test_a_prompt_in_pieces(opened: tuple[Model, Vision], name: str) -> None:
-    """No picture is cut, and rings have gone around."""
+    """No picture is cut that must not be, and rings have gone around."""
     model, vision = opened
     want = expected(name)
-    with model.session(N_CTX, vision.info["n_tokens"]) as session:
+    whole = vision.info["whole_picture"]
+    with model.session(N_CTX, vision.info["n_tokens"] if whole else 5) as session:
         session.pictures([vision.encode(rgb) for rgb in want.pictures], want.at)
         assert session.prefill(want.ids) == 0
         last = len(want.ids) - 1
@@ -135,14 +137,15 @@ def test_what_the_cache_holds_of_pictures(opened: tuple[Model, Vision], name: st
     model, vision = opened
     want = expected(name)
     first, second = (vision.encode(rgb) for rgb in want.pictures)
-    n, (at, then), ids = vision.info["n_tokens"], want.at, want.ids
+    n, (at, then), ids = second_n(name), want.at, want.ids
+    inside = then if vision.info["whole_picture"] else then + n // 2 - 1
     with model.session(N_CTX, N_CTX) as session:
         session.pictures([first, second], want.at)
         logits(session, [ids])
         assert session.reuse([*ids, 1]) == len(ids)
-        # Within a picture nothing is kept of it.
-        assert session.reuse(ids[: then + n // 2]) == then
-        assert_close(logits(session, [ids[then:]]), want.logits[then : len(ids)], BOUND)
+        # Within a picture that is whole nothing is kept of it.
+        assert session.reuse(ids[: then + n // 2]) == inside
+        assert_close(logits(session, [ids[inside:]]), want.logits[inside : len(ids)], BOUND)
         # Another picture in its place, then none.
         session.pictures([first, vision.encode(want.pictures[1])], want.at)
         assert session.reuse(ids) == then
@@ -153,6 +156,10 @@ def test_what_the_cache_holds_of_pictures(opened: tuple[Model, Vision], name: st
         session.pictures([first, second], want.at)
         assert session.reuse(ids) == at
         assert_close(logits(session, [ids[at:]]), want.logits[at : len(ids)], BOUND)
+
+
+def second_n(name: str) -> int:
+    return VISIONS[name].n_tokens_of(1)
 
 
 def logits(session: Session, evaluations: list[list[int]]) -> F32:
@@ -195,6 +202,38 @@ def test_what_is_refused(opened: tuple[Model, Vision], name: str) -> None:
     refused(lambda: vision.encode(rgb[1:]), "invalid_argument", str(rgb.shape[0]))
 
 
+def test_what_hears_in_the_same_file_is_left_out(
+    folder: Path, core: Instance, tmp_path: Path
+) -> None:
+    """As llama.cpp's files of Gemma 4 have it."""
+    text, mmproj = converted(folder, VISIONS["gemma4-pictures"])
+    ears = {
+        name: np.ones((4, 32), np.float32) for name in ("a.blk.0.ffn_up.weight", "mm.a.fc.weight")
+    }
+    file = with_tensors(mmproj, tmp_path / "mmproj.gguf", ears)
+    want = expected("gemma4-pictures")
+    with Model.open(text, core=core) as model, model.load_vision(file) as vision:
+        found = {tensor["name"]: tensor for tensor in vision.info["tensors"]}
+        assert not any("granule" in found[name] for name in ears)
+        with vision.encode(want.pictures[1]) as picture:
+            assert_close(picture.rows(), want.features[1], BOUND)
+    encoder = from_gguf(file)
+    assert encoder is not None
+    assert not ears.keys() & {tensor.name for tensor in encoder.tensors}
+
+
+@pytest.mark.parametrize("name", ["gemma4-pictures"])
+def test_sides_that_are_refused(opened: tuple[Model, Vision], name: str) -> None:
+    _, vision = opened
+    rgb = expected(name).pictures[0]
+    refused(lambda: vision.encode(rgb[1:]), "invalid_argument", "multiples of 24")
+    long = np.zeros((24, 24 * 22, 3), np.uint8)  # the table has 64 columns of 8 pixels
+    refused(lambda: vision.encode(long), "invalid_argument", "up to 512")
+    refused(lambda: vision.encode(rgb[:0]), "invalid_argument")
+    with vision.encode(rgb[:48, :24]) as picture:
+        assert picture.n_tokens == len(picture.rows()) == 2
+
+
 @pytest.mark.parametrize("name", ["paligemma2"])
 def test_a_prompt_that_is_seen_whole(opened: tuple[Model, Vision], name: str) -> None:
     model, vision = opened
@@ -210,6 +249,23 @@ def test_a_prompt_that_is_seen_whole(opened: tuple[Model, Vision], name: str) ->
         refused(lambda: session.eval(want.ids[:3]), "invalid_argument", "all at once")
         found = logits(session, [want.ids, *[[token] for token in ANSWER]])
         assert_close(found, want.logits, BOUND)
+
+
+@pytest.mark.parametrize("name", ["paligemma"])
+def test_a_prompt_that_is_seen_whole_may_be_long(opened: tuple[Model, Vision], name: str) -> None:
+    """A picture of 896 pixels takes 4,096 positions, and its question comes behind them."""
+    model, vision = opened
+    want = expected(name)
+    with model.session(8192, 8192) as session:
+        session.pictures([vision.encode(rgb) for rgb in want.pictures], want.at)
+        assert_close(logits(session, [want.ids, *[[t] for t in ANSWER]]), want.logits, BOUND)
+        assert session.reuse([]) == 0
+        long = [*want.ids, *(want.ids[-20:] * 220)]
+        assert len(long) > 4096
+        rows = session.eval(long)
+        assert rows is not None
+        assert np.isfinite(rows).all()
+    refused(lambda: model.session_bytes(8193, 8193), "invalid_argument", "8192")
 
 
 def test_an_encoder_of_another_model(folder: Path, core: Instance) -> None:

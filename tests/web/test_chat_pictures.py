@@ -60,6 +60,19 @@ def bring(chat: ChatPage, how: str) -> None:
     )
 
 
+def restore(chat: ChatPage, folder: Path, pictures: list[bytes]) -> None:
+    """Opens a saved conversation of one question about pictures."""
+    urls = [f"data:image/png;base64,{b64encode(picture).decode()}" for picture in pictures]
+    turn = {"role": "user", "who": "You", "text": "What?", "pictures": urls, "parent": None}
+    answer = {"role": "assistant", "who": "A", "text": "A house.", "parent": 0}
+    turns = [{**one, "chosen": True, "cut": None} for one in (turn, answer)]
+    path = folder / "restored.json"
+    path.write_text(json.dumps({"format": "slmweb-conversation", "version": 1, "turns": turns}))
+    chat.frame.get_by_role("button", name="Conversations").click()
+    chat.frame.locator("dialog[open] input[type=file]").set_input_files(path)
+    expect(chat.frame.locator(".turn.user")).to_have_count(1)
+
+
 def test_a_model_without_eyes_shows_nothing_of_pictures_and_says_so(page: Page) -> None:
     chat = open_chat(page)
     expect(chat.frame.get_by_role("button", name="Add a picture")).to_be_hidden()
@@ -134,6 +147,55 @@ def test_an_edited_question_keeps_its_pictures(chat: ChatPage) -> None:
     field.press("Control+Enter")
     chat.answer("Red.")
     assert sent(chat) == [["user", [["image/png", len(house())], "Which colour?"]]]
+
+
+def test_an_edited_question_can_lose_a_picture(chat: ChatPage, tmp_path: Path) -> None:
+    """One that no browser can decode, from a file that says that it is a picture."""
+    restore(chat, tmp_path, [b"no picture", house()])
+    shown = chat.frame.locator(".turn.user").get_by_role("img")
+    edit = chat.frame.get_by_role("button", name="Edit")
+    edit.click()
+    chat.frame.get_by_role("button", name="Remove picture 1").click()
+    expect(shown).to_have_count(1)
+    expect(chat.frame.get_by_role("button", name="Remove picture 2")).to_be_focused()
+    # Who thinks better of it has it back.
+    chat.frame.get_by_role("button", name="Cancel").click()
+    expect(shown).to_have_count(2)
+    expect(chat.frame.get_by_role("button", name="Remove picture")).to_have_count(0)
+    edit.click()
+    chat.frame.get_by_role("button", name="Remove picture 1").press("Enter")
+    chat.frame.get_by_role("textbox", name="Edit your message").press("Control+Enter")
+    chat.answer("A house.")
+    assert sent(chat) == [["user", [["image/png", len(house())], "What?"]]]
+    expect(shown).to_have_count(1)
+
+
+def test_only_a_model_that_sees_looks(chat: ChatPage, tmp_path: Path) -> None:
+    for info, sentence in ((SEES, "Looking at the picture"), ({}, "Starting")):
+        other = open_chat(chat.page, info=info)
+        restore(other, tmp_path, [house()])
+        other.send("Again?")
+        other.answer("Yes.")
+        other.frame.get_by_role("button", name="Edit").first.click()
+        other.frame.get_by_role("textbox", name="Edit your message").press("Control+Enter")
+        expect(other.frame.locator(".turn-status").last).to_have_text(sentence)
+
+
+def test_what_could_not_be_saved_is_said(chat: ChatPage) -> None:
+    add(chat, FILE)
+    chat.ask("What?", "A house.")
+    chat.frame.get_by_role("button", name="Conversations").click()
+    chat.frame.evaluate(
+        "() => { Blob.prototype.arrayBuffer = () => Promise.reject(new DOMException('moved')); }"
+    )
+    save = chat.frame.get_by_role("button", name="Save with all versions (JSON)")
+    save.click()
+    dialog = chat.frame.get_by_role("dialog")
+    expect(dialog.get_by_role("alert")).to_contain_text("cannot be read any more")
+    expect(save).to_be_focused()
+    with chat.page.expect_download():
+        dialog.get_by_role("button", name="Save as text (Markdown)").click()
+    expect(dialog.get_by_role("alert")).to_have_count(0)
 
 
 def test_a_saved_conversation_brings_its_pictures_back(chat: ChatPage, tmp_path: Path) -> None:

@@ -59,11 +59,18 @@ def sae_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     labels = folder / "labels.json"
     labels.write_text(f'{{"{PARIS}": "the city of Paris", "{OTHER}": "something else"}}')
-    place = Place(Site.RESIDUAL, LAYER)
-    out = folder / "cities.gguf"
-    types = {"type": TENSOR_TYPES["F32"], "license": "mit", "name": "Cities"}
-    convert_sae(folder / "params.npz", out, base, place=place, labels=[labels], **types)  # type: ignore[arg-type]
-    return out
+    for site, name in ((Site.RESIDUAL, "Cities"), (Site.HEADS, "Heads")):
+        convert_sae(
+            folder / "params.npz",
+            folder / f"{name.lower()}.gguf",
+            base,
+            type=TENSOR_TYPES["F32"],
+            place=Place(site, LAYER),
+            labels=[labels] if site == Site.RESIDUAL else [],
+            name=name,
+            license="mit",
+        )
+    return folder / "cities.gguf"
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +83,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, sae_file: Path) -> Folders
         models / "smollm2",
         name="smollm2",
         title="SmolLM2",
-        saes=[(sae_file, None)],
+        saes=[(sae_file, None), (sae_file.with_name("heads.gguf"), None)],
         with_known_answer=False,
     )
     return Folders(ROOT / "dist/web", ROOT / "dist/wasm", models)
@@ -213,6 +220,26 @@ def test_the_text_goes_on_with_a_feature_and_without(inside: Inside) -> None:
     expect(steering.locator("h3").last).to_have_text(f"With feature {PARIS}, -400")
 
 
+def test_another_of_the_pack_reads_the_text_at_once(inside: Inside) -> None:
+    choice = inside.frame.get_by_label("Autoencoder")
+    facts = inside.frame.locator(".sae-choice .hint")
+    search = inside.frame.get_by_role("searchbox")
+    token(inside, 5).click()
+    choice.select_option("Heads")
+    expect(facts).to_contain_text("attention heads; features: 64, with a label: 0")
+    expect(inside.frame.locator(".token")).to_have_count(len(TOKENS), timeout=PATIENCE_MS)
+    expect(inside.frame.locator(".feature-detail")).to_contain_text("Choose a token")
+    expect(search).to_have_attribute("placeholder", "Its number, 0 to 63")
+    search.fill("3")
+    inside.frame.locator(".feature-search").get_by_role("button").click()
+    steering = inside.frame.locator(".steering")
+    expect(steering).to_contain_text("has no direction in the residual")
+    expect(steering.get_by_role("button")).to_have_count(0)
+    choice.select_option("Cities")
+    expect(facts).to_contain_text("with a label: 2")
+    expect(inside.frame.locator(".token")).to_have_count(len(TOKENS), timeout=PATIENCE_MS)
+
+
 def test_it_is_accessible_in_both_themes_and_on_a_phone(inside: Inside) -> None:
     token(inside, 5).click()
     inside.frame.get_by_role("button", name="the city of Paris").click()
@@ -239,9 +266,9 @@ def test_a_file_of_this_device_opens_and_another_is_refused(
         "holiday.gguf is no autoencoder of this model."
     )
     choice = inside.frame.get_by_label("Autoencoder")
-    assert choice.locator("option").all_inner_texts() == ["Cities"]
+    assert choice.locator("option").all_inner_texts() == ["Cities", "Heads"]
     field.set_input_files(sae_file)
-    expect(choice.locator("option")).to_have_count(2)
+    expect(choice.locator("option")).to_have_count(3)
     assert choice.input_value() == "cities 2"
     expect(inside.frame.get_by_role("alert")).to_have_count(0)
     # The text is looked at again, with the new one.
@@ -254,7 +281,7 @@ def test_a_file_of_this_device_opens_and_another_is_refused(
     data = {"items": [], "files": [str(dropped)], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
         devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
-    expect(choice.locator("option")).to_have_count(3)
+    expect(choice.locator("option")).to_have_count(4)
     assert choice.input_value() == "dropped"
 
 

@@ -113,15 +113,16 @@ SLM_API int32_t slm_model_layout(slm_model *m);
 SLM_API int32_t slm_model_layers(slm_model *m, uint32_t first, uint32_t end);
 
 /* JSON: {"architecture", "name", "license", "parameters", "n_ctx_train",
- * "n_vocab", "n_embd", "n_embedding", "n_layer", "n_head", "n_head_kv", "bos", "eos",
- * "eot", "add_bos", "eog": [ids], "fim": {"prefix", "suffix", "middle", "separator",
+ * "n_vocab", "n_embd", "n_embedding", "encoder_decoder", "n_layer", "n_head", "n_head_kv",
+ * "bos", "eos", "eot", "add_bos", "eog": [ids], "fim": {"prefix", "suffix", "middle", "separator",
  * "repo", "pad"} or null (what a text to be filled in the middle is put together
  * with), "tokenizer", "chat_template", "languages", "packed_bytes",
  * "types": {"Q4_1": bytes, ...}, "files": n,
  * "tensors": [{"name", "file", "type", "shape", "offset", "size", "granule"}]}
  * "offset" counts from the start of the tensor's own file. Absent facts are
  * null. "granule" is there after slm_model_layout, for tensors that are loaded, and so
- * is "n_embedding", for models that embed texts and generate none. */
+ * is "n_embedding", for models that embed texts and generate none, and "encoder_decoder",
+ * whether an encoder reads a prompt whole before a decoder answers; see slm_session_eval. */
 SLM_API const char *slm_model_describe(slm_model *m);
 
 /* Hands over bytes [offset, offset + n) of tensor `tensor` (its index in
@@ -201,9 +202,12 @@ SLM_API void slm_vision_free(slm_vision *v);
  * allocates. SLM_ERR_NEED_MORE as slm_model_header. */
 SLM_API int32_t slm_vision_header(slm_vision *v, const uint8_t *bytes, uint32_t n, double file_size);
 
-/* JSON: {"name", "projector": "gemma3"|"paligemma"|"idefics3", "image_size": the side of
- * a picture in pixels, "patch_size", "n_tokens": positions that a picture takes,
- * "whole_prompt": whether a prompt with pictures is evaluated by one call,
+/* JSON: {"name", "projector": "gemma3"|"gemma4v"|"paligemma"|"idefics3", "image_size": the
+ * side in pixels of the square that a picture is, or 0 where it keeps its shape; its sides
+ * are then multiples of "patch_size" * "factor", "patch_size", "factor": as many rows and
+ * columns of patches make one position, "n_tokens": positions that a picture takes, or at
+ * most where nobody asks for more, "max_tokens": at most in any case, "whole_picture": whether
+ * a picture is evaluated by one call, "whole_prompt": whether a prompt with pictures is,
  * "parameters", "packed_bytes", "types", "tensors": as those of slm_model_describe}.
  * Those named "masks.…" have no granule and are not fed: they decode what an answer outlines,
  * which is the host's business. */
@@ -215,26 +219,29 @@ SLM_API int32_t slm_vision_feed(slm_vision *v, uint32_t tensor, uint32_t offset,
 /* Checks that every tensor has arrived whole; pictures can then be encoded. */
 SLM_API int32_t slm_vision_ready(slm_vision *v);
 
-/* Bytes that encoding one picture takes beside the weights, or a negative status. */
-SLM_API double slm_vision_bytes(slm_vision *v);
+/* Bytes that encoding a picture of these sides takes beside the weights, or a negative
+ * status. */
+SLM_API double slm_vision_bytes(slm_vision *v, uint32_t width, uint32_t height);
 
-/* Encodes a picture of image_size * image_size pixels, row by row, red, green and
- * blue of 0 to 255 each. NULL on error. On the GPU this only hands the work over. */
-SLM_API slm_picture *slm_vision_encode(slm_vision *v, const uint8_t *rgb);
+/* Encodes a picture of width * height pixels, row by row, red, green and blue of 0 to
+ * 255 each; it takes (width / patch_size / factor) * (height / patch_size / factor)
+ * positions, rounded down at each division. NULL on error. On the GPU this only hands
+ * the work over. */
+SLM_API slm_picture *slm_vision_encode(slm_vision *v, const uint8_t *rgb, uint32_t width, uint32_t height);
 
 /* A picture may be freed while sessions use it: it goes when the last drops it. */
 SLM_API void slm_picture_free(slm_picture *p);
 
-/* Copies what stands in place of embeddings, float32 [n_tokens, n_embd], if `capacity`
+/* Copies what stands in place of embeddings, float32 [its positions, n_embd], if `capacity`
  * numbers are as many, and returns how many there are. On the GPU they are there when the
  * host has waited. */
 SLM_API int32_t slm_picture_read(slm_picture *p, float *rows, uint32_t capacity);
 
 /* The pictures of the following prompts, in place of those before: from position
- * at[i] on, rising, the rows of picture i stand in place of n_tokens embeddings,
- * whatever ids are there. Call before slm_session_reuse, which compares pictures
- * too. An evaluation has a picture whole or not at all (so that n_batch is at
- * least n_tokens). On error nothing changes. */
+ * at[i] on, rising, the rows of picture i stand in place of embeddings, whatever
+ * ids are there. Call before slm_session_reuse, which compares pictures too. Where
+ * "whole_picture" says so, an evaluation has a picture whole or not at all (so that
+ * n_batch is at least as large). On error nothing changes. */
 SLM_API int32_t slm_session_pictures(slm_session *s, slm_picture *const *pictures, const uint32_t *at, uint32_t n);
 
 /* ---- text -------------------------------------------------------------- */
@@ -286,7 +293,8 @@ SLM_API int32_t slm_session_exact(slm_session *s, int32_t on);
  * n - 1, so that there is always a token to evaluate). 0 forgets everything.
  * Where layers recur, the prefix ends where an evaluation of several tokens, or
  * the first one after a reuse, was asked for logits, or where the cache ends:
- * there the session has copies of the state, of which the last few are kept. */
+ * there the session has copies of the state, of which the last few are kept.
+ * Where an encoder reads prompts, it is always 0: each is read anew. */
 SLM_API int32_t slm_session_reuse(slm_session *s, const int32_t *ids, uint32_t n);
 
 /* Positions in the cache. */
@@ -305,7 +313,10 @@ typedef enum slm_eval_flag {
  * `flag` asks for; an embedding is that of these tokens alone (1 to n_ctx). On error the cache is as before. On the GPU
  * this only hands the work over: logits and samples are there when the host has waited for it. With SLM_EVAL_SAMPLE a
  * GPU draws the token itself where it can, by what the sampler is set to now, and with SLM_EVAL_SAMPLE_ON it goes on
- * with that token at once; a call with another token is right, too, but begins anew. */
+ * with that token at once; a call with another token is right, too, but begins anew. Where an encoder reads
+ * prompts, all tokens up to and with the first call for logits are one, whose calls before only collect it; its
+ * logits are those of the answer's first token, the answer comes one token a call, and SLM_EVAL_ALL_LOGITS and
+ * what looks inside are refused. */
 SLM_API int32_t slm_session_eval(slm_session *s, const int32_t *ids, uint32_t n, uint32_t flag);
 
 /* float32 [1 or n, n_vocab], as the last slm_session_eval asked, or an embedding

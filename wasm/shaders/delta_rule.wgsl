@@ -1,19 +1,17 @@
-// delta_rule.wgsl: a gated delta rule over time, and the gated norm behind it. CPU: Ops::delta_rule. One workgroup a
-// head, one lane a column of its state. Workgroups: n_head.
+// delta_rule.wgsl: a gated delta rule over time. CPU: Ops::delta_rule, whose gated norm is gated_rmsnorm.wgsl. A lane
+// keeps 16 numbers of one column of a head's state to itself, and 8 lanes have the column, so that time passes without
+// the memory. Workgroups: n_head x ceil(width / 16).
 //:include activation
 
 struct Params {
   n_head_k: u32,
-  n_head: u32,
-  width: u32,       // of each head, at most 128
+  width: u32,       // of each head, a multiple of 4 and at most 128
   qkv_stride: u32,  // floats
   heads_stride: u32, // of strength and decay
-  values_stride: u32, // of gate and out
+  out_stride: u32,
   n: u32,           // tokens
   decay_bias: u32,  // in vectors, (n_head)
   rate: u32,        // in vectors, (n_head)
-  norm: u32,        // in vectors, (width)
-  epsilon: f32,
   at: u32,          // in memory, (n_head, width of keys, width of values)
 }
 struct Batch {
@@ -22,72 +20,104 @@ struct Batch {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> batch: Batch;
 @group(0) @binding(2) var<storage, read> vectors: array<f32>;
-@group(0) @binding(3) var<storage, read> qkv: array<f32>;
+@group(0) @binding(3) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> strength: array<f32>;
 @group(0) @binding(5) var<storage, read> decay: array<f32>;
-@group(0) @binding(6) var<storage, read> gate: array<f32>;
-@group(0) @binding(7) var<storage, read_write> memory: array<f32>;
-@group(0) @binding(8) var<storage, read_write> out: array<f32>;
+@group(0) @binding(6) var<storage, read_write> memory: array<f32>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
 
-var<workgroup> query: array<f32, 128>;
-var<workgroup> key: array<f32, 128>;
-var<workgroup> squares: array<f32, 128>;
+struct Token {
+  left: f32,  // of a state behind it
+  strength: f32,
+  key: f32,   // that make its key and its query as long as they should be
+  query: f32,
+}
+var<workgroup> tokens: array<Token, 128>; // the next ones
+var<workgroup> had: array<f32, 128>;
+var<workgroup> answers: array<f32, 128>;
 
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let head = group.x;
   let width = params.width;
-  let is_column = lane < width;
-  let n_key = params.n_head_k * width;
-  let first = params.at + head * width * width + lane;
-  let bias = vectors[params.decay_bias + head];
-  let rate = vectors[params.rate + head];
-  for (var t = 0u; t < params.n; t++) {
-    let row = t * params.qkv_stride;
-    let at = row + head % params.n_head_k * width + lane;
-    if (is_column) {
-      query[lane] = qkv[at];
-      key[lane] = qkv[at + n_key];
+  let column = group.y * 16u + lane % 16u;
+  let is_column = column < width;
+  let first = lane / 16u * 16u; // of the state's rows
+  let own = params.at + head * width * width + column;
+  let query_at = head % params.n_head_k * width;
+  let key_at = query_at + params.n_head_k * width;
+  let value_at = 2u * params.n_head_k * width + head * width + column;
+  var state: array<vec4<f32>, 4>;
+  for (var i = 0u; i < 16u; i++) {
+    if (is_column && first + i < width && batch.past != 0u) {
+      state[i / 4u][i % 4u] = memory[own + (first + i) * width];
+    }
+  }
+  for (var from_token = 0u; from_token < params.n; from_token += 128u) {
+    workgroupBarrier(); // those before have been read
+    let next = from_token + lane;
+    if (next < params.n) {
+      var keys = 0.0;
+      var queries = 0.0;
+      let row = next * params.qkv_stride;
+      for (var i = 0u; i < width; i += 4u) {
+        let key = qkv[(row + key_at + i) / 4u];
+        let query = qkv[(row + query_at + i) / 4u];
+        keys += dot(key, key);
+        queries += dot(query, query);
+      }
+      let at = next * params.heads_stride + head;
+      tokens[lane] = Token(
+        exp(vectors[params.rate + head] * softplus(decay[at] + vectors[params.decay_bias + head])),
+        1.0 / (1.0 + exp(-max(strength[at], -80.0))),
+        inverseSqrt(keys + 1e-6),
+        inverseSqrt(queries + 1e-6) * inverseSqrt(f32(width)),
+      );
     }
     workgroupBarrier();
-    let is_first = batch.past + t == 0u;
-    let a = exp(rate * softplus(decay[t * params.heads_stride + head] + bias));
-    let b = 1.0 / (1.0 + exp(-max(strength[t * params.heads_stride + head], -80.0)));
-    var had = 0.0;
-    var keys = 0.0;
-    var queries = 0.0;
-    for (var i = 0u; i < width; i++) {
-      keys += key[i] * key[i];
-      queries += query[i] * query[i];
-      if (is_column && !is_first) {
-        had += key[i] * memory[first + i * width];
-      }
-    }
-    let unit = inverseSqrt(keys + 1e-6); // of the key
-    var answer = 0.0;
-    if (is_column) {
-      let value = qkv[row + 2u * n_key + head * width + lane];
-      let change = b * (value - a * had * unit) * unit;
-      for (var i = 0u; i < width; i++) {
-        var s = key[i] * change;
-        if (!is_first) {
-          s += a * memory[first + i * width];
-        }
-        memory[first + i * width] = s;
-        answer += query[i] * s;
-      }
-      answer *= inverseSqrt(queries + 1e-6) * inverseSqrt(f32(width));
-    }
-    squares[lane] = answer * answer;
-    workgroupBarrier();
-    if (is_column) {
+    for (var t = from_token; t < min(from_token + 128u, params.n); t++) {
+      let row = t * params.qkv_stride;
+      let token = tokens[t - from_token];
+      let key = (row + key_at + first) / 4u;
+      let query = (row + query_at + first) / 4u;
       var sum = 0.0;
-      for (var i = 0u; i < width; i++) {
-        sum += squares[i];
+      for (var i = 0u; i < 4u; i++) {
+        if (first + 4u * i < width) {
+          sum += dot(state[i], qkv[key + i]);
+        }
       }
-      let own = t * params.values_stride + head * width + lane;
-      let scale = inverseSqrt(sum / f32(width) + params.epsilon) * vectors[params.norm + lane];
-      out[own] = answer * scale * silu(gate[own]);
+      had[lane] = sum;
+      workgroupBarrier();
+      var value = 0.0;
+      if (is_column) {
+        value = qkv[(row + value_at) / 4u][(row + value_at) % 4u];
+      }
+      sum = 0.0;
+      for (var i = lane % 16u; i < 128u; i += 16u) {
+        sum += had[i];
+      }
+      let change = token.strength * (value - token.left * sum * token.key) * token.key;
+      sum = 0.0;
+      for (var i = 0u; i < 4u; i++) {
+        if (first + 4u * i < width) {
+          state[i] = state[i] * token.left + qkv[key + i] * change;
+          sum += dot(state[i], qkv[query + i]);
+        }
+      }
+      answers[lane] = sum;
+      workgroupBarrier();
+      if (lane < 16u && is_column) {
+        var answer = 0.0;
+        for (var i = lane; i < 128u; i += 16u) {
+          answer += answers[i];
+        }
+        out[t * params.out_stride + head * width + column] = answer * token.query;
+      }
+    }
+  }
+  for (var i = 0u; i < 16u; i++) {
+    if (is_column && first + i < width) {
+      memory[own + (first + i) * width] = state[i / 4u][i % 4u];
     }
   }
 }

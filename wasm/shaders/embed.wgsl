@@ -4,7 +4,9 @@
 //:include block
 //:include format
 
-override INDEX: u32 = 0; // a token's row: 0 that of its id, 1 that of its place in the batch, 2 the first
+// A token's row: 0 that of its id, 1 that of its place in the batch, 2 the first, 3 that of its column in a picture, 4
+// that of its row there in the table's second half.
+override INDEX: u32 = 0;
 override ADD: u32 = 0;   // to x
 
 struct Params {
@@ -14,6 +16,8 @@ struct Params {
   rows: u32,
   n: u32,         // tokens
   factor: f32,
+  across: u32,    // patches of a picture's row
+  half: u32,      // of the table's rows
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> heap4: array<vec4<u32>>;
@@ -33,7 +37,7 @@ fn main(
   }
   // An id below first_row becomes a large number.
   let token = i / params.blocks;
-  let row = select(select(0u, token, INDEX == 1u), u32(ids[token]), INDEX == 0u) - params.first_row;
+  let row = wanted(token) - params.first_row;
   if (row >= params.rows) {
     return;
   }
@@ -46,6 +50,26 @@ fn main(
   put(i * 8u + 5u, w.v5);
   put(i * 8u + 6u, w.v6);
   put(i * 8u + 7u, w.v7);
+}
+
+fn wanted(token: u32) -> u32 {
+  switch INDEX {
+    case 0u: {
+      return u32(ids[token]);
+    }
+    case 1u: {
+      return token;
+    }
+    case 3u: {
+      return token % params.across;
+    }
+    case 4u: {
+      return params.half + token / params.across;
+    }
+    default: {
+      return 0u;
+    }
+  }
 }
 
 fn put(at: u32, value: vec4<f32>) {

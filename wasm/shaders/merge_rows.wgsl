@@ -1,10 +1,10 @@
-// merge_rows.wgsl: each factor x factor of a square of rows become one: their mean, or all of them, one behind the
+// merge_rows.wgsl: each factor x factor of a rectangle of rows become one: their mean, or all of them, one behind the
 // other. CPU: Ops::merge_rows. An invocation makes four columns. Workgroups: ceil(n / 64), over x and y of the grid.
 
 override MEAN: u32 = 0;
 
 struct Params {
-  side: u32,       // rows of x in a row of the square
+  across: u32,     // rows of x in a row of the rectangle
   factor: u32,
   quads: u32,      // vectors of a row of x
   x_stride: u32,   // floats between rows
@@ -17,9 +17,9 @@ struct Params {
 
 // Column `quad` of the i-th row that becomes part of row `row`.
 fn load(row: u32, i: u32, quad: u32) -> vec4<f32> {
-  let across = params.side / params.factor;
-  let y = row / across * params.factor + i / params.factor;
-  let source = y * params.side + row % across * params.factor + i % params.factor;
+  let merged = params.across / params.factor;
+  let y = row / merged * params.factor + i / params.factor;
+  let source = y * params.across + row % merged * params.factor + i % params.factor;
   return x[source * params.x_stride / 4u + quad];
 }
 

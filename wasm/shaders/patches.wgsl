@@ -2,7 +2,7 @@
 // invocation makes one number. Workgroups: ceil(n / 64), over x and y of the grid.
 
 struct Params {
-  side: u32,   // of the picture, pixels
+  width: u32,  // of the picture, pixels
   length: u32, // side of a patch, pixels
   across: u32, // patches of a row
   stride: u32, // floats between rows of out
@@ -15,7 +15,7 @@ struct Params {
   offset2: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> pixels: array<u32>; // (side, side, 3) bytes
+@group(0) @binding(1) var<storage, read> pixels: array<u32>; // (height, width, 3) bytes
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
 @compute @workgroup_size(64)
@@ -34,7 +34,7 @@ fn main(
   let colour = column / area;
   let y = row / params.across * params.length + column % area / params.length;
   let x = row % params.across * params.length + column % params.length;
-  let at = (y * params.side + x) * 3u + colour;
+  let at = (y * params.width + x) * 3u + colour;
   let value = f32((pixels[at / 4u] >> (at % 4u * 8u)) & 0xffu);
   let factor = select(select(params.factor2, params.factor1, colour == 1u), params.factor0, colour == 0u);
   let offset = select(select(params.offset2, params.offset1, colour == 1u), params.offset0, colour == 0u);

@@ -1,5 +1,7 @@
-// rmsnorm.wgsl: out = x / rms(x) * weight. CPU: rmsnorm(). One workgroup a token (x of the grid).
+// rmsnorm.wgsl: out = x / rms(x) * weight, or without it. CPU: rmsnorm(). One workgroup a token (x of the grid).
 //:include sum256
+
+override PLAIN: u32 = 0; // no weight
 
 struct Params {
   width: u32,
@@ -24,6 +26,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   let factor = inverseSqrt(sum256(squares, lane) / f32(params.width) + params.epsilon);
   for (var i = lane; i < quads; i += 256u) {
-    out[group.x * params.stride / 4u + i] = x[row + i] * factor * vectors[params.weight / 4u + i];
+    var weight = vec4<f32>(1.0);
+    if (PLAIN == 0u) {
+      weight = vectors[params.weight / 4u + i];
+    }
+    out[group.x * params.stride / 4u + i] = x[row + i] * factor * weight;
   }
 }

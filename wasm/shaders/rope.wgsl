@@ -1,7 +1,7 @@
 // rope.wgsl: normalizes and rotates q and k, scales q, stores k and v in the cache. CPU: the first step of Ops::attention.
 // One workgroup a head of a token: x = n_head + n_head_kv (queries first; they alone where the layer attends to
 // another one's keys), y = n. Norm and rotation need the whole head.
-override NEOX: u32 = 0;   // 1: halves rotate against each other, else neighbours
+override NEOX: u32 = 0;   // 1: halves rotate against each other, or those of each part, else neighbours
 override QK_NORM: u32 = 0;
 override V_NORM: u32 = 0; // without a weight
 override F16: u32 = 1;    // the cache's elements
@@ -11,6 +11,7 @@ struct Params {
   n_head_kv: u32,
   head_dim: u32,     // even, at most 512
   half: u32,         // n_dims / 2 of the rotation
+  pairs: u32,        // of a part of it: half, or a part of that where parts turn as if alone
   q_stride: u32,     // floats
   kv_stride: u32,    // floats, of k and v
   angle_stride: u32, // floats
@@ -58,10 +59,11 @@ fn rotated(d: u32, angle: u32) -> f32 {
     return head[d];
   }
   let neox = NEOX == 1u;
-  let second = select((d & 1u) == 1u, d >= params.half, neox);
-  let pair = select(d / 2u, d % params.half, neox);
-  let a = head[select(2u * pair, pair, neox)];
-  let b = head[select(2u * pair + 1u, pair + params.half, neox)];
+  let part = d / (2u * params.pairs);
+  let second = select((d & 1u) == 1u, d % (2u * params.pairs) >= params.pairs, neox);
+  let pair = select(d / 2u, part * params.pairs + d % params.pairs, neox);
+  let a = head[select(2u * pair, pair + part * params.pairs, neox)];
+  let b = head[select(2u * pair + 1u, pair + (part + 1u) * params.pairs, neox)];
   let c = angles[angle + 2u * pair];
   let s = angles[angle + 2u * pair + 1u];
   return select(a * c - b * s, a * s + b * c, second);

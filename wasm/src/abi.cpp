@@ -200,15 +200,15 @@ int32_t slm_vision_feed(slm_vision *v, uint32_t tensor, uint32_t offset, const u
 
 int32_t slm_vision_ready(slm_vision *v) { return v->vision.ready(); }
 
-double slm_vision_bytes(slm_vision *v) {
+double slm_vision_bytes(slm_vision *v, uint32_t width, uint32_t height) {
   uint64_t bytes = 0;
-  const Status status = v->vision.measure(bytes);
+  const Status status = v->vision.measure({width, height}, bytes);
   return status == SLM_OK ? double(bytes) : double(status);
 }
 
-slm_picture *slm_vision_encode(slm_vision *v, const uint8_t *rgb) {
+slm_picture *slm_vision_encode(slm_vision *v, const uint8_t *rgb, uint32_t width, uint32_t height) {
   std::unique_ptr<Picture> picture;
-  return v->vision.encode(rgb, picture) == SLM_OK ? new slm_picture{std::move(picture)} : nullptr;
+  return v->vision.encode(rgb, {width, height}, picture) == SLM_OK ? new slm_picture{std::move(picture)} : nullptr;
 }
 void slm_picture_free(slm_picture *p) {
   settle();

@@ -6,7 +6,9 @@
 namespace slm {
 namespace {
 
-constexpr uint32_t kMaxContext = 1u << 20, kMaxBatch = 4096;
+// A prompt of PaliGemma's is one evaluation: 4096 positions of a picture of 896 x 896 pixels, and text, in the 8192
+// that Gemma and Gemma 2 were trained for.
+constexpr uint32_t kMaxContext = 1u << 20, kMaxBatch = 8192;
 
 uint32_t round_up(uint32_t n, uint32_t to) { return (n + to - 1) / to * to; }
 
@@ -21,6 +23,10 @@ uint32_t capacity(const Family &family, uint32_t layer, uint32_t n_ctx, uint32_t
 
 } // namespace
 
+uint32_t trained_context(const ModelShape &shape) {
+  return shape.embeds() ? std::min(shape.n_ctx_train, kMaxBatch) : shape.n_ctx_train;
+}
+
 Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch) {
   if (!model.is_laid_out()) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
   if (n_ctx < 1 || n_ctx > kMaxContext)
@@ -28,12 +34,13 @@ Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch) 
   const ModelShape &shape = model.family().shape();
   if (shape.embeds()) {
     // Behind its training's length a model may have no positions at all.
-    const uint32_t most = std::min(shape.n_ctx_train, kMaxBatch);
+    const uint32_t most = trained_context(shape);
     if (n_ctx > most)
       return fail(SLM_ERR_INVALID_ARGUMENT, "n_ctx is ", n_ctx, ", but this model embeds texts of at most ", most,
                   " tokens");
     n_batch = n_ctx;
   }
+  if (shape.reads()) n_batch = std::min(n_ctx, kMaxBatch);
   if (n_batch < 1 || n_batch > kMaxBatch)
     return fail(SLM_ERR_INVALID_ARGUMENT, "n_batch is ", n_batch, ", but should lie between 1 and ", kMaxBatch);
   return SLM_OK;
@@ -47,10 +54,14 @@ std::vector<KvLayer> cache_shapes(const LoadedModel &model, uint32_t n_ctx, uint
     layers[i].n_head_kv = kv.n_head;
     layers[i].head_dim = kv.head_dim;
     if (kv.n_head == 0 || model.family().recurrent(i).floats() != 0) continue;
-    layers[i].capacity = capacity(model.family(), i, n_ctx, n_batch);
+    layers[i].capacity = capacity(model.family(), i, positions(model, n_ctx), n_batch);
     layers[i].f16 = model.f16_cache() && !exact;
   }
   return layers;
+}
+
+uint32_t positions(const LoadedModel &model, uint32_t n_ctx) {
+  return n_ctx + uint32_t(model.family().shape().reads());
 }
 
 uint32_t most_seen(const LoadedModel &model, std::span<const KvLayer> cache, uint32_t n_ctx) {

@@ -20,7 +20,8 @@ public:
   /// From the last row of logits of the last evaluation.
   virtual void draw(const Draw &draw) = 0;
   /// Evaluates what was drawn, at position `past`, before anybody else knows what it is.
-  virtual Status go_on(uint32_t past, const Adaptation &adaptation) = 0;
+  /// `read`: see Batch.
+  virtual Status go_on(uint32_t past, uint32_t read, const Adaptation &adaptation) = 0;
   /// What the last draw gave, once the host has waited.
   virtual Status drawn(int32_t &token) const = 0;
 
@@ -52,6 +53,8 @@ public:
   /// Runs the batch through the model for the logits of its last `n_logits` tokens. `kept`: nobody looks at
   /// them, for the drawer draws from them.
   virtual Status eval(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits, bool kept) = 0;
+  /// Runs a whole prompt through the model's encoder, whose results the evaluations behind it see.
+  virtual Status read(const Batch &batch, const Adaptation &adaptation) = 0;
   /// (n_logits, n_vocab) of the last eval, once the host has waited for them where they come from a device.
   virtual const float *logits() const = 0;
   /// What the evaluations that follow copy on their way, and what they add, in place of what was before.
@@ -77,8 +80,13 @@ uint32_t tap_width(const LoadedModel &model, Looking::Place place);
 std::vector<RecurrentLayer> recurrent_shapes(const LoadedModel &model);
 /// Floats of that memory.
 uint64_t recurrent_floats(std::span<const RecurrentLayer> layers);
+/// Positions of its caches: an answer's first token has one that no session counts.
+uint32_t positions(const LoadedModel &model, uint32_t n_ctx);
 /// Whether a session of this shape may be made at all. A model that embeds takes a text in one call, so that
-/// its batch is its context.
+/// its batch is its context; of one with an encoder it is as much of that as a prompt may fill.
 Status check_shape(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch);
+
+/// The longest context that a model was trained for, or if it embeds, its longest text: that is one evaluation.
+uint32_t trained_context(const ModelShape &shape);
 
 } // namespace slm

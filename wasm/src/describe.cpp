@@ -1,6 +1,7 @@
 // describe.cpp: what a model says of itself, as JSON for the host.
 #include <algorithm>
 
+#include "compute.h"
 #include "json.h"
 #include "loaded_model.h"
 
@@ -72,10 +73,11 @@ const char *LoadedModel::describe() {
     json.key(name);
     found ? json.number(value) : json.raw("null");
   };
-  fact("n_ctx_train", "context_length", shape.n_ctx_train);
+  fact("n_ctx_train", "context_length", trained_context(shape));
   fact("n_embd", "embedding_length", shape.n_embd);
   json.key("n_embedding");
   shape.embeds() ? json.number(shape.n_embedding) : json.raw("null");
+  json.key("encoder_decoder").raw(shape.reads() ? "true" : "false");
   fact("n_layer", "block_count", shape.n_layer);
   fact("n_head", "attention.head_count", shape.n_head);
   fact("n_head_kv", "attention.head_count_kv", shape.n_head_kv);

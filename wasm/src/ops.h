@@ -43,11 +43,21 @@ struct Rope {
   uint32_t original_context = 0;
   float magnitude = 1; // of what rotates
   uint32_t index = 0;  // which of a model's ropes: its place in the workspace
+  /// The first half of what rotates turns by a token's column in a picture, the second by its row, each as if it were
+  /// alone and by the same frequencies (n_dims / 4).
+  bool axial = false;
 
+  /// Pairs that rotate as if alone.
+  uint32_t pairs() const { return n_dims / (axial ? 4 : 2); }
   /// By how much pair `i` turns from a position to the next, in a session that has room for `n_ctx`.
   float frequency(uint32_t i, uint32_t n_ctx) const {
     const float *by = long_factors != nullptr && n_ctx > original_context ? long_factors : factors;
-    return inverse_freq[i] / (by == nullptr ? 1 : by[i]);
+    return inverse_freq[i % pairs()] / (by == nullptr ? 1 : by[i]);
+  }
+  /// By how much pair `i` of a token at `position` is turned; in a picture, rows have `across` patches.
+  float angle(uint32_t i, uint32_t position, uint32_t across, uint32_t n_ctx) const {
+    const uint32_t at = !axial ? position : i < pairs() ? position % across : position / across;
+    return float(at) * frequency(i, n_ctx);
   }
 };
 inline constexpr uint32_t kMaxRopes = 2;
@@ -78,8 +88,14 @@ struct AttentionSpec {
   }
 };
 
-/// Which rows of a table the tokens of a call get.
-enum class Index { Position, First };
+/// Which rows of a table the tokens of a call get. Those of patches are the table of their column, which is its first
+/// half, and that of their row.
+enum class Index { Position, First, Column, Row };
+
+/// What numbers are kept between: one number each, or null.
+struct Bounds {
+  float *low = nullptr, *high = nullptr;
+};
 
 /// Mean and spread of a row become those of the weight and the bias (Ba et al. 2016).
 struct LayerNorm {
@@ -147,20 +163,20 @@ struct StateSpace {
   uint32_t n_in() const { return width() + n_inputs() + n_head; }       // of a row of in
 };
 
-/// A picture as it was sent: `side` rows of `side` pixels, red, green and blue of a byte each.
+/// A picture as it was sent: `height` rows of `width` pixels, red, green and blue of a byte each.
 struct Pixels {
   const uint8_t *rgb = nullptr; // on the GPU it names a buffer
-  uint32_t side = 0;
+  uint32_t width = 0, height = 0;
   float mean[3] = {}, deviation[3] = {}; // of each colour, between 0 and 1
 };
 
 /// What becomes of a square of rows that are merged: their mean, or all of them, one behind the other.
 enum class Merge { Mean, Concatenation };
 
-/// Rows in place of the embeddings of tokens [first, first + n) of a call.
+/// Rows, from row `from` on, in place of the embeddings of tokens [first, first + n) of a call.
 struct Placed {
   Rows rows;
-  uint32_t first, n;
+  uint32_t first, n, from;
 };
 
 /// Tokens [begin, end) of a call that see each other; those before themselves, where `windowed`, only as far as a
@@ -177,6 +193,18 @@ struct Batch {
   uint32_t past;                      // positions already in the cache
   std::span<const Placed> pictures{}; // rising
   std::span<const Together> blocks{}; // rising, apart from each other
+  /// Of the positions in the cache the first, whose keys an encoder has made: every token sees them, and counts its own
+  /// position from their end on. Tokens behind them come one by one.
+  uint32_t read = 0;
+
+  /// Where the cache of a layer with this window has a position. Behind what was read it is a ring as wide as the
+  /// window: what lies in it is what is seen.
+  uint32_t slot(uint32_t window, uint32_t position) const {
+    return is_in_ring(window, position) ? read + (position - read) % window : position;
+  }
+  bool is_in_ring(uint32_t window, uint32_t position) const {
+    return read != 0 && window != 0 && position >= read + window;
+  }
 };
 
 class Ops {
@@ -192,19 +220,22 @@ public:
   /// Whether somebody looks at the rows of all tokens.
   bool is_tapped() const { return probe_ != nullptr && !probe_->taps.empty(); }
 
-  /// Prepares the rotations of the batch's positions; before any attention.
-  virtual void rotations(std::initializer_list<const Rope *> ropes) = 0;
+  /// Prepares the rotations of the batch's positions; before any attention. Of a picture, whose rows have `across`
+  /// patches, ropes are axial.
+  virtual void rotations(std::initializer_list<const Rope *> ropes, uint32_t across = 1) = 0;
 
   /// out = rows of `table` for the batch's ids, times `factor`; where the batch has pictures, their rows as they are.
   virtual void embed(const Matrix &table, float factor, Rows out) = 0;
+  /// The same, but the row of token 0, which pads, where the batch has pictures.
   virtual void embed(const RowTable &table, float factor, Rows out) = 0;
-  /// x += rows of `table`; of positions, it has as many as a call has tokens.
-  virtual void add_embedding(const Matrix &table, Index index, Rows x) = 0;
+  /// x += rows of `table`; of positions, it has as many as a call has tokens. A picture's rows have `across` patches.
+  virtual void add_embedding(const Matrix &table, Index index, Rows x, uint32_t across = 1) = 0;
   /// out = norm(x); they may be the same.
   virtual void layernorm(const LayerNorm &norm, Rows x, Rows out) = 0;
   /// x = gelu(x)
   virtual void gelu(Rows x, GeluForm form) = 0;
-  /// out = norm(x), or of as many of its columns as out has, from `first` on; they are not the same rows.
+  /// out = norm(x), or of as many of its columns as out has, from `first` on; they are not the same rows. Without a
+  /// norm's weight, it is one for all.
   virtual void rmsnorm(const Input &x, Rows out, uint32_t first = 0) = 0;
   /// x = (x + rmsnorm(y)) factor; y is no longer needed.
   virtual void add_rmsnorm(Rows y, const float *weight, float epsilon, Rows x, float factor = 1) = 0;
@@ -228,7 +259,7 @@ public:
   virtual void gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t first, Rows out) = 0;
 
   /// Normalizes and rotates q and k, appends k and v to the cache and attends. Without data in k and v
-  /// the cache is another layer's, which has appended its own.
+  /// the cache is another layer's, which has appended its own; without data in q nothing attends.
   virtual void attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) = 0;
 
   /// out = the convolution of x with what it was before, which `memory` keeps.
@@ -250,6 +281,10 @@ public:
   virtual void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) = 0;
   /// x *= sigmoid(gate)
   virtual void gate(Rows gate, Rows x) = 0;
+  /// gate = act(gate) * up
+  virtual void glu(Rows up, Glu act, Rows gate) = 0;
+  /// x = what of it lies between the two, else the nearer one.
+  virtual void clip(Rows x, float low, float high) = 0;
 
   /// What a model with several residuals (AltUp, Baykal et al. 2023) has.
   static constexpr uint32_t kStreams = 4;
@@ -276,9 +311,9 @@ public:
 
   /// out = the pixels of each patch of `side` x `side`, row by row of patches: all of one colour, then the next's.
   virtual void patches(const Pixels &pixels, uint32_t side, Rows out) = 0;
-  /// out = what each `factor` x `factor` of x's rows become, which are a square of `side` x `side`. The operations
-  /// that follow see these rows alone.
-  virtual void merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) = 0;
+  /// out = what each `factor` x `factor` of x's rows become, of which `across` are a row of the picture. The
+  /// operations that follow see these rows alone.
+  virtual void merge_rows(Rows x, uint32_t across, uint32_t factor, Merge how, Rows out) = 0;
 
   /// Logits (n, n_vocab) of the last `n` tokens: product, times `factor`, soft cap.
   virtual void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor = 1) = 0;

@@ -19,7 +19,7 @@ Status Pictures::set(const LoadedModel &model, uint32_t n_ctx, uint32_t n_batch,
     if (n > n_ctx || s.at > n_ctx - n)
       return fail(SLM_ERR_CONTEXT_FULL, "picture ", i, " takes ", n, " positions from ", s.at, " on, and n_ctx is ",
                   n_ctx, "; choose a larger context or fewer pictures");
-    if (n > n_batch)
+    if (n > n_batch && s.picture->sight().whole_picture())
       return fail(SLM_ERR_INVALID_ARGUMENT, "a picture takes ", n, " positions of one evaluation, and n_batch is ",
                   n_batch, "; make a session with a larger one");
     end = s.end();
@@ -33,8 +33,8 @@ uint32_t Pictures::reusable(uint32_t n) const {
   for (size_t i = 0; i < wanted_.size() || i < cached_.size(); i++) {
     if (i < wanted_.size() && i < cached_.size() && wanted_[i].picture == cached_[i].picture &&
         wanted_[i].at == cached_[i].at) {
-      // It is evaluated whole, and so is what is left of the cache.
-      if (n > wanted_[i].at && n < wanted_[i].end()) n = wanted_[i].at;
+      // Where it is evaluated whole, so is what is left of the cache.
+      if (wanted_[i].picture->sight().whole_picture() && n > wanted_[i].at && n < wanted_[i].end()) n = wanted_[i].at;
       continue;
     }
     if (i < wanted_.size()) n = std::min(n, wanted_[i].at);
@@ -45,8 +45,11 @@ uint32_t Pictures::reusable(uint32_t n) const {
 }
 
 void Pictures::forget(uint32_t n) {
-  while (!cached_.empty() && cached_.back().end() > n)
+  while (!cached_.empty()) {
+    const Shown &last = cached_.back();
+    if ((last.picture->sight().whole_picture() ? last.end() : last.at + 1) <= n) break;
     cached_.pop_back();
+  }
   if (n < whole_) whole_ = 0;
 }
 
@@ -56,17 +59,17 @@ Status Pictures::place(uint32_t past, uint32_t n) {
   const uint32_t end = past + n;
   for (const Shown &s : wanted_) {
     const Sight &sight = s.picture->sight();
-    if (!sight.whole_prompt && s.end() > past && s.at < end && (s.at < past || s.end() > end))
-      return fail(SLM_ERR_INVALID_ARGUMENT, "a picture stands at the positions ", s.at, " to ", s.end() - 1,
-                  ", and this evaluation has ", past, " to ", end - 1, "; evaluate a picture whole");
     if (sight.whole_prompt && past < s.end() && (past != 0 || s.end() > end))
       return fail(SLM_ERR_INVALID_ARGUMENT,
                   "this model sees a prompt with pictures all at once, and this evaluation has ", "the positions ",
                   past, " to ", end - 1, " alone; evaluate the whole prompt by one call, with n_batch as ", "large");
-    if (s.at < past || s.at >= end) continue;
-    const uint32_t first = s.at - past;
-    rows_.push_back({s.picture->rows, first, s.picture->n});
-    placing_.push_back(s);
+    if (s.end() <= past || s.at >= end) continue;
+    if (sight.whole_picture() && (s.at < past || s.end() > end))
+      return fail(SLM_ERR_INVALID_ARGUMENT, "a picture stands at the positions ", s.at, " to ", s.end() - 1,
+                  ", and this evaluation has ", past, " to ", end - 1, "; evaluate a picture whole");
+    const uint32_t from = std::max(s.at, past), first = from - past;
+    rows_.push_back({s.picture->rows, first, std::min(s.end(), end) - from, from - s.at});
+    if (s.at >= past) placing_.push_back(s);
     if (sight.whole_prompt)
       placing_whole_ = n;
     else if (sight.both_ways)

@@ -1,7 +1,8 @@
 // pictures.h: which pictures stand where in a session's positions: those of the
 // prompts to come, and those that its cache was computed with. Owns their
-// comparison by identity, and that an evaluation has a picture whole; knows
-// nothing of how pictures are encoded or tokens evaluated.
+// comparison by identity, and that an evaluation has a picture whole where its
+// positions see what is behind them; knows nothing of how pictures are encoded or
+// tokens evaluated.
 #pragma once
 
 #include <vector>

@@ -46,8 +46,16 @@ Status Session::exact(bool on) {
   return SLM_OK;
 }
 
+Status Session::check_looks() const {
+  if (!model_.family().shape().reads()) return SLM_OK;
+  return fail(SLM_ERR_UNSUPPORTED,
+              "this model has an encoder before the layers that answer, and only models without one "
+              "can be looked into and steered");
+}
+
 Status Session::tap(std::span<const uint32_t> pairs) {
   const Family &family = model_.family();
+  if (!pairs.empty()) SLM_TRY(check_looks());
   if (family.shape().embeds() && !pairs.empty())
     return fail(SLM_ERR_UNSUPPORTED, "this model embeds texts; models that generate can be looked into");
   Looking next = looking_;
@@ -69,6 +77,7 @@ Status Session::steer(uint32_t layer, std::span<const float> direction, float sc
   Looking next = looking_;
   next.steering.clear();
   if (!direction.empty()) {
+    SLM_TRY(check_looks());
     const ModelShape &shape = model_.family().shape();
     if (shape.embeds())
       return fail(SLM_ERR_UNSUPPORTED, "this model embeds texts; models that generate can be steered");
@@ -115,6 +124,7 @@ Status Session::tapped(uint32_t i, Rows &rows) const {
 }
 
 Status Session::lens(const float *rows, uint32_t n) {
+  SLM_TRY(check_looks());
   if (model_.family().shape().embeds())
     return fail(SLM_ERR_UNSUPPORTED, "this model embeds texts and has no head for a lens; take one that generates");
   SLM_TRY(check_residual());
@@ -201,6 +211,7 @@ uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
   while (keep + 1 < n && keep < usable && tokens_[keep] == ids[keep])
     keep++;
   keep = pictures_.reusable(keep);
+  if (model_.family().shape().reads()) keep = 0; // an encoder sees a prompt both ways
   if (recurs_ && keep != 0) {
     // An answer's end, to which the turns behind it may be taken back.
     if (keep == n_past())
@@ -220,7 +231,7 @@ uint32_t Session::reuse(const int32_t *ids, uint32_t n) {
   tokens_.resize(keep);
   pictures_.forget(keep);
   n_made_ = keep;
-  if (keep == 0) oldest_ = 0, checkpoints_.clear();
+  if (keep == 0) oldest_ = 0, n_read_ = 0, checkpoints_.clear();
   turn_begins_ = true;
   n_logits_ = 0;
   drawer_ = nullptr;
@@ -231,6 +242,28 @@ Status Session::check_token(int32_t id) const {
   const uint32_t n_vocab = model_.tokenizer()->n_vocab();
   if (id >= 0 && static_cast<uint32_t>(id) < n_vocab) return SLM_OK;
   return fail(SLM_ERR_INVALID_ARGUMENT, "token ", id, " does not exist; the vocabulary has 0 to ", n_vocab - 1);
+}
+
+Status Session::check_order(uint32_t n, slm_eval_flag flag) const {
+  if (flag == SLM_EVAL_ALL_LOGITS)
+    return fail(SLM_ERR_UNSUPPORTED, "this model's encoder reads a prompt whole and makes no logits; those of its last "
+                                     "token are the answer's first, so ask for these alone");
+  if (n_read_ != 0 && n != 1)
+    return fail(SLM_ERR_INVALID_ARGUMENT, n,
+                " tokens behind a prompt that this model's encoder has read; evaluate an "
+                "answer one by one, or begin anew with another prompt");
+  if (n_read_ == 0 && n > n_batch_ - n_past())
+    return fail(SLM_ERR_CONTEXT_FULL, "a prompt of ", n_past() + n, " tokens is more than the ", n_batch_,
+                " that this model's encoder reads at once; shorten it or choose a larger context");
+  return SLM_OK;
+}
+
+Status Session::begin_answer(uint32_t n_logits, bool kept) {
+  const uint32_t n = n_past();
+  SLM_TRY(compute_->read({tokens_.data(), n, 0}, adaptation_));
+  SLM_TRY(compute_->eval({&model_.family().shape().start, 1, n, {}, {}, n}, adaptation_, n_logits, kept));
+  n_read_ = n;
+  return SLM_OK;
 }
 
 Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
@@ -253,6 +286,13 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
     return fail(SLM_ERR_CONTEXT_FULL, "the context is full: ", past + n, " tokens are needed and n_ctx is ", n_ctx_,
                 "; drop earlier turns or choose a larger context");
 
+  const bool reads = model_.family().shape().reads();
+  if (reads) SLM_TRY(check_order(n, flag));
+  if (reads && n_read_ == 0 && flag == SLM_EVAL_NO_LOGITS) { // there is more of the prompt to come
+    tokens_.insert(tokens_.end(), ids, ids + n);
+    drawer_ = nullptr, n_logits_ = 0, lens_ = false;
+    return SLM_OK;
+  }
   SLM_TRY(pictures_.place(past, n));
   const bool samples = flag == SLM_EVAL_SAMPLE || flag == SLM_EVAL_SAMPLE_ON;
   const uint32_t wanted = flag == SLM_EVAL_ALL_LOGITS ? n : flag == SLM_EVAL_NO_LOGITS ? 0 : 1;
@@ -264,8 +304,10 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
   stay();
   drawer_ = nullptr, n_logits_ = 0, lens_ = false;
   if (!evaluated || drawer == nullptr) {
-    const Status status =
-        compute_->eval({ids, n, past, pictures_.rows(), pictures_.blocks()}, adaptation_, wanted, drawer != nullptr);
+    const bool begins = reads && n_read_ == 0;
+    const Batch batch{ids, n, slot(past), pictures_.rows(), pictures_.blocks(), n_read_};
+    const Status status = begins ? begin_answer(wanted, drawer != nullptr)
+                                 : compute_->eval(batch, adaptation_, wanted, drawer != nullptr);
     if (status != SLM_OK) tokens_.resize(past);
     SLM_TRY(status);
   }
@@ -288,7 +330,7 @@ Status Session::eval(const int32_t *ids, uint32_t n, slm_eval_flag flag) {
   overwrite(n_past() + 1);
   if (recurs_) Checkpoints::mark(*compute_);
   gone_on_ = true;
-  return drawer->go_on(n_past(), adaptation_);
+  return drawer->go_on(slot(n_past()), n_read_, adaptation_);
 }
 
 void Session::overwrite(uint32_t n) {

@@ -72,13 +72,22 @@ private:
   Status check_residual() const;
   /// Bytes that tell apart what would make other keys and values of the same tokens.
   std::string mixture() const { return adaptation_.key() + steering_; }
+  /// Whether an encoder leaves anything to look into.
+  Status check_looks() const;
+  /// Whether these tokens may come next, where an encoder reads what is before an answer.
+  Status check_order(uint32_t n, slm_eval_flag flag) const;
+  /// Has the encoder read all tokens, and evaluates what the answer begins with.
+  Status begin_answer(uint32_t n_logits, bool kept);
+  /// Of a token's keys: behind a prompt that was read the answer's first token has a place of its own.
+  uint32_t slot(uint32_t position) const { return position + uint32_t(n_read_ != 0); }
   /// A token that was evaluated before anybody wanted it leaves no trace in a state.
   void stay();
 
   const LoadedModel &model_;
   uint32_t n_ctx_, n_batch_;
   bool recurs_;                 // some of its layers have a state
-  std::vector<int32_t> tokens_; // in the cache, by position
+  std::vector<int32_t> tokens_; // in the cache, by position; of a prompt that an encoder is to read, already here
+  uint32_t n_read_ = 0;         // of them, by the encoder
   uint32_t oldest_ = 0;         // positions before this one are gone from some ring
   Adaptation adaptation_;
   Looking looking_;

@@ -15,7 +15,8 @@ Status Vision::header(std::span<const uint8_t> bytes, uint64_t file_size) {
   files_.push_back(std::move(file));
   // What an earlier try has left.
   slots_.clear();
-  siglip_ = {};
+  encoder_.reset();
+  tables_.clear();
   weights_ = {};
   const Status status = open();
   if (status != SLM_OK) slots_.clear(); // open for another try
@@ -39,10 +40,14 @@ Status Vision::open() {
                                   "'clip.projector_type'; give the file called mmproj beside the model");
   for (const GgufTensor &t : file.tensors())
     slots_.push_back({&t, 0});
+  SLM_TRY(find_projector(projector, model_.architecture(), projector_));
+  encoder_ = projector_->create();
   Loader loader(files_, "clip.vision", 0, {}, slots_, "v.blk.");
-  SLM_TRY(siglip_.load(loader, projector, model_.architecture(), model_.family().shape()));
+  SLM_TRY(encoder_->load(loader, model_.family().shape()));
   loader.leave_out_all("masks."); // the decoder of what an answer outlines: the host's, which finds it here
   SLM_TRY(loader.finish());
+  for (uint32_t i = 0; i < kMaxRopes; i++)
+    tables_.push_back(std::move(loader.rope_tables()[i]));
   f16_cache_ = rounds_ = false;
   for (TensorSlot &s : slots_) {
     rounds_ |= s.matrix != nullptr && is_quantized(s.tensor->type);
@@ -67,11 +72,14 @@ const char *Vision::describe() {
     json.text(name);
   else
     json.raw("null");
-  json.key("projector").text(siglip_.projector().name);
-  json.key("image_size").number(siglip_.image_size());
-  json.key("patch_size").number(siglip_.patch_size());
-  json.key("n_tokens").number(siglip_.n_tokens());
-  json.key("whole_prompt").raw(siglip_.projector().sight.whole_prompt ? "true" : "false");
+  json.key("projector").text(projector_->name);
+  json.key("image_size").number(encoder_->image_size());
+  json.key("patch_size").number(encoder_->patch_size());
+  json.key("factor").number(encoder_->factor());
+  json.key("n_tokens").number(encoder_->n_tokens());
+  json.key("max_tokens").number(encoder_->max_tokens());
+  json.key("whole_picture").raw(projector_->sight.whole_picture() ? "true" : "false");
+  json.key("whole_prompt").raw(projector_->sight.whole_prompt ? "true" : "false");
   describe_sizes(json, slots_, true);
   json.key("tensors").open('[');
   for (const TensorSlot &s : slots_)
@@ -97,14 +105,16 @@ Status Vision::ready() {
   return SLM_OK;
 }
 
-Status Vision::measure(uint64_t &bytes) const {
+Status Vision::measure(Extent picture, uint64_t &bytes) const {
   SLM_TRY(expect_laid_out());
-  return plan(bytes);
+  SLM_TRY(encoder_->check(picture));
+  return plan(picture, bytes);
 }
 
-Status Vision::encode(const uint8_t *rgb, std::unique_ptr<Picture> &out) const {
+Status Vision::encode(const uint8_t *rgb, Extent picture, std::unique_ptr<Picture> &out) const {
   if (!ready_) return fail(SLM_ERR_WRONG_STATE, "the encoder's weights are not all there yet");
-  return run(rgb, out);
+  SLM_TRY(encoder_->check(picture));
+  return run(rgb, picture, out);
 }
 
 } // namespace slm

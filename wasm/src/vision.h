@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "loaded_model.h"
-#include "models/siglip.h"
+#include "models/encoder.h"
 
 namespace slm {
 
@@ -45,12 +45,12 @@ public:
   Status ready();
 
   /// Bytes that encoding a picture takes.
-  Status measure(uint64_t &bytes) const;
-  /// `rgb` is (image_size, image_size, 3).
-  Status encode(const uint8_t *rgb, std::unique_ptr<Picture> &out) const;
+  Status measure(Extent picture, uint64_t &bytes) const;
+  /// `rgb` is (height, width, 3).
+  Status encode(const uint8_t *rgb, Extent picture, std::unique_ptr<Picture> &out) const;
 
   const LoadedModel &model() const { return model_; }
-  const Siglip &siglip() const { return siglip_; }
+  const PictureEncoder &encoder() const { return *encoder_; }
   const WeightStore &weights() const { return weights_; }
   /// As of a model.
   bool f16_cache() const { return f16_cache_; }
@@ -62,13 +62,15 @@ private:
   Status expect_laid_out() const;
 
   /// The backend's; the encoder is ready, or only laid out.
-  Status run(const uint8_t *rgb, std::unique_ptr<Picture> &out) const;
-  Status plan(uint64_t &bytes) const;
+  Status run(const uint8_t *rgb, Extent picture, std::unique_ptr<Picture> &out) const;
+  Status plan(Extent picture, uint64_t &bytes) const;
 
   const LoadedModel &model_;
   std::vector<std::unique_ptr<Gguf>> files_; // one
   std::vector<TensorSlot> slots_;            // in the file's order
-  Siglip siglip_;
+  const Projector *projector_ = nullptr;
+  std::unique_ptr<PictureEncoder> encoder_;
+  std::vector<Block> tables_; // of its rotations
   WeightStore weights_;
   bool laid_out_ = false, ready_ = false, f16_cache_ = false, rounds_ = false;
   std::string json_;

@@ -36,7 +36,10 @@ ImageOption = Annotated[
 ]
 DetailOption = Annotated[
     Literal["auto", "low", "high"],
-    typer.Option(help="high cuts pictures, so that the model sees more of them for more tokens."),
+    typer.Option(
+        help="high cuts pictures, or leaves them larger, so that the model sees more of them for "
+        "more tokens."
+    ),
 ]
 MmprojOption = Annotated[
     Path | None,
@@ -106,8 +109,9 @@ class Sight:
         if self.info is None:
             return self.model.session(n_ctx)
         n_ctx = n_ctx or self.model.default_n_ctx
-        n_tokens, whole_prompt = self.info["n_tokens"], self.info["whole_prompt"]
-        return self.model.session(n_ctx, n_batch_for(n_tokens, whole_prompt, n_ctx))
+        info = self.info
+        whole = info["n_tokens"], info["whole_picture"], info["whole_prompt"]
+        return self.model.session(n_ctx, n_batch_for(*whole, n_ctx))
 
     def part(self, path: Path, detail: Detail) -> dict[str, Any]:
         """The picture in a file as a part of a message. Raises SlmError as `load`, and for what is

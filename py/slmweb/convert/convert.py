@@ -24,6 +24,7 @@ from .gguf_file import Output, Progress, write_gguf
 from .hyperparameters import Hyperparameters, family_of, hyperparameters
 from .masks import read_masks
 from .metadata import FILE_TYPES, add_facts, add_hyperparameters
+from .names import has_audio
 from .sentence import read_sentence
 from .tensors import (
     HEAD,
@@ -104,6 +105,8 @@ def convert(
         notes += vocabulary.notes
         if multimodal and vision is None:
             notes.append("all but the language model is left out, such as the vision part")
+        elif has_audio(tensors):
+            notes.append("what hears is left out; the language model and what sees are converted")
 
         def describe(writer: GGUFWriter) -> None:
             add_facts(writer, folders, name or checkpoint.resolve().name)

@@ -138,6 +138,14 @@ _GEMMA3_DEFAULTS: Mapping[str, Any] = {
     "rope_local_base_freq": 10_000.0,
 }
 
+# Gemma 3's, whose norms have other names here.
+_T5GEMMA2_LAYER = (
+    Row("pre_self_attn_layernorm.weight", "attn_norm.weight", ("embd",), "plus_one"),
+    *layer_rows(norm="plus_one", q_norm="plus_one_query_scale")[1:],
+    Row("post_self_attn_layernorm.weight", "post_attention_norm.weight", ("embd",), "plus_one"),
+    *SANDWICH_NORMS[1:],
+)
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         "llama",
@@ -690,6 +698,26 @@ FAMILIES: tuple[Family, ...] = (
         layer_kinds="layer_types",
         aliases={"linear_conv_kernel_dim": "conv1d_width"},
     ),
+    # Nobody else has a GGUF of it: docs/gguf-t5gemma2.md.
+    Family(
+        "t5gemma2",
+        "t5gemma2_decoder",
+        (
+            *model_rows("plus_one")[:1],
+            Row("model.encoder.norm.weight", "enc.output_norm.weight", ("embd",), "plus_one"),
+            *model_rows("plus_one")[1:],
+        ),
+        _T5GEMMA2_LAYER,
+        {**_GEMMA3_DEFAULTS, "bos_token_id": 2},
+        activations=_GELU,
+        activation_key="hidden_activation",
+        window_pattern=6,
+        local_rope_base="rope_local_base_freq",
+        untied_output=False,
+        # In place of the embedding of what stands behind a picture.
+        ignored=("model.embed_tokens.eoi_embedding",),
+        encoder=_T5GEMMA2_LAYER,
+    ),
 )
 
 
@@ -705,9 +733,36 @@ MULTIMODAL = {
     "embedding_gemma2": "embedding_gemma2_text",
     "qwen3_5": "qwen3_5_text",
 }
+# An encoder and a decoder, each with a config of its own in this one; the decoder's has its type.
+ENCODER_DECODERS = {"t5gemma2": "t5gemma2_decoder"}
+# What the two halves have in common; with as many layers, too.
+_ALIKE = (
+    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "query_pre_attn_scalar", "sliding_window", "rms_norm_eps",
+    "hidden_activation", "layer_types", "sliding_window_pattern", "rope_parameters", "rope_scaling",
+    "rope_theta", "rope_local_base_freq", "attention_bias", "attn_logit_softcapping",
+)  # fmt: skip
 # Those of them whose head is their own, unless the config ties it.
 UNTIED = ("idefics3", "smolvlm", "qwen3_5")
 SEES_PROMPTS_WHOLE = ("paligemma",)  # both ways, and only where there is a picture
+
+
+def decoder_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The config of the decoder of an encoder and a decoder, whose layers are alike; None where
+    there is none. Raises ValueError with the key by which the two differ."""
+    encoder, decoder = config.get("encoder"), config.get("decoder")
+    encoder = encoder.get("text_config") if isinstance(encoder, Mapping) else None
+    if not isinstance(encoder, Mapping) or not isinstance(decoder, Mapping):
+        return None
+    model_type = decoder.get("model_type") or ENCODER_DECODERS[str(config.get("model_type"))]
+    family = next((f for f in FAMILIES if f.model_type == model_type), None)
+    defaults = family.defaults if family is not None else {}
+    for key in _ALIKE:
+        own, other = (half.get(key) or defaults.get(key) for half in (decoder, encoder))
+        if own != other:
+            raise ValueError(key)
+    tied = config.get("tie_word_embeddings", True)
+    return {**decoder, "model_type": model_type, "tie_word_embeddings": tied}
 
 
 def family_with(model_type: str, config: Mapping[str, Any]) -> Family | None:

@@ -68,6 +68,8 @@ class Family:
     model_type: str  # of the config
     model: tuple[Row, ...]
     layer: tuple[Row, ...]  # of "model.layers.N." and "blk.N."
+    # Of "model.encoder.layers.N." and "enc.blk.N.", as many layers that read prompts.
+    encoder: tuple[Row, ...] = field(default=(), kw_only=True)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     activations: tuple[str, ...] = ("silu", "swish")
     # Which of its two names transformers reads first.

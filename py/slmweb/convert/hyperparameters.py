@@ -20,7 +20,15 @@ from ..kinds import advice
 from ..quantize.choice import MOST_TAPS
 from .checkpoint import Checkpoint
 from .config import ConfigReader, without_nulls
-from .families import FAMILIES, MULTIMODAL, SEES_PROMPTS_WHOLE, UNTIED, family_with
+from .families import (
+    ENCODER_DECODERS,
+    FAMILIES,
+    MULTIMODAL,
+    SEES_PROMPTS_WHOLE,
+    UNTIED,
+    decoder_of,
+    family_with,
+)
 from .family import (
     DeltaHeads,
     Dimension,
@@ -109,6 +117,7 @@ class Hyperparameters:
     n_wide: int = 0
     n_embedding: int = 0
     factors: Factors | None = None
+    start: int | None = None  # the token that a decoder begins with, where there is an encoder
     rotates: bool = True  # queries and keys, where the family may do without
     n_types: int = 0  # of tokens, which BERT tells apart
     n_unused_positions: int = 0  # rows at the start of a table of positions, which no text reaches
@@ -212,7 +221,7 @@ class Hyperparameters:
 
 
 def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
-    """The family, its part of the config, and whether a vision model surrounds it.
+    """The family, its part of the config, and whether a model that sees surrounds it.
 
     Raises SlmError "unsupported" for any other model.
     """
@@ -234,6 +243,9 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
         if model_type in SEES_PROMPTS_WHOLE:
             config["use_bidirectional_attention"] = False
         model_type = text.get("model_type") or MULTIMODAL[str(model_type)]
+    if model_type in ENCODER_DECODERS:
+        config = _decoder(checkpoint)
+        model_type, multimodal = config["model_type"], True
     if (family := family_with(str(model_type), config)) is not None:
         return family, config, multimodal
     named = f"{checkpoint.config_path} has the model_type {model_type!r}, which is not supported"
@@ -244,6 +256,24 @@ def family_of(checkpoint: Checkpoint) -> tuple[Family, Mapping[str, Any], bool]:
         "unsupported",
         f"{named}; supported are {known} and the language models of {', '.join(MULTIMODAL)}",
     )
+
+
+def _decoder(checkpoint: Checkpoint) -> dict[str, Any]:
+    try:
+        config = decoder_of(checkpoint.config)
+    except ValueError as error:
+        raise SlmError(
+            "unsupported",
+            f"{checkpoint.config_path} has an encoder and a decoder that differ by {error}; those "
+            "with layers that are alike are supported",
+        ) from None
+    if config is None:
+        raise SlmError(
+            "bad_file",
+            f"{checkpoint.config_path} has no encoder with a text_config or no decoder; download "
+            "it again",
+        )
+    return {"quantization_config": checkpoint.config.get("quantization_config"), **config}
 
 
 def hyperparameters(
@@ -322,6 +352,7 @@ def hyperparameters(
         rotates=not family.rotary_if_said or read.values.get("position_embedding_type") == "rope",
         n_types=read.whole("type_vocab_size") if "type_vocab_size" in family.defaults else 0,
         query_scale=_query_scale(read, family, n_layer, n_embd // n_head, head_dim),
+        start=read.whole("bos_token_id") if family.encoder else None,
     )
 
 

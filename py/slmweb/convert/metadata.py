@@ -60,6 +60,8 @@ def add_hyperparameters(writer: GGUFWriter, family: Family, hyper: Hyperparamete
         writer.add_logit_scale(factors.logits)
     if family.embeds:
         writer.add_causal_attention(False)
+    if hyper.start is not None:
+        writer.add_decoder_start_token_id(hyper.start)
     if hyper.n_types:
         writer.add_token_type_count(hyper.n_types)
     if hyper.rope_linear_factor != 1:

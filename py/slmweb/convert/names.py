@@ -26,9 +26,20 @@ _VISION = (
     "embed_audio",
     "visual",
 )
-# Where a vision model keeps its language model.
-_LANGUAGE = ("language_model.model.", "model.language_model.", "model.text_model.", "model.")
+_AUDIO = ("audio_tower", "embed_audio")
+# Where a vision model keeps its language model, and an encoder and a decoder that one.
+_LANGUAGE = (
+    "language_model.model.",
+    "model.language_model.",
+    "model.text_model.",
+    "model.decoder.",
+    "model.",
+)
+# What stands before an encoder's layers beside a decoder's; the embeddings are those of both.
+_DECODER, _ENCODERS = "decoder.", ("encoder.text_model.", "encoder.")
+_SHARED = "embed_tokens."
 _HEAD = "lm_head.weight"
+_PROJECTED = "lm_head.out_proj."  # a head of several classes' module
 # Every family has one of these.
 _FIRST = tuple(
     f"layers.0.{norm}.weight"
@@ -50,11 +61,28 @@ def canonical(name: str) -> str | None:
     plain = ".".join(parts)
     if any(part in _VISION for part in parts[:2]):
         return None
+    for encoder in _ENCODERS:
+        if plain.startswith("model." + encoder):
+            return _of_encoder(plain.removeprefix("model." + encoder))
     for prefix in _LANGUAGE:
         if plain.startswith(prefix):
             return "model." + plain.removeprefix(prefix)
     plain = plain.removeprefix("language_model.")
     return "model." + plain if plain.startswith(_BARE) else plain
+
+
+def _of_encoder(name: str) -> str:
+    return ("model." if name.startswith(_SHARED) else "model.encoder.") + name
+
+
+def _decoder_among(prefixes: set[str]) -> tuple[str, str] | None:
+    """The prefixes of a decoder and of its encoder, where these are just the two."""
+    for decoder in prefixes:
+        for encoder in _ENCODERS:
+            both = {decoder, decoder.removesuffix(_DECODER) + encoder}
+            if decoder.endswith(_DECODER) and prefixes == both:
+                return decoder, decoder.removesuffix(_DECODER) + encoder
+    return None
 
 
 def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
@@ -78,7 +106,10 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
     }
     # A second stack of layers beside a plain one is refused by its tensors' names.
     prefix = "model." if "model." in prefixes or not prefixes else min(prefixes)
-    if len(prefixes) > 1 and "model." not in prefixes:
+    encoder = None
+    if (pair := _decoder_among(prefixes)) is not None:
+        prefix, encoder = pair
+    elif len(prefixes) > 1 and "model." not in prefixes:
         listed = " and ".join(repr(p) for p in sorted(prefixes))
         raise SlmError(
             "unsupported",
@@ -87,12 +118,15 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
         )
     plain: dict[str, str] = {}
     for name, short in given.items():
+        short = short.replace(_PROJECTED, "lm_head.")
         if short == _HEAD or (
             short.endswith("." + _HEAD) and prefix.startswith(short.removesuffix(_HEAD))
         ):
             short = _HEAD
         elif short.startswith(prefix):
             short = "model." + short.removeprefix(prefix)
+        elif encoder is not None and short.startswith(encoder):
+            short = _of_encoder(short.removeprefix(encoder))
         else:
             short = short.removeprefix("bert.").removeprefix("roberta.")  # what classes call it
         if short in plain:
@@ -105,6 +139,11 @@ def plain_names(names: Iterable[str], where: str) -> dict[str, str]:
     return plain
 
 
+def has_audio(names: Iterable[str]) -> bool:
+    """Whether a checkpoint has a part that hears."""
+    return any(part in _AUDIO for name in names for part in name.split("."))
+
+
 def vision_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a checkpoint's encoder of pictures and of its projector, by their names
     without whatever stands before."""
@@ -112,6 +151,6 @@ def vision_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         parts = [part for part in name.split(".") if part not in _WRAPPERS]
         inside = [i for i, part in enumerate(parts) if part in _VISION]
-        if inside:
+        if inside and parts[inside[-1]] not in _AUDIO:
             found[".".join(parts[inside[-1] + 1 :])] = tensor
     return found

@@ -168,12 +168,16 @@ def rows_of(family: Family, hyper: Hyperparameters) -> dict[str, tuple[Row, ...]
     rows = [
         replace(
             row,
-            source=f"{family.layers}{i}.{row.source}",
-            target=f"blk.{i}.{row.target}",
+            source=f"{source}{i}.{row.source}",
+            target=f"{target}{i}.{row.target}",
             layer=i,
         )
+        for source, target, layer in (
+            ("model.encoder.layers.", "enc.blk.", family.encoder),
+            (family.layers, "blk.", family.layer),
+        )
         for i in range(hyper.n_layer)
-        for row in family.layer
+        for row in layer
         if row.memory in ("", hyper.memory(i))
     ]
     table: dict[str, tuple[Row, ...]] = {}

@@ -28,11 +28,20 @@ from .tensors import TYPES, rounded
 
 @dataclass(frozen=True)
 class Encoder:
-    """SigLIP with a projector, as models of one `model_type` have it."""
+    """An encoder with a projector, as models of one `model_type` have it."""
 
     projector: str  # of the GGUF
     defaults: Mapping[str, Any] = field(default_factory=dict)  # of vision_config
     factor: int = 1  # as many rows and columns of patches become one, where no config says so
+    activation_key: str = "hidden_act"
+    epsilon_key: str = "layer_norm_eps"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # of pixels, where no processor says so
+    deviation: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether pictures keep theirs; else they become squares of one size."""
+        return self.projector == "gemma4v"
 
 
 _SIGLIP = {
@@ -53,8 +62,31 @@ _SO400M = _SIGLIP | {
 }
 _IDEFICS = _SIGLIP | {"hidden_size": 1152, "num_attention_heads": 16, "patch_size": 32}
 
+_GEMMA4 = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 12,
+    "num_key_value_heads": 12,
+    "head_dim": 64,
+    "patch_size": 16,
+    "pooling_kernel_size": 3,
+    "position_embedding_size": 10_240,
+    "rms_norm_eps": 1e-6,
+}
+
 ENCODERS: Mapping[str, Encoder] = {
     "gemma3": Encoder("gemma3", _SIGLIP, 4),
+    # Its processor leaves pixels between 0 and 1, and the core knows what the model makes of them.
+    "gemma4": Encoder(
+        "gemma4v",
+        _GEMMA4,
+        3,
+        activation_key="hidden_activation",
+        epsilon_key="rms_norm_eps",
+        mean=(0.0, 0.0, 0.0),
+        deviation=(1.0, 1.0, 1.0),
+    ),
     "shieldgemma2": Encoder("gemma3", _SIGLIP, 4),
     "paligemma": Encoder("paligemma", _SO400M),
     "idefics3": Encoder("idefics3", _IDEFICS, 2),
@@ -62,7 +94,7 @@ ENCODERS: Mapping[str, Encoder] = {
 }
 
 # What layers and ends are called, and the tensors' shapes (numpy's order) by the sizes' names.
-_LAYER = {
+_SIGLIP_LAYER = {
     "layer_norm1.weight": ("ln1.weight", "embd"),
     "layer_norm1.bias": ("ln1.bias", "embd"),
     "layer_norm2.weight": ("ln2.weight", "embd"),
@@ -80,12 +112,43 @@ _LAYER = {
     "mlp.fc2.weight": ("ffn_down.weight", "embd ff"),
     "mlp.fc2.bias": ("ffn_down.bias", "embd"),
 }  # fmt: skip
-_ENDS = {
+_SIGLIP_ENDS = {
     "embeddings.patch_embedding.weight": ("v.patch_embd.weight", "embd colours patch patch"),
     "embeddings.patch_embedding.bias": ("v.patch_embd.bias", "embd"),
     "embeddings.position_embedding.weight": ("v.position_embd.weight", "patches embd"),
     "post_layernorm.weight": ("v.post_ln.weight", "embd"),
     "post_layernorm.bias": ("v.post_ln.bias", "embd"),
+}
+_GEMMA4_LINEAR = {
+    "self_attn.q_proj": ("attn_q", "embd embd"),
+    "self_attn.k_proj": ("attn_k", "embd embd"),
+    "self_attn.v_proj": ("attn_v", "embd embd"),
+    "self_attn.o_proj": ("attn_out", "embd embd"),
+    "mlp.gate_proj": ("ffn_gate", "ff embd"),
+    "mlp.up_proj": ("ffn_up", "ff embd"),
+    "mlp.down_proj": ("ffn_down", "embd ff"),
+}
+_GEMMA4_LAYER = {
+    "input_layernorm.weight": ("ln1.weight", "embd"),
+    "post_attention_layernorm.weight": ("attn_post_norm.weight", "embd"),
+    "pre_feedforward_layernorm.weight": ("ln2.weight", "embd"),
+    "post_feedforward_layernorm.weight": ("ffn_post_norm.weight", "embd"),
+    "self_attn.q_norm.weight": ("attn_q_norm.weight", "head"),
+    "self_attn.k_norm.weight": ("attn_k_norm.weight", "head"),
+    **{
+        f"{source}.linear.weight": (f"{target}.weight", shape)
+        for source, (target, shape) in _GEMMA4_LINEAR.items()
+    },
+}
+# What a product reads and writes is clipped to; numbers without a dimension.
+_GEMMA4_BOUNDS = {
+    f"{source}.{bound}": (f"{target}.{bound}", "")
+    for source, (target, _) in _GEMMA4_LINEAR.items()
+    for bound in ("input_min", "input_max", "output_min", "output_max")
+}
+_GEMMA4_ENDS = {
+    "patch_embedder.input_proj.weight": ("v.patch_embd.weight", "embd pixels"),
+    "patch_embedder.position_embedding_table": ("v.position_embd.weight", "pair places embd"),
 }
 _PROJECTORS = {
     "gemma3": {
@@ -93,6 +156,7 @@ _PROJECTORS = {
         "mm_input_projection_weight": ("mm.input_projection.weight", "embd text"),
         "mm_soft_emb_norm.weight": ("mm.soft_emb_norm.weight", "embd"),
     },
+    "gemma4v": {"embedding_projection.weight": ("mm.input_projection.weight", "text embd")},
     "paligemma": {
         "linear.weight": ("mm.input_projection.weight", "text embd"),
         "linear.bias": ("mm.input_projection.bias", "text"),
@@ -103,6 +167,7 @@ _PROJECTORS = {
 _IGNORED = ("head.", "embeddings.position_ids")
 # llama.cpp keeps what it looks up and convolves with as it is, whatever the type.
 _PLAIN = ("v.patch_embd.", "v.position_embd.")
+_PATCHES = "v.patch_embd.weight"
 _PLUS_ONE = "mm.soft_emb_norm.weight"  # Gemma's norms are less by one
 
 
@@ -121,7 +186,10 @@ class Vision:
     def add_to(self, writer: GGUFWriter) -> None:
         sizes = self.sizes
         writer.add_clip_has_vision_encoder(True)
-        writer.add_string("clip.projector_type", self.projector)
+        if self.projector == "gemma4v":  # in one file with what hears, where there is that
+            writer.add_clip_vision_projector_type(self.projector)
+        else:
+            writer.add_clip_projector_type(self.projector)
         writer.add_vision_use_gelu(True)
         writer.add_vision_projection_dim(sizes["text"])
         writer.add_vision_image_size(sizes["image"])
@@ -133,7 +201,8 @@ class Vision:
         writer.add_vision_attention_layernorm_eps(self.norm_epsilon)
         writer.add_vision_image_mean(list(self.mean))
         writer.add_vision_image_std(list(self.deviation))
-        if self.projector == "idefics3" or (self.projector == "gemma3" and sizes["factor"] != 4):
+        usual = {"gemma3": 4, "gemma4v": 3, "paligemma": 1}  # what llama.cpp takes it for
+        if sizes["factor"] != usual.get(self.projector):
             writer.add_vision_projector_scale_factor(sizes["factor"])
         if self.longest_edge is not None:
             writer.add_vision_preproc_image_size(self.longest_edge)
@@ -158,21 +227,29 @@ def read_vision(
         "ff": read.whole("intermediate_size"),
         "layers": read.whole("num_hidden_layers"),
         "heads": read.whole("num_attention_heads"),
-        "image": read.whole("image_size"),
         "patch": read.whole("patch_size"),
         "colours": 3,
         "text": n_text,
     }
-    side = sizes["image"] // sizes["patch"]
-    factor = _factor(checkpoint, encoder, side)
-    sizes |= {"factor": factor, "patches": side * side, "merged": sizes["embd"] * factor * factor}
+    ends, layer = _SIGLIP_ENDS, _SIGLIP_LAYER
+    if encoder.keeps_shape:
+        ends, layer = _GEMMA4_ENDS, _GEMMA4_LAYER
+        if read.values.get("use_clipped_linears", False):
+            layer = layer | _GEMMA4_BOUNDS
+        sizes |= read.sizes_of_gemma4(sizes)
+    else:
+        sizes["image"] = read.whole("image_size")
+        side = sizes["image"] // sizes["patch"]
+        factor = _factor(checkpoint, encoder, side)
+        sizes |= {"factor": factor, "patches": side * side}
+        sizes["merged"] = sizes["embd"] * factor * factor
     table = {
-        **_ENDS,
+        **ends,
         **_PROJECTORS[encoder.projector],
         **{
             f"encoder.layers.{i}.{source}": (f"v.blk.{i}.{target}", shape)
             for i in range(sizes["layers"])
-            for source, (target, shape) in _LAYER.items()
+            for source, (target, shape) in layer.items()
         },
     }
     outputs = []
@@ -193,9 +270,9 @@ def read_vision(
     return Vision(
         encoder.projector,
         sizes,
-        read.positive("layer_norm_eps"),
-        _colours(checkpoint, prepared, "image_mean"),
-        _colours(checkpoint, prepared, "image_std"),
+        read.positive(encoder.epsilon_key),
+        _colours(checkpoint, prepared, "image_mean", encoder.mean),
+        _colours(checkpoint, prepared, "image_std", encoder.deviation),
         _longest_edge(prepared) if encoder.projector == "idefics3" else None,
         outputs,
     )
@@ -211,13 +288,35 @@ class _Reader:
             raise SlmError("bad_file", f"{self.path} has no vision_config; download it again")
         given = {key: value for key, value in values.items() if value is not None}
         self.values = {**encoder.defaults, **given}
-        activation = self.values.get("hidden_act", "gelu_pytorch_tanh")
+        activation = self.values.get(encoder.activation_key, "gelu_pytorch_tanh")
         if activation != "gelu_pytorch_tanh" or self.values.get("num_channels", 3) != 3:
             raise SlmError(
                 "unsupported",
                 f"{self.path} asks for an encoder of {self.values.get('num_channels', 3)} channels "
                 f"with the activation {activation!r}; 3 with gelu_pytorch_tanh are supported",
             )
+
+    def sizes_of_gemma4(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Those that it has beside others'. Raises SlmError "unsupported" for another rope, and
+        for heads that are not what the columns give each."""
+        head, rope = self.whole("head_dim"), self.values.get("rope_parameters") or {}
+        base = rope.get("rope_theta", 100.0) if isinstance(rope, dict) else None
+        alike = self.whole("num_key_value_heads") == sizes["heads"]
+        if base != 100 or not alike or head * sizes["heads"] != sizes["embd"]:
+            raise SlmError(
+                "unsupported",
+                f"{self.path} asks for an encoder of {sizes['heads']} heads of {head} columns with "
+                f"a rope of {base}; heads that share {sizes['embd']} columns, as many of keys as "
+                "of queries, with one of 100 are supported",
+            )
+        return {
+            "head": head,
+            "factor": self.whole("pooling_kernel_size"),
+            "places": self.whole("position_embedding_size"),
+            "pair": 2,
+            "pixels": 3 * sizes["patch"] ** 2,
+            "image": 224,  # what llama.cpp writes, and nobody reads
+        }
 
     def whole(self, key: str) -> int:
         value = self.values[key]
@@ -265,9 +364,14 @@ def _processor(folder: Path) -> Mapping[str, Any]:
 
 
 def _colours(
-    checkpoint: Checkpoint, prepared: Mapping[str, Any], key: str
+    checkpoint: Checkpoint,
+    prepared: Mapping[str, Any],
+    key: str,
+    otherwise: tuple[float, float, float],
 ) -> tuple[float, float, float]:
-    values = prepared.get(key) or [0.5, 0.5, 0.5]
+    if prepared.get("do_normalize") is False:
+        return (0.0, 0.0, 0.0) if key == "image_mean" else (1.0, 1.0, 1.0)
+    values = prepared.get(key) or list(otherwise)
     if (
         isinstance(values, list)
         and len(values) == 3
@@ -310,13 +414,19 @@ def _output(
             f"{checkpoint.config_path} asks for {list(shape)}; use the config that belongs to the "
             "weights",
         )
-    plain = len(shape) == 1 or target.startswith(_PLAIN)
+    # Gemma 4's two tables of positions are a tenth of its encoder: what other matrices are, so
+    # that they take half of the room.
+    plain = len(shape) < 2 or (target.startswith(_PLAIN) and len(shape) != 3)
     kind = TYPES["f32"] if plain else wanted
+    side = math.isqrt(shape[1] // 3) if target == _PATCHES and len(shape) == 2 else 0
+    stored = (shape[0], 3, side, side) if side else shape or (1,)
 
     def blocks() -> Iterator[NDArray[np.generic]]:
         for start, stop in tensor.blocks():
             rows = tensor.read(start, stop)
+            if side:  # colours stand together, and a convolution has each apart
+                rows = rows.reshape(-1, side, side, 3).transpose(0, 3, 1, 2)
             yield rounded(rows + np.float32(1) if target == _PLUS_ONE else rows, kind, target)
 
     make: Callable[[], Iterator[NDArray[np.generic]]] = blocks
-    return Output(target, shape, kind, make)
+    return Output(target, stored, kind, make)

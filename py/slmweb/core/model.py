@@ -53,6 +53,7 @@ class ModelInfo(TypedDict):
     n_embd: int | None
     # Numbers of a text's embedding, of models that embed; there after `layout`.
     n_embedding: int | None
+    encoder_decoder: bool  # an encoder reads a prompt whole, and a decoder answers
     n_layer: int | None
     n_head: int | None
     n_head_kv: int | None

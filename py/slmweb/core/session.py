@@ -87,7 +87,7 @@ class Session(Held):
         self.model = model
         self.n_ctx = n_ctx
         self.n_batch = n_batch
-        self._shown: list[tuple[int, int]] = []  # positions of pictures, [begin, end)
+        self._shown: list[tuple[int, int]] = []  # of pictures that are whole, [begin, end)
         self._n_evaluated = 0  # tokens of the last evaluation
 
     @property
@@ -113,9 +113,9 @@ class Session(Held):
         """The pictures of the prompts to come, in place of those before: `shown[i]` stands at the
         `n_tokens` positions from `at[i]` on, rising, whatever ids are there.
 
-        Say so before `reuse`, which compares pictures too. An evaluation has a picture whole, so
-        that `n_batch` is at least `n_tokens`. Raises SlmError "invalid_argument" or
-        "context_full"; nothing has changed then.
+        Say so before `reuse`, which compares pictures too. An evaluation has a picture that
+        `is_whole` whole, so that `n_batch` is at least its `n_tokens`. Raises SlmError
+        "invalid_argument" or "context_full"; nothing has changed then.
         """
         n = len(shown)
         if len(at) != n:
@@ -126,7 +126,11 @@ class Session(Held):
         with self.core.allocate(8 * n) as address:
             self.core.view(address, 8 * n)[:] = handles + np.array(at, "<u4").tobytes()
             self.core.check("slm_session_pictures", self.handle, address, address + 4 * n, n)
-        self._shown = [(a, a + picture.n_tokens) for a, picture in zip(at, shown, strict=True)]
+        self._shown = [
+            (a, a + picture.n_tokens)
+            for a, picture in zip(at, shown, strict=True)
+            if picture.is_whole
+        ]
 
     def exact(self, on: bool = True) -> None:
         """Whether the evaluations to come multiply float32 activations with the weights as they
@@ -371,7 +375,7 @@ class Session(Held):
         return cached
 
     def _piece(self, start: int, end: int) -> int:
-        """Where an evaluation from `start` on ends: no picture is cut."""
+        """Where an evaluation from `start` on ends: no picture that is whole is cut."""
         stop = min(start + self.n_batch, end)
         cut = next((begin for begin, last in self._shown if begin < stop < last), stop)
         return cut if cut > start else stop

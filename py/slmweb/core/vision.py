@@ -2,15 +2,16 @@
 makes of a picture.
 
 Owns the loading of its file (llama.cpp's "mmproj"), which follows an adapter's. Pixels come
-as they are to be seen: squares of the encoder's size. Which prompts show a picture, and
-where, is said by `Session.pictures`.
+as they are to be seen: squares of the encoder's size, or of sides that it takes. Which prompts
+show a picture, and where, is said by `Session.pictures`.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,13 @@ class VisionInfo(TypedDict):
 
     name: str | None
     projector: str
-    image_size: int  # side of a picture, pixels
+    image_size: int  # side of the square that a picture is, pixels; 0: it keeps its shape
     patch_size: int
-    n_tokens: int  # positions that a picture takes
-    whole_prompt: bool  # a prompt with pictures is one evaluation
+    factor: int  # rows and columns of patches that make one position
+    n_tokens: int  # positions that a picture takes, or at most where nobody asks for more
+    max_tokens: int  # at most in any case
+    whole_picture: bool  # a picture is one evaluation
+    whole_prompt: bool  # a prompt with pictures is
     parameters: int
     packed_bytes: int
     types: dict[str, int]  # tensor type -> bytes
@@ -79,29 +83,57 @@ class Vision(Held):
 
     @property
     def encode_bytes(self) -> int:
-        """What encoding a picture takes beside the weights, with one thread."""
-        size: float = self.core.call("slm_vision_bytes", self.pointer())
+        """What encoding a picture of `n_tokens` takes beside the weights, with one thread."""
+        width = height = self.info["image_size"]
+        if width == 0:
+            width, height = sides_of_most(self.info)
+        return self._bytes(width, height)
+
+    def _bytes(self, width: int, height: int) -> int:
+        """Raises SlmError "invalid_argument" for sides that the encoder does not take."""
+        size: float = self.core.call("slm_vision_bytes", self.pointer(), width, height)
         if size < 0:
             raise self.core.error(int(size))
         return int(size)
 
     def encode(self, rgb: NDArray[np.uint8]) -> Picture:
-        """Encodes a picture of [image_size, image_size, 3]: rows of red, green and blue.
+        """Encodes a picture of [height, width, 3]: rows of red, green and blue.
 
-        Raises SlmError "invalid_argument" for another shape, "out_of_memory".
+        Raises SlmError "invalid_argument" for sides that the encoder does not take,
+        "out_of_memory".
         """
-        side = self.info["image_size"]
-        if rgb.shape != (side, side, 3) or rgb.dtype != np.uint8:
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise SlmError(
                 "invalid_argument",
-                f"the picture is {list(rgb.shape)} of {rgb.dtype}, but this encoder takes "
-                f"[{side}, {side}, 3] of uint8; resize it",
+                f"the picture is {list(rgb.shape)} of {rgb.dtype}, but an encoder takes "
+                "[height, width, 3] of uint8; convert it",
             )
         handle = self.pointer()
+        height, width, _ = rgb.shape
+        self._bytes(width, height)
         with self.core.allocate(rgb.size) as address:
             self.core.view(address, rgb.size)[:] = np.ascontiguousarray(rgb).tobytes()
-            picture = self.core.pointer("slm_vision_encode", handle, address)
-        return Picture(self, picture)
+            picture = self.core.pointer("slm_vision_encode", handle, address, width, height)
+        return Picture(self, picture, tokens_of(self.info, width, height))
+
+
+class Grid(Protocol):
+    """What is to be known of an encoder's patches; VisionInfo has it."""
+
+    def __getitem__(self, key: str, /) -> Any: ...
+
+
+def tokens_of(encoder: Grid, width: int, height: int) -> int:
+    """Positions that a picture of these sides in pixels takes."""
+    patch, factor = encoder["patch_size"], encoder["factor"]
+    return int((width // patch // factor) * (height // patch // factor))
+
+
+def sides_of_most(encoder: Grid) -> tuple[int, int]:
+    """Width and height in pixels of a picture that takes `n_tokens` positions, of any shape."""
+    n, step = encoder["n_tokens"], encoder["patch_size"] * encoder["factor"]
+    rows = next(rows for rows in range(math.isqrt(n), 0, -1) if n % rows == 0)
+    return n // rows * step, rows * step
 
 
 class Picture(Held):
@@ -112,9 +144,10 @@ class Picture(Held):
     AGAIN = "encode it again"
     FREE = "slm_picture_free"
 
-    def __init__(self, vision: Vision, handle: int) -> None:
+    def __init__(self, vision: Vision, handle: int, n_tokens: int) -> None:
         super().__init__(vision.core, handle)
-        self.n_tokens = vision.info["n_tokens"]
+        self.n_tokens = n_tokens
+        self.is_whole = vision.info["whole_picture"]  # in one evaluation
 
     def rows(self) -> NDArray[np.float32]:
         """What stands in place of embeddings, [n_tokens, n_embd]."""

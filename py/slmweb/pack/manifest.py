@@ -75,11 +75,15 @@ class PackedVision:
 
     projector: str
     file: int  # its place in the manifest's files
-    image_size: int  # side of the square that the encoder takes, pixels
+    image_size: int  # of the square that the encoder takes, pixels; 0: pictures keep their shape
     patch_size: int
-    n_tokens: int  # positions that one picture takes
+    n_tokens: int  # positions that one picture takes, or at most where nobody asks for more
     packed_bytes: int  # that the weights take
-    encode_bytes: int  # beside them, while a picture is encoded
+    encode_bytes: int  # beside them, while a picture of so many positions is encoded
+    # Rows and columns of patches that make one position, where pictures keep their shape; else
+    # left out.
+    factor: int | None = None
+    whole_picture: bool = True  # a picture is one evaluation; left out when true
     whole_prompt: bool = False  # a prompt with pictures is one evaluation; left out when false
     masks: bool = False  # its file has a decoder of what answers outline; left out when false
 
@@ -157,7 +161,12 @@ class Manifest:
         if self.vision is None:
             del fields["vision"]
         else:
-            fields["vision"] = {k: v for k, v in fields["vision"].items() if v is not False}
+            usual = {"factor": None, "whole_picture": True, "whole_prompt": False, "masks": False}
+            fields["vision"] = {
+                key: value
+                for key, value in fields["vision"].items()
+                if key not in usual or value is not usual[key]
+            }
         if self.good_for is None:
             del fields["good_for"]
         answers = [_without_none(answer) for answer in fields.pop("known_answer")]
@@ -233,16 +242,22 @@ def _vision(value: Any, n_files: int, adapters: Collection[int]) -> PackedVision
     if value is None:
         return None
     vision = PackedVision(**value)
-    others = ("projector", "whole_prompt", "masks")
+    others = ("projector", "factor", "whole_picture", "whole_prompt", "masks")
     whole = {k: v for k, v in asdict(vision).items() if k not in others}
     if not all(type(number) is int and number >= 0 for number in whole.values()):
         raise ValueError("its encoder of pictures has sizes that are none")
-    if not (vision.image_size and vision.patch_size and vision.n_tokens):
+    keeps_shape = vision.image_size == 0
+    factor_fits = (
+        (type(vision.factor) is int and vision.factor > 0)
+        if keeps_shape
+        else (vision.factor is None)
+    )
+    if not (vision.patch_size and vision.n_tokens and factor_fits):
         raise ValueError("its encoder of pictures has sizes that are none")
     # One file at least is the model's.
     if not vision.file < n_files or vision.file in adapters or len(adapters) + 1 >= n_files:
         raise ValueError("its encoder of pictures has no file of its own")
-    flags = (vision.whole_prompt, vision.masks)
+    flags = (vision.whole_picture, vision.whole_prompt, vision.masks)
     if not isinstance(vision.projector, str) or not all(isinstance(flag, bool) for flag in flags):
         raise ValueError("its encoder of pictures has a projector that is none")
     return vision

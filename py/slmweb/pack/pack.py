@@ -138,7 +138,9 @@ def pack(
             lambda n_ctx: (
                 n_batch
                 if vision is None
-                else n_batch_for(vision.n_tokens, vision.whole_prompt, n_ctx, n_batch)
+                else n_batch_for(
+                    vision.n_tokens, vision.whole_picture, vision.whole_prompt, n_ctx, n_batch
+                )
             ),
         )
     loading = _size(paths) if with_known_answer else 0
@@ -264,9 +266,11 @@ def _vision(model: Model, path: Path, file: int) -> tuple[PackedVision, list[Ten
             file=file,
             image_size=info["image_size"],
             patch_size=info["patch_size"],
+            factor=None if info["image_size"] else info["factor"],
             n_tokens=info["n_tokens"],
             packed_bytes=info["packed_bytes"],
             encode_bytes=vision.encode_bytes,
+            whole_picture=info["whole_picture"],
             whole_prompt=info["whole_prompt"],
             masks=has_masks(info),
         ), info["tensors"]
@@ -275,14 +279,15 @@ def _vision(model: Model, path: Path, file: int) -> tuple[PackedVision, list[Ten
 def _contexts(
     model: Model, lengths: Iterable[int], n_batch: Callable[[int], int]
 ) -> tuple[ContextMemory, ...]:
-    """What sessions take, up to the longest that every GPU binds; there is one entry at least.
+    """What sessions take, up to the longest that every GPU binds, and of what is one evaluation the
+    longest of those; there is one entry at least.
     `n_batch` tells the tokens of an evaluation with so many positions."""
     found: list[ContextMemory] = []
     for n_ctx in lengths:
         try:
             found.append(ContextMemory(n_ctx, model.session_bytes(n_ctx, n_batch(n_ctx))))
         except SlmError as error:
-            if error.code != "out_of_memory" or not found:
+            if error.code not in ("out_of_memory", "invalid_argument") or not found:
                 raise
             break
     return tuple(found)

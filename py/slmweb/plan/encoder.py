@@ -1,7 +1,8 @@
 """The encoder of pictures of a model, without its weights: its tensors, and what encoding costs.
 
 Owns reading it from a Hugging Face config.json or a GGUF header, and its memory as the core lays it
-out (wasm/src/cpu/encode.cpp, models/siglip.cpp; tests hold it to what the core itself says).
+out (wasm/src/cpu/encode.cpp, models/siglip.cpp and gemma4_vision.cpp; tests hold it to what the
+core itself says).
 """
 
 from __future__ import annotations
@@ -17,23 +18,25 @@ from ..errors import SlmError
 from ..quantize.choice import kept_of_encoder
 from ..quantize.container import read_metadata, read_tensors, read_text, read_u32
 from ..vision.masks import PREFIX
-from ..vision.projectors import n_batch_for
+from ..vision.projectors import PROJECTORS, Budget, n_batch_for
 from .tensors import Tensor, fitting
 
 # What `quantize` makes of an encoder by itself, and what `convert` writes.
 _WEB, _CONVERTED = "Q8_0", "F16"
 # A tensor's name, shape, type and place in a header.
 _HEADER_BYTES_PER_TENSOR = 80
+# What hears beside what sees, which nothing loads.
+_AUDIO = ("a.", "mm.a.")
 # The rows of patches that are merged where a file does not say.
-_FACTORS = {"gemma3": 4, "paligemma": 1, "idefics3": 2}
+_FACTORS = {"gemma3": 4, "gemma4v": 3, "paligemma": 1, "idefics3": 2}
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """SigLIP and a projector. `factor` rows and columns of patches become one position."""
+    """An encoder and a projector. `factor` rows and columns of patches become one position."""
 
     projector: str
-    image_size: int
+    image_size: int  # 0: pictures keep their shape
     patch_size: int
     factor: int
     n_embd: int
@@ -45,12 +48,26 @@ class Encoder:
 
     @property
     def n_patches(self) -> int:
+        if self._budget is not None:
+            return self.n_tokens * self.factor**2
         return (self.image_size // self.patch_size) ** 2
 
     @property
     def n_tokens(self) -> int:
-        """Positions that a picture takes."""
+        """Positions that a picture takes, or at most where nobody asks for more."""
+        if self._budget is not None:
+            return self._budget.auto
         return (self.image_size // self.patch_size // self.factor) ** 2
+
+    @property
+    def _budget(self) -> Budget | None:
+        cut = PROJECTORS[self.projector].cut
+        return cut if isinstance(cut, Budget) else None
+
+    @property
+    def whole_picture(self) -> bool:
+        """Whether a picture is one evaluation."""
+        return self.projector in ("gemma3", "paligemma")
 
     @property
     def whole_prompt(self) -> bool:
@@ -86,7 +103,7 @@ class Encoder:
         return 2 * self.n_patches**2 * self.n_embd * self.n_layer
 
     def n_batch(self, n_ctx: int, n_batch: int) -> int:
-        return n_batch_for(self.n_tokens, self.whole_prompt, n_ctx, n_batch)
+        return n_batch_for(self.n_tokens, self.whole_picture, self.whole_prompt, n_ctx, n_batch)
 
     def beside(self, kind: str | None) -> Encoder:
         """The encoder of a language model that is in type `kind`: as `convert` writes it beside
@@ -112,8 +129,11 @@ class Encoder:
         n, head_dim = self.n_patches, self.n_embd // self.n_head
         plain = all(t.type == "F32" for t in self.tensors if t.is_matrix)
         keys = 2 * _up(n, 32) * self.n_embd * (4 if plain else 2)
-        rows = self.n_pixels + 6 * self.n_embd + self.n_ff
-        rows += 0 if self.projector == "paligemma" else self.n_merged
+        if self._budget is not None:
+            rows = self.n_pixels + 8 * self.n_embd + 2 * self.n_ff + 2 * head_dim  # and angles
+        else:
+            rows = self.n_pixels + 6 * self.n_embd + self.n_ff
+            rows += 0 if self.projector == "paligemma" else self.n_merged
         widest = _up(max(self.n_embd, self.n_ff, self.n_merged, self.n_pixels), 32) // 32
         shared = n * (116 * widest if self.rounds else 0) + 4 * n * self.n_embd
         scores = 4 * 16 * (32 + 2 * head_dim)
@@ -147,6 +167,21 @@ def from_config(config: Mapping[str, Any], n_text: int) -> Encoder | None:
             )
         return value
 
+    if known.keeps_shape:
+        found = Encoder(
+            known.projector,
+            0,
+            number("patch_size"),
+            number("pooling_kernel_size"),
+            number("hidden_size"),
+            number("intermediate_size"),
+            number("num_attention_heads"),
+            number("num_hidden_layers"),
+            (),
+        )
+        clips = values.get("use_clipped_linears") is True
+        places = number("position_embedding_size")
+        return replace(found, tensors=_gemma4_tensors(found, n_text, places, clips))
     side = number("image_size") // number("patch_size")
     factor, tokens = (config.get(key) for key in ("scale_factor", "mm_tokens_per_image"))
     factor = factor if isinstance(factor, int) and factor > 0 else known.factor
@@ -197,13 +232,42 @@ def _tensors(encoder: Encoder, n_text: int) -> tuple[Tensor, ...]:
     return tuple(tensors)
 
 
+def _gemma4_tensors(encoder: Encoder, n_text: int, places: int, clips: bool) -> tuple[Tensor, ...]:
+    n, ff, head = encoder.n_embd, encoder.n_ff, encoder.n_embd // encoder.n_head
+    tensors = [
+        Tensor("v.patch_embd.weight", n, encoder.n_pixels, "F32"),
+        Tensor("v.position_embd.weight", 2 * places, n, _CONVERTED),
+    ]
+    shapes = {
+        **dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_out"), (n, n)),
+        **dict.fromkeys(("ffn_gate", "ffn_up"), (ff, n)),
+        "ffn_down": (n, ff),
+    }
+    bounds = ("input_min", "input_max", "output_min", "output_max") if clips else ()
+    for i in range(encoder.n_layer):
+        at = f"v.blk.{i}."
+        for name in ("ln1", "ln2", "attn_post_norm", "ffn_post_norm"):
+            tensors.append(Tensor(f"{at}{name}.weight", 1, n, "F32"))
+        for name in ("attn_q_norm", "attn_k_norm"):
+            tensors.append(Tensor(f"{at}{name}.weight", 1, head, "F32"))
+        for name, (rows, columns) in shapes.items():
+            tensors.append(Tensor(f"{at}{name}.weight", rows, columns, _CONVERTED))
+            tensors += [Tensor(f"{at}{name}.{bound}", 1, 1, "F32") for bound in bounds]
+    tensors.append(Tensor("mm.input_projection.weight", n_text, n, _CONVERTED))
+    return tuple(tensors)
+
+
 def from_gguf(path: Path) -> Encoder | None:
     """The encoder in a GGUF file or a packed model; None for one that does not run here.
 
     Raises SlmError "unreadable" or "bad_file".
     """
     metadata = read_metadata(path)
-    projector = read_text(metadata, "clip.projector_type") or ""
+    projector = (
+        read_text(metadata, "clip.projector_type")
+        or read_text(metadata, "clip.vision.projector_type")
+        or ""
+    )
     if projector not in _FACTORS:
         return None
 
@@ -222,6 +286,8 @@ def from_gguf(path: Path) -> Encoder | None:
             continue
         columns, *others = tensor["shape"]
         rows = math.prod(others)
+        if tensor["name"].startswith(_AUDIO):
+            continue
         if tensor["name"] == "v.patch_embd.weight":
             if len(others) != 3:
                 raise SlmError(
@@ -235,7 +301,7 @@ def from_gguf(path: Path) -> Encoder | None:
         tensors.append(Tensor(tensor["name"], rows, columns, tensor["type"]))
     return Encoder(
         projector,
-        number("image_size"),
+        0 if isinstance(PROJECTORS[projector].cut, Budget) else number("image_size"),
         number("patch_size"),
         number("projector.scale_factor", _FACTORS[projector]),
         number("embedding_length"),

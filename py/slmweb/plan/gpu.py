@@ -13,7 +13,14 @@ from typing import Literal
 
 from ..generated import abi
 from ..quantize.choice import INDEXED
-from .memory import cache_bytes, element_bytes, layer_slots, most_seen, state_bytes
+from .memory import (
+    cache_bytes,
+    element_bytes,
+    layer_slots,
+    most_seen,
+    moved_state_bytes,
+    state_bytes,
+)
 from .shape import Shape
 from .tensors import Tensor
 
@@ -100,7 +107,7 @@ def session(shape: Shape, n_ctx: int, n_batch: int = N_BATCH) -> Session:
     segments = most_seen(shape, n_ctx) // _SEGMENT + 2
     partials = 4 * shape.n_head * segments * (shape.head_dim + 2)
     keys = element_bytes(shape) * max(
-        width * layer_slots(window, n_ctx, n_batch)
+        width * layer_slots(window, shape.positions(n_ctx), n_batch)
         for window, width in zip(shape.windows, shape.kv_widths, strict=True)
     )
     total = (
@@ -194,13 +201,15 @@ def predict(shape: Shape, gpu: Gpu, n_prompt: int = 256, n_past: int = 256) -> G
     dispatches = DISPATCHES_PER_LAYER + (DISPATCHES_PER_GATE if shape.n_per_layer else 0)
     host = shape.n_layer * dispatches * gpu.us_per_dispatch * 1e-6
     layers, head = shape.layer_matrices, shape.head
-    cache = cache_bytes(shape, n_past, 0)
+    moved = moved_state_bytes(shape)
+    cache = cache_bytes(shape, n_past, 0) + moved
     decode = (_bytes([*layers, head]) + cache) / bandwidth + host
     # Each batch of a prompt reads the weights once; the head is for the last token only.
-    batches = -(-n_prompt // N_BATCH)
+    batches = -(-n_prompt // shape.n_batch(n_prompt, N_BATCH))
+    read = shape.prompt_matrices
     prefill = (
-        n_prompt * 2 * sum(t.elements for t in layers) / arithmetic
-        + (batches * _bytes(layers) + _bytes([head])) / bandwidth
+        n_prompt * 2 * sum(t.elements for t in read) / arithmetic
+        + (batches * (_bytes(read) + moved) + _bytes([head])) / bandwidth
         + batches * host
     )
     picture = None

@@ -82,7 +82,8 @@ def session_bytes(shape: Shape, n_ctx: int, n_batch: int = N_BATCH, threads: int
     quantized = 116 * columns  # as int8 and as int16, with their scales and sums
     rotations = 8 * shape.rope_dims
     # A window may begin and end inside a segment.
-    segments = min(-(-n_ctx // _SEGMENT), most_seen(shape, n_ctx) // _SEGMENT + 2)
+    positions = shape.positions(n_ctx)
+    segments = min(-(-positions // _SEGMENT), most_seen(shape, n_ctx) // _SEGMENT + 2)
     partial = 4 * segments * shape.n_head * (shape.head_dim + 2)
     panels = 2 * 288 * widest
     scores = 4 * _QUERIES * (_KV_BLOCK + 2 * shape.head_dim)
@@ -95,19 +96,25 @@ def cache_bytes(shape: Shape, n_ctx: int, n_batch: int) -> int:
     """Bytes of all keys and values, on either backend."""
     per_number = 2 * element_bytes(shape)
     return sum(
-        per_number * width * layer_slots(window, n_ctx, n_batch)
+        per_number * width * layer_slots(window, shape.positions(n_ctx), n_batch)
         for window, width in zip(shape.windows, shape.kv_widths, strict=True)
     )
 
 
 def most_seen(shape: Shape, n_ctx: int) -> int:
     """Positions that one token sees at most, in the layer that sees most."""
-    return max((min(window or n_ctx, n_ctx) for window in shape.windows), default=0)
+    n = shape.positions(n_ctx)
+    return max((min(window or n, n) for window in shape.windows), default=0)
 
 
 def state_bytes(shape: Shape) -> int:
     """Bytes of what recurrent layers remember, with the copies that a chat goes back to."""
     return 4 * (1 + _COPIES) * sum(shape.states)
+
+
+def moved_state_bytes(shape: Shape) -> int:
+    """Bytes of a state that an evaluation reads and writes, however few its tokens."""
+    return 2 * 4 * sum(shape.states)
 
 
 def element_bytes(shape: Shape) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 from ..errors import SlmError, os_reason
 from ..quantize.choice import INDEXED
 from .gpu import Gpu
+from .memory import moved_state_bytes
 from .shape import Shape
 from .tensors import Tensor
 
@@ -77,7 +78,7 @@ def predict(shape: Shape, device: Device, n_prompt: int = 256, n_past: int = 256
         for window in shape.windows
     )
     decode = (
-        sum(t.file_bytes for t in [*layers, head]) / bandwidth
+        (sum(t.file_bytes for t in [*layers, head]) + moved_state_bytes(shape)) / bandwidth
         + sum(_products(t) for t in [*layers, head]) / (DECODE_SHARE * peak)
         + attention / (ATTENTION_SHARE * peak)
     )
@@ -86,11 +87,14 @@ def predict(shape: Shape, device: Device, n_prompt: int = 256, n_past: int = 256
         2 * shape.n_head * shape.head_dim * min(n_prompt / 2, window or n_prompt)
         for window in shape.windows
     )
+    read = shape.prompt_matrices
     prefill = (
-        sum(_products(t) for t in layers) / (PREFILL_SHARE * peak)
+        sum(_products(t) for t in read) / (PREFILL_SHARE * peak)
         + looking_back / (ATTENTION_SHARE * peak)
         + _products(head) / (DECODE_SHARE * peak) / n_prompt
-        + sum(t.file_bytes for t in layers) / bandwidth / min(n_prompt, 128)
+        + (sum(t.file_bytes for t in read) + moved_state_bytes(shape))
+        / bandwidth
+        / min(n_prompt, 128)
     )
     picture = None
     if (encoder := shape.encoder) is not None:

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..convert.families import FAMILIES, MULTIMODAL, UNTIED, family_with
+from ..convert.families import (
+    ENCODER_DECODERS,
+    FAMILIES,
+    MULTIMODAL,
+    UNTIED,
+    decoder_of,
+    family_with,
+)
 from ..convert.family import (
     Dimension,
     Family,
@@ -29,16 +36,24 @@ from ..convert.tensors import HEAD
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..kinds import advice
+from ..quantize.choice import KEPT
 from ..vision.encoder_file import encoder_of
 from . import encoder
 from .encoder import Encoder
 from .tensors import Tensor, fitting
 
+# Tokens of one evaluation: kMaxBatch in wasm/src/compute.cpp. A text that is embedded is one.
+MOST_TOKENS = 4096
+
 # The header of a GGUF is nearly all vocabulary: a token's text, its score or merge, and its kind.
 HEADER_BYTES_PER_TOKEN = 32
 
 # Of configs; a vision model has its language model's shape.
-_MODEL_TYPES = dict.fromkeys([*(family.model_type for family in FAMILIES), *MULTIMODAL])
+_MODEL_TYPES = dict.fromkeys(
+    [*(family.model_type for family in FAMILIES), *MULTIMODAL, *ENCODER_DECODERS]
+)
+# Tokens of a prompt that an encoder reads at most: kMaxBatch of the core's compute.cpp.
+MOST_READ = 4096
 _BY_ARCHITECTURE = {family.architecture: family for family in FAMILIES}
 
 
@@ -163,6 +178,15 @@ class Shape:
         return _BY_ARCHITECTURE[self.architecture].embeds
 
     @property
+    def reads(self) -> bool:
+        """Whether an encoder reads a prompt whole, and a decoder answers."""
+        return bool(_BY_ARCHITECTURE[self.architecture].encoder)
+
+    def positions(self, n_ctx: int) -> int:
+        """Of a layer's cache: an answer's first token has one that no context counts."""
+        return n_ctx + int(self.reads)
+
+    @property
     def pooled(self) -> tuple[int, ...]:
         """Widths of the rows that a text's embedding passes through on its way out."""
         behind = ("dense_2.weight", "dense_3.weight", "output.weight")
@@ -188,9 +212,11 @@ class Shape:
 
     def n_batch(self, n_ctx: int, n_batch: int) -> int:
         """Tokens of one evaluation in a page's session that else takes `n_batch`: a text to be
-        embedded is whole in one, and so is a picture."""
+        embedded is whole in one, and so are a picture and a prompt that an encoder reads."""
         if self.embeds:
             return n_ctx
+        if self.reads:
+            return min(n_ctx, MOST_READ)
         return n_batch if self.encoder is None else self.encoder.n_batch(n_ctx, n_batch)
 
     @property
@@ -209,17 +235,32 @@ class Shape:
 
     @property
     def layer_matrices(self) -> list[Tensor]:
+        """What a token of an answer goes through."""
         return [t for t in self.tensors if t.name.startswith("blk.") and t.is_matrix]
+
+    @property
+    def prompt_matrices(self) -> list[Tensor]:
+        """What a prompt's tokens go through: an encoder, where there is one, and of the decoder's
+        layers what makes keys and values of its results."""
+        if not self.reads:
+            return self.layer_matrices
+        read = [t for t in self.tensors if t.name.startswith("enc.blk.") and t.is_matrix]
+        return read + [
+            t for t in self.layer_matrices if ".attn_k." in t.name or ".attn_v." in t.name
+        ]
 
     def quantized(self, kind: str | Callable[[str], str]) -> Shape:
         """The same model with every matrix in type `kind`, or in that which `kind` tells by its
-        name, or in what stands in for it where rows are no multiple of its block; vectors are
-        F32. Its encoder is in what `quantize` makes of one."""
+        name, or in what stands in for it where rows are no multiple of its block; what `quantize`
+        leaves as it is stays, and vectors are F32. Its encoder is in what `quantize` makes of
+        one."""
         wanted = kind if callable(kind) else lambda name: kind
         return replace(
             self,
             tensors=tuple(
-                replace(t, type=fitting(wanted(t.name), t.columns) if t.is_matrix else "F32")
+                t
+                if t.name in KEPT
+                else replace(t, type=fitting(wanted(t.name), t.columns) if t.is_matrix else "F32")
                 for t in self.tensors
             ),
             encoder=self.encoder and self.encoder.beside(kind if isinstance(kind, str) else None),
@@ -264,6 +305,8 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         raise SlmError("bad_file", f"{where} is no JSON object; download it again")
     whole, text = config, config.get("text_config")
     config = text if isinstance(text, Mapping) and text else config
+    if whole.get("model_type") in ENCODER_DECODERS:
+        config = _decoder(whole, where)
     # That of a language model within another one may be left out.
     kind = config.get("model_type") or MULTIMODAL.get(str(whole.get("model_type")))
     family = family_with(MULTIMODAL.get(str(kind), str(kind)), config)
@@ -295,6 +338,9 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     n_ff, n_ctx = feed_forward(family, config, number), number("max_position_embeddings", 8192)
     if "pad_token_id" in family.defaults:  # positions begin behind it
         n_ctx = max(1, n_ctx - 1 - number("pad_token_id", 1))
+    positions = n_ctx
+    if family.embeds:
+        n_ctx = min(n_ctx, MOST_TOKENS)
     window = number("sliding_window", 4096) if family.window_pattern else 0
     if family.windowed and config.get("sliding_window"):
         window = number("sliding_window")
@@ -316,7 +362,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         channels = wide.channels
     sizes: dict[Dimension, int] = {
         "vocab": n_vocab, "embd": n_embd, "ff": n_ff, "q": n_head * head_dim,
-        "kv": n_head_kv * head_dim, "head": head_dim, "ctx": n_ctx,
+        "kv": n_head_kv * head_dim, "head": head_dim, "ctx": positions,
         "types": config.get("type_vocab_size", 2),
         # The config of another folder says; EmbeddingGemma's, here.
         "wide": 4 * n_embd, "embedding": config.get("embedding_dim", n_embd),
@@ -338,9 +384,10 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         tied = whole.get("tie_word_embeddings", of_all not in UNTIED)
     tensors = [tensor(row) for row in family.model if not (tied and row.source == HEAD)]
     tensors += [
-        tensor(row, f"blk.{i}.", sizes | _of_layer(layers, i, n_head))
+        tensor(row, f"{at}{i}.", sizes | _of_layer(layers, i, n_head))
+        for at, rows in (("enc.blk.", family.encoder), ("blk.", family.layer))
         for i in range(n_layer)
-        for row in family.layer
+        for row in rows
         if row.memory in ("", kinds[i]) and (not row.promise or config.get(row.promise))
     ]
     if family.partly_rotated:
@@ -370,6 +417,18 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     )  # fmt: skip
 
 
+def _decoder(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    try:
+        decoder = decoder_of(config)
+    except ValueError as error:
+        raise SlmError(
+            "unsupported", f"{where} has an encoder and a decoder that differ by {error}"
+        ) from None
+    if decoder is None:
+        raise SlmError("bad_file", f"{where} has no encoder with a text_config or no decoder")
+    return decoder
+
+
 def _given(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if value is not None}
 
@@ -385,10 +444,11 @@ def _of_layer(layers: Layers | None, i: int, n_head: int) -> dict[Dimension, int
 
 
 def _windows(family: Family, n_layer: int, window: int) -> tuple[int, ...]:
-    # A model that embeds keeps all of a text, whatever its tokens see of it.
+    # A model that embeds keeps all of a text, whatever its tokens see of it; a prompt that an
+    # encoder has read stays, too.
     if family.recurs or family.windowed:
         return (window,) * n_layer
-    period = (0 if family.embeds else family.window_pattern) or 1
+    period = (0 if family.embeds or family.encoder else family.window_pattern) or 1
     return tuple(0 if (i + 1) % period == 0 else window for i in range(n_layer))
 
 
@@ -440,7 +500,7 @@ def _from_gguf(path: Path) -> Shape:
         tensors = tuple(t for t in tensors if t.name not in unused)
     return Shape(
         architecture=architecture,
-        n_ctx_train=info["n_ctx_train"],
+        n_ctx_train=min(info["n_ctx_train"], MOST_TOKENS if family.embeds else info["n_ctx_train"]),
         n_vocab=info["n_vocab"],
         n_embd=info["n_embd"],
         n_layer=info["n_layer"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..generated.abi import TENSOR_TYPES
-from ..quantize.choice import MOST_TAPS, is_matrix
+from ..quantize.choice import MOST_TAPS, ROW_TABLE, is_matrix
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Tensor:
     @property
     def is_table(self) -> bool:
         """Whether it is looked up by rows alone, and stays in linear memory as the file has it."""
-        return self.name == "per_layer_token_embd.weight"
+        return self.name == ROW_TABLE
 
     @property
     def is_convolution(self) -> bool:

@@ -38,9 +38,17 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
         "ssm_in",
         "ssm_out",
     ),
-    "ffn_in": ("ffn_gate", "ffn_up"),
-    "ffn_down": ("ffn_down",),
+    "ffn_in": ("ffn_gate", "ffn_up", "inp_gate"),
+    "ffn_down": ("ffn_down", "proj"),
 }
+
+# Gemma 4's embeddings of each layer: half of the model, of which a token reads a row.
+ROW_TABLE: Final = "per_layer_token_embd.weight"
+# Their error goes through a norm and a gate. On seeded checkpoints four bits of them cost as much
+# as five of the feed-forward's matrices, and eight bits as little as anybody's.
+_OF_TABLE: Final[Mapping[str, str]] = {"Q5_1": "Q4_1", "Q5_0": "Q4_0"}
+# What llama.cpp leaves as it is, being small: what makes each layer's embeddings of a token's own.
+KEPT: Final = ("per_layer_model_proj.weight",)
 
 # For rows that 256 does not divide, as llama.cpp does it: the next larger type
 # with blocks of 32. What 32 does not divide either stays in F16.
@@ -107,6 +115,11 @@ def tensor_class(name: str) -> str:
         if part in parts:
             return kind
     return "embedding"
+
+
+def table_type(ffn_in: TensorType) -> TensorType:
+    """Of ROW_TABLE in a mix that has `ffn_in` for that class."""
+    return TENSOR_TYPES[_OF_TABLE.get(ffn_in.name, ffn_in.name)]
 
 
 # Of an encoder of pictures: what is convolved, positions that are added, and a projection that some

@@ -9,7 +9,7 @@ What a quantizer does with the weights is ggml's business.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..atomic import atomic_file
 from ..core.model import Model
+from ..core.session import Session
 from ..errors import SlmError, os_reason
 from ..generated.abi import TENSOR_TYPES
 from . import container
@@ -91,9 +92,8 @@ def compute(
                 window[0] = bos
             session.reuse(window[:1])  # forgets the chunk before
             done = index * size
-            # All logits, so that the head's inputs count as well.
-            for logits in session.logits(window):
-                done += len(logits)
+            for n in _evaluate(session, window):
+                done += n
                 progress(done, count * size)
     entries = {}
     for index, tensor in enumerate(model.info["tensors"]):
@@ -105,6 +105,21 @@ def compute(
             if tokens > 0:
                 entries[tensor["name"]] = Entry(core.array(address, columns, np.float32), tokens)
     return ImportanceMatrix(entries, (dataset,), count, size)
+
+
+def _evaluate(session: Session, window: Sequence[int]) -> Iterator[int]:
+    """Evaluates a chunk for all logits, so that the head's inputs count as well; yields how many
+    tokens are done. Where an encoder reads prompts, half of the chunk is one and the rest the
+    answer to it."""
+    if not session.model.info["encoder_decoder"]:
+        yield from (len(logits) for logits in session.logits(window))
+        return
+    n_read = len(window) // 2
+    session.prefill(window[:n_read])
+    yield n_read
+    for token in window[n_read:]:
+        session.eval([token])
+        yield 1
 
 
 def write_imatrix(matrix: ImportanceMatrix, out: Path) -> None:

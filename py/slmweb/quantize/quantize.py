@@ -20,7 +20,7 @@ from ..errors import SlmError
 from ..generated.abi import TENSOR_TYPES, TensorType
 from ..vision.encoder_file import is_encoder
 from . import codec, container, ggml
-from .choice import Choice, Override, choose, is_matrix, kept_of_encoder, tensor_type
+from .choice import KEPT, Choice, Override, choose, is_matrix, kept_of_encoder, tensor_type
 from .imatrix import ImportanceMatrix, read_imatrix
 from .recipes import Mix, best_mix
 
@@ -93,12 +93,12 @@ def quantize(
 
     `type` is a tensor type of the core, for every matrix, or "web": the recipe's
     default mix, or with `max_size` (bytes of the file) the most faithful mix that
-    fits. Of an encoder of pictures "web" is Q8_0, and its patches, positions and
-    projection keep their types. Of several overrides that match a matrix the last
-    one counts. A matrix that has its type already is copied; others that are
-    quantized are refused unless `requantize`. Raises SlmError: what `Model.open`
-    raises, "invalid_argument", "bad_file" (values that are not finite),
-    "missing_extra" and "unwritable".
+    fits. Gemma 4's per_layer_model_proj keeps its type. Of an encoder of pictures
+    "web" is Q8_0, and its patches, positions and projection keep theirs. Of several
+    overrides that match a matrix the last one counts. A matrix that has its type
+    already is copied; others that are quantized are refused unless `requantize`.
+    Raises SlmError: what `Model.open` raises, "invalid_argument", "bad_file" (values
+    that are not finite), "missing_extra" and "unwritable".
     """
     is_web = type.lower() == WEB
     if max_size is not None and not is_web:
@@ -121,21 +121,22 @@ def quantize(
     if importance is not None and imatrix is not None:
         _check_imatrix(imatrix, importance, shapes)
 
+    own = {
+        tensor["name"]: TENSOR_TYPES[tensor["type"]]
+        for tensor in model.tensors
+        if (kept_of_encoder(tensor["name"]) if model.is_encoder else tensor["name"] in KEPT)
+    }
+
+    def chosen(wanted: Callable[[str], TensorType]) -> dict[str, Choice]:
+        return choose(shapes, lambda name: own.get(name) or wanted(name), overrides)
+
     mix: Mix | None = None
     if wanted is not None:
         kind = wanted
-        own = {
-            tensor["name"]: TENSOR_TYPES[tensor["type"]]
-            for tensor in model.tensors
-            if model.is_encoder and kept_of_encoder(tensor["name"])
-        }
-        choices = choose(shapes, lambda name: own.get(name, kind), overrides)
+        choices = chosen(lambda name: kind)
     else:
-        mix = best_mix(
-            max_size,
-            lambda mix: _file_size(model, choose(shapes, mix.wanted, overrides)),
-        )
-        choices = choose(shapes, mix.wanted, overrides)
+        mix = best_mix(max_size, lambda mix: _file_size(model, chosen(mix.wanted)))
+        choices = chosen(mix.wanted)
     _check_source(model, choices, requantize)
     _check_extra(model, choices, importance)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import SlmError
 from ..generated.abi import TENSOR_TYPES, TensorType
 from ..sizes import apart
-from .choice import CLASSES, tensor_class
+from .choice import CLASSES, ROW_TABLE, table_type, tensor_class
 
 TABLE = Path(__file__).with_name("recipes.toml")
 
@@ -29,6 +29,8 @@ class Mix:
     kl: float  # nats per token: the models' geometric mean
 
     def wanted(self, tensor: str) -> TensorType:
+        if tensor == ROW_TABLE:
+            return table_type(self.types["ffn_in"])
         return self.types[tensor_class(tensor)]
 
 

@@ -54,7 +54,8 @@ class Pictures:
         """A session of the model, in whose evaluations a picture has room."""
         model, info = self.vision.model, self.vision.info
         n_ctx = n_ctx or model.default_n_ctx
-        return model.session(n_ctx, n_batch_for(info["n_tokens"], info["whole_prompt"], n_ctx))
+        whole = info["n_tokens"], info["whole_picture"], info["whole_prompt"]
+        return model.session(n_ctx, n_batch_for(*whole, n_ctx))
 
     def close(self) -> None:
         """Frees them; closing twice is fine."""
@@ -74,4 +75,4 @@ class Pictures:
 
 
 def _name(image: Pixels) -> bytes:
-    return hashlib.sha256(image.tobytes()).digest()
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()

@@ -1,4 +1,4 @@
-"""A picture's file to the squares of pixels that an encoder takes, through Pillow.
+"""A picture's file to the pixels that an encoder takes, through Pillow.
 
 Owns decoding (orientation, transparency over white, limits), cutting and resizing as transformers'
 image processors do it, to the last bit. Knows no tokens. The core normalises, so pixels stay bytes.
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SlmError, os_reason
-from .projectors import PanAndScan, Projector, Tiles
+from .projectors import Budget, PanAndScan, Projector, Tiles
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -131,7 +131,11 @@ def _rgb(image: Image.Image) -> Image.Image:
 def views(
     image: Image.Image, projector: Projector, image_size: int, detail: Detail = "auto"
 ) -> Views:
-    """The squares of `image_size` pixels a side that the encoder is to see of a picture in RGB."""
+    """What the encoder is to see of a picture in RGB: squares of `image_size` pixels a side, or
+    the picture in its shape, where they are the squares that make one position each."""
+    if isinstance(projector.cut, Budget):
+        size = _within(image.size, getattr(projector.cut, detail), image_size)
+        return Views((_pixels(_resized(image, size, projector)),))
     cut = projector.cut if detail == "high" else None
     if isinstance(cut, PanAndScan):
         crops, rows, columns = _crops(image, cut)
@@ -169,6 +173,19 @@ def _crops(image: Image.Image, rule: PanAndScan) -> tuple[list[Image.Image], int
     edges = [(at, min(at + step, longer)) for at in range(0, n * step, step)]
     boxes = [(a, 0, b, shorter) if wide else (0, a, shorter, b) for a, b in edges]
     return [image.crop(box) for box in boxes], *((1, n) if wide else (n, 1))
+
+
+def _within(size: tuple[int, int], n: int, side: int) -> tuple[int, int]:
+    """The largest width and height, multiples of `side` in about the same ratio, that have at most
+    `n` squares of it."""
+    width, height = size
+    factor = math.sqrt(n * side**2 / (width * height))
+    columns, rows = math.floor(factor * width / side), math.floor(factor * height / side)
+    if rows == 0:
+        columns, rows = min(width // height, n), 1
+    elif columns == 0:
+        columns, rows = 1, min(height // width, n)
+    return columns * side, rows * side
 
 
 def _longest(size: tuple[int, int], rule: Tiles, side: int) -> tuple[int, int]:

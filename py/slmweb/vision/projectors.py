@@ -1,9 +1,10 @@
 """What differs between the kinds of picture encoders, as data.
 
-Owns the filter by which a picture is resized, how it is cut where somebody wants to see more of it,
-and the words around its rows. web/src/vision/projectors.ts is the same table. Sizes are the
-encoder's own, which the core tells; mean and deviation too, by which the core normalises.
-Sources: transformers' processors of each family (gemma3, paligemma, idefics3, smolvlm).
+Owns the filter by which a picture is resized, how it is cut or how large it stays where somebody
+wants to see more of it, and the words around its rows. web/src/vision/projectors.ts is the same
+table. Sizes are the encoder's own, which the core tells; mean and deviation too, by which the core
+normalises.
+Sources: transformers' processors of each family (gemma3, gemma4, paligemma, idefics3, smolvlm).
 """
 
 from __future__ import annotations
@@ -42,6 +43,15 @@ class Tiles:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Positions that a picture takes at most, which keeps its shape: by a message's detail."""
+
+    low: int
+    auto: int
+    high: int
+
+
+@dataclass(frozen=True)
 class Projector:
     """A kind of encoder. `whole` are the words before and after the rows of a picture that is not
     cut."""
@@ -51,7 +61,7 @@ class Projector:
     placeholder: str  # a chat template's word for a picture
     soft: str  # the token at whose positions the rows stand
     whole: tuple[str, str]
-    cut: PanAndScan | Tiles | None  # where a message asks for detail "high"
+    cut: PanAndScan | Tiles | Budget | None  # where a message asks for detail "high"
     chats: bool = (
         True  # by the chat template; else a prompt is pictures, BOS, a text and a line feed
     )
@@ -74,6 +84,15 @@ PROJECTORS: Final[Mapping[str, Projector]] = {
                 before_crops=" and here are some crops to help you see better ",
                 between_crops=" ",
             ),
+        ),
+        Projector(
+            "gemma4v",
+            filter="bicubic",
+            placeholder="<|image|>",
+            soft="<|image|>",
+            whole=("<|image>", "<image|>"),
+            # Of the choices 70, 140, 280, 560 and 1120; the last takes a page's memory.
+            cut=Budget(low=70, auto=280, high=560),
         ),
         Projector(
             "paligemma",
@@ -113,7 +132,11 @@ def projector_of(name: str) -> Projector:
     return found
 
 
-def n_batch_for(n_tokens: int, whole_prompt: bool, n_ctx: int, n_batch: int = 128) -> int:
+def n_batch_for(
+    n_tokens: int, whole_picture: bool, whole_prompt: bool, n_ctx: int, n_batch: int = 128
+) -> int:
     """Tokens of one evaluation in a session that shows pictures of `n_tokens`: each lies whole in
-    it, and with `whole_prompt` all that comes before an answer."""
-    return n_ctx if whole_prompt else max(n_batch, min(n_tokens, n_ctx))
+    it with `whole_picture`, and with `whole_prompt` all that comes before an answer."""
+    if whole_prompt:
+        return n_ctx
+    return max(n_batch, min(n_tokens, n_ctx)) if whole_picture else n_batch

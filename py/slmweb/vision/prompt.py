@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from ..core.chat import Message, chat_text, parts_of, pictures_in, special_tokens
 from ..core.model import Model
 from ..core.provenance import Text, foreign, joined
+from ..core.vision import tokens_of
 from ..errors import SlmError
 from .preprocess import Detail, Pixels, Views, open_picture, views
-from .projectors import PanAndScan, Projector, Tiles, projector_of
+from .projectors import Budget, PanAndScan, Projector, Tiles, projector_of
 
 # A message that shows more is a mistake sooner than a question.
 MAX_PICTURES = 64
@@ -31,7 +32,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids, among which `images[i]` takes the encoder's `n_tokens` positions from `at[i]`."""
+    """Token ids, among which `images[i]` takes its positions from `at[i]` on."""
 
     ids: list[int]
     at: list[int]
@@ -45,10 +46,10 @@ def lay_out(
 
     Such a part is in OpenAI's shape, {"type": "image_url", "image_url": {"url": …, "detail": …}},
     where the url is a data URL, a path, a file's bytes or a Pillow image. The detail "high" cuts a
-    picture, so that the model sees more of it for more tokens. A model that knows no chat is asked
-    the last message alone, about the pictures of the last message that has some. `variables` as
-    `chat_prompt`. Raises SlmError: what `chat_prompt` and `open_picture` raise, and
-    "invalid_argument".
+    picture or leaves it larger, so that the model sees more of it for more tokens. A model that
+    knows no chat is asked the last message alone, about the pictures of the last message that has
+    some. `variables` as `chat_prompt`. Raises SlmError: what `chat_prompt` and `open_picture`
+    raise, and "invalid_argument".
     """
     projector = projector_of(encoder["projector"])
     parse_special = bool(variables.pop("parse_special", False))
@@ -56,8 +57,9 @@ def lay_out(
         text, bos = chat_text(model, messages, **variables)
     else:
         text, messages, bos = _question(model, projector, messages), _last_seen(messages), False
+    side = encoder["image_size"] or encoder["patch_size"] * encoder["factor"]
     seen = [
-        views(open_picture(_url(given)), projector, encoder["image_size"], _detail(given))
+        views(open_picture(_url(given)), projector, side, _detail(given))
         for given in _counted(messages)
     ]
     pieces = _split(text, projector.placeholder)
@@ -71,15 +73,24 @@ def lay_out(
     soft = encode(projector.soft, bos=False)
     ids: list[int] = []
     at: list[int] = []
+    images = [image for picture in seen for image in picture.images]
     for i, segment in enumerate(_segments(projector, pieces, seen)):
         if i > 0:
             at.append(len(ids))
             # Rows stand there whatever the id; older files lack the token.
-            ids += (soft if len(soft) == 1 else ids[-1:] or [0]) * encoder["n_tokens"]
+            n = _n_tokens(encoder, images[i - 1])
+            ids += (soft if len(soft) == 1 else ids[-1:] or [0]) * n
         if segment or i == 0:
             plain = () if parse_special else segment.spans
             ids += encode(segment, bos=bos and i == 0, plain=plain)
-    return Prompt(ids, at, [image for picture in seen for image in picture.images])
+    return Prompt(ids, at, images)
+
+
+def _n_tokens(encoder: Encoder, image: Pixels) -> int:
+    if encoder["image_size"]:
+        return int(encoder["n_tokens"])
+    height, width, _ = image.shape
+    return tokens_of(encoder, width, height)
 
 
 def words(projector: Projector, seen: Views) -> list[str]:
@@ -87,7 +98,7 @@ def words(projector: Projector, seen: Views) -> list[str]:
     are views."""
     before, after = projector.whole
     cut = projector.cut
-    if len(seen.images) == 1 or cut is None:
+    if len(seen.images) == 1 or cut is None or isinstance(cut, Budget):
         return [before, after]
     if isinstance(cut, PanAndScan):
         between = [f"{after}{cut.between_crops}{before}"] * (len(seen.images) - 2)

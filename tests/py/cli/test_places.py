@@ -48,6 +48,7 @@ INPUTS = (
     "imatrix {model} {text?} -o {out}",
     "pack {model?} -o {out}",
     "pack {model} --adapter {adapter?} -o {out}",
+    "pack {model} --sae {sae?} -o {out}",
     "pack {model} --sign {key?} -o {out}",
     "sign {packed?} --key {key}",
     "sign {packed} --key {key?}",
@@ -159,6 +160,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, qwen2: Path) -> dict[str, Pa
         ),
         "lora": lora,
         "imatrix": folder / "imatrix.gguf",  # only ever spoiled
+        "sae": folder / "sae.gguf",  # likewise
         "key": folder / "release.key",
         "pub": folder / "release.key.pub",
         "packed": packed,

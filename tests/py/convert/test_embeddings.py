@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peft
 import pytest
+import torch
 from numpy.typing import NDArray
 from transformers import AutoTokenizer, EmbeddingGemma2Config, EmbeddingGemma2Model
 
 from slmweb.cli.app import run
-from slmweb.convert import convert
+from slmweb.convert import convert, convert_adapter
 from slmweb.core import Instance, Model
 from slmweb.errors import SlmError
 from slmweb.pack import known_answer
@@ -122,30 +124,35 @@ def test_every_family(
     np.testing.assert_array_equal(found, again)  # whatever was embedded before
 
 
-@pytest.mark.parametrize("sizes", ["by layer", "by kind of layer"])
-def test_the_text_of_a_multimodal_embedder(sizes: str, tmp_path: Path, core: Instance) -> None:
-    """EmbeddingGemma 2 as the hub has it, with what sees beside, whose layers have its names."""
-    tiny = TINY["gemma-embedding2"]
-    text = transformers_embedder(tiny)
+def multimodal(text: Any) -> Any:
+    """EmbeddingGemma 2 with this text model in it."""
     vision = {
         "model_type": "gemma4_vision", "hidden_size": 16, "intermediate_size": 16,
         "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8,
         "global_head_dim": 8,
     }  # fmt: skip
-    whole: Any = EmbeddingGemma2Model(
-        EmbeddingGemma2Config(
-            text_config=text.config.to_dict(), vision_config=vision, audio_config=None
-        )
+    config = EmbeddingGemma2Config(
+        text_config=text.config.to_dict(), vision_config=vision, audio_config=None
     )
-    whole.eval()
+    whole: Any = EmbeddingGemma2Model(config)
     whole.language_model.load_state_dict(text.state_dict())
-    folder = checkpoints.save_embedder(tmp_path / "it", tiny, whole)
-    if sizes == "by kind of layer":
-        config = json.loads((folder / "config.json").read_text())
-        del config["text_config"]["per_layer_config"]
+    return whole.eval()
+
+
+@pytest.mark.parametrize("sizes", ["by layer", "by kind of layer"])
+def test_the_text_of_a_multimodal_embedder(sizes: str, tmp_path: Path, core: Instance) -> None:
+    """EmbeddingGemma 2 as the hub has it, with what sees beside, whose layers have its names."""
+    tiny = TINY["gemma-embedding2"]
+    text = transformers_embedder(tiny)
+    folder = checkpoints.save_embedder(tmp_path / "it", tiny, multimodal(text))
+    config = json.loads((folder / "config.json").read_text())
+    each = config["text_config"].pop("per_layer_config")
+    if sizes == "by layer":  # with two digits each, as the hub's file counts them
+        config["text_config"]["per_layer_config"] = {f"{int(i):02}": c for i, c in each.items()}
+    else:
         config["text_config"]["global_head_dim"] = tiny.global_head_dim
         config["text_config"]["num_global_key_value_heads"] = tiny.n_global_head_kv
-        (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config))
     converted = convert(folder, tmp_path / "out.gguf", type="f32")
     assert any("vision" in note for note in converted.notes)
     assert converted.vision is None
@@ -153,6 +160,44 @@ def test_the_text_of_a_multimodal_embedder(sizes: str, tmp_path: Path, core: Ins
     with Model.open(tmp_path / "out.gguf", core=core) as model, model.session(64) as session:
         found = session.embed(sequence(tiny, 40))
     assert np.linalg.norm(found - expected(tiny, 40)) < BOUND
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("inside", [False, True], ids=["the text alone", "in the whole"])
+def test_an_adapter_of_a_multimodal_embedder(inside: bool, tmp_path: Path, core: Instance) -> None:
+    """Of matrices in the layers and of those around them, merged and beside the base."""
+    tiny = TINY["gemma-embedding2"]
+    text = transformers_embedder(tiny)
+    base = multimodal(text) if inside else text
+    folder = checkpoints.save_embedder(tmp_path / "it", tiny, base)
+    modules = ("q_proj", "v_proj", "per_layer_input_gate", "per_layer_model_projection")
+    at = r"language_model\." if inside else ""
+    names = rf"{at}.*({'|'.join(modules)})|{at}embedding_projection"
+    adapted: Any = peft.get_peft_model(base, peft.LoraConfig(r=4, target_modules=names)).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(std=0.2, generator=generator)
+    adapted.save_pretrained(tmp_path / "adapter")
+    ids = sequence(tiny, 40)
+    with torch.no_grad():
+        mean = adapted(torch.tensor([ids])).last_hidden_state[0].mean(0).numpy()
+    wanted = mean / np.linalg.norm(mean)
+    assert np.linalg.norm(wanted - expected(tiny, 40)) > 0.1
+    merged, plain, beside = (tmp_path / f"{name}.gguf" for name in ("merged", "plain", "beside"))
+    convert(folder, merged, type="f32", adapters=[(tmp_path / "adapter", 1.0)])
+    convert(folder, plain, type="f32")
+    convert_adapter(tmp_path / "adapter", beside, base=folder, type="f32")
+    with Model.open(merged, core=core) as model, model.session(64) as session:
+        assert np.linalg.norm(session.embed(ids) - wanted) < BOUND
+    with (
+        Model.open(plain, core=core) as model,
+        model.load_adapter(beside) as loaded,
+        model.session(64) as session,
+    ):
+        session.adapters([(loaded, 1.0)])
+        assert np.linalg.norm(session.embed(ids) - wanted) < BOUND
 
 
 @pytest.mark.parametrize("name", BROKEN)

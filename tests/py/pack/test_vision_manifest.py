@@ -64,8 +64,12 @@ def test_the_encoder_is_a_file_apart_that_the_root_covers() -> None:
     again = parse_manifest(packed.to_json(), "it")
     assert again == packed
     assert "whole_prompt" not in json.loads(packed.to_json())["vision"]
-    whole = replace(packed, vision=replace(VISION, whole_prompt=True))
-    assert parse_manifest(whole.to_json(), "it").vision == whole.vision
+    for other in (
+        replace(VISION, whole_prompt=True),
+        replace(VISION, projector="gemma4v", image_size=0, factor=3, whole_picture=False),
+    ):
+        changed_eyes = replace(packed, vision=other)
+        assert parse_manifest(changed_eyes.to_json(), "it").vision == other
     changed = replace(packed.files[2], sha256="d" * 64)
     assert content_root([*packed.files[:2], changed]) != packed.root
 
@@ -83,7 +87,10 @@ def test_a_model_without_eyes_says_nothing_of_them() -> None:
         ("file", -1),
         ("file", 1),  # the adapter's
         ("file", 1.0),
-        ("image_size", 0),
+        ("image_size", 0),  # without the factor of pictures that keep their shape
+        ("factor", 3),
+        ("factor", True),
+        ("whole_picture", 1),
         ("patch_size", "14"),
         ("n_tokens", True),
         ("packed_bytes", -1),

@@ -11,6 +11,7 @@ import pytest
 import torch
 import transformers
 
+from slmweb.convert import convert
 from slmweb.core import Instance, Model
 from slmweb.core.vision import Vision
 from slmweb.pack.manifest import read_manifest
@@ -22,7 +23,9 @@ from slmweb.plan.rates import read_device
 from slmweb.plan.shape import read_shape
 from slmweb.pull.registry import read_registry
 from slmweb.quantize import quantize
+from tests.goldens.tiny_pictures import VISIONS, transformers_vision
 from tests.py.cli.program import slmweb
+from tests.py.convert import checkpoints
 from tests.py.models import tiny
 from tests.py.vision.encoders import write_encoder
 
@@ -88,6 +91,36 @@ def test_a_config_describes_what_a_file_holds(files: tuple[Path, Path]) -> None:
     assert from_config({"model_type": "gemma3_text"}, n_embd) is None
 
 
+@pytest.mark.parametrize("kind", ["F16", "Q8_0"])
+def test_an_encoder_of_pictures_that_keep_their_shape(tmp_path: Path, kind: str) -> None:
+    tiny_vision = VISIONS["gemma4-pictures"]
+    made = transformers_vision(tiny_vision)
+    tokenizer = checkpoints.tokenizer_of(tiny_vision.text)
+    folder = checkpoints.save(tmp_path / "checkpoint", made, tokenizer)
+    out = tmp_path / "seer.gguf"
+    file = convert(folder, out, type="f16").vision
+    assert file is not None
+    if kind == "Q8_0":
+        quantize(file, tmp_path / "mmproj-small.gguf", type=kind)
+        file = tmp_path / "mmproj-small.gguf"
+    encoder = from_gguf(file)
+    assert encoder is not None
+    with Model.open(out, weights=False, core=Instance("simd")) as opened:
+        opened.layout()
+        n_embd = opened.info["n_embd"]
+        assert n_embd is not None
+        with Vision(opened, file, lambda done, total: None, weights=False) as vision:
+            assert packed_bytes(encoder.tensors) == vision.info["packed_bytes"]
+            assert encoder.n_tokens == vision.info["n_tokens"] == 280
+            assert encoder.parameters == vision.info["parameters"]
+            assert encoder.whole_picture is vision.info["whole_picture"] is False
+            assert encoder.encode_bytes() == pytest.approx(vision.encode_bytes, rel=0.01, abs=4096)
+    if kind == "F16":
+        config = json.loads((folder / "config.json").read_text())
+        assert bare(from_config(config, n_embd)) == bare(encoder)
+        assert encoder.file_bytes == pytest.approx(file.stat().st_size, rel=0.05)
+
+
 @pytest.mark.parametrize("key", SEEING)
 def test_a_config_has_the_parameters_that_transformers_gives_its_encoder(key: str) -> None:
     config: Any = SEEING[key]
@@ -95,10 +128,11 @@ def test_a_config_has_the_parameters_that_transformers_gives_its_encoder(key: st
     kind: Any = transformers.AutoModelForImageTextToText
     with torch.device("meta"):
         model = kind.from_config(made)
+    bounds = [one for one in model.named_buffers() if one[0].endswith(("_min", "_max"))]
     text = ("language_model.", "text_model.", "lm_head.")
     own = {
-        name: parameter.numel()
-        for name, parameter in model.named_parameters()
+        name: values.numel()
+        for name, values in (*model.named_parameters(), *bounds)
         if not any(part in name for part in text) and ".head." not in name
     }
     encoder = from_config(config, made.get_text_config().hidden_size)
@@ -127,6 +161,8 @@ def test_a_session_has_room_for_the_picture(files: tuple[Path, Path]) -> None:
     large = replace(shape, encoder=replace(shape.encoder, factor=1, image_size=14 * 16))
     assert large.n_batch(2048, 128) == 256
     assert shape.n_batch(2048, 128) == 128
+    causal = replace(shape, encoder=replace(shape.encoder, projector="gemma4v"))
+    assert causal.n_batch(2048, 128) == 128
     whole = replace(shape, encoder=replace(shape.encoder, projector="paligemma"))
     assert whole.n_batch(2048, 128) == 2048
 

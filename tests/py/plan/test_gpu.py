@@ -25,7 +25,7 @@ from slmweb.plan.rates import read_device
 from slmweb.plan.shape import Shape, from_config, read_shape
 from slmweb.pull.registry import read_registry
 from tests.goldens.tiny_gguf import write_gguf
-from tests.goldens.tiny_models import EMBEDDERS, MODELS, TYPED_MODELS
+from tests.goldens.tiny_models import EMBEDDERS, ENCODER_DECODERS, MODELS, TYPED_MODELS
 
 ROOT = Path(__file__).parents[3]
 SMOLLM2 = ROOT / "dist/gguf/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -51,9 +51,9 @@ def assert_sizes(path: Path, lengths: list[int]) -> None:
             assert session(shape, length).total == pytest.approx(said, rel=0.01), length
 
 
-@pytest.mark.parametrize("name", [*MODELS, *TYPED_MODELS])
+@pytest.mark.parametrize("name", [*MODELS, *ENCODER_DECODERS, *TYPED_MODELS])
 def test_a_tiny_model_takes_what_the_core_says(name: str, tmp_path: Path) -> None:
-    model = (MODELS | TYPED_MODELS)[name]
+    model = (MODELS | ENCODER_DECODERS | TYPED_MODELS)[name]
     assert_sizes(write_gguf(model.name, tmp_path / "model.gguf")[0], [64, 512, 2048])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,14 @@ from slmweb.pack.manifest import ContextMemory, read_manifest
 from slmweb.pack.pack import pack
 from slmweb.plan.memory import contexts, fit, session_bytes, weights_bytes
 from slmweb.plan.shape import Shape, read_shape
-from tests.goldens.tiny_gguf import write_gguf
-from tests.goldens.tiny_models import EMBEDDERS, MODELS, TYPED_MODELS
+from tests.goldens.tiny_gguf import write_gguf, write_model
+from tests.goldens.tiny_models import (
+    EMBEDDERS,
+    ENCODER_DECODERS,
+    MODELS,
+    TYPED_MODELS,
+    weights,
+)
 from tests.py.models import tiny
 
 ROOT = Path(__file__).parents[3]
@@ -56,11 +63,11 @@ def assert_close(shape: Shape, path: Path, lengths: list[int]) -> None:
         assert session_bytes(shape, length) == pytest.approx(session, rel=0.01, abs=4096), length
 
 
-@pytest.mark.parametrize("name", [*MODELS, *TYPED_MODELS])
+@pytest.mark.parametrize("name", [*MODELS, *ENCODER_DECODERS, *TYPED_MODELS])
 def test_a_tiny_model_takes_what_the_core_says(name: str, tmp_path: Path) -> None:
     """Every family, with the windows and head shapes of its own, in float32, whose cache is
     float32 too; and every tensor type."""
-    model = (MODELS | TYPED_MODELS)[name]
+    model = (MODELS | ENCODER_DECODERS | TYPED_MODELS)[name]
     path = write_gguf(model.name, tmp_path / "model.gguf")[0]
     assert_close(read_shape(path), path, [64, 512, 2048])
 
@@ -69,6 +76,18 @@ def test_a_tiny_model_takes_what_the_core_says(name: str, tmp_path: Path) -> Non
 def test_a_tiny_embedder_takes_what_the_core_says(name: str, tmp_path: Path) -> None:
     path = write_gguf(name, tmp_path / "model.gguf")[0]
     assert_close(read_shape(path), path, [64, 512])
+
+
+@pytest.mark.parametrize("name", ["gemma-embedding2", "xlm-roberta"])
+def test_a_text_is_no_longer_than_one_evaluation(name: str, tmp_path: Path) -> None:
+    """Though models that embed were trained for longer ones."""
+    tiny_model = replace(EMBEDDERS[name], n_ctx_train=8192)
+    write_model(tiny_model, weights(tiny_model), tmp_path / "model.gguf")
+    manifest = pack([tmp_path / "model.gguf"], tmp_path / "packed", with_known_answer=False)
+    found = contexts(read_shape(tmp_path / "model.gguf"))
+    assert [c.n_ctx for c in found] == [512, 1024, 2048, 4096]
+    for mine, theirs in zip(found, manifest.memory.contexts, strict=True):
+        assert mine.bytes == pytest.approx(theirs.bytes, rel=0.02)
 
 
 def test_smollm2_takes_what_the_core_says_and_its_manifest_states() -> None:

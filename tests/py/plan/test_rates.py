@@ -72,6 +72,19 @@ def gemma() -> Shape:
     return replace(shape, tensors=tuple(head))
 
 
+def test_a_token_moves_every_state() -> None:
+    """Of the published sizes: 36 layers of 48 heads, 64 numbers wide, with states of 128."""
+    entry = read_registry().models["granite4-h-1b"]
+    assert entry.config is not None
+    shape = from_config(entry.config, entry.key).quantized("Q4_0")
+    states = 36 * (48 * 64 * 128 + 3 * (48 * 64 + 2 * 128))
+    assert sum(shape.states) == states
+    device = replace(read_device("laptop"), gmac_per_s=1e9, gb_per_s=10.0, gb_per_s_per_thread=10.0)
+    weights = sum(t.file_bytes for t in [*shape.layer_matrices, shape.head])
+    found = predict(shape, device).decode_tokens_per_second
+    assert found == pytest.approx(10e9 / (weights + 8 * states), rel=1e-3)
+
+
 def test_more_of_everything_is_never_slower() -> None:
     shape, phone = gemma(), read_device("phone")
     base = predict(shape, phone)

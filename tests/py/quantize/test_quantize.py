@@ -188,6 +188,27 @@ def test_web_is_the_default_mix(wide: Path, tmp_path: Path) -> None:
             assert kind == default.types[tensor_class(name)].name
 
 
+def test_gemma4_by_the_mix_and_by_one_type(tmp_path: Path) -> None:
+    """Its table of rows has fewer bits than what they are read beside, and the matrix that is small
+    stays; llama.cpp leaves that as it is, too."""
+    (source,) = write_gguf("gemma4-e2b", tmp_path / "model.gguf")
+    table, kept = "per_layer_token_embd.weight", "per_layer_model_proj.weight"
+    mix = read_recipes().default
+    quantize(source, tmp_path / "web.gguf", type="web")
+    found = types(tmp_path / "web.gguf")
+    assert (mix.types["ffn_in"].name, found[table], found[kept]) == ("Q5_0", "Q4_0", "F32")
+    assert found["blk.0.inp_gate.weight"] == mix.types["ffn_in"].name
+    assert found["blk.0.proj.weight"] == mix.types["ffn_down"].name
+    best = read_recipes().mixes[0]
+    quantize(source, tmp_path / "best.gguf", type="web", max_size=10**9)
+    assert types(tmp_path / "best.gguf")[table] == best.types["ffn_in"].name == "Q8_0"
+    asked = [Override(kept, tensor_type("Q8_0"))]
+    for overrides in ([], asked):
+        quantize(source, tmp_path / "q4.gguf", type="Q4_0", overrides=overrides)
+        found = types(tmp_path / "q4.gguf")
+        assert (found[table], found[kept]) == ("Q4_0", "Q8_0" if overrides else "F32")
+
+
 def test_a_largest_size_takes_the_most_faithful_mix_that_fits(wide: Path, tmp_path: Path) -> None:
     recipes = read_recipes()
     assert len(recipes.mixes) > 3

@@ -109,10 +109,11 @@ def test_a_batch_never_cuts_a_picture(model: Model, vision: Vision, n_batch: int
 
 
 def test_evaluations_have_room_for_a_picture() -> None:
-    assert n_batch_for(256, False, 2048) == 256
-    assert n_batch_for(256, False, 2048, 512) == 512
-    assert n_batch_for(64, False, 2048) == 128
-    assert n_batch_for(256, True, 2048) == 2048
+    assert n_batch_for(256, True, False, 2048) == 256
+    assert n_batch_for(256, True, False, 2048, 512) == 512
+    assert n_batch_for(64, True, False, 2048) == 128
+    assert n_batch_for(256, True, True, 2048) == 2048
+    assert n_batch_for(280, False, False, 2048) == 128
 
 
 def test_a_pack_holds_the_encoder_and_opens_like_its_file(
@@ -133,6 +134,8 @@ def test_a_pack_holds_the_encoder_and_opens_like_its_file(
         "n_tokens": N,
         "packed_bytes": vision.info["packed_bytes"],
         "encode_bytes": vision.encode_bytes,
+        "factor": None,
+        "whole_picture": True,
         "whole_prompt": False,
         "masks": False,
     }

@@ -88,6 +88,35 @@ def test_paligemma_resizes_as_siglip_does(size: tuple[int, int]) -> None:
     is_within_a_step(views(image, PROJECTORS["paligemma"], 224), values)
 
 
+@pytest.mark.parametrize("size", [*SIZES, (960, 672), (5000, 3), (3, 9000), (4032, 3024)])
+@pytest.mark.parametrize(("detail", "n"), [("low", 70), ("auto", 280), ("high", 560)])
+def test_gemma4_keeps_a_pictures_shape_as_transformers_does(
+    size: tuple[int, int], detail: preprocess.Detail, n: int
+) -> None:
+    from transformers.models.gemma4.image_processing_pil_gemma4 import (
+        Gemma4ImageProcessorPil,
+        get_aspect_ratio_preserving_size,
+    )
+
+    image = made(*size)
+    (mine,) = views(image, PROJECTORS["gemma4v"], 48, detail).images
+    height, width, _ = mine.shape
+    wanted = get_aspect_ratio_preserving_size(size[1], size[0], 16, 9 * n, 3)
+    assert (height, width) == wanted
+    if detail != "low":
+        return
+    # Its own squares, of patches side by side.
+    small = views(image, PROJECTORS["gemma4v"], 6, detail).images[0]
+    processor: Any = Gemma4ImageProcessorPil(patch_size=2, max_soft_tokens=n)
+    answer = processor(image, return_tensors="np", input_data_format="channels_last")
+    places = answer["image_position_ids"][0]
+    columns, rows = places.max(axis=0) + 1
+    patches = answer["pixel_values"][0][places[:, 0] >= 0] * 255
+    values = patches.reshape(rows, columns, 2, 2, 3).transpose(0, 2, 1, 3, 4)
+    assert answer["num_soft_tokens_per_image"][0] == rows * columns // 9
+    is_within_a_step(preprocess.Views((small,)), values.reshape(1, rows * 2, columns * 2, 3))
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("detail", ["low", "high"])
 def test_smolvlm_cuts_as_transformers_does(
@@ -219,5 +248,5 @@ def test_a_picture_that_claims_too_many_pixels_is_not_decoded(side: int) -> None
 
 
 def test_an_unknown_projector_is_refused_by_name() -> None:
-    with pytest.raises(SlmError, match="'ldp'; supported are gemma3, paligemma, idefics3"):
+    with pytest.raises(SlmError, match="'ldp'; supported are gemma3, gemma4v, paligemma, idefics3"):
         projector_of("ldp")

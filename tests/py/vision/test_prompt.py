@@ -32,6 +32,14 @@ SMOLVLM = (
     "{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}"
     "<end_of_utterance>\n{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
+# Gemma 4's marks in words of our own.
+GEMMA4 = (
+    "{{ bos_token }}{% for message in messages %}{{ message.role + ': ' }}"
+    "{% if message.content is string %}{{ message.content }}{% else %}"
+    "{% for part in message.content %}{% if part.type == 'text' %}{{ part.text }}"
+    "{% elif part.type == 'image' %}{{ '<|image|>' }}{% endif %}{% endfor %}{% endif %}{{ '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
 N = 4
 
 
@@ -89,6 +97,49 @@ def test_the_words_of_smolvlm_are_its_processors(size: tuple[int, int], detail: 
         seen.rows, seen.columns, N, "<fake_token_around_image>", "<image>", "<global-img>"
     )
     assert expanded(PROJECTORS["idefics3"], seen) == wanted
+
+
+@pytest.fixture(scope="module")
+def gemma4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
+    folder = tmp_path_factory.mktemp("gemma4")
+    special = ["<|image>", "<|image|>", "<image|>"]
+    plain = with_special(tiny("gemma3", folder), folder / "special.gguf", special)
+    with Model.open(with_template(plain, folder / "chat.gguf", GEMMA4), weights=False) as model:
+        yield model
+
+
+def test_gemma4s_pictures_take_what_their_shape_asks_for(gemma4: Model) -> None:
+    from transformers.models.gemma4.processing_gemma4 import Gemma4Processor
+
+    grid = {"projector": "gemma4v", "image_size": 0, "patch_size": 2, "factor": 3, "n_tokens": 280}
+    first, second = made(40, 20), made(31, 170)
+    messages = [
+        shown(first, "and <|image|>", "low"),
+        {"role": "assistant", "content": "One."},
+        shown(second, "?", "low"),
+    ]
+    prompt = lay_out(gemma4, grid, messages)
+    sizes = [image.shape[:2] for image in prompt.images]
+    lengths = [height // 6 * (width // 6) for height, width in sizes]
+    processor: Any = SimpleNamespace(
+        boi_token="<|image>", eoi_token="<image|>", image_token="<|image|>"
+    )
+    one, two = (
+        Gemma4Processor.replace_image_token(processor, {"num_soft_tokens_per_image": lengths}, i)
+        for i in range(2)
+    )
+    plain = gemma4.tokenizer.encode("<|image|>", bos=False, plain=[(0, 9)])
+    said = gemma4.tokenizer.decode(plain, special=True).decode()
+    assert text_of(gemma4, prompt) == (
+        f"<bos>user: {one}and {said}\nassistant: One.\nuser: {two}?\nassistant: "
+    )
+    (soft,) = gemma4.tokenizer.encode("<|image|>", bos=False)
+    for at, length in zip(prompt.at, lengths, strict=True):
+        assert prompt.ids[at : at + length] == [soft] * length
+        assert soft not in (prompt.ids[at - 1], prompt.ids[at + length])
+    assert lengths[0] != lengths[1]
+    assert max(lengths) <= 70
+    assert len(lay_out(gemma4, grid, [shown(first, "?")]).ids) > 3 * lengths[0]
 
 
 @pytest.fixture(scope="module")

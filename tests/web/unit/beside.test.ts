@@ -140,7 +140,8 @@ test('an encoder of pictures that is another is not used', async () => {
     [{ whole_prompt: true }, /Expected whole_prompt .* to be false, .*found true/],
   ] as const) {
     const facts: VisionFacts = {
-      ...{ name: null, parameters: 1, packed_bytes: 9, whole_prompt: false },
+      ...{ name: null, parameters: 1, packed_bytes: 9, factor: 4, max_tokens: 256 },
+      ...{ whole_picture: true, whole_prompt: false },
       ...EYES,
       ...lie,
     };
@@ -149,7 +150,7 @@ test('an encoder of pictures that is another is not used', async () => {
       { load: async () => facts, encode: async () => ++encoded, free: () => undefined },
       { manifest, files: BLOBS },
     );
-    const asked = pictures.ready([{ rgb: new Uint8Array(3), at: 0 }], undefined);
+    const asked = pictures.ready([{ width: 1, height: 1, rgb: new Uint8Array(3), at: 0 }], undefined);
     await assert.rejects(asked, (error) => {
       assert(error instanceof SlmError && error.code === 'bad_manifest');
       assert.match(error.message, sentence);

@@ -127,7 +127,10 @@ const SOURCE = {
   manifest: {
     memory: { n_ctx_default: 64 },
     adapters: [{ name: 'law', title: 'Law', file: 1 }],
-    vision: { projector: 'gemma3', file: 2, image_size: 2, n_tokens: 300, whole_prompt: false, masks: false },
+    vision: {
+      ...{ projector: 'gemma3', file: 2, image_size: 2, n_tokens: 300 },
+      ...{ whole_picture: true, whole_prompt: false, masks: false },
+    },
   },
   files: [new Blob(['model']), new Blob(['law']), new Blob(['eyes'])],
   wasm: (variant: string) => Promise.resolve(new TextEncoder().encode(variant).buffer),
@@ -186,7 +189,12 @@ test('a device that is lost once is replaced, one that is lost twice by the CPU'
 const seeing = (...squares: number[]) =>
   ({
     ...GENERATION,
-    pictures: squares.map((value, i) => ({ rgb: new Uint8Array(12).fill(value), at: 300 * i })),
+    pictures: squares.map((value, i) => ({
+      width: 2,
+      height: 2,
+      rgb: new Uint8Array(12).fill(value),
+      at: 300 * i,
+    })),
   }) as Generation;
 
 test('a picture is encoded once, by each team that sees it', async () => {

@@ -74,6 +74,7 @@ test('an encoder of pictures has a file that is nobody else’s', async () => {
   await rejects(with_eyes({ projector: 'toString' }), 'vision.projector');
   for (const key of ['image_size', 'patch_size', 'n_tokens', 'packed_bytes', 'encode_bytes'])
     await rejects(with_eyes({ [key]: -1 }), `vision.${key}`);
+  await rejects(with_eyes({ image_size: 0 }), 'vision.factor'); // pictures keep their shape, in squares of so many
 });
 
 test('a valid manifest keeps what is known and drops the rest', async () => {

@@ -128,6 +128,7 @@ test('an encoder of pictures counts as if it always worked', () => {
     image_size: 896,
     patch_size: 14,
     n_tokens: 256,
+    whole_picture: true,
     whole_prompt: false,
     masks: false,
     packed_bytes: 20,

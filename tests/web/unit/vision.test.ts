@@ -11,7 +11,7 @@ import { pointed } from '../../../web/src/chat/boxes';
 import { type Detail, type Laid, PROJECTORS } from '../../../web/src/vision/projectors';
 import { places, withPictures } from '../../../web/src/vision/prompt';
 import { crop, type Pixels, resize } from '../../../web/src/vision/resize';
-import { chunkEnd } from '../../../web/src/worker/generate';
+import { chunkEnd, readEnd } from '../../../web/src/worker/generate';
 import squaresGolden from '../../goldens/squares.json';
 
 interface Case {
@@ -20,12 +20,16 @@ interface Case {
   readonly width: number;
   readonly height: number;
   readonly squares: readonly string[];
+  /** Width and height of each, where they are not squares of the golden's side. */
+  readonly sides?: readonly (readonly [number, number])[];
   readonly text: string | null;
 }
 
 const golden = squaresGolden as {
   readonly side: number;
   readonly n_tokens: number;
+  readonly patch_size: number;
+  readonly factor: number;
   readonly cases: readonly Case[];
 };
 
@@ -40,13 +44,15 @@ function drawn(width: number, height: number): Pixels {
   return { width, height, rgb };
 }
 
-for (const { projector, detail, width, height, squares, text } of golden.cases)
+for (const { projector, detail, width, height, squares, sides, text } of golden.cases)
   test(`${projector}, ${detail}: ${width}x${height}`, () => {
     const [soft] = PROJECTORS[projector].soft as [string];
-    const shape = { soft, image_size: golden.side, n_tokens: golden.n_tokens };
+    const { side, n_tokens, patch_size, factor } = golden;
+    const shape = { soft, image_size: sides ? 0 : side, n_tokens, patch_size, factor };
     const laid = PROJECTORS[projector].lay(drawn(width, height), shape, detail);
-    assert.equal(laid.squares.length, squares.length);
-    for (const [i, square] of laid.squares.entries()) {
+    assert.equal(laid.views.length, squares.length);
+    for (const [i, { rgb: square, width, height }] of laid.views.entries()) {
+      assert.deepEqual([width, height], sides?.[i] ?? [side, side]);
       const right = Uint8Array.from(atob(squares[i]!), (unit) => unit.charCodeAt(0));
       assert.equal(square.length, right.length);
       const worst = right.reduce((most, value, k) => Math.max(most, Math.abs(value - square[k]!)), 0);
@@ -54,11 +60,20 @@ for (const { projector, detail, width, height, squares, text } of golden.cases)
     }
     if (text !== null) assert.equal(laid.text, text);
     const seen = laid.text.split(soft).length - 1;
-    assert.equal(seen, squares.length * golden.n_tokens);
+    const step = patch_size * factor;
+    const right = sides?.map(([across, down]) => (across / step) * (down / step));
+    assert.deepEqual(
+      laid.views.map((view) => view.n_tokens),
+      right ?? squares.map(() => n_tokens),
+    );
+    assert.equal(
+      seen,
+      laid.views.reduce((n, view) => n + view.n_tokens, 0),
+    );
   });
 
 const MARK = '<start_of_image>';
-const laid = (text: string): Laid => ({ squares: [], text });
+const laid = (text: string): Laid => ({ views: [], text });
 
 test('a picture stands where the template put its mark, and words keep their place', () => {
   const text = `<bos>user ${MARK}my ${MARK} words${MARK}.`;
@@ -86,18 +101,20 @@ test('a template that leaves pictures out is refused', () => {
 });
 
 test('squares are found in the tokens, each in one piece', () => {
-  assert.deepEqual(places(Int32Array.of(1, 9, 9, 2, 9, 9, 3), 9, 2, 2), [1, 4]);
-  assert.deepEqual(places(Int32Array.of(9, 9, 9, 9), 9, 2, 2), [0, 2]);
+  assert.deepEqual(places(Int32Array.of(1, 9, 9, 2, 9, 9, 3), 9, [2, 2]), [1, 4]);
+  assert.deepEqual(places(Int32Array.of(9, 9, 9, 9), 9, [2, 2]), [0, 2]);
+  assert.deepEqual(places(Int32Array.of(9, 9, 9, 1, 9), 9, [3, 1]), [0, 4]);
+  assert.deepEqual(places(Int32Array.of(1), 9, []), []);
   for (const ids of [
     [9, 1, 9],
     [9, 9, 9],
     [9, 9, 9, 9],
   ])
-    assert.throws(() => places(Int32Array.from(ids), 9, 2, 1), { code: 'invalid_argument' });
+    assert.throws(() => places(Int32Array.from(ids), 9, [2]), { code: 'invalid_argument' });
 });
 
 test('an evaluation has each picture whole or not at all', () => {
-  const vision = { tokens: 10, wholePrompt: false };
+  const vision = { tokens: 10, wholePicture: true, wholePrompt: false };
   const request = {
     ids: new Int32Array(50),
     pictures: [
@@ -111,9 +128,17 @@ test('an evaluation has each picture whole or not at all', () => {
   assert.equal(chunkEnd(12, 30, request, vision), 22);
   assert.equal(chunkEnd(22, 32, request, vision), 32);
   assert.equal(chunkEnd(0, 16, { ...request, pictures: [] }, vision), 16);
-  const whole = { tokens: 10, wholePrompt: true };
+  assert.equal(chunkEnd(0, 16, request, { ...vision, wholePicture: false }), 16);
+  const whole = { ...vision, wholePrompt: true };
   assert.equal(chunkEnd(0, 4, request, whole), 50);
   assert.equal(chunkEnd(50, 53, request, whole), 53);
+});
+
+test('an encoder reads a prompt up to its end, and what was answered comes back token by token', () => {
+  assert.equal(readEnd(0, 32, 50), 32);
+  assert.equal(readEnd(32, 64, 50), 50);
+  assert.equal(readEnd(50, 82, 50), 51);
+  assert.equal(readEnd(51, 83, 50), 52);
 });
 
 test('PaliGemma is asked about the latest pictures, and its answer goes on', () => {

@@ -37,7 +37,8 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   w.max_rope_dims = m.rope_dims;
   w.threads = team().size();
   // A window may begin and end inside a segment.
-  w.n_segments = std::min((n_ctx + kSegment - 1) / kSegment, most_seen(model, out.cache, n_ctx) / kSegment + 2);
+  const uint32_t n = positions(model, n_ctx);
+  w.n_segments = std::min((n + kSegment - 1) / kSegment, most_seen(model, out.cache, n) / kSegment + 2);
   w.exact = exact;
   out.scratch_bytes = w.lay_out(nullptr);
   BlockArena counting(nullptr, n_batch);
@@ -165,6 +166,11 @@ public:
     }
     return run(batch, adaptation, n_logits,
                [](const Job &j, CpuOps &op) { j.self->model_.family().forward(op, *j.self->state_, j.output); });
+  }
+
+  Status read(const Batch &batch, const Adaptation &adaptation) override {
+    return run(batch, adaptation, 0,
+               [](const Job &j, CpuOps &op) { j.self->model_.family().read(op, *j.self->state_); });
   }
 
 private:

@@ -45,13 +45,13 @@ CpuOps::Cut CpuOps::cut_next(uint32_t units, uint32_t most, uint64_t macs) const
   return {here, static_cast<uint32_t>(std::min<uint64_t>({even, here, Team::kMaxPieces}))};
 }
 
-void CpuOps::rotations(std::initializer_list<const Rope *> ropes) {
+void CpuOps::rotations(std::initializer_list<const Rope *> ropes, uint32_t across) {
   cut(batch.n, [&](Range tokens) {
     for (const Rope *rope : ropes)
       for (uint32_t t = tokens.begin; t < tokens.end; t++) {
         float *out = ws_.angles[rope->index] + size_t(t) * ws_.max_rope_dims;
         for (uint32_t i = 0; i < rope->n_dims / 2; i++) {
-          const float angle = float(batch.past + t) * rope->frequency(i, ws_.n_ctx);
+          const float angle = rope->angle(i, batch.past + t - batch.read, across, ws_.n_ctx);
           out[i * 2] = std::cos(angle) * rope->magnitude;
           out[i * 2 + 1] = std::sin(angle) * rope->magnitude;
         }
@@ -61,7 +61,7 @@ void CpuOps::rotations(std::initializer_list<const Rope *> ropes) {
 
 const float *CpuOps::picture_row(uint32_t token) const {
   for (const Placed &p : batch.pictures)
-    if (token >= p.first && token - p.first < p.n) return p.rows.data + size_t(token - p.first) * p.rows.width;
+    if (token >= p.first && token - p.first < p.n) return p.rows.data + size_t(p.from + token - p.first) * p.rows.width;
   return nullptr;
 }
 
@@ -87,16 +87,28 @@ void CpuOps::embed(const RowTable &table, float factor, Rows out) {
     for (uint32_t u = units.begin; u < units.end; u++) {
       const uint32_t t = u / slices, i = u % slices;
       float *to = out.data + size_t(t) * out.width + i * width;
-      table.read(static_cast<uint32_t>(batch.ids[t]), i, to);
+      table.read(picture_row(t) != nullptr ? 0 : static_cast<uint32_t>(batch.ids[t]), i, to);
       scale(to, factor, width);
     }
   });
 }
 
-void CpuOps::add_embedding(const Matrix &table, Index index, Rows x) {
+void CpuOps::add_embedding(const Matrix &table, Index index, Rows x, uint32_t across) {
+  const auto row_of = [&](uint32_t token) {
+    switch (index) {
+    case Index::Position:
+      return token;
+    case Index::First:
+      return 0u;
+    case Index::Column:
+      return token % across;
+    case Index::Row:
+      return table.rows / 2 + token / across;
+    }
+  };
   cut(batch.n, [&](Range tokens) {
     for (uint32_t t = tokens.begin; t < tokens.end; t++) {
-      const uint32_t row = index == Index::Position ? t : 0;
+      const uint32_t row = row_of(t);
       table.kernel->dequantize(table.data + row / 4 * group_bytes(table), table.columns, row % 4, own_.normed);
       add(x.data + size_t(t) * x.width, own_.normed, x.width);
     }
@@ -162,6 +174,13 @@ void CpuOps::copy(Rows from, Rows to) {
   cut(batch.n, [&](Range tokens) {
     const size_t begin = size_t(tokens.begin) * from.width, end = size_t(tokens.end) * from.width;
     std::memcpy(to.data + begin, from.data + begin, (end - begin) * sizeof(float));
+  });
+}
+
+void CpuOps::clip(Rows x, float low, float high) {
+  cut(batch.n, [&](Range tokens) {
+    for (size_t i = size_t(tokens.begin) * x.width; i < size_t(tokens.end) * x.width; i++)
+      x.data[i] = std::fmin(std::fmax(x.data[i], low), high);
   });
 }
 
@@ -319,6 +338,14 @@ void CpuOps::gate(const Input &x, const Linear &gate, Glu act, Rows by, uint32_t
   products(x, batch.n, {{gate, out}}, act == Glu::Silu ? Finish::SiluBy : Finish::GeluBy, 1, 0, {by, first});
 }
 
+void CpuOps::glu(Rows up, Glu act, Rows gate) {
+  const auto multiply = act == Glu::Silu ? silu_multiply : gelu_multiply;
+  cut(batch.n, [&](Range tokens) {
+    for (uint32_t t = tokens.begin; t < tokens.end; t++)
+      multiply(gate.data + size_t(t) * gate.width, up.data + size_t(t) * up.width, gate.width);
+  });
+}
+
 uint32_t CpuOps::keep_last(uint32_t n, std::initializer_list<Rows *> rows) {
   if (ws_.collecting || is_tapped()) return batch.n;
   const uint32_t left_out = batch.n - n;
@@ -350,32 +377,32 @@ void CpuOps::pool(const Input &x, Pooling how, Rows out) {
 }
 
 void CpuOps::patches(const Pixels &pixels, uint32_t side, Rows out) {
-  const uint32_t across = pixels.side / side;
+  const uint32_t across = pixels.width / side;
   cut(batch.n, [&](Range rows) {
     for (uint32_t p = rows.begin; p < rows.end; p++) {
-      const uint8_t *corner = pixels.rgb + (size_t(p / across) * pixels.side + p % across) * side * 3;
+      const uint8_t *corner = pixels.rgb + (size_t(p / across) * pixels.width + p % across) * side * 3;
       float *row = out.data + size_t(p) * out.width;
       for (uint32_t colour = 0; colour < 3; colour++) {
         const float factor = 1 / (255 * pixels.deviation[colour]);
         const float offset = -pixels.mean[colour] / pixels.deviation[colour];
         for (uint32_t y = 0; y < side; y++)
           for (uint32_t x = 0; x < side; x++)
-            *row++ = float(corner[(size_t(y) * pixels.side + x) * 3 + colour]) * factor + offset;
+            *row++ = float(corner[(size_t(y) * pixels.width + x) * 3 + colour]) * factor + offset;
       }
     }
   });
 }
 
-void CpuOps::merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) {
-  const uint32_t across = side / factor;
-  batch.n = across * across;
+void CpuOps::merge_rows(Rows x, uint32_t across, uint32_t factor, Merge how, Rows out) {
+  const uint32_t merged = across / factor;
+  batch.n /= factor * factor;
   cut(batch.n, [&](Range rows) {
     for (uint32_t r = rows.begin; r < rows.end; r++) {
-      const float *corner = x.data + (size_t(r / across) * side + r % across) * factor * x.width;
+      const float *corner = x.data + (size_t(r / merged) * across + r % merged) * factor * x.width;
       float *row = out.data + size_t(r) * out.width;
       if (how == Merge::Mean) std::memset(row, 0, out.width * sizeof(float));
       for (uint32_t i = 0; i < factor * factor; i++) {
-        const float *in = corner + (size_t(i / factor) * side + i % factor) * x.width;
+        const float *in = corner + (size_t(i / factor) * across + i % factor) * x.width;
         if (how == Merge::Mean)
           add(row, in, x.width);
         else
@@ -399,17 +426,19 @@ namespace {
 
 /// Rotates one head in place; `angles` holds (n_dims / 2) pairs of cos and sin.
 void rotate(float *head, const Rope &rope, const float *angles) {
-  const uint32_t half = rope.n_dims / 2, step = rope.neox ? 1 : 2, partner = rope.neox ? half : 1;
-  for (uint32_t i = 0; i < half; i++) {
-    const float c = angles[i * 2], s = angles[i * 2 + 1], a = head[i * step], b = head[i * step + partner];
-    head[i * step] = a * c - b * s;
-    head[i * step + partner] = a * s + b * c;
-  }
+  const uint32_t pairs = rope.pairs(), step = rope.neox ? 1 : 2, partner = rope.neox ? pairs : 1;
+  for (const float *end = angles + rope.n_dims; angles < end; head += 2 * pairs)
+    for (uint32_t i = 0; i < pairs; i++, angles += 2) {
+      const float c = angles[0], s = angles[1], a = head[i * step], b = head[i * step + partner];
+      head[i * step] = a * c - b * s;
+      head[i * step + partner] = a * s + b * c;
+    }
 }
 
 /// The positions that a token sees: in one piece, for whoever is in a block sees all that lies up to its end.
 Range seen(const AttentionSpec &spec, const Batch &batch, uint32_t token) {
   const uint32_t position = batch.past + token;
+  if (batch.read != 0) return {0, batch.is_in_ring(spec.window, position) ? batch.read + spec.window : position + 1};
   Range seen{spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0,
              position + 1 + std::min(spec.ahead, batch.n - token - 1)};
   for (const Together &block : batch.blocks)
@@ -440,7 +469,7 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
         if (spec.rope != nullptr)
           rotate(head, *spec.rope, ws_.angles[spec.rope->index] + size_t(first_ + t) * ws_.max_rope_dims);
       };
-      for (uint32_t i = 0; i < group; i++) {
+      for (uint32_t i = 0; i < group && q.data != nullptr; i++) {
         float *head = q.data + size_t(t) * q.width + (h * group + i) * hd;
         if (spec.q_norm != nullptr) slm::rmsnorm(head, spec.q_norm, spec.norm_epsilon, hd, head);
         turn(head);
@@ -451,9 +480,10 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
       if (spec.k_norm != nullptr) slm::rmsnorm(key, spec.k_norm, spec.norm_epsilon, hd, key);
       if (spec.v_norm) slm::rmsnorm(value, nullptr, spec.norm_epsilon, hd, value);
       turn(key);
-      store_kv(cache, h, batch.past + t, key, value);
+      store_kv(cache, h, batch.slot(spec.window, batch.past + t), key, value);
     }
   });
+  if (q.data == nullptr) return;
   if (batch.n == 1)
     attend_one(q, spec, cache, out);
   else
@@ -463,7 +493,8 @@ void CpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
 /// Segments of each key head are computed apart, and merged in order.
 void CpuOps::attend_one(Rows q, const AttentionSpec &spec, const KvLayer &cache, Rows out) {
   const uint32_t hd = spec.head_dim, group = spec.n_head / spec.n_head_kv, stride = hd + 2;
-  const uint32_t end = batch.past + 1, begin = seen(spec, batch, 0).begin, first = begin / kSegment;
+  const Range all = seen(spec, batch, 0);
+  const uint32_t end = all.end, begin = all.begin, first = begin / kSegment;
   const uint32_t n_segments = (end + kSegment - 1) / kSegment - first;
   // A unit is a few of the queries of a key head over one segment.
   const uint32_t at_once = std::min(group, kMaxQueries), runs = (group + at_once - 1) / at_once;

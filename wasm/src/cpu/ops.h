@@ -61,10 +61,10 @@ public:
   CpuOps(Team &team, uint32_t thread, uint64_t step, const Batch &tokens, Workspace &ws)
       : Ops(ws.probe), batch(tokens), team_(team), thread_(thread), step_(step), ws_(ws), own_(ws.own[thread]) {}
 
-  void rotations(std::initializer_list<const Rope *> ropes) override;
+  void rotations(std::initializer_list<const Rope *> ropes, uint32_t across) override;
   void embed(const Matrix &table, float factor, Rows out) override;
   void embed(const RowTable &table, float factor, Rows out) override;
-  void add_embedding(const Matrix &table, Index index, Rows x) override;
+  void add_embedding(const Matrix &table, Index index, Rows x, uint32_t across) override;
   void layernorm(const LayerNorm &norm, Rows x, Rows out) override;
   void gelu(Rows x, GeluForm which) override;
   void rmsnorm(const Input &x, Rows out, uint32_t first) override;
@@ -85,9 +85,11 @@ public:
   void state_space(const StateSpace &space, RecurrentLayer &memory, Rows out) override;
   void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
   void gate(Rows gate, Rows x) override;
+  void glu(Rows up, Glu act, Rows gate) override;
+  void clip(Rows x, float low, float high) override;
   void pool(const Input &x, Pooling how, Rows out) override;
   void patches(const Pixels &pixels, uint32_t side, Rows out) override;
-  void merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) override;
+  void merge_rows(Rows x, uint32_t across, uint32_t factor, Merge how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) override;
   void accumulate(Rows x, Rows y) override;
   void copy(Rows from, Rows to) override;

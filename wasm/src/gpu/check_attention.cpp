@@ -130,7 +130,7 @@ Status start_attention(Checks::Running &r, const LoadedModel &model, const Atten
     const Batch batch{nullptr, n, past};
     GpuOps op(batch, r.scratch, model.weights(), nullptr, false);
     r.scratch.host_angles.resize(size_t(n) * stride);
-    if (spec.rope != nullptr) op.rotations({spec.rope});
+    if (spec.rope != nullptr) op.rotations({spec.rope}, 1);
     out = r.room(n, widths[0]);
     op.attention(r.upload(t.q, widths[0]), r.upload(t.k, widths[1]), r.upload(t.v, widths[1]), spec, cache, out);
     gpu_submit(); // what the next call uploads would come before what this one has encoded

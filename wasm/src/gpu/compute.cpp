@@ -44,7 +44,7 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   out.ids = n_batch * 4;
   out.angles = uint64_t(n_batch) * m.rope_dims * 4;
   out.normed = out.up = uint64_t(n_batch) * stride_of(widest) * 4;
-  const uint32_t seen = most_seen(model, out.cache, n_ctx);
+  const uint32_t seen = most_seen(model, out.cache, positions(model, n_ctx));
   out.partials = uint64_t(m.n_head) * (seen / GpuOps::kSegment + 2) * (m.head_dim + 2) * 4;
   BufferArena counting(n_batch, nullptr);
   (void)model.family().new_state(counting);
@@ -199,8 +199,16 @@ public:
     drawing_.encode(draw, logits_, (n_logits_ - 1) * stride_of(model_.tokenizer()->n_vocab()), scratch_.ids);
   }
 
-  Status go_on(uint32_t past, const Adaptation &adaptation) override {
-    encode({nullptr, 1, past}, adaptation, 1); // the id is where the draw has left it
+  Status read(const Batch &batch, const Adaptation &adaptation) override {
+    gpu_upload(scratch_.ids.handle(), 0, batch.ids, batch.n * 4);
+    GpuOps op = operations(batch, adaptation);
+    model_.family().read(op, *state_);
+    gpu_submit();
+    return SLM_OK;
+  }
+
+  Status go_on(uint32_t past, uint32_t read, const Adaptation &adaptation) override {
+    encode({nullptr, 1, past, {}, {}, read}, adaptation, 1); // the id is where the draw has left it
     gpu_submit();
     return SLM_OK;
   }
@@ -245,10 +253,14 @@ private:
       gpu_read(handle_of(rows.data), i * stride_of(rows.width) * 4, rows.width * 4, out + size_t(i) * rows.width);
   }
 
-  void encode(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) {
+  GpuOps operations(const Batch &batch, const Adaptation &adaptation) {
     const uint32_t state[4] = {batch.past};
     gpu_upload(scratch_.batch.handle(), 0, state, sizeof state);
-    GpuOps op(batch, scratch_, model_.weights(), adaptation.uses.empty() ? nullptr : &adaptation, exact_);
+    return {batch, scratch_, model_.weights(), adaptation.uses.empty() ? nullptr : &adaptation, exact_};
+  }
+
+  void encode(const Batch &batch, const Adaptation &adaptation, uint32_t n_logits) {
+    GpuOps op = operations(batch, adaptation);
     model_.family().forward(op, *state_, {n_logits, name_of<float>(logits_.handle())});
     n_logits_ = n_logits;
   }
@@ -322,8 +334,14 @@ Status Compute::prepare(const LoadedModel &model, uint32_t n_ctx, uint32_t n_bat
     struct {
       uint32_t n, past, n_logits;
     } const evaluations[] = {{1, 0, 1}, {1, longest - 1, 1}, {few, 0, few}, {most, 0, 1}, {many, 0, many}};
-    for (const auto &e : evaluations)
-      SLM_TRY(pretended->eval({ids.data(), e.n, e.past}, none, e.n_logits, false));
+    for (const auto &e : evaluations) {
+      if (!model.family().shape().reads()) {
+        SLM_TRY(pretended->eval({ids.data(), e.n, e.past}, none, e.n_logits, false));
+        continue;
+      }
+      SLM_TRY(pretended->read({ids.data(), e.n, 0}, none));
+      SLM_TRY(pretended->eval({ids.data(), 1, std::max(e.past, e.n), {}, {}, e.n}, none, 1, false));
+    }
     if (recurrent_floats(recurrent_shapes(model)) != 0) pretended->keep(0);
     Draw draw{};
     draw.adjustments.push_back({.id = 0});

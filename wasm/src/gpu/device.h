@@ -49,6 +49,7 @@ private:
 struct Scratch {
   uint32_t n_batch = 0, n_ctx = 0, max_rope_dims = 0;
   Buffer batch;             // { past, 0, 0, 0 }
+  Buffer slot, last;        // as batch, of a token in a ring: where its keys go, and the last position that it sees
   Buffer ids;               // (n_batch)
   Buffer angles[kMaxRopes]; // (n_batch, max_rope_dims): pairs of cos and sin
   Buffer normed;            // (n_batch, the widest rows)

@@ -11,10 +11,10 @@ class Noting final : public Ops {
 public:
   Kinds found;
 
-  void rotations(std::initializer_list<const Rope *>) override {}
+  void rotations(std::initializer_list<const Rope *>, uint32_t) override {}
   void embed(const Matrix &, float, Rows) override {}
   void embed(const RowTable &, float, Rows) override {}
-  void add_embedding(const Matrix &, Index, Rows) override {}
+  void add_embedding(const Matrix &, Index, Rows, uint32_t) override {}
   void layernorm(const LayerNorm &, Rows, Rows) override { found.encoder.layernorm = true; }
   void gelu(Rows, GeluForm) override { found.encoder.gelu = true; }
   void rmsnorm(const Input &, Rows, uint32_t) override {}
@@ -64,6 +64,8 @@ public:
   }
   void part_heads(Rows, uint32_t, Rows, Rows) override {}
   void gate(Rows, Rows) override {}
+  void glu(Rows, Glu, Rows) override {}
+  void clip(Rows, float, float) override {}
   void patches(const Pixels &, uint32_t, Rows) override {}
   void merge_rows(Rows, uint32_t, uint32_t, Merge, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
@@ -80,7 +82,8 @@ public:
     found.encoder.rmsnorm = x.norm != nullptr;
     found.encoder.pooling = how;
   }
-  void attention(Rows, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
+  void attention(Rows q, Rows, Rows, const AttentionSpec &spec, KvLayer &, Rows) override {
+    if (q.width == 0) return; // nothing attends
     for (const AttentionSpec &s : found.attention)
       if (s.rope == spec.rope && s.window == spec.window && s.ahead == spec.ahead) return;
     found.attention.push_back(spec);
@@ -113,6 +116,7 @@ Kinds kinds_of(const LoadedModel &model) {
   const std::unique_ptr<State> state = model.family().new_state(rows);
   state->cache.resize(model.family().shape().n_layer);
   state->recurrent.resize(model.family().shape().n_layer);
+  if (model.family().shape().reads()) model.family().read(op, *state);
   model.family().forward(op, *state, {1, nullptr});
   return std::move(op.found);
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 namespace slm {
@@ -41,14 +42,14 @@ uint32_t GpuOps::rows_at_once(uint32_t units, uint32_t n_tokens) {
   return units >= 4096 && n_tokens == 1 ? 4 : units >= 1024 ? 2 : 1;
 }
 
-void GpuOps::rotations(std::initializer_list<const Rope *> ropes) {
+void GpuOps::rotations(std::initializer_list<const Rope *> ropes, uint32_t across) {
   for (const Rope *rope : ropes) {
     const uint32_t half = rope->n_dims / 2, stride = scratch_.max_rope_dims;
     std::vector<float> &angles = scratch_.host_angles;
     angles.resize(size_t(batch_.n) * stride);
     for (uint32_t t = 0; t < batch_.n; t++)
       for (uint32_t i = 0; i < half; i++) {
-        const float angle = float(batch_.past + t) * rope->frequency(i, scratch_.n_ctx);
+        const float angle = rope->angle(i, batch_.past + t - batch_.read, across, scratch_.n_ctx);
         float *out = angles.data() + size_t(t) * stride + i * 2;
         out[0] = std::cos(angle) * rope->magnitude;
         out[1] = std::sin(angle) * rope->magnitude;
@@ -57,8 +58,8 @@ void GpuOps::rotations(std::initializer_list<const Rope *> ropes) {
   }
 }
 
-void GpuOps::look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor,
-                     uint32_t x) {
+void GpuOps::look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor, uint32_t x,
+                     uint32_t across) {
   const Placement &place = placement(m);
   for (const Part &part : place.parts) {
     gpu::Embed op;
@@ -73,17 +74,18 @@ void GpuOps::look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t in
     op.first_row = part.first_row, op.rows = part.rows;
     op.n = batch_.n;
     op.factor = factor;
+    op.across = across, op.half = m.rows / 2;
     gpu_encode(&op);
   }
 }
 
-void GpuOps::add_embedding(const Matrix &table, Index index, Rows x) {
-  look_up(table, kept_, index == Index::Position ? 1 : 2, true, 1, handle_of(x.data));
+void GpuOps::add_embedding(const Matrix &table, Index index, Rows x, uint32_t across) {
+  look_up(table, kept_, 1 + static_cast<uint32_t>(index), true, 1, handle_of(x.data), across);
 }
 
-void GpuOps::copy_floats(uint32_t src, uint32_t dst, uint32_t to, uint32_t n) {
+void GpuOps::copy_floats(uint32_t src, uint32_t dst, uint32_t to, uint32_t n, uint32_t from) {
   gpu::Copy op;
-  op.n = n, op.to = to;
+  op.n = n, op.to = to, op.first = from;
   op.grid[0] = std::min(divided(n, 256), kMostWorkgroups);
   op.src = src, op.dst = dst;
   gpu_encode(&op);
@@ -115,7 +117,7 @@ void GpuOps::embed(const Matrix &table, float factor, Rows out) {
   if (adapted_ != nullptr) adapt_embedding(factor, out);
   const uint32_t stride = stride_of(out.width);
   for (const Placed &p : batch_.pictures)
-    copy_floats(handle_of(p.rows.data), handle_of(out.data), p.first * stride, p.n * stride);
+    copy_floats(handle_of(p.rows.data), handle_of(out.data), p.first * stride, p.n * stride, p.from * stride);
 }
 
 void GpuOps::adapt_embedding(float factor, Rows out) {
@@ -143,8 +145,10 @@ void GpuOps::embed(const RowTable &table, float factor, Rows out) {
   rows.assign(size_t(batch_.n) * stride, 0);
   for (uint32_t t = 0; t < batch_.n; t++) {
     float *row = rows.data() + size_t(t) * stride;
+    const bool shown = std::any_of(batch_.pictures.begin(), batch_.pictures.end(),
+                                   [&](const Placed &p) { return t >= p.first && t - p.first < p.n; });
     for (uint32_t i = 0; i < slices; i++)
-      table.read(static_cast<uint32_t>(batch_.ids[t]), i, row + i * table.slice());
+      table.read(shown ? 0 : static_cast<uint32_t>(batch_.ids[t]), i, row + i * table.slice());
     for (uint32_t c = 0; c < table.columns; c++)
       row[c] *= factor;
   }
@@ -207,6 +211,7 @@ GpuOps::From GpuOps::normalize(const From &f) { return normalize(f, 0, scratch_.
 GpuOps::From GpuOps::normalize(const From &f, uint32_t first, uint32_t out, uint32_t stride) {
   gpu::Rmsnorm op;
   op.grid[0] = f.n;
+  op.PLAIN = f.norm == kNone;
   op.x = f.x, op.vectors = kept_.vectors, op.out = out;
   op.width = f.width;
   op.x_stride = f.stride, op.stride = stride;
@@ -388,12 +393,27 @@ void GpuOps::glu(const Input &x, const Linear &gate, const Linear &up, Glu act, 
     return multiply_few(f, both, 2, act == Glu::Silu ? Silu : Gelu, 0, 1);
   }
   products(x, batch_.n, {{gate, out}, {up, apart}}, Store);
+  glu(apart, act, out);
+}
+
+void GpuOps::glu(Rows up, Glu act, Rows gate) {
   gpu::Glu op;
   op.GELU = act == Glu::Gelu;
-  op.n = batch_.n * stride_of(out.width);
+  op.n = batch_.n * stride_of(gate.width);
   spread(divided(op.n, 256), op.grid);
-  op.up = scratch_.up.handle(), op.gate = handle_of(out.data);
+  op.up = handle_of(up.data), op.gate = handle_of(gate.data);
   op.quads = op.n / 4;
+  gpu_encode(&op);
+}
+
+void GpuOps::clip(Rows x, float low, float high) {
+  gpu::Clip op;
+  op.x = handle_of(x.data);
+  op.n = batch_.n * stride_of(x.width);
+  spread(divided(op.n, 256), op.grid);
+  // A shader knows no infinity; what pads a row is zero, and nobody reads it as anything else.
+  op.low = std::fmax(low, -std::numeric_limits<float>::max());
+  op.high = std::fmin(high, std::numeric_limits<float>::max());
   gpu_encode(&op);
 }
 
@@ -443,7 +463,7 @@ void GpuOps::pool(const Input &x, Pooling how, Rows out) {
 void GpuOps::patches(const Pixels &pixels, uint32_t side, Rows out) {
   gpu::Patches op;
   op.pixels = handle_of(pixels.rgb), op.out = handle_of(out.data);
-  op.side = pixels.side, op.length = side, op.across = pixels.side / side;
+  op.width = pixels.width, op.length = side, op.across = pixels.width / side;
   op.stride = stride_of(out.width);
   op.n = batch_.n * 3 * side * side;
   spread(divided(op.n, 64), op.grid);
@@ -456,12 +476,12 @@ void GpuOps::patches(const Pixels &pixels, uint32_t side, Rows out) {
   gpu_encode(&op);
 }
 
-void GpuOps::merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) {
-  batch_.n = side / factor * (side / factor);
+void GpuOps::merge_rows(Rows x, uint32_t across, uint32_t factor, Merge how, Rows out) {
+  batch_.n /= factor * factor;
   gpu::MergeRows op;
   op.MEAN = how == Merge::Mean;
   op.x = handle_of(x.data), op.out = handle_of(out.data);
-  op.side = side, op.factor = factor;
+  op.across = across, op.factor = factor;
   op.quads = x.width / 4; // a head has a multiple of 8 columns
   op.x_stride = stride_of(x.width), op.out_stride = stride_of(out.width);
   op.n = batch_.n * (out.width / 4);
@@ -475,21 +495,35 @@ void GpuOps::logits(const Input &x, const Linear &head, float cap, uint32_t n, f
 
 // ---- attention ----------------------------------------------------------------------
 
+/// The shaders know one position of a call: in a ring that is where its keys go, and then the last one seen.
+void GpuOps::wrap(uint32_t window) {
+  if (wrapped_) return; // all rings of a model are as wide
+  wrapped_ = true;
+  for (Buffer *buffer : {&scratch_.slot, &scratch_.last})
+    if (buffer->handle() == 0) *buffer = Buffer(16);
+  const uint32_t slot[4] = {batch_.slot(window, batch_.past)}, last[4] = {batch_.read + window - 1};
+  gpu_upload(scratch_.slot.handle(), 0, slot, sizeof slot);
+  gpu_upload(scratch_.last.handle(), 0, last, sizeof last);
+}
+
 void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) {
   gpu::Rope rope;
-  const bool appends = k.data != nullptr;
-  rope.grid[0] = spec.n_head + (appends ? spec.n_head_kv : 0), rope.grid[1] = batch_.n;
+  const bool appends = k.data != nullptr, attends = q.data != nullptr;
+  const bool in_ring = batch_.is_in_ring(spec.window, batch_.past);
+  if (in_ring) wrap(spec.window);
+  rope.grid[0] = (attends ? spec.n_head : 0) + (appends ? spec.n_head_kv : 0), rope.grid[1] = batch_.n;
   rope.NEOX = spec.rope != nullptr && spec.rope->neox;
   rope.QK_NORM = spec.q_norm != nullptr;
   rope.V_NORM = spec.v_norm;
   rope.F16 = cache.f16;
-  rope.batch = scratch_.batch.handle();
+  rope.batch = in_ring ? scratch_.slot.handle() : scratch_.batch.handle();
   rope.angles = scratch_.angles[spec.rope == nullptr ? 0 : spec.rope->index].handle();
   rope.vectors = kept_.vectors;
   rope.q = handle_of(q.data), rope.k = handle_of(k.data), rope.v = handle_of(v.data);
   if (appends) rope.keys = handle_of(cache.keys), rope.values = handle_of(cache.values);
-  rope.n_head = spec.n_head, rope.n_head_kv = spec.n_head_kv, rope.head_dim = spec.head_dim;
+  rope.n_head = attends ? spec.n_head : 0, rope.n_head_kv = spec.n_head_kv, rope.head_dim = spec.head_dim;
   rope.half = spec.rope == nullptr ? 0 : spec.rope->n_dims / 2;
+  rope.pairs = spec.rope == nullptr ? 1 : spec.rope->pairs();
   rope.q_stride = stride_of(q.width), rope.kv_stride = stride_of(k.width);
   rope.angle_stride = scratch_.max_rope_dims;
   rope.capacity = cache.capacity;
@@ -499,11 +533,14 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   rope.first = first_;
   rope.temperature = spec.temperature, rope.temperature_span = spec.temperature_span;
   gpu_encode(&rope);
+  if (!attends) return;
 
   // A single token's positions are shared out among workgroups; many tokens are enough by themselves.
   const uint32_t rows = batch_.n * (spec.n_head / spec.n_head_kv); // of a key head
-  const uint32_t first = first_seen(spec.window, batch_.past) / kSegment;
-  const uint32_t segments = batch_.n == 1 ? batch_.past / kSegment - first + 1 : 1;
+  const uint32_t window = batch_.read == 0 ? spec.window : 0;      // whose ring holds no more than it
+  const uint32_t last = in_ring ? batch_.read + spec.window - 1 : batch_.past;
+  const uint32_t first = first_seen(window, last) / kSegment;
+  const uint32_t segments = batch_.n == 1 ? last / kSegment - first + 1 : 1;
   gpu::Attention op;
   op.HEAD_DIM = spec.head_dim;
   op.QUERIES = rows > 4 && spec.head_dim <= 256 ? 8 : 4;
@@ -512,13 +549,13 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   op.BLOCKS = !batch_.blocks.empty();
   op.blocks = op.BLOCKS != 0 ? scratch_.blocks.handle() : 0;
   op.grid[0] = spec.n_head_kv, op.grid[1] = divided(rows, op.QUERIES), op.grid[2] = segments;
-  op.batch = rope.batch;
+  op.batch = in_ring ? scratch_.last.handle() : scratch_.batch.handle();
   op.q = rope.q, op.keys = handle_of(cache.keys), op.values = handle_of(cache.values), op.out = handle_of(out.data);
   op.partials = segments > 1 ? scratch_.partials.handle() : 0;
   op.n_head = spec.n_head, op.n_head_kv = spec.n_head_kv;
   op.q_stride = rope.q_stride, op.out_stride = stride_of(out.width);
   op.capacity = cache.capacity;
-  op.window = spec.window;
+  op.window = window;
   op.ahead = std::min(spec.ahead, batch_.n);
   op.n = batch_.n;
   op.first = first_;

@@ -34,10 +34,10 @@ public:
       : Ops(scratch.probe), batch_(tokens), scratch_(scratch), kept_(weights.kept()), adapted_(adapted),
         form_(exact && form == Form::Dot8 ? Form::Sweep : form) {}
 
-  void rotations(std::initializer_list<const Rope *> ropes) override;
+  void rotations(std::initializer_list<const Rope *> ropes, uint32_t across) override;
   void embed(const Matrix &table, float factor, Rows out) override;
   void embed(const RowTable &table, float factor, Rows out) override;
-  void add_embedding(const Matrix &table, Index index, Rows x) override;
+  void add_embedding(const Matrix &table, Index index, Rows x, uint32_t across) override;
   void layernorm(const LayerNorm &norm, Rows x, Rows out) override;
   void gelu(Rows x, GeluForm which) override;
   void rmsnorm(const Input &x, Rows out, uint32_t first) override;
@@ -57,9 +57,11 @@ public:
   void state_space(const StateSpace &space, RecurrentLayer &memory, Rows out) override;
   void part_heads(Rows x, uint32_t head_dim, Rows first, Rows second) override;
   void gate(Rows gate, Rows x) override;
+  void glu(Rows up, Glu act, Rows gate) override;
+  void clip(Rows x, float low, float high) override;
   void pool(const Input &x, Pooling how, Rows out) override;
   void patches(const Pixels &pixels, uint32_t side, Rows out) override;
-  void merge_rows(Rows x, uint32_t side, uint32_t factor, Merge how, Rows out) override;
+  void merge_rows(Rows x, uint32_t across, uint32_t factor, Merge how, Rows out) override;
   void logits(const Input &x, const Linear &head, float cap, uint32_t n, float *out, float factor) override;
   void accumulate(Rows x, Rows y) override;
   void copy(Rows from, Rows to) override;
@@ -81,14 +83,15 @@ public:
   /// Positions that one workgroup of a single token's attention goes through.
   static constexpr uint32_t kSegment = 128;
 
-  /// dst from float `to` on = the first `n` floats of src, two buffers.
-  static void copy_floats(uint32_t src, uint32_t dst, uint32_t to, uint32_t n);
+  /// dst from float `to` on = `n` floats of src from `from` on, two buffers.
+  static void copy_floats(uint32_t src, uint32_t dst, uint32_t to, uint32_t n, uint32_t from = 0);
 
 private:
   /// y = x + factor y, where x has `n` rows as y has, or one that is added to all.
   void combine(uint32_t x, uint32_t n, float factor, Rows y);
   /// Rows of `m` for the batch's tokens, by the numbers of embed.wgsl.
-  void look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor, uint32_t x);
+  void look_up(const Matrix &m, const WeightStore::Kept &kept, uint32_t index, bool add, float factor, uint32_t x,
+               uint32_t across = 1);
 
   void adapt_embedding(float factor, Rows out);
 
@@ -129,12 +132,14 @@ private:
   /// Adds what the adapters make of x, times `factor`, to y; the last of them with `last` in place of Add.
   void adapt(const From &f, const Product &product, Finish last, float factor, float cap);
   bool is_adapted(std::initializer_list<Product> products) const;
+  void wrap(uint32_t window);
 
   Batch batch_;        // of which pool(), merge_rows() and keep_last() leave fewer rows
   uint32_t first_ = 0; // token of the call that is the batch's first
   Scratch &scratch_;
   const WeightStore::Kept &kept_; // of the model
   const Adaptation *adapted_;     // or null
+  bool wrapped_ = false;          // the token lies in a ring, whose positions the device has
   Form form_;
 };
 

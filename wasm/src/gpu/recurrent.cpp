@@ -1,8 +1,13 @@
 // recurrent.cpp: the operations of recurrent layers on the GPU; see ops.h. A lane
-// has a channel, or a column of a head's state, and goes through time.
+// has a channel, or a part of a column of a head's state, and goes through time.
 #include "ops.h"
 
 namespace slm {
+namespace {
+
+constexpr uint32_t kScanColumns = 16; // of a workgroup, whose lanes keep them to themselves
+
+} // namespace
 
 void GpuOps::convolve(Rows x, const Convolution &c, RecurrentLayer &memory, Rows out) {
   gpu::Convolve op;
@@ -55,25 +60,32 @@ void GpuOps::rg_lru(const RgLru &gates, RecurrentLayer &memory, Rows x) {
 
 void GpuOps::delta_rule(const DeltaRule &rule, RecurrentLayer &memory, Rows out) {
   gpu::DeltaRule op;
-  op.grid[0] = rule.n_head;
+  op.grid[0] = rule.n_head, op.grid[1] = (rule.head_dim + kScanColumns - 1) / kScanColumns;
   op.batch = scratch_.batch.handle(), op.vectors = kept_.vectors;
   op.qkv = handle_of(rule.qkv.data), op.strength = handle_of(rule.strength.data);
-  op.decay = handle_of(rule.decay.data), op.gate = handle_of(rule.gate.data);
+  op.decay = handle_of(rule.decay.data);
   op.memory = handle_of(memory.memory), op.out = handle_of(out.data);
-  op.n_head_k = rule.n_head_k, op.n_head = rule.n_head, op.width = rule.head_dim;
+  op.n_head_k = rule.n_head_k, op.width = rule.head_dim;
   op.qkv_stride = stride_of(rule.qkv.width), op.heads_stride = stride_of(rule.n_head);
-  op.values_stride = stride_of(out.width);
+  op.out_stride = stride_of(out.width);
   op.n = batch_.n;
   op.decay_bias = kept_.vector_at(rule.decay_bias), op.rate = kept_.vector_at(rule.rate);
-  op.norm = kept_.vector_at(rule.norm), op.epsilon = rule.norm_epsilon;
   op.at = memory.at + memory.n_inputs;
   gpu_encode(&op);
+
+  gpu::GatedRmsnorm norm;
+  norm.grid[0] = rule.n_head, norm.grid[1] = batch_.n;
+  norm.gate = handle_of(rule.gate.data), norm.vectors = kept_.vectors, norm.x = op.out;
+  norm.width = rule.head_dim;
+  norm.gate_stride = stride_of(rule.gate.width), norm.stride = op.out_stride;
+  norm.weight = kept_.vector_at(rule.norm), norm.epsilon = rule.norm_epsilon;
+  norm.behind = 1;
+  gpu_encode(&norm);
 }
 
 void GpuOps::state_space(const StateSpace &space, RecurrentLayer &memory, Rows out) {
-  constexpr uint32_t kColumns = 16; // of a workgroup
   gpu::StateSpace op;
-  op.grid[0] = space.n_head, op.grid[1] = (space.head_dim + kColumns - 1) / kColumns;
+  op.grid[0] = space.n_head, op.grid[1] = (space.head_dim + kScanColumns - 1) / kScanColumns;
   op.batch = scratch_.batch.handle(), op.vectors = kept_.vectors;
   op.input = handle_of(space.in.data), op.convolved = handle_of(space.convolved.data);
   op.memory = handle_of(memory.memory), op.out = handle_of(out.data);
@@ -92,7 +104,7 @@ void GpuOps::state_space(const StateSpace &space, RecurrentLayer &memory, Rows o
   gpu::GatedRmsnorm norm;
   norm.grid[0] = space.n_group, norm.grid[1] = batch_.n;
   norm.gate = op.input, norm.vectors = kept_.vectors, norm.x = op.out;
-  norm.width = space.width() / space.n_group;
+  norm.width = norm.weight_step = space.width() / space.n_group;
   norm.gate_stride = op.in_stride, norm.stride = op.out_stride;
   norm.weight = kept_.vector_at(space.norm), norm.epsilon = space.norm_epsilon;
   gpu_encode(&norm);

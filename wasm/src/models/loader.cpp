@@ -301,6 +301,13 @@ Status Loader::plain_rope(Rope &rope, bool neox, uint32_t n_dims, float base) {
   return SLM_OK;
 }
 
+Status Loader::axial_rope(Rope &rope, uint32_t n_dims, float base) {
+  SLM_TRY(plain_rope(rope, true, n_dims / 2, base));
+  rope.n_dims = n_dims;
+  rope.axial = true;
+  return SLM_OK;
+}
+
 Status Loader::rope(Rope &rope, bool neox, uint32_t n_dims, float default_base) {
   float base = default_base, factor = 1;
   SLM_TRY(number("rope.freq_base", base, default_base));
@@ -459,6 +466,24 @@ Status Loader::patches(std::string_view name, uint32_t rows, uint32_t side, Line
   return claim_bias(-1, name, out);
 }
 
+Status Loader::pair_of_tables(std::string_view name, uint32_t most, uint32_t columns, uint32_t &n, Linear &out) {
+  const std::string full = tensor_name(-1, name, ".weight");
+  const TensorSlot *s = slot(full);
+  const uint64_t found = s == nullptr ? 1 : s->tensor->ne[1];
+  if (found > most)
+    return fail(SLM_ERR_BAD_FILE, "tensor '", full, "' has two tables of ", found, " rows, but at most ", most,
+                " are supported");
+  n = static_cast<uint32_t>(found);
+  return claim_matrix(-1, full, {{columns, n, 2, 1}}, 2 * n, columns, out);
+}
+
+Status Loader::bounds(int layer, std::string_view name, std::string_view which, Bounds &out) {
+  const std::string both = std::string(name) + "." + std::string(which);
+  if (!has(tensor_name(layer, both, "_min")) && !has(tensor_name(layer, both, "_max"))) return SLM_OK;
+  SLM_TRY(claim_vector(layer, tensor_name(layer, both, "_min"), 1, out.low));
+  return claim_vector(layer, tensor_name(layer, both, "_max"), 1, out.high);
+}
+
 Status Loader::vector(int layer, std::string_view name, uint32_t n, float *&out) {
   return claim_vector(layer, tensor_name(layer, name, ".weight"), n, out);
 }
@@ -567,6 +592,7 @@ constexpr Entry kFamilies[] = {
     {"recurrentgemma", new_recurrentgemma},
     {"lfm2", new_lfm2},
     {"qwen35", new_qwen35},
+    {"t5gemma2", new_t5gemma2},
 };
 } // namespace
 

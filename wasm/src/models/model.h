@@ -25,8 +25,11 @@ struct ModelShape {
   uint32_t n_embedding = 0; // numbers of a text's embedding; 0: it makes logits
   uint32_t n_wide = 0;      // of the one row on the way there, where it is wider than all others
   uint32_t n_recurrent = 0; // of the rows of recurrent layers
+  int32_t start = -1;       // the token that answers begin with, where an encoder reads prompts
 
   bool embeds() const { return n_embedding != 0; }
+  /// Whether an encoder reads a prompt, whole, before a decoder answers.
+  bool reads() const { return start >= 0; }
   /// Numbers of a row that forward() puts out.
   uint32_t n_out() const { return embeds() ? n_embedding : n_vocab; }
 };
@@ -93,6 +96,9 @@ public:
   Loader(const std::vector<std::unique_ptr<Gguf>> &files, std::string_view architecture, uint32_t n_vocab,
          LayerRange layers, std::vector<TensorSlot> &slots, std::string_view blocks = "blk.");
 
+  /// What the names of the layers that are claimed from now on begin with.
+  void under(std::string_view blocks) { blocks_ = blocks; }
+
   std::string_view architecture() const { return architecture_; }
   uint32_t n_vocab() const { return n_vocab_; }
 
@@ -126,6 +132,8 @@ public:
   Status rope(Rope &rope, bool neox, uint32_t n_dims, float default_base);
   /// A rope with a base of its own and no scaling.
   Status plain_rope(Rope &rope, bool neox, uint32_t n_dims, float base);
+  /// The same for patches; `n_dims` is a multiple of 4.
+  Status axial_rope(Rope &rope, uint32_t n_dims, float base);
 
   /// "blk.<layer>.<name>"; (rows, columns). The Linear must stay where it is.
   Status linear(int layer, std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
@@ -143,7 +151,11 @@ public:
   Status turned(std::string_view name, uint32_t rows, uint32_t columns, Linear &out);
   /// A convolution of squares that do not overlap, as a matrix: (rows, 3 colours * side * side), with its bias.
   Status patches(std::string_view name, uint32_t rows, uint32_t side, Linear &out);
+  /// Two tables of (n, columns) under one name, as one matrix; n, which the file tells, is `most` at most.
+  Status pair_of_tables(std::string_view name, uint32_t most, uint32_t columns, uint32_t &n, Linear &out);
   Status vector(int layer, std::string_view name, uint32_t n, float *&out);
+  /// "<name>.<which>_min" and "<name>.<which>_max", if the file has them.
+  Status bounds(int layer, std::string_view name, std::string_view which, Bounds &out);
   /// "blk.<layer>.<name>" as it stands: a vector that is no ".weight".
   Status bare_vector(int layer, std::string_view name, uint32_t n, float *&out);
   /// The same of one that stands: (n, 1).
@@ -243,6 +255,8 @@ public:
   /// What layer `layer` remembers in place of keys and values; nothing where it attends.
   virtual RecurrentLayer recurrent(uint32_t) const { return {}; }
   virtual std::unique_ptr<State> new_state(Arena &arena) const = 0;
+  /// Runs a prompt through the encoder, where there is one, and leaves the layers of forward() keys and values of it.
+  virtual void read(Ops &, State &) const {}
   /// Runs on every thread of the team. Only `layers` take part. Marks where it is in each of them, and ends with
   /// head().
   virtual void forward(Ops &op, State &state, const Output &output) const = 0;
@@ -275,5 +289,6 @@ std::unique_ptr<Family> new_bert();
 std::unique_ptr<Family> new_recurrentgemma();
 std::unique_ptr<Family> new_lfm2();
 std::unique_ptr<Family> new_qwen35();
+std::unique_ptr<Family> new_t5gemma2();
 
 } // namespace slm

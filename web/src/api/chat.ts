@@ -210,11 +210,15 @@ export class Chat implements ChatCompletions {
     };
     const placed = async (some: readonly ChatMessage[], dropped: number) => {
       const ids = fits(await tokenize(some), n_ctx);
-      const squares = picturesOf(some).flatMap((laid) => laid.squares);
-      if (vision === undefined || squares.length === 0) return { ids, pictures: [], dropped };
+      const views = picturesOf(some).flatMap((laid) => laid.views);
+      if (vision === undefined || views.length === 0) return { ids, pictures: [], dropped };
       const { id } = await this.#soft();
-      const at = places(ids, id, vision.n_tokens, squares.length);
-      return { ids, pictures: squares.map((rgb, i) => ({ rgb, at: at[i]! })), dropped };
+      const at = places(
+        ids,
+        id,
+        views.map(({ n_tokens }) => n_tokens),
+      );
+      return { ids, pictures: views.map((view, i) => ({ ...view, at: at[i]! })), dropped };
     };
     if (context_overflow === 'drop_oldest') {
       const room = promptRoom(n_ctx, max_tokens);

@@ -44,8 +44,9 @@ export interface TextPart {
   readonly text: string;
 }
 
-/** A picture. `url` is a data: URL: nothing is fetched. `detail: 'high'` shows its parts larger as well, where the
- *  model has learned that, and takes as many times the tokens and the time. */
+/** A picture. `url` is a data: URL: nothing is fetched. `detail: 'high'` shows it larger, or its parts as well, where
+ *  the model has learned that, and takes as many times the tokens and the time; 'low' is less than 'auto' where it can
+ *  be (Gemma 4). */
 export interface ImagePart {
   readonly type: 'image_url';
   readonly image_url: { readonly detail?: 'low' | 'high' | 'auto' } & (

@@ -34,6 +34,7 @@ export interface SaeInfo {
   readonly loaded: boolean;
 }
 
+/** What a feature stands for, as the file says. */
 export interface SaeLabel {
   readonly feature: number;
   readonly label: string;

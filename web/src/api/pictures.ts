@@ -1,9 +1,11 @@
 // The pictures of a chat's messages: those parts of a request, checked; decoded and
-// cut for the model that reads them, once for each that is still known; and what a
-// template is told in their place. Encoding is the engine's.
+// cut for the model that reads them, once for each that is still known by its bytes,
+// whichever Blob or data: URL brings them; and what a template is told in their place.
+// Encoding is the engine's.
 
 import { SlmError } from '../core/error';
-import { decode, type PictureSource } from '../vision/decode';
+import { toHex } from '../store/manifest';
+import { blobOf, decode, MOST_BYTES, type PictureSource } from '../vision/decode';
 import { type Detail, type Laid, PROJECTORS } from '../vision/projectors';
 import type { ContentPart, ImagePart } from './completions';
 import { invalid } from './params';
@@ -16,8 +18,10 @@ const KEPT = 16;
 export class MessagePictures {
   readonly #vision: ManifestVision | undefined;
   readonly #name: string;
-  /** By source and detail; the latest used last. */
-  readonly #known = new Map<unknown, Map<string, Promise<Laid>>>();
+  /** By what is in it, and by detail; the latest used last. */
+  readonly #known = new Map<string | ImageBitmap, Map<string, Promise<Laid>>>();
+  /** So that a Blob that comes with every request is read once. */
+  readonly #hashes = new WeakMap<Blob, Promise<string>>();
 
   constructor(name: string, vision: ManifestVision | undefined) {
     this.#name = name;
@@ -30,11 +34,11 @@ export class MessagePictures {
     const found = new Map<ImagePart, Laid>();
     for (const part of parts) found.set(part, await this.#laid(part, soft));
     while (this.#known.size > Math.max(KEPT, parts.length))
-      this.#known.delete(this.#known.keys().next().value);
+      this.#known.delete(this.#known.keys().next().value!);
     return found;
   }
 
-  #laid(part: ImagePart, soft: () => Promise<string>): Promise<Laid> {
+  async #laid(part: ImagePart, soft: () => Promise<string>): Promise<Laid> {
     const vision = this.#vision;
     if (vision === undefined)
       throw new SlmError(
@@ -42,10 +46,12 @@ export class MessagePictures {
         `Expected a model that sees pictures, found ${this.#name}, which reads text alone; send text, or load a model with an encoder for pictures.`,
       );
     const { detail = 'auto' } = part.image_url;
-    const source = sourceOf(part);
-    const known = this.#known.get(source) ?? new Map<string, Promise<Laid>>();
-    this.#known.delete(source);
-    this.#known.set(source, known);
+    const given = sourceOf(part);
+    const source = typeof given === 'string' ? blobOf(given) : given;
+    const key = source instanceof Blob ? await this.#hashOf(source) : source;
+    const known = this.#known.get(key) ?? new Map<string, Promise<Laid>>();
+    this.#known.delete(key);
+    this.#known.set(key, known);
     let laid = known.get(detail);
     if (laid === undefined) {
       laid = this.#made(source, vision, detail, soft);
@@ -53,6 +59,17 @@ export class MessagePictures {
       known.set(detail, laid);
     }
     return laid;
+  }
+
+  /** Of its bytes. One that is too large is not read: decoding says what is wrong with it. */
+  #hashOf(blob: Blob): Promise<string> {
+    let hash = this.#hashes.get(blob);
+    if (hash === undefined) {
+      hash = blob.size > MOST_BYTES ? Promise.resolve(`${blob.size}`) : hashed(blob);
+      hash.catch(() => this.#hashes.delete(blob));
+      this.#hashes.set(blob, hash);
+    }
+    return hash;
   }
 
   async #made(
@@ -64,6 +81,20 @@ export class MessagePictures {
     const pixels = await decode(source);
     return PROJECTORS[vision.projector].lay(pixels, { ...vision, soft: await soft() }, detail);
   }
+}
+
+async function hashed(blob: Blob): Promise<string> {
+  let bytes: ArrayBuffer;
+  try {
+    bytes = await blob.arrayBuffer();
+  } catch (cause) {
+    throw new SlmError(
+      'invalid_argument',
+      'Expected a picture that can be read, found a file that was moved or changed since it was chosen; add it again.',
+      { cause },
+    );
+  }
+  return toHex(await crypto.subtle.digest('SHA-256', bytes));
 }
 
 export const isImage = (part: ContentPart): part is ImagePart => part.type === 'image_url';

@@ -118,18 +118,23 @@ export interface ManifestSae extends ManifestAdapter {
 }
 
 /** What stands between an encoder of pictures and the language model, as GGUF names it. */
-export type ProjectorName = 'gemma3' | 'paligemma' | 'idefics3';
+export type ProjectorName = 'gemma3' | 'gemma4v' | 'paligemma' | 'idefics3';
 
 /** The encoder of pictures that comes with the model; kept like its own files, and loaded with the first picture. */
 export interface ManifestVision {
   readonly projector: ProjectorName;
   /** Its place in `files`. */
   readonly file: number;
-  /** Side of the square that it takes, and of the patches that it cuts it into, in pixels. */
+  /** Side of the square that it takes, 0 where a picture keeps its shape, and of the patches that it cuts it into, in
+   *  pixels. */
   readonly image_size: number;
   readonly patch_size: number;
-  /** Positions that a square takes in a prompt. */
+  /** Rows and columns of patches that make one position, where a picture keeps its shape. */
+  readonly factor?: number;
+  /** Positions that a square takes in a prompt, or a picture at most whose detail is 'auto'. */
   readonly n_tokens: number;
+  /** A picture is evaluated by one call. */
+  readonly whole_picture: boolean;
   /** A prompt with pictures is evaluated by one call. */
   readonly whole_prompt: boolean;
   /** Its file holds a decoder of what answers outline. */
@@ -314,9 +319,10 @@ export interface ModelInfo extends BackendInfo {
 
 export interface VisionInfo {
   readonly projector: ProjectorName;
-  /** Side of the square that it sees, in pixels. */
+  /** Side of the square that it sees, in pixels; 0 where it sees a picture in its shape. */
   readonly image_size: number;
-  /** Tokens that a picture takes, without those around it; each part of one that is cut takes as many. */
+  /** Tokens that a picture takes, without those around it; each part of one that is cut takes as many. Where a
+   *  picture keeps its shape: at most, if its detail is 'auto'. */
   readonly n_tokens: number;
   /** Whether `mask` draws what an answer outlines. */
   readonly masks: boolean;

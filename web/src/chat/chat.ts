@@ -151,9 +151,9 @@ export class Chat {
   }
 
   /** Sends another version of a question; what followed the old one stays with it. */
-  edit(turn: Turn, text: string): void {
-    if (this.busy || (text.trim() === '' && turn.pictures.length === 0)) return;
-    this.answerTo(this.conversation.add(turn.parent, 'user', S.you, text, turn.pictures));
+  edit(turn: Turn, text: string, pictures: readonly Blob[]): void {
+    if (this.busy || (text.trim() === '' && pictures.length === 0)) return;
+    this.answerTo(this.conversation.add(turn.parent, 'user', S.you, text, pictures));
   }
 
   chooseVersion(turn: Turn): void {

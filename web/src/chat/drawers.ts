@@ -35,7 +35,7 @@ export class Drawers {
   readonly talks: Panel;
   readonly howFast: Panel;
   private readonly measurement: Measurement;
-  /** Why the last file was not opened. */
+  /** Why the last file was not opened, or not written. */
   private refusal: string | null = null;
   private undoDelete: (() => void) | null = null;
   private readonly confirm = new Confirm();
@@ -164,7 +164,7 @@ export class Drawers {
         actions.show(conversation);
       },
       remove: (conversation) => this.delete(conversation),
-      save: (kind) => void saveConversation(chat.conversation, kind),
+      save: (kind) => void this.save(kind),
       openFile: (file) => void this.openFile(file),
     });
   }
@@ -184,6 +184,17 @@ export class Drawers {
     };
     talks.redraw();
     talks.element.querySelector<HTMLElement>('[data-action=undo]')?.focus();
+  }
+
+  private async save(kind: 'md' | 'json'): Promise<void> {
+    const before = this.refusal;
+    this.refusal = null;
+    try {
+      await saveConversation(this.chat.conversation, kind);
+    } catch (error) {
+      this.refusal = (error as Error).message;
+    }
+    if (this.refusal !== null || before !== null) this.redraw(this.talks);
   }
 
   private async openFile(file: File): Promise<void> {

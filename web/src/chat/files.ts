@@ -5,11 +5,9 @@
 import type { Conversation } from './conversation';
 import { saveFile } from './save';
 import { readFiles, readTextFile } from './textfile';
-import { fromFile, isSaved, toJson, toMarkdown } from './transfer';
+import { fromFile, isSaved, MAX_BYTES, toJson, toMarkdown } from './transfer';
 
-/** Longer than any conversation that a tab holds, with some dozen pictures. */
-const MAX_BYTES = 150e6;
-
+/** Throws an Error whose message is a sentence. */
 export async function saveConversation(conversation: Conversation, kind: 'md' | 'json'): Promise<void> {
   const day = new Date().toISOString().slice(0, 10);
   if (kind === 'md') saveFile(`chat-${day}.md`, 'text/markdown', toMarkdown(conversation));

@@ -66,7 +66,7 @@ export function startChat(host: ChatHost, root: HTMLElement): void {
   const scroller = h('main', { class: 'scroll', id: 'conversation' });
   const transcript = new Transcript(scroller, {
     retry: (turn, dropOldest) => go(() => chat.retry(turn, dropOldest)),
-    edit: (turn, text) => go(() => chat.edit(turn, text)),
+    edit: (turn, text, pictures) => go(() => chat.edit(turn, text, pictures)),
     show: (turn) => {
       chat.chooseVersion(turn);
       transcript.focusVersions(turn);

@@ -132,6 +132,7 @@ export class Screen {
       versions: chat.conversation.siblings(turn),
       busy: chat.busy,
       coming: this.isComing,
+      sees: (chat.model.slm?.info.vision ?? null) !== null,
       last: turn === chat.conversation.tip(),
       live: turn.state === 'writing' ? live : null,
       longer: turn.state === 'failed' || turn.note === 'context' ? chat.roomFor(turn) : null,

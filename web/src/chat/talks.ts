@@ -11,7 +11,7 @@ import { toMarkdown } from './transfer';
 export interface TalksSource {
   readonly conversations: readonly Conversation[];
   readonly shown: Conversation;
-  /** A sentence: why the last file was not opened. */
+  /** A sentence: why the last file was not opened, or not written. */
   readonly refusal: string | null;
   /** Puts back what was deleted last; null: nothing was. */
   readonly undo: (() => void) | null;
@@ -36,8 +36,8 @@ export function drawTalks(source: TalksSource): (Node | null)[] {
           ? []
           : [
               copyButton(S.copyAll, () => toMarkdown(shown), { class: '' }),
-              button(S.saveMarkdown, () => source.save('md')),
-              button(S.saveJson, () => source.save('json')),
+              button(S.saveMarkdown, () => source.save('md'), { 'data-action': 'save-md' }),
+              button(S.saveJson, () => source.save('json'), { 'data-action': 'save-json' }),
             ]),
         openButton(source),
       ),

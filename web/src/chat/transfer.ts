@@ -4,12 +4,12 @@
 
 import { fromBase64 } from '../core/base64';
 import { Conversation, type Turn, wordsIn } from './conversation';
-import { count } from './format';
+import { bytes, count } from './format';
 import { S } from './strings';
 
 /** Far more than anybody writes in a tab, with some dozen pictures, and little enough to draw. */
 const MAX_TURNS = 10_000;
-const MAX_CHARACTERS = 150_000_000;
+export const MAX_BYTES = 150_000_000;
 const MAX_PICTURES = 8;
 /** Arguments of one call. */
 const SLICE = 8192;
@@ -41,15 +41,21 @@ export function toMarkdown(conversation: Conversation): string {
     .join('\n');
 }
 
-/** Every version of every turn and its pictures, as JSON. */
+/** Every version of every turn and its pictures, as JSON. Throws an Error whose message is a sentence where
+ *  it would not be read again, or a picture's file is there no more. */
 export async function toJson(conversation: Conversation): Promise<string> {
   const turns: SavedTurn[] = [];
+  const tooLong = () => new Error(S.saveTooLong(bytes(MAX_BYTES), count(MAX_TURNS)));
+  let least = 0;
   const walk: { turn: Turn; parent: number | null; chosen: boolean }[] = conversation.roots
     .map((turn, i) => ({ turn, parent: null, chosen: i === conversation.chosenRoot }))
     .reverse();
   for (let next = walk.pop(); next !== undefined; next = walk.pop()) {
     const { turn, parent, chosen } = next;
     const place = turns.length;
+    // Counted before any is read: base64 has four characters for three bytes.
+    least += turn.text.length + turn.pictures.reduce((sum, { size }) => sum + (size * 4) / 3, 0);
+    if (least > MAX_BYTES || place >= MAX_TURNS) throw tooLong();
     const pictures = await Promise.all(turn.pictures.map(dataUrl));
     turns.push({
       role: turn.role,
@@ -63,12 +69,15 @@ export async function toJson(conversation: Conversation): Promise<string> {
     for (let i = turn.children.length - 1; i >= 0; i--)
       walk.push({ turn: turn.children[i]!, parent: place, chosen: i === turn.chosen });
   }
-  return `${JSON.stringify({ format: FORMAT, version: 1, turns }, null, 1)}\n`;
+  const text = `${JSON.stringify({ format: FORMAT, version: 1, turns }, null, 1)}\n`;
+  // Other scripts take up to three bytes a character.
+  if (new Blob([text]).size > MAX_BYTES) throw tooLong();
+  return text;
 }
 
 /** Reads either form. Throws an Error whose message is a sentence for people. */
 export function fromFile(text: string): Conversation {
-  if (text.length > MAX_CHARACTERS) throw new Error(S.fileTooLong(count(MAX_CHARACTERS)));
+  if (text.length > MAX_BYTES) throw new Error(S.fileTooLong(count(MAX_BYTES)));
   return text.trimStart().startsWith('{') ? fromJson(text) : fromMarkdown(text);
 }
 
@@ -142,10 +151,15 @@ function blobOf(url: string): Blob {
 
 /** As a file that holds it has it. */
 async function dataUrl(picture: Blob): Promise<string> {
-  const bytes = new Uint8Array(await picture.arrayBuffer());
+  let read: Uint8Array;
+  try {
+    read = new Uint8Array(await picture.arrayBuffer());
+  } catch {
+    throw new Error(S.savePictureGone); // a file of the device that was moved or changed meanwhile
+  }
   let text = '';
-  for (let at = 0; at < bytes.length; at += SLICE)
-    text += String.fromCharCode(...bytes.subarray(at, at + SLICE));
+  for (let at = 0; at < read.length; at += SLICE)
+    text += String.fromCharCode(...read.subarray(at, at + SLICE));
   // A file without a known ending has no type; the bytes say what it is.
   const type = TYPE.test(picture.type) ? picture.type : 'image/png';
   return `data:${type};base64,${btoa(text)}`;

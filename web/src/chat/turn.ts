@@ -3,6 +3,7 @@
 // it decides nothing.
 
 import type { Timings } from '../api/types';
+import { announce } from './announce';
 import { pointed } from './boxes';
 import { autoGrow, isSendKey } from './composer';
 import { pictureAbove, type Turn, together } from './conversation';
@@ -22,7 +23,7 @@ import { pictureCanvas } from './thumbs';
 
 export interface TurnActions {
   readonly retry: (turn: Turn, dropOldest?: boolean) => void;
-  readonly edit: (turn: Turn, text: string) => void;
+  readonly edit: (turn: Turn, text: string, pictures: readonly Blob[]) => void;
   readonly show: (turn: Turn) => void;
   readonly newChat: () => void;
   readonly reload: (turn: Turn) => void;
@@ -44,6 +45,8 @@ export interface TurnContext {
   readonly busy: boolean;
   /** A model that is not open yet is on its way. */
   readonly coming: boolean;
+  /** The open model sees pictures. */
+  readonly sees: boolean;
   /** The last turn: its actions are always in sight. */
   readonly last: boolean;
   /** Figures of the answer being written. */
@@ -63,6 +66,8 @@ export class TurnView {
   private readonly pointing: PointingView;
   private readonly status = h('div', { class: 'turn-status' });
   private readonly foot = h('div', { class: 'actions' });
+  /** One for each picture of a question, which are taken away while it is edited. */
+  private readonly seen: readonly HTMLLIElement[];
   private readonly markdown: MarkdownView | null;
   /** What says that the model is at work. It stays one element, for its fade-in begins anew in another. */
   private readonly working = h('div', { class: 'late' });
@@ -80,10 +85,10 @@ export class TurnView {
     this.who.id = `turn-${turn.id}`;
     this.who.textContent = turn.who;
     this.words.append(this.markdown?.element ?? questionBody(turn.text));
-    const seen = turn.pictures.map((picture, i) =>
+    this.seen = turn.pictures.map((picture, i) =>
       h('li', {}, pictureCanvas(picture, S.picture(String(i + 1), String(turn.pictures.length)))),
     );
-    const pictures = seen.length === 0 ? null : h('ul', { class: 'pictures' }, ...seen);
+    const pictures = this.seen.length === 0 ? null : h('ul', { class: 'pictures' }, ...this.seen);
     this.working.append(this.workingNote, this.workingBar);
     this.element = h(
       'article',
@@ -104,17 +109,32 @@ export class TurnView {
     this.drawFoot(context, running);
   }
 
-  /** Turns a question into a field. */
+  /** Turns a question into a field, and its pictures into some that can be taken away. */
   startEdit(): void {
+    if (this.element.classList.contains('is-editing')) return;
+    const gone = new Set<number>();
+    const kept = (): readonly Blob[] => this.turn.pictures.filter((_, i) => !gone.has(i));
+    const removers = this.seen.map((item, i) => {
+      const remove = (): void => {
+        gone.add(i);
+        item.hidden = true;
+        (removers.find((_, other) => !gone.has(other)) ?? field).focus();
+        announce(S.pictureRemoved);
+      };
+      return iconButton(icon('close'), S.removePicture(String(i + 1)), remove, { class: 'icon-only remove' });
+    });
+    for (const [i, item] of this.seen.entries()) item.append(removers[i]!);
     const close = (): void => {
+      for (const remover of removers) remover.remove();
+      for (const item of this.seen) item.hidden = false;
       this.words.replaceChildren(questionBody(this.turn.text));
       this.element.classList.remove('is-editing');
       this.foot.querySelector<HTMLElement>('[data-action=edit]')?.focus();
     };
     const resend = (): void => {
-      if (field.value.trim() === '' && this.turn.pictures.length === 0) return;
+      if (field.value.trim() === '' && kept().length === 0) return;
       close();
-      this.actions.edit(this.turn, field.value.trim());
+      this.actions.edit(this.turn, field.value.trim(), kept());
     };
     const field = h('textarea', {
       class: 'edit',
@@ -188,9 +208,9 @@ export class TurnView {
     });
   }
 
-  private drawStatus({ busy, last, longer, coming }: TurnContext, running: boolean): void {
+  private drawStatus({ busy, last, longer, coming, sees }: TurnContext, running: boolean): void {
     const { turn } = this;
-    if (turn.state === 'reading') this.drawWorking();
+    if (turn.state === 'reading') this.drawWorking(sees);
     const prefill = turn.state === 'reading' ? '' : turn.prefill?.done;
     const key = `${turn.state} ${turn.paused} ${turn.trouble?.code} ${coming} ${prefill} ${turn.note} ${turn.text === ''} ${turn.timings?.decode_tokens} ${busy} ${last} ${longer}`;
     if (key === this.drawnStatus) return;
@@ -212,13 +232,14 @@ export class TurnView {
     return state === 'waiting' ? [h('p', { class: 'note' }, coming ? S.waiting : S.waitingClosed)] : [];
   }
 
-  /** How much of the prompt is read. */
-  private drawWorking(): void {
+  /** How much of the prompt is read. A model that is shown no pictures looks at none. */
+  private drawWorking(sees: boolean): void {
     const { prefill } = this.turn;
     const known = prefill !== null && prefill.done < prefill.total;
     this.workingBar.hidden = !known;
     if (known) this.workingBar.style.setProperty('--done', String(prefill.done / prefill.total));
-    const starting = (this.turn.parent?.pictures.length ?? 0) > 0 ? S.looking : S.thinking;
+    const looks = sees && (this.turn.parent?.pictures.length ?? 0) > 0;
+    const starting = looks ? S.looking : S.thinking;
     const label = known ? S.reading(count(prefill.done), count(prefill.total)) : starting;
     setText(this.workingNote, label);
   }

@@ -36,6 +36,8 @@ export interface ModelFacts {
   readonly n_embd: number;
   /** Numbers of a text's embedding; null of a model that generates. There after layout(). */
   readonly n_embedding: number | null;
+  /** Whether an encoder reads a prompt whole, and a decoder answers. There after layout(). */
+  readonly encoder_decoder: boolean;
   readonly n_layer: number;
   readonly bos: number | null;
   readonly eos: number | null;

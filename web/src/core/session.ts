@@ -41,6 +41,8 @@ export class Session {
   readonly n_vocab: number;
   /** Whether its model embeds texts, and generates none. */
   readonly embeds: boolean;
+  /** Whether an encoder reads a prompt whole; the answer then comes one token a call. */
+  readonly reads: boolean;
   /** Numbers that an evaluation puts out: logits, or those of an embedding. */
   readonly #n_out: number;
 
@@ -59,9 +61,10 @@ export class Session {
     this.#pointer = pointer;
     this.n_ctx = n_ctx;
     this.n_batch = n_batch;
-    const { n_vocab, n_embedding } = model.describe();
+    const { n_vocab, n_embedding, encoder_decoder } = model.describe();
     this.n_vocab = n_vocab;
     this.embeds = n_embedding !== null;
+    this.reads = encoder_decoder;
     this.#n_out = n_embedding ?? n_vocab;
   }
 

@@ -9,15 +9,27 @@ import { Part } from './part';
 export interface VisionFacts {
   readonly name: string | null;
   readonly projector: string;
-  /** Side of the square that it takes, in pixels. */
+  /** Side of the square that it takes, in pixels; 0 where a picture keeps its shape. */
   readonly image_size: number;
   readonly patch_size: number;
-  /** Positions that a square takes in a prompt. */
+  /** Rows and columns of patches that make one position. */
+  readonly factor: number;
+  /** Positions that a picture takes in a prompt, or at most where nobody asks for more; and at most in any case. */
   readonly n_tokens: number;
+  readonly max_tokens: number;
+  /** A picture is evaluated by one call. */
+  readonly whole_picture: boolean;
   /** A prompt with pictures is evaluated by one call. */
   readonly whole_prompt: boolean;
   readonly parameters: number;
   readonly packed_bytes: number;
+}
+
+/** Rows of red, green and blue, 0 to 255 each. */
+export interface RgbPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly rgb: Uint8Array;
 }
 
 export class Vision extends Part<VisionFacts> {
@@ -33,14 +45,15 @@ export class Vision extends Part<VisionFacts> {
     });
   }
 
-  /** What it makes of a square, (image_size, image_size, 3) of 0 to 255; to be settled. */
-  encode(rgb: Uint8Array): Picture {
+  /** What it makes of a picture, (height, width, 3) of 0 to 255; to be settled. */
+  encode({ width, height, rgb }: RgbPicture): Picture {
+    this.core.check(this.core.exports.slm_vision_bytes(this.pointer, width, height));
     const buffer = this.core.alloc(rgb.length);
     try {
       this.core.bytes(buffer, rgb.length).set(rgb);
       return new Picture(
         this.core,
-        this.core.checkPointer(this.core.exports.slm_vision_encode(this.pointer, buffer)),
+        this.core.checkPointer(this.core.exports.slm_vision_encode(this.pointer, buffer, width, height)),
       );
     } finally {
       this.core.free(buffer);

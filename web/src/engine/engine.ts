@@ -8,6 +8,7 @@ import type { BackendNotice, GpuStats } from '../api/backend';
 import type { AdapterUse, EngineOptions, ModelSource, PrefillProgress, Timings } from '../api/types';
 import { SlmError } from '../core/error';
 import type { Spans } from '../core/model';
+import type { RgbPicture } from '../core/vision';
 import { N_BATCH } from '../generated/abi';
 import { GpuFailure } from '../gpu/failure';
 import { batchFor } from '../vision/projectors';
@@ -104,7 +105,7 @@ export class Engine {
     this.#pictures = new EnginePictures(
       {
         load: (vision) => this.#loadVision(vision),
-        encode: (rgb) => this.#encode(rgb),
+        encode: (picture) => this.#encode(picture),
         free: (picture) => {
           this.#team?.ask({ type: 'free-picture', id: this.#nextId++, picture }).catch(() => undefined); // gone with its team
         },
@@ -300,9 +301,9 @@ export class Engine {
     );
   }
 
-  async #encode(rgb: Uint8Array): Promise<number> {
+  async #encode({ width, height, rgb }: RgbPicture): Promise<number> {
     const id = this.#nextId++;
-    const reply = await this.#ask({ type: 'encode', id, rgb });
+    const reply = await this.#ask({ type: 'encode', id, width, height, rgb });
     return reply.type === 'encoded' ? id : unexpected(reply);
   }
 

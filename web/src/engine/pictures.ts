@@ -1,33 +1,32 @@
 // The pictures of one engine: the encoder, which is loaded when the first picture
 // comes, and what it has made of those that came, so that a conversation's pictures
-// are encoded once. Two squares with the same pixels are one. It knows pixels and
+// are encoded once. Two with the same pixels are one. It knows pixels and
 // the worker's ids; prompts and how a picture is cut are other people's business.
 
 import type { ManifestVision, ModelSource } from '../api/types';
 import { SlmError } from '../core/error';
-import type { VisionFacts } from '../core/vision';
+import type { RgbPicture, VisionFacts } from '../core/vision';
 import { checkFacts } from './side_files';
 
 /** What the engine does for them. */
 export interface PictureWorker {
   load(file: Blob): Promise<VisionFacts>;
-  /** Resolves to the worker's id of what the encoder makes of a square. */
-  encode(rgb: Uint8Array): Promise<number>;
+  /** Resolves to the worker's id of what the encoder makes of a picture. */
+  encode(picture: RgbPicture): Promise<number>;
   free(id: number): void;
 }
 
-/** A square of pixels in a prompt, from position `at` on. */
-export interface Placed {
-  readonly rgb: Uint8Array;
+/** Pixels in a prompt, from position `at` on. */
+export interface Placed extends RgbPicture {
   readonly at: number;
 }
 
 interface Entry {
-  readonly rgb: Uint8Array;
+  readonly picture: RgbPicture;
   readonly id: number;
 }
 
-/** So many squares stay encoded; a picture in large parts has up to 17. */
+/** So many stay encoded; a picture in large parts has up to 17. */
 const KEPT = 40;
 
 export class EnginePictures {
@@ -51,9 +50,9 @@ export class EnginePictures {
   ): Promise<[id: number, at: number][]> {
     const ids: [number, number][] = [];
     const entries = this.#entries; // those of the workers that are asked
-    for (const { rgb, at } of placed) {
+    for (const picture of placed) {
       signal?.throwIfAborted();
-      ids.push([await this.#encoded(rgb, entries), at]);
+      ids.push([await this.#encoded(picture, entries), picture.at]);
     }
     // Those of this prompt are the latest, so that none of them goes.
     const most = Math.max(KEPT, placed.length);
@@ -67,14 +66,14 @@ export class EnginePictures {
     this.#entries = [];
   }
 
-  async #encoded(rgb: Uint8Array, entries: Entry[]): Promise<number> {
+  async #encoded(picture: RgbPicture, entries: Entry[]): Promise<number> {
     await this.loaded();
-    const found = entries.findIndex((entry) => same(entry.rgb, rgb));
+    const found = entries.findIndex((entry) => same(entry.picture, picture));
     const [known] = found < 0 ? [] : entries.splice(found, 1);
     // Of workers that are gone; whoever asked asks those that took over.
     if (entries !== this.#entries)
       throw new SlmError('wrong_state', 'Expected the workers that were asked, found others; ask again.');
-    const entry = known ?? { rgb, id: await this.#worker.encode(rgb) };
+    const entry = known ?? { picture, id: await this.#worker.encode(picture) };
     entries.push(entry);
     return entry.id;
   }
@@ -99,13 +98,17 @@ export class EnginePictures {
 
   /** How prompts are laid out has followed the manifest. */
   async #load({ vision, file }: { readonly vision: ManifestVision; readonly file: Blob }): Promise<void> {
-    const { projector, image_size, patch_size, n_tokens, whole_prompt } = await this.#worker.load(file);
-    const found = { projector, image_size, patch_size, n_tokens, whole_prompt };
+    const facts = await this.#worker.load(file);
+    const { projector, image_size, patch_size, n_tokens, whole_prompt } = facts;
+    const found = {
+      ...{ projector, image_size, patch_size, n_tokens, whole_prompt },
+      ...(image_size === 0 ? { factor: facts.factor } : {}),
+    };
     checkFacts<typeof found>('the encoder of pictures', vision, found);
   }
 }
 
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  if (a === b) return true;
-  return a.length === b.length && a.every((value, i) => value === b[i]);
+function same(a: RgbPicture, b: RgbPicture): boolean {
+  if (a.width !== b.width || a.rgb.length !== b.rgb.length) return false;
+  return a.rgb === b.rgb || a.rgb.every((value, i) => value === b.rgb[i]);
 }

@@ -114,6 +114,14 @@ export const OPERATIONS: readonly Operation[] = [
     params: 4,
   },
   {
+    name: 'clip',
+    format: false,
+    needs: [],
+    overrides: [],
+    buffers: [{ name: 'x', binding: 1, access: 'read_write' }],
+    params: 3,
+  },
+  {
     name: 'combine',
     format: false,
     needs: [],
@@ -147,7 +155,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'src', binding: 1, access: 'read' },
       { name: 'dst', binding: 2, access: 'read_write' },
     ],
-    params: 2,
+    params: 3,
   },
   {
     name: 'delta_rule',
@@ -160,11 +168,10 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'qkv', binding: 3, access: 'read' },
       { name: 'strength', binding: 4, access: 'read' },
       { name: 'decay', binding: 5, access: 'read' },
-      { name: 'gate', binding: 6, access: 'read' },
-      { name: 'memory', binding: 7, access: 'read_write' },
-      { name: 'out', binding: 8, access: 'read_write' },
+      { name: 'memory', binding: 6, access: 'read_write' },
+      { name: 'out', binding: 7, access: 'read_write' },
     ],
-    params: 12,
+    params: 9,
   },
   {
     name: 'embed',
@@ -180,7 +187,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'ids', binding: 3, access: 'read' },
       { name: 'x', binding: 4, access: 'read_write' },
     ],
-    params: 9,
+    params: 11,
   },
   {
     name: 'gate',
@@ -203,7 +210,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'vectors', binding: 2, access: 'read' },
       { name: 'x', binding: 3, access: 'read_write' },
     ],
-    params: 5,
+    params: 7,
   },
   {
     name: 'gelu',
@@ -436,7 +443,7 @@ export const OPERATIONS: readonly Operation[] = [
     name: 'rmsnorm',
     format: false,
     needs: [],
-    overrides: [],
+    overrides: [{ name: 'PLAIN', default: 0 }],
     buffers: [
       { name: 'x', binding: 1, access: 'read' },
       { name: 'vectors', binding: 2, access: 'read' },
@@ -464,7 +471,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'keys', binding: 7, access: 'read_write' },
       { name: 'values', binding: 8, access: 'read_write' },
     ],
-    params: 15,
+    params: 16,
   },
   {
     name: 'sparse_glu',

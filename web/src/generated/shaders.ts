@@ -504,6 +504,25 @@ atomicAdd(&result[params.slot], sums[0]);
 }
 }
 `,
+  clip: `struct Params {
+n: u32,
+low: f32,
+high: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>;
+@compute @workgroup_size(64)
+fn main(
+@builtin(workgroup_id) group: vec3<u32>,
+@builtin(num_workgroups) groups: vec3<u32>,
+@builtin(local_invocation_index) lane: u32,
+) {
+let i = (group.x + group.y * groups.x) * 64u + lane;
+if (i < params.n / 4u) {
+x[i] = min(max(x[i], vec4<f32>(params.low)), vec4<f32>(params.high));
+}
+}
+`,
   combine: `struct Params {
 n: u32,
 period: u32,
@@ -592,6 +611,7 @@ memory[params.at + j * params.width + channel] = inputs[j];
   copy: `struct Params {
 n: u32,
 to: u32,
+first: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> src: array<u32>;
@@ -599,23 +619,20 @@ to: u32,
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
 for (var i = id.x; i < params.n; i += groups.x * 256u) {
-dst[params.to + i] = src[i];
+dst[params.to + i] = src[params.first + i];
 }
 }
 `,
   delta_rule: `//:include activation
 struct Params {
 n_head_k: u32,
-n_head: u32,
 width: u32,
 qkv_stride: u32,
 heads_stride: u32,
-values_stride: u32,
+out_stride: u32,
 n: u32,
 decay_bias: u32,
 rate: u32,
-norm: u32,
-epsilon: f32,
 at: u32,
 }
 struct Batch {
@@ -624,70 +641,102 @@ past: u32,
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> batch: Batch;
 @group(0) @binding(2) var<storage, read> vectors: array<f32>;
-@group(0) @binding(3) var<storage, read> qkv: array<f32>;
+@group(0) @binding(3) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> strength: array<f32>;
 @group(0) @binding(5) var<storage, read> decay: array<f32>;
-@group(0) @binding(6) var<storage, read> gate: array<f32>;
-@group(0) @binding(7) var<storage, read_write> memory: array<f32>;
-@group(0) @binding(8) var<storage, read_write> out: array<f32>;
-var<workgroup> query: array<f32, 128>;
-var<workgroup> key: array<f32, 128>;
-var<workgroup> squares: array<f32, 128>;
+@group(0) @binding(6) var<storage, read_write> memory: array<f32>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
+struct Token {
+left: f32,
+strength: f32,
+key: f32,
+query: f32,
+}
+var<workgroup> tokens: array<Token, 128>;
+var<workgroup> had: array<f32, 128>;
+var<workgroup> answers: array<f32, 128>;
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 let head = group.x;
 let width = params.width;
-let is_column = lane < width;
-let n_key = params.n_head_k * width;
-let first = params.at + head * width * width + lane;
-let bias = vectors[params.decay_bias + head];
-let rate = vectors[params.rate + head];
-for (var t = 0u; t < params.n; t++) {
-let row = t * params.qkv_stride;
-let at = row + head % params.n_head_k * width + lane;
-if (is_column) {
-query[lane] = qkv[at];
-key[lane] = qkv[at + n_key];
+let column = group.y * 16u + lane % 16u;
+let is_column = column < width;
+let first = lane / 16u * 16u;
+let own = params.at + head * width * width + column;
+let query_at = head % params.n_head_k * width;
+let key_at = query_at + params.n_head_k * width;
+let value_at = 2u * params.n_head_k * width + head * width + column;
+var state: array<vec4<f32>, 4>;
+for (var i = 0u; i < 16u; i++) {
+if (is_column && first + i < width && batch.past != 0u) {
+state[i / 4u][i % 4u] = memory[own + (first + i) * width];
 }
+}
+for (var from_token = 0u; from_token < params.n; from_token += 128u) {
 workgroupBarrier();
-let is_first = batch.past + t == 0u;
-let a = exp(rate * softplus(decay[t * params.heads_stride + head] + bias));
-let b = 1.0 / (1.0 + exp(-max(strength[t * params.heads_stride + head], -80.0)));
-var had = 0.0;
+let next = from_token + lane;
+if (next < params.n) {
 var keys = 0.0;
 var queries = 0.0;
-for (var i = 0u; i < width; i++) {
-keys += key[i] * key[i];
-queries += query[i] * query[i];
-if (is_column && !is_first) {
-had += key[i] * memory[first + i * width];
+let row = next * params.qkv_stride;
+for (var i = 0u; i < width; i += 4u) {
+let key = qkv[(row + key_at + i) / 4u];
+let query = qkv[(row + query_at + i) / 4u];
+keys += dot(key, key);
+queries += dot(query, query);
 }
+let at = next * params.heads_stride + head;
+tokens[lane] = Token(
+exp(vectors[params.rate + head] * softplus(decay[at] + vectors[params.decay_bias + head])),
+1.0 / (1.0 + exp(-max(strength[at], -80.0))),
+inverseSqrt(keys + 1e-6),
+inverseSqrt(queries + 1e-6) * inverseSqrt(f32(width)),
+);
 }
-let unit = inverseSqrt(keys + 1e-6);
-var answer = 0.0;
-if (is_column) {
-let value = qkv[row + 2u * n_key + head * width + lane];
-let change = b * (value - a * had * unit) * unit;
-for (var i = 0u; i < width; i++) {
-var s = key[i] * change;
-if (!is_first) {
-s += a * memory[first + i * width];
-}
-memory[first + i * width] = s;
-answer += query[i] * s;
-}
-answer *= inverseSqrt(queries + 1e-6) * inverseSqrt(f32(width));
-}
-squares[lane] = answer * answer;
 workgroupBarrier();
-if (is_column) {
+for (var t = from_token; t < min(from_token + 128u, params.n); t++) {
+let row = t * params.qkv_stride;
+let token = tokens[t - from_token];
+let key = (row + key_at + first) / 4u;
+let query = (row + query_at + first) / 4u;
 var sum = 0.0;
-for (var i = 0u; i < width; i++) {
-sum += squares[i];
+for (var i = 0u; i < 4u; i++) {
+if (first + 4u * i < width) {
+sum += dot(state[i], qkv[key + i]);
 }
-let own = t * params.values_stride + head * width + lane;
-let scale = inverseSqrt(sum / f32(width) + params.epsilon) * vectors[params.norm + lane];
-out[own] = answer * scale * silu(gate[own]);
+}
+had[lane] = sum;
+workgroupBarrier();
+var value = 0.0;
+if (is_column) {
+value = qkv[(row + value_at) / 4u][(row + value_at) % 4u];
+}
+sum = 0.0;
+for (var i = lane % 16u; i < 128u; i += 16u) {
+sum += had[i];
+}
+let change = token.strength * (value - token.left * sum * token.key) * token.key;
+sum = 0.0;
+for (var i = 0u; i < 4u; i++) {
+if (first + 4u * i < width) {
+state[i] = state[i] * token.left + qkv[key + i] * change;
+sum += dot(state[i], qkv[query + i]);
+}
+}
+answers[lane] = sum;
+workgroupBarrier();
+if (lane < 16u && is_column) {
+var answer = 0.0;
+for (var i = lane; i < 128u; i += 16u) {
+answer += answers[i];
+}
+out[t * params.out_stride + head * width + column] = answer * token.query;
+}
+}
+}
+for (var i = 0u; i < 16u; i++) {
+if (is_column && first + i < width) {
+memory[own + (first + i) * width] = state[i / 4u][i % 4u];
 }
 }
 }
@@ -703,6 +752,8 @@ first_row: u32,
 rows: u32,
 n: u32,
 factor: f32,
+across: u32,
+half: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> heap4: array<vec4<u32>>;
@@ -720,7 +771,7 @@ if (i >= params.n * params.blocks) {
 return;
 }
 let token = i / params.blocks;
-let row = select(select(0u, token, INDEX == 1u), u32(ids[token]), INDEX == 0u) - params.first_row;
+let row = wanted(token) - params.first_row;
 if (row >= params.rows) {
 return;
 }
@@ -733,6 +784,25 @@ put(i * 8u + 4u, w.v4);
 put(i * 8u + 5u, w.v5);
 put(i * 8u + 6u, w.v6);
 put(i * 8u + 7u, w.v7);
+}
+fn wanted(token: u32) -> u32 {
+switch INDEX {
+case 0u: {
+return u32(ids[token]);
+}
+case 1u: {
+return token;
+}
+case 3u: {
+return token % params.across;
+}
+case 4u: {
+return params.half + token / params.across;
+}
+default: {
+return 0u;
+}
+}
 }
 fn put(at: u32, value: vec4<f32>) {
 x[at] = select(vec4<f32>(0.0), x[at], ADD == 1u) + value * params.factor;
@@ -761,12 +831,17 @@ width: u32,
 gate_stride: u32,
 stride: u32,
 weight: u32,
+weight_step: u32,
+behind: u32,
 epsilon: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> gate: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> vectors: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;
+fn opened(gate: vec4<f32>) -> vec4<f32> {
+return gate / (1.0 + exp(-max(gate, vec4<f32>(-80.0))));
+}
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 let quads = params.width / 4u;
@@ -775,14 +850,17 @@ let row = group.y * params.stride / 4u + first;
 let gate_row = group.y * params.gate_stride / 4u + first;
 var squares = 0.0;
 for (var i = lane; i < quads; i += 256u) {
-let g = gate[gate_row + i];
-let gated = x[row + i] * g / (1.0 + exp(-max(g, vec4<f32>(-80.0))));
-squares += dot(gated, gated);
-x[row + i] = gated;
+if (params.behind == 0u) {
+x[row + i] *= opened(gate[gate_row + i]);
+}
+squares += dot(x[row + i], x[row + i]);
 }
 let factor = inverseSqrt(sum256(squares, lane) / f32(params.width) + params.epsilon);
 for (var i = lane; i < quads; i += 256u) {
-x[row + i] = x[row + i] * factor * vectors[params.weight / 4u + first + i];
+x[row + i] *= factor * vectors[(params.weight + group.x * params.weight_step) / 4u + i];
+if (params.behind == 1u) {
+x[row + i] *= opened(gate[gate_row + i]);
+}
 }
 }
 `,
@@ -1619,7 +1697,7 @@ write(done.product, token, done.row, value[token]);
 `,
   merge_rows: `override MEAN: u32 = 0;
 struct Params {
-side: u32,
+across: u32,
 factor: u32,
 quads: u32,
 x_stride: u32,
@@ -1630,9 +1708,9 @@ n: u32,
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 fn load(row: u32, i: u32, quad: u32) -> vec4<f32> {
-let across = params.side / params.factor;
-let y = row / across * params.factor + i / params.factor;
-let source = y * params.side + row % across * params.factor + i % params.factor;
+let merged = params.across / params.factor;
+let y = row / merged * params.factor + i / params.factor;
+let source = y * params.across + row % merged * params.factor + i % params.factor;
 return x[source * params.x_stride / 4u + quad];
 }
 @compute @workgroup_size(64)
@@ -1683,7 +1761,7 @@ second[group.y * params.stride + column] = x[at + params.head_dim];
 }
 `,
   patches: `struct Params {
-side: u32,
+width: u32,
 length: u32,
 across: u32,
 stride: u32,
@@ -1714,7 +1792,7 @@ let column = i % (3u * area);
 let colour = column / area;
 let y = row / params.across * params.length + column % area / params.length;
 let x = row % params.across * params.length + column % params.length;
-let at = (y * params.side + x) * 3u + colour;
+let at = (y * params.width + x) * 3u + colour;
 let value = f32((pixels[at / 4u] >> (at % 4u * 8u)) & 0xffu);
 let factor = select(select(params.factor2, params.factor1, colour == 1u), params.factor0, colour == 0u);
 let offset = select(select(params.offset2, params.offset1, colour == 1u), params.offset0, colour == 0u);
@@ -1863,6 +1941,7 @@ memory[params.at + channel] = h;
 }
 `,
   rmsnorm: `//:include sum256
+override PLAIN: u32 = 0;
 struct Params {
 width: u32,
 x_stride: u32,
@@ -1885,7 +1964,11 @@ squares += dot(x[row + i], x[row + i]);
 }
 let factor = inverseSqrt(sum256(squares, lane) / f32(params.width) + params.epsilon);
 for (var i = lane; i < quads; i += 256u) {
-out[group.x * params.stride / 4u + i] = x[row + i] * factor * vectors[params.weight / 4u + i];
+var weight = vec4<f32>(1.0);
+if (PLAIN == 0u) {
+weight = vectors[params.weight / 4u + i];
+}
+out[group.x * params.stride / 4u + i] = x[row + i] * factor * weight;
 }
 }
 `,
@@ -1898,6 +1981,7 @@ n_head: u32,
 n_head_kv: u32,
 head_dim: u32,
 half: u32,
+pairs: u32,
 q_stride: u32,
 kv_stride: u32,
 angle_stride: u32,
@@ -1940,10 +2024,11 @@ if (d >= 2u * params.half) {
 return head[d];
 }
 let neox = NEOX == 1u;
-let second = select((d & 1u) == 1u, d >= params.half, neox);
-let pair = select(d / 2u, d % params.half, neox);
-let a = head[select(2u * pair, pair, neox)];
-let b = head[select(2u * pair + 1u, pair + params.half, neox)];
+let part = d / (2u * params.pairs);
+let second = select((d & 1u) == 1u, d % (2u * params.pairs) >= params.pairs, neox);
+let pair = select(d / 2u, part * params.pairs + d % params.pairs, neox);
+let a = head[select(2u * pair, pair + part * params.pairs, neox)];
+let b = head[select(2u * pair + 1u, pair + (part + 1u) * params.pairs, neox)];
 let c = angles[angle + 2u * pair];
 let s = angles[angle + 2u * pair + 1u];
 return select(a * c - b * s, a * s + b * c, second);

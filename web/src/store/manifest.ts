@@ -257,9 +257,11 @@ function checkVision(value: unknown, n_files: number, taken: Set<number>): Manif
     projector: isProjector(projector)
       ? projector
       : reader.fail('vision.projector', 'one that this page knows', projector),
-    image_size: number('image_size', 1, MAX_SIDE),
+    image_size: number('image_size', 0, MAX_SIDE),
     patch_size: number('patch_size', 1, MAX_SIDE),
     n_tokens: number('n_tokens', 1, MAX_PICTURE_TOKENS),
+    ...(given.image_size === 0 ? { factor: number('factor', 1, MAX_SIDE) } : {}),
+    whole_picture: given.whole_picture !== false,
     whole_prompt: given.whole_prompt === true,
     masks: given.masks === true,
     packed_bytes: number('packed_bytes', 0, MAX_BYTES),

@@ -50,7 +50,8 @@ function tooLarge(bytes: number): SlmError {
   );
 }
 
-function blobOf(url: string): Blob {
+/** What a data: URL holds. Throws an SlmError for another address, and for one that is damaged or too large. */
+export function blobOf(url: string): Blob {
   const found = /^data:([^,]*?)(;base64)?,/i.exec(url);
   if (found === null)
     throw new SlmError(

@@ -1,29 +1,41 @@
 // What each kind of encoder wants of a picture: how it is resized and cut, and the
 // text that stands for it in a prompt. One entry a projector, as the processors of
 // its makers do it; py/slmweb/vision/projectors.py has the same table. Pixels come
-// in and squares of pixels come out; files, the core and chats are others' business.
+// in and what an encoder takes comes out: squares, or a picture in its shape; files,
+// the core and chats are others' business.
 
-import type { ProjectorName } from '../api/types';
+import type { ManifestVision, ProjectorName } from '../api/types';
 import { crop, type Filter, type Pixels, resize } from './resize';
 
-/** 'high': parts of the picture are shown larger, beside the whole. */
+/** 'high': the picture is shown larger, or parts of it are, beside the whole; 'low': smaller, where it can be. */
 export type Detail = 'low' | 'high' | 'auto';
 
 /** What concerns a picture of an encoder and its model. */
 export interface Shape {
-  /** Side of the square that the encoder takes, in pixels. */
+  /** Side of the square that the encoder takes, in pixels; 0 where a picture keeps its shape. */
   readonly image_size: number;
+  readonly patch_size: number;
+  /** Rows and columns of patches that make one position, where a picture keeps its shape. */
+  readonly factor?: number;
   /** Positions that a square takes in the prompt. */
   readonly n_tokens: number;
   /** The text of the token that stands for it so many times. */
   readonly soft: string;
 }
 
+/** What the encoder takes at once: (height, width, 3), and the positions that it takes in the prompt. */
+export interface View {
+  readonly width: number;
+  readonly height: number;
+  readonly rgb: Uint8Array;
+  readonly n_tokens: number;
+}
+
 /** A picture as the encoder takes it. */
 export interface Laid {
-  /** Each (image_size, image_size, 3), in the order of the text. */
-  readonly squares: readonly Uint8Array[];
-  /** What stands in its place in the prompt; each square is a run of n_tokens `soft`. */
+  /** In the order of the text. */
+  readonly views: readonly View[];
+  /** What stands in its place in the prompt; each view is a run of n_tokens `soft`. */
   readonly text: string;
 }
 
@@ -68,7 +80,20 @@ export const PROJECTORS: Readonly<Record<ProjectorName, Projector>> = {
         crops.length === 0
           ? shown
           : `Here is the original image ${shown} and here are some crops to help you see better ${crops.map(() => shown).join(' ')}`;
-      return { squares: [pixels, ...crops].map((part) => square(part, shape, this.filter)), text };
+      return { views: [pixels, ...crops].map((part) => square(part, shape, this.filter)), text };
+    },
+  },
+  gemma4v: {
+    filter: 'bicubic',
+    placeholder: '<|image|>',
+    soft: ['<|image|>'],
+    template: null,
+    lay(pixels, { patch_size, factor = 1, soft }, detail) {
+      const [columns, rows] = within(pixels, MOST_SQUARES[detail]);
+      const side = patch_size * factor;
+      const shown = resize(pixels, columns * side, rows * side, this.filter);
+      const n_tokens = columns * rows;
+      return { views: [view(shown, n_tokens)], text: `<|image>${soft.repeat(n_tokens)}<image|>` };
     },
   },
   paligemma: {
@@ -77,7 +102,7 @@ export const PROJECTORS: Readonly<Record<ProjectorName, Projector>> = {
     soft: ['<image>'],
     template: QUESTION_ABOUT_PICTURES,
     lay(pixels, shape) {
-      return { squares: [square(pixels, shape, this.filter)], text: run(shape) };
+      return { views: [square(pixels, shape, this.filter)], text: run(shape) };
     },
   },
   idefics3: {
@@ -92,35 +117,40 @@ export const PROJECTORS: Readonly<Record<ProjectorName, Projector>> = {
       const large = longest(pixels, LONGEST_SQUARES * side, this.filter);
       if (detail !== 'high')
         return {
-          squares: [square(large, shape, this.filter)],
+          views: [square(large, shape, this.filter)],
           text: `${fake}<global-img>${seen}${fake}`,
         };
       const whole = filled(large, side, this.filter);
       const rows = whole.height / side;
       const columns = whole.width / side;
-      const squares: Uint8Array[] = [];
+      const views: View[] = [];
       let text = '';
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < columns; column++) {
-          squares.push(bytes(crop(whole, column * side, row * side, side, side)));
+          views.push(view(crop(whole, column * side, row * side, side, side), shape.n_tokens));
           text += `${fake}<row_${row + 1}_col_${column + 1}>${seen}`;
         }
         text += '\n';
       }
-      squares.push(square(whole, shape, this.filter));
-      return { squares, text: `${text}\n${fake}<global-img>${seen}${fake}` };
+      views.push(square(whole, shape, this.filter));
+      return { views, text: `${text}\n${fake}<global-img>${seen}${fake}` };
     },
   },
 };
 
 /** Tokens of one evaluation in a session of `n_ctx` positions that is to have pictures: `n_batch` at least, and each
- *  picture whole. */
+ *  picture whole that has to be. */
 export function batchFor(
-  { n_tokens, whole_prompt }: { readonly n_tokens: number; readonly whole_prompt: boolean },
+  {
+    n_tokens,
+    whole_picture,
+    whole_prompt,
+  }: Pick<ManifestVision, 'n_tokens' | 'whole_picture' | 'whole_prompt'>,
   n_ctx: number,
   n_batch: number,
 ): number {
-  return whole_prompt ? n_ctx : Math.max(n_batch, Math.min(n_tokens, n_ctx));
+  if (whole_prompt) return n_ctx;
+  return whole_picture ? Math.max(n_batch, Math.min(n_tokens, n_ctx)) : n_batch;
 }
 
 export function isProjector(name: unknown): name is ProjectorName {
@@ -129,12 +159,12 @@ export function isProjector(name: unknown): name is ProjectorName {
 
 const run = ({ soft, n_tokens }: Shape): string => soft.repeat(n_tokens);
 
-function square(pixels: Pixels, { image_size }: Shape, filter: Filter): Uint8Array {
-  return bytes(resize(pixels, image_size, image_size, filter));
+function square(pixels: Pixels, { image_size, n_tokens }: Shape, filter: Filter): View {
+  return view(resize(pixels, image_size, image_size, filter), n_tokens);
 }
 
-function bytes({ rgb }: Pixels): Uint8Array {
-  return new Uint8Array(rgb.buffer, rgb.byteOffset, rgb.length);
+function view({ width, height, rgb }: Pixels, n_tokens: number): View {
+  return { width, height, rgb: new Uint8Array(rgb.buffer, rgb.byteOffset, rgb.length), n_tokens };
 }
 
 // ---- Gemma 3 ----
@@ -155,6 +185,19 @@ function panAndScan(pixels: Pixels): Pixels[] {
   return Array.from({ length: n }, (_, i) =>
     width >= height ? crop(pixels, i * step, 0, step, height) : crop(pixels, 0, i * step, width, step),
   );
+}
+
+// ---- Gemma 4 ----
+
+/** Of its choices 70, 140, 280, 560 and 1120; the last takes a page's memory. */
+const MOST_SQUARES: Readonly<Record<Detail, number>> = { low: 70, auto: 280, high: 560 };
+
+/** Columns and rows of the largest grid in about the picture's shape that has at most `n` squares. */
+function within({ width, height }: Pixels, n: number): [columns: number, rows: number] {
+  const scale = Math.sqrt(n / (width * height));
+  const [columns, rows] = [Math.floor(scale * width), Math.floor(scale * height)];
+  if (rows === 0) return [Math.min(Math.floor(width / height), n), 1];
+  return columns === 0 ? [1, Math.min(Math.floor(height / width), n)] : [columns, rows];
 }
 
 // ---- Idefics 3 and SmolVLM ----

@@ -42,16 +42,20 @@ export function withPictures(
   };
 }
 
-/** Where each square begins in the tokens; `soft` is the token whose run it is. */
-export function places(ids: Int32Array, soft: number, n_tokens: number, squares: number): number[] {
+/** Where each view begins in the tokens, which has so many; `soft` is the token whose run it is. */
+export function places(ids: Int32Array, soft: number, lengths: readonly number[]): number[] {
   const at: number[] = [];
   for (const [i, id] of ids.entries()) if (id === soft) at.push(i);
-  const firsts = at.filter((_, i) => i % n_tokens === 0);
-  const whole = firsts.every((first, i) => at[i * n_tokens + n_tokens - 1] === first + n_tokens - 1);
-  if (at.length === squares * n_tokens && whole) return firsts;
+  let n = 0;
+  const runs = lengths.map((length) => {
+    const first = at[n] ?? 0;
+    n += length;
+    return { first, whole: at[n - 1] === first + length - 1 };
+  });
+  if (at.length === n && runs.every(({ whole }) => whole)) return runs.map(({ first }) => first);
   throw new SlmError(
     'invalid_argument',
-    `Expected ${squares * n_tokens} tokens of pictures in the prompt, found ${at.length}; leave those tokens out of the messages.`,
+    `Expected ${n} tokens of pictures in the prompt, found ${at.length}; leave those tokens out of the messages.`,
   );
 }
 

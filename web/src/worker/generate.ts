@@ -145,10 +145,12 @@ async function prefill(
     // The first turn of the loop as well: a request may have been aborted while it waited.
     await tick();
     if (isAborted()) return false;
-    const chunk = ids.subarray(at, chunkEnd(at, Math.min(at + size, n), request, vision));
+    const end = chunkEnd(at, Math.min(at + size, n), request, vision);
+    const chunk = ids.subarray(at, session.reads ? readEnd(at, end, prompt.length) : end);
     const start = performance.now();
     if (echo) scored.push(...(await session.evalScored(chunk, ids.subarray(at + 1, at + 1 + chunk.length))));
-    else session.eval(chunk, at + chunk.length === n ? wantedOf(request, replay.length) : 'nothing');
+    else if (at + chunk.length === n) session.eval(chunk, wantedOf(request, replay.length));
+    else session.eval(chunk, session.reads && at + chunk.length === prompt.length ? 'logits' : 'nothing');
     await session.settle();
     const ms = performance.now() - start;
     at += chunk.length;
@@ -160,20 +162,27 @@ async function prefill(
   return true;
 }
 
-/** Where an evaluation of [at, end) ends that has each picture whole or not at all; of a prompt that is read
+/** Where an evaluation of [at, end) ends that has each picture whole or not at all, if it has to be; of a prompt that is read
  *  together with its pictures, at its end. */
 export function chunkEnd(
   at: number,
   end: number,
   { ids, pictures }: Pick<GenerateRequest, 'ids' | 'pictures'>,
-  { tokens, wholePrompt }: Pick<LoadedVision, 'tokens' | 'wholePrompt'>,
+  { tokens, wholePicture, wholePrompt }: Pick<LoadedVision, 'tokens' | 'wholePicture' | 'wholePrompt'>,
 ): number {
   if (pictures.length === 0) return end;
   if (wholePrompt) return at < ids.length ? ids.length : end;
+  if (!wholePicture) return end;
   const cut = pictures.find(([, first]) => first < end && end < first + tokens);
   if (cut === undefined) return end;
   const [, first] = cut;
   return first > at ? first : first + tokens;
+}
+
+/** Where an evaluation of [at, end) ends whose prompt an encoder reads, up to the first call for logits: there, and
+ *  behind it with each token of the answer. */
+export function readEnd(at: number, end: number, n_prompt: number): number {
+  return at < n_prompt ? Math.min(end, n_prompt) : at + 1;
 }
 
 /** Of an evaluation after which there will be `n` tokens of the answer and one more. */

@@ -281,7 +281,7 @@ function serve(
         return { type: 'vision', id, facts, memory_bytes: core.memoryBytes };
       }
       case 'encode':
-        await vision.encode(id, request.rgb);
+        await vision.encode(id, request);
         return { type: 'encoded', id, memory_bytes: core.memoryBytes };
       case 'mask':
         return { type: 'mask', id, values: await vision.mask(request.codes) };

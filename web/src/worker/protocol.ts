@@ -8,7 +8,7 @@ import type { AdapterFacts } from '../core/adapter';
 import type { WireError } from '../core/error';
 import type { ModelFacts, Spans } from '../core/model';
 import type { SaeFacts } from '../core/sae';
-import type { VisionFacts } from '../core/vision';
+import type { RgbPicture, VisionFacts } from '../core/vision';
 import type { Param } from '../generated/abi';
 import type { GpuFault } from '../gpu/failure';
 
@@ -124,7 +124,7 @@ export type MainRequest =
   /** Loads the encoder of pictures, unless it is loaded. */
   | { readonly type: 'load-vision'; readonly id: number; readonly file: Blob }
   /** Of a square of 8-bit RGB; the request's id is then the picture's. */
-  | { readonly type: 'encode'; readonly id: number; readonly rgb: Uint8Array }
+  | ({ readonly type: 'encode'; readonly id: number } & RgbPicture)
   | { readonly type: 'free-picture'; readonly id: number; readonly picture: number }
   /** Of the sixteen codes of an outline; the encoder is loaded. */
   | { readonly type: 'mask'; readonly id: number; readonly codes: readonly number[] }

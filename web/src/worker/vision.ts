@@ -6,7 +6,7 @@
 import { SlmError } from '../core/error';
 import type { Model } from '../core/model';
 import type { Session } from '../core/session';
-import { type Picture, Vision, type VisionFacts } from '../core/vision';
+import { type Picture, type RgbPicture, Vision, type VisionFacts } from '../core/vision';
 import { decodeMask, type MaskWeights, SHAPES } from '../vision/masks';
 import { readLater } from './load';
 import type { PlacedPictures } from './protocol';
@@ -29,6 +29,11 @@ export class LoadedVision {
     return this.#vision?.facts.whole_prompt ?? false;
   }
 
+  /** A picture is evaluated whole. */
+  get wholePicture(): boolean {
+    return this.#vision?.facts.whole_picture ?? true;
+  }
+
   get tokens(): number {
     return this.#vision?.facts.n_tokens ?? 0;
   }
@@ -45,16 +50,17 @@ export class LoadedVision {
     return { vision: part, facts, file };
   }
 
-  async encode(id: number, rgb: Uint8Array): Promise<void> {
+  async encode(id: number, given: RgbPicture): Promise<void> {
     const { vision, facts } = this.#loaded();
     const { image_size: side } = facts;
-    // The core takes as many bytes as its encoder says, whatever a manifest says.
-    if (rgb.length !== 3 * side * side)
+    const { width, height, rgb } = given;
+    // Sides come from what a manifest says; the core knows what its encoder takes.
+    if ((side !== 0 && (width !== side || height !== side)) || rgb.length !== 3 * width * height)
       throw new SlmError(
         'bad_manifest',
-        `Expected squares of ${side} by ${side} pixels for this encoder, found ${rgb.length} bytes; pack the model again.`,
+        `Expected ${side === 0 ? 'whole pictures' : `squares of ${side} by ${side} pixels`} for this encoder, found ${rgb.length} bytes of ${width} by ${height}; pack the model again.`,
       );
-    const picture = vision.encode(rgb);
+    const picture = vision.encode(given);
     this.#pictures.set(id, picture);
     await this.#model.core.settle();
   }

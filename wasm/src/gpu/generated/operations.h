@@ -109,9 +109,20 @@ struct Checksum {
 };
 static_assert(sizeof(Checksum) == 11 * sizeof(uint32_t));
 
+/// clip.wgsl
+struct Clip {
+  static constexpr uint32_t kOperation = 6;
+  uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t x = 0; // read_write
+  uint32_t n = 0;
+  float low = 0;
+  float high = 0;
+};
+static_assert(sizeof(Clip) == 9 * sizeof(uint32_t));
+
 /// combine.wgsl
 struct Combine {
-  static constexpr uint32_t kOperation = 6;
+  static constexpr uint32_t kOperation = 7;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0; // read
   uint32_t y = 0; // read_write
@@ -123,7 +134,7 @@ static_assert(sizeof(Combine) == 10 * sizeof(uint32_t));
 
 /// convolve.wgsl
 struct Convolve {
-  static constexpr uint32_t kOperation = 7;
+  static constexpr uint32_t kOperation = 8;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;   // uniform
   uint32_t vectors = 0; // read
@@ -145,45 +156,42 @@ static_assert(sizeof(Convolve) == 20 * sizeof(uint32_t));
 
 /// copy.wgsl
 struct Copy {
-  static constexpr uint32_t kOperation = 8;
+  static constexpr uint32_t kOperation = 9;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t src = 0; // read
   uint32_t dst = 0; // read_write
   uint32_t n = 0;
   uint32_t to = 0;
+  uint32_t first = 0;
 };
-static_assert(sizeof(Copy) == 9 * sizeof(uint32_t));
+static_assert(sizeof(Copy) == 10 * sizeof(uint32_t));
 
 /// delta_rule.wgsl
 struct DeltaRule {
-  static constexpr uint32_t kOperation = 9;
+  static constexpr uint32_t kOperation = 10;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;    // uniform
   uint32_t vectors = 0;  // read
   uint32_t qkv = 0;      // read
   uint32_t strength = 0; // read
   uint32_t decay = 0;    // read
-  uint32_t gate = 0;     // read
   uint32_t memory = 0;   // read_write
   uint32_t out = 0;      // read_write
   uint32_t n_head_k = 0;
-  uint32_t n_head = 0;
   uint32_t width = 0;
   uint32_t qkv_stride = 0;
   uint32_t heads_stride = 0;
-  uint32_t values_stride = 0;
+  uint32_t out_stride = 0;
   uint32_t n = 0;
   uint32_t decay_bias = 0;
   uint32_t rate = 0;
-  uint32_t norm = 0;
-  float epsilon = 0;
   uint32_t at = 0;
 };
-static_assert(sizeof(DeltaRule) == 25 * sizeof(uint32_t));
+static_assert(sizeof(DeltaRule) == 21 * sizeof(uint32_t));
 
 /// embed.wgsl
 struct Embed {
-  static constexpr uint32_t kOperation = 10;
+  static constexpr uint32_t kOperation = 11;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t INDEX = 0;
   uint32_t ADD = 0;
@@ -197,12 +205,14 @@ struct Embed {
   uint32_t rows = 0;
   uint32_t n = 0;
   float factor = 0;
+  uint32_t across = 0;
+  uint32_t half = 0;
 };
-static_assert(sizeof(Embed) == 20 * sizeof(uint32_t));
+static_assert(sizeof(Embed) == 22 * sizeof(uint32_t));
 
 /// gate.wgsl
 struct Gate {
-  static constexpr uint32_t kOperation = 11;
+  static constexpr uint32_t kOperation = 12;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t gate = 0; // read
   uint32_t x = 0;    // read_write
@@ -213,7 +223,7 @@ static_assert(sizeof(Gate) == 9 * sizeof(uint32_t));
 
 /// gated_rmsnorm.wgsl
 struct GatedRmsnorm {
-  static constexpr uint32_t kOperation = 12;
+  static constexpr uint32_t kOperation = 13;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t gate = 0;    // read
   uint32_t vectors = 0; // read
@@ -222,13 +232,15 @@ struct GatedRmsnorm {
   uint32_t gate_stride = 0;
   uint32_t stride = 0;
   uint32_t weight = 0;
+  uint32_t weight_step = 0;
+  uint32_t behind = 0;
   float epsilon = 0;
 };
-static_assert(sizeof(GatedRmsnorm) == 13 * sizeof(uint32_t));
+static_assert(sizeof(GatedRmsnorm) == 15 * sizeof(uint32_t));
 
 /// gelu.wgsl
 struct Gelu {
-  static constexpr uint32_t kOperation = 13;
+  static constexpr uint32_t kOperation = 14;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t TANH = 0;
   uint32_t x = 0; // read_write
@@ -238,7 +250,7 @@ static_assert(sizeof(Gelu) == 8 * sizeof(uint32_t));
 
 /// glu.wgsl
 struct Glu {
-  static constexpr uint32_t kOperation = 14;
+  static constexpr uint32_t kOperation = 15;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t GELU = 0;
   uint32_t up = 0;   // read
@@ -252,7 +264,7 @@ static_assert(sizeof(Glu) == 12 * sizeof(uint32_t));
 
 /// last_rows.wgsl
 struct LastRows {
-  static constexpr uint32_t kOperation = 15;
+  static constexpr uint32_t kOperation = 16;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0; // read_write
   uint32_t n = 0;
@@ -262,7 +274,7 @@ static_assert(sizeof(LastRows) == 8 * sizeof(uint32_t));
 
 /// layernorm.wgsl
 struct Layernorm {
-  static constexpr uint32_t kOperation = 16;
+  static constexpr uint32_t kOperation = 17;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t vectors = 0; // read
   uint32_t x = 0;       // read_write
@@ -276,7 +288,7 @@ static_assert(sizeof(Layernorm) == 12 * sizeof(uint32_t));
 
 /// match.wgsl
 struct Match {
-  static constexpr uint32_t kOperation = 17;
+  static constexpr uint32_t kOperation = 18;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0; // read
   uint32_t y = 0; // read_write
@@ -287,7 +299,7 @@ static_assert(sizeof(Match) == 9 * sizeof(uint32_t));
 
 /// matmul.wgsl
 struct Matmul {
-  static constexpr uint32_t kOperation = 18;
+  static constexpr uint32_t kOperation = 19;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FINISH = 0;
   uint32_t heap4 = 0;   // read
@@ -311,7 +323,7 @@ static_assert(sizeof(Matmul) == 25 * sizeof(uint32_t));
 
 /// matvec.wgsl
 struct Matvec {
-  static constexpr uint32_t kOperation = 19;
+  static constexpr uint32_t kOperation = 20;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -347,7 +359,7 @@ static_assert(sizeof(Matvec) == 55 * sizeof(uint32_t));
 
 /// matvec_dot8.wgsl
 struct MatvecDot8 {
-  static constexpr uint32_t kOperation = 20;
+  static constexpr uint32_t kOperation = 21;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -383,7 +395,7 @@ static_assert(sizeof(MatvecDot8) == 55 * sizeof(uint32_t));
 
 /// matvec_lane.wgsl
 struct MatvecLane {
-  static constexpr uint32_t kOperation = 21;
+  static constexpr uint32_t kOperation = 22;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t TOKENS = 1;
   uint32_t PRODUCTS = 1;
@@ -417,7 +429,7 @@ static_assert(sizeof(MatvecLane) == 53 * sizeof(uint32_t));
 
 /// matvec_subgroup.wgsl
 struct MatvecSubgroup {
-  static constexpr uint32_t kOperation = 22;
+  static constexpr uint32_t kOperation = 23;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t LANES = 16;
   uint32_t ROWS = 1;
@@ -453,12 +465,12 @@ static_assert(sizeof(MatvecSubgroup) == 55 * sizeof(uint32_t));
 
 /// merge_rows.wgsl
 struct MergeRows {
-  static constexpr uint32_t kOperation = 23;
+  static constexpr uint32_t kOperation = 24;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t MEAN = 0;
   uint32_t x = 0;   // read
   uint32_t out = 0; // read_write
-  uint32_t side = 0;
+  uint32_t across = 0;
   uint32_t factor = 0;
   uint32_t quads = 0;
   uint32_t x_stride = 0;
@@ -469,7 +481,7 @@ static_assert(sizeof(MergeRows) == 14 * sizeof(uint32_t));
 
 /// part_heads.wgsl
 struct PartHeads {
-  static constexpr uint32_t kOperation = 24;
+  static constexpr uint32_t kOperation = 25;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;      // read
   uint32_t first = 0;  // read_write
@@ -483,11 +495,11 @@ static_assert(sizeof(PartHeads) == 12 * sizeof(uint32_t));
 
 /// patches.wgsl
 struct Patches {
-  static constexpr uint32_t kOperation = 25;
+  static constexpr uint32_t kOperation = 26;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t pixels = 0; // read
   uint32_t out = 0;    // read_write
-  uint32_t side = 0;
+  uint32_t width = 0;
   uint32_t length = 0;
   uint32_t across = 0;
   uint32_t stride = 0;
@@ -503,7 +515,7 @@ static_assert(sizeof(Patches) == 18 * sizeof(uint32_t));
 
 /// pick.wgsl
 struct Pick {
-  static constexpr uint32_t kOperation = 26;
+  static constexpr uint32_t kOperation = 27;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t sampling = 0; // uniform
   uint32_t best = 0;     // read
@@ -515,7 +527,7 @@ static_assert(sizeof(Pick) == 10 * sizeof(uint32_t));
 
 /// pool.wgsl
 struct Pool {
-  static constexpr uint32_t kOperation = 27;
+  static constexpr uint32_t kOperation = 28;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t x = 0;   // read
   uint32_t out = 0; // read_write
@@ -528,7 +540,7 @@ static_assert(sizeof(Pool) == 11 * sizeof(uint32_t));
 
 /// rg_lru.wgsl
 struct RgLru {
-  static constexpr uint32_t kOperation = 28;
+  static constexpr uint32_t kOperation = 29;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;      // uniform
   uint32_t vectors = 0;    // read
@@ -547,8 +559,9 @@ static_assert(sizeof(RgLru) == 17 * sizeof(uint32_t));
 
 /// rmsnorm.wgsl
 struct Rmsnorm {
-  static constexpr uint32_t kOperation = 29;
+  static constexpr uint32_t kOperation = 30;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
+  uint32_t PLAIN = 0;
   uint32_t x = 0;       // read
   uint32_t vectors = 0; // read
   uint32_t out = 0;     // read_write
@@ -559,11 +572,11 @@ struct Rmsnorm {
   uint32_t weight = 0;
   float epsilon = 0;
 };
-static_assert(sizeof(Rmsnorm) == 14 * sizeof(uint32_t));
+static_assert(sizeof(Rmsnorm) == 15 * sizeof(uint32_t));
 
 /// rope.wgsl
 struct Rope {
-  static constexpr uint32_t kOperation = 30;
+  static constexpr uint32_t kOperation = 31;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t NEOX = 0;
   uint32_t QK_NORM = 0;
@@ -581,6 +594,7 @@ struct Rope {
   uint32_t n_head_kv = 0;
   uint32_t head_dim = 0;
   uint32_t half = 0;
+  uint32_t pairs = 0;
   uint32_t q_stride = 0;
   uint32_t kv_stride = 0;
   uint32_t angle_stride = 0;
@@ -593,11 +607,11 @@ struct Rope {
   float temperature = 0;
   float temperature_span = 0;
 };
-static_assert(sizeof(Rope) == 32 * sizeof(uint32_t));
+static_assert(sizeof(Rope) == 33 * sizeof(uint32_t));
 
 /// sparse_glu.wgsl
 struct SparseGlu {
-  static constexpr uint32_t kOperation = 31;
+  static constexpr uint32_t kOperation = 32;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t up = 0; // read
   uint32_t x = 0;  // read_write
@@ -609,7 +623,7 @@ static_assert(sizeof(SparseGlu) == 10 * sizeof(uint32_t));
 
 /// state_space.wgsl
 struct StateSpace {
-  static constexpr uint32_t kOperation = 32;
+  static constexpr uint32_t kOperation = 33;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t batch = 0;     // uniform
   uint32_t vectors = 0;   // read
@@ -636,7 +650,7 @@ static_assert(sizeof(StateSpace) == 25 * sizeof(uint32_t));
 
 /// streams.wgsl
 struct Streams {
-  static constexpr uint32_t kOperation = 33;
+  static constexpr uint32_t kOperation = 34;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t CORRECT = 0;
   uint32_t coefficients = 0; // read
@@ -654,7 +668,7 @@ static_assert(sizeof(Streams) == 16 * sizeof(uint32_t));
 
 /// topk.wgsl
 struct Topk {
-  static constexpr uint32_t kOperation = 34;
+  static constexpr uint32_t kOperation = 35;
   uint32_t operation = kOperation, format = 0, grid[3] = {1, 1, 1};
   uint32_t FIRST = 1;
   uint32_t logits = 0; // read

@@ -208,6 +208,10 @@ export const de: Strings = {
   keptFormer: 'Ein neuer Chat. Der vorige steht noch unter Gespräche.',
   fileNoConversation:
     'Diese Datei ist kein hier gespeichertes Gespräch; wählen Sie eine, die auf .json oder .md endet.',
+  saveTooLong: (most, turns) =>
+    `Das Gespräch braucht mit seinen Bildern mehr als ${most} oder hat mehr als ${turns} Nachrichten und ließe sich nicht wieder öffnen; sichern Sie es als Text.`,
+  savePictureGone:
+    'Ein Bild dieses Gesprächs lässt sich nicht mehr lesen, weil seine Datei verschoben oder geändert wurde; sichern Sie das Gespräch als Text.',
   fileTooLong: (most) => `Ein Gespräch darf höchstens ${most} Zeichen haben; diese Datei hat mehr.`,
   fileTooLarge: (name, size, most) =>
     `${name} hat ${size}, und höchstens ${most} werden gelesen; nehmen Sie den Teil, den Sie brauchen.`,

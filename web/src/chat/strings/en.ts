@@ -210,6 +210,10 @@ export const en = {
   keptFormer: 'A new chat. The one before is kept in Conversations.',
   fileNoConversation:
     'This file is no conversation that was saved here; choose one that ends in .json or .md.',
+  saveTooLong: (most: string, turns: string) =>
+    `The conversation takes more than ${most}, its pictures included, or has more than ${turns} messages, and could not be opened again; save it as text.`,
+  savePictureGone:
+    'A picture of this conversation cannot be read any more, because its file was moved or changed; save the conversation as text.',
   fileTooLong: (most: string) => `A conversation may have at most ${most} characters; this file has more.`,
   fileTooLarge: (name: string, size: string, most: string) =>
     `${name} has ${size}, and at most ${most} are read; take the part that you need.`,
