@@ -50,7 +50,7 @@ KINDS = (
         _names(
             """
             audio-spectrogram-transformer audioflamingo3 bark canary clap clvp csm dac
-            data2vec-audio dia encodec fastspeech2_conformer gemma3n granite_speech
+            data2vec-audio dia encodec fastspeech2_conformer granite_speech
             granite_speech_plus higgs_audio_v2 hubert kyutai_speech_to_text mimi moonshine
             moonshine_streaming moshi moss_transcribe_diarize musicgen musicgen_melody neucodec
             parakeet_ctc parakeet_tdt phi4_multimodal pocket_tts qwen2_5_omni qwen2_audio qwen3_asr

@@ -29,7 +29,6 @@ from .sentence import read_sentence
 from .tensors import (
     HEAD,
     TYPES,
-    UNREAD,
     Planned,
     base_tensors,
     changed,
@@ -234,8 +233,7 @@ def _type(name: str) -> GGMLQuantizationType:
 
 
 def _output(tensor: Planned, hyper: Hyperparameters, wanted: GGMLQuantizationType) -> Output:
-    # llama.cpp demands F32 of it, as of vectors.
-    kind = TYPES["f32"] if tensor.change in UNREAD else stored_type(tensor.shape, wanted)
+    kind = stored_type(tensor.name, tensor.shape, wanted)
 
     def blocks() -> Iterator[NDArray[np.generic]]:
         for rows in tensor.blocks(hyper):

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from .family import Change, Family, Row
+from .layers import N_STREAMS
 from .rows import (
     FFN_NORM,
     LLAMA_BIASES,
@@ -60,6 +61,14 @@ def _gemma4_layer(gate: str = "") -> tuple[Row, ...]:
         Row(f"{gate}per_layer_projection.weight", "proj.weight", ("embd", "layer")),
         _gemma4_norm(f"{gate}post_per_layer_input_norm", "post_norm"),
         Row("layer_scalar", "layer_output_scale.weight", ("one",)),
+    )
+
+
+def _of_other_streams(source: str, target: str) -> tuple[Row, ...]:
+    """The matrices of Gemma 3n's residuals but the first, which llama.cpp has in one tensor."""
+    return tuple(
+        Row(f"model.{source}.{i}.weight", f"{target}.weight", ("embd", "embd"))
+        for i in range(N_STREAMS - 1)
     )
 
 
@@ -347,6 +356,66 @@ FAMILIES: tuple[Family, ...] = (
         local_rope_base="rope_local_base_freq",
     ),
     Family(
+        "gemma3n",
+        "gemma3n_text",
+        (
+            *model_rows()[:2],
+            Row(
+                "model.embed_tokens_per_layer.weight",
+                "per_layer_token_embd.weight",
+                ("vocab", "layers"),
+                "padded",
+            ),
+            *_gemma4_projection("model."),
+            *_of_other_streams("altup_projections", "altup_proj"),
+            *_of_other_streams("altup_unembed_projections", "altup_unembd_proj"),
+            model_rows()[2],
+        ),
+        (
+            # As Gemma 4's, but for the factor of a layer.
+            *(row for row in _gemma4_layer() if row.source != "layer_scalar"),
+            Row("laurel.linear_left.weight", "laurel_l.weight", ("rank", "embd")),
+            Row("laurel.linear_right.weight", "laurel_r.weight", ("embd", "rank")),
+            _gemma4_norm("laurel.post_laurel_norm", "laurel_post_norm"),
+            _gemma4_norm("altup.router_norm", "altup_router_norm"),
+            Row("altup.modality_router.weight", "altup_router.weight", ("streams", "embd")),
+            Row("altup.prediction_coefs.weight", "altup_predict_coef.weight", ("pairs", "streams")),
+            Row(
+                "altup.correction_coefs.weight", "altup_correct_coef.weight", ("streams", "streams")
+            ),
+            Row("altup.correct_output_scale", "altup_correct_scale.weight", ("embd",)),
+        ),
+        {
+            "vocab_size": 262_400,
+            "hidden_size": 2048,
+            "intermediate_size": 16_384,
+            "num_hidden_layers": 35,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 2,
+            "head_dim": 256,
+            "max_position_embeddings": 32_768,
+            "tie_word_embeddings": True,
+            "sliding_window": 512,
+            "final_logit_softcapping": 30.0,
+            "num_kv_shared_layers": 15,
+            "rope_theta": 1_000_000.0,
+            "rope_local_base_freq": 10_000.0,
+            "vocab_size_per_layer_input": 262_144,
+            "hidden_size_per_layer_input": 256,
+            "altup_num_inputs": 4,
+            "altup_active_idx": 0,
+            "altup_correct_scale": True,
+            "laurel_rank": 64,
+        },
+        activations=_GELU,
+        activation_key="hidden_activation",
+        window_pattern=5,
+        rope_scalings=("default",),
+        local_rope_base="rope_local_base_freq",
+        layered=True,
+        streams=True,
+    ),
+    Family(
         "gemma4",
         "gemma4_text",
         (
@@ -392,6 +461,7 @@ FAMILIES: tuple[Family, ...] = (
         rope_scalings=("proportional",),
         local_rope_base="rope_local_base_freq",
         layered=True,
+        last_sees_all=True,
         bpe=True,
     ),
     # llama.cpp counts the modules of sentence-transformers: the model is 0, pooling 1.
@@ -453,6 +523,7 @@ FAMILIES: tuple[Family, ...] = (
         untied_output=False,
         never=("attention_bias",),
         layered=True,
+        last_sees_all=True,
         bpe=True,
         embeds=True,
     ),
@@ -729,6 +800,7 @@ MULTIMODAL = {
     "idefics3": "llama",
     "smolvlm": "llama",
     "mistral3": "ministral3",
+    "gemma3n": "gemma3n_text",
     "gemma4": "gemma4_text",
     "embedding_gemma2": "embedding_gemma2_text",
     "qwen3_5": "qwen3_5_text",

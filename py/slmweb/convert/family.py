@@ -13,7 +13,7 @@ from typing import Any, Literal
 Dimension = Literal["vocab", "embd", "ff", "q", "kv", "head", "wide", "embedding", "ctx", "types",
                     "channels", "block", "taps", "gates_and_in", "gated_q", "values", "heads",
                     "state", "space_in", "groups", "of_group", "layer", "layers",
-                    "one", "qkv", "gate_and_up"]  # fmt: skip
+                    "one", "qkv", "gate_and_up", "streams", "pairs", "rank"]  # fmt: skip
 
 Change = Literal[
     "none",
@@ -39,6 +39,7 @@ Change = Literal[
     "rate_column",
     "groups",
     "after_padding",  # rows of positions, which begin behind the padding token's number
+    "padded",  # with rows of zeros, up to the vocabulary's
 ]
 
 # What a layer remembers; "" is any, and "shared" what another one does.
@@ -50,7 +51,8 @@ Recurrence = Literal["rg_lru", "short_convolution", "delta_rule", "state_space"]
 
 @dataclass(frozen=True)
 class Row:
-    """A tensor: its name in the checkpoint, in the GGUF, and its shape (numpy's order)."""
+    """A tensor: its name in the checkpoint, in the GGUF, and its shape (numpy's order). Matrices
+    of one target are one tensor there, in the table's order."""
 
     source: str
     target: str
@@ -93,6 +95,8 @@ class Family:
     unrotated_period: int = 0  # every such layer knows no positions; 0: none
     rotary_share: float | None = 1.0  # of each head, from its start; None: the config says
     layered: bool = False  # its layers differ: layers.py
+    last_sees_all: bool = False  # the last of them, whatever the config says
+    streams: bool = False  # several residuals, which AltUp mixes, and Laurel beside attention
     bpe: bool = False  # merges of characters, which others have as a SentencePiece model's scores
     n_ff: str = "intermediate_size"  # the config's name of it
     factors: bool = False  # of embeddings, scores, blocks and logits

@@ -42,7 +42,7 @@ from .family import (
     recurrent_sizes,
     space_of,
 )
-from .layers import Layers, read_layers
+from .layers import Layers, read_layers, stream_sizes
 from .rope import (
     Llama3Scaling,
     LongRope,
@@ -184,10 +184,16 @@ class Hyperparameters:
             "gate_and_up": 2 * self.n_ff,
             "gates_and_in": 3 * self.recurrence.channels if self.recurrence else 0,
             "gated_q": 2 * self.n_head * self.head_dim,
+            **stream_sizes(self.layers),
             **recurrent_sizes(self.delta, self.space),
             "wide": self.n_wide,
             "embedding": self.n_embedding,
         }[dimension]
+
+    @property
+    def n_looked_up(self) -> int:
+        """Rows that a checkpoint's table of layers' embeddings has."""
+        return min(self.n_vocab, self.layers.n_looked_up) if self.layers else self.n_vocab
 
     @property
     def rope_dims(self) -> int:
@@ -291,7 +297,7 @@ def hyperparameters(
     n_head = read.whole("num_attention_heads")
     n_embd = read.whole("hidden_size")
     n_layer = read.whole("num_hidden_layers")
-    layers = read_layers(read.values, read.path) if family.layered else None
+    layers = read_layers(family, read.values, read.path) if family.layered else None
     head_dim = max(layers.head_dims) if layers else read.whole("head_dim", n_embd // n_head)
     _check_windows(read, family, n_layer)
     _check_unrotated(read, family, n_layer)

@@ -17,7 +17,7 @@ from gguf import GGUFWriter, LlamaFileType, RopeScalingType
 from .checkpoint import first_with, read_json_if_there, read_text
 from .family import Family
 from .hyperparameters import Hyperparameters
-from .layers import Layers
+from .layers import N_STREAMS, Layers
 
 FILE_TYPES = {
     "f32": LlamaFileType.ALL_F32,
@@ -134,13 +134,18 @@ def _add_layers(writer: GGUFWriter, layers: Layers) -> None:
     """Numbers of each layer, a single one where they are all the same."""
     writer.add_feed_forward_length(_one_or_all(layers.n_ffs))
     writer.add_head_count_kv(_one_or_all(layers.n_heads_kv))
-    local = layers.head_dims[layers.local.index(True)] if any(layers.local) else 0
-    for add in (
-        writer.add_key_length_swa,
-        writer.add_value_length_swa,
-        writer.add_rope_dimension_count_swa,
-    ):
-        add(local or max(layers.head_dims))
+    if (streams := layers.streams) is not None:
+        writer.add_altup_active_idx(0)
+        writer.add_altup_num_inputs(N_STREAMS)
+        writer.add_activation_sparsity_scale(list(streams.cuts))
+    else:
+        local = layers.head_dims[layers.local.index(True)] if any(layers.local) else 0
+        for add in (
+            writer.add_key_length_swa,
+            writer.add_value_length_swa,
+            writer.add_rope_dimension_count_swa,
+        ):
+            add(local or max(layers.head_dims))
     writer.add_shared_kv_layers(layers.n_shared)
     writer.add_sliding_window_pattern(list(layers.local))
     writer.add_embedding_length_per_layer_input(layers.n_per_layer)

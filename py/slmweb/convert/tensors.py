@@ -17,6 +17,7 @@ from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from ..errors import SlmError
+from ..quantize.choice import is_matrix
 from .family import Change, Family, Row
 from .hyperparameters import Hyperparameters
 from .names import plain_names
@@ -29,7 +30,6 @@ TYPES = {
 }
 F16_MAX = 65504.0
 TAPS = ("taps", "value_taps_behind")  # of convolutions
-UNREAD = (*TAPS, "column", "rate_column", "groups")  # by any product, whatever their shape
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 
@@ -53,7 +53,8 @@ class Merge(Protocol):
 
 @dataclass(frozen=True)
 class Planned:
-    """A tensor of the output: its GGUF name, numpy's shape, and where its values come from."""
+    """A tensor of the output: its GGUF name, numpy's shape, and where its values come from. Of
+    one with three dimensions the source is the first matrix, and `behind` has the others."""
 
     name: str
     shape: tuple[int, ...]
@@ -61,6 +62,7 @@ class Planned:
     change: Change
     merges: Sequence[Merge] = field(default=())
     part: tuple[int, int] = (0, 1)  # of the rows of the source
+    behind: Sequence[Planned] = field(default=())
 
     def blocks(self, hyper: Hyperparameters) -> Iterator[F32]:
         """The values, rows in order, before rounding. Raises what `Tensor.read` does."""
@@ -76,6 +78,10 @@ class Planned:
             if self.change == "after_padding":
                 rows = rows[max(0, hyper.n_unused_positions - start) :]
             yield changed(rows, self.change, hyper)
+        if self.change == "padded" and (missing := self.shape[0] - self.source.rows):
+            yield np.zeros((missing, *self.shape[1:]), np.float32)
+        for matrix in self.behind:
+            yield from matrix.blocks(hyper)
 
 
 _VALUE_ROWS = ("value_rows", "value_rows_behind", "value_taps_behind", "value_heads", "value_rates")
@@ -141,12 +147,17 @@ def shape_before(shape: tuple[int, ...], change: Change, hyper: Hyperparameters)
         return (shape[0] * shape[1],)
     if change == "after_padding":
         return (shape[0] + hyper.n_unused_positions, *shape[1:])
+    if change == "padded":
+        return (hyper.n_looked_up, *shape[1:])
     return shape
 
 
-def stored_type(shape: tuple[int, ...], wanted: GGMLQuantizationType) -> GGMLQuantizationType:
-    """Vectors stay F32, as llama.cpp demands of norms and biases."""
-    return wanted if len(shape) == 2 else GGMLQuantizationType.F32
+def stored_type(
+    name: str, shape: tuple[int, ...], wanted: GGMLQuantizationType
+) -> GGMLQuantizationType:
+    """Vectors stay F32, as llama.cpp demands of norms and biases, and so does what is no matrix to
+    `quantize` either."""
+    return wanted if is_matrix(name, shape[::-1]) else GGMLQuantizationType.F32
 
 
 def rounded(rows: F32, kind: GGMLQuantizationType, name: str) -> NDArray[np.generic]:
@@ -257,7 +268,18 @@ def plan(
                 f"but {config} asks for {list(before)}; use the config that belongs to the weights",
             )
         planned.append(Planned(row.target, shape, tensor, row.change, changes, row.part))
-    return planned
+    return _stacked(planned)
+
+
+def _stacked(planned: Sequence[Planned]) -> list[Planned]:
+    """Matrices of one name as one tensor."""
+    named: dict[str, list[Planned]] = {}
+    for tensor in planned:
+        named.setdefault(tensor.name, []).append(tensor)
+    return [
+        replace(first, shape=(1 + len(behind), *first.shape), behind=behind) if behind else first
+        for first, *behind in named.values()
+    ]
 
 
 def _sources(

@@ -33,6 +33,7 @@ PREFILL_SHARE = 0.3
 # Of a layer, at most; a token costs each of them once, however few weights it reads.
 DISPATCHES_PER_LAYER = 10
 DISPATCHES_PER_GATE = 3  # more, where a layer has embeddings of its own
+DISPATCHES_PER_STREAMS = 17  # more, where it has several residuals
 # The parameters of the dispatches, stand-ins for unused buffers, what is read back.
 WORKING_BYTES = 4 << 20
 LEAST_BINDING_MIB = 128  # what every device of WebGPU binds
@@ -199,6 +200,7 @@ def predict(shape: Shape, gpu: Gpu, n_prompt: int = 256, n_past: int = 256) -> G
     bandwidth = gpu.decode_share * gpu.gb_per_s * 1e9
     arithmetic = gpu.prefill_share * gpu.tflops * 1e12
     dispatches = DISPATCHES_PER_LAYER + (DISPATCHES_PER_GATE if shape.n_per_layer else 0)
+    dispatches += DISPATCHES_PER_STREAMS if shape.laurel_rank else 0
     host = shape.n_layer * dispatches * gpu.us_per_dispatch * 1e-6
     layers, head = shape.layer_matrices, shape.head
     moved = moved_state_bytes(shape)

@@ -7,6 +7,7 @@ Hugging Face config.json. Knows nothing of devices. Tensor names are GGUF's.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,12 +32,12 @@ from ..convert.family import (
     recurrent_sizes,
     space_of,
 )
-from ..convert.layers import Layers, read_layers
+from ..convert.layers import N_STREAMS, Layers, read_layers, stream_sizes
 from ..convert.tensors import HEAD
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
 from ..kinds import advice
-from ..quantize.choice import KEPT
+from ..quantize.choice import is_kept
 from ..vision.encoder_file import encoder_of
 from . import encoder
 from .encoder import Encoder
@@ -109,9 +110,19 @@ class Shape:
         return sum(t.file_bytes for t in self.tensors if t.is_table)
 
     @property
+    def laurel_rank(self) -> int:
+        """Of what goes beside attention where there are several residuals; 0 where there is one."""
+        return next((t.rows for t in self.tensors if t.name == "blk.0.laurel_l.weight"), 0)
+
+    @property
     def branches(self) -> tuple[int, ...]:
         """Widths of the activations beside a block's: what is normalized before it is added, of
         every Gemma that has attention alone; of OLMo 2 queries and keys before their norms too."""
+        if rank := self.laurel_rank:
+            # The other residuals and what is computed beside them; Laurel, the other half of a
+            # gated unit, and what mixes residuals.
+            wide = (N_STREAMS - 1 + 3) * (self.n_embd,)
+            return (*wide, rank, self.n_ff, N_STREAMS, N_STREAMS, N_STREAMS**2)
         if self.architecture == "olmo2":
             return (self.n_embd, self.n_head * self.head_dim, self.n_head_kv * self.head_dim)
         return (self.n_embd,) if "gemma" in self.architecture and not self.channels else ()
@@ -259,7 +270,7 @@ class Shape:
             self,
             tensors=tuple(
                 t
-                if t.name in KEPT
+                if is_kept(t.name)
                 else replace(t, type=fitting(wanted(t.name), t.columns) if t.is_matrix else "F32")
                 for t in self.tensors
             ),
@@ -346,7 +357,11 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         window = number("sliding_window")
     if "attention_window_size" in family.defaults:
         window = number("attention_window_size")
-    layers = read_layers({**family.defaults, **_given(config)}, where) if family.layered else None
+    layers = (
+        read_layers(family, {**family.defaults, **_given(config)}, where)
+        if family.layered
+        else None
+    )
     if layers is not None:
         head_dim, n_head_kv = max(layers.head_dims), max(layers.n_heads_kv)
         n_ff = max(layers.n_ffs)
@@ -370,7 +385,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         "layer": layers.n_per_layer if layers else 0, "one": 1,
         "layers": layers.n_per_layer * n_layer if layers else 0,
         "gates_and_in": 3 * channels, "gated_q": 2 * n_head * head_dim,
-        **recurrent_sizes(delta, space),
+        **recurrent_sizes(delta, space), **stream_sizes(layers),
         "qkv": (n_head + 2 * n_head_kv) * head_dim, "gate_and_up": 2 * n_ff,
     }  # fmt: skip
 
@@ -390,6 +405,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         for row in rows
         if row.memory in ("", kinds[i]) and (not row.promise or config.get(row.promise))
     ]
+    tensors = _stacked(tensors)
     if family.partly_rotated:
         # What some layers' heads do not rotate; see Hyperparameters.rope_factors.
         tensors.append(Tensor("rope_freqs.weight", 1, head_dim // 2, "F32"))
@@ -415,6 +431,14 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
         windows, tuple(tensors), HEADER_BYTES_PER_TOKEN * n_vocab,
         encoder.from_config(whole, n_embd), kv, rotated,
     )  # fmt: skip
+
+
+def _stacked(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Matrices of one name as one of all their rows."""
+    rows: dict[str, int] = {}
+    for tensor in tensors:
+        rows[tensor.name] = rows.get(tensor.name, 0) + tensor.rows
+    return [replace(t, rows=rows[t.name]) for t in {t.name: t for t in tensors}.values()]
 
 
 def _decoder(config: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -474,7 +498,7 @@ def _from_gguf(path: Path) -> Shape:
             + (advice(architecture) or "supported are " + ", ".join(_BY_ARCHITECTURE)),
         )
     tensors = tuple(
-        Tensor(t["name"], t["shape"][1] if len(t["shape"]) > 1 else 1, t["shape"][0], t["type"])
+        Tensor(t["name"], math.prod(t["shape"][1:]), t["shape"][0], t["type"])
         for t in info["tensors"]
     )
     if missing or not any(t.name == "token_embd.weight" for t in tensors):

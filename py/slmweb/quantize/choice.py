@@ -47,8 +47,14 @@ ROW_TABLE: Final = "per_layer_token_embd.weight"
 # Their error goes through a norm and a gate. On seeded checkpoints four bits of them cost as much
 # as five of the feed-forward's matrices, and eight bits as little as anybody's.
 _OF_TABLE: Final[Mapping[str, str]] = {"Q5_1": "Q4_1", "Q5_0": "Q4_0"}
-# What llama.cpp leaves as it is, being small: what makes each layer's embeddings of a token's own.
-KEPT: Final = ("per_layer_model_proj.weight",)
+# What llama.cpp leaves as it is, being small: what makes each layer's embeddings of a token's own,
+# and Gemma 3n's products of low rank and those that mix its residuals.
+_KEPT: Final = ("per_layer_model_proj.weight", "altup_*", "*.altup_*", "*.laurel_*")
+
+
+def is_kept(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in _KEPT)
+
 
 # For rows that 256 does not divide, as llama.cpp does it: the next larger type
 # with blocks of 32. What 32 does not divide either stays in F16.

@@ -20,7 +20,7 @@ from ..errors import SlmError
 from ..generated.abi import TENSOR_TYPES, TensorType
 from ..vision.encoder_file import is_encoder
 from . import codec, container, ggml
-from .choice import KEPT, Choice, Override, choose, is_matrix, kept_of_encoder, tensor_type
+from .choice import Choice, Override, choose, is_kept, is_matrix, kept_of_encoder, tensor_type
 from .imatrix import ImportanceMatrix, read_imatrix
 from .recipes import Mix, best_mix
 
@@ -93,7 +93,8 @@ def quantize(
 
     `type` is a tensor type of the core, for every matrix, or "web": the recipe's
     default mix, or with `max_size` (bytes of the file) the most faithful mix that
-    fits. Gemma 4's per_layer_model_proj keeps its type. Of an encoder of pictures
+    fits. What is small and mixes residuals or embeddings of layers, of Gemma 3n and 4,
+    keeps its type. Of an encoder of pictures
     "web" is Q8_0, and its patches, positions and projection keep theirs. Of several
     overrides that match a matrix the last one counts. A matrix that has its type
     already is copied; others that are quantized are refused unless `requantize`.
@@ -124,7 +125,7 @@ def quantize(
     own = {
         tensor["name"]: TENSOR_TYPES[tensor["type"]]
         for tensor in model.tensors
-        if (kept_of_encoder(tensor["name"]) if model.is_encoder else tensor["name"] in KEPT)
+        if (kept_of_encoder if model.is_encoder else is_kept)(tensor["name"])
     }
 
     def chosen(wanted: Callable[[str], TensorType]) -> dict[str, Choice]:
