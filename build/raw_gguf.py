@@ -6,6 +6,7 @@ from; knows nothing of what the reader accepts.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping, Sequence
 
@@ -190,7 +191,7 @@ BLOCKS = {
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "smollm3", "phi3", "granite", "mistral3", "olmo2",
                  "gemma", "gemma2", "gemma3", "vaultgemma", "gemma-embedding", "bert",
-                 "recurrentgemma", "lfm2", "qwen35", "granitehybrid", "gemma4",
+                 "recurrentgemma", "lfm2", "qwen35", "granitehybrid", "gemma3n", "gemma4",
                  "gemma-embedding2", "t5gemma2")  # fmt: skip
 
 
@@ -217,16 +218,19 @@ def model(
         "attention.key_length_swa": 8, "embedding_length_per_layer_input": 32,
         "pooling_type": 1, "dense_2_feat_out": 8, "dense_3_feat_out": 16,
         "embedding_length_out": 16, "decoder_start_token_id": 1,
+        "altup.num_inputs": 4, "altup.active_idx": 0,
         **(numbers or {}),
     }  # fmt: skip
     if architecture == "lfm2":  # which is refused with windows
         del metadata["attention.sliding_window"]
-    has_gemma4_layers = architecture in ("gemma4", "gemma-embedding2")
+    has_gemma4_layers = architecture in ("gemma3n", "gemma4", "gemma-embedding2")
     pattern = (
         [array(f"{architecture}.attention.sliding_window_pattern", BOOL, [True, False])]
         if has_gemma4_layers
         else []
     )
+    if architecture == "gemma3n":
+        pattern.append(array("gemma3n.activation_sparsity_scale", F32, [1.5, -math.inf]))
     entries = [
         entry("general.architecture", STRING, architecture),
         *(entry(f"{architecture}.{key}", U32, number) for key, number in metadata.items()),
@@ -261,11 +265,12 @@ def model(
         }  # fmt: skip
     if has_gemma4_layers:
         shapes |= {"per_layer_model_proj": (n_embd, 64), "per_layer_proj_norm": (32,)}
-        shapes |= (
-            {"per_layer_token_embd": (64, n_vocab), "rope_freqs": (head_dim // 2,)}
-            if architecture == "gemma4"
-            else {"output": (n_embd, 16)}
-        )
+        if architecture == "gemma-embedding2":
+            shapes["output"] = (n_embd, 16)
+        else:
+            shapes["per_layer_token_embd"] = (64, n_vocab)
+        if architecture == "gemma4":
+            shapes["rope_freqs"] = (head_dim // 2,)
         for layer in range(2):
             shapes |= {
                 f"blk.{layer}.layer_output_scale": (1,),
@@ -273,6 +278,19 @@ def model(
                 f"blk.{layer}.proj": (32, n_embd),
                 f"blk.{layer}.post_norm": (n_embd,),
             }
+    if architecture == "gemma3n":
+        shapes |= {f"altup_{name}": (n_embd, n_embd, 3) for name in ("proj", "unembd_proj")}
+        for layer in range(2):
+            del shapes[f"blk.{layer}.layer_output_scale"]
+            shapes |= {
+                f"blk.{layer}.laurel_l": (n_embd, 4), f"blk.{layer}.laurel_r": (4, n_embd),
+                f"blk.{layer}.laurel_post_norm": (n_embd,),
+                f"blk.{layer}.altup_router": (n_embd, 4),
+                f"blk.{layer}.altup_router_norm": (n_embd,),
+                f"blk.{layer}.altup_predict_coef": (4, 16),
+                f"blk.{layer}.altup_correct_coef": (4, 4),
+                f"blk.{layer}.altup_correct_scale": (n_embd,),
+            }  # fmt: skip
     if architecture == "phi3":
         for layer in range(2):
             for name in ("attn_q", "attn_k", "attn_v", "ffn_gate"):
@@ -339,7 +357,7 @@ def model(
             kind, block, size = BLOCKS["F32"]
         full = name if name.endswith((".bias", ".ssm_a", ".ssm_d")) else f"{name}.weight"
         tensors.append(tensor(full, shape, kind, len(data)))
-        n_bytes = shape[0] // block * size * (shape[1] if len(shape) > 1 else 1)
+        n_bytes = shape[0] // block * size * math.prod(shape[1:])
         # Bytes below 0x3F make floats and half floats below 2.
         data += bytes((j * 37 + i * 11) % 0x3F for j in range(n_bytes))
         data += bytes(-len(data) % 32)

@@ -55,6 +55,7 @@ def logits(core: Instance, name: str, folder: Path, n_batch: int) -> list[F32]:
         *(("lane", name, 16) for name in ("llama", "qwen2", "gemma2", "gemma3", "phi4-mini")),
         ("lane", "gemma2", 3),
         ("lane", "gemma4-e2b", 16),
+        ("lane", "gemma3n", 16),
         ("sweep", "gemma2", 16),
         ("sweep", "gemma2", 3),
     ],

@@ -132,14 +132,15 @@ def test_the_cache_is_reused(gpu: Gpu, folder: Path) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_dispatches_of_a_token(gpu: Gpu, folder: Path, name: str) -> None:
     """At most ten a layer, and thirteen where it has embeddings of its own, beside embedding and
-    head: each costs a real GPU microseconds."""
+    head: each costs a real GPU microseconds. Gemma 3n's four residuals are mixed before a layer and
+    corrected behind it, and what its last norms put out is added to three of them."""
     core = gpu("lane")
     with Model.open(tiny(name, folder), core=core) as model, model.session(N_CTX, 8) as session:
         session.eval([1])
         before = core.facts()["stats"]["dispatches"]
         session.eval([2])
         dispatches = core.facts()["stats"]["dispatches"] - before
-    most = 13 if MODELS[name].n_per_layer else 10
+    most = 30 if MODELS[name].arch == "gemma3n" else 13 if MODELS[name].n_per_layer else 10
     assert 0 < dispatches - 2 <= most * MODELS[name].n_layer
 
 

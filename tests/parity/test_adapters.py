@@ -28,8 +28,9 @@ from tests.parity.logits import F32, assert_close, evaluate, worst_position
 
 # One with rotated rows moved by the conversion, one with post-norms and soft
 # caps, one with two kinds of layers, one with biases, one with the rows of several
-# matrices in one tensor, one whose layers share keys and values and have embeddings of their own.
-FAMILIES = ("llama", "gemma2", "gemma3", "qwen2", "phi4-mini", "gemma4-e2b")
+# matrices in one tensor, one whose layers share keys and values and have embeddings of their own,
+# one with several residuals and gates that let little through.
+FAMILIES = ("llama", "gemma2", "gemma3", "qwen2", "phi4-mini", "gemma4-e2b", "gemma3n")
 ADAPTERS = {adapter.name: adapter for adapter in (LAW, TALE)}
 BOUND = 1e-4
 # At any position, as test_tensor_types.py has it: 8-bit activations are what costs.

@@ -14,7 +14,7 @@ import pytest
 from slmweb.core import Instance, Model, Session, Site
 from slmweb.errors import SlmError
 from tests.goldens.tiny_gguf import write_gguf
-from tests.goldens.tiny_models import EMBEDDERS, INSIDE, MODELS, digest, direction
+from tests.goldens.tiny_models import EMBEDDERS, INSIDE, MODELS, digest, direction, sequence
 from tests.parity.logits import F32, assert_close, evaluate
 
 INSIDES = Path(__file__).parents[1] / "goldens" / "inside"
@@ -153,6 +153,21 @@ def test_a_tap_sees_what_was_steered_and_a_network_does_not(core: Instance, fold
         steered = rows_of(session, ids, 2)
     assert_close(steered[0], plain[0] + 2 * push, 1e-6)
     assert (steered[1] == plain[1]).all()
+
+
+def test_several_residuals_are_not_looked_into(core: Instance, folder: Path) -> None:
+    ids = sequence(MODELS["gemma3n"])[:8]
+    path = tiny("gemma3n", folder)
+    with Model.open(path, core=core) as model, model.session(N_CTX) as session:
+        for refused in (
+            lambda: session.tap([(Site.RESIDUAL, 0)]),
+            lambda: session.steer(0, direction(MODELS["gemma3n"])),
+            lambda: session.lens(np.zeros((1, MODELS["gemma3n"].n_embd), np.float32)),
+        ):
+            with pytest.raises(SlmError, match="several residuals in each layer") as caught:
+                refused()
+            assert caught.value.code == "unsupported"
+        assert session.eval(ids) is not None
 
 
 def test_the_same_steering_reuses_the_cache(core: Instance, folder: Path) -> None:

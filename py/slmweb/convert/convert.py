@@ -8,7 +8,8 @@ and never a tensor.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from ..errors import SlmError
 from .adapter import Adapter, Replacement, merges_of, resized
 from .checkpoint import Checkpoint
+from .family import Row
 from .gguf_file import Output, Progress, write_gguf
 from .hyperparameters import Hyperparameters, family_of, hyperparameters
 from .masks import read_masks
@@ -103,7 +105,8 @@ def convert(
         vocabulary = read_vocabulary(folders, hyper.n_vocab, config, bpe=family.bpe)
         notes += vocabulary.notes
         if multimodal and vision is None:
-            notes.append("all but the language model is left out, such as the vision part")
+            heard = " and what hears" if has_audio(tensors) else ""
+            notes.append(f"all but the language model is left out, such as the vision part{heard}")
         elif has_audio(tensors):
             notes.append("what hears is left out; the language model and what sees are converted")
 
@@ -187,6 +190,7 @@ def convert_adapter(
         pairs = loaded.pairs()
         merges_of([loaded], table, hyper)  # checks names and shapes
         alpha = pairs[0].scale * pairs[0].rank
+        _refuse_stacked([pair.name for pair in pairs], table, adapter)
         outputs = []
         for pair in pairs:
             rows = table[pair.name]
@@ -222,6 +226,20 @@ def convert_adapter(
             )
     parameters = sum(pair.a.size + pair.b.size for pair in pairs)
     return Converted(family.architecture, len(outputs), parameters, size, notes)
+
+
+def _refuse_stacked(
+    names: Sequence[str], table: Mapping[str, Sequence[Row]], adapter: Path
+) -> None:
+    """Of several matrices that are one tensor in a GGUF, an adapter beside it cannot change one."""
+    targets = Counter(row.target for rows in table.values() for row in rows)
+    for name in names:
+        if any(targets[row.target] > 1 for row in table[name]):
+            raise SlmError(
+                "unsupported",
+                f"{adapter} changes {name}, which a GGUF has in one tensor with others, so that no "
+                "adapter beside it can; merge it with --adapter",
+            )
 
 
 def _type(name: str) -> GGMLQuantizationType:

@@ -346,7 +346,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     n_head_kv = number("num_key_value_heads", n_head)
     gemma = "gemma" in family.architecture
     head_dim = number("head_dim", 256 if gemma and not family.recurs else n_embd // n_head)
-    n_ff, n_ctx = feed_forward(family, config, number), number("max_position_embeddings", 8192)
+    n_ctx = number("max_position_embeddings", 8192)
     if "pad_token_id" in family.defaults:  # positions begin behind it
         n_ctx = max(1, n_ctx - 1 - number("pad_token_id", 1))
     positions = n_ctx
@@ -364,7 +364,7 @@ def from_config(config: Mapping[str, Any], where: str) -> Shape:
     )
     if layers is not None:
         head_dim, n_head_kv = max(layers.head_dims), max(layers.n_heads_kv)
-        n_ff = max(layers.n_ffs)
+    n_ff = max(layers.n_ffs) if layers is not None else feed_forward(family, config, number)
     kinds: tuple[Memory, ...] = memories(family, config, n_layer)
     if layers is not None:
         kinds = tuple("shared" if layers.is_shared(i) else "attention" for i in range(n_layer))

@@ -40,6 +40,12 @@ GEMMA4 = [
     *LINEAR,
     *("per_layer_input_gate", "per_layer_projection", "per_layer_model_projection"),
 ]
+# What Gemma 3n has besides; of the matrices that a GGUF has in one tensor, the middle one.
+GEMMA3N = [
+    *GEMMA4,
+    *("linear_left", "linear_right", "modality_router", "prediction_coefs", "correction_coefs"),
+]
+STACKED = ["altup_projections.1", "altup_unembed_projections.2"]
 MODELS = checkpoints.models()
 N_VOCAB = checkpoints.N_VOCAB
 
@@ -98,6 +104,7 @@ def merged_logits(model: Any, ids: list[int]) -> checkpoints.F32:
         ("gemma2-scale", {}),
         ("gemma3", {"use_rslora": True}),
         ("gemma4-e2b", {"target_modules": GEMMA4}),
+        ("gemma3n", {"target_modules": [*GEMMA3N, *STACKED]}),
         ("qwen2", {"use_dora": True}),
         ("llama", {"use_dora": True, "use_rslora": True}),
         ("qwen3", {"rank_pattern": {"q_proj": 2}, "alpha_pattern": {"layers.1.mlp.up_proj": 11}}),
@@ -313,15 +320,24 @@ def products(path: Path) -> dict[str, tuple[checkpoints.F32, float]]:
     return deltas
 
 
+def test_one_of_several_matrices_in_one_tensor(
+    bases: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = save(adapted("gemma3n", settings(target_modules=STACKED)), tmp_path / "adapter")
+    with pytest.raises(SlmError, match="in one tensor with others.* merge it with --adapter"):
+        convert_adapter(folder, tmp_path / "adapter.gguf", base=bases("gemma3n"))
+
+
 @pytest.mark.parametrize(
     ("name", "options", "weight"),
     [
         ("llama-gqa", {}, 1.0),
         ("gemma2-scale", {"use_rslora": True}, 1.0),
         ("gemma4-e2b", {"target_modules": GEMMA4}, 1.0),
+        ("gemma3n", {"target_modules": GEMMA3N}, 1.0),
         ("qwen3", {"rank_pattern": {"q_proj": 2}, "alpha_pattern": {"up_proj": 11}}, 0.5),
     ],
-    ids=["plain", "rslora", "gemma4", "patterns"],
+    ids=["plain", "rslora", "gemma4", "gemma3n", "patterns"],
 )
 def test_an_adapter_alone_adds_what_merging_adds(
     name: str,

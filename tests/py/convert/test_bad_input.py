@@ -294,6 +294,29 @@ def test_layers_that_no_gemma4_has(
 
 
 @pytest.mark.parametrize(
+    ("code", "change", "words"),
+    [
+        ("unsupported", {"altup_num_inputs": 2}, "altup_num_inputs 2; 4 is supported"),
+        ("unsupported", {"altup_active_idx": 1}, "altup_active_idx 1; 0 is supported"),
+        ("unsupported", {"altup_correct_scale": False}, "without altup_correct_scale"),
+        ("bad_file", {"activation_sparsity_pattern": [0.95]}, "for each of 8 layers"),
+        ("bad_file", {"activation_sparsity_pattern": 8 * [1.0]}, "from 0 to below 1"),
+        ("bad_file", {"laurel_rank": 0}, "laurel_rank is '0'"),
+        ("bad_file", {"vocab_size_per_layer_input": 40}, "asks for [40, 256]"),
+    ],
+    ids=str,
+)
+def test_residuals_that_no_gemma3n_has(
+    code: str, change: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    tiny = checkpoints.models()["gemma3n"]
+    folder = checkpoints.save(tmp_path / "it", checkpoints.model_of(tiny))
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert words in refusal(folder, code)
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"layer_types": ["linear_attention", "mamba"]}, "another list of kinds of layers"),

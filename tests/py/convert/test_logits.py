@@ -188,6 +188,53 @@ def test_the_language_model_of_a_multimodal_gemma4(tmp_path: Path, core: Instanc
     assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
 
 
+def test_the_language_model_of_a_multimodal_gemma3n(tmp_path: Path, core: Instance) -> None:
+    """As the hub has it: with what sees and hears beside, a config of transformers 4, and a table
+    of the layers' embeddings that ends before the tokens of pictures and sound."""
+    tiny = MODELS["gemma3n"]
+    text = checkpoints.model_of(tiny)
+    folder = checkpoints.save(tmp_path / "it", text, checkpoints.tokenizer_of(tiny))
+    path, file = folder / "config.json", folder / "model.safetensors"
+    inner = json.loads(path.read_text())
+    del inner["tie_word_embeddings"], inner["rope_parameters"]
+    n_rows = tiny.n_vocab - 7
+    inner |= {
+        "rope_theta": tiny.rope_base,
+        "rope_local_base_freq": tiny.rope_base_local,
+        "rope_scaling": None,
+        "vocab_size_per_layer_input": n_rows,
+    }
+    outer = {"model_type": "gemma3n", "vision_config": {"a": 1}, "audio_config": {"a": 1}}
+    path.write_text(json.dumps(outer | {"text_config": inner}))
+    tensors = {
+        name.replace("model.", "model.language_model.", 1): tensor
+        for name, tensor in load_file(file).items()
+    }
+    table = "model.language_model.embed_tokens_per_layer.weight"
+    tensors[table] = tensors[table][:n_rows].copy()
+    for name in (
+        *("audio_tower.conformer.0.norm.weight", "embed_audio.embedding.weight"),
+        *("vision_tower.timm_model.conv_stem.bn.weight", "embed_vision.embedding.weight"),
+    ):
+        tensors[f"model.{name}"] = np.zeros((4, 4), np.float32)
+    save_file(tensors, file, {"format": "pt"})
+    result = convert(folder, tmp_path / "out.gguf", type="f32")
+    assert any("such as the vision part and what hears" in note for note in result.notes)
+    # Three matrices are one, twice; the head is tied.
+    assert result.tensors == len(text.state_dict()) - 1 - 4
+    ids = [token % n_rows for token in sequence(tiny)]
+    expected = checkpoints.logits(text, ids)
+    assert_close(core_logits(tmp_path / "out.gguf", ids, core), expected, BOUND)
+    by_name = {t.name: t for t in GGUFReader(tmp_path / "out.gguf").tensors}
+    assert by_name["altup_proj.weight"].shape.tolist() == [tiny.n_embd, tiny.n_embd, 3]
+    assert (by_name["per_layer_token_embd.weight"].data[n_rows:] == 0).all()
+    # What mixes the residuals stays as it is, as llama.cpp's converter leaves it.
+    convert(folder, tmp_path / "half.gguf", type="f16")
+    kinds = {t.name: t.tensor_type.name for t in GGUFReader(tmp_path / "half.gguf").tensors}
+    for name, kind in (("predict_coef", "F32"), ("correct_coef", "F32"), ("router", "F16")):
+        assert kinds[f"blk.0.altup_{name}.weight"] == kind
+
+
 @pytest.mark.parametrize("positions", ["rope", None])
 def test_granite_by_the_type_of_its_hybrids(
     positions: str | None, tmp_path: Path, core: Instance

@@ -16,8 +16,8 @@ from slmweb.quantize import Fallback, Override, quantize
 from slmweb.quantize.choice import CLASSES, tensor_class, tensor_type
 from slmweb.quantize.recipes import read_recipes
 from tests.goldens.tiny_gguf import write_gguf, write_model
-from tests.goldens.tiny_models import sequence, weights
-from tests.parity.logits import evaluate
+from tests.goldens.tiny_models import MODELS, sequence, weights
+from tests.parity.logits import evaluate, worst_position
 from tests.py.quantize.files import WIDE, blocks, metadata, types, values
 
 NUMPY_TYPES = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")
@@ -207,6 +207,33 @@ def test_gemma4_by_the_mix_and_by_one_type(tmp_path: Path) -> None:
         quantize(source, tmp_path / "q4.gguf", type="Q4_0", overrides=overrides)
         found = types(tmp_path / "q4.gguf")
         assert (found[table], found[kept]) == ("Q4_0", "Q8_0" if overrides else "F32")
+
+
+def test_gemma3n_keeps_what_is_small(tmp_path: Path) -> None:
+    """llama.cpp leaves what mixes the residuals and products of low rank as they are, too; the rest
+    computes nearly the same in eight bits."""
+    tiny = MODELS["gemma3n"]
+    (source,) = write_gguf(tiny.name, tmp_path / "model.gguf")
+    small = tmp_path / "small.gguf"
+    for kind in ("web", "Q4_0", "Q8_0"):
+        quantize(source, small, type=kind)
+        found = types(small)
+        matrices = {name for name, array in values(small).items() if array.ndim > 1}
+        kept = {name for name in matrices if found[name] == "F32"}
+        assert {name.removeprefix("blk.0.") for name in kept if not name.startswith("blk.")} == {
+            "altup_proj.weight", "altup_unembd_proj.weight", "per_layer_model_proj.weight",
+        }  # fmt: skip
+        assert {name.removeprefix("blk.7.") for name in kept if name.startswith("blk.7.")} == {
+            *(f"altup_{part}.weight" for part in ("router", "predict_coef", "correct_coef")),
+            "laurel_l.weight", "laurel_r.weight",
+        }  # fmt: skip
+    ids = sequence(tiny)
+    found_logits = []
+    for path in (source, small):
+        with Model.open(path) as model, model.session(128) as session:
+            found_logits.append(evaluate(session, ids))
+    worst = worst_position(found_logits[1], found_logits[0])[0]
+    assert 0 < worst < 0.1
 
 
 def test_a_largest_size_takes_the_most_faithful_mix_that_fits(wide: Path, tmp_path: Path) -> None:

@@ -11,17 +11,7 @@ namespace {
 
 constexpr uint32_t kBlocks = 2, kFirst = 5, kTokens = kFirst + 1;
 
-std::vector<float> draw(size_t n, float scale, uint64_t &state) {
-  std::vector<float> numbers(n);
-  for (float &x : numbers)
-    x = scale * next_float(state);
-  return numbers;
-}
-
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
-double gelu(double x) {
-  return x / 2 * (1 + std::tanh(std::sqrt(2 / 3.14159265358979324) * (x + 0.044715 * x * x * x)));
-}
 
 /// Rows [past, past + n) of `of`.
 Rows rows_of(Checks::Running &r, const std::vector<float> &of, uint32_t width, uint32_t past, uint32_t n) {

@@ -1,7 +1,7 @@
 // checks.cpp: see ../checks.h. They go through the very operations that a family
 // calls, so that how those are cut into dispatches is proved too. Here are the
 // products and the embedding; check_attention.cpp, check_recurrence.cpp,
-// check_encoder.cpp and check_drawing.cpp have the rest.
+// check_streams.cpp, check_encoder.cpp and check_drawing.cpp have the rest.
 #include "../checks.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 namespace slm {
 
 struct Checks::Case {
-  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Delta, Space, Encoding, Drawing } kind;
+  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Delta, Space, Streams, Encoding, Drawing } kind;
   TensorType type;                // of weights
   uint32_t rows, columns, tokens; // of a recurrence its taps and the columns of a block
   AttentionSpec spec;             // of attention
@@ -25,6 +25,7 @@ struct Checks::Case {
   DeltaRule rule = {};
   Kinds::Encoder encoder = {};
   StateSpace space = {};
+  float cut = 0; // of gates
 };
 
 namespace {
@@ -149,6 +150,7 @@ Checks::Checks(const LoadedModel &model) {
     cases_.push_back({Case::Delta, {}, 0, 0, 1, {}, {}, rule});
   for (const StateSpace &space : kinds.state_spaces)
     cases_.push_back({Case::Space, {}, 0, 0, 1, {}, {}, {}, {}, space});
+  if (kinds.streams) cases_.push_back({Case::Streams, {}, 0, 0, 1, {}, {}, {}, {}, {}, kinds.cut});
   if (kinds.encoder.width != 0) cases_.push_back({Case::Encoding, {}, 0, 0, 1, {}, {}, {}, kinds.encoder});
   cases_.push_back({Case::Drawing, {}, 0, 0, 1, {}});
 }
@@ -164,6 +166,7 @@ const char *Checks::name(uint32_t i) {
   if (c.kind == Case::Convolving) return "convolution";
   if (c.kind == Case::Delta) return "delta rule";
   if (c.kind == Case::Space) return "state space";
+  if (c.kind == Case::Streams) return "streams";
   if (c.kind == Case::Encoding) return "rows to one";
   if (c.kind == Case::Recurrence)
     return name_.assign("recurrence ").append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
@@ -185,6 +188,7 @@ Status Checks::start(const LoadedModel &model, uint32_t i) {
   if (c.kind == Case::Convolving) return start_convolution(r, c.convolution);
   if (c.kind == Case::Delta) return start_delta_rule(r, c.rule);
   if (c.kind == Case::Space) return start_state_space(r, c.space);
+  if (c.kind == Case::Streams) return start_streams(r, c.cut);
   if (c.kind == Case::Encoding) return start_encoder(r, c.encoder);
   if (c.kind == Case::Drawing) return start_drawing(r);
   const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;

@@ -70,10 +70,10 @@ public:
   void merge_rows(Rows, uint32_t, uint32_t, Merge, Rows) override {}
   void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
   void accumulate(Rows, Rows) override {}
-  void mix(Rows, const Streams &) override {}
+  void mix(Rows, const Streams &) override { found.streams = true; }
   void correct(Rows, const float *, Rows, const Streams &) override {}
   void match(Rows, Rows) override {}
-  void sparse_gelu(Rows, float, Rows) override {}
+  void sparse_gelu(Rows, float cut, Rows) override { found.cut = cut; }
   void copy(Rows, Rows) override {}
   void difference(Rows, Rows) override {}
   void add_row(const float *, Rows) override {}

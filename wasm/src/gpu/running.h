@@ -1,8 +1,9 @@
 // running.h: what a self-test has on the device until its result has come, and
 // the numbers that it is made of. The tests themselves are checks.cpp (products),
-// check_attention.cpp, check_recurrence.cpp, check_encoder.cpp and check_drawing.cpp.
+// check_attention.cpp, check_recurrence.cpp, check_streams.cpp, check_encoder.cpp and check_drawing.cpp.
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "../checks.h"
@@ -18,6 +19,17 @@ inline uint32_t next_bits(uint64_t &state) { // PCG (O'Neill 2014)
 }
 /// In [-1, 1).
 inline float next_float(uint64_t &state) { return float(int32_t(next_bits(state))) * 0x1p-31f; }
+/// In [-scale, scale).
+inline std::vector<float> draw(size_t n, float scale, uint64_t &state) {
+  std::vector<float> numbers(n);
+  for (float &x : numbers)
+    x = scale * next_float(state);
+  return numbers;
+}
+
+inline double gelu(double x) {
+  return x / 2 * (1 + std::tanh(std::sqrt(2 / 3.14159265358979324) * (x + 0.044715 * x * x * x)));
+}
 
 /// Rows that differ; a matrix of more repeats them, so that they need not be computed here.
 inline constexpr uint32_t kPattern = 36;
@@ -77,6 +89,8 @@ struct Kinds {
   std::vector<Convolution> convolutions; // that stand alone
   std::vector<DeltaRule> delta_rules;
   std::vector<StateSpace> state_spaces;
+  bool streams = false;          // several residuals, and
+  float cut = 0;                 // gates that let little through, the last ones'; see Ops::sparse_gelu
   std::vector<Product> products; // those that are cut otherwise are other kinds
   std::vector<AttentionSpec> attention;
 };
@@ -90,5 +104,6 @@ Status start_convolution(Checks::Running &running, const Convolution &kind);
 /// The gates of attention, too, which models that have such a rule have as well.
 Status start_delta_rule(Checks::Running &running, const DeltaRule &kind);
 Status start_state_space(Checks::Running &running, const StateSpace &kind);
+Status start_streams(Checks::Running &running, float cut);
 
 } // namespace slm
