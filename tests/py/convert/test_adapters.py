@@ -324,7 +324,7 @@ def test_one_of_several_matrices_in_one_tensor(
     bases: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder = save(adapted("gemma3n", settings(target_modules=STACKED)), tmp_path / "adapter")
-    with pytest.raises(SlmError, match="in one tensor with others.* merge it with --adapter"):
+    with pytest.raises(SlmError, match=r"in one tensor with others.* merge it with --adapter"):
         convert_adapter(folder, tmp_path / "adapter.gguf", base=bases("gemma3n"))
 
 
