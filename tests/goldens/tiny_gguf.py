@@ -186,8 +186,8 @@ def _add_tensors(writer: gguf.GGUFWriter, model: TinyModel, tensors: dict[str, T
             for name, part in space.parts_of(whole, tensor.values, model).items()
         }
     if model.arch == "gemma3n":
-        for name, values in gemma3n.stacked(tensors).items():
-            writer.add_tensor(name, values)
+        for whole, matrices in gemma3n.stacked(tensors).items():
+            writer.add_tensor(whole, matrices)
     plain_norms = model.has_gemma4_layers or model.arch == "gemma3n"
     for hf_name, tensor in tensors.items():
         if ".altup_projections." in hf_name or ".altup_unembed_projections." in hf_name:

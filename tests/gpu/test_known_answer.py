@@ -203,6 +203,34 @@ def test_a_wrong_shader_of_recurrent_layers(
         assert failed_checks(core, recurrent) == ["recurrence Q8_0"]
 
 
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (path,) = write_gguf("gemma3n", tmp_path_factory.mktemp("streams") / "model.gguf")
+    return path
+
+
+def test_several_residuals_prove_themselves(gpu: Gpu, streams: Path, recurrent: Path) -> None:
+    assert "streams" in names_of(gpu("sweep"), streams)
+    assert "streams" not in names_of(gpu("sweep"), recurrent)
+    for form in ("lane", "sweep"):
+        assert failed_checks(gpu(form), streams) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("sqrt(wanted / max(found, params.least))", "sqrt(wanted / max(wanted, params.least))"),
+        ("c + mixed(at + 8u,", "c + mixed(at + 4u,"),
+        ("(1.0 + coefficients[at + 3u]) * innovation", "coefficients[at + 3u] * innovation"),
+        ("vectors[params.scale / 4u + column]", "vectors[params.scale / 4u]"),
+        ("mean + params.cut * sqrt(", "mean + 0.98 * params.cut * sqrt("),
+    ],
+)
+def test_a_wrong_shader_of_residuals(script: Path, streams: Path, right: str, wrong: str) -> None:
+    with closing(GpuInstance(changed_script(script, right, wrong))) as core:
+        assert failed_checks(core, streams) == ["streams"]
+
+
 @pytest.mark.parametrize("name", EMBEDDERS)
 def test_what_makes_rows_one_proves_itself(gpu: Gpu, tmp_path: Path, name: str) -> None:
     (path,) = write_gguf(name, tmp_path / "model.gguf")
