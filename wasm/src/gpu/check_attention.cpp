@@ -102,7 +102,7 @@ void attend(const AttentionSpec &spec, const float *q, uint32_t position, const 
 
 } // namespace
 
-Status start_attention(Checks::Running &r, const LoadedModel &model, const AttentionSpec &spec) {
+Status start_attention(Checks::Running &r, const WeightStore &weights, bool f16_cache, const AttentionSpec &spec) {
   const uint32_t stride = spec.rope == nullptr ? 2 : spec.rope->n_dims,
                  widths[] = {spec.n_head * spec.head_dim, spec.n_head_kv * spec.head_dim};
   r.scratch.max_rope_dims = stride;
@@ -113,7 +113,7 @@ Status start_attention(Checks::Running &r, const LoadedModel &model, const Atten
   KvLayer cache;
   cache.n_head_kv = spec.n_head_kv, cache.head_dim = spec.head_dim;
   cache.capacity = (kPast + 1 + kKvBlock - 1) / kKvBlock * kKvBlock;
-  cache.f16 = model.f16_cache();
+  cache.f16 = f16_cache;
   for (void **each : {&cache.keys, &cache.values}) {
     r.buffers.emplace_back(cache.bytes_each());
     *each = name_of<void>(r.buffers.back().handle());
@@ -128,7 +128,7 @@ Status start_attention(Checks::Running &r, const LoadedModel &model, const Atten
     const uint32_t position[4] = {past};
     gpu_upload(r.scratch.batch.handle(), 0, position, sizeof position);
     const Batch batch{nullptr, n, past};
-    GpuOps op(batch, r.scratch, model.weights(), nullptr, false);
+    GpuOps op(batch, r.scratch, weights, nullptr, false);
     r.scratch.host_angles.resize(size_t(n) * stride);
     if (spec.rope != nullptr) op.rotations({spec.rope}, 1);
     out = r.room(n, widths[0]);
