@@ -246,7 +246,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pictures")
 
 
-@pytest.mark.parametrize("name", ["gemma3-pictures", "paligemma", "smolvlm"])
+@pytest.mark.parametrize("name", ["gemma3-pictures", "gemma4-pictures", "paligemma", "smolvlm"])
 def test_encoders_of_pictures_prove_themselves(gpu: Gpu, pictures: Path, name: str) -> None:
     text, encoder = converted(pictures, VISIONS[name])
     assert failed_checks(gpu("sweep"), text, encoder) == []
@@ -256,8 +256,8 @@ def test_encoders_of_pictures_prove_themselves(gpu: Gpu, pictures: Path, name: s
     ("name", "right", "wrong", "failed"),
     [
         ("smolvlm", "(at % 4u * 8u)", "8u", "picture"),
-        ("smolvlm", "* params.side + x) * 3u + colour", "* params.side + x) * 3u", "picture"),
-        ("smolvlm", "row % across * params.factor + i", "row % across + i", "picture"),
+        ("smolvlm", "* params.width + x) * 3u + colour", "* params.width + x) * 3u", "picture"),
+        ("smolvlm", "row % merged * params.factor + i", "row % merged + i", "picture"),
         ("gemma3-pictures", "out[at] = sum / f32(many)", "out[at] = sum", "picture"),
         ("smolvlm", "gelu(v.x), gelu(v.y)", "gelu(v.x), gelu(v.x)", "picture"),
         ("paligemma", "(x[row + i] - mean) * factor", "x[row + i] * factor", "picture"),
