@@ -17,10 +17,12 @@ import pytest
 from slmweb.convert import convert
 from slmweb.core import Instance, Model, Session, Vision, loading
 from slmweb.errors import SlmError
+from slmweb.plan.encoder import from_gguf
 from tests.goldens import tiny_pictures as tiny
 from tests.goldens.tiny_pictures import VISIONS, TinyVision
 from tests.parity.logits import F32, assert_close
 from tests.py.convert import checkpoints
+from tests.py.models import with_tensors
 
 BOUND = 1e-5
 N_CTX = 256
@@ -200,6 +202,26 @@ def test_what_is_refused(opened: tuple[Model, Vision], name: str) -> None:
     refused(lambda: vision.encode(rgb[1:]), "invalid_argument", str(rgb.shape[0]))
 
 
+def test_what_hears_in_the_same_file_is_left_out(
+    folder: Path, core: Instance, tmp_path: Path
+) -> None:
+    """As llama.cpp's files of Gemma 4 have it."""
+    text, mmproj = converted(folder, VISIONS["gemma4-pictures"])
+    ears = {
+        name: np.ones((4, 32), np.float32) for name in ("a.blk.0.ffn_up.weight", "mm.a.fc.weight")
+    }
+    file = with_tensors(mmproj, tmp_path / "mmproj.gguf", ears)
+    want = expected("gemma4-pictures")
+    with Model.open(text, core=core) as model, model.load_vision(file) as vision:
+        found = {tensor["name"]: tensor for tensor in vision.info["tensors"]}
+        assert not any("granule" in found[name] for name in ears)
+        with vision.encode(want.pictures[1]) as picture:
+            assert_close(picture.rows(), want.features[1], BOUND)
+    encoder = from_gguf(file)
+    assert encoder is not None
+    assert not ears.keys() & {tensor.name for tensor in encoder.tensors}
+
+
 @pytest.mark.parametrize("name", ["gemma4-pictures"])
 def test_sides_that_are_refused(opened: tuple[Model, Vision], name: str) -> None:
     _, vision = opened
@@ -227,6 +249,23 @@ def test_a_prompt_that_is_seen_whole(opened: tuple[Model, Vision], name: str) ->
         refused(lambda: session.eval(want.ids[:3]), "invalid_argument", "all at once")
         found = logits(session, [want.ids, *[[token] for token in ANSWER]])
         assert_close(found, want.logits, BOUND)
+
+
+@pytest.mark.parametrize("name", ["paligemma"])
+def test_a_prompt_that_is_seen_whole_may_be_long(opened: tuple[Model, Vision], name: str) -> None:
+    """A picture of 896 pixels takes 4,096 positions, and its question comes behind them."""
+    model, vision = opened
+    want = expected(name)
+    with model.session(8192, 8192) as session:
+        session.pictures([vision.encode(rgb) for rgb in want.pictures], want.at)
+        assert_close(logits(session, [want.ids, *[[t] for t in ANSWER]]), want.logits, BOUND)
+        assert session.reuse([]) == 0
+        long = [*want.ids, *(want.ids[-20:] * 220)]
+        assert len(long) > 4096
+        rows = session.eval(long)
+        assert rows is not None
+        assert np.isfinite(rows).all()
+    refused(lambda: model.session_bytes(8193, 8193), "invalid_argument", "8192")
 
 
 def test_an_encoder_of_another_model(folder: Path, core: Instance) -> None:

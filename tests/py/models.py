@@ -8,6 +8,7 @@ from typing import Any
 
 import gguf
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.goldens.tiny_gguf import write_gguf
 
@@ -49,6 +50,13 @@ def with_special(source: Path, target: Path, names: Sequence[str]) -> Path:
     return target
 
 
+def with_context(source: Path, target: Path, n_ctx: int) -> Path:
+    """A copy of a GGUF that says it was trained for `n_ctx` positions."""
+    architecture = gguf.GGUFReader(source).fields["general.architecture"].contents()
+    _copy(source, target, {f"{architecture}.context_length": n_ctx})
+    return target
+
+
 def with_pieces(source: Path, target: Path, pieces: Sequence[str]) -> Path:
     """A copy of a tiny GGUF with scored merges that has these pieces too, the first before all."""
     fields = gguf.GGUFReader(source).fields
@@ -82,6 +90,12 @@ def copy_with_template(
     return _copy(source, target, {}, template, split_max_tensors, renamed)
 
 
+def with_tensors(source: Path, target: Path, beside: Mapping[str, NDArray[np.float32]]) -> Path:
+    """A copy of a GGUF that has these tensors, too."""
+    _copy(source, target, {}, beside=beside)
+    return target
+
+
 def _copy(
     source: Path,
     target: Path,
@@ -89,6 +103,7 @@ def _copy(
     template: str | None = None,
     split_max_tensors: int = 0,
     renamed: Mapping[str, str] | None = None,
+    beside: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> list[Path]:
     """A copy of a GGUF with other values for some of its keys."""
     reader = gguf.GGUFReader(source)
@@ -106,6 +121,8 @@ def _copy(
         writer.add_chat_template(template)
     for tensor in reader.tensors:
         writer.add_tensor(tensor.name, np.array(tensor.data), raw_dtype=tensor.tensor_type)
+    for name, values in (beside or {}).items():
+        writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -279,14 +279,15 @@ def _vision(model: Model, path: Path, file: int) -> tuple[PackedVision, list[Ten
 def _contexts(
     model: Model, lengths: Iterable[int], n_batch: Callable[[int], int]
 ) -> tuple[ContextMemory, ...]:
-    """What sessions take, up to the longest that every GPU binds; there is one entry at least.
+    """What sessions take, up to the longest that every GPU binds, and of what is one evaluation the
+    longest of those; there is one entry at least.
     `n_batch` tells the tokens of an evaluation with so many positions."""
     found: list[ContextMemory] = []
     for n_ctx in lengths:
         try:
             found.append(ContextMemory(n_ctx, model.session_bytes(n_ctx, n_batch(n_ctx))))
         except SlmError as error:
-            if error.code != "out_of_memory" or not found:
+            if error.code not in ("out_of_memory", "invalid_argument") or not found:
                 raise
             break
     return tuple(found)

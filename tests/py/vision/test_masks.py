@@ -29,6 +29,7 @@ from tests.goldens.tiny_masks import CODES, published
 from tests.goldens.tiny_pictures import VISIONS, transformers_vision
 from tests.py.cli.program import slmweb
 from tests.py.convert import checkpoints
+from tests.py.models import with_context
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,16 @@ def test_quantized_and_packed_it_is_the_same(model: Path, tmp_path: Path) -> Non
     assert vision.masks
     want = opened(model, encoder).decode(CODES[1])
     np.testing.assert_array_equal(opened(folder, folder).decode(CODES[1]), want)
+
+
+def test_a_pack_states_contexts_of_one_evaluation(model: Path, tmp_path: Path) -> None:
+    """As PaliGemma's, which was trained for 8,192 positions, and of what says more those that are
+    possible."""
+    encoder = model.with_name("mmproj-outlines.gguf")
+    long = with_context(model, tmp_path / "long.gguf", 16384)
+    packed = pack([long], tmp_path / "long", encoder=encoder, with_known_answer=False)
+    assert packed.context_length == 16384
+    assert [context.n_ctx for context in packed.memory.contexts][-2:] == [4096, 8192]
 
 
 def test_a_file_that_is_no_decoder_is_refused_in_a_sentence(saved: Path, tmp_path: Path) -> None:
