@@ -17,10 +17,12 @@ import pytest
 from slmweb.convert import convert
 from slmweb.core import Instance, Model, Session, Vision, loading
 from slmweb.errors import SlmError
+from slmweb.plan.encoder import from_gguf
 from tests.goldens import tiny_pictures as tiny
 from tests.goldens.tiny_pictures import VISIONS, TinyVision
 from tests.parity.logits import F32, assert_close
 from tests.py.convert import checkpoints
+from tests.py.models import with_tensors
 
 BOUND = 1e-5
 N_CTX = 256
@@ -198,6 +200,26 @@ def test_what_is_refused(opened: tuple[Model, Vision], name: str) -> None:
         refused(lambda: session.pictures([first], [at]), "invalid_argument", str(n - 1))
     rgb = want.pictures[0]
     refused(lambda: vision.encode(rgb[1:]), "invalid_argument", str(rgb.shape[0]))
+
+
+def test_what_hears_in_the_same_file_is_left_out(
+    folder: Path, core: Instance, tmp_path: Path
+) -> None:
+    """As llama.cpp's files of Gemma 4 have it."""
+    text, mmproj = converted(folder, VISIONS["gemma4-pictures"])
+    ears = {
+        name: np.ones((4, 32), np.float32) for name in ("a.blk.0.ffn_up.weight", "mm.a.fc.weight")
+    }
+    file = with_tensors(mmproj, tmp_path / "mmproj.gguf", ears)
+    want = expected("gemma4-pictures")
+    with Model.open(text, core=core) as model, model.load_vision(file) as vision:
+        found = {tensor["name"]: tensor for tensor in vision.info["tensors"]}
+        assert not any("granule" in found[name] for name in ears)
+        with vision.encode(want.pictures[1]) as picture:
+            assert_close(picture.rows(), want.features[1], BOUND)
+    encoder = from_gguf(file)
+    assert encoder is not None
+    assert not ears.keys() & {tensor.name for tensor in encoder.tensors}
 
 
 @pytest.mark.parametrize("name", ["gemma4-pictures"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import gguf
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.goldens.tiny_gguf import write_gguf
 
@@ -89,6 +90,12 @@ def copy_with_template(
     return _copy(source, target, {}, template, split_max_tensors, renamed)
 
 
+def with_tensors(source: Path, target: Path, beside: Mapping[str, NDArray[np.float32]]) -> Path:
+    """A copy of a GGUF that has these tensors, too."""
+    _copy(source, target, {}, beside=beside)
+    return target
+
+
 def _copy(
     source: Path,
     target: Path,
@@ -96,6 +103,7 @@ def _copy(
     template: str | None = None,
     split_max_tensors: int = 0,
     renamed: Mapping[str, str] | None = None,
+    beside: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> list[Path]:
     """A copy of a GGUF with other values for some of its keys."""
     reader = gguf.GGUFReader(source)
@@ -113,6 +121,8 @@ def _copy(
         writer.add_chat_template(template)
     for tensor in reader.tensors:
         writer.add_tensor(tensor.name, np.array(tensor.data), raw_dtype=tensor.tensor_type)
+    for name, values in (beside or {}).items():
+        writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
