@@ -93,7 +93,7 @@ Kinds kinds_of(const LoadedModel &model);
 Kinds kinds_of(const Vision &vision);
 
 /// Hands the self-test of one of them to the device.
-Status start_attention(Checks::Running &running, const WeightStore &weights, bool f16_cache, const AttentionSpec &spec);
+Status start_attention(Checks::Running &running, const WeightStore &weights, bool f16_cache, AttentionSpec spec);
 Status start_recurrence(Checks::Running &running, const Kinds::Recurrence &kind);
 Status start_encoder(Checks::Running &running, const Kinds::Encoder &kind);
 Status start_picture(Checks::Running &running, const Kinds::Sight &kind);
