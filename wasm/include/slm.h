@@ -219,6 +219,11 @@ SLM_API int32_t slm_vision_feed(slm_vision *v, uint32_t tensor, uint32_t offset,
 /* Checks that every tensor has arrived whole; pictures can then be encoded. */
 SLM_API int32_t slm_vision_ready(slm_vision *v);
 
+/* The self-tests of an encoder whose header has come, in place of its model's until
+ * those are counted again: slm_check_name, slm_check_start and slm_check_error of the
+ * model are then about these. */
+SLM_API int32_t slm_vision_check_count(slm_vision *v);
+
 /* Bytes that encoding a picture of these sides takes beside the weights, or a negative
  * status. */
 SLM_API double slm_vision_bytes(slm_vision *v, uint32_t width, uint32_t height);

@@ -18,6 +18,7 @@ struct slm_adapter {
   std::shared_ptr<slm::Adapter> adapter; // shared with the sessions that use it
 };
 struct slm_vision {
+  slm_model *model;
   slm::Vision vision;
 };
 struct slm_picture {
@@ -147,7 +148,7 @@ int32_t slm_imatrix_read(slm_model *m, uint32_t tensor, float *sums, uint32_t ca
 
 int32_t slm_check_count(slm_model *m) {
   if (!m->loaded.is_laid_out()) return fail(SLM_ERR_WRONG_STATE, "the model is not laid out yet");
-  if (m->checks == nullptr) m->checks = std::make_unique<Checks>(m->loaded);
+  m->checks = std::make_unique<Checks>(m->loaded);
   return static_cast<int32_t>(m->checks->count());
 }
 
@@ -157,7 +158,7 @@ const char *slm_check_name(slm_model *m, uint32_t i) {
 
 int32_t slm_check_start(slm_model *m, uint32_t i) {
   SLM_TRY(check_check(m, i));
-  return m->checks->start(m->loaded, i);
+  return m->checks->start(i);
 }
 
 double slm_check_error(slm_model *m) {
@@ -181,10 +182,17 @@ int32_t slm_adapter_feed(slm_adapter *a, uint32_t tensor, uint32_t offset, const
 
 int32_t slm_adapter_ready(slm_adapter *a) { return a->adapter->ready(); }
 
-slm_vision *slm_vision_new(slm_model *m) { return new slm_vision{Vision(m->loaded)}; }
+slm_vision *slm_vision_new(slm_model *m) { return new slm_vision{m, Vision(m->loaded)}; }
 void slm_vision_free(slm_vision *v) {
   settle();
+  v->model->checks = nullptr; // they may be of this encoder
   delete v;
+}
+
+int32_t slm_vision_check_count(slm_vision *v) {
+  if (v->vision.describe() == nullptr) return SLM_ERR_WRONG_STATE;
+  v->model->checks = std::make_unique<Checks>(v->vision);
+  return static_cast<int32_t>(v->model->checks->count());
 }
 
 int32_t slm_vision_header(slm_vision *v, const uint8_t *bytes, uint32_t n, double file_size) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "loaded_model.h"
+#include "vision.h"
 
 namespace slm {
 
@@ -17,13 +18,15 @@ class Checks {
 public:
   /// Of a model that is laid out.
   explicit Checks(const LoadedModel &model);
+  /// Of an encoder of pictures that is laid out, and outlives this: what a device needs for it beside its model.
+  explicit Checks(const Vision &vision);
   ~Checks();
 
   uint32_t count() const;
   /// "matvec Q4_K"
   const char *name(uint32_t i);
-  /// Hands check `i` of the model to the device.
-  Status start(const LoadedModel &model, uint32_t i);
+  /// Hands check `i` to the device.
+  Status start(uint32_t i);
   /// Its largest error over the norm of the right values, once the host has waited; infinite for what is no number.
   double error();
   /// What a right device stays below.
@@ -33,6 +36,8 @@ public:
 
 private:
   struct Case;
+  const WeightStore &weights_; // of what is checked
+  bool f16_cache_;
   std::vector<Case> cases_;
   std::unique_ptr<Running> running_;
   std::string name_;

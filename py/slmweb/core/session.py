@@ -319,9 +319,10 @@ class Session(Held):
         """What the model puts out for a text in pieces: the logits of its last token, or of a
         model that embeds, which takes a text in one, the embedding as it comes."""
         if self.model.info["n_embedding"] is None:
-            for piece in pieces:
-                if piece:
-                    logits = self.eval(piece)
+            whole = [piece for piece in pieces if piece]
+            for piece in whole[:-1]:
+                self.eval(piece, "none")
+            logits = self.eval(whole[-1])
             assert logits is not None
             row: Logits = logits[0]
             return row

@@ -99,6 +99,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "slm_vision_describe": ("i32", ("i32",)),
     "slm_vision_feed": ("i32", ("i32", "i32", "i32", "i32", "i32")),
     "slm_vision_ready": ("i32", ("i32",)),
+    "slm_vision_check_count": ("i32", ("i32",)),
     "slm_vision_bytes": ("f64", ("i32", "i32", "i32")),
     "slm_vision_encode": ("i32", ("i32", "i32", "i32", "i32")),
     "slm_picture_free": ("void", ("i32",)),

@@ -164,7 +164,7 @@ def test_fewer_bits_and_a_pack(saved: Path, hf: Any, tmp_path: Path) -> None:
             told(session, prompt, given, 32), transformers_answer(hf, prompt, given)
         )
     assert "F32" not in kinds
-    assert distance < 0.05
+    assert distance < 0.1
 
 
 def test_an_importance_matrix_has_both_halves(saved: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@
 namespace slm {
 namespace {
 
-constexpr uint32_t kPast = GpuOps::kSegment + 21;        // tokens of the batch; the single one has two segments
+constexpr uint32_t kPast = GpuOps::kSegment + 21; // tokens of the batch; the single one has two segments
+constexpr uint32_t kAcross = 9;                   // patches of a picture's row, where they have ropes of two axes
 constexpr uint32_t kLooked[] = {0, 1, 7, 63, kPast - 1}; // of the batch, those that are looked at
 
 /// Tokens of one kind, as the attention of a model wants them.
@@ -39,12 +40,13 @@ void normalize(const AttentionSpec &spec, const float *norm, float *head) {
     head[d] = float(double(head[d]) * scale * (norm == nullptr ? 1.0 : double(norm[d])));
 }
 
-/// Normalizes and rotates it; `angles` are those of its token.
+/// Normalizes and rotates it; `angles` are those of its token. Parts of a head may turn each as if alone.
 void prepare(const AttentionSpec &spec, const float *norm, const float *angles, float *head) {
   const uint32_t half = spec.rope == nullptr ? 0 : spec.rope->n_dims / 2;
   if (norm != nullptr) normalize(spec, norm, head);
   for (uint32_t i = 0; i < half; i++) {
-    float &a = head[spec.rope->neox ? i : 2 * i], &b = head[spec.rope->neox ? i + half : 2 * i + 1];
+    const uint32_t pairs = spec.rope->pairs(), before = i / pairs * pairs; // those of the parts before
+    float &a = head[spec.rope->neox ? i + before : 2 * i], &b = head[spec.rope->neox ? i + before + pairs : 2 * i + 1];
     const float c = angles[i * 2], s = angles[i * 2 + 1], x = a, y = b;
     a = x * c - y * s;
     b = x * s + y * c;
@@ -74,6 +76,8 @@ void attend(const AttentionSpec &spec, const float *q, uint32_t position, const 
   const uint32_t n = static_cast<uint32_t>(all.k.size() / (size_t(spec.n_head_kv) * hd));
   const uint32_t begin = spec.window != 0 && position + 1 > spec.window ? position + 1 - spec.window : 0;
   const uint32_t end = position + 1 + std::min(spec.ahead, n - position - 1);
+  const double scale = double(spec.scale) * (1 + double(spec.temperature) *
+                                                     std::log1p(std::floor(position / double(spec.temperature_span))));
   std::vector<double> weights(end), sums(hd);
   for (uint32_t h = 0; h < spec.n_head; h++) {
     const auto row = [&](const std::vector<float> &of, uint32_t p) {
@@ -83,7 +87,7 @@ void attend(const AttentionSpec &spec, const float *q, uint32_t position, const 
     for (uint32_t p = begin; p < end; p++) {
       double score = 0;
       for (uint32_t d = 0; d < hd; d++)
-        score += double(q[h * hd + d]) * double(spec.scale) * double(row(all.k, p)[d]);
+        score += double(q[h * hd + d]) * scale * double(row(all.k, p)[d]);
       if (spec.softcap > 0) score = double(spec.softcap) * std::tanh(score / double(spec.softcap));
       weights[p] = score;
       most = std::max(most, score);
@@ -102,9 +106,11 @@ void attend(const AttentionSpec &spec, const float *q, uint32_t position, const 
 
 } // namespace
 
-Status start_attention(Checks::Running &r, const LoadedModel &model, const AttentionSpec &spec) {
+Status start_attention(Checks::Running &r, const WeightStore &weights, bool f16_cache, AttentionSpec spec) {
   const uint32_t stride = spec.rope == nullptr ? 2 : spec.rope->n_dims,
                  widths[] = {spec.n_head * spec.head_dim, spec.n_head_kv * spec.head_dim};
+  // A model's span is longer than what is tried here, which then has several.
+  if (spec.temperature != 0) spec.temperature_span = 32;
   r.scratch.max_rope_dims = stride;
   r.scratch.batch = Buffer(16);
   r.scratch.partials = Buffer(uint64_t(spec.n_head) * 3 * (spec.head_dim + 2) * 4);
@@ -113,7 +119,7 @@ Status start_attention(Checks::Running &r, const LoadedModel &model, const Atten
   KvLayer cache;
   cache.n_head_kv = spec.n_head_kv, cache.head_dim = spec.head_dim;
   cache.capacity = (kPast + 1 + kKvBlock - 1) / kKvBlock * kKvBlock;
-  cache.f16 = model.f16_cache();
+  cache.f16 = f16_cache;
   for (void **each : {&cache.keys, &cache.values}) {
     r.buffers.emplace_back(cache.bytes_each());
     *each = name_of<void>(r.buffers.back().handle());
@@ -128,9 +134,9 @@ Status start_attention(Checks::Running &r, const LoadedModel &model, const Atten
     const uint32_t position[4] = {past};
     gpu_upload(r.scratch.batch.handle(), 0, position, sizeof position);
     const Batch batch{nullptr, n, past};
-    GpuOps op(batch, r.scratch, model.weights(), nullptr, false);
+    GpuOps op(batch, r.scratch, weights, nullptr, false);
     r.scratch.host_angles.resize(size_t(n) * stride);
-    if (spec.rope != nullptr) op.rotations({spec.rope}, 1);
+    if (spec.rope != nullptr) op.rotations({spec.rope}, kAcross);
     out = r.room(n, widths[0]);
     op.attention(r.upload(t.q, widths[0]), r.upload(t.k, widths[1]), r.upload(t.v, widths[1]), spec, cache, out);
     gpu_submit(); // what the next call uploads would come before what this one has encoded

@@ -17,7 +17,20 @@
 namespace slm {
 
 struct Checks::Case {
-  enum Kind { Embed, Product, Gated, Attention, Recurrence, Convolving, Delta, Space, Streams, Encoding, Drawing } kind;
+  enum Kind {
+    Embed,
+    Product,
+    Gated,
+    Attention,
+    Recurrence,
+    Convolving,
+    Delta,
+    Space,
+    Streams,
+    Encoding,
+    Seeing,
+    Drawing
+  } kind;
   TensorType type;                // of weights
   uint32_t rows, columns, tokens; // of a recurrence its taps and the columns of a block
   AttentionSpec spec;             // of attention
@@ -25,6 +38,7 @@ struct Checks::Case {
   DeltaRule rule = {};
   Kinds::Encoder encoder = {};
   StateSpace space = {};
+  Kinds::Sight sight = {};
   float cut = 0; // of gates
 };
 
@@ -127,7 +141,7 @@ Status Checks::Running::pack(const Matrix &w, uint64_t seed, std::vector<float> 
   return SLM_OK;
 }
 
-Checks::Checks(const LoadedModel &model) {
+Checks::Checks(const LoadedModel &model) : weights_(model.weights()), f16_cache_(model.f16_cache()) {
   for (const TensorSlot &slot : model.slots())
     if (slot.matrix != nullptr && slot.tensor->name == "token_embd.weight")
       cases_.push_back({Case::Embed, slot.matrix->type, kPattern, slot.matrix->columns, 3, {}});
@@ -150,10 +164,25 @@ Checks::Checks(const LoadedModel &model) {
     cases_.push_back({Case::Delta, {}, 0, 0, 1, {}, {}, rule});
   for (const StateSpace &space : kinds.state_spaces)
     cases_.push_back({Case::Space, {}, 0, 0, 1, {}, {}, {}, {}, space});
-  if (kinds.streams) cases_.push_back({Case::Streams, {}, 0, 0, 1, {}, {}, {}, {}, {}, kinds.cut});
+  if (kinds.streams) cases_.push_back({Case::Streams, {}, 0, 0, 1, {}, {}, {}, {}, {}, {}, kinds.cut});
   if (kinds.encoder.width != 0) cases_.push_back({Case::Encoding, {}, 0, 0, 1, {}, {}, {}, kinds.encoder});
   cases_.push_back({Case::Drawing, {}, 0, 0, 1, {}});
 }
+
+Checks::Checks(const Vision &vision) : weights_(vision.weights()), f16_cache_(vision.f16_cache()) {
+  const Kinds kinds = kinds_of(vision);
+  cases_.push_back({Case::Seeing, {}, 0, 0, 1, {}, {}, {}, {}, {}, kinds.sight});
+  for (const AttentionSpec &spec : kinds.attention)
+    cases_.push_back({Case::Attention, {}, 0, 0, 1, spec});
+  // A picture is many tokens, never one.
+  std::vector<TensorType> seen;
+  for (const Kinds::Product &p : kinds.products) {
+    if (std::find(seen.begin(), seen.end(), p.type) != seen.end()) continue;
+    seen.push_back(p.type);
+    cases_.push_back({Case::Product, p.type, rows_like(1), p.columns, GpuOps::kFewTokens + 1, {}});
+  }
+}
+
 Checks::~Checks() = default;
 
 uint32_t Checks::count() const { return static_cast<uint32_t>(cases_.size()); }
@@ -168,6 +197,7 @@ const char *Checks::name(uint32_t i) {
   if (c.kind == Case::Space) return "state space";
   if (c.kind == Case::Streams) return "streams";
   if (c.kind == Case::Encoding) return "rows to one";
+  if (c.kind == Case::Seeing) return "picture";
   if (c.kind == Case::Recurrence)
     return name_.assign("recurrence ").append(tensor_type_info(static_cast<uint32_t>(c.type))->name).c_str();
   const bool few = c.tokens <= GpuOps::kFewTokens;
@@ -179,17 +209,18 @@ const char *Checks::name(uint32_t i) {
   return name_.c_str();
 }
 
-Status Checks::start(const LoadedModel &model, uint32_t i) {
+Status Checks::start(uint32_t i) {
   const Case &c = cases_[i];
   running_ = std::make_unique<Running>();
   Running &r = *running_;
-  if (c.kind == Case::Attention) return start_attention(r, model, c.spec);
+  if (c.kind == Case::Attention) return start_attention(r, weights_, f16_cache_, c.spec);
   if (c.kind == Case::Recurrence) return start_recurrence(r, {c.type, c.columns, c.rows});
   if (c.kind == Case::Convolving) return start_convolution(r, c.convolution);
   if (c.kind == Case::Delta) return start_delta_rule(r, c.rule);
   if (c.kind == Case::Space) return start_state_space(r, c.space);
   if (c.kind == Case::Streams) return start_streams(r, c.cut);
   if (c.kind == Case::Encoding) return start_encoder(r, c.encoder);
+  if (c.kind == Case::Seeing) return start_picture(r, c.sight);
   if (c.kind == Case::Drawing) return start_drawing(r);
   const bool embeds = c.kind == Case::Embed, gated = c.kind == Case::Gated;
   const uint32_t columns = c.columns, width = embeds ? columns : c.rows;

@@ -15,8 +15,11 @@ public:
   void embed(const Matrix &, float, Rows) override {}
   void embed(const RowTable &, float, Rows) override {}
   void add_embedding(const Matrix &, Index, Rows, uint32_t) override {}
-  void layernorm(const LayerNorm &, Rows, Rows) override { found.encoder.layernorm = true; }
-  void gelu(Rows, GeluForm) override { found.encoder.gelu = true; }
+  void layernorm(const LayerNorm &, Rows x, Rows) override {
+    found.encoder.layernorm = found.sight.layernorm = true;
+    found.sight.width = x.width;
+  }
+  void gelu(Rows, GeluForm form) override { (form == GeluForm::Erf ? found.encoder.gelu : found.sight.gelu) = true; }
   void rmsnorm(const Input &, Rows, uint32_t) override {}
   void add_rmsnorm(Rows, const float *, float, Rows, float) override {}
   void add_rmsnorm_slices(Rows, const float *, uint32_t, float, Rows) override {}
@@ -65,9 +68,17 @@ public:
   void part_heads(Rows, uint32_t, Rows, Rows) override {}
   void gate(Rows, Rows) override {}
   void glu(Rows, Glu, Rows) override {}
-  void clip(Rows, float, float) override {}
-  void patches(const Pixels &, uint32_t, Rows) override {}
-  void merge_rows(Rows, uint32_t, uint32_t, Merge, Rows) override {}
+  void clip(Rows, float, float) override { found.sight.clips = true; }
+  void patches(const Pixels &pixels, uint32_t side, Rows) override {
+    found.sight.pixels = pixels;
+    found.sight.patch = side;
+  }
+  void merge_rows(Rows x, uint32_t, uint32_t factor, Merge how, Rows) override {
+    found.sight.width = x.width;
+    found.sight.merges = true;
+    found.sight.factor = factor;
+    found.sight.how = how;
+  }
   void logits(const Input &, const Linear &head, float, uint32_t, float *, float) override { note_one(head.weight); }
   void accumulate(Rows, Rows) override {}
   void mix(Rows, const Streams &) override { found.streams = true; }
@@ -118,6 +129,17 @@ Kinds kinds_of(const LoadedModel &model) {
   state->recurrent.resize(model.family().shape().n_layer);
   if (model.family().shape().reads()) model.family().read(op, *state);
   model.family().forward(op, *state, {1, nullptr});
+  return std::move(op.found);
+}
+
+Kinds kinds_of(const Vision &vision) {
+  Noting op;
+  NoRows rows;
+  const PictureEncoder &encoder = vision.encoder();
+  const std::unique_ptr<State> state = encoder.new_state(rows);
+  state->cache.resize(1);
+  const uint32_t fixed = encoder.image_size(), side = fixed != 0 ? fixed : 2 * encoder.factor() * encoder.patch_size();
+  encoder.forward(op, *state, nullptr, {side, side}, {nullptr, vision.model().family().shape().n_embd});
   return std::move(op.found);
 }
 

@@ -84,7 +84,16 @@ struct Kinds {
     bool layernorm = false, gelu = false, rmsnorm = false;
     Pooling pooling = Pooling::Mean;
   };
+  /// What an encoder of pictures does besides products and attention.
+  struct Sight {
+    Pixels pixels;                  // how they are normalized
+    uint32_t patch = 0;             // its side in pixels
+    uint32_t width = 0, factor = 1; // of rows; of those, so many rows and columns become one
+    bool layernorm = false, gelu = false, clips = false, merges = false;
+    Merge how = Merge::Concatenation; // also of rows that stay as they are
+  };
   Encoder encoder;
+  Sight sight;
   std::vector<Recurrence> recurrences;
   std::vector<Convolution> convolutions; // that stand alone
   std::vector<DeltaRule> delta_rules;
@@ -95,11 +104,13 @@ struct Kinds {
   std::vector<AttentionSpec> attention;
 };
 Kinds kinds_of(const LoadedModel &model);
+Kinds kinds_of(const Vision &vision);
 
 /// Hands the self-test of one of them to the device.
-Status start_attention(Checks::Running &running, const LoadedModel &model, const AttentionSpec &spec);
+Status start_attention(Checks::Running &running, const WeightStore &weights, bool f16_cache, AttentionSpec spec);
 Status start_recurrence(Checks::Running &running, const Kinds::Recurrence &kind);
 Status start_encoder(Checks::Running &running, const Kinds::Encoder &kind);
+Status start_picture(Checks::Running &running, const Kinds::Sight &kind);
 Status start_convolution(Checks::Running &running, const Convolution &kind);
 /// The gates of attention, too, which models that have such a rule have as well.
 Status start_delta_rule(Checks::Running &running, const DeltaRule &kind);

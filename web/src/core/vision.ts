@@ -45,6 +45,14 @@ export class Vision extends Part<VisionFacts> {
     });
   }
 
+  /** As of a model: how many self-tests there are of what a GPU does for it. They are the model's checks until its
+   *  own are counted again. */
+  checks(): { readonly count: number; readonly bound: number } {
+    const { exports } = this.core;
+    const count = this.core.check(exports.slm_vision_check_count(this.pointer));
+    return { count, bound: exports.slm_check_bound() };
+  }
+
   /** What it makes of a picture, (height, width, 3) of 0 to 255; to be settled. */
   encode({ width, height, rgb }: RgbPicture): Picture {
     this.core.check(this.core.exports.slm_vision_bytes(this.pointer, width, height));

@@ -45,6 +45,7 @@ export interface SlmExports {
   slm_vision_describe(v: Pointer): Pointer;
   slm_vision_feed(v: Pointer, tensor: number, offset: number, bytes: Pointer, n: number): number;
   slm_vision_ready(v: Pointer): number;
+  slm_vision_check_count(v: Pointer): number;
   slm_vision_bytes(v: Pointer, width: number, height: number): number;
   slm_vision_encode(v: Pointer, rgb: Pointer, width: number, height: number): Pointer;
   slm_picture_free(p: Pointer): void;

@@ -11,9 +11,10 @@ import { formatBytes } from '../core/units';
 import { GpuFailure } from '../gpu/failure';
 import type { GpuHost } from '../gpu/host';
 
-/** Products, embedding, attention and drawing, as the model needs them on a GPU; the first that is wrong ends it. */
-export async function checkKernels(model: Model): Promise<Check> {
-  const { count, bound } = model.checks();
+/** Products, embedding, attention and drawing, as the model needs them on a GPU, or what its encoder of pictures
+ *  needs; the first that is wrong ends it. */
+export async function checkKernels(model: Model, of: Pick<Model, 'checks'> = model): Promise<Check> {
+  const { count, bound } = of.checks();
   let worst = { name: '', error: 0 };
   for (let i = 0; i < count; i++) {
     const { name, error } = await model.check(i);

@@ -237,7 +237,9 @@ function serve(
   const aborted = new Set<number>();
   const adapters = new LoadedFiles<AdapterFacts, Adapter>(model, (of) => new Adapter(of), 'an adapter');
   const saes = new LoadedFiles<SaeFacts, Sae>(model, (of) => new Sae(of), 'an autoencoder');
-  const vision = new LoadedVision(model);
+  const vision = new LoadedVision(model, async (encoder) => {
+    if (host !== null) mustPass(await checkKernels(model, encoder));
+  });
   const prove = async () => {
     mustPass(await checkKernels(model));
     mustPass(await checkAnswer(model, null, known_answer));

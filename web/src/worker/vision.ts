@@ -16,12 +16,15 @@ const MASKS = 'masks.';
 
 export class LoadedVision {
   readonly #model: Model;
+  readonly #prove: (vision: Vision) => Promise<void>;
   readonly #pictures = new Map<number, Picture>();
   #vision: { readonly vision: Vision; readonly facts: VisionFacts; readonly file: Blob } | null = null;
   #masks: Promise<MaskWeights> | null = null;
 
-  constructor(model: Model) {
+  /** `prove` throws where the device computes what an encoder needs otherwise than it should. */
+  constructor(model: Model, prove: (vision: Vision) => Promise<void>) {
     this.#model = model;
+    this.#prove = prove;
   }
 
   /** A prompt with pictures is evaluated whole. */
@@ -47,6 +50,7 @@ export class LoadedVision {
     const files = new LoadedFiles<VisionFacts, Vision>(this.#model, (of) => new Vision(of), 'an encoder');
     await files.load(0, file, tick);
     const { part, facts } = files.get(0);
+    await this.#prove(part);
     return { vision: part, facts, file };
   }
 
