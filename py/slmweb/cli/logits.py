@@ -38,7 +38,7 @@ def logits(
         typer.Option(metavar="FILE.npy", help="Where to write float32 logits, a row for each id."),
     ],
     n_batch: Annotated[
-        int, typer.Option("--n-batch", min=1, max=4096, help="Tokens of one evaluation.")
+        int, typer.Option("--n-batch", min=1, max=8192, help="Tokens of one evaluation.")
     ] = 128,
     adapter: AdapterOption = None,
     variant: VariantOption = None,

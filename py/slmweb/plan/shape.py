@@ -43,8 +43,9 @@ from . import encoder
 from .encoder import Encoder
 from .tensors import Tensor, fitting
 
-# Tokens of one evaluation: kMaxBatch in wasm/src/compute.cpp. A text that is embedded is one.
-MOST_TOKENS = 4096
+# Tokens of one evaluation: kMaxBatch in wasm/src/compute.cpp. A text that is embedded is one, and
+# so is a prompt that an encoder reads.
+MOST_TOKENS = 8192
 
 # The header of a GGUF is nearly all vocabulary: a token's text, its score or merge, and its kind.
 HEADER_BYTES_PER_TOKEN = 32
@@ -53,8 +54,6 @@ HEADER_BYTES_PER_TOKEN = 32
 _MODEL_TYPES = dict.fromkeys(
     [*(family.model_type for family in FAMILIES), *MULTIMODAL, *ENCODER_DECODERS]
 )
-# Tokens of a prompt that an encoder reads at most: kMaxBatch of the core's compute.cpp.
-MOST_READ = 4096
 _BY_ARCHITECTURE = {family.architecture: family for family in FAMILIES}
 
 
@@ -227,7 +226,7 @@ class Shape:
         if self.embeds:
             return n_ctx
         if self.reads:
-            return min(n_ctx, MOST_READ)
+            return min(n_ctx, MOST_TOKENS)
         return n_batch if self.encoder is None else self.encoder.n_batch(n_ctx, n_batch)
 
     @property
