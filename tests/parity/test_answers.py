@@ -96,9 +96,9 @@ def test_a_context_that_is_just_long_enough(model: Model) -> None:
         session.eval([5] * 60, "none")
         with pytest.raises(SlmError, match="the context is full: 120 tokens are needed"):
             session.eval([5] * 60)
-    with model.session(5000, 4096) as session:
-        session.eval([5] * 4096, "none")
-        with pytest.raises(SlmError, match="a prompt of 4097 tokens is more than the 4096"):
+    with model.session(9000, 8192) as session:
+        session.eval([5] * 8192, "none")
+        with pytest.raises(SlmError, match="a prompt of 8193 tokens is more than the 8192"):
             session.eval([5], "none")
 
 
