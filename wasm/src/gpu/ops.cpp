@@ -508,7 +508,8 @@ void GpuOps::wrap(uint32_t window) {
 
 void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLayer &cache, Rows out) {
   gpu::Rope rope;
-  const bool appends = k.data != nullptr, attends = q.data != nullptr;
+  // By their widths: rows of a session that is only prepared for have no buffers.
+  const bool appends = k.width != 0, attends = q.width != 0;
   const bool in_ring = batch_.is_in_ring(spec.window, batch_.past);
   if (in_ring) wrap(spec.window);
   rope.grid[0] = (attends ? spec.n_head : 0) + (appends ? spec.n_head_kv : 0), rope.grid[1] = batch_.n;
