@@ -352,6 +352,8 @@ def test_the_process_of_the_gpu_may_die(gpu_browser: Browser, gpu_page: Page) ->
     assert "error" not in answer, answer
     assert len(answer["tokens"]) == N_TOKENS
     assert answer["tokens"][:4] == plain["tokens"][:4]
+    if not codes(gpu_page):  # on a busy machine the answer may be there before the process is gone
+        assert len(run(gpu_page, "return ask();")["tokens"]) == N_TOKENS
     assert codes(gpu_page)[0] == "gpu_lost"
 
 
