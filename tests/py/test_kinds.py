@@ -10,7 +10,7 @@ import pytest
 from gguf.constants import MODEL_ARCH_NAMES
 from transformers import CONFIG_MAPPING
 
-from slmweb.convert import families
+from slmweb.convert import families, recognize
 from slmweb.convert.checkpoint import Checkpoint
 from slmweb.convert.hyperparameters import family_of
 from slmweb.core.model import Model
@@ -27,7 +27,7 @@ def test_every_name_is_that_of_a_model_that_does_not_run() -> None:
     seen: set[str] = set()
     for kind in KINDS:
         assert kind.names <= known
-        assert not kind.names & (seen | ours | set(families.MULTIMODAL))
+        assert not kind.names & (seen | ours | set(recognize.MULTIMODAL))
         assert not any(map(runs, kind.names))
         seen |= kind.names
 

@@ -20,15 +20,7 @@ from ..kinds import advice
 from ..quantize.choice import MOST_TAPS
 from .checkpoint import Checkpoint
 from .config import ConfigReader, without_nulls
-from .families import (
-    ENCODER_DECODERS,
-    FAMILIES,
-    MULTIMODAL,
-    SEES_PROMPTS_WHOLE,
-    UNTIED,
-    decoder_of,
-    family_with,
-)
+from .families import FAMILIES
 from .family import (
     DeltaHeads,
     Dimension,
@@ -43,6 +35,14 @@ from .family import (
     space_of,
 )
 from .layers import Layers, read_layers, stream_sizes
+from .recognize import (
+    ENCODER_DECODERS,
+    MULTIMODAL,
+    SEES_PROMPTS_WHOLE,
+    UNTIED,
+    decoder_of,
+    family_with,
+)
 from .rope import (
     Llama3Scaling,
     LongRope,

@@ -13,14 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..convert.families import (
-    ENCODER_DECODERS,
-    FAMILIES,
-    MULTIMODAL,
-    UNTIED,
-    decoder_of,
-    family_with,
-)
+from ..convert.families import FAMILIES
 from ..convert.family import (
     Dimension,
     Family,
@@ -33,6 +26,7 @@ from ..convert.family import (
     space_of,
 )
 from ..convert.layers import N_STREAMS, Layers, read_layers, stream_sizes
+from ..convert.recognize import ENCODER_DECODERS, MULTIMODAL, UNTIED, decoder_of, family_with
 from ..convert.tensors import HEAD
 from ..core.files import is_pack
 from ..errors import SlmError, os_reason
