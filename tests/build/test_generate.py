@@ -116,6 +116,6 @@ def test_the_table_of_what_runs_has_every_family() -> None:
         row["architecture"] for row in family_table.families() if row["does"] == "embedding"
     }
     assert embedders == {family.architecture for family in FAMILIES if family.embeds}
-    loader = (ROOT / "wasm/src/models/loader.cpp").read_text()
+    loader = (ROOT / "wasm/src/models/families.cpp").read_text()
     (table,) = re.findall(r"kFamilies\[\] = \{(.*?)\n\};", loader, re.S)
     assert sorted(re.findall(r'\{"([^"]+)", ', table)) == sorted(listed)

@@ -1,6 +1,6 @@
 // model.h: what every family provides, and the loader it reads its facts from.
 // A family is one file in this folder: Config from metadata, Weights by name
-// and shape, State, and forward(); kFamilies in loader.cpp lists it. Knows no
+// and shape, State, and forward(); kFamilies in families.cpp lists it. Knows no
 // block formats: a weight is a Linear, its kernel is the loader's business.
 #pragma once
 
