@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..atomic import atomic_file
 from ..core.chat import Message, pictures_in
 from ..errors import SlmError, os_reason
 from ..vision.masks import found_in, placed
@@ -47,9 +48,10 @@ class Outlines:
             path = self._folder / f"mask-{self._n}.png"
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                Image.fromarray((mask > 0).astype("uint8") * 255).save(path)
             except OSError as error:
                 raise SlmError("unwritable", f"cannot write {path}: {os_reason(error)}") from None
+            with atomic_file(path) as file:
+                Image.fromarray((mask > 0).astype("uint8") * 255).save(file, format="PNG")
             written.append({"label": found.label, "file": str(path)})
         return written
 

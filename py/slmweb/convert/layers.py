@@ -94,8 +94,9 @@ def read_layers(family: Family, config: Mapping[str, Any], where: str) -> Layers
             "of layers before them, of which none is of their kind; download it again",
         )
     given = config.get("per_layer_config")
+    # Numbers with leading zeros, of a layer's length and not longer: int() refuses the longest.
     each = (
-        {int(i): c for i, c in given.items() if str(i).isdecimal()}
+        {int(i): c for i, c in given.items() if str(i).isdecimal() and len(str(i)) < 10}
         if isinstance(given, Mapping)
         else {}
     )

@@ -7,6 +7,8 @@ slmweb/vision/masks.py knows.
 
 from __future__ import annotations
 
+import lzma
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from ..vision.masks import CODEBOOK, PREFIX, SHAPES
 from .gguf_file import Output
 from .tensors import TYPES
 
+HEADER_ROOM = 4096  # bytes before the numbers of an array, generously
 _CODEBOOK = "_vq_vae._embedding"  # in the file; all else has its own name
 
 
@@ -33,8 +36,16 @@ def read_masks(path: Path) -> list[Output]:
         found = _arrays(path)
     except OSError as error:
         raise SlmError("unreadable", f"cannot read {path}: {os_reason(error)}") from None
-    # The last three are what a damaged or hostile archive raises.
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, MemoryError, NotImplementedError):
+    # What archives raise that are damaged, encrypted, or packed as numpy packs none.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        ValueError,
+        RuntimeError,
+        MemoryError,
+    ):
         raise _bad(path, "it is no archive of numpy's that can be read") from None
     return [
         Output(f"{PREFIX}{name}", values.shape, TYPES["f32"], partial(_whole, values))
@@ -52,6 +63,12 @@ def _arrays(path: Path) -> dict[str, NDArray[np.float32]]:
             source = _CODEBOOK if name == CODEBOOK else name
             if source not in archive.files:
                 raise _bad(path, f"it has no array '{source}'")
+            # Before it is unpacked: a little of an archive may become gigabytes.
+            assert archive.zip is not None  # the archive is open
+            members = archive.zip.NameToInfo
+            member = members.get(f"{source}.npy") or members[source]
+            if member.file_size > 8 * math.prod(shape) + HEADER_ROOM:
+                raise _bad(path, f"'{source}' is too large, expected {list(shape)} of float32")
             values = archive[source]
             if values.shape != shape or values.dtype.kind != "f":
                 raise _bad(

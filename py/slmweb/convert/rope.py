@@ -189,7 +189,12 @@ def read_long_rope(read: ConfigReader, rope: Mapping[str, Any], n_pairs: int) ->
     key = "original_max_position_embeddings"
     # What stands outside counts first, and transformers has it there if the config has not.
     original = read.inside({key: read.values.get(key) or rope.get(key)}, key)
-    longer = rope.get("factor") or read.whole("max_position_embeddings") / original
+    if original < 2:
+        raise read.unsupported(f"{key} {original:g}", "expected a context of at least 2")
+    if rope.get("factor") is None:
+        longer = read.whole("max_position_embeddings") / original
+    else:
+        longer = read.inside(rope, "factor")
     natural = math.sqrt(1 + math.log(longer) / math.log(original)) if longer > 1 else 1.0
     return LongRope(
         long_factors=factors("long_factor"),

@@ -137,7 +137,20 @@ def test_a_file_that_is_no_decoder_is_refused_in_a_sentence(saved: Path, tmp_pat
     np.savez(nan, **{**arrays, "decoder.12.bias": np.full(1, np.nan, np.float32)})
     pickled = tmp_path / "pickled.npz"
     np.savez(pickled, **{**arrays, "decoder.0.bias": np.array([object()])}, allow_pickle=True)
+    # What unpacks to far more than it takes.
+    huge = tmp_path / "huge.npz"
+    np.savez_compressed(huge, **{**arrays, "decoder.0.bias": np.zeros(10_000_000, np.float32)})
+    encrypted = tmp_path / "encrypted.npz"
+    whole = bytearray(bad.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = whole.find(mark)
+        while at >= 0:
+            whole[at + flags] |= 1
+            at = whole.find(mark, at + 1)
+    encrypted.write_bytes(whole)
     for path, code, words in (
+        (huge, "bad_file", "'decoder.0.bias' is too large, expected [128] of float32"),
+        (encrypted, "bad_file", "no archive of numpy's"),
         (text, "bad_file", "no archive of numpy's"),
         (one, "bad_file", "no archive of numpy's"),
         (short, "bad_file", "no archive of numpy's"),
