@@ -48,15 +48,16 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   out.partials = uint64_t(m.n_head) * (seen / GpuOps::kSegment + 2) * (m.head_dim + 2) * 4;
   BufferArena counting(n_batch, nullptr);
   (void)model.family().new_state(counting);
-  // No dispatch has more workgroups than one for each query.
+  // No dispatch has more workgroups a side than one for each token, or for four queries of a head of keys.
   uint32_t fewest = m.n_head_kv; // heads of keys
   for (const KvLayer &layer : out.cache)
     if (layer.capacity != 0) fewest = std::min(fewest, layer.n_head_kv);
   const uint64_t queries = uint64_t(n_batch) * (m.n_head / fewest);
   const uint64_t largest = std::max(out.normed, counting.largest);
-  if (largest > limit || queries > kMostWorkgroups)
+  const uint64_t most_queries = uint64_t(kMostWorkgroups) * GpuOps::kFewestQueries;
+  if (largest > limit || queries > most_queries)
     return fail(SLM_ERR_OUT_OF_MEMORY, "activations of ", n_batch, " tokens take ", largest, " bytes and ", queries,
-                " queries a head, but this GPU binds at most ", limit, " and the kernels take ", kMostWorkgroups,
+                " queries a head, but this GPU binds at most ", limit, " and the kernels take ", most_queries,
                 "; choose a smaller n_batch");
   if (out.partials > limit)
     return fail(SLM_ERR_OUT_OF_MEMORY, "attention over ", seen, " positions takes ", out.partials,

@@ -544,7 +544,7 @@ void GpuOps::attention(Rows q, Rows k, Rows v, const AttentionSpec &spec, KvLaye
   const uint32_t segments = batch_.n == 1 ? last / kSegment - first + 1 : 1;
   gpu::Attention op;
   op.HEAD_DIM = spec.head_dim;
-  op.QUERIES = rows > 4 && spec.head_dim <= 256 ? 8 : 4;
+  op.QUERIES = rows > kFewestQueries && spec.head_dim <= 256 ? 2 * kFewestQueries : kFewestQueries;
   op.SPLIT = segments > 1;
   op.F16 = cache.f16;
   op.BLOCKS = !batch_.blocks.empty();

@@ -82,6 +82,8 @@ public:
   static constexpr uint32_t kWidestHead = 512;
   /// Positions that one workgroup of a single token's attention goes through.
   static constexpr uint32_t kSegment = 128;
+  /// Of a head of keys, that a workgroup of attention takes; it may take twice as many.
+  static constexpr uint32_t kFewestQueries = 4;
 
   /// dst from float `to` on = `n` floats of src from `from` on, two buffers.
   static void copy_floats(uint32_t src, uint32_t dst, uint32_t to, uint32_t n, uint32_t from = 0);

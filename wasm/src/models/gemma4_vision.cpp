@@ -13,6 +13,7 @@ namespace {
 
 // What Gemma 4's processor makes of a picture unless it is asked for another choice, and the largest one.
 constexpr uint32_t kTokens = 280, kMaxTokens = 1120;
+constexpr uint32_t kMostMerged = 4; // patches a side that become one token: attention grows with the fourth power of it
 constexpr uint32_t kMaxPlaces = 1u << 16;
 
 struct Config {
@@ -56,6 +57,7 @@ class Gemma4Vision final : public PictureEncoder {
 public:
   Status load(Loader &loader, const ModelShape &text) override {
     SLM_TRY(read_shape(loader, 3));
+    SLM_TRY(loader.between("projector.scale_factor", factor_, 1, kMostMerged));
     ModelShape &s = shape_;
     SLM_TRY(loader.number("attention.layer_norm_epsilon", c.norm_epsilon, 1e-6f));
     SLM_TRY(loader.axial_rope(w.rope, s.head_dim, 100.f));
