@@ -136,7 +136,8 @@ export class LoadedModel implements Slm {
       );
     if (!Array.isArray(codes) || !areCodes(codes))
       return invalid('the 16 codes of an outline, 0 to 127', codes);
-    return this.#engine.mask([...codes]);
+    // In its turn: what proves an encoder on a device is no business of an answer's.
+    return this.#queue.run(() => this.#engine.mask([...codes]));
   }
 
   async tokenize(text: string, { special = true }: { special?: boolean } = {}): Promise<number[]> {

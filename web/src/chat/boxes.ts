@@ -8,6 +8,7 @@ import { areCodes } from '../vision/masks';
 import type { Box } from './thumbs';
 
 const FOUND = /((?:<loc\d{4}>){4})((?:<seg\d{3}>)*)[ \t]*([^<;\n]*)(?:[ \t]*;)?/g;
+const MOST_FOUND = 64; // of an answer that goes round in circles, no more are drawn
 const STRAY = /<(?:loc\d{4}|seg\d{3})>?|<(?:l|lo|loc\d{0,4}|s|se|seg\d{0,3})$/g;
 
 /** A thing that was found, and the codes of its outline; null: it has none that is whole. */
@@ -34,8 +35,8 @@ export function pointed(text: string): Pointed {
       number,
     ];
     const box = { left, top, right, bottom, label: label.trim() };
-    // What is inside out is no box.
-    if (right <= left || bottom <= top) return `${box.label}\n\n`;
+    // What is inside out is no box, and a picture has room for so many.
+    if (right <= left || bottom <= top || found.length === MOST_FOUND) return `${box.label}\n\n`;
     const codes = numbers(outline, /\d{3}/g);
     found.push({ box, codes: areCodes(codes) ? codes : null });
     return `**${found.length}** ${box.label}\n\n`;

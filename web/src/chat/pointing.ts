@@ -23,6 +23,7 @@ export class PointingView {
     readonly lacking: boolean;
   } | null = null;
   private drawn = '';
+  private drawings = 0;
 
   constructor(private readonly outline: Outliner) {}
 
@@ -68,9 +69,10 @@ export class PointingView {
       const named = `${i + 1} ${label}`.trim();
       return mask === null ? named : S.outlined(named);
     });
+    const drawing = ++this.drawings; // each that comes after takes its place
     const note = lacking ? S.noOutlines : failed ? S.outlinesFailed : null;
     this.element.replaceChildren(
-      pictureCanvas(picture, S.foundInPicture(labels.join(', ')), boxes),
+      pictureCanvas(picture, S.foundInPicture(labels.join(', ')), boxes, () => drawing === this.drawings),
       ...(note === null ? [] : [h('p', { class: 'note' }, note)]),
     );
   }

@@ -40,10 +40,12 @@ export function pictureCanvas(
   picture: Blob,
   label: string,
   boxes: readonly MaskedBox[] = [],
+  /** Whether it is still to be seen, asked when its turn comes. */
+  wanted: () => boolean = () => true,
 ): HTMLCanvasElement {
   const canvas = h('canvas', { class: 'picture', role: 'img', 'aria-label': label, width: 1, height: 1 });
   // One at a time: a photograph takes tens of megabytes until it is drawn.
-  drawing = drawing.then(() => draw(canvas, picture, boxes));
+  drawing = drawing.then(() => (wanted() ? draw(canvas, picture, boxes) : undefined));
   return canvas;
 }
 

@@ -71,6 +71,7 @@ export class SaeChoice {
       );
       const info = await slm.saes.load(file, { name });
       if (this.slm !== slm) return; // it went with its model
+      this.free(slm);
       this.own.add(name);
       this.chosen = info;
       this.onChange();
@@ -87,13 +88,15 @@ export class SaeChoice {
   private choose(name: string): void {
     const found = this.slm?.saes.list().find((one) => one.name === name);
     if (found === undefined || this.slm === null) return;
-    const before = this.chosen;
-    // One of the pack is in storage, and read again when it is chosen again.
-    if (before !== null && before.name !== name && !this.own.has(before.name))
-      this.slm.saes.remove(before.name);
+    if (this.chosen?.name !== name) this.free(this.slm);
     this.chosen = found;
     this.draw();
     this.onChange();
+  }
+
+  /** The one that was chosen, where it is the pack's: it is in storage, and read again when it is chosen again. */
+  private free(slm: Slm): void {
+    if (this.chosen !== null && !this.own.has(this.chosen.name)) slm.saes.remove(this.chosen.name);
   }
 
   private draw(): void {

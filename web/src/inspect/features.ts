@@ -150,6 +150,9 @@ export class FeaturesView {
     const name = I.feature(String(feature.feature));
     setText(this.head, feature.label === null ? name : `${name}: ${feature.label}`);
     setText(this.where, '…');
+    // What is shown and steered until then, and if it fails, is not the one before.
+    this.strip.tint(null);
+    this.steering.show(null, null, 0);
     const found = await this.reader.activations(feature.feature);
     if (this.picked !== feature) return;
     if (found === null) {

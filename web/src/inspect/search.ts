@@ -3,6 +3,7 @@
 
 import type { SaeInfo, SaeLabel } from '../api/types';
 import { h, setText } from '../chat/dom';
+import { describeError } from '../chat/errors';
 import { count } from '../chat/format';
 import { FeatureList, type Listed } from './feature_list';
 import { I } from './strings';
@@ -70,9 +71,10 @@ export class FeatureSearch {
     let known: readonly SaeLabel[];
     try {
       known = await labels;
-    } catch {
+    } catch (error) {
       if (this.labels === labels) this.labels = null; // so that the next letter tries again
-      known = [];
+      if (this.sae === sae) this.show([], `${I.failed}: ${describeError(error, false).sentence}`);
+      return;
     }
     // Meanwhile somebody may have typed on, or chosen another one.
     if (this.sae !== sae || this.field.value.trim() !== wanted) return;

@@ -31,6 +31,9 @@ const MAX_LAYERS = 1024;
 const MAX_KNOWN_LOGITS = 1024;
 // A picture's side in pixels and its tokens; those of today's encoders are 224 to 896, and 64 to 4096.
 const MAX_SIDE = 4096;
+// Of patches, and of what is merged of them: together a page lays out pictures of at most 560 squares of 512 pixels.
+const MAX_PATCH = 128;
+const MAX_FACTOR = 4;
 const MAX_PICTURE_TOKENS = 16384;
 // What the core takes of an autoencoder, and more than any row has.
 const MAX_FEATURES = 2 ** 24;
@@ -258,9 +261,9 @@ function checkVision(value: unknown, n_files: number, taken: Set<number>): Manif
       ? projector
       : reader.fail('vision.projector', 'one that this page knows', projector),
     image_size: number('image_size', 0, MAX_SIDE),
-    patch_size: number('patch_size', 1, MAX_SIDE),
+    patch_size: number('patch_size', 1, MAX_PATCH),
     n_tokens: number('n_tokens', 1, MAX_PICTURE_TOKENS),
-    ...(given.image_size === 0 ? { factor: number('factor', 1, MAX_SIDE) } : {}),
+    ...(given.image_size === 0 ? { factor: number('factor', 1, MAX_FACTOR) } : {}),
     whole_picture: given.whole_picture !== false,
     whole_prompt: given.whole_prompt === true,
     masks: given.masks === true,

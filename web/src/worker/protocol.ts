@@ -123,7 +123,7 @@ export type MainRequest =
   | { readonly type: 'sae-labels'; readonly id: number; readonly sae: number }
   /** Loads the encoder of pictures, unless it is loaded. */
   | { readonly type: 'load-vision'; readonly id: number; readonly file: Blob }
-  /** Of a square of 8-bit RGB; the request's id is then the picture's. */
+  /** Of a picture of 8-bit RGB; the request's id is then the picture's. */
   | ({ readonly type: 'encode'; readonly id: number } & RgbPicture)
   | { readonly type: 'free-picture'; readonly id: number; readonly picture: number }
   /** Of the sixteen codes of an outline; the encoder is loaded. */

@@ -50,7 +50,12 @@ export class LoadedVision {
     const files = new LoadedFiles<VisionFacts, Vision>(this.#model, (of) => new Vision(of), 'an encoder');
     await files.load(0, file, tick);
     const { part, facts } = files.get(0);
-    await this.#prove(part);
+    try {
+      await this.#prove(part);
+    } catch (error) {
+      files.free(0);
+      throw error;
+    }
     return { vision: part, facts, file };
   }
 
