@@ -32,11 +32,14 @@ Status plan(const LoadedModel &model, uint32_t n_ctx, uint32_t &n_batch, bool ex
   w.n_embd = m.n_embd;
   w.n_wide = m.n_wide;
   w.max_columns = std::max({m.n_embd, m.n_ff, m.n_head * m.head_dim, m.n_recurrent});
-  // A family's own matrices may have widths of their own, whatever a file says.
+  // A family's own matrices may have widths of their own, whatever a file says; but those up to n_wide read one row.
+  const auto make_room = [&](const Matrix *matrix) {
+    if (matrix != nullptr && matrix->columns > m.n_wide) w.max_columns = std::max(w.max_columns, matrix->columns);
+  };
   for (const TensorSlot &s : model.slots()) {
-    if (s.matrix != nullptr) w.max_columns = std::max(w.max_columns, s.matrix->columns);
+    make_room(s.matrix);
     for (const Matrix *part : s.parts)
-      if (part != nullptr) w.max_columns = std::max(w.max_columns, part->columns);
+      make_room(part);
   }
   w.max_head_dim = m.head_dim;
   w.n_head = m.n_head;
